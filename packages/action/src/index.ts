@@ -1,0 +1,100 @@
+/** Anything JSON can hold. */
+export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
+
+/** The methods `httpRequest` sends. */
+export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'DELETE' | 'PATCH' | 'OPTIONS' | 'HEAD';
+
+/** Query parameters: a list repeats the parameter, null leaves it out. */
+export type RequestParams = Record<string, string | number | boolean | null | (string | number | boolean)[]>;
+
+/** The external API's answer; `json` is there when the body is JSON. */
+export interface HttpResponse {
+  status: number;
+  statusText: string;
+  /** Names in lower case. */
+  headers: Record<string, string | string[]>;
+  /** The body as text. */
+  data: string;
+  json?: unknown;
+}
+
+/** The connection an Action runs for, with fresh credentials. */
+export interface ActionConnection {
+  uuid: string;
+  integration: string;
+  userId: string;
+  authMode: string;
+  /** ISO 8601. */
+  dateCreated: string;
+  /** ISO 8601. */
+  lastModified: string;
+  additionalConfig: Record<string, JsonValue>;
+  status: 'active' | 'needs_reconnect';
+  statusReason: string | null;
+  /** The fields of the Integration's auth mode, and `raw`. */
+  credentials: { raw: Record<string, JsonValue>; [field: string]: unknown };
+}
+
+/** Logs with the time, level, integration, action, user id and execution id of the run. */
+export interface ActionLogger {
+  error(message: string, fields?: Record<string, unknown>): void;
+  warn(message: string, fields?: Record<string, unknown>): void;
+  info(message: string, fields?: Record<string, unknown>): void;
+  debug(message: string, fields?: Record<string, unknown>): void;
+}
+
+/** A call to the connection's API, as the server takes it. */
+export interface ActionHttpRequest {
+  endpoint: string;
+  method: HttpMethod;
+  params?: RequestParams | undefined;
+  body?: unknown;
+  headers?: Record<string, string> | undefined;
+}
+
+/** What the server lends to one run of an Action. */
+export interface ActionHost {
+  readonly logger: ActionLogger;
+  httpRequest(request: ActionHttpRequest): Promise<HttpResponse>;
+  getCurrentConnection(): Promise<ActionConnection>;
+}
+
+/**
+ * Base class of all Actions. A file `<integration>/<action>.action.ts` exports a class
+ * `<Integration><Action>Action` that extends it and implements `executeAction`.
+ */
+export abstract class NangoAction {
+  readonly #host: ActionHost;
+
+  /** Called by the server. */
+  constructor(host: ActionHost) {
+    this.#host = host;
+  }
+
+  /** Logs for this run. */
+  get logger(): ActionLogger {
+    return this.#host.logger;
+  }
+
+  /** Does the work. Input and return value are JSON; what it throws reaches the caller of triggerAction as an error. */
+  abstract executeAction(input: unknown): Promise<unknown>;
+
+  /**
+   * Sends an authorized request to the connection's API. `endpoint` is relative to the Integration's base_url.
+   * A string body goes as it is, an object as JSON. Resolves for every HTTP status; rejects when there is no answer.
+   */
+  protected httpRequest(
+    endpoint: string,
+    method: HttpMethod,
+    params?: RequestParams,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<HttpResponse> {
+    return this.#host.httpRequest({ endpoint, method, params, body, headers });
+  }
+
+  /** The connection this run is for, with fresh credentials. */
+  protected getCurrentConnection(): Promise<ActionConnection> {
+    return this.#host.getCurrentConnection();
+  }
+}

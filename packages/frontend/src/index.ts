@@ -1,0 +1,163 @@
+/** Why a connect() failed. */
+export type NangoErrorType =
+  | 'unknown_integration'
+  | 'missing_user_id'
+  | 'invalid_state'
+  | 'access_denied'
+  | 'provider_error'
+  | 'token_exchange_failed'
+  | 'popup_blocked'
+  | 'window_closed'
+  | 'timeout'
+  | 'network_error'
+  | 'unauthorized'
+  | (string & {});
+
+/** What connect() resolves to. */
+export interface ConnectResult {
+  integrationName: string;
+  userId: string;
+}
+
+/** What connect() rejects with. */
+export class ConnectError extends Error {
+  readonly integrationName: string;
+  readonly userId: string;
+  readonly error: { readonly type: NangoErrorType; readonly message: string };
+
+  constructor(result: ConnectResult, type: NangoErrorType, message: string) {
+    super(message);
+    this.name = 'ConnectError';
+    this.integrationName = result.integrationName;
+    this.userId = result.userId;
+    this.error = { type, message };
+  }
+}
+
+export interface ConnectOptions {
+  /** Minted by your back end with createConnectSession; needed unless the server's root URL is a loopback one. */
+  connectSessionToken?: string;
+  /** Settings of the connection that the provider's URLs need, such as a subdomain. */
+  additionalConfig?: Record<string, unknown>;
+  /** Milliseconds the user has; default: ten minutes, the most the server allows. */
+  timeout?: number;
+}
+
+const POLL_MS = 1000;
+// A provider's page may cut the popup off from us (COOP): it then looks closed while the user is still in it.
+const CLOSED_GRACE_MS = 3000;
+const LIFE_MS = 600_000;
+
+/** Client of a Nango server, for an application's front end. */
+export default class Nango {
+  readonly #root: string;
+  readonly #options: ConnectOptions;
+
+  /** `rootUrl` is the server's oauth_server_root_url; `options` are the defaults of every connect(). */
+  constructor(rootUrl: string, options: ConnectOptions = {}) {
+    this.#root = new URL(rootUrl).href.replace(/\/+$/, '');
+    this.#options = options;
+  }
+
+  /**
+   * Connects a user's account: opens the provider in a popup and resolves when the connection is stored. Call it straight
+   * from a click, or the browser blocks the popup. Rejects with {@link ConnectError}.
+   */
+  connect(integration: string, userId: string, options?: ConnectOptions): Promise<ConnectResult> {
+    // Opened before anything is awaited: browsers let only a click's own turn open windows.
+    const popup = window.open('', '_blank', popupFeatures());
+    return run(this.#root, { integrationName: integration, userId }, { ...this.#options, ...options }, popup);
+  }
+}
+
+export { Nango };
+
+async function run(root: string, key: ConnectResult, options: ConnectOptions, popup: Window | null): Promise<ConnectResult> {
+  const fail = (type: NangoErrorType, message: string) => new ConnectError(key, type, message);
+  try {
+    if (!popup) throw fail('popup_blocked', 'The browser blocked the popup. Call connect() directly in a click handler.');
+    const { integrationName: integration, userId } = key;
+    const { connectSessionToken, additionalConfig } = options;
+    const headers: Record<string, string> = { 'content-type': 'application/json' };
+    if (connectSessionToken) headers['authorization'] = `Bearer ${connectSessionToken}`;
+    const body = JSON.stringify({ integration, userId: userId ?? '', additionalConfig });
+    const attempt = await ask(fail, `${root}/oauth/attempts`, { method: 'POST', headers, body });
+    if (attempt.status !== 'succeeded') {
+      popup.location.href = attempt.connectUrl;
+      await settled(popup, root, options.timeout ?? LIFE_MS, fail, () => ask(fail, `${root}/oauth/attempts/${attempt.attempt}`));
+    }
+    return key;
+  } finally {
+    popup?.close();
+  }
+}
+
+type Fail = (type: NangoErrorType, message: string) => ConnectError;
+
+interface Answer {
+  status: string;
+  attempt: string;
+  connectUrl: string;
+  error: { type: string; message: string } | null;
+}
+
+async function ask(fail: Fail, url: string, init?: RequestInit): Promise<Answer> {
+  let answer: Answer;
+  try {
+    answer = await (await fetch(url, { ...init, credentials: 'omit', referrerPolicy: 'no-referrer' })).json();
+  } catch {
+    throw fail('network_error', `The Nango server could not be reached at ${new URL(url).origin}.`);
+  }
+  if (!answer.status && answer.error) throw fail(answer.error.type, answer.error.message);
+  return answer;
+}
+
+/** Waits for the popup's message or, should the popup have lost us, for the server's word; whichever comes first. */
+function settled(popup: Window, root: string, timeout: number, fail: Fail, poll: () => Promise<Answer>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const deadline = Date.now() + timeout;
+    let closedSince = 0;
+    let ended = false;
+    let timer = setTimeout(tick, POLL_MS);
+    window.addEventListener('message', onMessage);
+
+    function end(answer: Pick<Answer, 'status' | 'error'>): boolean {
+      if (answer.status !== 'succeeded' && answer.status !== 'failed') return false;
+      stop(answer.status === 'failed' ? fail(answer.error?.type ?? 'provider_error', answer.error?.message ?? 'The connection was not made.') : undefined);
+      return true;
+    }
+
+    function stop(error?: ConnectError): void {
+      ended = true;
+      clearTimeout(timer);
+      window.removeEventListener('message', onMessage);
+      if (error) reject(error);
+      else resolve();
+    }
+
+    // Only our server's page, and only in the window opened here, is listened to.
+    function onMessage({ source, origin, data }: MessageEvent): void {
+      if (source === popup && origin === new URL(root).origin && data?.source === 'nango') end(data);
+    }
+
+    async function tick(): Promise<void> {
+      const answer = await poll().catch(() => undefined);
+      if (ended || (answer && end(answer))) return;
+      const now = Date.now();
+      // With the page in focus the user has left the popup; without, he may be in one that was cut off.
+      if (!popup.closed || !document.hasFocus()) closedSince = 0;
+      else closedSince ||= now;
+      if (closedSince && now - closedSince >= CLOSED_GRACE_MS) return stop(fail('window_closed', 'The window was closed before the connection was made.'));
+      if (now >= deadline) return stop(fail('timeout', 'The user did not finish in time.'));
+      timer = setTimeout(tick, POLL_MS);
+    }
+  });
+}
+
+function popupFeatures(): string {
+  const width = 500;
+  const height = 720;
+  const left = Math.round(window.screenX + (window.outerWidth - width) / 2);
+  const top = Math.round(window.screenY + (window.outerHeight - height) / 2);
+  return `popup,width=${width},height=${height},left=${left},top=${top}`;
+}

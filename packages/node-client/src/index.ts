@@ -1,0 +1,327 @@
+/** Anything JSON can hold. */
+export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
+
+/** A connection without its credentials; times are ISO 8601. */
+export interface Connection {
+  uuid: string;
+  integration: string;
+  userId: string;
+  authMode: 'OAUTH2' | 'OAUTH1' | 'API_KEY' | 'USERNAME_PASSWORD' | (string & {});
+  dateCreated: string;
+  lastModified: string;
+  additionalConfig: Record<string, JsonValue>;
+  status: 'active' | 'needs_reconnect';
+  /** Why the user has to connect again; null while active. */
+  statusReason: string | null;
+}
+
+/** Credentials of an OAUTH2 connection. */
+export interface OAuth2Credentials {
+  access_token: string;
+  refresh_token?: string | undefined;
+  /** As input also a Date, or an epoch in seconds or milliseconds; as output ISO 8601. */
+  expires_at?: string | number | Date | undefined;
+  [field: string]: unknown;
+}
+
+/** Credentials of an OAUTH1 connection. */
+export interface OAuth1Credentials {
+  oauth_token: string;
+  oauth_token_secret: string;
+  [field: string]: unknown;
+}
+
+/** Credentials of an API_KEY connection. */
+export interface ApiKeyCredentials {
+  api_key: string;
+  [field: string]: unknown;
+}
+
+/** Credentials of a USERNAME_PASSWORD connection. */
+export interface UsernamePasswordCredentials {
+  username: string;
+  password: string;
+  [field: string]: unknown;
+}
+
+/** Credentials, by the Integration's auth mode. Fields beyond the mode's own are kept under `raw`. */
+export type Credentials = OAuth2Credentials | OAuth1Credentials | ApiKeyCredentials | UsernamePasswordCredentials;
+
+/** A connection with fresh credentials; `raw` is the token endpoint's last answer, or what was registered. */
+export interface ConnectionWithCredentials extends Connection {
+  credentials: { raw: Record<string, JsonValue>; [field: string]: unknown };
+}
+
+/** A call to an external API. */
+export interface ApiRequest {
+  /** Default: GET. */
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS' | 'HEAD';
+  /** Relative to the Integration's base_url. */
+  endpoint: string;
+  /** Query parameters; a list repeats one, null leaves it out. */
+  params?: Record<string, string | number | boolean | null | (string | number | boolean)[]>;
+  headers?: Record<string, string>;
+  /** A string goes as it is, everything else as JSON. */
+  body?: unknown;
+}
+
+/** An external API's answer, whatever its status. */
+export interface ApiResponse {
+  status: number;
+  statusText: string;
+  /** Names in lower case. */
+  headers: Record<string, string | string[]>;
+  /** The body as text. */
+  data: string;
+  /** The body, where it is JSON. */
+  json?: unknown;
+}
+
+/** What `createConnectSession` permits. */
+export interface ConnectSessionRequest {
+  userId: string;
+  /** Default: all integrations. */
+  integrations?: string[];
+  /** The only page origin that may use the token, such as `https://app.example.com`. */
+  origin?: string;
+  /** Default: 900. */
+  expiresInSeconds?: number;
+}
+
+/** A short-lived permission for one user's browser. */
+export interface ConnectSession {
+  token: string;
+  /** ISO 8601. */
+  expiresAt: string;
+}
+
+/** What this server knows. */
+export interface ServerInfo {
+  version: string;
+  callbackUrl: string;
+  integrations: { name: string; authMode: string; blueprint: string | null; actions: string[] }[];
+}
+
+/** What every method resolves to. */
+export interface Success<T> {
+  success: true;
+  returnValue: T;
+}
+
+/** What every method rejects with. */
+export class NangoClientError extends Error {
+  override readonly name = 'NangoClientError';
+  readonly success = false;
+  /** The message, under the name results have it. */
+  readonly errorMsg: string;
+  /** A stable code: the server's, or `network_error` and `invalid_input` of this client. */
+  readonly type: string;
+  /** The HTTP status; undefined where there was no answer. */
+  readonly status: number | undefined;
+  /** Names the request in the server's log. */
+  readonly requestId: string | undefined;
+
+  constructor(type: string, message: string, details: { status?: number; requestId?: string | undefined; cause?: unknown } = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.errorMsg = message;
+    this.type = type;
+    this.status = details.status;
+    this.requestId = details.requestId;
+  }
+}
+
+export interface NangoOptions {
+  /** Default: NANGO_SERVER_URL, else http://localhost:3003. */
+  serverUrl?: string;
+  /** Default: NANGO_SECRET_KEY. */
+  secretKey?: string;
+}
+
+const DEFAULT_SERVER_URL = 'http://localhost:3003';
+const PAGE_SIZE = 200;
+
+/** Client of a Nango server, for an application's back end. */
+export default class Nango {
+  readonly #serverUrl: string;
+  readonly #secretKey: string;
+  readonly #closing = new AbortController();
+
+  /** Throws when there is no secret key or the URL is none; nothing is sent yet. */
+  constructor(options: NangoOptions = {}) {
+    this.#serverUrl = parseServerUrl(options.serverUrl ?? (process.env['NANGO_SERVER_URL'] || DEFAULT_SERVER_URL));
+    this.#secretKey = options.secretKey ?? process.env['NANGO_SECRET_KEY'] ?? '';
+    if (this.#secretKey === '') {
+      throw new NangoClientError('invalid_input', 'The secret key is missing: pass new Nango({ secretKey }) or set NANGO_SECRET_KEY.');
+    }
+  }
+
+  /** Checks that the server answers and the key is right. Optional: every method works without it. */
+  async connect(): Promise<Success<ServerInfo>> {
+    return succeed(await this.#call<ServerInfo>('GET', '/api/server'));
+  }
+
+  /** Ends requests under way; later ones are rejected. */
+  close(): void {
+    this.#closing.abort();
+  }
+
+  /** Registers a connection with credentials you have. Rejects with `connection_exists` when the pair has one. */
+  async registerConnection(
+    integration: string,
+    userId: string,
+    credentials: Credentials,
+    additionalConfig?: Record<string, unknown>,
+  ): Promise<Success<Connection>> {
+    const body = { integration, userId, credentials, additionalConfig };
+    return succeed((await this.#call<{ connection: Connection }>('POST', '/api/connections', { body })).connection);
+  }
+
+  /** Replaces a connection's credentials; they must fit the Integration's auth mode. */
+  async updateConnectionCredentials(integration: string, userId: string, credentials: Credentials): Promise<Success<Connection>> {
+    const call = { query: { integration, userId }, body: { credentials } };
+    return succeed((await this.#call<{ connection: Connection }>('PUT', '/api/connection/credentials', call)).connection);
+  }
+
+  /** Replaces a connection's additionalConfig. */
+  async updateConnectionConfig(integration: string, userId: string, additionalConfig: Record<string, unknown>): Promise<Success<Connection>> {
+    const call = { query: { integration, userId }, body: { additionalConfig } };
+    return succeed((await this.#call<{ connection: Connection }>('PUT', '/api/connection/config', call)).connection);
+  }
+
+  /** All connections of a user; [] when there are none. */
+  async getConnectionsForUserId(userId: string): Promise<Success<Connection[]>> {
+    assertText({ userId });
+    return succeed(await this.#list({ userId }));
+  }
+
+  /** All connections to an integration; [] when there are none. */
+  async getConnectionsForIntegration(integration: string): Promise<Success<Connection[]>> {
+    assertText({ integration });
+    return succeed(await this.#list({ integration }));
+  }
+
+  /** One connection with credentials, refreshed where needed. */
+  async getConnection(integration: string, userId: string): Promise<Success<ConnectionWithCredentials>> {
+    const answer = await this.#call<{ connection: Connection; credentials: ConnectionWithCredentials['credentials'] }>('GET', '/api/connection', {
+      query: { integration, userId },
+    });
+    return succeed({ ...answer.connection, credentials: answer.credentials });
+  }
+
+  /** Deletes a connection and its credentials. */
+  async deleteConnection(integration: string, userId: string): Promise<Success<null>> {
+    await this.#call('DELETE', '/api/connection', { query: { integration, userId } });
+    return succeed(null);
+  }
+
+  /** Runs an Action and returns what it returned. */
+  async triggerAction(integration: string, action: string, userId: string, input?: unknown): Promise<Success<JsonValue>> {
+    assertText({ integration, action, userId });
+    const path = `/api/actions/${encodeURIComponent(integration)}/${encodeURIComponent(action)}`;
+    return succeed((await this.#call<{ result: JsonValue }>('POST', path, { body: { userId, input: input ?? null } })).result);
+  }
+
+  /** Sends an authorized request to a connection's API, through the server. Resolves for every HTTP status of the API. */
+  async request(integration: string, userId: string, request: ApiRequest): Promise<Success<ApiResponse>> {
+    assertText({ integration, userId, endpoint: request.endpoint });
+    return succeed(await this.#call<ApiResponse>('POST', '/api/request', { body: { integration, userId, ...request } }));
+  }
+
+  /** Mints the token that `connect()` of @nangohq/frontend needs on a public server. Give it only to the user it is for. */
+  async createConnectSession(request: ConnectSessionRequest): Promise<Success<ConnectSession>> {
+    assertText({ userId: request.userId });
+    return succeed(await this.#call<ConnectSession>('POST', '/api/connect-sessions', { body: request }));
+  }
+
+  async #list(filter: Record<string, string>): Promise<Connection[]> {
+    const connections: Connection[] = [];
+    let cursor: string | null = null;
+    do {
+      const query: Record<string, string> = { ...filter, limit: String(PAGE_SIZE), ...(cursor === null ? {} : { cursor }) };
+      const page: { connections: Connection[]; nextCursor: string | null } = await this.#call('GET', '/api/connections', { query });
+      connections.push(...page.connections);
+      cursor = page.nextCursor;
+    } while (cursor !== null);
+    return connections;
+  }
+
+  async #call<T>(method: string, path: string, { query, body }: { query?: Record<string, string>; body?: unknown } = {}): Promise<T> {
+    if (query) assertText(query);
+    const search = query ? `?${new URLSearchParams(query)}` : '';
+    const response = await this.#fetch(`${this.#serverUrl}${path}${search}`, {
+      method,
+      headers: { authorization: `Bearer ${this.#secretKey}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      body: body === undefined ? null : toJson(body),
+      redirect: 'error',
+      signal: this.#closing.signal,
+    });
+    const text = await response.text();
+    if (response.ok) return parseAnswer<T>(text, response.status);
+    throw toError(text, response.status);
+  }
+
+  async #fetch(url: string, init: RequestInit): Promise<Response> {
+    try {
+      return await fetch(url, init);
+    } catch (cause) {
+      const why = this.#closing.signal.aborted ? 'this client was closed' : `is it running at ${this.#serverUrl}?`;
+      throw new NangoClientError('network_error', `The Nango server could not be reached: ${why}`, { cause });
+    }
+  }
+}
+
+export { Nango };
+
+function succeed<T>(returnValue: T): Success<T> {
+  return { success: true, returnValue };
+}
+
+function parseServerUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url && /^https?:$/.test(url.protocol)) return url.href.replace(/\/+$/, '');
+  throw new NangoClientError('invalid_input', `serverUrl must be an http or https URL, not "${text}".`);
+}
+
+function assertText(values: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (typeof value !== 'string' || value === '') throw new NangoClientError('invalid_input', `${name} must be non-empty text.`);
+  }
+}
+
+/** JSON.stringify drops what JSON cannot hold; here that is an error that names the place, before anything is sent. */
+function toJson(value: unknown): string {
+  assertJson(value, 'input', new Set());
+  return JSON.stringify(value);
+}
+
+function assertJson(value: unknown, path: string, parents: Set<object>): void {
+  if (value === undefined || value === null || typeof value === 'string' || typeof value === 'boolean' || value instanceof Date) return;
+  if (typeof value === 'number' && Number.isFinite(value)) return;
+  if (typeof value !== 'object') throw new NangoClientError('invalid_input', `${path} cannot be JSON: it is ${typeof value === 'number' ? String(value) : `a ${typeof value}`}.`);
+  if (parents.has(value)) throw new NangoClientError('invalid_input', `${path} cannot be JSON: it contains itself.`);
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (!Array.isArray(value) && prototype !== null && Object.getPrototypeOf(prototype) !== null && !('toJSON' in value)) {
+    throw new NangoClientError('invalid_input', `${path} cannot be JSON: it is a ${value.constructor.name}.`);
+  }
+  parents.add(value);
+  for (const [key, item] of Object.entries(value)) assertJson(item, `${path}.${key}`, parents);
+  parents.delete(value);
+}
+
+function parseAnswer<T>(text: string, status: number): T {
+  if (text === '') return null as T;
+  try {
+    return JSON.parse(text) as T;
+  } catch (cause) {
+    throw new NangoClientError('network_error', 'The answer is not JSON; is serverUrl a Nango server?', { status, cause });
+  }
+}
+
+function toError(text: string, status: number): NangoClientError {
+  try {
+    const { error } = JSON.parse(text) as { error: { type: string; message: string; requestId?: string } };
+    return new NangoClientError(error.type, error.message, { status, requestId: error.requestId });
+  } catch (cause) {
+    return new NangoClientError('network_error', `The server answered with status ${status} and no Nango error; is serverUrl a Nango server?`, { status, cause });
+  }
+}

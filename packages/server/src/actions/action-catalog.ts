@@ -1,0 +1,81 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { NangoAction, type ActionHost } from '@nangohq/action';
+import { NangoError } from '../errors/nango-error.ts';
+import { suggest } from '../schema/suggest.ts';
+import { ACTION_NAME, actionClassName } from './action-name.ts';
+import { compileAction, shortName } from './compile-action.ts';
+
+const SUFFIX = '.action.ts';
+
+/** Makes an Action for one run. */
+export type CreateAction = (host: ActionHost) => NangoAction;
+
+interface LoadedAction {
+  readonly create: CreateAction;
+  /** Modification time of every file it was compiled from, by path. */
+  readonly stamps: ReadonlyMap<string, number>;
+}
+
+/** Finds and compiles the Actions of a Nango folder; one that was edited is compiled anew at its next run. */
+export class ActionCatalog {
+  readonly #folder: string;
+  readonly #loaded = new Map<string, LoadedAction>();
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Throws `action_not_found` and `action_invalid`. */
+  async load(integration: string, action: string): Promise<CreateAction> {
+    const file = await this.#find(integration, action);
+    const loaded = this.#loaded.get(file);
+    if (loaded && (await isCurrent(loaded))) return loaded.create;
+    // Stamped before compiling: an edit during the compilation is then seen next time.
+    const compiledAt = Date.now();
+    const { exports, files } = await compileAction(file);
+    const create = creatorOf(exports, { file, className: actionClassName(integration, action) });
+    this.#loaded.set(file, { create, stamps: await stampsOf(files, compiledAt) });
+    return create;
+  }
+
+  /** The names of an integration's Actions. */
+  async list(integration: string): Promise<string[]> {
+    const entries = await readdir(join(this.#folder, integration)).catch(() => []);
+    return entries.filter((entry) => entry.endsWith(SUFFIX)).map((entry) => entry.slice(0, -SUFFIX.length)).sort();
+  }
+
+  async #find(integration: string, action: string): Promise<string> {
+    const names = await this.list(integration);
+    // Only a name that the folder lists is ever made a path.
+    if (ACTION_NAME.test(action) && names.includes(action)) return join(this.#folder, integration, `${action}${SUFFIX}`);
+    const known = names.length > 0 ? ` Known: ${names.join(', ')}.` : '';
+    throw new NangoError('action_not_found', `"${integration}" has no Action "${action}".${suggest(action, names)}${known}`);
+  }
+}
+
+function creatorOf(exports: Record<string, unknown>, { file, className }: { file: string; className: string }): CreateAction {
+  const exported = exports[className];
+  if (isActionClass(exported)) return (host) => new exported(host);
+  const found = Object.keys(exports);
+  const what = exported === undefined ? `exports no class ${className}` : `exports ${className}, which does not extend NangoAction`;
+  throw new NangoError('action_invalid', `${shortName(file)} ${what}. Its exports: ${found.length > 0 ? found.join(', ') : 'none'}.`);
+}
+
+function isActionClass(value: unknown): value is new (host: ActionHost) => NangoAction {
+  return typeof value === 'function' && value.prototype instanceof NangoAction;
+}
+
+async function stampsOf(files: readonly string[], compiledAt: number): Promise<Map<string, number>> {
+  const stamps = await Promise.all(files.map(async (file): Promise<[string, number]> => [file, Math.min(await modifiedAt(file), compiledAt)]));
+  return new Map(stamps);
+}
+
+async function isCurrent({ stamps }: LoadedAction): Promise<boolean> {
+  const checks = await Promise.all([...stamps].map(async ([file, stamp]) => (await modifiedAt(file)) === stamp));
+  return checks.every(Boolean);
+}
+
+async function modifiedAt(file: string): Promise<number> {
+  return (await stat(file).catch(() => undefined))?.mtimeMs ?? -1;
+}

@@ -1,0 +1,14 @@
+/** A name that can be a part of a file's path without leading anywhere else. */
+export const ACTION_NAME = /^[a-z0-9][a-z0-9_-]{0,99}$/i;
+
+/** `google-calendar` + `list-events` → `GoogleCalendarListEventsAction`. */
+export function actionClassName(integration: string, action: string): string {
+  return `${camelCase(integration)}${camelCase(action)}Action`;
+}
+
+function camelCase(name: string): string {
+  return name
+    .split(/[-_]+/)
+    .map((word) => word.slice(0, 1).toUpperCase() + word.slice(1))
+    .join('');
+}

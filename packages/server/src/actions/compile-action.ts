@@ -1,0 +1,80 @@
+import { createRequire } from 'node:module';
+import { dirname, relative, resolve } from 'node:path';
+import { compileFunction, constants } from 'node:vm';
+import * as actionPackage from '@nangohq/action';
+import { build, type BuildFailure, type Message } from 'esbuild';
+import { messageOf, NangoError } from '../errors/nango-error.ts';
+
+/** A compiled Action file. */
+export interface CompiledAction {
+  readonly exports: Record<string, unknown>;
+  /** Absolute paths of every file that went into it. */
+  readonly files: readonly string[];
+}
+
+/**
+ * Compiles a TypeScript file and what it imports by relative path. Types are stripped, not checked; a syntax error is
+ * `action_invalid` with file, line and column. Packages are loaded from the Action's own folder.
+ *
+ * The result is a CommonJS function rather than an ES module because Node never forgets a module it has imported, and
+ * this one is compiled anew after each edit.
+ */
+export async function compileAction(file: string): Promise<CompiledAction> {
+  const result = await bundle(file);
+  const code = result.outputFiles[0]?.text ?? '';
+  const files = Object.keys(result.metafile.inputs).map((input) => resolve(dirname(file), input));
+  return { exports: evaluate(code, file), files };
+}
+
+async function bundle(file: string) {
+  try {
+    return await build({
+      entryPoints: [file],
+      absWorkingDir: dirname(file),
+      bundle: true,
+      write: false,
+      metafile: true,
+      format: 'cjs',
+      platform: 'node',
+      target: 'node24',
+      packages: 'external',
+      sourcemap: 'inline',
+      sourcesContent: false,
+      logLevel: 'silent',
+    });
+  } catch (error) {
+    if (!isBuildFailure(error)) throw error;
+    throw new NangoError('action_invalid', error.errors.map((message) => formatMessage(message, file)).join('\n'), { cause: error });
+  }
+}
+
+function evaluate(code: string, file: string): Record<string, unknown> {
+  const own = createRequire(file);
+  // The base class must be the server's own, or an Action would not be an instance of it.
+  const load = (name: string): unknown => (name === '@nangohq/action' ? actionPackage : own(name));
+  const compiled = { exports: {} };
+  try {
+    const run = compileFunction(code, ['module', 'exports', 'require', '__filename', '__dirname'], {
+      filename: file,
+      importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+    });
+    run.call(compiled.exports, compiled, compiled.exports, load, file, dirname(file));
+  } catch (error) {
+    throw new NangoError('action_invalid', `${shortName(file)} failed while it was loaded: ${messageOf(error)}`, { cause: error });
+  }
+  return compiled.exports;
+}
+
+function formatMessage({ text, location }: Message, file: string): string {
+  if (!location) return `${shortName(file)}: ${text}`;
+  return `${shortName(resolve(dirname(file), location.file))}:${location.line}:${location.column + 1} ${text}`;
+}
+
+/** `slack/notify.action.ts`: enough to find the file, nothing about the machine. */
+export function shortName(file: string): string {
+  return relative(resolve(dirname(file), '..'), file);
+}
+
+function isBuildFailure(error: unknown): error is BuildFailure {
+  return error instanceof Error && 'errors' in error && Array.isArray(error.errors);
+}

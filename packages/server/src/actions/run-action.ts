@@ -1,0 +1,73 @@
+import { randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import type { ActionHost, ActionLogger } from '@nangohq/action';
+import type { JsonValue } from '../auth-modes/auth-mode.ts';
+import { integrationNamed, type ConnectionContext } from '../connections/connection-context.ts';
+import type { Connections } from '../connections/connections.ts';
+import type { SendRequest } from '../connections/send-request.ts';
+import { apiRequestSchema } from '../connections/api-request-schema.ts';
+import { messageOf, NangoError } from '../errors/nango-error.ts';
+import type { ConnectionKey } from '../store/store.ts';
+import type { ActionCatalog } from './action-catalog.ts';
+
+/** One run of an Action. */
+export interface ActionRun extends ConnectionKey {
+  readonly action: string;
+  readonly input: JsonValue;
+}
+
+/** Makes the logger of one run, at the Integration's level. */
+export type CreateActionLogger = (fields: Record<string, string>, level: string) => ActionLogger;
+
+export interface ActionRunnerOptions {
+  readonly context: ConnectionContext;
+  readonly catalog: ActionCatalog;
+  readonly connections: Connections;
+  readonly sendRequest: SendRequest;
+  readonly createLogger: CreateActionLogger;
+}
+
+/** Runs Actions. The result is JSON; undefined becomes null. */
+export type RunAction = (run: ActionRun) => Promise<JsonValue>;
+
+/** What an Action throws is `action_failed` with its message; faults of ours keep their own codes. */
+export function createRunAction(options: ActionRunnerOptions): RunAction {
+  return async (run) => {
+    const { integration, action } = run;
+    const { logLevel } = integrationNamed(integration, options.context);
+    const create = await options.catalog.load(integration, action);
+    const { connection } = await options.connections.get(run);
+    const execution = randomBytes(4).toString('hex');
+    const logger = options.createLogger({ integration, action, userId: connection.userId, execution }, logLevel);
+    try {
+      return toJson(await create(createHost(run, logger, options)).executeAction(run.input), run);
+    } catch (error) {
+      logger.error('Action failed', { err: error });
+      throw error instanceof NangoError ? error : new NangoError('action_failed', messageOf(error), { cause: error });
+    }
+  };
+}
+
+function createHost({ integration, userId }: ActionRun, logger: ActionLogger, { connections, sendRequest }: ActionRunnerOptions): ActionHost {
+  const key = { integration, userId };
+  return {
+    logger,
+    async httpRequest(request) {
+      const parsed = apiRequestSchema.safeParse({ ...request, body: request.body === undefined ? undefined : JSON.parse(JSON.stringify(request.body)) });
+      if (parsed.success) return sendRequest(key, parsed.data);
+      throw new NangoError('invalid_request', `httpRequest: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
+    },
+    async getCurrentConnection() {
+      const { connection, credentials } = await connections.get(key);
+      return { ...connection, credentials: { ...credentials, raw: z.record(z.string(), z.json()).parse(credentials['raw']) } };
+    },
+  };
+}
+
+function toJson(result: unknown, { integration, action }: ActionRun): JsonValue {
+  try {
+    return z.json().parse(JSON.parse(JSON.stringify(result ?? null)));
+  } catch (cause) {
+    throw new NangoError('action_invalid', `${integration}/${action} returned a value that cannot be JSON: ${messageOf(cause)}`, { cause });
+  }
+}

@@ -1,0 +1,17 @@
+import { z } from 'zod';
+import type { AuthMode, BaseAuth, BaseCredentials } from './auth-mode.ts';
+import { credentialText, keepRaw, rawObject } from './credential-schema.ts';
+
+interface ApiKeyCredentials extends BaseCredentials {
+  readonly api_key: string;
+}
+
+/** `API_KEY`: the user's own key, registered by the application. */
+export const apiKey: AuthMode<BaseAuth, ApiKeyCredentials> = {
+  name: 'API_KEY',
+  usesOAuthClient: false,
+  authShape: () => ({}),
+  credentialsInput: z.looseObject({ api_key: credentialText }).transform((given) => ({ api_key: given.api_key, raw: keepRaw(given) })),
+  storedCredentials: z.object({ api_key: z.string(), raw: rawObject }),
+  placeholders: { api_key: (credentials) => credentials.api_key },
+};

@@ -1,0 +1,22 @@
+import type { PlaceholderScope } from '../schema/fields.ts';
+import { apiKey } from './api-key.ts';
+import { COMMON_PLACEHOLDERS, type AuthMode } from './auth-mode.ts';
+import { oauth1 } from './oauth1.ts';
+import { oauth2 } from './oauth2.ts';
+import { usernamePassword } from './username-password.ts';
+
+/** Every auth mode, by the name `auth_mode` has in YAML. */
+export const AUTH_MODES: ReadonlyMap<string, AuthMode> = new Map(
+  [oauth2, oauth1, apiKey, usernamePassword].map((mode: AuthMode) => [mode.name, mode]),
+);
+
+/** Names of all modes that are known at request time, and therefore never read from the environment. */
+export const RESERVED_PLACEHOLDERS: PlaceholderScope = {
+  names: [...new Set([...COMMON_PLACEHOLDERS.names, ...[...AUTH_MODES.values()].flatMap((mode) => Object.keys(mode.placeholders))])],
+  prefixes: COMMON_PLACEHOLDERS.prefixes,
+};
+
+/** The names `requests` may use under one mode. */
+export function placeholderScopeOf(mode: AuthMode): PlaceholderScope {
+  return { names: [...COMMON_PLACEHOLDERS.names, ...Object.keys(mode.placeholders)], prefixes: COMMON_PLACEHOLDERS.prefixes };
+}

@@ -1,0 +1,87 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { readSettings } from '../config/settings.ts';
+import { VERSION } from '../package-files.ts';
+import type { Terminal } from './terminal.ts';
+
+const NANGO_CONFIG = `# yaml-language-server: $schema=../node_modules/@nangohq/server/schemas/nango-config.schema.json
+# Every key is optional; these are the defaults.
+
+main_server_log_level: info # error, warn, info, debug, trace
+default_action_log_level: info
+default_http_request_timeout_seconds: 100
+
+oauth_server_port: 3003
+# The public root of this server. In production an https address; providers send users back to <root>/oauth/callback.
+oauth_server_root_url: http://localhost:3003
+`;
+
+const INTEGRATIONS = `# yaml-language-server: $schema=../node_modules/@nangohq/server/schemas/integrations.schema.json
+integrations:
+  # A Blueprint knows URLs, parameters and headers; you bring the OAuth client and its scopes.
+  # Uncomment, then set SLACK_CLIENT_ID and SLACK_CLIENT_SECRET in the environment.
+  # slack:
+  #   extends_blueprint: slack:v0
+  #   oauth_client_id: \${SLACK_CLIENT_ID}
+  #   oauth_client_secret: \${SLACK_CLIENT_SECRET}
+  #   oauth_scopes: [chat:write]
+
+  # An API without a Blueprint: say how users authenticate and how requests are authorized.
+  example:
+    auth:
+      auth_mode: API_KEY
+    requests:
+      base_url: https://api.example.com/v1
+      headers:
+        Authorization: Bearer \${api_key}
+`;
+
+const ACTION = `import { NangoAction } from '@nangohq/action';
+
+/** Runs with: nango trigger example list-items <userId> */
+class ExampleListItemsAction extends NangoAction {
+  override async executeAction(input: { limit?: number } | null) {
+    const response = await this.httpRequest('items', 'GET', { limit: input?.limit ?? 10 });
+    this.logger.info('Items listed', { status: response.status });
+    return { status: response.status, items: response.json ?? null };
+  }
+}
+
+export { ExampleListItemsAction };
+`;
+
+const TSCONFIG = `{
+  "compilerOptions": {
+    "target": "ES2024",
+    "module": "preserve",
+    "strict": true,
+    "noEmit": true,
+    "skipLibCheck": true
+  },
+  "include": ["**/*.ts"]
+}
+`;
+
+const FILES: Record<string, string> = {
+  'nango-config.yaml': NANGO_CONFIG,
+  'integrations.yaml': INTEGRATIONS,
+  'example/list-items.action.ts': ACTION,
+  'tsconfig.json': TSCONFIG,
+};
+
+/** `nango init`: scaffolds the Nango folder. Files that exist are left as they are. */
+export function initCommand({ folder }: { folder?: string }, terminal: Terminal): void {
+  const root = readSettings({ folder }).folder;
+  for (const [name, content] of Object.entries(FILES)) {
+    const path = join(root, name);
+    const shown = relative(process.cwd(), path) || path;
+    if (existsSync(path)) {
+      terminal.err(`${terminal.style('gray', '·')} ${shown} exists and stays as it is`);
+      continue;
+    }
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, content, { flag: 'wx' });
+    terminal.err(`${terminal.style('green', '+')} ${shown}`);
+  }
+  terminal.err(`\nNext:\n  npm install @nangohq/action@${VERSION}   # types for your Actions\n  npx nango validate\n  npx nango start`);
+}

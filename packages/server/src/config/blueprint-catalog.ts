@@ -1,0 +1,77 @@
+import { readFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { suggest } from '../schema/suggest.ts';
+import { readdir } from 'node:fs/promises';
+import { blueprintFileSchema, latestVersion } from './blueprint-file.ts';
+import type { ConfigFault, KeyPath } from './config-fault.ts';
+import { parseSourceFile, type SourceFile } from './source-file.ts';
+import { validate } from './validate.ts';
+
+/** One version of a Blueprint, with the file it came from. */
+export interface Blueprint {
+  readonly name: string;
+  readonly version: string;
+  readonly auth: Record<string, unknown>;
+  readonly requests: Record<string, unknown>;
+  readonly source: SourceFile;
+  /** Where the version stands in its file. */
+  readonly path: KeyPath;
+}
+
+/** Why a Blueprint cannot be had: a sentence about the reference, or faults in the Blueprint's own file. */
+export interface BlueprintFailure {
+  readonly message?: string;
+  readonly faults?: readonly ConfigFault[];
+}
+
+/** Finds Blueprints by reference; the user's own folder is looked at before the catalog. Only what is used is read. */
+export class BlueprintCatalog {
+  readonly #folders: readonly string[];
+  readonly #root: string;
+
+  /** `folders` in the order they are looked at; files are named relative to `root` in faults. */
+  constructor(folders: readonly string[], root: string) {
+    this.#folders = folders;
+    this.#root = root;
+  }
+
+  /** `reference` is `name` (latest version) or `name:version`. */
+  async find(reference: string): Promise<Blueprint | BlueprintFailure> {
+    const [name = '', version] = reference.split(':');
+    const source = await this.#read(name);
+    if (!source) return { message: `names a Blueprint that does not exist.${suggest(name, await this.#names())}` };
+    const faults = [...source.faults];
+    const file = faults.length > 0 ? undefined : validate(blueprintFileSchema, source.data, { path: [], locate: (path) => source.positionOf(path) }, faults);
+    if (!file) return { faults };
+    if (file.name !== name) return { faults: [{ ...source.positionOf(['name']), path: ['name'], message: `must be "${name}", the file’s name` }] };
+    const wanted = version ?? latestVersion(Object.keys(file.versions)) ?? '';
+    const found = file.versions[wanted];
+    if (!found) return { message: `names version "${wanted}", but ${name} has ${Object.keys(file.versions).join(', ')}` };
+    return { name, version: wanted, auth: found.auth, requests: found.requests, source, path: ['versions', wanted] };
+  }
+
+  async #read(name: string): Promise<SourceFile | undefined> {
+    for (const folder of this.#folders) {
+      const path = join(folder, `${name}.yaml`);
+      const text = await readIfPresent(path);
+      const inside = relative(this.#root, path);
+      if (text !== undefined) return parseSourceFile(inside.startsWith('..') ? path : inside, text);
+    }
+    return undefined;
+  }
+
+  async #names(): Promise<string[]> {
+    const lists = await Promise.all(this.#folders.map((folder) => readdir(folder).catch(() => [])));
+    return lists.flat().filter((file) => file.endsWith('.yaml')).map((file) => file.slice(0, -'.yaml'.length));
+  }
+}
+
+/** A file's text, or undefined where there is no such file. */
+export async function readIfPresent(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,48 @@
+import { NangoError } from '../errors/nango-error.ts';
+
+/** The keys that lead to a value, from the top of a file. */
+export type KeyPath = readonly (string | number)[];
+
+/** A place in a file; lines and columns count from 1. */
+export interface Position {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** One thing wrong with a configuration file. */
+export interface ConfigFault extends Position {
+  readonly path: KeyPath;
+  readonly message: string;
+}
+
+/** Thrown when configuration cannot be used; carries every fault found, not just the first. */
+export class ConfigError extends NangoError {
+  readonly faults: readonly ConfigFault[];
+
+  constructor(faults: readonly ConfigFault[]) {
+    super('invalid_config', `The configuration has ${faults.length} fault${faults.length === 1 ? '' : 's'}:\n${formatFaults(faults)}`);
+    this.faults = faults;
+  }
+}
+
+/** One line a fault: `file:line:column key: message`, the form editors and terminals make clickable. */
+export function formatFaults(faults: readonly ConfigFault[]): string {
+  return faults.map(formatFault).join('\n');
+}
+
+function formatFault({ file, line, column, path, message }: ConfigFault): string {
+  const key = formatKeyPath(path);
+  return `${file}:${line}:${column} ${key === '' ? '' : `${key}: `}${message}`;
+}
+
+/** `integrations.slack.auth.token_url`, with quotes around keys that hold a dot. */
+export function formatKeyPath(path: KeyPath): string {
+  return path.map((key) => (typeof key === 'string' && /[.\s]/.test(key) ? JSON.stringify(key) : String(key))).join('.');
+}
+
+/** Faults in reading order, each once. */
+export function sortFaults(faults: readonly ConfigFault[]): ConfigFault[] {
+  const unique = new Map(faults.map((fault) => [formatFault(fault), fault]));
+  return [...unique.values()].sort((a, b) => a.file.localeCompare(b.file) || a.line - b.line || a.column - b.column);
+}

@@ -1,0 +1,97 @@
+import { z } from 'zod';
+import type { AuthMode } from '../auth-modes/auth-mode.ts';
+import { AUTH_MODES, placeholderScopeOf, RESERVED_PLACEHOLDERS } from '../auth-modes/registry.ts';
+import type { Fields, PlaceholderScope } from '../schema/fields.ts';
+import { LOG_LEVELS } from './nango-config.ts';
+
+const INTEGRATION_NAME = /^[a-z0-9][a-z0-9_-]{0,99}$/i;
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i;
+// Headers that frame or route the message belong to the HTTP client alone (RFC 9110 §7.6.1, RFC 9112 §6).
+const FRAMING_HEADERS = /^(connection|content-length|expect|host|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade)$/i;
+
+const BLUEPRINT_REFERENCE = /^[a-z0-9][a-z0-9_-]*(:v\d+)?$/i;
+
+/** The schema of `integrations.yaml`. `auth` and `requests` are partial here: a Blueprint may hold the rest. */
+export function integrationsFileSchema(fields: Fields) {
+  return z.strictObject({
+    integrations: z.record(z.string().regex(INTEGRATION_NAME, 'is not a usable name (letters, digits, "-" and "_")'), integrationSchema(fields)),
+  });
+}
+
+/** The keys of an Integration beside `auth` and `requests`. */
+export function integrationSettings(fields: Fields) {
+  return {
+    extends_blueprint: z
+      .string()
+      .regex(BLUEPRINT_REFERENCE, 'must be a Blueprint’s name, or name:version such as slack:v0')
+      .optional()
+      .describe('Blueprint whose auth and requests this Integration extends'),
+    log_level: fields.choice(LOG_LEVELS).optional().describe('Log level of this Integration’s Actions'),
+    http_request_timeout_seconds: fields.number({ min: 0, max: 86_400 }).optional().describe('0 = no limit'),
+    allow_http: fields.boolean().optional().describe('Unsafe: permits http URLs outside loopback for this Integration'),
+    app_api_key: fields.secret().optional().describe('The application’s own key, for ${app_api_key}'),
+    oauth_client_id: fields.text().optional().describe('OAuth client identifier (OAuth 1.0a: consumer key)'),
+    oauth_client_secret: fields.secret().optional().describe('OAuth client secret (OAuth 1.0a: consumer secret)'),
+    oauth_scopes: z.array(fields.text()).optional().describe('Scopes the user is asked for'),
+  };
+}
+
+function integrationSchema(fields: Fields) {
+  return z.strictObject({
+    ...integrationSettings(fields),
+    auth: partialAuthSchema(fields).optional().describe('How users authenticate'),
+    requests: z
+      .strictObject(overridable(requestsShape(fields, RESERVED_PLACEHOLDERS)))
+      .optional()
+      .describe('How requests are authorized'),
+  });
+}
+
+function partialAuthSchema(fields: Fields) {
+  const shapes = [...AUTH_MODES.values()].map((mode) => mode.authShape(fields));
+  return z.strictObject(overridable({ auth_mode: authModeField(fields), ...Object.assign({}, ...shapes.reverse()) }));
+}
+
+/** The complete `auth` section of one mode, after the Blueprint was merged in. */
+export function authSchema(fields: Fields, mode: AuthMode) {
+  return z.strictObject({ auth_mode: z.literal(mode.name), ...mode.authShape(fields) });
+}
+
+/** The complete `requests` section of one mode, after the Blueprint was merged in. */
+export function requestsSchema(fields: Fields, mode: AuthMode) {
+  return z.strictObject(requestsShape(fields, placeholderScopeOf(mode)));
+}
+
+/** The name of an auth mode. */
+export function authModeField(fields: Fields) {
+  const [first = '', ...rest] = AUTH_MODES.keys();
+  return fields.choice([first, ...rest]).describe('Authentication mode');
+}
+
+function requestsShape(fields: Fields, scope: PlaceholderScope) {
+  const headerName = z
+    .string()
+    .regex(HEADER_NAME, 'is not a valid header name')
+    .refine((name) => !FRAMING_HEADERS.test(name), 'is set by the HTTP client and cannot be configured');
+  return {
+    base_url: fields.url(scope).describe('Root of the API; endpoints are relative to it'),
+    headers: z.record(headerName, fields.template(scope)).default({}).describe('Sent with every request'),
+    params: fields.params(scope).default({}).describe('Query parameters of every request'),
+  };
+}
+
+/** Each key may be absent (the Blueprint's stays) or null (the Blueprint's is removed); so may those of a map. */
+function overridable(shape: z.ZodRawShape): Record<string, z.ZodType> {
+  return Object.fromEntries(Object.entries(shape).map(([key, schema]) => [key, nullableMap(schema).nullish().meta(metaOf(schema))]));
+}
+
+function nullableMap(schema: z.core.$ZodType): z.ZodType {
+  const inner = schema instanceof z.ZodDefault ? schema.unwrap() : schema;
+  if (inner instanceof z.ZodRecord) return z.record(inner.keyType, z.union([z.null(), inner.valueType]));
+  return inner instanceof z.ZodType ? inner : z.unknown();
+}
+
+function metaOf(schema: z.core.$ZodType): { description?: string } {
+  const description = schema instanceof z.ZodType ? schema.description : undefined;
+  return description === undefined ? {} : { description };
+}

@@ -1,0 +1,81 @@
+import { basename, join } from 'node:path';
+import type { Integration } from '../auth-modes/auth-mode.ts';
+import { RESERVED_PLACEHOLDERS } from '../auth-modes/registry.ts';
+import { Fields, type Environment } from '../schema/fields.ts';
+import { BlueprintCatalog, readIfPresent } from './blueprint-catalog.ts';
+import { ConfigError, sortFaults, type ConfigFault } from './config-fault.ts';
+import { isMap } from './deep-merge.ts';
+import { integrationsFileSchema } from './integrations-file.ts';
+import { nangoConfigSchema, type NangoConfig } from './nango-config.ts';
+import { resolveIntegration } from './resolve-integration.ts';
+import { parseSourceFile, type SourceFile } from './source-file.ts';
+import { validate } from './validate.ts';
+
+export const NANGO_CONFIG_FILE = 'nango-config.yaml';
+export const INTEGRATIONS_FILE = 'integrations.yaml';
+export const BLUEPRINTS_FOLDER = 'blueprints';
+
+/** The Nango folder, read and validated. */
+export interface Config {
+  readonly server: NangoConfig;
+  readonly integrations: ReadonlyMap<string, Integration>;
+  /** What is permitted but unsafe, one sentence each. */
+  readonly warnings: readonly string[];
+}
+
+export interface LoadConfigOptions {
+  /** The Nango folder. */
+  readonly folder: string;
+  /** The folder of the catalog's Blueprints. */
+  readonly catalog: string;
+  readonly environment: Environment;
+}
+
+/** Reads the Nango folder. Throws {@link ConfigError} with every fault of every file it read. */
+export async function loadConfig({ folder, catalog, environment }: LoadConfigOptions): Promise<Config> {
+  const fields = new Fields(environment, RESERVED_PLACEHOLDERS);
+  const faults: ConfigFault[] = [];
+  const server = await loadServerConfig(folder, fields, faults);
+  const source = await readSource(folder, INTEGRATIONS_FILE);
+  if (!source) {
+    faults.push({ file: join(basename(folder), INTEGRATIONS_FILE), line: 1, column: 1, path: [], message: 'does not exist. Create one with: nango init' });
+  }
+  const blueprints = new BlueprintCatalog([join(folder, BLUEPRINTS_FOLDER), catalog], join(folder, '..'));
+  const integrations = source ? await loadIntegrations(source, { fields, blueprints, server, faults }) : [];
+  if (faults.length > 0) throw new ConfigError(sortFaults(faults));
+  return { server, integrations: new Map(integrations.map((integration) => [integration.name, integration])), warnings: warningsOf(integrations) };
+}
+
+async function loadServerConfig(folder: string, fields: Fields, faults: ConfigFault[]): Promise<NangoConfig> {
+  const schema = nangoConfigSchema(fields);
+  const source = await readSource(folder, NANGO_CONFIG_FILE);
+  if (!source) return schema.parse({});
+  faults.push(...source.faults);
+  const data = source.data ?? {};
+  return validate(schema, data, { path: [], locate: (path) => source.positionOf(path) }, faults) ?? schema.parse({});
+}
+
+async function loadIntegrations(source: SourceFile, context: Omit<Parameters<typeof resolveIntegration>[2], 'source'>): Promise<Integration[]> {
+  const { fields, faults } = context;
+  const before = source.faults.length;
+  faults.push(...source.faults);
+  const own: ConfigFault[] = [];
+  validate(integrationsFileSchema(fields), source.data ?? {}, { path: [], locate: (path) => source.positionOf(path) }, own);
+  faults.push(...own);
+  const entries = isMap(source.data) && isMap(source.data['integrations']) ? Object.entries(source.data['integrations']) : [];
+  // An entry that is wrong in itself would only repeat its faults once merged with its Blueprint.
+  const sound = entries.filter(([name]) => before === 0 && !own.some(({ path }) => path[0] === 'integrations' && path[1] === name));
+  const resolved = await Promise.all(sound.map(([name, entry]) => (isMap(entry) ? resolveIntegration(name, entry, { ...context, source }) : undefined)));
+  return resolved.filter((integration) => integration !== undefined);
+}
+
+async function readSource(folder: string, file: string): Promise<SourceFile | undefined> {
+  const text = await readIfPresent(join(folder, file));
+  return text === undefined ? undefined : parseSourceFile(join(basename(folder), file), text);
+}
+
+function warningsOf(integrations: readonly Integration[]): string[] {
+  return integrations
+    .filter((integration) => integration.allowHttp)
+    .map(({ name }) => `Integration "${name}" has allow_http: its credentials may travel unencrypted.`);
+}

@@ -1,0 +1,126 @@
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
+import type { ConfigFault, KeyPath, Position } from './config-fault.ts';
+
+const MAX_BYTES = 1_048_576;
+const MAX_NODES = 50_000;
+const MAX_DEPTH = 32;
+const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
+
+/** A YAML file as plain data, with the place of every key. */
+export interface SourceFile {
+  readonly file: string;
+  /** Null, strings, numbers, booleans, arrays and plain objects; `undefined` for an empty file. */
+  readonly data: unknown;
+  readonly faults: readonly ConfigFault[];
+  /** The place of a key, or of its nearest ancestor that exists. */
+  positionOf(path: KeyPath): Position;
+  /** Whether the file itself has this key. */
+  has(path: KeyPath): boolean;
+}
+
+/**
+ * Parses YAML 1.2 (core schema) from a hostile file: bounded in bytes, nodes and depth, with aliases counted each
+ * time they are used. Duplicate keys, unknown tags and keys named like a prototype are faults.
+ */
+export function parseSourceFile(file: string, text: string): SourceFile {
+  if (Buffer.byteLength(text) > MAX_BYTES) return tooLarge(file);
+  const lines = new LineCounter();
+  const document = parseSafely(text, lines);
+  if (typeof document === 'string') return failed(file, document);
+  const reader = new NodeReader(document, file, lines);
+  for (const problem of [...document.errors, ...document.warnings]) {
+    reader.addFault([], problem.message.split('\n')[0] ?? problem.message, problem.pos[0]);
+  }
+  const data = document.contents === null ? undefined : reader.read(document.contents, [], 0);
+  return {
+    file,
+    data,
+    faults: reader.faults,
+    positionOf: (path) => reader.positionOf(path),
+    has: (path) => reader.offsets.has(JSON.stringify(path)),
+  };
+}
+
+function parseSafely(text: string, lineCounter: LineCounter): Document.Parsed | string {
+  try {
+    return parseDocument(text, { version: '1.2', stringKeys: true, prettyErrors: false, lineCounter });
+  } catch (error) {
+    return `cannot be parsed as YAML: ${error instanceof RangeError ? 'nested too deeply' : String(error)}`;
+  }
+}
+
+class NodeReader {
+  readonly faults: ConfigFault[] = [];
+  readonly offsets = new Map<string, number>();
+  readonly #document: Document.Parsed;
+  readonly #file: string;
+  readonly #lines: LineCounter;
+  #nodes = 0;
+
+  constructor(document: Document.Parsed, file: string, lines: LineCounter) {
+    this.#document = document;
+    this.#file = file;
+    this.#lines = lines;
+  }
+
+  read(node: Node | null | undefined, path: KeyPath, depth: number): unknown {
+    this.#nodes += 1;
+    if (this.#nodes > MAX_NODES) return this.#stop(path, node, `has more than ${MAX_NODES} values (aliases count each time)`);
+    if (depth > MAX_DEPTH) return this.#stop(path, node, `is nested deeper than ${MAX_DEPTH} levels`);
+    if (isAlias(node)) return this.read(node.resolve(this.#document), path, depth + 1);
+    if (isMap(node)) return this.#readMap(node.items, path, depth);
+    if (isSeq(node)) return node.items.map((item, index) => this.read(asNode(item), this.#mark([...path, index], asNode(item)), depth + 1));
+    return isScalar(node) ? node.value : null;
+  }
+
+  #readMap(items: readonly { key: unknown; value: unknown }[], path: KeyPath, depth: number): Record<string, unknown> {
+    const result: Record<string, unknown> = {};
+    for (const { key, value } of items) {
+      if (!isScalar(key) || typeof key.value !== 'string') continue;
+      const keyPath = this.#mark([...path, key.value], key);
+      if (FORBIDDEN_KEYS.has(key.value)) this.addFault(keyPath, `"${key.value}" cannot be used as a key`, key.range?.[0]);
+      else result[key.value] = this.read(asNode(value), keyPath, depth + 1);
+    }
+    return result;
+  }
+
+  addFault(path: KeyPath, message: string, offset: number | undefined): void {
+    this.faults.push({ ...this.#at(offset ?? 0), path, message });
+  }
+
+  positionOf(path: KeyPath): Position {
+    for (let length = path.length; length > 0; length -= 1) {
+      const offset = this.offsets.get(JSON.stringify(path.slice(0, length)));
+      if (offset !== undefined) return this.#at(offset);
+    }
+    return this.#at(0);
+  }
+
+  #mark(path: KeyPath, node: Node | null | undefined): KeyPath {
+    if (node?.range) this.offsets.set(JSON.stringify(path), node.range[0]);
+    return path;
+  }
+
+  #stop(path: KeyPath, node: Node | null | undefined, message: string): null {
+    if (!this.faults.some((fault) => fault.message === message)) this.addFault(path, message, node?.range?.[0]);
+    return null;
+  }
+
+  #at(offset: number): Position {
+    const { line, col } = this.#lines.linePos(offset);
+    return { file: this.#file, line: Math.max(line, 1), column: Math.max(col, 1) };
+  }
+}
+
+function asNode(value: unknown): Node | null {
+  return isMap(value) || isSeq(value) || isScalar(value) || isAlias(value) ? value : null;
+}
+
+function tooLarge(file: string): SourceFile {
+  return failed(file, `is larger than ${MAX_BYTES} bytes`);
+}
+
+function failed(file: string, message: string): SourceFile {
+  const start: Position = { file, line: 1, column: 1 };
+  return { file, data: undefined, faults: [{ ...start, path: [], message }], positionOf: () => start, has: () => false };
+}

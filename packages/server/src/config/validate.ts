@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import { suggest } from '../schema/suggest.ts';
+import type { ConfigFault, KeyPath, Position } from './config-fault.ts';
+
+/** Finds the place of a key in whichever file it came from. */
+export type Locate = (path: KeyPath) => Position;
+
+/** Where a value stands: the path of its own root, and how to find places. */
+export interface ValidationSource {
+  readonly path: KeyPath;
+  readonly locate: Locate;
+}
+
+/** Validates a value; faults are added to `faults` with their places. Returns undefined when there were any. */
+export function validate<T extends z.ZodType>(schema: T, value: unknown, source: ValidationSource, faults: ConfigFault[]): z.output<T> | undefined {
+  const result = schema.safeParse(value, { error: describeIssue });
+  if (result.success) return result.data;
+  for (const issue of result.error.issues) faults.push(...toFaults(issue, source));
+  return undefined;
+}
+
+function toFaults(issue: z.core.$ZodIssue, { path, locate }: ValidationSource): ConfigFault[] {
+  const issuePath = [...path, ...issue.path.map((key) => (typeof key === 'number' ? key : String(key)))];
+  if (issue.code === 'unrecognized_keys') {
+    const messages = issue.message.split('\n');
+    return issue.keys.map((key, index) => ({ ...locate([...issuePath, key]), path: [...issuePath, key], message: messages[index] ?? issue.message }));
+  }
+  if (issue.code === 'invalid_union') {
+    const specific = issue.errors.flat().find((inner) => inner.code === 'custom' || inner.code === 'invalid_format');
+    if (specific) return toFaults({ ...specific, path: [...issue.path, ...specific.path] }, { path, locate });
+  }
+  const message = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
+  return [{ ...locate(issuePath), path: issuePath, message }];
+}
+
+/** Words for the issues that schemas leave to zod. */
+function describeIssue(issue: z.core.$ZodRawIssue): string | undefined {
+  if (issue.code === 'unrecognized_keys') {
+    const known = issue.inst instanceof z.ZodObject ? Object.keys(issue.inst.shape) : [];
+    return issue.keys.map((key) => `is not a known key.${suggest(key, known) || (known.length > 0 ? ` Known: ${known.join(', ')}` : '')}`).join('\n');
+  }
+  if (issue.input === undefined) return 'is required';
+  if (issue.input === null) return 'must not be empty';
+  if (issue.code === 'invalid_type') return `must be ${article(issue.expected)}, not ${article(typeName(issue.input))}`;
+  return undefined;
+}
+
+function typeName(value: unknown): string {
+  return Array.isArray(value) ? 'array' : typeof value;
+}
+
+function article(type: string): string {
+  const words: Record<string, string> = { object: 'a map', record: 'a map', array: 'a list', string: 'text', int: 'a whole number', number: 'a number', boolean: 'true or false' };
+  return words[type] ?? type;
+}

@@ -1,0 +1,95 @@
+import { watch, type FSWatcher } from 'node:fs';
+import { join } from 'node:path';
+import { ConfigError } from './config-fault.ts';
+import { BLUEPRINTS_FOLDER, loadConfig, type Config, type LoadConfigOptions } from './load-config.ts';
+
+const SETTLE_MS = 80;
+
+/** Told about each reload. */
+export interface ConfigListener {
+  onReload(config: Config, previous: Config): void;
+  /** The last good configuration stays in force. Called once for each distinct set of faults. */
+  onInvalid(error: ConfigError): void;
+  onError(error: unknown): void;
+}
+
+/**
+ * Holds the configuration and keeps it up to date: a valid edit takes effect at once, an invalid one is reported and
+ * changes nothing. Requests under way keep the Integration they began with.
+ */
+export class LiveConfig {
+  #current: Config;
+  #lastFaults = '';
+  #timer: NodeJS.Timeout | undefined;
+  #reloading: Promise<void> = Promise.resolve();
+  readonly #watchers = new Map<string, FSWatcher>();
+  readonly #options: LoadConfigOptions;
+  readonly #listener: ConfigListener;
+
+  private constructor(config: Config, options: LoadConfigOptions, listener: ConfigListener) {
+    this.#current = config;
+    this.#options = options;
+    this.#listener = listener;
+  }
+
+  /** Loads and begins to watch. Throws ConfigError when the first load finds faults. */
+  static async open(options: LoadConfigOptions, listener: ConfigListener): Promise<LiveConfig> {
+    const live = new LiveConfig(await loadConfig(options), options, listener);
+    live.#watch();
+    return live;
+  }
+
+  get current(): Config {
+    return this.#current;
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    for (const watcher of this.#watchers.values()) watcher.close();
+    this.#watchers.clear();
+    await this.#reloading;
+  }
+
+  /** Loads again now. */
+  reload(): Promise<void> {
+    this.#reloading = this.#reloading.then(() => this.#load());
+    return this.#reloading;
+  }
+
+  async #load(): Promise<void> {
+    try {
+      const config = await loadConfig(this.#options);
+      const previous = this.#current;
+      this.#current = config;
+      this.#lastFaults = '';
+      this.#listener.onReload(config, previous);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) return this.#listener.onError(error);
+      if (error.message === this.#lastFaults) return;
+      this.#lastFaults = error.message;
+      this.#listener.onInvalid(error);
+    }
+  }
+
+  /** Folders rather than files: editors replace a file when they save it, and a watch on the old one goes blind. */
+  #watch(): void {
+    for (const folder of [this.#options.folder, join(this.#options.folder, BLUEPRINTS_FOLDER)]) {
+      if (this.#watchers.has(folder)) continue;
+      try {
+        const watcher = watch(folder, { persistent: false }, (_event, file) => this.#onChange(file));
+        watcher.on('error', () => this.#watchers.delete(folder));
+        this.#watchers.set(folder, watcher);
+      } catch {
+        // The folder is not there yet; looked for again at the next change.
+      }
+    }
+  }
+
+  #onChange(file: string | null): void {
+    this.#watch();
+    if (file !== null && !/\.ya?ml$|^blueprints$/.test(file)) return;
+    // One save is several events; the file may be half written at the first.
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.reload(), SETTLE_MS);
+  }
+}

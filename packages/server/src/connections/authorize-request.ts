@@ -1,0 +1,146 @@
+import type { BaseCredentials, AdditionalConfig, AuthMode, Integration, JsonValue } from '../auth-modes/auth-mode.ts';
+import { isLoopbackHost } from '../config/nango-config.ts';
+import { NangoError } from '../errors/nango-error.ts';
+import { hasDotSegment, renderUrlTemplate, valueAt } from '../schema/render.ts';
+import type { Template } from '../schema/template.ts';
+import type { HttpMethod } from '../upstream/http-client.ts';
+
+/** What the application asks for; `endpoint` is relative to the Integration's base_url and may have a query. */
+export interface ApiRequest {
+  readonly method: HttpMethod;
+  readonly endpoint: string;
+  readonly params?: Readonly<Record<string, ParamValue>> | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** A string goes as it is, everything else as JSON. */
+  readonly body?: JsonValue | undefined;
+}
+
+/** A list repeats the parameter; null leaves it out. */
+export type ParamValue = string | number | boolean | null | readonly (string | number | boolean)[];
+
+/** A request ready to be sent. Header names are in lower case. */
+export interface AuthorizedRequest {
+  readonly method: HttpMethod;
+  readonly url: string;
+  readonly headers: Record<string, string>;
+  readonly body: string | undefined;
+}
+
+/** Whose credentials authorize the request. */
+export interface RequestAuthorization {
+  readonly integration: Integration;
+  readonly mode: AuthMode;
+  readonly credentials: BaseCredentials;
+  readonly config: AdditionalConfig;
+}
+
+/**
+ * Authorizes a request: the one place where credentials meet a URL or a header.
+ *
+ * The configured value wins wherever it carries a placeholder, so a caller can neither replace nor remove a credential;
+ * constants are defaults that the caller may override. Values are inserted as data: none can split a header, end a
+ * parameter, change the host or leave the base path. Throws `invalid_endpoint` and `invalid_value`.
+ */
+export function authorizeRequest(request: ApiRequest, authorization: RequestAuthorization): AuthorizedRequest {
+  const valueOf = (placeholder: string) => placeholderValue(placeholder, authorization);
+  const { baseUrl, headers, params } = authorization.integration.requests;
+  const base = parseBase(renderUrlTemplate(baseUrl, valueOf), authorization.integration);
+  const url = joinEndpoint(base, request.endpoint);
+  url.search = [url.search.slice(1), encodeParams(params, request, valueOf)].filter((query) => query !== '').join('&');
+  return { method: request.method, url: url.href, ...authorizeHeaders(headers, request, valueOf) };
+}
+
+function placeholderValue(placeholder: string, { integration, mode, credentials, config }: RequestAuthorization): string {
+  if (placeholder === 'app_api_key') return integration.appApiKey?.reveal() ?? '';
+  if (placeholder.startsWith('raw.')) return valueAt(credentials.raw, placeholder);
+  if (placeholder.startsWith('config.')) return valueAt(config, placeholder);
+  const value = Object.hasOwn(mode.placeholders, placeholder) ? mode.placeholders[placeholder]?.(credentials, integration) : undefined;
+  if (value === undefined) throw new NangoError('invalid_value', `\${${placeholder}} is not known with auth_mode ${mode.name}.`);
+  return value;
+}
+
+/** A base_url may come from a token answer (`${raw.instance_url}`), so its scheme is checked once more here. */
+function parseBase(rendered: string, { allowHttp, name }: Integration): URL {
+  const base = new URL(rendered);
+  if (base.protocol === 'http:' && !allowHttp && !isLoopbackHost(base.hostname)) {
+    throw new NangoError('invalid_value', `The base_url of "${name}" is http for this connection; only https is used outside loopback.`);
+  }
+  return base;
+}
+
+/** Appends the endpoint to the base path; nothing in it can choose another host or climb out (RFC 3986 §5.2.4). */
+function joinEndpoint(base: URL, endpoint: string): URL {
+  assertEndpoint(endpoint);
+  const [, path = '', query = ''] = /^([^?]*)\??(.*)$/s.exec(endpoint) ?? [];
+  const root = base.pathname.endsWith('/') ? base.pathname : `${base.pathname}/`;
+  const relative = path.replace(/^\//, '');
+  const url = new URL(base.href);
+  url.pathname = relative === '' ? base.pathname : root + relative;
+  url.search = [base.search.slice(1), query].filter((part) => part !== '').join('&');
+  if (url.origin !== base.origin || !`${url.pathname}/`.startsWith(root)) throw invalidEndpoint('it would leave the base_url');
+  return url;
+}
+
+function assertEndpoint(endpoint: string): void {
+  if (/[\p{Cc}\s\\#]/u.test(endpoint) || !endpoint.isWellFormed()) throw invalidEndpoint('it holds white space, a control character, "\\" or "#"; percent-encode them');
+  if (/^([a-z][a-z0-9+.-]*:)?\/\//i.test(endpoint)) throw invalidEndpoint('it must be relative to the base_url, such as "users/me"');
+  const path = endpoint.replace(/\?.*$/s, '');
+  // Some servers decode twice, so "%252e" is looked through too.
+  if ([path, decodeSeparators(path), decodeSeparators(decodeSeparators(path))].some(hasDotSegment)) throw invalidEndpoint('it has a "." or ".." segment');
+}
+
+function decodeSeparators(path: string): string {
+  return path.replace(/%25/gi, '%').replace(/%2e/gi, '.').replace(/%2f/gi, '/').replace(/%5c/gi, '\\').replace(/;[^/]*/g, '');
+}
+
+function encodeParams(configured: ReadonlyMap<string, Template>, { params = {}, endpoint }: ApiRequest, valueOf: (placeholder: string) => string): string {
+  const own = new URLSearchParams(/\?(.*)$/s.exec(endpoint)?.[1] ?? '');
+  const pairs: [string, string][] = [];
+  for (const [name, template] of configured) {
+    const secret = template.placeholders.length > 0;
+    if (secret && own.has(name)) throw new NangoError('invalid_request', `The parameter "${name}" is set by the Integration and cannot stand in the endpoint.`);
+    if (secret || !(own.has(name) || Object.hasOwn(params, name))) pairs.push([name, template.render(valueOf)]);
+  }
+  for (const [name, value] of Object.entries(params)) {
+    if (configured.get(name)?.placeholders.length) continue;
+    for (const item of Array.isArray(value) ? value : [value]) if (item !== null) pairs.push([name, String(item)]);
+  }
+  return pairs.map(([name, value]) => `${encodeComponent(name)}=${encodeComponent(value)}`).join('&');
+}
+
+function encodeComponent(text: string): string {
+  if (!text.isWellFormed()) throw new NangoError('invalid_value', 'A query parameter is not valid Unicode.');
+  return encodeURIComponent(text);
+}
+
+function authorizeHeaders(configured: ReadonlyMap<string, Template>, request: ApiRequest, valueOf: (placeholder: string) => string) {
+  const headers: Record<string, string> = {};
+  const body = encodeBody(request.body);
+  if (body?.type) headers['content-type'] = body.type;
+  for (const [name, template] of configured) if (template.placeholders.length === 0) setHeader(headers, name, template.render(valueOf));
+  for (const [name, value] of Object.entries(request.headers ?? {})) setHeader(headers, name, value);
+  for (const [name, template] of configured) if (template.placeholders.length > 0) setHeader(headers, name, template.render(valueOf));
+  return { headers, body: body?.text };
+}
+
+function encodeBody(body: JsonValue | undefined): { text: string; type?: string } | undefined {
+  if (body === undefined) return undefined;
+  return typeof body === 'string' ? { text: body } : { text: JSON.stringify(body), type: 'application/json' };
+}
+
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
+// These frame the message or name the peer: left to the HTTP client, or a caller could smuggle a second request.
+const FRAMING_HEADERS = new Set(['connection', 'content-length', 'expect', 'host', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade']);
+
+/** RFC 9110 §5.5: visible characters, spaces, tabs and obs-text; anything else could end the header early. */
+function setHeader(headers: Record<string, string>, name: string, value: string): void {
+  const lower = name.toLowerCase();
+  if (!HEADER_NAME.test(lower)) throw new NangoError('invalid_value', 'A header name holds characters that header names cannot have.');
+  if (FRAMING_HEADERS.has(lower)) throw new NangoError('invalid_value', `The header "${lower}" is set by the HTTP client and cannot be given.`);
+  if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) throw new NangoError('invalid_value', `The value of the header "${lower}" holds characters that headers cannot carry.`);
+  headers[lower] = value;
+}
+
+function invalidEndpoint(why: string): NangoError {
+  return new NangoError('invalid_endpoint', `The endpoint is refused: ${why}.`);
+}

@@ -1,0 +1,72 @@
+import type { AdditionalConfig, AuthMode, AuthModeContext, BaseCredentials, Integration } from '../auth-modes/auth-mode.ts';
+import { AUTH_MODES } from '../auth-modes/registry.ts';
+import type { Config } from '../config/load-config.ts';
+import { additionalConfigSchema } from './connection-input.ts';
+import { NangoError } from '../errors/nango-error.ts';
+import { suggest } from '../schema/suggest.ts';
+import type { ConnectionKey, ConnectionRow, Store } from '../store/store.ts';
+import type { SealedPlace, Vault } from '../vault/vault.ts';
+
+/** What everything about connections works with. `config` is asked each time, so that a reload takes effect. */
+export interface ConnectionContext extends AuthModeContext {
+  readonly store: Store;
+  readonly vault: Vault;
+  readonly config: () => Config;
+  readonly log: Log;
+}
+
+/** Where connections report what an operator should know; never given a secret. */
+export interface Log {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** A connection with everything needed to use it. */
+export interface OpenConnection {
+  readonly row: ConnectionRow;
+  readonly integration: Integration;
+  readonly mode: AuthMode;
+  readonly credentials: BaseCredentials;
+  readonly config: AdditionalConfig;
+}
+
+/** Throws `unknown_integration`, with the likely name. */
+export function integrationNamed(name: string, { config }: Pick<ConnectionContext, 'config'>): Integration {
+  const { integrations } = config();
+  const integration = integrations.get(name);
+  if (integration) return integration;
+  throw new NangoError('unknown_integration', `integrations.yaml has no integration "${name}".${suggest(name, integrations.keys())}`);
+}
+
+export function authModeOf(integration: Integration): AuthMode {
+  const mode = AUTH_MODES.get(integration.auth.auth_mode);
+  if (!mode) throw new NangoError('unsupported_auth_mode', `auth_mode ${integration.auth.auth_mode} is not known.`);
+  return mode;
+}
+
+/** Seals credentials for the row of their pair. */
+export function sealCredentials(credentials: BaseCredentials, key: ConnectionKey, vault: Vault): Uint8Array {
+  return vault.seal(JSON.stringify(credentials), credentialsPlace(key));
+}
+
+/** Opens a row. Throws `needs_reconnect` when the Integration changed its auth_mode since, `credentials_unreadable` when damaged. */
+export function openConnection(row: ConnectionRow, context: ConnectionContext): OpenConnection {
+  const integration = integrationNamed(row.integration, context);
+  const mode = authModeOf(integration);
+  if (mode.name !== row.authMode) {
+    throw new NangoError('needs_reconnect', `This connection was made with auth_mode ${row.authMode}, but "${row.integration}" now uses ${mode.name}.`);
+  }
+  const stored: unknown = JSON.parse(context.vault.open(row.sealedCredentials, credentialsPlace(row)));
+  return { row, integration, mode, credentials: mode.storedCredentials.parse(stored), config: parseConfig(row.additionalConfig) };
+}
+
+/** `additionalConfig` as it is stored. */
+export function parseConfig(json: string): AdditionalConfig {
+  return additionalConfigSchema.parse(JSON.parse(json));
+}
+
+// The pair, not the uuid, names the row: a reconnect replaces the credentials of a row whose uuid it has not seen.
+function credentialsPlace({ integration, userId }: ConnectionKey): SealedPlace {
+  return { table: 'connections', row: JSON.stringify([integration, userId]), column: 'sealed_credentials' };
+}

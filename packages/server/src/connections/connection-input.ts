@@ -1,0 +1,21 @@
+import { z } from 'zod';
+
+const MAX_USER_ID = 512;
+const MAX_CONFIG_BYTES = 65_536;
+
+/** A user id: any text the application chooses, never parsed. NUL and lone surrogates exist in no database's text. */
+export const userIdSchema = z
+  .string()
+  .min(1, 'must not be empty')
+  .max(MAX_USER_ID, `must have at most ${MAX_USER_ID} characters`)
+  .refine((text) => text.isWellFormed() && !text.includes('\0'), 'must be valid Unicode without NUL')
+  .describe('The application’s own id of the user');
+
+/** An integration's name, as the application gives it. */
+export const integrationNameSchema = z.string().min(1).max(100).describe('A name in integrations.yaml');
+
+/** What `${config.x}` reads: a JSON object the application may set and read back. */
+export const additionalConfigSchema = z
+  .record(z.string().max(200), z.json())
+  .refine((config) => JSON.stringify(config).length <= MAX_CONFIG_BYTES, `must be at most ${MAX_CONFIG_BYTES} bytes as JSON`)
+  .describe('Settings of this connection, for ${config.x}');

@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import type { BaseCredentials } from '../auth-modes/auth-mode.ts';
+import { NangoError } from '../errors/nango-error.ts';
+import type { ConnectionKey, ConnectionRow, ListConnections } from '../store/store.ts';
+import { authModeOf, integrationNamed, parseConfig, sealCredentials, type ConnectionContext } from './connection-context.ts';
+import { additionalConfigSchema } from './connection-input.ts';
+import { FreshCredentials } from './fresh-credentials.ts';
+
+/** A connection as the API shows it; times are ISO 8601. */
+export const publicConnectionSchema = z.object({
+  uuid: z.string(),
+  integration: z.string(),
+  userId: z.string(),
+  authMode: z.string(),
+  dateCreated: z.iso.datetime(),
+  lastModified: z.iso.datetime(),
+  additionalConfig: additionalConfigSchema,
+  status: z.enum(['active', 'needs_reconnect']),
+  statusReason: z.string().nullable().describe('Why the user has to connect again'),
+});
+
+export type PublicConnection = z.output<typeof publicConnectionSchema>;
+
+/** A page of connections; `nextCursor` is null on the last. */
+export interface ConnectionPage {
+  readonly connections: PublicConnection[];
+  readonly nextCursor: string | null;
+}
+
+/** A connection with the credentials the SDKs return. */
+export interface ConnectionWithCredentials {
+  readonly connection: PublicConnection;
+  readonly credentials: Record<string, unknown>;
+}
+
+/** Registers, reads, changes and deletes connections. */
+export class Connections {
+  readonly #context: ConnectionContext;
+  readonly fresh: FreshCredentials;
+
+  constructor(context: ConnectionContext) {
+    this.#context = context;
+    this.fresh = new FreshCredentials(context);
+  }
+
+  /** Throws `connection_exists` and stores nothing when the pair has a connection. */
+  async register(key: ConnectionKey, credentials: unknown, additionalConfig: PublicConnection['additionalConfig'] = {}): Promise<PublicConnection> {
+    const sealed = this.#seal(key, credentials);
+    const row = await this.#context.store.insertConnection({
+      ...key,
+      ...sealed,
+      uuid: randomUUID(),
+      additionalConfig: JSON.stringify(additionalConfig),
+    });
+    if (row) return toPublicConnection(row);
+    throw new NangoError('connection_exists', `User "${key.userId}" already has a connection to "${key.integration}". Use updateConnectionCredentials to replace its credentials.`);
+  }
+
+  async updateCredentials(key: ConnectionKey, credentials: unknown): Promise<PublicConnection> {
+    return toPublicConnection((await this.#context.store.updateCredentials(key, this.#seal(key, credentials))) ?? notFound(key));
+  }
+
+  async updateConfig(key: ConnectionKey, additionalConfig: PublicConnection['additionalConfig']): Promise<PublicConnection> {
+    const row = await this.#context.store.updateConfig(key, JSON.stringify(additionalConfig), this.#context.now());
+    return toPublicConnection(row ?? notFound(key));
+  }
+
+  /** The connection with fresh credentials; see {@link FreshCredentials.get} for its errors. */
+  async get(key: ConnectionKey): Promise<ConnectionWithCredentials> {
+    const { row, credentials } = await this.fresh.get(key);
+    return { connection: toPublicConnection(row), credentials: toPublicCredentials(credentials) };
+  }
+
+  async list(query: { userId?: string | undefined; integration?: string | undefined; cursor?: string | undefined; limit: number }): Promise<ConnectionPage> {
+    const { cursor, limit, ...filter } = query;
+    const listing: ListConnections = { ...filter, limit: limit + 1, after: cursor === undefined ? undefined : parseCursor(cursor) };
+    const rows = await this.#context.store.listConnections(listing);
+    const page = rows.slice(0, limit);
+    const last = rows.length > limit ? page.at(-1) : undefined;
+    return { connections: page.map(toPublicConnection), nextCursor: last ? createCursor(last) : null };
+  }
+
+  async delete(key: ConnectionKey): Promise<void> {
+    if (!(await this.#context.store.deleteConnection(key))) notFound(key);
+  }
+
+  #seal(key: ConnectionKey, credentials: unknown) {
+    const { vault, now } = this.#context;
+    const mode = authModeOf(integrationNamed(key.integration, this.#context));
+    const parsed = mode.credentialsInput.safeParse(credentials);
+    if (!parsed.success) {
+      throw new NangoError('invalid_credentials', `The credentials do not fit auth_mode ${mode.name}: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
+    }
+    const expiresAt = mode.renewal?.expiresAt(parsed.data) ?? null;
+    return { authMode: mode.name, sealedCredentials: sealCredentials(parsed.data, key, vault), expiresAt, now: now() };
+  }
+}
+
+/** A row without its credentials. */
+export function toPublicConnection(row: ConnectionRow): PublicConnection {
+  return {
+    uuid: row.uuid,
+    integration: row.integration,
+    userId: row.userId,
+    authMode: row.authMode,
+    dateCreated: new Date(row.createdAt).toISOString(),
+    lastModified: new Date(row.updatedAt).toISOString(),
+    additionalConfig: parseConfig(row.additionalConfig),
+    status: row.status,
+    statusReason: row.statusReason,
+  };
+}
+
+/** Credentials as the SDKs return them: times as ISO 8601. */
+export function toPublicCredentials(credentials: BaseCredentials): Record<string, unknown> {
+  const { received_at: _, ...rest } = { received_at: undefined, expires_at: undefined, ...credentials };
+  return { ...rest, expires_at: typeof rest.expires_at === 'number' ? new Date(rest.expires_at).toISOString() : undefined };
+}
+
+function notFound({ integration, userId }: ConnectionKey): never {
+  throw new NangoError('connection_not_found', `User "${userId}" has no connection to "${integration}".`);
+}
+
+const cursorSchema = z.tuple([z.string(), z.string()]);
+
+function createCursor({ integration, userId }: ConnectionKey): string {
+  return Buffer.from(JSON.stringify([integration, userId])).toString('base64url');
+}
+
+function parseCursor(cursor: string): ConnectionKey {
+  try {
+    const [integration, userId] = cursorSchema.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')));
+    return { integration, userId };
+  } catch (cause) {
+    throw new NangoError('invalid_request', 'The cursor is not one that this server gave.', { cause });
+  }
+}

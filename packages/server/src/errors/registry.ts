@@ -1,0 +1,40 @@
+/**
+ * Every error code this server can answer with, and the HTTP status it maps to.
+ * Codes are stable: clients switch on them, so one is never renamed or given another meaning.
+ */
+export const ERRORS = {
+  access_denied: { status: 403, about: 'The user, or the authorization server, refused the authorization.' },
+  action_failed: { status: 500, about: 'The Action threw; the message is the Action’s own.' },
+  action_invalid: { status: 500, about: 'The Action’s file cannot be loaded: syntax, export or result is wrong.' },
+  action_not_found: { status: 404, about: 'No such file <integration>/<action>.action.ts in the Nango folder.' },
+  connection_exists: { status: 409, about: 'The pair (integration, userId) already has a connection.' },
+  connection_not_found: { status: 404, about: 'The pair (integration, userId) has no connection.' },
+  credentials_unreadable: { status: 500, about: 'The stored credentials cannot be opened: damaged or moved.' },
+  forbidden: { status: 403, about: 'The connect session token does not cover this user, integration or origin.' },
+  internal_error: { status: 500, about: 'A fault of this server; the log has it under the request id.' },
+  invalid_config: { status: 500, about: 'A configuration file has faults; each is listed with its place.' },
+  invalid_credentials: { status: 400, about: 'The credentials do not fit the Integration’s auth_mode.' },
+  invalid_encryption_key: { status: 500, about: 'The encryption key is malformed, or it is not this database’s key.' },
+  invalid_endpoint: { status: 400, about: 'The endpoint would leave the Integration’s base_url.' },
+  invalid_request: { status: 400, about: 'The request does not fit its schema; the message names the field.' },
+  invalid_state: { status: 400, about: 'The callback’s state is unknown, used, expired, or from another browser.' },
+  invalid_value: { status: 400, about: 'A value cannot be placed safely in a header, parameter or URL.' },
+  missing_setting: { status: 500, about: 'A setting the server cannot start without is missing.' },
+  missing_user_id: { status: 400, about: 'connect() was called without a user id.' },
+  needs_reconnect: { status: 409, about: 'The grant was revoked or expired; the user has to connect again.' },
+  not_found: { status: 404, about: 'No such route.' },
+  provider_error: { status: 502, about: 'The provider answered the authorization request with an error.' },
+  refresh_failed: { status: 503, about: 'The access token expired and refreshing it failed for now; try again.' },
+  request_failed: { status: 502, about: 'The external API could not be reached, or cut the connection.' },
+  request_timeout: { status: 504, about: 'The external API did not answer in time.' },
+  response_too_large: { status: 502, about: 'The external API’s answer exceeds what this call may buffer.' },
+  schema_too_new: { status: 500, about: 'The database was migrated by a newer version of this server.' },
+  store_unavailable: { status: 503, about: 'The database cannot be reached or written.' },
+  token_exchange_failed: { status: 502, about: 'The token endpoint refused, or its answer is unusable.' },
+  unauthorized: { status: 401, about: 'The secret key or connect session token is missing, wrong or expired.' },
+  unknown_integration: { status: 404, about: 'integrations.yaml has no such integration.' },
+  unsupported_auth_mode: { status: 400, about: 'The Integration’s auth_mode does not support this operation.' },
+} as const satisfies Record<string, { status: number; about: string }>;
+
+/** A stable error code. */
+export type ErrorCode = keyof typeof ERRORS;

@@ -1,0 +1,63 @@
+import fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { NangoError } from '../errors/nango-error.ts';
+import { actionRoutes } from './routes/actions.ts';
+import { connectSessionRoutes } from './routes/connect-sessions.ts';
+import { connectionRoutes } from './routes/connections.ts';
+import { oauthRoutes } from './routes/oauth.ts';
+import { requestRoutes } from './routes/request.ts';
+import { serverRoutes } from './routes/server.ts';
+import { handleError } from './error-mapper.ts';
+import { requireSecretKey } from './secret-key.ts';
+import type { ServerContext } from './server-context.ts';
+
+const BODY_LIMIT = 10_485_760;
+const REQUEST_TIMEOUT_MS = 60_000;
+
+/** A Fastify instance whose route schemas are zod's. */
+export type App = FastifyInstance<import('node:http').Server, import('node:http').IncomingMessage, import('node:http').ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
+
+export interface CreateAppOptions {
+  readonly log: FastifyBaseLogger;
+  /** Runs before the routes are added; the OpenAPI generator listens here. */
+  readonly beforeRoutes?: (app: App) => Promise<void>;
+}
+
+/** Builds the HTTP server: API, OAuth pages and health, on one port. */
+export async function createApp(server: ServerContext, { log, beforeRoutes }: CreateAppOptions): Promise<App> {
+  const app: App = fastify({
+    loggerInstance: log,
+    bodyLimit: BODY_LIMIT,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    disableRequestLogging: true,
+    genReqId: () => crypto.randomUUID(),
+    // A user id in a query may be long, but no route parameter is.
+    routerOptions: { maxParamLength: 200 },
+  }).withTypeProvider<ZodTypeProvider>();
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  app.setErrorHandler(handleError);
+  app.setNotFoundHandler(() => {
+    throw new NangoError('not_found', 'There is nothing at this address.');
+  });
+  // The route, not the URL: queries carry codes, states and user ids.
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, routeOptions, id } = request;
+    request.log.debug({ method, route: routeOptions.url ?? '(none)', status: reply.statusCode, ms: Math.round(reply.elapsedTime), requestId: id }, 'request');
+  });
+  app.addHook('onSend', async (_request, reply) => void reply.header('x-content-type-options', 'nosniff'));
+  await beforeRoutes?.(app);
+  await app.register(serverRoutes(server));
+  await app.register(oauthRoutes(server), { prefix: '/oauth' });
+  await app.register(
+    async (api: App) => {
+      api.addHook('onRequest', requireSecretKey(server.secretKey));
+      await api.register(connectionRoutes(server));
+      await api.register(connectSessionRoutes(server));
+      await api.register(requestRoutes(server));
+      await api.register(actionRoutes(server));
+    },
+    { prefix: '/api' },
+  );
+  return app;
+}

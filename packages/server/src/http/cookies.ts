@@ -1,0 +1,35 @@
+/** A cookie only our callback reads. */
+export interface Cookie {
+  readonly name: string;
+  readonly value: string;
+  /** Whether the public root is https: then the name is bound to this host (RFC 6265bis §4.1.3.2). */
+  readonly secure: boolean;
+  readonly maxAgeSeconds: number;
+}
+
+const HOST_PREFIX = '__Host-';
+
+/**
+ * The Set-Cookie header of a cookie that no script and no other site can read. Lax, not Strict: the callback is a
+ * navigation that another site starts.
+ */
+export function cookieHeader({ name, value, secure, maxAgeSeconds }: Cookie): string {
+  const attributes = `Path=/; Max-Age=${maxAgeSeconds}; HttpOnly; SameSite=Lax`;
+  return secure ? `${HOST_PREFIX}${name}=${value}; ${attributes}; Secure` : `${name}=${value}; ${attributes}`;
+}
+
+/**
+ * Cookies of a request, by their name without prefix. Under https only prefixed ones count: any other may have been set
+ * by a neighbouring host.
+ */
+export function parseCookies(header: string | undefined, secure: boolean): ReadonlyMap<string, string> {
+  const cookies = new Map<string, string>();
+  for (const pair of (header ?? '').split(';')) {
+    const split = pair.indexOf('=');
+    const name = pair.slice(0, Math.max(split, 0)).trim();
+    const value = pair.slice(split + 1).trim();
+    if (!secure) cookies.set(name, value);
+    else if (name.startsWith(HOST_PREFIX)) cookies.set(name.slice(HOST_PREFIX.length), value);
+  }
+  return cookies;
+}

@@ -1,0 +1,23 @@
+import { z } from 'zod';
+import { userIdSchema } from '../../connections/connection-input.ts';
+import type { App } from '../app.ts';
+import { errorBodySchema } from '../error-mapper.ts';
+import type { ServerContext } from '../server-context.ts';
+
+/** Running Actions. */
+export function actionRoutes({ runAction }: ServerContext) {
+  return async (app: App): Promise<void> => {
+    app.post(
+      '/actions/:integration/:action',
+      {
+        schema: {
+          summary: 'Run an Action for one connection',
+          params: z.object({ integration: z.string(), action: z.string() }),
+          body: z.object({ userId: userIdSchema, input: z.json().default(null) }),
+          response: { 200: z.object({ result: z.json() }), 400: errorBodySchema, 401: errorBodySchema, 404: errorBodySchema, 409: errorBodySchema, 500: errorBodySchema },
+        },
+      },
+      async ({ params, body }) => ({ result: await runAction({ ...params, ...body }) }),
+    );
+  };
+}

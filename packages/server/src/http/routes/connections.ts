@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import { additionalConfigSchema, integrationNameSchema, userIdSchema } from '../../connections/connection-input.ts';
+import { publicConnectionSchema } from '../../connections/connections.ts';
+import type { App } from '../app.ts';
+import { errorBodySchema } from '../error-mapper.ts';
+import type { ServerContext } from '../server-context.ts';
+
+const MAX_PAGE = 200;
+
+// The pair stands in the query, never in the path: a user id may be "..", hold "/" or look like anything else.
+const keySchema = z.object({ integration: integrationNameSchema, userId: userIdSchema });
+const credentialsSchema = z.record(z.string(), z.json()).describe('The fields of the Integration’s auth mode; others are kept under raw');
+const connectionBody = z.object({ connection: publicConnectionSchema });
+const errors = { 400: errorBodySchema, 401: errorBodySchema, 404: errorBodySchema };
+
+/** Registering, reading, changing and deleting connections. */
+export function connectionRoutes({ connections }: ServerContext) {
+  return async (app: App): Promise<void> => {
+    app.get(
+      '/connections',
+      {
+        schema: {
+          summary: 'List connections, without credentials',
+          querystring: z.object({
+            userId: userIdSchema.optional(),
+            integration: integrationNameSchema.optional(),
+            cursor: z.string().max(5_000).optional().describe('nextCursor of the page before'),
+            limit: z.coerce.number().int().min(1).max(MAX_PAGE).default(MAX_PAGE),
+          }),
+          response: { 200: z.object({ connections: z.array(publicConnectionSchema), nextCursor: z.string().nullable() }), 400: errorBodySchema, 401: errorBodySchema },
+        },
+      },
+      ({ query }) => connections.list(query),
+    );
+
+    app.post(
+      '/connections',
+      {
+        schema: {
+          summary: 'Register a connection with credentials you have',
+          body: keySchema.extend({ credentials: credentialsSchema, additionalConfig: additionalConfigSchema.optional() }),
+          response: { 201: connectionBody, ...errors, 409: errorBodySchema },
+        },
+      },
+      async ({ body: { credentials, additionalConfig, ...key } }, reply) => {
+        const connection = await connections.register(key, credentials, additionalConfig);
+        return reply.code(201).send({ connection });
+      },
+    );
+
+    app.get(
+      '/connection',
+      {
+        schema: {
+          summary: 'Read one connection with fresh credentials',
+          querystring: keySchema,
+          response: { 200: connectionBody.extend({ credentials: z.looseObject({ raw: z.record(z.string(), z.json()) }) }), ...errors, 409: errorBodySchema, 503: errorBodySchema },
+        },
+      },
+      async ({ query }, reply) => {
+        const { connection, credentials } = await connections.get(query);
+        void reply.header('cache-control', 'no-store');
+        return { connection, credentials: { raw: {}, ...credentials } };
+      },
+    );
+
+    app.put(
+      '/connection/credentials',
+      { schema: { summary: 'Replace the credentials', querystring: keySchema, body: z.object({ credentials: credentialsSchema }), response: { 200: connectionBody, ...errors } } },
+      async ({ query, body }) => ({ connection: await connections.updateCredentials(query, body.credentials) }),
+    );
+
+    app.put(
+      '/connection/config',
+      { schema: { summary: 'Replace the additionalConfig', querystring: keySchema, body: z.object({ additionalConfig: additionalConfigSchema }), response: { 200: connectionBody, ...errors } } },
+      async ({ query, body }) => ({ connection: await connections.updateConfig(query, body.additionalConfig) }),
+    );
+
+    app.delete(
+      '/connection',
+      { schema: { summary: 'Delete a connection and its credentials', querystring: keySchema, response: { 204: z.null(), ...errors } } },
+      async ({ query }, reply) => {
+        await connections.delete(query);
+        return reply.code(204).send(null);
+      },
+    );
+  };
+}

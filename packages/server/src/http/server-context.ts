@@ -1,0 +1,29 @@
+import type { ActionCatalog } from '../actions/action-catalog.ts';
+import type { RunAction } from '../actions/run-action.ts';
+import type { ConnectFlow } from '../connections/connect-flow.ts';
+import type { ConnectionContext } from '../connections/connection-context.ts';
+import type { Connections } from '../connections/connections.ts';
+import type { SendRequest } from '../connections/send-request.ts';
+import type { Secret } from '../vault/secret.ts';
+
+/** What the HTTP routes work with. */
+export interface ServerContext {
+  readonly version: string;
+  readonly secretKey: Secret<string>;
+  readonly context: ConnectionContext;
+  readonly connections: Connections;
+  readonly flow: ConnectFlow;
+  readonly sendRequest: SendRequest;
+  readonly actions: ActionCatalog;
+  readonly runAction: RunAction;
+}
+
+/** The redirect URI to register at providers. */
+export function callbackUrl({ config }: ConnectionContext): string {
+  return `${rootUrl(config().server.oauth_server_root_url)}/oauth/callback`;
+}
+
+/** The public root, without a slash at its end. */
+export function rootUrl(url: URL): string {
+  return url.href.replace(/\/$/, '');
+}

@@ -1,0 +1,39 @@
+import type { FastifyBaseLogger } from 'fastify';
+import { pino, type DestinationStream } from 'pino';
+import type { CreateActionLogger } from './actions/run-action.ts';
+import { NangoError } from './errors/nango-error.ts';
+
+const MAX_CAUSES = 5;
+
+/** The server's log: one JSON object a line. */
+export function createLog(level: string, destination: DestinationStream): FastifyBaseLogger {
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: describeError }, formatters: { level: (label) => ({ level: label }) } }, destination);
+}
+
+/** Loggers for the runs of Actions, as children of the server's. */
+export function createActionLogger(log: FastifyBaseLogger): CreateActionLogger {
+  return (fields, level) => {
+    const child = log.child(fields, { level });
+    return {
+      error: (message, more = {}) => child.error(more, message),
+      warn: (message, more = {}) => child.warn(more, message),
+      info: (message, more = {}) => child.info(more, message),
+      debug: (message, more = {}) => child.debug(more, message),
+    };
+  };
+}
+
+/**
+ * What the log keeps of an error. Only known members are taken: errors of drivers and HTTP clients carry requests,
+ * headers and bound values, which may be secret.
+ */
+function describeError(thrown: unknown, depth = 0): unknown {
+  if (!(thrown instanceof Error)) return String(thrown);
+  return {
+    type: thrown.name,
+    ...(thrown instanceof NangoError || 'code' in thrown ? { code: String(Reflect.get(thrown, 'code')) } : {}),
+    message: thrown.message,
+    stack: depth === 0 ? thrown.stack : undefined,
+    ...(thrown.cause !== undefined && depth < MAX_CAUSES ? { cause: describeError(thrown.cause, depth + 1) } : {}),
+  };
+}

@@ -1,0 +1,36 @@
+/** An authorization request (RFC 6749 §4.1.1). */
+export interface AuthorizationRequest {
+  readonly authorizationUrl: string;
+  readonly client_id: string;
+  readonly redirect_uri: string;
+  readonly state: string;
+  /** Already joined; empty = the parameter is left out. */
+  readonly scope: string;
+  /** From {@link codeChallengeParams}. */
+  readonly codeChallenge: Record<string, string>;
+  /** Configured extras; they win over `response_type` and `scope`, never over what binds the flow. */
+  readonly params: Record<string, string>;
+}
+
+/** The URL the user's browser is sent to. A query already in the authorization URL is kept (RFC 6749 §3.1). */
+export function buildAuthorizationUrl(request: AuthorizationRequest): string {
+  const url = new URL(request.authorizationUrl);
+  const { client_id, redirect_uri, state, scope, codeChallenge, params } = request;
+  const binding = { client_id, redirect_uri, state, ...codeChallenge };
+  const query: Record<string, string> = {
+    response_type: 'code',
+    ...(scope === '' ? {} : { scope }),
+    ...withoutBinding(params),
+    ...binding,
+  };
+  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+  // Providers in the field disagree about "+" as a space; "%20" is understood by all.
+  url.search = url.searchParams.toString().replaceAll('+', '%20');
+  return url.href;
+}
+
+const BINDING = /^(state|redirect_uri|client_id|code_challenge.*)$/;
+
+function withoutBinding(params: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(params).filter(([name]) => !BINDING.test(name)));
+}

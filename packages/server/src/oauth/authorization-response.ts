@@ -1,0 +1,47 @@
+import { excerpt, OAuthResponseError } from './oauth-error.ts';
+
+/** What an authorization response is checked against. */
+export interface AuthorizationResponseExpectation {
+  /** The authorization server's issuer identifier; undefined where the configuration names none. */
+  readonly issuer: string | undefined;
+  readonly authorizationUrl: string;
+}
+
+/**
+ * Validates an authorization response whose `state` was already checked, and returns its `code` (RFC 6749 §4.1.2).
+ *
+ * An `error` wins over a `code` that stands beside it. Throws `access_denied`, `provider_error` or `invalid_state`.
+ */
+export function parseAuthorizationResponse(
+  response: ReadonlyMap<string, string>,
+  expected: AuthorizationResponseExpectation,
+): { code: string } {
+  assertIssuer(response.get('iss'), expected);
+  const error = response.get('error');
+  if (error !== undefined) throw authorizationError(error, response.get('error_description'));
+  const code = response.get('code');
+  if (code) return { code };
+  throw new OAuthResponseError('provider_error', 'The authorization server sent neither a code nor an error.', {});
+}
+
+/**
+ * RFC 9207 §2.4: a response from another authorization server than the one asked is a mix-up attack. Where no issuer is
+ * configured, one that is sent must at least share the authorization endpoint's origin.
+ */
+function assertIssuer(iss: string | undefined, { issuer, authorizationUrl }: AuthorizationResponseExpectation): void {
+  if (iss === undefined) return;
+  const matches = issuer === undefined ? URL.parse(iss)?.origin === new URL(authorizationUrl).origin : iss === issuer;
+  if (matches) return;
+  throw new OAuthResponseError(
+    'provider_error',
+    `The response names "${excerpt(iss)}" as its issuer, which is not the authorization server asked. ` +
+      'If it is the right one, set auth.issuer to this value.',
+    { error: 'issuer_mismatch' },
+  );
+}
+
+function authorizationError(error: string, description: string | undefined): OAuthResponseError {
+  const text = description ? `${excerpt(error)}: ${excerpt(description)}` : excerpt(error);
+  const denied = error === 'access_denied';
+  return new OAuthResponseError(denied ? 'access_denied' : 'provider_error', denied ? `Access was denied (${text}).` : text, { error });
+}

@@ -1,0 +1,40 @@
+/** An OAuth 2.0 client as the authorization server knows it. */
+export interface OAuthClient {
+  readonly client_id: string;
+  /** Absent for a public client. */
+  readonly client_secret?: string;
+}
+
+/** Where a token request carries its client's authentication. */
+export interface ClientAuthentication {
+  readonly headers: Record<string, string>;
+  readonly params: Record<string, string>;
+}
+
+/** Adds a client's authentication to a token request (RFC 6749 §2.3). */
+export type ClientAuthenticationMethod = (client: OAuthClient) => ClientAuthentication;
+
+/** `client_secret_basic`: id and secret form-encoded, then Basic (RFC 6749 §2.3.1). */
+export const clientSecretBasic: ClientAuthenticationMethod = (client) => basic(client, formEncode);
+
+/** `client_secret_basic` for providers that skip the form-encoding and take id and secret as they are. */
+export const clientSecretBasicUnencoded: ClientAuthenticationMethod = (client) => basic(client, (text) => text);
+
+/** `client_secret_post`: id and secret in the body (RFC 6749 §2.3.1). */
+export const clientSecretPost: ClientAuthenticationMethod = ({ client_id, client_secret = '' }) => ({
+  headers: {},
+  params: { client_id, client_secret },
+});
+
+/** `none`: a public client names itself in the body (RFC 6749 §3.2.1). */
+export const noClientSecret: ClientAuthenticationMethod = ({ client_id }) => ({ headers: {}, params: { client_id } });
+
+function basic({ client_id, client_secret = '' }: OAuthClient, encode: (text: string) => string): ClientAuthentication {
+  const credentials = Buffer.from(`${encode(client_id)}:${encode(client_secret)}`, 'utf8').toString('base64');
+  return { headers: { authorization: `Basic ${credentials}` }, params: {} };
+}
+
+/** `application/x-www-form-urlencoded` of one value, as RFC 6749 Appendix B prescribes. */
+function formEncode(text: string): string {
+  return new URLSearchParams([['', text]]).toString().slice(1);
+}

@@ -1,0 +1,114 @@
+import { z } from 'zod';
+import { excerpt, OAuthResponseError } from './oauth-error.ts';
+import type { OAuthHttpResponse } from './oauth-http.ts';
+
+const MAX_LIFETIME_SECONDS = 10 * 365 * 86_400;
+
+type Json = z.core.util.JSONType;
+
+/** A successful token response (RFC 6749 §5.1). */
+export interface TokenResponse {
+  readonly access_token: string;
+  readonly refresh_token: string | undefined;
+  /** Seconds; undefined = the provider did not say. */
+  readonly expires_in: number | undefined;
+  /** The whole answer, as it was. */
+  readonly raw: Record<string, Json>;
+}
+
+export interface TokenResponseExpectation {
+  readonly tokenTypes: readonly string[];
+  /** Values that were sent and must not appear in an error message. */
+  readonly secrets: readonly string[];
+}
+
+const jsonObject = z.record(z.string(), z.json());
+
+/**
+ * Turns a token endpoint's answer into tokens, whatever its content type claims: providers answer JSON or form-encoded,
+ * and some report errors with status 200.
+ */
+export function processTokenResponse(response: OAuthHttpResponse, expected: TokenResponseExpectation): TokenResponse {
+  const raw = parseBody(response.body);
+  const ok = response.status >= 200 && response.status < 300;
+  if (!ok || !raw || isError(raw)) throw refusal(response, raw, expected.secrets);
+  assertTokenType(raw['token_type'], expected.tokenTypes, response);
+  return {
+    access_token: readToken(raw, 'access_token', response) ?? missingAccessToken(raw, response),
+    refresh_token: readToken(raw, 'refresh_token', response),
+    expires_in: readLifetime(raw['expires_in']),
+    raw,
+  };
+}
+
+/** JSON object, or form-encoded pairs; undefined for anything else. */
+function parseBody(body: string): Record<string, Json> | undefined {
+  const text = body.trim();
+  if (text.startsWith('{')) {
+    try {
+      return jsonObject.parse(JSON.parse(text));
+    } catch {
+      return undefined;
+    }
+  }
+  return /^[\w.~%+-]+=[^\s<>]*$/.test(text) ? Object.fromEntries(new URLSearchParams(text)) : undefined;
+}
+
+function isError(raw: Record<string, Json>): boolean {
+  const error = raw['error'];
+  return raw['ok'] === false || (error !== undefined && error !== null && error !== '' && error !== false);
+}
+
+function refusal(response: OAuthHttpResponse, raw: Record<string, Json> | undefined, secrets: readonly string[]): OAuthResponseError {
+  const error = typeof raw?.['error'] === 'string' ? excerpt(raw['error'], secrets) : undefined;
+  const said = excerpt(raw ? errorWords(raw) : unreadableBody(response), secrets);
+  return new OAuthResponseError(
+    'token_exchange_failed',
+    `The token endpoint answered with status ${response.status}: ${said || '(no reason given)'}`,
+    { error, httpStatus: response.status },
+  );
+}
+
+/** The provider's own words, from the members that carry words and no others: the rest may be tokens. */
+function errorWords(raw: Record<string, Json>): string {
+  const { error } = raw;
+  const nested = typeof error === 'object' && error !== null && !Array.isArray(error) ? error : {};
+  const words = [error, raw['error_description'], raw['message'], nested['code'], nested['message']];
+  return [...new Set(words.filter((word) => typeof word === 'string'))].join(': ');
+}
+
+/** A success that cannot be read may hold tokens, so its text is never quoted. */
+function unreadableBody({ status, contentType, body }: OAuthHttpResponse): string {
+  return status < 300 ? `an answer that is neither JSON nor form-encoded (${contentType || 'no content type'})` : body;
+}
+
+/** RFC 6749 §7.1: a client must not use a token whose type it does not understand. Many providers leave it out. */
+function assertTokenType(type: Json | undefined, known: readonly string[], response: OAuthHttpResponse): void {
+  if (type === undefined || type === null || (typeof type === 'string' && known.includes(type.toLowerCase()))) return;
+  throw unusable(`token_type ${excerpt(JSON.stringify(type))} is not one of ${known.join(', ')}; auth.token_types can name more`, response);
+}
+
+/** RFC 6749 Appendix A.12 and A.17: tokens are visible ASCII and spaces, so none can split a header. */
+function readToken(raw: Record<string, Json>, name: string, response: OAuthHttpResponse): string | undefined {
+  const token = raw[name];
+  if (token === undefined || token === null || token === '') return undefined;
+  if (typeof token !== 'string') throw unusable(`${name} is not a string`, response);
+  if (!/^[\x20-\x7e]+$/.test(token)) throw unusable(`${name} holds characters that tokens cannot have`, response);
+  return token;
+}
+
+function missingAccessToken(raw: Record<string, Json>, response: OAuthHttpResponse): never {
+  const fields = Object.keys(raw).slice(0, 20).map((name) => excerpt(name)).join(', ');
+  throw unusable(`access_token is missing (fields: ${fields || 'none'})`, response);
+}
+
+/** Zero and less say nothing usable, so they count as unknown; a life is never taken as longer than ten years. */
+function readLifetime(value: Json | undefined): number | undefined {
+  const seconds = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+  if (typeof seconds !== 'number' || !Number.isFinite(seconds) || seconds <= 0) return undefined;
+  return Math.min(seconds, MAX_LIFETIME_SECONDS);
+}
+
+function unusable(what: string, { status }: OAuthHttpResponse): OAuthResponseError {
+  return new OAuthResponseError('token_exchange_failed', `The token endpoint’s answer cannot be used: ${what}.`, { httpStatus: status });
+}

@@ -1,0 +1,152 @@
+import { z } from 'zod';
+import { Secret } from '../vault/secret.ts';
+import { suggest } from './suggest.ts';
+import { splitTemplate, Template, type TemplatePart } from './template.ts';
+
+/** Looks up an environment variable. */
+export type Environment = (name: string) => string | undefined;
+
+/** Which request-time names a template may use. */
+export interface PlaceholderScope {
+  /** Exact names, such as `access_token`. */
+  readonly names: readonly string[];
+  /** Prefixes of open families, such as `raw.`. */
+  readonly prefixes: readonly string[];
+}
+
+/** Request-time names of `auth` URLs and parameters: the connection's own settings only. */
+export const CONNECTION_SCOPE: PlaceholderScope = { names: [], prefixes: ['config.'] };
+const NO_SCOPE: PlaceholderScope = { names: [], prefixes: [] };
+const MAX_TEXT = 16_384;
+
+/**
+ * Schema parts that all configuration files are made of. Each fills `${ENVIRONMENT_VARIABLES}` while it validates, so
+ * every fault of a file is found in one pass. Names in `reserved` are known at request time and never read from the
+ * environment, wherever they stand.
+ */
+export class Fields {
+  readonly #environment: Environment;
+  readonly #reserved: PlaceholderScope;
+
+  constructor(environment: Environment, reserved: PlaceholderScope) {
+    this.#environment = environment;
+    this.#reserved = reserved;
+  }
+
+  /** Non-empty text. */
+  text() {
+    return this.#source().transform((text, ctx) => this.#expandToText(text, ctx));
+  }
+
+  /** Text that must not be printed. */
+  secret() {
+    return this.#source().transform((text, ctx) => new Secret(this.#expandToText(text, ctx)));
+  }
+
+  /** A template with the placeholders of `scope`; numbers and booleans are taken as text. */
+  template(scope: PlaceholderScope) {
+    return z
+      .union([z.string().max(MAX_TEXT), z.number(), z.boolean()])
+      .transform((value, ctx) => this.#expand(String(value), scope, ctx));
+  }
+
+  /** An http(s) URL with the placeholders of `scope`. */
+  url(scope: PlaceholderScope) {
+    return this.#source()
+      .meta({ format: 'uri-reference' })
+      .transform((text, ctx) => {
+        const template = this.#expand(text, scope, ctx);
+        const problem = urlProblem(template);
+        if (problem) ctx.addIssue({ code: 'custom', message: problem });
+        return template;
+      });
+  }
+
+  /** Named templates, as query parameters are. */
+  params(scope: PlaceholderScope) {
+    return z.record(z.string().min(1), this.template(scope));
+  }
+
+  /** A number, or an environment variable that holds one. */
+  number(limits: { min: number; max: number; integer?: boolean }) {
+    const number = limits.integer ? z.int() : z.number();
+    return z
+      .union([number.min(limits.min).max(limits.max), z.string().regex(/\$\{/, 'must be a number')])
+      .transform((value, ctx) => (typeof value === 'number' ? value : Number(this.#expandToText(value, ctx) || Number.NaN)))
+      .pipe(number.min(limits.min).max(limits.max));
+  }
+
+  /** true or false, or an environment variable that holds one. */
+  boolean() {
+    return z
+      .union([z.boolean(), z.string().regex(/\$\{/, 'must be true or false')])
+      .transform((value, ctx) => (typeof value === 'boolean' ? String(value) : this.#expandToText(value, ctx)))
+      .pipe(z.enum(['true', 'false'], { error: 'must be true or false' }))
+      .transform((value) => value === 'true');
+  }
+
+  /** One of some words, or an environment variable that holds one. */
+  choice<const T extends readonly [string, ...string[]]>(words: T) {
+    return z
+      .union([z.enum(words), z.string().regex(/\$\{/)], {
+        error: (issue) => `must be one of ${words.join(', ')}.${typeof issue.input === 'string' ? suggest(issue.input, words) : ''}`,
+      })
+      .transform((value, ctx) => this.#expandToText(value, ctx))
+      .pipe(z.enum(words, { error: `must be one of ${words.join(', ')}` }));
+  }
+
+  #source() {
+    return z
+      .string({ error: (issue) => (typeof issue.input === 'number' ? 'must be text: put it in quotes' : undefined) })
+      .min(1, 'must not be empty')
+      .max(MAX_TEXT);
+  }
+
+  #expandToText(text: string, ctx: z.core.$RefinementCtx): string {
+    return this.#expand(text, NO_SCOPE, ctx).render(() => '');
+  }
+
+  #expand(text: string, scope: PlaceholderScope, ctx: z.core.$RefinementCtx): Template {
+    const parts = splitTemplate(text);
+    if (typeof parts !== 'string') return new Template(parts.map((part) => this.#expandPart(part, scope, ctx)));
+    ctx.addIssue({ code: 'custom', message: parts });
+    return new Template([]);
+  }
+
+  #expandPart(part: TemplatePart, scope: PlaceholderScope, ctx: z.core.$RefinementCtx): TemplatePart {
+    if (typeof part === 'string' || inScope(part.placeholder, scope)) return part;
+    const value = inScope(part.placeholder, this.#reserved) ? undefined : this.#environment(part.placeholder);
+    if (value !== undefined && value !== '') return value;
+    ctx.addIssue({ code: 'custom', message: this.#missing(part.placeholder, scope, value) });
+    return '';
+  }
+
+  #missing(name: string, scope: PlaceholderScope, value: string | undefined): string {
+    if (inScope(name, this.#reserved)) {
+      const usable = [...scope.names, ...scope.prefixes.map((prefix) => `${prefix}*`)].join(', ');
+      return `\${${name}} is not available here; ${usable === '' ? 'only environment variables are' : `usable: ${usable}`}`;
+    }
+    if (value === '') return `environment variable ${name} is empty`;
+    if (/^[A-Z0-9_]+$/.test(name)) return `environment variable ${name} is not set`;
+    const known = [...scope.names, ...scope.prefixes];
+    return `\${${name}} is neither a placeholder usable here nor an environment variable that is set.${suggest(name, known)}`;
+  }
+}
+
+function inScope(name: string, scope: PlaceholderScope): boolean {
+  return scope.names.includes(name) || scope.prefixes.some((prefix) => name.startsWith(prefix) && name.length > prefix.length);
+}
+
+/** What is wrong with a URL template, or undefined. A placeholder may be the whole origin, or a part of host or path. */
+function urlProblem(template: Template): string | undefined {
+  if (template.parts.length === 0 || template.parts.includes('')) return undefined;
+  const startsWithPlaceholder = typeof template.parts[0] !== 'string';
+  const sample = template.render((_, index) => (index === 0 ? 'https://x.example' : 'x'));
+  const url = URL.parse(sample);
+  if (!url || !/^https?:$/.test(url.protocol)) return 'must be an http or https URL';
+  if (startsWithPlaceholder && template.parts.length > 1 && !/^\//.test(String(template.parts[1]))) {
+    return 'must have "/" right after a placeholder that stands for the origin';
+  }
+  if (url.username !== '' || url.password !== '') return 'must not hold a user name or password';
+  return undefined;
+}

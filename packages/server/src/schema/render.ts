@@ -1,0 +1,74 @@
+import { NangoError } from '../errors/nango-error.ts';
+import type { Template } from './template.ts';
+
+/** A value that `${config.a.b}` or `${raw.a.b}` walks to, as text. Throws `invalid_value` when there is none. */
+export function valueAt(root: unknown, placeholder: string): string {
+  let value = root;
+  for (const key of placeholder.split('.').slice(1)) {
+    value = typeof value === 'object' && value !== null && Object.hasOwn(value, key) ? Reflect.get(value, key) : undefined;
+  }
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value);
+  throw new NangoError('invalid_value', `This connection has no value for \${${placeholder}}; it must be text, a number or a boolean.`);
+}
+
+/** Fills templates that use `config.*` alone, as `auth`'s parameters do. */
+export function renderParams(params: Record<string, Template>, config: unknown): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(params).map(([name, template]) => [name, template.render((placeholder) => valueAt(config, placeholder))]),
+  );
+}
+
+/** Fills a URL that uses `config.*` alone, as `auth`'s URLs do. */
+export function renderUrl(template: Template | undefined, config: unknown): string {
+  if (!template) throw new NangoError('unsupported_auth_mode', 'The Integration’s auth section has no URL for this step.');
+  return renderUrlTemplate(template, (placeholder) => valueAt(config, placeholder));
+}
+
+/**
+ * Fills a URL template so that no value can change what the template fixed: within the host only host name characters
+ * are taken, behind it values are percent-encoded and dot segments refused. A placeholder at the very start stands for
+ * the origin and takes an http(s) URL without credentials, query or fragment.
+ */
+export function renderUrlTemplate(template: Template, valueOf: (placeholder: string) => string): string {
+  let rendered = '';
+  for (const [index, part] of template.parts.entries()) {
+    if (typeof part === 'string') rendered += part;
+    else rendered += encodeForUrl(part.placeholder, valueOf(part.placeholder), index === 0 ? 'origin' : zoneOf(rendered));
+  }
+  // Two harmless values can meet and form a dot segment that neither was.
+  if (hasDotSegment(rendered)) throw new NangoError('invalid_value', 'The connection’s values would leave the path of a configured URL.');
+  return rendered;
+}
+
+/** Whether a URL's path has a segment that URL parsers resolve away, in any of its spellings (WHATWG URL). */
+export function hasDotSegment(url: string): boolean {
+  const path = url.replace(/[?#].*$/s, '');
+  return /(^|[/\\])(\.|%2e){1,2}([/\\]|$)/i.test(path);
+}
+
+function zoneOf(rendered: string): 'host' | 'path' | 'query' {
+  if (/^https?:\/\/[^/?#]*$/i.test(rendered)) return 'host';
+  return rendered.includes('?') ? 'query' : 'path';
+}
+
+function encodeForUrl(placeholder: string, value: string, zone: 'origin' | 'host' | 'path' | 'query'): string {
+  if (zone === 'origin') return originOf(placeholder, value);
+  if (zone === 'host') {
+    if (/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(value) && !value.includes('..')) return value;
+    throw unsafe(placeholder, 'only letters, digits, "-" and "." can stand in a host name');
+  }
+  if (!value.isWellFormed() || value === '') throw unsafe(placeholder, 'it is empty or not valid Unicode');
+  if (zone === 'path' && /^\.{1,2}$/.test(value)) throw unsafe(placeholder, 'a dot segment would leave the path');
+  return encodeURIComponent(value);
+}
+
+function originOf(placeholder: string, value: string): string {
+  const url = URL.parse(value);
+  const clean = url && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' && url.search === '' && url.hash === '';
+  if (!clean || /[\\\s\p{Cc}]/u.test(value)) throw unsafe(placeholder, 'it must be an http or https URL without credentials, query or fragment');
+  return url.href.replace(/\/+$/, '');
+}
+
+function unsafe(placeholder: string, why: string): NangoError {
+  return new NangoError('invalid_value', `The value of \${${placeholder}} cannot be used in a URL: ${why}.`);
+}

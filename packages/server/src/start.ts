@@ -1,0 +1,170 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { FastifyBaseLogger } from 'fastify';
+import { ActionCatalog } from './actions/action-catalog.ts';
+import { createRunAction } from './actions/run-action.ts';
+import { createActionLogger } from './log.ts';
+import { CATALOG_FOLDER, VERSION } from './package-files.ts';
+import { isLoopbackHost } from './config/nango-config.ts';
+import type { Settings } from './config/settings.ts';
+import { LiveConfig } from './config/watch-config.ts';
+import { ConnectFlow } from './connections/connect-flow.ts';
+import type { ConnectionContext } from './connections/connection-context.ts';
+import { Connections } from './connections/connections.ts';
+import { createSendRequest } from './connections/send-request.ts';
+import { messageOf, NangoError } from './errors/nango-error.ts';
+import { createApp, type App, type CreateAppOptions } from './http/app.ts';
+import { callbackUrl } from './http/server-context.ts';
+import { openPostgresStore } from './store/postgres.ts';
+import { openSqliteStore } from './store/sqlite.ts';
+import type { Store } from './store/store.ts';
+import { createOAuthHttp, HttpClient } from './upstream/http-client.ts';
+import { prepareDataDirectory, readOrCreateKeyFile } from './vault/key-files.ts';
+import { Secret } from './vault/secret.ts';
+import { createVault, parseEncryptionKey, type Vault } from './vault/vault.ts';
+
+export interface StartOptions extends Pick<CreateAppOptions, 'beforeRoutes'> {
+  readonly settings: Settings;
+  readonly log: FastifyBaseLogger;
+  /** Milliseconds since the epoch; for tests. */
+  readonly now?: () => number;
+}
+
+/** A server that answers requests. */
+export interface RunningServer {
+  /** The port it listens on. */
+  readonly port: number;
+  readonly callbackUrl: string;
+  readonly storeDescription: string;
+  readonly integrations: readonly string[];
+  /** What the operator must be told, one sentence each. */
+  readonly notices: readonly string[];
+  /** Stops accepting, ends what is under way, closes the store. */
+  close(): Promise<void>;
+}
+
+/** The composition root: builds the server from its settings and starts it. Throws NangoError with what to do. */
+export async function startServer({ settings, log, now = Date.now, beforeRoutes }: StartOptions): Promise<RunningServer> {
+  const config = await openConfig(settings, log);
+  const closers: (() => Promise<void>)[] = [() => config.close()];
+  const close = async () => {
+    for (const closer of closers.reverse()) await closer();
+  };
+  try {
+    const keys = readKeys(settings);
+    const store = openStore(settings, log);
+    closers.push(() => store.close());
+    await store.migrate();
+    const vault = createVault(keys.encryption);
+    await assertSameKey(store, vault);
+    const client = new HttpClient();
+    closers.push(() => client.close());
+    const context: ConnectionContext = {
+      store,
+      vault,
+      log,
+      now,
+      config: () => config.current,
+      http: createOAuthHttp(client),
+      randomToken: () => randomBytes(32).toString('base64url'),
+    };
+    const connections = new Connections(context);
+    const sendRequest = createSendRequest(connections.fresh, client);
+    const actions = new ActionCatalog(settings.folder);
+    const runAction = createRunAction({ context, catalog: actions, connections, sendRequest, createLogger: createActionLogger(log) });
+    const server = { version: VERSION, secretKey: keys.secret, context, connections, flow: new ConnectFlow(context), sendRequest, actions, runAction };
+    const app = await createApp(server, { log, ...(beforeRoutes ? { beforeRoutes } : {}) });
+    closers.push(() => app.close());
+    const port = await listen(app, settings, config);
+    for (const warning of config.current.warnings) log.warn({}, warning);
+    return {
+      port,
+      callbackUrl: callbackUrl(context),
+      storeDescription: store.description,
+      integrations: [...config.current.integrations.keys()],
+      notices: keys.notices,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function openConfig(settings: Settings, log: FastifyBaseLogger): Promise<LiveConfig> {
+  const options = { folder: settings.folder, catalog: CATALOG_FOLDER, environment: settings.environment };
+  return LiveConfig.open(options, {
+    onReload(current, previous) {
+      log.level = current.server.main_server_log_level;
+      log.info({ integrations: current.integrations.size }, 'configuration reloaded');
+      for (const warning of current.warnings.filter((text) => !previous.warnings.includes(text))) log.warn({}, warning);
+      if (current.server.oauth_server_port !== previous.server.oauth_server_port) log.warn({}, 'oauth_server_port takes effect with the next start');
+    },
+    onInvalid: (error) => log.error({}, `${error.message}\nThe last good configuration stays in force.`),
+    onError: (error) => log.error({ err: error }, 'the configuration could not be read; the last good one stays in force'),
+  });
+}
+
+/** Keys from the environment; in embedded mode made on first start where they are absent. */
+function readKeys(settings: Settings): { encryption: Uint8Array; secret: Secret<string>; notices: string[] } {
+  const notices: string[] = [];
+  if (settings.databaseUrl !== undefined) assertKeysGiven(settings);
+  else prepareDataDirectory(settings.dataDirectory);
+  const fromFile = (name: string, options: { prefix?: string; mustExist: boolean }, advice: string): string => {
+    const file = readOrCreateKeyFile(join(settings.dataDirectory, name), options);
+    if (file.created) notices.push(`${advice} ${file.path}`);
+    if (file.exposed) notices.push(`Others on this machine can read ${file.path}. Make it private: chmod 600 ${file.path}`);
+    return file.text;
+  };
+  const mustExist = existsSync(databaseFile(settings));
+  const encryption = settings.encryptionKey ?? fromFile('encryption.key', { mustExist }, 'Encryption key made. Back it up, without it no stored credential can be read:');
+  const secret = settings.secretKey ?? fromFile('secret.key', { prefix: 'nango_secret_', mustExist: false }, 'Secret key for your back end (NANGO_SECRET_KEY) made:');
+  const source = settings.encryptionKey === undefined ? join(settings.dataDirectory, 'encryption.key') : 'NANGO_ENCRYPTION_KEY';
+  return { encryption: parseEncryptionKey(encryption, source), secret: new Secret(secret), notices };
+}
+
+function assertKeysGiven({ encryptionKey, secretKey }: Settings): void {
+  if (encryptionKey === undefined) throw new NangoError('missing_setting', 'With DATABASE_URL, NANGO_ENCRYPTION_KEY must be set: 32 random bytes, the same for all servers. Make one with: openssl rand -base64 32');
+  if (secretKey === undefined) throw new NangoError('missing_setting', 'With DATABASE_URL, NANGO_SECRET_KEY must be set: the key your back end sends. Make one with: openssl rand -base64 32');
+}
+
+function openStore(settings: Settings, log: FastifyBaseLogger): Store {
+  if (settings.databaseUrl === undefined) return openSqliteStore(databaseFile(settings));
+  return openPostgresStore(settings.databaseUrl, { onError: (error) => log.warn({ err: error }, 'a database connection broke') });
+}
+
+function databaseFile({ dataDirectory }: Settings): string {
+  return join(dataDirectory, 'nango.db');
+}
+
+/** A key that is not this database's must stop the start: it would seal new credentials that the right one cannot open. */
+async function assertSameKey(store: Store, vault: Vault): Promise<void> {
+  const place = { table: 'nango_meta', row: 'key_check', column: 'value' };
+  const stored = await store.keyCheck(vault.seal('nango', place));
+  try {
+    vault.open(stored, place);
+  } catch (cause) {
+    throw new NangoError(
+      'invalid_encryption_key',
+      'The encryption key is not the one this database was sealed with. Set NANGO_ENCRYPTION_KEY (or restore encryption.key) to the original key; a backup of it must exist where the server first ran.',
+      { cause },
+    );
+  }
+}
+
+async function listen(app: App, settings: Settings, config: LiveConfig): Promise<number> {
+  const { oauth_server_port, oauth_server_root_url } = config.current.server;
+  const port = settings.port ?? oauth_server_port;
+  // On a loopback root anyone who reaches the server may connect, so only this machine may reach it.
+  const host = settings.host ?? (isLoopbackHost(oauth_server_root_url.hostname) ? 'localhost' : '0.0.0.0');
+  try {
+    await app.listen({ host, port });
+  } catch (cause) {
+    const taken = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE';
+    const remedy = taken ? 'Another program uses it; stop that, or set oauth_server_port (and oauth_server_root_url) in nango-config.yaml.' : messageOf(cause);
+    throw new NangoError('missing_setting', `The server cannot listen on ${host}:${port}. ${remedy}`, { cause });
+  }
+  const address = app.server.address();
+  return typeof address === 'object' && address ? address.port : port;
+}

@@ -1,0 +1,59 @@
+import type { Kysely } from 'kysely';
+
+/** The tables, as Kysely sees them. */
+export interface Database {
+  nango_meta: { name: string; value: Uint8Array };
+  nango_migrations: { name: string; applied_at: number };
+  connections: {
+    uuid: string;
+    integration: string;
+    user_id: string;
+    auth_mode: string;
+    sealed_credentials: Uint8Array;
+    additional_config: string;
+    status: 'active' | 'needs_reconnect';
+    status_reason: string | null;
+    expires_at: number | null;
+    version: number;
+    created_at: number;
+    updated_at: number;
+  };
+  connect_attempts: {
+    attempt_hash: string;
+    integration: string;
+    user_id: string;
+    origin: string | null;
+    state_hash: string | null;
+    browser_hash: string | null;
+    sealed_secrets: Uint8Array | null;
+    additional_config: string | null;
+    status: 'created' | 'authorizing' | 'completing' | 'succeeded' | 'failed';
+    error_type: string | null;
+    error_message: string | null;
+    created_at: number;
+    expires_at: number;
+  };
+  connect_sessions: {
+    token_hash: string;
+    user_id: string;
+    integrations: string | null;
+    origin: string | null;
+    expires_at: number;
+  };
+}
+
+/** What differs between the two databases, as capabilities. */
+export interface DatabaseDialect {
+  /** Where the data lies, without credentials. */
+  readonly description: string;
+  /** The column type of byte strings. */
+  readonly bytesType: 'blob' | 'bytea';
+  /** Begins a transaction that no other server can be in at the same time. */
+  readonly beginExclusive: readonly string[];
+}
+
+/** One step of the schema. Names sort in the order they run; a released one is never changed. */
+export interface Migration {
+  readonly name: string;
+  up(db: Kysely<Database>, dialect: DatabaseDialect): Promise<void>;
+}

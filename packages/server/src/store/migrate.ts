@@ -1,0 +1,42 @@
+import { sql, type Kysely } from 'kysely';
+import { NangoError } from '../errors/nango-error.ts';
+import type { Database, DatabaseDialect, Migration } from './database.ts';
+import { connections } from './migrations/0001-connections.ts';
+
+const MIGRATIONS: readonly Migration[] = [connections];
+
+/**
+ * Runs the migrations that are missing, all or none, while no other server can. Throws `schema_too_new` when the
+ * database has migrations this version does not know: writing into it could break what the newer one relies on.
+ */
+export async function migrate(db: Kysely<Database>, dialect: DatabaseDialect, migrations = MIGRATIONS): Promise<void> {
+  await db.connection().execute(async (connection) => {
+    for (const statement of dialect.beginExclusive) await sql.raw(statement).execute(connection);
+    try {
+      await runMissing(connection, dialect, migrations);
+      await sql`commit`.execute(connection);
+    } catch (error) {
+      await sql`rollback`.execute(connection);
+      throw error;
+    }
+  });
+}
+
+async function runMissing(db: Kysely<Database>, dialect: DatabaseDialect, migrations: readonly Migration[]): Promise<void> {
+  await db.schema
+    .createTable('nango_migrations')
+    .ifNotExists()
+    .addColumn('name', 'text', (c) => c.primaryKey())
+    .addColumn('applied_at', 'bigint', (c) => c.notNull())
+    .execute();
+  const applied = new Set((await db.selectFrom('nango_migrations').select('name').execute()).map((row) => row.name));
+  const known = new Set(migrations.map((migration) => migration.name));
+  const unknown = [...applied].filter((name) => !known.has(name));
+  if (unknown.length > 0) {
+    throw new NangoError('schema_too_new', `The database has migrations this version does not know (${unknown.join(', ')}). Start the newer server, or restore a backup.`);
+  }
+  for (const migration of migrations.filter(({ name }) => !applied.has(name))) {
+    await migration.up(db, dialect);
+    await db.insertInto('nango_migrations').values({ name: migration.name, applied_at: Date.now() }).execute();
+  }
+}

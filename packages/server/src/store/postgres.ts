@@ -1,0 +1,45 @@
+import { Kysely, PostgresDialect } from 'kysely';
+import pg from 'pg';
+import type { Database, DatabaseDialect } from './database.ts';
+import { createKyselyStore } from './kysely-store.ts';
+import type { Store } from './store.ts';
+
+const CONNECT_TIMEOUT_MS = 5_000;
+const STATEMENT_TIMEOUT_MS = 30_000;
+// An arbitrary number that names our migration lock among the database's advisory locks.
+const MIGRATION_LOCK = 7_301_944_120;
+
+export interface PostgresOptions {
+  /** Told when an idle connection breaks; the pool replaces it by itself. */
+  readonly onError?: (error: Error) => void;
+}
+
+/** Opens a store on PostgreSQL, shared by any number of servers. Connects with the first query. */
+export function openPostgresStore(connectionString: string, { onError }: PostgresOptions = {}): Store {
+  const pool = new pg.Pool({
+    connectionString,
+    max: 10,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    application_name: 'nango',
+    types: { getTypeParser: typeParser },
+  });
+  // Without a listener, a connection that breaks while idle would end the process.
+  pool.on('error', (error) => onError?.(error));
+  const dialect: DatabaseDialect = {
+    description: `PostgreSQL, ${describe(connectionString)}`,
+    bytesType: 'bytea',
+    beginExclusive: ['begin', `select pg_advisory_xact_lock(${MIGRATION_LOCK})`],
+  };
+  return createKyselyStore(new Kysely<Database>({ dialect: new PostgresDialect({ pool }) }), dialect);
+}
+
+/** bigint holds times and versions here, which are safe integers; pg would return text. */
+function typeParser(oid: number, format?: 'text' | 'binary'): (value: string) => unknown {
+  return oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format === 'binary' ? 'text' : format);
+}
+
+function describe(connectionString: string): string {
+  const url = URL.parse(connectionString);
+  return url ? `${url.host}${url.pathname}` : 'given by connection string';
+}

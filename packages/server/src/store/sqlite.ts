@@ -1,0 +1,58 @@
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
+import { Kysely, SqliteDialect, type SqliteDatabase } from 'kysely';
+import { messageOf, NangoError } from '../errors/nango-error.ts';
+import type { Database, DatabaseDialect } from './database.ts';
+import { createKyselyStore } from './kysely-store.ts';
+import type { Store } from './store.ts';
+
+const BUSY_TIMEOUT_MS = 5_000;
+
+/**
+ * Opens the embedded store: one SQLite file, readable by its owner alone.
+ * WAL with synchronous=FULL: a transaction that was acknowledged survives a power cut.
+ */
+export function openSqliteStore(path: string): Store {
+  const dialect: DatabaseDialect = { description: `SQLite, ${path}`, bytesType: 'blob', beginExclusive: ['begin immediate'] };
+  try {
+    const database = openFile(path);
+    const db = new Kysely<Database>({ dialect: new SqliteDialect({ database: toKyselyDatabase(database) }) });
+    return createKyselyStore(db, dialect);
+  } catch (cause) {
+    throw new NangoError('store_unavailable', `The database file ${path} cannot be opened: ${messageOf(cause)}.`, { cause });
+  }
+}
+
+function openFile(path: string): DatabaseSync {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  // SQLite gives -wal and -shm the mode of the main file, so that is made first.
+  if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
+  else chmodSync(path, 0o600);
+  const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+  database.exec('pragma journal_mode = wal; pragma synchronous = full; pragma trusted_schema = off');
+  return database;
+}
+
+/** The part of better-sqlite3's interface that Kysely's own dialect uses, on Node's built-in SQLite. */
+function toKyselyDatabase(database: DatabaseSync): SqliteDatabase {
+  return {
+    close: () => database.close(),
+    prepare(text) {
+      const statement = database.prepare(text);
+      return {
+        reader: statement.columns().length > 0,
+        all: (parameters) => statement.all(...toInput(parameters)),
+        run: (parameters) => statement.run(...toInput(parameters)),
+        iterate: (parameters) => statement.iterate(...toInput(parameters)),
+      };
+    },
+  };
+}
+
+function toInput(parameters: readonly unknown[]): SQLInputValue[] {
+  return parameters.map((value) => {
+    if (value === null || typeof value === 'string' || typeof value === 'number' || value instanceof Uint8Array) return value;
+    throw new TypeError(`A ${typeof value} cannot be stored.`);
+  });
+}

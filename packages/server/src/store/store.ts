@@ -1,0 +1,133 @@
+/** The state of a connection; the reason says why a reconnect is needed. */
+export type ConnectionStatus = 'active' | 'needs_reconnect';
+
+/** A connection as it is stored. Times are milliseconds since the epoch. */
+export interface ConnectionRow {
+  readonly uuid: string;
+  readonly integration: string;
+  readonly userId: string;
+  readonly authMode: string;
+  readonly sealedCredentials: Uint8Array;
+  /** JSON. */
+  readonly additionalConfig: string;
+  readonly status: ConnectionStatus;
+  readonly statusReason: string | null;
+  /** When the access token expires; null = unknown or never. In the clear, so that due connections can be found. */
+  readonly expiresAt: number | null;
+  /** Grows with each change of the credentials; a writer that read an older one has lost. */
+  readonly version: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+/** The pair that names a connection. */
+export interface ConnectionKey {
+  readonly integration: string;
+  readonly userId: string;
+}
+
+export interface NewConnection extends ConnectionKey {
+  readonly uuid: string;
+  readonly authMode: string;
+  readonly sealedCredentials: Uint8Array;
+  /** JSON; null = none, or on a reconnect the one that is there. */
+  readonly additionalConfig: string | null;
+  readonly expiresAt: number | null;
+  readonly now: number;
+}
+
+export interface CredentialsChange {
+  readonly sealedCredentials: Uint8Array;
+  readonly expiresAt: number | null;
+  readonly now: number;
+}
+
+export interface ListConnections {
+  readonly userId?: string | undefined;
+  readonly integration?: string | undefined;
+  /** The last pair of the page before. */
+  readonly after?: ConnectionKey | undefined;
+  readonly limit: number;
+}
+
+/** One attempt of a user to connect, from `connect()` to the callback. Tokens are stored as hashes only. */
+export interface ConnectAttemptRow extends ConnectionKey {
+  readonly attemptHash: string;
+  /** The origin of the page that asked, told the result; null when no page asked. */
+  readonly origin: string | null;
+  readonly stateHash: string | null;
+  readonly browserHash: string | null;
+  readonly sealedSecrets: Uint8Array | null;
+  /** JSON; null = the user’s page gave none. */
+  readonly additionalConfig: string | null;
+  readonly status: 'created' | 'authorizing' | 'completing' | 'succeeded' | 'failed';
+  readonly errorType: string | null;
+  readonly errorMessage: string | null;
+  readonly expiresAt: number;
+}
+
+export interface NewConnectAttempt extends ConnectionKey {
+  readonly attemptHash: string;
+  readonly origin: string | null;
+  readonly additionalConfig: string | null;
+  readonly now: number;
+  readonly expiresAt: number;
+}
+
+export interface BeginAttempt {
+  readonly stateHash: string;
+  readonly browserHash: string;
+  readonly sealedSecrets: Uint8Array;
+  readonly now: number;
+}
+
+/** A back end's permission for one user to connect. */
+export interface ConnectSessionRow {
+  readonly tokenHash: string;
+  readonly userId: string;
+  /** JSON list, or null = any. */
+  readonly integrations: string | null;
+  readonly origin: string | null;
+  readonly expiresAt: number;
+}
+
+/**
+ * Everything the server keeps. Each method is one atomic step; a promise that resolved is durable.
+ * Methods reject with `store_unavailable` when the database cannot do its work.
+ */
+export interface Store {
+  /** Where the data lies, for people; without credentials. */
+  readonly description: string;
+  /** Brings the schema up to date; safe when several servers start at once. Throws `schema_too_new`. */
+  migrate(): Promise<void>;
+  ping(): Promise<void>;
+  close(): Promise<void>;
+
+  /** The value that proves the encryption key, written once by whoever comes first. */
+  keyCheck(candidate: Uint8Array): Promise<Uint8Array>;
+
+  /** Undefined when the pair already has a connection. */
+  insertConnection(connection: NewConnection): Promise<ConnectionRow | undefined>;
+  findConnection(key: ConnectionKey): Promise<ConnectionRow | undefined>;
+  listConnections(query: ListConnections): Promise<ConnectionRow[]>;
+  updateConfig(key: ConnectionKey, additionalConfig: string, now: number): Promise<ConnectionRow | undefined>;
+  /** Replaces the credentials and makes the connection active. With `ifVersion`, only if nobody changed them since. */
+  updateCredentials(key: ConnectionKey, change: CredentialsChange, ifVersion?: number): Promise<ConnectionRow | undefined>;
+  markNeedsReconnect(key: ConnectionKey, change: { reason: string; ifVersion: number; now: number }): Promise<ConnectionRow | undefined>;
+  deleteConnection(key: ConnectionKey): Promise<boolean>;
+
+  /** Also removes attempts that expired over an hour ago. */
+  insertAttempt(attempt: NewConnectAttempt): Promise<void>;
+  findAttempt(attemptHash: string): Promise<ConnectAttemptRow | undefined>;
+  findAttemptByState(stateHash: string): Promise<ConnectAttemptRow | undefined>;
+  /** Takes an attempt from `created` to `authorizing`; undefined when it is not there or expired. */
+  beginAttempt(attemptHash: string, begin: BeginAttempt): Promise<ConnectAttemptRow | undefined>;
+  /** Takes an attempt from `authorizing` to `completing`, once; undefined for every other caller. */
+  takeAttempt(stateHash: string, now: number): Promise<ConnectAttemptRow | undefined>;
+  failAttempt(attemptHash: string, error: { type: string; message: string }): Promise<void>;
+  /** Stores the connection, or replaces the credentials of the pair's existing one, and ends the attempt with it. */
+  completeAttempt(attemptHash: string, connection: NewConnection): Promise<ConnectionRow>;
+
+  insertSession(session: ConnectSessionRow, now: number): Promise<void>;
+  findSession(tokenHash: string, now: number): Promise<ConnectSessionRow | undefined>;
+}

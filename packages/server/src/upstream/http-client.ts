@@ -1,0 +1,95 @@
+import { STATUS_CODES } from 'node:http';
+import { Agent, request } from 'undici';
+import { messageOf, NangoError } from '../errors/nango-error.ts';
+import type { OAuthHttp } from '../oauth/oauth-http.ts';
+
+const TOKEN_TIMEOUT_MS = 20_000;
+const TOKEN_MAX_BYTES = 1_048_576;
+const CONNECT_TIMEOUT_MS = 10_000;
+
+export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS' | 'HEAD';
+
+export interface UpstreamRequest {
+  readonly method: HttpMethod;
+  readonly url: string;
+  readonly headers: Record<string, string>;
+  readonly body?: string | undefined;
+  /** For the whole exchange; 0 = none. */
+  readonly timeoutMs: number;
+  readonly maxBytes: number;
+}
+
+export interface UpstreamResponse {
+  readonly status: number;
+  readonly statusText: string;
+  /** Names in lower case; repeated headers are joined as RFC 9110 §5.3 says, save Set-Cookie. */
+  readonly headers: Record<string, string | string[]>;
+  readonly body: Buffer;
+}
+
+/**
+ * The one HTTP client for calls to the outside: keeps connections alive, follows no redirect, bounds time and size.
+ * Throws `request_timeout`, `request_failed` and `response_too_large`.
+ */
+export class HttpClient {
+  readonly #agent = new Agent({ connect: { timeout: CONNECT_TIMEOUT_MS }, headersTimeout: 0, bodyTimeout: 0 });
+
+  async send({ method, url, headers, body, timeoutMs, maxBytes }: UpstreamRequest): Promise<UpstreamResponse> {
+    const signal = timeoutMs === 0 ? null : AbortSignal.timeout(timeoutMs);
+    try {
+      const response = await request(url, { method, headers, body: body ?? null, signal, dispatcher: this.#agent });
+      return {
+        status: response.statusCode,
+        statusText: STATUS_CODES[response.statusCode] ?? '',
+        headers: joinHeaders(response.headers),
+        body: await readBounded(response.body, maxBytes),
+      };
+    } catch (error) {
+      throw toNangoError(error, { url, timeoutMs });
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#agent.destroy();
+  }
+}
+
+/** The client as protocol code sees it, with the bounds of token calls. */
+export function createOAuthHttp(client: HttpClient): OAuthHttp {
+  return async (call) => {
+    const headers = { 'user-agent': 'Nango', ...call.headers };
+    const { status, headers: answered, body } = await client.send({ ...call, headers, timeoutMs: TOKEN_TIMEOUT_MS, maxBytes: TOKEN_MAX_BYTES });
+    return { status, contentType: String(answered['content-type'] ?? ''), body: body.toString('utf8') };
+  };
+}
+
+async function readBounded(body: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    // Leaving the loop destroys the stream, so the rest is never received.
+    if (size > maxBytes) throw new NangoError('response_too_large', `The answer is larger than ${maxBytes} bytes.`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function joinHeaders(headers: Record<string, string | string[] | undefined>): Record<string, string | string[]> {
+  const joined: Record<string, string | string[]> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined) joined[name] = Array.isArray(value) && name !== 'set-cookie' ? value.join(', ') : value;
+  }
+  return joined;
+}
+
+/** Names the host, never the path or query: both may carry credentials. */
+function toNangoError(error: unknown, { url, timeoutMs }: { url: string; timeoutMs: number }): NangoError {
+  if (error instanceof NangoError) return error;
+  const { host } = new URL(url);
+  if (error instanceof Error && error.name === 'TimeoutError') {
+    return new NangoError('request_timeout', `${host} did not answer within ${timeoutMs / 1000} s.`, { cause: error });
+  }
+  const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
+  return new NangoError('request_failed', `The request to ${host} failed: ${messageOf(error) || 'no connection'}${code}.`, { cause: error });
+}

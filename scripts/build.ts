@@ -1,0 +1,52 @@
+import { chmod, copyFile, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { build, type BuildOptions } from 'esbuild';
+
+// Builds every package: esbuild makes the JavaScript, TypeScript the declarations.
+const root = join(import.meta.dirname, '..');
+const run = promisify(execFile);
+
+const common: BuildOptions = { bundle: true, sourcemap: true, logLevel: 'warning', legalComments: 'none' };
+const node: BuildOptions = { ...common, platform: 'node', target: 'node24', packages: 'external' };
+const at = (...path: string[]) => join(root, 'packages', ...path);
+
+const bundles: BuildOptions[] = [
+  { ...node, format: 'esm', entryPoints: [at('action/src/index.ts')], outfile: at('action/dist/index.js') },
+  { ...node, format: 'esm', entryPoints: [at('node-client/src/index.ts')], outfile: at('node-client/dist/index.js') },
+  { ...node, format: 'cjs', entryPoints: [at('node-client/src/index.ts')], outfile: at('node-client/dist/index.cjs') },
+  { ...common, format: 'esm', target: 'es2022', minify: true, entryPoints: [at('frontend/src/index.ts')], outfile: at('frontend/dist/index.js') },
+  {
+    ...common,
+    format: 'iife',
+    target: 'es2022',
+    minify: true,
+    globalName: 'Nango',
+    // A plain script tag gets the class itself, as `import Nango from` does.
+    footer: { js: 'Nango = Nango.default;' },
+    entryPoints: [at('frontend/src/index.ts')],
+    outfile: at('frontend/dist/nango.js'),
+  },
+  {
+    ...node,
+    format: 'esm',
+    entryPoints: [at('server/src/cli/main.ts')],
+    outfile: at('server/dist/cli.js'),
+  },
+];
+
+async function declarations(name: string): Promise<void> {
+  const flags = ['--noEmit', 'false', '--emitDeclarationOnly', '--declaration', '--rootDir', at(name, 'src'), '--outDir', at(name, 'dist')];
+  await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', at(name), ...flags]);
+}
+
+const names = ['action', 'frontend', 'node-client', 'server'];
+await Promise.all(names.map((name) => rm(at(name, 'dist'), { recursive: true, force: true })));
+await Promise.all(bundles.map((options) => build(options)));
+await chmod(at('server/dist/cli.js'), 0o755);
+// Only packages that leave the workspace need declarations; inside it the compiler reads the sources.
+if (process.argv.includes('--types')) {
+  await Promise.all(['action', 'frontend', 'node-client'].map(declarations));
+  await copyFile(at('node-client/dist/index.d.ts'), at('node-client/dist/index.d.cts'));
+}
