@@ -38,6 +38,8 @@ async function bundle(file: string) {
       platform: 'node',
       target: 'node24',
       packages: 'external',
+      // Named as well, since a tsconfig's paths could turn it into a file of the user's.
+      external: ['@nangohq/action'],
       sourcemap: 'inline',
       sourcesContent: false,
       logLevel: 'silent',

@@ -1,4 +1,4 @@
-import fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { NangoError } from '../errors/nango-error.ts';
 import { actionRoutes } from './routes/actions.ts';
@@ -29,7 +29,7 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
     loggerInstance: log,
     bodyLimit: BODY_LIMIT,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: () => crypto.randomUUID(),
     // A user id in a query may be long, but no route parameter is.
     routerOptions: { maxParamLength: 200 },
@@ -42,8 +42,8 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
   });
   // The route, not the URL: queries carry codes, states and user ids.
   app.addHook('onResponse', async (request, reply) => {
-    const { method, routeOptions, id } = request;
-    request.log.debug({ method, route: routeOptions.url ?? '(none)', status: reply.statusCode, ms: Math.round(reply.elapsedTime), requestId: id }, 'request');
+    const { method, routeOptions } = request;
+    request.log.debug({ method, route: routeOptions.url ?? '(none)', status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'request');
   });
   app.addHook('onSend', async (_request, reply) => void reply.header('x-content-type-options', 'nosniff'));
   await beforeRoutes?.(app);

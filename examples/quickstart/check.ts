@@ -1,0 +1,117 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { styleText } from 'node:util';
+
+const RENEWAL_TIMEOUT_MS = 30_000;
+
+interface CheckTarget {
+  readonly appUrl: string;
+  readonly nangoUrl: string;
+}
+
+interface ConnectionAnswer {
+  connection: { uuid: string; status: string } | null;
+  token: { fingerprint: string; expiresAt: string };
+}
+
+/** Walks the quickstart's flow without a browser, step by step. Resolves to the exit code. */
+export async function runCheck({ appUrl, nangoUrl }: CheckTarget): Promise<number> {
+  const browser = new Browser();
+  const state = { connectUrl: '', attempt: '', consentUrl: '', fingerprint: '' };
+  const steps: [string, () => Promise<void>][] = [
+    ['The application shows its page', async () => expect((await (await browser.visit(appUrl)).text()).includes('Connect sandbox'), 'the page has no Connect button')],
+    [
+      'The frontend begins an attempt',
+      async () => {
+        const body = JSON.stringify({ integration: 'sandbox', userId: '1' });
+        const response = await fetch(`${nangoUrl}/oauth/attempts`, { method: 'POST', headers: { 'content-type': 'application/json', origin: appUrl }, body });
+        expect(response.status === 201, `the server answered ${response.status}`);
+        Object.assign(state, await response.json());
+      },
+    ],
+    [
+      'The popup reaches the provider’s consent page',
+      async () => {
+        const page = await browser.visit(state.connectUrl);
+        state.consentUrl = page.url;
+        expect((await page.text()).includes('Connect your sandbox account'), 'no consent page was shown');
+      },
+    ],
+    [
+      'Approving comes back to the callback and stores the connection',
+      async () => {
+        const page = await browser.visit(`${state.consentUrl}/approve`, 'POST');
+        expect((await page.text()).includes('Connected'), 'the callback page does not say Connected');
+        const result = (await (await fetch(`${nangoUrl}/oauth/attempts/${state.attempt}`)).json()) as { status: string };
+        expect(result.status === 'succeeded', `the attempt ${result.status}`);
+      },
+    ],
+    [
+      'The back end reads the connection',
+      async () => {
+        const { connection, token } = await readConnection(appUrl);
+        expect(connection?.status === 'active', 'there is no active connection');
+        state.fingerprint = token.fingerprint;
+      },
+    ],
+    ['The Action answers with the account’s notes', () => runAction(appUrl)],
+    [
+      'The access token is renewed before it expires',
+      async () => {
+        const deadline = Date.now() + RENEWAL_TIMEOUT_MS;
+        let answer = await readConnection(appUrl);
+        while (answer.token.fingerprint === state.fingerprint && Date.now() < deadline) {
+          await delay(500);
+          answer = await readConnection(appUrl);
+        }
+        expect(answer.token.fingerprint !== state.fingerprint, `it was not renewed within ${RENEWAL_TIMEOUT_MS / 1000} s`);
+      },
+    ],
+    ['The Action works with the renewed token', () => runAction(appUrl)],
+  ];
+  for (const [name, step] of steps) {
+    const failure = await step().then(() => undefined, (error: unknown) => (error instanceof Error ? error.message : String(error)));
+    const mark = failure === undefined ? styleText('green', '✓', { stream: process.stdout }) : styleText('red', '✗', { stream: process.stdout });
+    process.stdout.write(`${mark} ${name}${failure === undefined ? '' : `: ${failure}`}\n`);
+    if (failure !== undefined) return 1;
+  }
+  return 0;
+}
+
+async function readConnection(appUrl: string): Promise<ConnectionAnswer> {
+  return (await (await fetch(`${appUrl}/connection`)).json()) as ConnectionAnswer;
+}
+
+async function runAction(appUrl: string): Promise<void> {
+  const answer = (await (await fetch(`${appUrl}/notes`, { method: 'POST' })).json()) as { notes?: unknown[]; error?: string };
+  expect(answer.notes?.length === 3, answer.error ?? 'it did not return three notes');
+}
+
+function expect(condition: boolean, otherwise: string): void {
+  if (!condition) throw new Error(otherwise);
+}
+
+/** As much of a browser as the flow needs: cookies by host, and redirects. */
+class Browser {
+  readonly #cookies = new Map<string, string>();
+
+  async visit(start: string, method = 'GET'): Promise<Response> {
+    let url = start;
+    let verb = method;
+    for (let hop = 0; hop < 10; hop += 1) {
+      const cookie = [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+      const response = await fetch(url, { method: verb, redirect: 'manual', headers: { cookie } });
+      for (const header of response.headers.getSetCookie()) this.#keep(header);
+      const location = response.headers.get('location');
+      if (location === null) return response;
+      url = new URL(location, url).href;
+      verb = 'GET';
+    }
+    throw new Error('the flow redirects without end');
+  }
+
+  #keep(header: string): void {
+    const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(header) ?? [];
+    if (value === '') this.#cookies.delete(name);
+    else this.#cookies.set(name, value);
+  }
+}
