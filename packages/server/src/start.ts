@@ -47,6 +47,7 @@ export interface RunningServer {
 /** The composition root: builds the server from its settings and starts it. Throws NangoError with what to do. */
 export async function startServer({ settings, log, now = Date.now, beforeRoutes }: StartOptions): Promise<RunningServer> {
   const config = await openConfig(settings, log);
+  log.level = config.current.server.main_server_log_level;
   const closers: (() => Promise<void>)[] = [() => config.close()];
   const close = async () => {
     for (const closer of closers.reverse()) await closer();

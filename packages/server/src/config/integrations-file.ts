@@ -4,12 +4,12 @@ import { AUTH_MODES, placeholderScopeOf, RESERVED_PLACEHOLDERS } from '../auth-m
 import type { Fields, PlaceholderScope } from '../schema/fields.ts';
 import { LOG_LEVELS } from './nango-config.ts';
 
-const INTEGRATION_NAME = /^[a-z0-9][a-z0-9_-]{0,99}$/i;
-const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i;
+const INTEGRATION_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/;
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 // Headers that frame or route the message belong to the HTTP client alone (RFC 9110 §7.6.1, RFC 9112 §6).
 const FRAMING_HEADERS = /^(connection|content-length|expect|host|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade)$/i;
 
-const BLUEPRINT_REFERENCE = /^[a-z0-9][a-z0-9_-]*(:v\d+)?$/i;
+const BLUEPRINT_REFERENCE = /^[A-Za-z0-9][A-Za-z0-9_-]*(:v\d+)?$/;
 
 /** The schema of `integrations.yaml`. `auth` and `requests` are partial here: a Blueprint may hold the rest. */
 export function integrationsFileSchema(fields: Fields) {

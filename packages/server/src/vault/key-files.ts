@@ -33,9 +33,9 @@ export function readOrCreateKeyFile(path: string, { prefix = '', mustExist }: { 
 
 /** Makes the data directory, private to its owner and invisible to git: it holds keys. */
 export function prepareDataDirectory(path: string): void {
-  if (existsSync(path)) return;
   mkdirSync(path, { recursive: true, mode: 0o700 });
-  writeFileSync(join(path, '.gitignore'), '*\n');
+  const ignore = join(path, '.gitignore');
+  if (!existsSync(ignore)) writeFileSync(ignore, '*\n');
 }
 
 function isExposed(path: string): boolean {

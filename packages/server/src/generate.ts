@@ -1,0 +1,83 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import swagger from '@fastify/swagger';
+import { jsonSchemaTransform } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { RESERVED_PLACEHOLDERS } from './auth-modes/registry.ts';
+import { blueprintFileSchema } from './config/blueprint-file.ts';
+import { integrationsFileSchema } from './config/integrations-file.ts';
+import { nangoConfigSchema } from './config/nango-config.ts';
+import { createLog } from './log.ts';
+import { VERSION } from './package-files.ts';
+import { Fields } from './schema/fields.ts';
+import { startServer } from './start.ts';
+import type { App } from './http/app.ts';
+
+/** A generated file: its path inside the package and its text. */
+export interface GeneratedFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** Everything that is generated from the schemas: JSON Schemas for editors, and the OpenAPI document. */
+export async function generateFiles(): Promise<GeneratedFile[]> {
+  const fields = new Fields(() => undefined, RESERVED_PLACEHOLDERS);
+  return [
+    { path: 'schemas/nango-config.schema.json', text: jsonSchema(nangoConfigSchema(fields), 'nango-config.yaml') },
+    { path: 'schemas/integrations.schema.json', text: jsonSchema(integrationsFileSchema(fields), 'integrations.yaml') },
+    { path: 'schemas/blueprint.schema.json', text: jsonSchema(blueprintSchema(fields), 'a Blueprint') },
+    { path: 'openapi.json', text: await openApi() },
+  ];
+}
+
+/** Editors check `auth` and `requests` of a Blueprint as they do those of an Integration. */
+function blueprintSchema(fields: Fields): z.ZodType {
+  const integration = integrationsFileSchema(fields).shape.integrations.valueType.shape;
+  const { versions } = blueprintFileSchema.shape;
+  const version = versions.valueType.extend({ auth: integration.auth.unwrap(), requests: integration.requests.unwrap() });
+  return blueprintFileSchema.extend({ versions: z.record(versions.keyType, version) });
+}
+
+function jsonSchema(schema: z.ZodType, title: string): string {
+  return format({ title, ...z.toJSONSchema(schema, { io: 'input', target: 'draft-7', unrepresentable: 'any' }) });
+}
+
+async function openApi(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'nango-generate-'));
+  await writeFile(join(folder, 'integrations.yaml'), 'integrations: {}\n');
+  const silent = createLog('silent', new Writable({ write: (_chunk, _encoding, done) => done() }));
+  let document: unknown;
+  const settings = { folder, dataDirectory: join(folder, 'data'), databaseUrl: undefined, encryptionKey: undefined, secretKey: 'generate', host: '127.0.0.1', port: 0, environment: () => undefined };
+  const server = await startServer({
+    settings,
+    log: silent,
+    beforeRoutes: async (app: App) => {
+      await app.register(swagger, {
+        openapi: {
+          openapi: '3.1.0',
+          info: { title: 'Nango', version: VERSION, description: 'Connect users to external APIs, and call those in their name.', license: { name: 'MIT', identifier: 'MIT' } },
+          servers: [{ url: 'http://localhost:3003' }],
+          components: { securitySchemes: { secretKey: { type: 'http', scheme: 'bearer', description: 'The secret key of the server' } } },
+        },
+        transform: (route) => {
+          const transformed = jsonSchemaTransform(route);
+          const security = route.url.startsWith('/api') ? { security: [{ secretKey: [] }] } : {};
+          return { ...transformed, schema: { ...transformed.schema, ...security } };
+        },
+      });
+      app.addHook('onReady', async () => {
+        document = app.swagger();
+      });
+    },
+  });
+  await server.close();
+  await rm(folder, { recursive: true });
+  return format(document);
+}
+
+function format(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+

@@ -1,0 +1,87 @@
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import Nango from '@nangohq/node-client';
+import { createLog } from '../../packages/server/src/log.ts';
+import { startServer, type RunningServer } from '../../packages/server/src/start.ts';
+import { freePort } from './free-port.ts';
+import { temporaryFolder, type Cleanup } from './temporary-folder.ts';
+
+export const SECRET_KEY = 'test-secret-key-CANARY-a1b2c3';
+export const ENCRYPTION_KEY = Buffer.alloc(32, 7).toString('base64');
+
+export interface TestServerOptions {
+  /** The text of integrations.yaml. */
+  readonly integrations: string;
+  /** More files of the Nango folder. */
+  readonly files?: Record<string, string>;
+  /** Lines for nango-config.yaml beside port and root URL. */
+  readonly config?: string;
+  readonly rootUrl?: string;
+  readonly databaseUrl?: string | undefined;
+  readonly environment?: Record<string, string>;
+  readonly now?: () => number;
+  readonly dataDirectory?: string;
+}
+
+/** A server in this process, on a free port, and clients for it. */
+export interface TestServer {
+  readonly url: string;
+  readonly folder: string;
+  readonly dataDirectory: string;
+  readonly nango: Nango;
+  readonly running: RunningServer;
+  /** Everything logged so far. */
+  log(): string;
+  api(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<{ status: number; body: unknown; headers: Headers }>;
+}
+
+export async function startTestServer(cleanup: Cleanup, options: TestServerOptions): Promise<TestServer> {
+  const port = await freePort();
+  const rootUrl = options.rootUrl ?? `http://localhost:${port}`;
+  const folder = temporaryFolder(cleanup, {
+    'nango-config.yaml': `oauth_server_port: ${port}\noauth_server_root_url: ${rootUrl}\nmain_server_log_level: debug\n${options.config ?? ''}`,
+    'integrations.yaml': options.integrations,
+    ...options.files,
+  });
+  const dataDirectory = options.dataDirectory ?? join(temporaryFolder(cleanup), 'data');
+  let logged = '';
+  const log = createLog('debug', new Writable({ decodeStrings: false, write: (chunk, _encoding, done) => ((logged += String(chunk)), done()) }));
+  const running = await startServer({
+    settings: {
+      folder,
+      dataDirectory,
+      databaseUrl: options.databaseUrl,
+      encryptionKey: ENCRYPTION_KEY,
+      secretKey: SECRET_KEY,
+      host: 'localhost',
+      port: undefined,
+      environment: (name) => options.environment?.[name],
+    },
+    log,
+    ...(options.now ? { now: options.now } : {}),
+  });
+  const url = `http://localhost:${port}`;
+  const nango = new Nango({ serverUrl: url, secretKey: SECRET_KEY });
+  cleanup.after(async () => {
+    nango.close();
+    await running.close();
+  });
+  return {
+    url,
+    folder,
+    dataDirectory,
+    nango,
+    running,
+    log: () => logged,
+    async api(method, path, body, headers = {}) {
+      const response = await fetch(url + path, {
+        method,
+        headers: { authorization: `Bearer ${SECRET_KEY}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+        body: body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body),
+        redirect: 'manual',
+      });
+      const text = await response.text();
+      return { status: response.status, headers: response.headers, body: text.startsWith('{') ? JSON.parse(text) : text };
+    },
+  };
+}

@@ -1,0 +1,53 @@
+/** As much of a browser as flows over HTTP need: cookies by host and port, redirects on request. */
+export class UserAgent {
+  readonly #jars = new Map<string, Map<string, string>>();
+
+  /** One request, without following. */
+  async request(url: string, { method = 'GET', body, headers = {} }: { method?: string; body?: string; headers?: Record<string, string> } = {}): Promise<Response> {
+    const jar = this.#jar(url);
+    const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ');
+    const response = await fetch(url, { method, body: body ?? null, redirect: 'manual', headers: { ...headers, ...(cookie === '' ? {} : { cookie }) } });
+    for (const header of response.headers.getSetCookie()) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(header) ?? [];
+      if (value === '') jar.delete(name);
+      else jar.set(name, value);
+    }
+    return response;
+  }
+
+  /** Follows redirects while they lead to addresses that `until` does not match. Resolves to the last address and answer. */
+  async visit(start: string, { until, ...init }: { method?: string; until?: RegExp } = {}): Promise<{ url: string; response: Response }> {
+    let url = start;
+    let response = await this.request(url, init);
+    for (let hop = 0; hop < 12; hop += 1) {
+      const location = response.headers.get('location');
+      if (location === null) return { url, response };
+      url = new URL(location, url).href;
+      if (until?.test(url)) return { url, response };
+      response = await this.request(url);
+    }
+    throw new Error('redirects without end');
+  }
+
+  #jar(url: string): Map<string, string> {
+    const { host } = new URL(url);
+    const jar = this.#jars.get(host) ?? new Map<string, string>();
+    this.#jars.set(host, jar);
+    return jar;
+  }
+}
+
+/** What connect() does before its popup navigates. */
+export async function beginAttempt(serverUrl: string, { integration = 'acme', userId = '1', origin = 'http://localhost:9999', token, additionalConfig }: { integration?: string; userId?: string; origin?: string | null; token?: string; additionalConfig?: object } = {}) {
+  const headers: Record<string, string> = { 'content-type': 'application/json' };
+  if (origin !== null) headers['origin'] = origin;
+  if (token !== undefined) headers['authorization'] = `Bearer ${token}`;
+  const response = await fetch(`${serverUrl}/oauth/attempts`, { method: 'POST', headers, body: JSON.stringify({ integration, userId, additionalConfig }) });
+  const body = (await response.json()) as { attempt: string; connectUrl: string; status?: string; error?: { type: string; message: string } };
+  return { ...body, response };
+}
+
+/** How an attempt stands, as connect() asks. */
+export async function attemptResult(serverUrl: string, attempt: string): Promise<{ status: string; error: { type: string; message: string } | null }> {
+  return (await (await fetch(`${serverUrl}/oauth/attempts/${attempt}`)).json()) as { status: string; error: { type: string; message: string } | null };
+}
