@@ -9,13 +9,14 @@ import { RESERVED_PLACEHOLDERS } from './auth-modes/registry.ts';
 import { blueprintFileSchema } from './config/blueprint-file.ts';
 import { integrationsFileSchema } from './config/integrations-file.ts';
 import { nangoConfigSchema } from './config/nango-config.ts';
+import { ERRORS } from './errors/registry.ts';
 import { createLog } from './log.ts';
 import { VERSION } from './package-files.ts';
 import { Fields } from './schema/fields.ts';
 import { startServer } from './start.ts';
 import type { App } from './http/app.ts';
 
-/** A generated file: its path inside the package and its text. */
+/** A generated file: its path from the package's folder, and its text. */
 export interface GeneratedFile {
   readonly path: string;
   readonly text: string;
@@ -29,6 +30,7 @@ export async function generateFiles(): Promise<GeneratedFile[]> {
     { path: 'schemas/integrations.schema.json', text: jsonSchema(integrationsFileSchema(fields), 'integrations.yaml') },
     { path: 'schemas/blueprint.schema.json', text: jsonSchema(blueprintSchema(fields), 'a Blueprint') },
     { path: 'openapi.json', text: await openApi() },
+    { path: '../../docs/reference/errors.md', text: errorsPage() },
   ];
 }
 
@@ -75,6 +77,26 @@ async function openApi(): Promise<string> {
   await server.close();
   await rm(folder, { recursive: true });
   return format(document);
+}
+
+function errorsPage(): string {
+  const rows = Object.entries(ERRORS).map(([code, { status, about }]) => `| \`${code}\` | ${status} | ${about} |`);
+  return `# Errors
+
+Every error of the server has a stable code. The HTTP API answers with the status below and this body:
+
+\`\`\`json
+{ "error": { "type": "connection_not_found", "message": "…", "requestId": "…" } }
+\`\`\`
+
+The node SDK rejects with an Error whose \`type\` is the code and whose \`errorMsg\` is the message; it adds
+\`invalid_input\` (refused before anything was sent) and \`network_error\` (no answer). The frontend SDK adds
+\`popup_blocked\`, \`window_closed\`, \`timeout\` and \`network_error\`.
+
+| code | status | meaning |
+| --- | --- | --- |
+${rows.join('\n')}
+`;
 }
 
 function format(value: unknown): string {

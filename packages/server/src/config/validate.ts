@@ -25,7 +25,8 @@ function toFaults(issue: z.core.$ZodIssue, { path, locate }: ValidationSource): 
     const messages = issue.message.split('\n');
     return issue.keys.map((key, index) => ({ ...locate([...issuePath, key]), path: [...issuePath, key], message: messages[index] ?? issue.message }));
   }
-  if (issue.code === 'invalid_union') {
+  // A union without words of its own speaks through the branch that came closest.
+  if (issue.code === 'invalid_union' && issue.message === 'Invalid input') {
     const specific = issue.errors.flat().find((inner) => inner.code === 'custom' || inner.code === 'invalid_format');
     if (specific) return toFaults({ ...specific, path: [...issue.path, ...specific.path] }, { path, locate });
   }

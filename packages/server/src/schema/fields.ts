@@ -87,10 +87,9 @@ export class Fields {
 
   /** One of some words, or an environment variable that holds one. */
   choice<const T extends readonly [string, ...string[]]>(words: T) {
+    const error = ({ input }: { input?: unknown }) => `must be one of ${words.join(', ')}.${typeof input === 'string' ? suggest(input, words) : ''}`;
     return z
-      .union([z.enum(words), z.string().regex(/\$\{/)], {
-        error: (issue) => `must be one of ${words.join(', ')}.${typeof issue.input === 'string' ? suggest(issue.input, words) : ''}`,
-      })
+      .union([z.enum(words), z.string().regex(/\$\{/, { error })], { error })
       .transform((value, ctx) => this.#expandToText(value, ctx))
       .pipe(z.enum(words, { error: `must be one of ${words.join(', ')}` }));
   }

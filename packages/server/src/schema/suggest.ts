@@ -5,7 +5,7 @@ export function suggest(written: string, known: Iterable<string>): string {
     const distance = editDistance(written.toLowerCase(), word.toLowerCase());
     if (!best || distance < best.distance) best = { word, distance };
   }
-  const tolerance = Math.max(1, Math.floor(written.length / 3));
+  const tolerance = Math.max(written.length < 4 ? 1 : 2, Math.floor(written.length / 3));
   return best && best.distance <= tolerance ? ` Did you mean "${best.word}"?` : '';
 }
 

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { buildAuthorizationUrl } from './authorization-request.ts';
+
+const request = {
+  authorizationUrl: 'https://as.example/authorize?tenant=1',
+  client_id: 'client',
+  redirect_uri: 'https://app.example/oauth/callback',
+  state: 'state-1',
+  scope: 'a b',
+  codeChallenge: { code_challenge: 'ch', code_challenge_method: 'S256' },
+  params: {},
+};
+
+test('builds the authorization request and keeps the query that was there', () => {
+  const query = Object.fromEntries(new URL(buildAuthorizationUrl(request)).searchParams);
+  assert.deepEqual(query, {
+    tenant: '1',
+    response_type: 'code',
+    scope: 'a b',
+    client_id: 'client',
+    redirect_uri: 'https://app.example/oauth/callback',
+    state: 'state-1',
+    code_challenge: 'ch',
+    code_challenge_method: 'S256',
+  });
+});
+
+test('writes a space as %20 and leaves an empty scope out', () => {
+  assert.match(buildAuthorizationUrl(request), /scope=a%20b/);
+  assert.doesNotMatch(buildAuthorizationUrl({ ...request, scope: '' }), /scope/);
+});
+
+test('configured parameters win over ours, save those that bind the flow', () => {
+  const params = { response_type: 'x', scope: 'y', state: 'evil', redirect_uri: 'evil', client_id: 'evil', code_challenge: 'evil', code_challenge_method: 'evil', 'q&a': '1=2' };
+  const query = new URL(buildAuthorizationUrl({ ...request, params })).searchParams;
+  assert.equal(query.get('response_type'), 'x');
+  assert.equal(query.get('scope'), 'y');
+  assert.equal(query.get('q&a'), '1=2');
+  assert.ok(![...query.values()].includes('evil'));
+  assert.equal(new URL(buildAuthorizationUrl({ ...request, params, codeChallenge: {} })).searchParams.get('code_challenge'), null);
+});

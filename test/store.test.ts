@@ -1,0 +1,242 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { statSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { pathToFileURL } from 'node:url';
+import { after, before, describe, test } from 'node:test';
+import { sql, Kysely, PostgresDialect } from 'kysely';
+import pg from 'pg';
+import { openPostgresStore } from '../packages/server/src/store/postgres.ts';
+import { openSqliteStore } from '../packages/server/src/store/sqlite.ts';
+import type { NewConnection, Store } from '../packages/server/src/store/store.ts';
+import { startPostgres, type TestPostgres } from './support/postgres.ts';
+import { createCleanup, temporaryFolder, type Cleanup } from './support/temporary-folder.ts';
+
+const run = promisify(execFile);
+const NOW = 1_800_000_000_000;
+
+function newConnection(overrides: Partial<NewConnection> = {}): NewConnection {
+  return {
+    integration: 'acme',
+    userId: '1',
+    uuid: randomUUID(),
+    authMode: 'API_KEY',
+    sealedCredentials: Uint8Array.of(1, 2, 3),
+    additionalConfig: '{"a":1}',
+    expiresAt: null,
+    now: NOW,
+    ...overrides,
+  };
+}
+
+/** Each way to open a store gets the same suite; `open` twice leads to the same data. */
+const kinds: { name: string; setUp: (cleanup: Cleanup) => Promise<{ open: () => Store; module: string; argument: string }> }[] = [
+  {
+    name: 'SQLite',
+    setUp: async (cleanup) => {
+      const file = join(temporaryFolder(cleanup), 'data', 'nango.db');
+      return { open: () => openSqliteStore(file), module: 'sqlite.ts#openSqliteStore', argument: file };
+    },
+  },
+  {
+    name: 'PostgreSQL',
+    setUp: async (cleanup) => {
+      const postgres = await startPostgres(cleanup);
+      const url = await postgres.createDatabase();
+      return { open: () => openPostgresStore(url), module: 'postgres.ts#openPostgresStore', argument: url };
+    },
+  },
+];
+
+for (const { name, setUp } of kinds) {
+  describe(name, () => {
+    let kind: Awaited<ReturnType<(typeof kinds)[number]['setUp']>>;
+    let store: Store;
+    const cleanup = createCleanup();
+
+    before(async () => {
+      kind = await setUp(cleanup);
+      store = kind.open();
+    });
+    after(async () => {
+      await store.close();
+      await cleanup.run();
+    });
+
+    test('S5: several processes migrate at once', async () => {
+      const [file, name] = kind.module.split('#');
+      const module = pathToFileURL(join(import.meta.dirname, '../packages/server/src/store', file ?? ''));
+      const script = `const { ${name}: open } = await import(${JSON.stringify(module.href)}); const store = open(${JSON.stringify(kind.argument)}); await store.migrate(); await store.close();`;
+      await Promise.all(Array.from({ length: 3 }, () => run(process.execPath, ['--input-type=module', '-e', script])));
+      await store.migrate();
+    });
+
+    test('keeps a connection byte for byte', async () => {
+      const userId = 'ä/?#"\u2028 🐘 ..';
+      const inserted = await store.insertConnection(newConnection({ userId, expiresAt: NOW + 5 }));
+      const found = await store.findConnection({ integration: 'acme', userId });
+      assert.deepEqual(found, inserted);
+      assert.deepEqual({ ...found, sealedCredentials: [...(found?.sealedCredentials ?? [])], uuid: '' }, {
+        uuid: '',
+        integration: 'acme',
+        userId,
+        authMode: 'API_KEY',
+        sealedCredentials: [1, 2, 3],
+        additionalConfig: '{"a":1}',
+        status: 'active',
+        statusReason: null,
+        expiresAt: NOW + 5,
+        version: 1,
+        createdAt: NOW,
+        updatedAt: NOW,
+      });
+    });
+
+    test('a second connection of a pair is not stored', async () => {
+      const key = { integration: 'acme', userId: 'twice' };
+      assert.ok(await store.insertConnection(newConnection(key)));
+      assert.equal(await store.insertConnection(newConnection({ ...key, sealedCredentials: Uint8Array.of(9) })), undefined);
+      assert.deepEqual([...((await store.findConnection(key))?.sealedCredentials ?? [])], [1, 2, 3]);
+    });
+
+    test('of many inserts at once exactly one succeeds', async () => {
+      const rows = await Promise.all(Array.from({ length: 12 }, () => store.insertConnection(newConnection({ userId: 'race' }))));
+      assert.equal(rows.filter(Boolean).length, 1);
+    });
+
+    test('credentials change only for the writer that saw the newest version', async () => {
+      const key = { integration: 'acme', userId: 'versions' };
+      await store.insertConnection(newConnection(key));
+      const change = { sealedCredentials: Uint8Array.of(4), expiresAt: 7, now: NOW + 1 };
+      assert.equal((await store.updateCredentials(key, change, 1))?.version, 2);
+      assert.equal(await store.updateCredentials(key, change, 1), undefined);
+      assert.equal((await store.updateCredentials(key, change))?.version, 3);
+      assert.equal(await store.updateCredentials({ ...key, userId: 'none' }, change), undefined);
+    });
+
+    test('needs_reconnect is set for the version that failed, and ended by new credentials', async () => {
+      const key = { integration: 'acme', userId: 'reconnect' };
+      await store.insertConnection(newConnection(key));
+      assert.equal(await store.markNeedsReconnect(key, { reason: 'gone', ifVersion: 9, now: NOW }), undefined);
+      const marked = await store.markNeedsReconnect(key, { reason: 'gone', ifVersion: 1, now: NOW });
+      assert.deepEqual([marked?.status, marked?.statusReason], ['needs_reconnect', 'gone']);
+      const renewed = await store.updateCredentials(key, { sealedCredentials: Uint8Array.of(4), expiresAt: null, now: NOW });
+      assert.deepEqual([renewed?.status, renewed?.statusReason], ['active', null]);
+    });
+
+    test('lists by user and by integration, in pages that neither repeat nor skip', async () => {
+      const pairs = Array.from({ length: 25 }, (_, index) => ({ integration: `list-${index % 3}`, userId: `u-${index % 7}-${index}` }));
+      for (const pair of pairs) await store.insertConnection(newConnection(pair));
+      const seen: string[] = [];
+      let after: { integration: string; userId: string } | undefined;
+      for (;;) {
+        const page = await store.listConnections({ integration: 'list-1', after, limit: 3 });
+        seen.push(...page.map((row) => row.userId));
+        after = page.at(-1);
+        if (page.length < 3) break;
+      }
+      assert.deepEqual(seen.toSorted(), pairs.filter(({ integration }) => integration === 'list-1').map(({ userId }) => userId).toSorted());
+      assert.deepEqual((await store.listConnections({ userId: 'u-0-0', limit: 9 })).map((row) => row.integration), ['list-0']);
+      assert.deepEqual(await store.listConnections({ userId: 'nobody', limit: 9 }), []);
+    });
+
+    test('S7: hostile names are data', async () => {
+      const userId = `'; drop table connections; --`;
+      await store.insertConnection(newConnection({ userId }));
+      assert.equal((await store.listConnections({ userId, limit: 9 })).length, 1);
+      assert.equal(await store.deleteConnection({ integration: `' or '1'='1`, userId: `' or '1'='1` }), false);
+      assert.equal(await store.deleteConnection({ integration: 'acme', userId }), true);
+      assert.equal(await store.deleteConnection({ integration: 'acme', userId }), false);
+    });
+
+    const attempt = (attemptHash: string) => ({ attemptHash, integration: 'acme', userId: attemptHash, origin: 'http://localhost', additionalConfig: null, now: NOW, expiresAt: NOW + 10 });
+    const begin = (stateHash: string) => ({ stateHash, browserHash: 'b', sealedSecrets: Uint8Array.of(5), now: NOW });
+
+    test('F3: an attempt begins once and is taken once, however many try', async () => {
+      await store.insertAttempt(attempt('once'));
+      const begun = await Promise.all([store.beginAttempt('once', begin('s1')), store.beginAttempt('once', begin('s2'))]);
+      assert.equal(begun.filter(Boolean).length, 1);
+      const state = begun[0] ? 's1' : 's2';
+      const taken = await Promise.all(Array.from({ length: 8 }, () => store.takeAttempt(state, NOW)));
+      assert.equal(taken.filter(Boolean).length, 1);
+      assert.deepEqual([...(taken.find(Boolean)?.sealedSecrets ?? [])], [5]);
+    });
+
+    test('F4: an expired attempt neither begins nor ends', async () => {
+      await store.insertAttempt(attempt('late'));
+      assert.equal(await store.beginAttempt('late', { ...begin('late'), now: NOW + 10 }), undefined);
+      assert.ok(await store.beginAttempt('late', begin('late')));
+      assert.equal(await store.takeAttempt('late', NOW + 10), undefined);
+    });
+
+    test('completing stores the connection and ends the attempt in one step; a reconnect keeps uuid and config', async () => {
+      await store.insertAttempt(attempt('done'));
+      const key = { integration: 'acme', userId: 'done' };
+      const first = await store.completeAttempt('done', newConnection({ ...key, additionalConfig: '{"region":"eu"}' }));
+      assert.equal((await store.findAttempt('done'))?.status, 'succeeded');
+      await store.markNeedsReconnect(key, { reason: 'gone', ifVersion: 1, now: NOW });
+      const second = await store.completeAttempt('done', newConnection({ ...key, additionalConfig: null, sealedCredentials: Uint8Array.of(8), now: NOW + 50 }));
+      assert.deepEqual([second.uuid, second.additionalConfig, second.status, second.version, second.createdAt], [first.uuid, '{"region":"eu"}', 'active', 2, NOW]);
+      assert.deepEqual([...second.sealedCredentials], [8]);
+    });
+
+    test('an ended attempt holds no secrets, and a success is not failed later', async () => {
+      await store.insertAttempt(attempt('failed'));
+      await store.beginAttempt('failed', begin('failed'));
+      await store.failAttempt('failed', { type: 't', message: 'm' });
+      const failed = await store.findAttempt('failed');
+      assert.deepEqual([failed?.status, failed?.errorType, failed?.errorMessage, failed?.sealedSecrets], ['failed', 't', 'm', null]);
+      await store.insertAttempt(attempt('won'));
+      await store.completeAttempt('won', newConnection({ userId: 'won' }));
+      await store.failAttempt('won', { type: 't', message: 'm' });
+      assert.equal((await store.findAttempt('won'))?.status, 'succeeded');
+    });
+
+    test('connect sessions expire', async () => {
+      await store.insertSession({ tokenHash: 'h', userId: '1', integrations: '["a"]', origin: null, expiresAt: NOW + 10 }, NOW);
+      assert.equal((await store.findSession('h', NOW))?.integrations, '["a"]');
+      assert.equal(await store.findSession('h', NOW + 10), undefined);
+    });
+
+    test('the first key check stays', async () => {
+      assert.deepEqual([...(await store.keyCheck(Uint8Array.of(1)))], [1]);
+      assert.deepEqual([...(await store.keyCheck(Uint8Array.of(2)))], [1]);
+    });
+  });
+}
+
+test('S6: the SQLite file and its companions are readable by their owner alone', async (t) => {
+  const file = join(temporaryFolder(t), 'data', 'nango.db');
+  const store = openSqliteStore(file);
+  await store.migrate();
+  for (const path of [file, `${file}-wal`, `${file}-shm`]) assert.equal(statSync(path).mode & 0o777, 0o600, path);
+  assert.equal(statSync(join(file, '..')).mode & 0o777, 0o700);
+  await store.close();
+});
+
+test('S5: a database of a newer version is refused', async (t) => {
+  const postgres: TestPostgres = await startPostgres(t);
+  const url = await postgres.createDatabase();
+  const store = openPostgresStore(url);
+  await store.migrate();
+  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: url }) }) });
+  await sql`insert into nango_migrations values ('9999-future', 0)`.execute(db);
+  await db.destroy();
+  await assert.rejects(store.migrate(), { code: 'schema_too_new', message: /9999-future/ });
+  await store.close();
+});
+
+test('S4: with the database away every call says store_unavailable, and recovers by itself', async (t) => {
+  if (process.env['DATABASE_URL']) return t.skip('the server of DATABASE_URL is not stopped');
+  const postgres = await startPostgres(t);
+  const store = openPostgresStore(await postgres.createDatabase());
+  await store.migrate();
+  await store.insertConnection(newConnection());
+  await postgres.stop();
+  await assert.rejects(store.findConnection({ integration: 'acme', userId: '1' }), { code: 'store_unavailable', retryAfter: 1 });
+  await postgres.start();
+  assert.ok(await store.findConnection({ integration: 'acme', userId: '1' }));
+  await store.close();
+});

@@ -1,0 +1,96 @@
+import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
+import Provider from 'oidc-provider';
+import { freePort } from './free-port.ts';
+import type { Cleanup } from './temporary-folder.ts';
+
+export interface AuthorizationServerOptions {
+  readonly redirectUri: string;
+  readonly clientSecret?: string;
+  readonly authenticationMethod?: 'client_secret_basic' | 'client_secret_post' | 'none';
+  readonly accessTokenSeconds?: number;
+  /** Headers on the provider's own pages, such as Cross-Origin-Opener-Policy. */
+  readonly pageHeaders?: Record<string, string>;
+}
+
+/** oidc-provider with pages a browser can click through, and an API at /me. */
+export interface AuthorizationServer {
+  readonly issuer: string;
+  readonly clientSecret: string;
+}
+
+const ACCOUNT = 'ada';
+
+/** An authorization server that nobody here wrote: PKCE demanded, refresh tokens rotate, iss in its responses. */
+export async function startAuthorizationServer(cleanup: Cleanup, options: AuthorizationServerOptions): Promise<AuthorizationServer> {
+  const port = await freePort();
+  const issuer = `http://localhost:${port}`;
+  const clientSecret = options.clientSecret ?? `s3cret:%+ CANARY-${randomBytes(8).toString('hex')}`;
+  const method = options.authenticationMethod ?? 'client_secret_basic';
+  const provider = new Provider(issuer, {
+    clients: [
+      {
+        client_id: 'client',
+        ...(method === 'none' ? {} : { client_secret: clientSecret }),
+        token_endpoint_auth_method: method,
+        redirect_uris: [options.redirectUri],
+        grant_types: ['authorization_code', 'refresh_token'],
+      },
+    ],
+    cookies: { keys: ['k'] },
+    scopes: ['openid', 'offline_access'],
+    ttl: { AccessToken: options.accessTokenSeconds ?? 3600, RefreshToken: 86_400, Grant: 86_400, Session: 86_400, Interaction: 600, IdToken: 600 },
+    rotateRefreshToken: true,
+    issueRefreshToken: async () => true,
+    pkce: { required: () => true },
+    features: { devInteractions: { enabled: false } },
+    interactions: { url: (_context, interaction) => `/interaction/${interaction.uid}` },
+    findAccount: async (_context, accountId) => ({ accountId, claims: async () => ({ sub: accountId }) }),
+  });
+  const authorizationServer = provider.callback();
+  const server = createServer(async (request, response) => {
+    const path = new URL(request.url ?? '/', issuer).pathname;
+    const [, page, decision] = /^\/(interaction)\/[\w-]+(?:\/(approve|deny))?$/.exec(path) ?? [];
+    if (!page) return void authorizationServer(request, response);
+    if (!decision) {
+      const form = (name: string) => `<form method="post" action="${path}/${name}"><button id="${name}">${name}</button></form>`;
+      return void response.writeHead(200, { 'content-type': 'text/html', ...options.pageHeaders }).end(`<!doctype html><title>Consent</title>${form('approve')}${form('deny')}`);
+    }
+    if (decision === 'deny') return void (await provider.interactionFinished(request, response, { error: 'access_denied', error_description: 'No, thanks' }, { mergeWithLastSubmission: false }));
+    const { params } = await provider.interactionDetails(request, response);
+    const grant = new provider.Grant({ accountId: ACCOUNT, clientId: 'client' });
+    grant.addOIDCScope(String(params['scope']));
+    const grantId = await grant.save();
+    await provider.interactionFinished(request, response, { login: { accountId: ACCOUNT }, consent: { grantId } }, { mergeWithLastSubmission: false });
+  });
+  await new Promise<void>((resolve) => server.listen(port, 'localhost', resolve));
+  cleanup.after(
+    () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  );
+  return { issuer, clientSecret };
+}
+
+/** The integration that goes with it, as YAML. */
+export function authorizationServerIntegration({ issuer }: AuthorizationServer, { name = 'acme', auth = '', settings = '    oauth_client_secret: ${AS_SECRET}' } = {}): string {
+  return `integrations:
+  ${name}:
+    oauth_client_id: client
+${settings}
+    oauth_scopes: [openid, offline_access]
+    auth:
+      auth_mode: OAUTH2
+      authorization_url: ${issuer}/auth
+      token_url: ${issuer}/token
+      issuer: ${issuer}
+      authorization_params: { prompt: consent }
+${auth}
+    requests:
+      base_url: ${issuer}/
+      headers:
+        Authorization: Bearer \${access_token}
+`;
+}
