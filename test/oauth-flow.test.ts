@@ -47,16 +47,13 @@ describe('against a real authorization server', () => {
         integrations: authorizationServerIntegration(as, { auth, settings }),
         environment,
         now: () => clock,
-        config: '',
-        rootUrl: `http://localhost:${port}`,
+        port,
       });
       const agent = new UserAgent();
       const { attempt, connectUrl } = await beginAttempt(server.url);
-      // The root URL's port is the one registered at the provider; the test server listens on another.
-      const here = (url: string) => url.replace(`http://localhost:${port}/`, `${server.url}/`);
-      const consent = await agent.visit(here(connectUrl));
+      const consent = await agent.visit(connectUrl);
       const { url } = await agent.visit(`${consent.url}/approve`, { method: 'POST', until: /\/oauth\/callback/ });
-      const done = await agent.request(here(url));
+      const done = await agent.request(url);
       assert.equal(done.status, 200, await done.text());
       assert.equal((await attemptResult(server.url, attempt)).status, 'succeeded');
 

@@ -1,8 +1,10 @@
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
+import { join } from 'node:path';
 import Provider from 'oidc-provider';
+import { createFileAdapter } from '../../examples/quickstart/sandbox-adapter.ts';
 import { freePort } from './free-port.ts';
-import type { Cleanup } from './temporary-folder.ts';
+import { temporaryFolder, type Cleanup } from './temporary-folder.ts';
 
 export interface AuthorizationServerOptions {
   readonly redirectUri: string;
@@ -27,12 +29,16 @@ export async function startAuthorizationServer(cleanup: Cleanup, options: Author
   const issuer = `http://localhost:${port}`;
   const clientSecret = options.clientSecret ?? `s3cret:%+ CANARY-${randomBytes(8).toString('hex')}`;
   const method = options.authenticationMethod ?? 'client_secret_basic';
+  const signingKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
   const provider = new Provider(issuer, {
+    adapter: createFileAdapter(join(temporaryFolder(cleanup), 'provider.json')),
+    jwks: { keys: [{ ...signingKey, kty: 'EC', use: 'sig' }] },
     clients: [
       {
         client_id: 'client',
         ...(method === 'none' ? {} : { client_secret: clientSecret }),
         token_endpoint_auth_method: method,
+        id_token_signed_response_alg: 'ES256',
         redirect_uris: [options.redirectUri],
         grant_types: ['authorization_code', 'refresh_token'],
       },

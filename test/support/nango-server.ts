@@ -17,6 +17,8 @@ export interface TestServerOptions {
   /** Lines for nango-config.yaml beside port and root URL. */
   readonly config?: string;
   readonly rootUrl?: string;
+  /** Default: any that is free. */
+  readonly port?: number;
   readonly databaseUrl?: string | undefined;
   readonly environment?: Record<string, string>;
   readonly now?: () => number;
@@ -36,7 +38,7 @@ export interface TestServer {
 }
 
 export async function startTestServer(cleanup: Cleanup, options: TestServerOptions): Promise<TestServer> {
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const rootUrl = options.rootUrl ?? `http://localhost:${port}`;
   const folder = temporaryFolder(cleanup, {
     'nango-config.yaml': `oauth_server_port: ${port}\noauth_server_root_url: ${rootUrl}\nmain_server_log_level: debug\n${options.config ?? ''}`,

@@ -1,3 +1,4 @@
+import type { BaseCredentials } from '../auth-modes/auth-mode.ts';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
 import { OAuthResponseError } from '../oauth/oauth-error.ts';
 import type { ConnectionKey } from '../store/store.ts';
@@ -37,18 +38,19 @@ export class FreshCredentials {
   async #renewIfStillDue(key: ConnectionKey): Promise<OpenConnection> {
     const connection = await this.#read(key);
     if (!this.#isDue(connection)) return this.#assertUsable(connection);
+    const { integration, mode, credentials, config } = connection;
+    let renewed: BaseCredentials | undefined;
     try {
-      return await this.#renew(connection);
+      renewed = await mode.renewal?.renew({ integration, config, credentials }, this.#context);
     } catch (error) {
       return this.#afterFailure(connection, error);
     }
+    return renewed ? this.#store(connection, renewed) : connection;
   }
 
-  async #renew({ row, integration, mode, credentials, config }: OpenConnection): Promise<OpenConnection> {
+  async #store({ row, mode }: OpenConnection, renewed: BaseCredentials): Promise<OpenConnection> {
     const { store, vault, now, log } = this.#context;
-    if (!mode.renewal) throw new NangoError('unsupported_auth_mode', `auth_mode ${mode.name} has nothing to renew.`);
-    const renewed = await mode.renewal.renew({ integration, config, credentials }, this.#context);
-    const change = { sealedCredentials: sealCredentials(renewed, row, vault), expiresAt: mode.renewal.expiresAt(renewed) ?? null, now: now() };
+    const change = { sealedCredentials: sealCredentials(renewed, row, vault), expiresAt: mode.renewal?.expiresAt(renewed) ?? null, now: now() };
     const written = await store.updateCredentials(row, change, row.version);
     log.info({ integration: row.integration, connection: row.uuid, applied: written !== undefined }, 'access token renewed');
     // Without a row, a reconnect or a delete came first, and wins.
@@ -61,7 +63,6 @@ export class FreshCredentials {
     if (isRevoked(error)) return this.#assertUsable(await this.#markNeedsReconnect(connection, messageOf(error)));
     // A provider that is down costs nothing while the token still works.
     if (!this.#isExpired(connection)) return connection;
-    if (error instanceof NangoError && error.code === 'store_unavailable') throw error;
     throw new NangoError('refresh_failed', `The access token expired and could not be renewed: ${messageOf(error)}`, { cause: error, retryAfter: 5 });
   }
 

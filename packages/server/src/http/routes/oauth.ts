@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { AttemptRequester } from '../../connections/connect-sessions.ts';
 import { ATTEMPT_LIFE_MS, type AttemptResult, type BegunAttempt } from '../../connections/connect-flow.ts';
-import { additionalConfigSchema } from '../../connections/connection-input.ts';
+import { additionalConfigSchema, userIdSchema } from '../../connections/connection-input.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import type { App } from '../app.ts';
 import { errorBodySchema } from '../error-mapper.ts';
@@ -101,7 +101,9 @@ export function oauthRoutes(server: ServerContext) {
 }
 
 function assertKey({ integration, userId }: { integration: string; userId: string }): { integration: string; userId: string } {
-  if (userId.trim() === '') throw new NangoError('missing_user_id', 'connect() needs a user id: connect(integration, userId).');
+  if (userId === '') throw new NangoError('missing_user_id', 'connect() needs a user id: connect(integration, userId).');
+  const { error } = userIdSchema.safeParse(userId);
+  if (error) throw new NangoError('invalid_request', `The user id ${error.issues[0]?.message ?? 'is not usable'}.`);
   return { integration, userId };
 }
 

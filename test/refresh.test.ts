@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { startTestServer } from './support/nango-server.ts';
+import { scriptedIntegration, startScriptedProvider, type ScriptedAnswer } from './support/scripted-provider.ts';
+
+const START = 1_800_000_000_000;
+const LIFE_SECONDS = 1000;
+
+/** A connection whose token lives 1000 s, a clock, and a provider whose refresh answers the test dictates. */
+async function startRefresh(t: TestContext, { answer, auth = '', credentials = {} }: { answer?: () => ScriptedAnswer | Promise<ScriptedAnswer>; auth?: string; credentials?: object } = {}) {
+  const clock = { now: START };
+  let issued = 1;
+  const provider = await startScriptedProvider(t, answer ?? (() => ({ body: { access_token: `at-${(issued += 1)}`, refresh_token: `rt-${issued}`, expires_in: LIFE_SECONDS, extra: issued } })));
+  const server = await startTestServer(t, { integrations: `integrations:${scriptedIntegration(provider.url, { auth })}`, now: () => clock.now });
+  await server.nango.registerConnection('acme', '1', { access_token: 'at-1', refresh_token: 'rt-1', expires_at: START / 1000 + LIFE_SECONDS, ...credentials });
+  const read = async () => (await server.nango.getConnection('acme', '1')).returnValue;
+  return { clock, provider, server, read, credentials: async () => (await read()).credentials };
+}
+
+test('a token is refreshed 60 s before it expires and not earlier', async (t) => {
+  const { clock, provider, credentials } = await startRefresh(t);
+  clock.now = START + (LIFE_SECONDS - 61) * 1000;
+  assert.equal((await credentials())['access_token'], 'at-1');
+  clock.now += 1000;
+  assert.equal((await credentials())['access_token'], 'at-2');
+  assert.deepEqual(Object.fromEntries(provider.requests[0]?.form ?? []), { grant_type: 'refresh_token', refresh_token: 'rt-1' });
+});
+
+test('the margin is a field, and never more than half of a token’s life', async (t) => {
+  const { clock, credentials } = await startRefresh(t, { auth: '      refresh_margin_seconds: 900' });
+  clock.now = START + 100_000;
+  assert.equal((await credentials())['access_token'], 'at-2');
+  clock.now += (LIFE_SECONDS / 2) * 1000 - 1;
+  assert.equal((await credentials())['access_token'], 'at-2');
+  clock.now += 1;
+  assert.equal((await credentials())['access_token'], 'at-3');
+});
+
+test('R1: one token call, however many callers wait', async (t) => {
+  const { clock, provider, server } = await startRefresh(t);
+  clock.now = START + LIFE_SECONDS * 1000;
+  const answers = await Promise.all(Array.from({ length: 100 }, () => server.nango.getConnection('acme', '1')));
+  assert.deepEqual([...new Set(answers.map(({ returnValue }) => returnValue.credentials['access_token']))], ['at-2']);
+  assert.equal(provider.requests.length, 1);
+});
+
+test('R3: an answer without refresh token keeps the old one; raw is the last answer', async (t) => {
+  const { clock, provider, credentials } = await startRefresh(t, { answer: () => ({ body: { access_token: 'at-2', expires_in: 100, scope: 'read' } }) });
+  clock.now = START + LIFE_SECONDS * 1000;
+  const { access_token, refresh_token, raw } = await credentials();
+  assert.deepEqual([access_token, refresh_token, raw], ['at-2', 'rt-1', { access_token: 'at-2', expires_in: 100, scope: 'read' }]);
+  clock.now += 99_000;
+  await credentials();
+  assert.equal(provider.requests[1]?.form.get('refresh_token'), 'rt-1');
+});
+
+test('refresh_url and refresh_params are used', async (t) => {
+  const { clock, provider, credentials } = await startRefresh(t, { auth: '      refresh_url: http://localhost/x\n      refresh_params: { audience: y }' });
+  clock.now = START + LIFE_SECONDS * 1000;
+  provider.answer = () => ({ status: 500 });
+  await assert.rejects(credentials(), { type: 'refresh_failed' });
+  assert.equal(provider.requests.length, 0);
+});
+
+for (const [name, answer] of [
+  ['500', { status: 500, body: 'down' }],
+  ['429 with Retry-After', { status: 429, headers: { 'retry-after': '60' }, body: { error: 'slow_down' } }],
+  ['a cut connection', 'cut'],
+  ['a 400 that is no invalid_grant', { status: 400, body: { error: 'temporarily_unavailable' } }],
+] as const) {
+  test(`R4: ${name}: a valid token is still served, an expired one is 503, the connection stays active`, async (t) => {
+    const { clock, provider, server, credentials } = await startRefresh(t, { answer: () => answer });
+    clock.now = START + (LIFE_SECONDS - 30) * 1000;
+    assert.equal((await credentials())['access_token'], 'at-1');
+    clock.now = START + LIFE_SECONDS * 1000;
+    await assert.rejects(credentials(), { type: 'refresh_failed', status: 503 });
+    assert.equal((await server.nango.getConnectionsForUserId('1')).returnValue[0]?.status, 'active');
+    provider.answer = () => ({ body: { access_token: 'at-9', expires_in: 100 } });
+    assert.equal((await credentials())['access_token'], 'at-9');
+  });
+}
+
+test('R5: invalid_grant marks the connection, the provider is not asked again, a reconnect heals it', async (t) => {
+  const { clock, provider, server, read, credentials } = await startRefresh(t, { answer: () => ({ status: 400, body: { error: 'invalid_grant', error_description: 'Revoked' } }) });
+  clock.now = START + (LIFE_SECONDS - 30) * 1000;
+  const marked = await read();
+  assert.deepEqual([marked.status, marked.credentials['access_token']], ['needs_reconnect', 'at-1']);
+  assert.match(marked.statusReason ?? '', /invalid_grant: Revoked/);
+  clock.now = START + LIFE_SECONDS * 1000;
+  await assert.rejects(credentials(), { type: 'needs_reconnect', status: 409 });
+  await assert.rejects(credentials(), { type: 'needs_reconnect' });
+  assert.equal(provider.requests.length, 1);
+  await server.nango.updateConnectionCredentials('acme', '1', { access_token: 'at-7' });
+  assert.equal((await read()).status, 'active');
+});
+
+test('an expired token without refresh token needs a reconnect', async (t) => {
+  const { clock, provider, credentials, server } = await startRefresh(t, { credentials: { refresh_token: undefined } });
+  assert.equal((await credentials())['access_token'], 'at-1');
+  clock.now = START + LIFE_SECONDS * 1000;
+  await assert.rejects(credentials(), { type: 'needs_reconnect' });
+  assert.equal((await server.nango.getConnectionsForUserId('1')).returnValue[0]?.status, 'needs_reconnect');
+  assert.equal(provider.requests.length, 0);
+});
+
+test('R7: a reconnect or a delete during a refresh wins', async (t) => {
+  let answerNow = (_answer: ScriptedAnswer) => {};
+  let asked = () => {};
+  const { clock, server, credentials } = await startRefresh(t, {
+    answer: () => {
+      asked();
+      return new Promise((resolve) => (answerNow = resolve));
+    },
+  });
+  clock.now = START + LIFE_SECONDS * 1000;
+  const refresh = async (meanwhile: () => Promise<unknown>) => {
+    const arrived = new Promise<void>((resolve) => (asked = resolve));
+    const pending = credentials();
+    pending.catch(() => undefined);
+    await arrived;
+    await meanwhile();
+    answerNow({ body: { access_token: 'late', refresh_token: 'late', expires_in: 100 } });
+    return pending;
+  };
+  const reconnect = { access_token: 'new', refresh_token: 'new', expires_at: clock.now / 1000 + 10 };
+  assert.equal((await refresh(() => server.nango.updateConnectionCredentials('acme', '1', reconnect)))['access_token'], 'new');
+  clock.now += 10_000;
+  await assert.rejects(refresh(() => server.nango.deleteConnection('acme', '1')), { type: 'connection_not_found' });
+  assert.deepEqual((await server.nango.getConnectionsForUserId('1')).returnValue, []);
+});
+
+test('R8: a refresh that lengthens, shortens or drops expires_in is stored as given', async (t) => {
+  const lives: (number | undefined)[] = [9000, 10, undefined];
+  const { clock, credentials } = await startRefresh(t, { answer: () => ({ body: { access_token: 'x', expires_in: lives.shift() } }) });
+  clock.now = START + LIFE_SECONDS * 1000;
+  assert.equal((await credentials())['expires_at'], new Date(clock.now + 9_000_000).toISOString());
+  clock.now += 9_000_000;
+  assert.equal((await credentials())['expires_at'], new Date(clock.now + 10_000).toISOString());
+  clock.now += 10_000;
+  assert.equal((await credentials())['expires_at'], undefined);
+});
