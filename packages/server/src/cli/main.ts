@@ -27,6 +27,8 @@ function createProgram(terminal: Terminal): Command {
   const program = new Command('nango')
     .description('Connects your users to other companies’ APIs: OAuth, token refresh and authorized requests.')
     .version(VERSION, '-v, --version')
+    // Set before any subcommand is made, since those inherit it.
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
     .showSuggestionAfterError()
     .showHelpAfterError('(nango --help shows the commands)')
     .addHelpText('after', ENVIRONMENT)
@@ -108,5 +110,6 @@ function fail(error: unknown, terminal: Terminal): void {
 }
 
 const terminal = createTerminal();
-const program = createProgram(terminal).exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
-await program.parseAsync().catch((error: unknown) => fail(error, terminal));
+await createProgram(terminal)
+  .parseAsync()
+  .catch((error: unknown) => fail(error, terminal));

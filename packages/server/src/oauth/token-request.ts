@@ -1,4 +1,4 @@
-import type { ClientAuthenticationMethod, OAuthClient } from './client-authentication.ts';
+import type { ClientAuthentication, ClientAuthenticationMethod, OAuthClient } from './client-authentication.ts';
 import type { OAuthHttp } from './oauth-http.ts';
 import { processTokenResponse, type TokenResponse } from './token-response.ts';
 
@@ -34,11 +34,12 @@ export async function tokenRequest(
     },
     body: endpoint.bodyFormat === 'json' ? JSON.stringify(body) : new URLSearchParams(body).toString(),
   });
-  return processTokenResponse(response, { tokenTypes: endpoint.tokenTypes, secrets: secretsOf(endpoint, grant) });
+  return processTokenResponse(response, { tokenTypes: endpoint.tokenTypes, secrets: secretsOf(endpoint, grant, authentication) });
 }
 
 /** What a provider might echo and must not reach an error message. */
-function secretsOf({ client }: TokenEndpoint, grant: Record<string, string>): string[] {
-  const sent = [client.client_secret, grant['code'], grant['code_verifier'], grant['refresh_token']];
+function secretsOf({ client }: TokenEndpoint, grant: Record<string, string>, { headers }: ClientAuthentication): string[] {
+  const basic = headers['authorization']?.replace(/^Basic /, '');
+  const sent = [client.client_secret, basic, grant['code'], grant['code_verifier'], grant['refresh_token']];
   return sent.filter((secret) => secret !== undefined);
 }

@@ -1,0 +1,67 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import type { Cleanup } from './temporary-folder.ts';
+
+const CLI = join(import.meta.dirname, '../../packages/server/dist/cli.js');
+const READY_TIMEOUT_MS = 20_000;
+
+export interface CliResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The environment of a clean shell: no Nango settings of whoever runs the tests. */
+export function cleanEnvironment(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(NANGO_|DATABASE_URL$|FORCE_COLOR$|NO_COLOR$|NODE_TEST_CONTEXT$)/.test(name));
+  return { ...Object.fromEntries(inherited), ...extra };
+}
+
+/** Runs the command line to its end. */
+export async function runCli(parameters: readonly string[], { cwd, environment, input, onStderr }: { cwd?: string; environment?: Record<string, string>; input?: string; onStderr?: (all: string) => void } = {}): Promise<CliResult> {
+  const child = spawn(process.execPath, [CLI, ...parameters], { cwd, env: cleanEnvironment(environment), stdio: 'pipe' });
+  child.stdin.end(input ?? '');
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString();
+    onStderr?.(stderr);
+  });
+  await once(child, 'close');
+  return { code: child.exitCode, stdout, stderr };
+}
+
+/** A server in a process of its own. */
+export interface ServerProcess {
+  readonly child: ChildProcess;
+  /** Everything it printed. */
+  output(): string;
+  /** Ends it at once, as a power cut would. */
+  kill(): Promise<void>;
+  /** Ends it as an operator would; resolves to the exit code. */
+  stop(): Promise<number | null>;
+}
+
+/** Runs `nango start` and waits until it answers. */
+export async function startServerProcess(cleanup: Cleanup, { folder, url, environment }: { folder: string; url: string; environment: Record<string, string> }): Promise<ServerProcess> {
+  const child = spawn(process.execPath, [CLI, 'start', '--folder', folder], { env: cleanEnvironment(environment), stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const end = async (signal: NodeJS.Signals) => {
+    if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+    child.kill(signal);
+    await once(child, 'exit');
+    return child.exitCode;
+  };
+  cleanup.after(async () => void (await end('SIGKILL')));
+  const deadline = Date.now() + READY_TIMEOUT_MS;
+  while (child.exitCode === null && Date.now() < deadline) {
+    const response = await fetch(`${url}/health`).catch(() => undefined);
+    if (response?.ok) return { child, output: () => output, kill: async () => void (await end('SIGKILL')), stop: () => end('SIGTERM') };
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error(`The server did not start:\n${output}`);
+}
