@@ -15,13 +15,13 @@ export function findChromium(): string | undefined {
   return [...CANDIDATES, chromium.executablePath()].find((path) => path !== undefined && path !== '' && isExecutable(path));
 }
 
-export async function launchChromium(): Promise<Browser> {
+export async function launchChromium(flags: readonly string[] = []): Promise<Browser> {
   const executablePath = findChromium();
   if (!executablePath) throw new Error('No Chromium was found; run: node scripts/ensure-chromium.ts');
   return chromium.launch({
     executablePath,
     // Root has no sandbox to drop into; the rest keeps the browser from talking to the network by itself.
-    args: [...(process.getuid?.() === 0 ? ['--no-sandbox'] : []), '--disable-gpu', '--disable-quic', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    args: [...(process.getuid?.() === 0 ? ['--no-sandbox'] : []), '--disable-gpu', '--disable-quic', '--disable-background-networking', '--disable-component-update', '--disable-sync', ...flags],
   });
 }
 
