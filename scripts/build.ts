@@ -16,7 +16,14 @@ const bundles: BuildOptions[] = [
   { ...node, format: 'esm', entryPoints: [at('action/src/index.ts')], outfile: at('action/dist/index.js') },
   { ...node, format: 'esm', entryPoints: [at('node-client/src/index.ts')], outfile: at('node-client/dist/index.js') },
   { ...node, format: 'cjs', entryPoints: [at('node-client/src/index.ts')], outfile: at('node-client/dist/index.cjs') },
-  { ...common, format: 'esm', target: 'es2022', minify: true, entryPoints: [at('frontend/src/index.ts')], outfile: at('frontend/dist/index.js') },
+  {
+    ...common,
+    format: 'esm',
+    target: 'es2022',
+    minify: true,
+    entryPoints: [at('frontend/src/index.ts')],
+    outfile: at('frontend/dist/index.js'),
+  },
   {
     ...common,
     format: 'iife',
@@ -37,7 +44,16 @@ const bundles: BuildOptions[] = [
 ];
 
 async function declarations(name: string): Promise<void> {
-  const flags = ['--noEmit', 'false', '--emitDeclarationOnly', '--declaration', '--rootDir', at(name, 'src'), '--outDir', at(name, 'dist')];
+  const flags = [
+    '--noEmit',
+    'false',
+    '--emitDeclarationOnly',
+    '--declaration',
+    '--rootDir',
+    at(name, 'src'),
+    '--outDir',
+    at(name, 'dist'),
+  ];
   await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', at(name), ...flags]);
 }
 

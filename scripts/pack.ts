@@ -9,8 +9,12 @@ const packages = ['action', 'frontend', 'node-client', 'server'];
 
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
-execFileSync('npm', ['pack', '--silent', '--pack-destination', folder, ...packages.map((name) => join(root, 'packages', name))], {
-  cwd: root,
-  stdio: ['ignore', 'inherit', 'inherit'],
-  shell: process.platform === 'win32',
-});
+execFileSync(
+  'npm',
+  ['pack', '--silent', '--pack-destination', folder, ...packages.map((name) => join(root, 'packages', name))],
+  {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    shell: process.platform === 'win32',
+  },
+);

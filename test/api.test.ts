@@ -4,7 +4,7 @@ import { writeFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import Nango, { NangoClientError } from '@nangohq/node-client';
+import Nango, { type NangoClientError } from '@nangohq/node-client';
 import { SECRET_KEY, startTestServer } from './support/nango-server.ts';
 import { startScriptedProvider } from './support/scripted-provider.ts';
 
@@ -42,7 +42,12 @@ const SHARED = `export const describe = (text: string): string => \`got \${text}
 describe('the API', () => {
   test('A1: wants the secret key in the header, and nothing else', async (t) => {
     const server = await startTestServer(t, { integrations: KEYED('http://localhost:1') });
-    for (const headers of [{ authorization: '' }, { authorization: 'Bearer wrong' }, { authorization: `Basic ${SECRET_KEY}` }, { authorization: `Bearer ${SECRET_KEY}x` }]) {
+    for (const headers of [
+      { authorization: '' },
+      { authorization: 'Bearer wrong' },
+      { authorization: `Basic ${SECRET_KEY}` },
+      { authorization: `Bearer ${SECRET_KEY}x` },
+    ]) {
       const { status, body } = await server.api('GET', `/api/connections?secret_key=${SECRET_KEY}`, undefined, headers);
       assert.equal(status, 401);
       assert.equal((body as { error: { type: string } }).error.type, 'unauthorized');
@@ -52,7 +57,13 @@ describe('the API', () => {
 
   test('A4: malformed, polluted and mistyped bodies are 400 with the place of the fault', async (t) => {
     const server = await startTestServer(t, { integrations: KEYED('http://localhost:1') });
-    for (const body of ['{', '{"__proto__":{"x":1}}', '[]', '{"integration":"keyed","userId":5,"credentials":{}}', '"x"']) {
+    for (const body of [
+      '{',
+      '{"__proto__":{"x":1}}',
+      '[]',
+      '{"integration":"keyed","userId":5,"credentials":{}}',
+      '"x"',
+    ]) {
       const answer = await server.api('POST', '/api/connections', body);
       assert.equal(answer.status, 400, body);
       assert.equal((answer.body as { error: { type: string } }).error.type, 'invalid_request');
@@ -75,8 +86,12 @@ describe('the API', () => {
   });
 
   test('with oauth_server_enabled: false there are no /oauth routes', async (t) => {
-    const server = await startTestServer(t, { integrations: KEYED('http://localhost:1'), config: 'oauth_server_enabled: false\n' });
-    for (const path of ['/oauth/callback?state=x', '/oauth/connect/keyed']) assert.equal((await server.api('GET', path)).status, 404);
+    const server = await startTestServer(t, {
+      integrations: KEYED('http://localhost:1'),
+      config: 'oauth_server_enabled: false\n',
+    });
+    for (const path of ['/oauth/callback?state=x', '/oauth/connect/keyed'])
+      assert.equal((await server.api('GET', path)).status, 404);
     assert.equal((await server.api('POST', '/oauth/attempts', { integration: 'keyed', userId: '1' })).status, 404);
   });
 });
@@ -90,32 +105,58 @@ describe('the node SDK', () => {
     const { uuid, dateCreated, lastModified, ...rest } = registered.returnValue;
     assert.match(uuid, /^[\da-f-]{36}$/);
     assert.ok(!Number.isNaN(Date.parse(dateCreated)) && dateCreated === lastModified);
-    assert.deepEqual(rest, { integration: 'keyed', userId: '1', authMode: 'API_KEY', additionalConfig: { region: 'eu' }, status: 'active', statusReason: null });
+    assert.deepEqual(rest, {
+      integration: 'keyed',
+      userId: '1',
+      authMode: 'API_KEY',
+      additionalConfig: { region: 'eu' },
+      status: 'active',
+      statusReason: null,
+    });
 
-    await assert.rejects(nango.registerConnection('keyed', '1', { api_key: 'k2' }), (error: NangoClientError) => error.success === false && error.type === 'connection_exists' && error.errorMsg === error.message);
+    await assert.rejects(
+      nango.registerConnection('keyed', '1', { api_key: 'k2' }),
+      (error: NangoClientError) =>
+        !error.success && error.type === 'connection_exists' && error.errorMsg === error.message,
+    );
     const read = (await nango.getConnection('keyed', '1')).returnValue;
     assert.deepEqual(read.credentials, { api_key: 'k1', raw: { api_key: 'k1', note: 'x' } });
 
     await nango.updateConnectionCredentials('keyed', '1', { api_key: 'k3' });
     assert.equal((await nango.getConnection('keyed', '1')).returnValue.credentials['api_key'], 'k3');
-    await assert.rejects(nango.updateConnectionCredentials('keyed', '1', { username: 'u', password: 'p' }), { type: 'invalid_credentials', message: /API_KEY.*api_key/ });
+    await assert.rejects(nango.updateConnectionCredentials('keyed', '1', { username: 'u', password: 'p' }), {
+      type: 'invalid_credentials',
+      message: /API_KEY.*api_key/,
+    });
     await nango.updateConnectionConfig('keyed', '1', { b: [1, null] });
     assert.deepEqual((await nango.getConnection('keyed', '1')).returnValue.additionalConfig, { b: [1, null] });
 
     await nango.registerConnection('basic', '1', { username: 'u', password: '' });
-    assert.deepEqual((await nango.getConnectionsForUserId('1')).returnValue.map(({ integration }) => integration), ['basic', 'keyed']);
+    assert.deepEqual(
+      (await nango.getConnectionsForUserId('1')).returnValue.map(({ integration }) => integration),
+      ['basic', 'keyed'],
+    );
     assert.deepEqual((await nango.getConnectionsForIntegration('nothing')).returnValue, []);
     assert.equal((await nango.deleteConnection('keyed', '1')).success, true);
     await assert.rejects(nango.getConnection('keyed', '1'), { type: 'connection_not_found', status: 404 });
     await assert.rejects(nango.deleteConnection('keyed', '1'), { type: 'connection_not_found' });
-    await assert.rejects(nango.registerConnection('kyed', '1', { api_key: 'x' }), { type: 'unknown_integration', message: /Did you mean "keyed"/ });
+    await assert.rejects(nango.registerConnection('kyed', '1', { api_key: 'x' }), {
+      type: 'unknown_integration',
+      message: /Did you mean "keyed"/,
+    });
   });
 
   test('pages through many connections under the hood', async (t) => {
     const { nango } = await startTestServer(t, { integrations: KEYED('http://localhost:1') });
     const users = Array.from({ length: 430 }, (_, index) => `user ${index}`);
-    for (let start = 0; start < users.length; start += 50) await Promise.all(users.slice(start, start + 50).map((user) => nango.registerConnection('keyed', user, { api_key: 'k' })));
-    assert.deepEqual((await nango.getConnectionsForIntegration('keyed')).returnValue.map(({ userId }) => userId).toSorted(), users.toSorted());
+    for (let start = 0; start < users.length; start += 50)
+      await Promise.all(
+        users.slice(start, start + 50).map((user) => nango.registerConnection('keyed', user, { api_key: 'k' })),
+      );
+    assert.deepEqual(
+      (await nango.getConnectionsForIntegration('keyed')).returnValue.map(({ userId }) => userId).toSorted(),
+      users.toSorted(),
+    );
   });
 
   test('takes expires_at as Date, ISO string or epoch', async (t) => {
@@ -125,10 +166,17 @@ describe('the node SDK', () => {
     const at = new Date('2099-01-02T03:04:05.000Z');
     for (const [index, expires_at] of [at, at.toISOString(), at.getTime(), at.getTime() / 1000].entries()) {
       await nango.registerConnection('acme', String(index), { access_token: 'a', expires_at });
-      assert.equal((await nango.getConnection('acme', String(index))).returnValue.credentials['expires_at'], at.toISOString());
+      assert.equal(
+        (await nango.getConnection('acme', String(index))).returnValue.credentials['expires_at'],
+        at.toISOString(),
+      );
     }
-    await assert.rejects(nango.registerConnection('acme', 'x', { access_token: 'a', expires_at: 'soon' }), { type: 'invalid_credentials' });
-    await assert.rejects(nango.registerConnection('acme', 'x', { access_token: 'a\r\nb' }), { type: 'invalid_credentials' });
+    await assert.rejects(nango.registerConnection('acme', 'x', { access_token: 'a', expires_at: 'soon' }), {
+      type: 'invalid_credentials',
+    });
+    await assert.rejects(nango.registerConnection('acme', 'x', { access_token: 'a\r\nb' }), {
+      type: 'invalid_credentials',
+    });
   });
 
   test('rejects what cannot be JSON before anything is sent', async () => {
@@ -136,7 +184,10 @@ describe('the node SDK', () => {
     const cyclic: Record<string, unknown> = {};
     cyclic['self'] = { cyclic };
     for (const input of [10n, () => 1, Symbol('x'), Number.NaN, Infinity, cyclic, new Map(), { a: [new Set()] }]) {
-      await assert.rejects(nango.triggerAction('a', 'b', '1', input), { type: 'invalid_input', message: /^input.*cannot be JSON/ });
+      await assert.rejects(nango.triggerAction('a', 'b', '1', input), {
+        type: 'invalid_input',
+        message: /^input.*cannot be JSON/,
+      });
     }
     await assert.rejects(nango.getConnection('', '1'), { type: 'invalid_input' });
     await assert.rejects(nango.getConnection('a', '1'), { type: 'network_error', message: /http:\/\/localhost:1/ });
@@ -146,25 +197,49 @@ describe('the node SDK', () => {
   });
 
   test('is the same as CommonJS', () => {
-    const required = createRequire(import.meta.url)('@nangohq/node-client') as { default: typeof Nango; Nango: typeof Nango };
+    const required = createRequire(import.meta.url)('@nangohq/node-client') as {
+      default: typeof Nango;
+      Nango: typeof Nango;
+    };
     assert.equal(typeof required.default, 'function');
     assert.equal(required.Nango, required.default);
   });
 
   test('request() is authorized and resolves for every status', async (t) => {
-    const provider = await startScriptedProvider(t, ({ path }) => (path === '/v1/missing' ? { status: 404, headers: { 'content-type': 'text/plain' }, body: 'no' } : { body: { ok: true } }));
+    const provider = await startScriptedProvider(t, ({ path }) =>
+      path === '/v1/missing'
+        ? { status: 404, headers: { 'content-type': 'text/plain' }, body: 'no' }
+        : { body: { ok: true } },
+    );
     const { nango } = await startTestServer(t, { integrations: KEYED(provider.url) });
     await nango.registerConnection('keyed', '1', { api_key: 'the-key' });
     await nango.registerConnection('basic', '1', { username: 'ü', password: 'p:w' });
-    const response = (await nango.request('keyed', '1', { method: 'POST', endpoint: '/things', params: { q: 'a&b' }, body: { x: 1 }, headers: { 'X-Api-Key': 'evil', 'X-Own': '1' } })).returnValue;
-    assert.deepEqual([response.status, response.statusText, response.json, response.data], [200, 'OK', { ok: true }, '{"ok":true}']);
+    const response = (
+      await nango.request('keyed', '1', {
+        method: 'POST',
+        endpoint: '/things',
+        params: { q: 'a&b' },
+        body: { x: 1 },
+        headers: { 'X-Api-Key': 'evil', 'X-Own': '1' },
+      })
+    ).returnValue;
+    assert.deepEqual(
+      [response.status, response.statusText, response.json, response.data],
+      [200, 'OK', { ok: true }, '{"ok":true}'],
+    );
     const { path, query, headers, body } = provider.requests[0] ?? assert.fail();
     assert.deepEqual([path, Object.fromEntries(query), body], ['/v1/things', { app: 'app-key', q: 'a&b' }, '{"x":1}']);
-    assert.deepEqual([headers['x-api-key'], headers['x-own'], headers['user-agent'], headers['authorization']], ['the-key', '1', 'Nango', undefined]);
+    assert.deepEqual(
+      [headers['x-api-key'], headers['x-own'], headers['user-agent'], headers['authorization']],
+      ['the-key', '1', 'Nango', undefined],
+    );
     const missing = (await nango.request('keyed', '1', { endpoint: 'missing' })).returnValue;
     assert.deepEqual([missing.status, missing.data, missing.json], [404, 'no', undefined]);
     await nango.request('basic', '1', { endpoint: 'x' });
-    assert.equal(provider.requests[2]?.headers.authorization, `Basic ${Buffer.from('ü:p:w', 'utf8').toString('base64')}`);
+    assert.equal(
+      provider.requests[2]?.headers.authorization,
+      `Basic ${Buffer.from('ü:p:w', 'utf8').toString('base64')}`,
+    );
     await assert.rejects(nango.request('keyed', '1', { endpoint: '../x' }), { type: 'invalid_endpoint' });
     provider.answer = () => 'cut';
     await assert.rejects(nango.request('keyed', '1', { endpoint: 'x' }), { type: 'request_failed', status: 502 });
@@ -172,7 +247,10 @@ describe('the node SDK', () => {
 
   test('an API that does not answer in time is request_timeout', async (t) => {
     const provider = await startScriptedProvider(t, () => 'hang');
-    const { nango } = await startTestServer(t, { integrations: KEYED(provider.url), config: 'default_http_request_timeout_seconds: 0.05\n' });
+    const { nango } = await startTestServer(t, {
+      integrations: KEYED(provider.url),
+      config: 'default_http_request_timeout_seconds: 0.05\n',
+    });
     await nango.registerConnection('keyed', '1', { api_key: 'k' });
     await assert.rejects(nango.request('keyed', '1', { endpoint: 'x' }), { type: 'request_timeout', status: 504 });
   });
@@ -181,12 +259,24 @@ describe('the node SDK', () => {
 describe('Actions', () => {
   test('run with httpRequest, connection and logger, from TypeScript with local imports', async (t) => {
     const provider = await startScriptedProvider(t, ({ body }) => ({ status: 404, body }));
-    const server = await startTestServer(t, { integrations: KEYED(provider.url), files: { 'keyed/echo.action.ts': ECHO_ACTION, 'keyed/shared.ts': SHARED } });
+    const server = await startTestServer(t, {
+      integrations: KEYED(provider.url),
+      files: { 'keyed/echo.action.ts': ECHO_ACTION, 'keyed/shared.ts': SHARED },
+    });
     await server.nango.registerConnection('keyed', 'user-7', { api_key: 'k' });
     const { returnValue } = await server.nango.triggerAction('keyed', 'echo', 'user-7', { path: 'x' });
-    assert.deepEqual(returnValue, { status: 404, text: 'got {"hello":"world"}', userId: 'user-7', raw: { api_key: 'k' } });
+    assert.deepEqual(returnValue, {
+      status: 404,
+      text: 'got {"hello":"world"}',
+      userId: 'user-7',
+      raw: { api_key: 'k' },
+    });
     assert.equal(provider.requests[0]?.query.get('a'), '1');
-    const line = server.log().split('\n').find((text) => text.includes('echoing')) ?? '';
+    const line =
+      server
+        .log()
+        .split('\n')
+        .find((text) => text.includes('echoing')) ?? '';
     const { level, time, integration, action, userId, execution, kind } = JSON.parse(line) as Record<string, string>;
     assert.deepEqual([level, integration, action, userId, kind], ['info', 'keyed', 'echo', 'user-7', 'note']);
     assert.match(execution ?? '', /^[\da-f]{8}$/);
@@ -195,9 +285,13 @@ describe('Actions', () => {
 
   test('an edit takes effect with the next run, in the file and in what it imports', async (t) => {
     const provider = await startScriptedProvider(t, () => ({ body: '{}' }));
-    const server = await startTestServer(t, { integrations: KEYED(provider.url), files: { 'keyed/echo.action.ts': ECHO_ACTION, 'keyed/shared.ts': SHARED } });
+    const server = await startTestServer(t, {
+      integrations: KEYED(provider.url),
+      files: { 'keyed/echo.action.ts': ECHO_ACTION, 'keyed/shared.ts': SHARED },
+    });
     await server.nango.registerConnection('keyed', '1', { api_key: 'k' });
-    const text = async () => ((await server.nango.triggerAction('keyed', 'echo', '1', { path: 'x' })).returnValue as { text: string }).text;
+    const text = async () =>
+      ((await server.nango.triggerAction('keyed', 'echo', '1', { path: 'x' })).returnValue as { text: string }).text;
     assert.equal(await text(), 'got {}');
     writeFileSync(join(server.folder, 'keyed/shared.ts'), SHARED.replace('got', 'now'));
     assert.equal(await text(), 'now {}');
@@ -220,8 +314,14 @@ describe('Actions', () => {
     const { nango } = server;
     await nango.registerConnection('keyed', '1', { api_key: 'k' });
     const run = (action: string) => nango.triggerAction('keyed', action, '1');
-    await assert.rejects(run('syntax'), { type: 'action_invalid', message: /^keyed\/syntax\.action\.ts:3:33 Expected/ });
-    await assert.rejects(run('noexport'), { type: 'action_invalid', message: /exports no class KeyedNoexportAction\. Its exports: SomethingElse/ });
+    await assert.rejects(run('syntax'), {
+      type: 'action_invalid',
+      message: /^keyed\/syntax\.action\.ts:3:33 Expected/,
+    });
+    await assert.rejects(run('noexport'), {
+      type: 'action_invalid',
+      message: /exports no class KeyedNoexportAction\. Its exports: SomethingElse/,
+    });
     await assert.rejects(run('nobase'), { type: 'action_invalid', message: /does not extend NangoAction/ });
     await assert.rejects(run('throws'), { type: 'action_failed', message: 'Nothing to sync' });
     await assert.rejects(run('bigint'), { type: 'action_invalid', message: /cannot be JSON/ });
@@ -231,9 +331,13 @@ describe('Actions', () => {
   });
 
   test('X5: names that are paths lead nowhere', async (t) => {
-    const { nango } = await startTestServer(t, { integrations: KEYED('http://localhost:1'), files: { 'keyed/ok.action.ts': '' } });
+    const { nango } = await startTestServer(t, {
+      integrations: KEYED('http://localhost:1'),
+      files: { 'keyed/ok.action.ts': '' },
+    });
     await nango.registerConnection('keyed', '1', { api_key: 'k' });
-    for (const name of ['../keyed/ok', '..%2fkeyed%2fok', '.', 'ok.action', '/etc/passwd']) await assert.rejects(nango.triggerAction('keyed', name, '1'), { type: /action_not_found|not_found|invalid/ });
+    for (const name of ['../keyed/ok', '..%2fkeyed%2fok', '.', 'ok.action', '/etc/passwd'])
+      await assert.rejects(nango.triggerAction('keyed', name, '1'), { type: /action_not_found|not_found|invalid/ });
     await assert.rejects(nango.triggerAction('../keyed', 'ok', '1'), { type: 'unknown_integration' });
   });
 });

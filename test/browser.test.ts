@@ -15,7 +15,15 @@ const SDK = readFileSync(join(import.meta.dirname, '../packages/frontend/dist/na
 const MODULE = readFileSync(join(import.meta.dirname, '../packages/frontend/dist/index.js'), 'utf8');
 
 /** Serves an application's page that calls connect() as the guide does. */
-async function serveApplication(cleanup: Cleanup, { root, integration = 'acme', userId = '1', options = {} }: { root: string; integration?: string; userId?: string; options?: object }): Promise<string> {
+async function serveApplication(
+  cleanup: Cleanup,
+  {
+    root,
+    integration = 'acme',
+    userId = '1',
+    options = {},
+  }: { root: string; integration?: string; userId?: string; options?: object },
+): Promise<string> {
   const page = `<!doctype html><title>App</title><button id="go">Connect</button><pre id="out"></pre>
 <script src="/nango.js"></script>
 <script>
@@ -28,8 +36,10 @@ go.onclick = () => {
 };
 </script>`;
   const server = createServer((request, response) => {
-    if (request.url === '/nango.js') return void response.writeHead(200, { 'content-type': 'text/javascript' }).end(SDK);
-    if (request.url === '/module.js') return void response.writeHead(200, { 'content-type': 'text/javascript' }).end(MODULE);
+    if (request.url === '/nango.js')
+      return void response.writeHead(200, { 'content-type': 'text/javascript' }).end(SDK);
+    if (request.url === '/module.js')
+      return void response.writeHead(200, { 'content-type': 'text/javascript' }).end(MODULE);
     response.writeHead(200, { 'content-type': 'text/html' }).end(page);
   });
   const port = await freePort();
@@ -65,10 +75,16 @@ describe('connect() in Chromium', () => {
   }
 
   /** A server with a real authorization server behind it, and an application's page. */
-  async function openApplication(t: TestContext, { pageHeaders = {} }: { pageHeaders?: Record<string, string> } = {}): Promise<{ server: TestServer; page: Page; app: string }> {
+  async function openApplication(
+    t: TestContext,
+    { pageHeaders = {} }: { pageHeaders?: Record<string, string> } = {},
+  ): Promise<{ server: TestServer; page: Page; app: string }> {
     const environment: Record<string, string> = {};
     const port = await freePort();
-    const as = await startAuthorizationServer(t, { redirectUri: `http://localhost:${port}/oauth/callback`, pageHeaders });
+    const as = await startAuthorizationServer(t, {
+      redirectUri: `http://localhost:${port}/oauth/callback`,
+      pageHeaders,
+    });
     environment['AS_SECRET'] = as.clientSecret;
     const server = await startTestServer(t, { integrations: authorizationServerIntegration(as), environment, port });
     const app = await serveApplication(t, { root: server.url });
@@ -148,7 +164,10 @@ describe('connect() in Chromium', () => {
   });
 
   test('F1: a foreign browser that finishes the flow gets nothing, and the page learns it', async (t) => {
-    const provider = await startScriptedProvider(t, () => ({ headers: { 'content-type': 'text/html' }, body: '<h1>Consent</h1>' }));
+    const provider = await startScriptedProvider(t, () => ({
+      headers: { 'content-type': 'text/html' },
+      body: '<h1>Consent</h1>',
+    }));
     const server = await startTestServer(t, { integrations: `integrations:${scriptedIntegration(provider.url)}` });
     const page = await newPage(t);
     await page.goto(await serveApplication(t, { root: server.url }));
@@ -179,7 +198,11 @@ describe('connect() in Chromium', () => {
     const provider = await startScriptedProvider(t, ({ path, query }) => {
       if (path !== '/authorize') return { status: 404 };
       const back = new URL(query.get('redirect_uri') ?? '');
-      back.search = new URLSearchParams({ state: query.get('state') ?? '', error: HOSTILE, error_description: HOSTILE }).toString();
+      back.search = new URLSearchParams({
+        state: query.get('state') ?? '',
+        error: HOSTILE,
+        error_description: HOSTILE,
+      }).toString();
       return { status: 302, headers: { location: back.href } };
     });
     const server = await startTestServer(t, { integrations: `integrations:${scriptedIntegration(provider.url)}` });
@@ -190,7 +213,13 @@ describe('connect() in Chromium', () => {
     await page.click('#go');
     assert.match(await outcome(page), /provider_error/);
     // The same page without an opener stays open, so that it can be looked at.
-    const { connectUrl } = (await (await fetch(`${server.url}/oauth/attempts`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ integration: 'acme', userId: '2' }) })).json()) as { connectUrl: string };
+    const { connectUrl } = (await (
+      await fetch(`${server.url}/oauth/attempts`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ integration: 'acme', userId: '2' }),
+      })
+    ).json()) as { connectUrl: string };
     const violations: string[] = [];
     page.on('console', (message) => violations.push(message.text()));
     await page.goto(connectUrl);
@@ -206,7 +235,12 @@ describe('connect() in Chromium', () => {
     await popup.waitForSelector('#approve');
     // The page that opened the popup goes elsewhere: the message is for the origin that began the attempt alone.
     const other = app.replace('localhost', '127.0.0.1');
-    await page.route(`${other}/**`, (route) => route.fulfill({ contentType: 'text/html', body: `<script>window.seen = []; addEventListener('message', (e) => seen.push(e.data));</script>` }));
+    await page.route(`${other}/**`, (route) =>
+      route.fulfill({
+        contentType: 'text/html',
+        body: `<script>window.seen = []; addEventListener('message', (e) => seen.push(e.data));</script>`,
+      }),
+    );
     await page.goto(other);
     await popup.click('#approve');
     await popup.waitForEvent('close', { timeout: 3000 }).catch(() => undefined);
@@ -218,14 +252,22 @@ describe('connect() in Chromium', () => {
     const popup = await openPopup(page);
     await popup.waitForSelector('#approve');
     await page.evaluate(`window.postMessage({ source: 'nango', status: 'succeeded', error: null }, '*')`);
-    await popup.evaluate(`window.opener.postMessage({ source: 'nango', status: 'failed', error: { type: 'forged', message: '' } }, '*')`);
+    await popup.evaluate(
+      `window.opener.postMessage({ source: 'nango', status: 'failed', error: { type: 'forged', message: '' } }, '*')`,
+    );
     await popup.click('#approve');
     assert.equal(await outcome(page), 'ok acme 1');
   });
 
   test('works as a module too, and with a connect session token', async (t) => {
     const { server, page } = await openApplication(t);
-    const { token } = (await server.nango.createConnectSession({ userId: 'tok', integrations: ['acme'], origin: new URL(page.url()).origin })).returnValue;
+    const { token } = (
+      await server.nango.createConnectSession({
+        userId: 'tok',
+        integrations: ['acme'],
+        origin: new URL(page.url()).origin,
+      })
+    ).returnValue;
     await page.addScriptTag({
       type: 'module',
       content: `import Nango from '/module.js';

@@ -12,8 +12,12 @@ test('init scaffolds a folder that validates, and overwrites nothing', async (t)
   const cwd = temporaryFolder(t);
   const first = await runCli(['init'], { cwd });
   assert.equal(first.code, 0, first.stderr);
-  for (const file of ['nango-config.yaml', 'integrations.yaml', 'tsconfig.json', 'example/list-items.action.ts']) assert.ok(existsSync(join(cwd, 'nango-integrations', file)), file);
-  assert.match(readFileSync(join(cwd, 'nango-integrations/integrations.yaml'), 'utf8'), /^# yaml-language-server: \$schema=/);
+  for (const file of ['nango-config.yaml', 'integrations.yaml', 'tsconfig.json', 'example/list-items.action.ts'])
+    assert.ok(existsSync(join(cwd, 'nango-integrations', file)), file);
+  assert.match(
+    readFileSync(join(cwd, 'nango-integrations/integrations.yaml'), 'utf8'),
+    /^# yaml-language-server: \$schema=/,
+  );
   assert.equal((await runCli(['validate'], { cwd })).code, 0);
   writeFileSync(join(cwd, 'nango-integrations/integrations.yaml'), 'integrations: {}\n');
   assert.match((await runCli(['init'], { cwd })).stderr, /integrations\.yaml exists and stays as it is/);
@@ -21,13 +25,20 @@ test('init scaffolds a folder that validates, and overwrites nothing', async (t)
 });
 
 test('validate lists all faults with file, line and key, and exits with 1', async (t) => {
-  const cwd = temporaryFolder(t, { 'nango-integrations/integrations.yaml': 'integrations:\n  a: { auth: { auth_mode: NONE } }\n  b: { extends_blueprint: slak }\n', 'nango-integrations/nango-config.yaml': 'oauth_server_prot: 1\n' });
+  const cwd = temporaryFolder(t, {
+    'nango-integrations/integrations.yaml':
+      'integrations:\n  a: { auth: { auth_mode: NONE } }\n  b: { extends_blueprint: slak }\n',
+    'nango-integrations/nango-config.yaml': 'oauth_server_prot: 1\n',
+  });
   const { code, stdout, stderr } = await runCli(['validate'], { cwd });
   assert.equal(code, 1);
   assert.equal(stdout, '');
   assert.match(stderr, /nango-integrations\/integrations\.yaml:2:16 integrations\.a\.auth\.auth_mode: must be one of/);
   assert.match(stderr, /integrations\.yaml:3:8 integrations\.b\.extends_blueprint/);
-  assert.match(stderr, /nango-config\.yaml:1:1 oauth_server_prot: is not a known key\. Did you mean "oauth_server_port"\?/);
+  assert.match(
+    stderr,
+    /nango-config\.yaml:1:1 oauth_server_prot: is not a known key\. Did you mean "oauth_server_port"\?/,
+  );
   assert.ok(!stderr.includes('\u001b['), 'colours in a pipe');
   const json = await runCli(['validate', '--json'], { cwd });
   assert.equal(json.code, 1);
@@ -47,9 +58,14 @@ test('wrong usage exits with 2 and points to the help; --help exits with 0', asy
 });
 
 test('connections, connect and trigger work against a running server', async (t) => {
-  const provider = await startScriptedProvider(t, ({ path }) => (path === '/token' ? { body: { access_token: 'at-CANARY' } } : { body: { ok: true } }));
+  const provider = await startScriptedProvider(t, ({ path }) =>
+    path === '/token' ? { body: { access_token: 'at-CANARY' } } : { body: { ok: true } },
+  );
   const action = `import { NangoAction } from '@nangohq/action';\nexport class AcmeEchoAction extends NangoAction { override async executeAction(input: unknown) { return { input }; } }\n`;
-  const server = await startTestServer(t, { integrations: `integrations:${scriptedIntegration(provider.url)}`, files: { 'acme/echo.action.ts': action } });
+  const server = await startTestServer(t, {
+    integrations: `integrations:${scriptedIntegration(provider.url)}`,
+    files: { 'acme/echo.action.ts': action },
+  });
   const environment = { NANGO_SERVER_URL: server.url, NANGO_SECRET_KEY: SECRET_KEY };
   const cli = (...parameters: string[]) => runCli(parameters, { environment });
 
@@ -72,12 +88,17 @@ test('connections, connect and trigger work against a running server', async (t)
   assert.match(connected.stderr, /http:\/\/localhost:\d+\/oauth\/connect\/acme\?attempt=/);
 
   const list = await cli('connections', 'list', '--json');
-  assert.deepEqual((JSON.parse(list.stdout) as { userId: string }[]).map(({ userId }) => userId), ['user 1']);
+  assert.deepEqual(
+    (JSON.parse(list.stdout) as { userId: string }[]).map(({ userId }) => userId),
+    ['user 1'],
+  );
   const hidden = await cli('connections', 'show', 'acme', 'user 1');
   assert.ok(hidden.stdout.includes('[secret]') && !hidden.stdout.includes('CANARY'));
   assert.ok((await cli('connections', 'show', 'acme', 'user 1', '--show-secrets')).stdout.includes('at-CANARY'));
 
-  assert.deepEqual(JSON.parse((await cli('trigger', 'acme', 'echo', 'user 1', '--input', '{"a":[1]}')).stdout), { input: { a: [1] } });
+  assert.deepEqual(JSON.parse((await cli('trigger', 'acme', 'echo', 'user 1', '--input', '{"a":[1]}')).stdout), {
+    input: { a: [1] },
+  });
   const piped = await runCli(['trigger', 'acme', 'echo', 'user 1', '--input', '-'], { environment, input: '"in"' });
   assert.deepEqual(JSON.parse(piped.stdout), { input: 'in' });
   const broken = await cli('trigger', 'acme', 'echo', 'user 1', '--input', '{');
@@ -88,7 +109,9 @@ test('connections, connect and trigger work against a running server', async (t)
   const gone = await cli('connections', 'show', 'acme', 'user 1');
   assert.equal(gone.code, 1);
   assert.match(gone.stderr, /has no connection/);
-  const wrongKey = await runCli(['connections', 'list'], { environment: { ...environment, NANGO_SECRET_KEY: 'wrong' } });
+  const wrongKey = await runCli(['connections', 'list'], {
+    environment: { ...environment, NANGO_SECRET_KEY: 'wrong' },
+  });
   assert.equal(wrongKey.code, 1);
   assert.match(wrongKey.stderr, /secret key is wrong/);
 });

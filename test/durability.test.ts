@@ -19,10 +19,20 @@ const ROUNDS = 3;
 
 async function setUp(t: TestContext, environment: Record<string, string>) {
   const port = await freePort();
-  const root = temporaryFolder(t, { 'nango-integrations/integrations.yaml': INTEGRATIONS, 'nango-integrations/nango-config.yaml': `oauth_server_port: ${port}\noauth_server_root_url: http://localhost:${port}\n` });
+  const root = temporaryFolder(t, {
+    'nango-integrations/integrations.yaml': INTEGRATIONS,
+    'nango-integrations/nango-config.yaml': `oauth_server_port: ${port}\noauth_server_root_url: http://localhost:${port}\n`,
+  });
   const folder = join(root, 'nango-integrations');
   const url = `http://localhost:${port}`;
-  return { root, folder, url, dataDirectory: join(root, '.nango'), start: (more: Record<string, string> = {}) => startServerProcess(t, { folder, url, environment: { ...environment, ...more } }) };
+  return {
+    root,
+    folder,
+    url,
+    dataDirectory: join(root, '.nango'),
+    start: (more: Record<string, string> = {}) =>
+      startServerProcess(t, { folder, url, environment: { ...environment, ...more } }),
+  };
 }
 
 let postgres: TestPostgres;
@@ -46,7 +56,10 @@ for (const [name, environmentOf] of [
       const writers = Array.from({ length: 4 }, async (_, writer) => {
         for (let count = 0; ; count += 1) {
           const userId = `${round}-${writer}-${count}`;
-          const done = await nango.registerConnection('keyed', userId, { api_key: `key-${userId}` }).then(() => true, () => false);
+          const done = await nango.registerConnection('keyed', userId, { api_key: `key-${userId}` }).then(
+            () => true,
+            () => false,
+          );
           if (!done) return;
           acknowledged.push(userId);
           if (acknowledged.length === (round + 1) * 60) void server.kill();
@@ -59,7 +72,10 @@ for (const [name, environmentOf] of [
     const nango = new Nango({ serverUrl: url, secretKey: SECRET_KEY });
     const stored = new Set((await nango.getConnectionsForIntegration('keyed')).returnValue.map(({ userId }) => userId));
     assert.ok(acknowledged.length >= ROUNDS * 60);
-    assert.deepEqual(acknowledged.filter((userId) => !stored.has(userId)), []);
+    assert.deepEqual(
+      acknowledged.filter((userId) => !stored.has(userId)),
+      [],
+    );
     const last = acknowledged.at(-1) ?? '';
     assert.equal((await nango.getConnection('keyed', last)).returnValue.credentials['api_key'], `key-${last}`);
     assert.equal(await server.stop(), 0);
@@ -69,7 +85,9 @@ for (const [name, environmentOf] of [
     const environment = await environmentOf();
     const { start, folder } = await setUp(t, environment);
     await (await start()).stop();
-    const { code, stderr } = await runCli(['start', '--folder', folder], { environment: { ...environment, NANGO_ENCRYPTION_KEY: Buffer.alloc(32, 8).toString('base64') } });
+    const { code, stderr } = await runCli(['start', '--folder', folder], {
+      environment: { ...environment, NANGO_ENCRYPTION_KEY: Buffer.alloc(32, 8).toString('base64') },
+    });
     assert.equal(code, 1);
     assert.match(stderr, /not the one this database was sealed with.*NANGO_ENCRYPTION_KEY/s);
     await (await start()).stop();
@@ -109,13 +127,25 @@ describe('keys of the embedded store', () => {
   test('S1: PostgreSQL demands both keys from the environment', async (t) => {
     const { folder } = await setUp(t, {});
     const DATABASE_URL = 'postgresql://localhost:1/x';
-    assert.match((await runCli(['start', '--folder', folder], { environment: { DATABASE_URL } })).stderr, /NANGO_ENCRYPTION_KEY must be set/);
-    assert.match((await runCli(['start', '--folder', folder], { environment: { DATABASE_URL, NANGO_ENCRYPTION_KEY: ENCRYPTION_KEY } })).stderr, /NANGO_SECRET_KEY must be set/);
+    assert.match(
+      (await runCli(['start', '--folder', folder], { environment: { DATABASE_URL } })).stderr,
+      /NANGO_ENCRYPTION_KEY must be set/,
+    );
+    assert.match(
+      (
+        await runCli(['start', '--folder', folder], {
+          environment: { DATABASE_URL, NANGO_ENCRYPTION_KEY: ENCRYPTION_KEY },
+        })
+      ).stderr,
+      /NANGO_SECRET_KEY must be set/,
+    );
   });
 
   test('S4: a dead database at start is a clear error, without its password', async (t) => {
     const { folder } = await setUp(t, {});
-    const { code, stderr } = await runCli(['start', '--folder', folder], { environment: { ...KEYS, DATABASE_URL: 'postgresql://u:pw-CANARY@127.0.0.1:1/x' } });
+    const { code, stderr } = await runCli(['start', '--folder', folder], {
+      environment: { ...KEYS, DATABASE_URL: 'postgresql://u:pw-CANARY@127.0.0.1:1/x' },
+    });
     assert.equal(code, 1);
     assert.match(stderr, /database.*ECONNREFUSED/);
     assert.ok(!stderr.includes('CANARY'));
@@ -125,7 +155,10 @@ describe('keys of the embedded store', () => {
     const { folder, dataDirectory, start } = await setUp(t, KEYS);
     await (await start()).stop();
     for (const suffix of ['-wal', '-shm']) rmSync(join(dataDirectory, `nango.db${suffix}`), { force: true });
-    writeFileSync(join(dataDirectory, 'nango.db'), 'this is no database, it is only text that is long enough to be read as one'.repeat(50));
+    writeFileSync(
+      join(dataDirectory, 'nango.db'),
+      'this is no database, it is only text that is long enough to be read as one'.repeat(50),
+    );
     const { code, stderr } = await runCli(['start', '--folder', folder], { environment: KEYS });
     assert.equal(code, 1);
     assert.match(stderr, /nango\.db cannot be opened.*not a database/);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { parse, stringify } from 'yaml';
 import { loadConfig } from '../packages/server/src/config/load-config.ts';
@@ -15,7 +15,11 @@ import { temporaryFolder } from './support/temporary-folder.ts';
 const root = join(import.meta.dirname, '..');
 // The founding guide lies beside the checkout where there is one; the project's own pages are always here.
 const FOUNDING_GUIDE = join(root, '../shared/spec/auth-guide.md');
-const PAGES = [FOUNDING_GUIDE, join(root, 'README.md'), ...readdirSync(join(root, 'docs/guides')).map((name) => join(root, 'docs/guides', name))].filter((file) => existsSync(file));
+const PAGES = [
+  FOUNDING_GUIDE,
+  join(root, 'README.md'),
+  ...readdirSync(join(root, 'docs/guides')).map((name) => join(root, 'docs/guides', name)),
+].filter((file) => existsSync(file));
 
 interface Snippet {
   readonly language: string;
@@ -28,7 +32,10 @@ function snippetsOf(file: string): Snippet[] {
   const text = readFileSync(file, 'utf8');
   return [...text.matchAll(/^```(\w+)(.*)\n([^]*?)^```/gm)].map((match) => ({
     language: match[1] ?? '',
-    title: (match[2] ?? '').replace(/^ *title=/, '').replaceAll('"', '').trim(),
+    title: (match[2] ?? '')
+      .replace(/^ *title=/, '')
+      .replaceAll('"', '')
+      .trim(),
     code: match[3] ?? '',
     line: text.slice(0, match.index).split('\n').length,
   }));
@@ -46,7 +53,12 @@ const REST: Record<string, Record<string, unknown>> = {
     oauth_client_id: 'id',
     oauth_client_secret: 'secret',
     oauth_scopes: [],
-    auth: { request_url: 'https://a.example/r', authorization_url: 'https://a.example/a', token_url: 'https://a.example/t', signature_method: 'HMAC-SHA1' },
+    auth: {
+      request_url: 'https://a.example/r',
+      authorization_url: 'https://a.example/a',
+      token_url: 'https://a.example/t',
+      signature_method: 'HMAC-SHA1',
+    },
   },
   API_KEY: { app_api_key: 'app', auth: {} },
   USERNAME_PASSWORD: { auth: {} },
@@ -77,7 +89,10 @@ function complete(code: string): string {
 const environment = (name: string) => (/^[A-Z][A-Z0-9_]*$/.test(name) ? `value-of-${name}` : undefined);
 
 async function load(t: TestContext, file: string, text: string): Promise<void> {
-  const files = file === 'nango-config.yaml' ? { [file]: text, 'integrations.yaml': 'integrations: {}' } : { 'integrations.yaml': text };
+  const files =
+    file === 'nango-config.yaml'
+      ? { [file]: text, 'integrations.yaml': 'integrations: {}' }
+      : { 'integrations.yaml': text };
   await loadConfig({ folder: temporaryFolder(t, files), catalog: CATALOG_FOLDER, environment });
 }
 
@@ -85,12 +100,13 @@ describe('YAML snippets of the guides are valid configuration', () => {
   for (const page of PAGES) {
     for (const { language, title, code, line } of snippetsOf(page)) {
       if (language !== 'yaml' || !/integrations\.yaml|nango-config\.yaml/.test(title)) continue;
-      test(`${page.slice(root.length - 5)}:${line}`, async (t) => {
+      test(`${relative(root, page)}:${line}`, async (t) => {
         const file = title.includes('nango-config') ? 'nango-config.yaml' : 'integrations.yaml';
         // The founding guide once writes prose where a header's name belongs.
         const text = code.replace('These Headers:', 'X-These-Headers:');
         await load(t, file, file === 'integrations.yaml' ? complete(text) : text);
-        if (text !== code) await assert.rejects(load(t, file, complete(code)), /These Headers.*is not a valid header name/);
+        if (text !== code)
+          await assert.rejects(load(t, file, complete(code)), /These Headers.*is not a valid header name/);
       });
     }
   }
@@ -98,13 +114,18 @@ describe('YAML snippets of the guides are valid configuration', () => {
 
 test('the frontend snippet connects as it is written', async (t) => {
   const source = existsSync(FOUNDING_GUIDE) ? FOUNDING_GUIDE : join(root, 'README.md');
-  const snippet = snippetsOf(source).find(({ language, code }) => language === 'js' && code.includes('@nangohq/frontend')) ?? assert.fail();
+  const snippet =
+    snippetsOf(source).find(({ language, code }) => language === 'js' && code.includes('@nangohq/frontend')) ??
+    assert.fail();
   const provider = await startScriptedProvider(t, ({ path, query }) => {
     if (path === '/token') return { body: { access_token: 'at' } };
     const back = `${query.get('redirect_uri')}?code=c&state=${query.get('state')}`;
     return { status: 302, headers: { location: back } };
   });
-  const server = await startTestServer(t, { rootUrl: 'http://localhost:3003', integrations: `integrations:${scriptedIntegration(provider.url, { name: 'slack' })}` });
+  const server = await startTestServer(t, {
+    rootUrl: 'http://localhost:3003',
+    integrations: `integrations:${scriptedIntegration(provider.url, { name: 'slack' })}`,
+  });
   const page = `<!doctype html><script type="importmap">{"imports":{"@nangohq/frontend":"/sdk.js"}}</script><button id="go">Go</button><script type="module">
     const run = async () => { const code = await (await fetch('/snippet.js')).text(); window.snippet = code; };
     await run();
@@ -113,13 +134,20 @@ test('the frontend snippet connects as it is written', async (t) => {
   const sdk = readFileSync(join(root, 'packages/frontend/dist/index.js'), 'utf8');
   const port = await freePort();
   const app = createServer((request, response) => {
-    const [type, body] = request.url === '/sdk.js' ? ['text/javascript', sdk] : request.url === '/snippet.js' ? ['text/plain', snippet.code] : ['text/html', page];
+    const [type, body] =
+      request.url === '/sdk.js'
+        ? ['text/javascript', sdk]
+        : request.url === '/snippet.js'
+          ? ['text/plain', snippet.code]
+          : ['text/html', page];
     response.writeHead(200, { 'content-type': type }).end(body);
   });
   await new Promise<void>((resolve) => app.listen(port, 'localhost', resolve));
   t.after(() => void app.close());
   // The snippet names port 3003; the browser is told where that is.
-  const browser = await launchChromium([`--host-resolver-rules=MAP localhost:3003 localhost:${new URL(server.url).port}`]);
+  const browser = await launchChromium([
+    `--host-resolver-rules=MAP localhost:3003 localhost:${new URL(server.url).port}`,
+  ]);
   t.after(() => browser.close());
   const tab = await browser.newPage();
   const said = new Promise<string>((resolve) => tab.on('console', (message) => resolve(message.text())));

@@ -3,7 +3,12 @@ import { describe, test, type TestContext } from 'node:test';
 import { authorizationServerIntegration, startAuthorizationServer } from './support/authorization-server.ts';
 import { freePort } from './support/free-port.ts';
 import { startTestServer, type TestServer } from './support/nango-server.ts';
-import { scriptedIntegration, startScriptedProvider, type ScriptedAnswer, type ScriptedProvider } from './support/scripted-provider.ts';
+import {
+  scriptedIntegration,
+  startScriptedProvider,
+  type ScriptedAnswer,
+  type ScriptedProvider,
+} from './support/scripted-provider.ts';
 import { attemptResult, beginAttempt, UserAgent } from './support/user-agent.ts';
 
 interface Flow {
@@ -12,9 +17,19 @@ interface Flow {
   readonly agent: UserAgent;
 }
 
-async function startFlow(t: TestContext, { token = { body: { access_token: 'at-CANARY', token_type: 'bearer', refresh_token: 'rt-CANARY', expires_in: 3600 } }, auth = '', now }: { token?: ScriptedAnswer; auth?: string; now?: () => number } = {}): Promise<Flow> {
+async function startFlow(
+  t: TestContext,
+  {
+    token = { body: { access_token: 'at-CANARY', token_type: 'bearer', refresh_token: 'rt-CANARY', expires_in: 3600 } },
+    auth = '',
+    now,
+  }: { token?: ScriptedAnswer; auth?: string; now?: () => number } = {},
+): Promise<Flow> {
   const provider = await startScriptedProvider(t, ({ path }) => (path === '/token' ? token : { status: 404 }));
-  const server = await startTestServer(t, { integrations: `integrations:${scriptedIntegration(provider.url, { auth })}`, ...(now ? { now } : {}) });
+  const server = await startTestServer(t, {
+    integrations: `integrations:${scriptedIntegration(provider.url, { auth })}`,
+    ...(now ? { now } : {}),
+  });
   return { server, provider, agent: new UserAgent() };
 }
 
@@ -24,7 +39,14 @@ async function reachProvider({ server, agent }: Flow, options: Parameters<typeof
   const response = await agent.request(begun.connectUrl);
   const url = new URL(response.headers.get('location') ?? 'about:blank');
   const state = url.searchParams.get('state') ?? '';
-  return { attempt: begun.attempt, connectUrl: begun.connectUrl, response, url, state, callback: `${server.url}/oauth/callback?state=${state}` };
+  return {
+    attempt: begun.attempt,
+    connectUrl: begun.connectUrl,
+    response,
+    url,
+    state,
+    callback: `${server.url}/oauth/callback?state=${state}`,
+  };
 }
 
 async function assertNothingStored({ server }: Flow): Promise<void> {
@@ -41,7 +63,11 @@ describe('against a real authorization server', () => {
       let clock = Date.now();
       const environment: Record<string, string> = {};
       const port = await freePort();
-      const as = await startAuthorizationServer(t, { redirectUri: `http://localhost:${port}/oauth/callback`, authenticationMethod: method, accessTokenSeconds: 100 });
+      const as = await startAuthorizationServer(t, {
+        redirectUri: `http://localhost:${port}/oauth/callback`,
+        authenticationMethod: method,
+        accessTokenSeconds: 100,
+      });
       environment['AS_SECRET'] = as.clientSecret;
       const server = await startTestServer(t, {
         integrations: authorizationServerIntegration(as, { auth, settings }),
@@ -63,7 +89,10 @@ describe('against a real authorization server', () => {
       assert.equal((api.json as { sub: string }).sub, 'ada');
 
       clock += 45_000;
-      assert.equal((await server.nango.getConnection('acme', '1')).returnValue.credentials['access_token'], first.credentials['access_token']);
+      assert.equal(
+        (await server.nango.getConnection('acme', '1')).returnValue.credentials['access_token'],
+        first.credentials['access_token'],
+      );
       clock += 10_000;
       const tokens = await Promise.all(Array.from({ length: 20 }, () => server.nango.getConnection('acme', '1')));
       const renewed = new Set(tokens.map(({ returnValue }) => returnValue.credentials['access_token']));
@@ -78,23 +107,31 @@ describe('against a real authorization server', () => {
 });
 
 test('the authorization request carries what RFC 6749, RFC 7636 and the configuration ask for', async (t) => {
-  const flow = await startFlow(t, { auth: `      scope_separator: ','\n      authorization_params: { access_type: offline, state: evil }` });
+  const flow = await startFlow(t, {
+    auth: `      scope_separator: ','\n      authorization_params: { access_type: offline, state: evil }`,
+  });
   const { url, response } = await reachProvider(flow);
   const query = Object.fromEntries(url.searchParams);
   assert.match(query['state'] ?? '', /^[\w-]{43}$/);
   assert.match(query['code_challenge'] ?? '', /^[\w-]{43}$/);
-  assert.deepEqual({ ...query, state: '', code_challenge: '' }, {
-    response_type: 'code',
-    client_id: 'client-1',
-    redirect_uri: `${flow.server.url}/oauth/callback`,
-    scope: 'read,write',
-    access_type: 'offline',
-    state: '',
-    code_challenge: '',
-    code_challenge_method: 'S256',
-  });
+  assert.deepEqual(
+    { ...query, state: '', code_challenge: '' },
+    {
+      response_type: 'code',
+      client_id: 'client-1',
+      redirect_uri: `${flow.server.url}/oauth/callback`,
+      scope: 'read,write',
+      access_type: 'offline',
+      state: '',
+      code_challenge: '',
+      code_challenge_method: 'S256',
+    },
+  );
   assert.equal(response.status, 303);
-  assert.match(response.headers.get('set-cookie') ?? '', /^nango_attempt_[\w-]+=[\w-]{43}; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax$/);
+  assert.match(
+    response.headers.get('set-cookie') ?? '',
+    /^nango_attempt_[\w-]+=[\w-]{43}; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax$/,
+  );
   assert.equal(response.headers.get('referrer-policy'), 'no-referrer');
   assert.equal(response.headers.get('cache-control'), 'no-store');
 });
@@ -108,18 +145,35 @@ test('F5: the token request carries the verifier of the challenge, and the brows
   const verifier = form.get('code_verifier') ?? '';
   assert.equal(createHash('sha256').update(verifier).digest('base64url'), url.searchParams.get('code_challenge'));
   assert.ok(!url.href.includes(verifier) && !(response.headers.get('set-cookie') ?? '').includes(verifier));
-  assert.deepEqual(Object.fromEntries(form), { grant_type: 'authorization_code', code: 'c1', redirect_uri: `${flow.server.url}/oauth/callback`, code_verifier: verifier });
-  assert.equal(headers['authorization'], `Basic ${Buffer.from('client-1:client-secret-CANARY-7f3a').toString('base64')}`);
+  assert.deepEqual(Object.fromEntries(form), {
+    grant_type: 'authorization_code',
+    code: 'c1',
+    redirect_uri: `${flow.server.url}/oauth/callback`,
+    code_verifier: verifier,
+  });
+  assert.equal(
+    headers['authorization'],
+    `Basic ${Buffer.from('client-1:client-secret-CANARY-7f3a').toString('base64')}`,
+  );
 });
 
 test('token_params, JSON bodies and PKCE off are honoured', async (t) => {
-  const flow = await startFlow(t, { auth: `      body_format: json\n      authorization_method: body\n      code_challenge_method: none\n      token_params: { audience: x }` });
+  const flow = await startFlow(t, {
+    auth: `      body_format: json\n      authorization_method: body\n      code_challenge_method: none\n      token_params: { audience: x }`,
+  });
   const { callback, url } = await reachProvider(flow);
   assert.equal(url.searchParams.get('code_challenge'), null);
   await flow.agent.request(`${callback}&code=c1`);
   const { body, headers } = flow.provider.requests[0] ?? assert.fail();
   assert.equal(headers['content-type'], 'application/json');
-  assert.deepEqual(JSON.parse(body), { audience: 'x', grant_type: 'authorization_code', code: 'c1', redirect_uri: `${flow.server.url}/oauth/callback`, client_id: 'client-1', client_secret: 'client-secret-CANARY-7f3a' });
+  assert.deepEqual(JSON.parse(body), {
+    audience: 'x',
+    grant_type: 'authorization_code',
+    code: 'c1',
+    redirect_uri: `${flow.server.url}/oauth/callback`,
+    client_id: 'client-1',
+    client_secret: 'client-secret-CANARY-7f3a',
+  });
 });
 
 test('F1: a callback from a browser that did not begin the flow is refused, and the session is spent', async (t) => {
@@ -135,7 +189,10 @@ test('F1: a callback from a browser that did not begin the flow is refused, and 
 });
 
 describe('F2: who may connect', () => {
-  const publicRoot = { rootUrl: 'https://nango.example.com', integrations: `integrations:${scriptedIntegration('https://acme.example')}` };
+  const publicRoot = {
+    rootUrl: 'https://nango.example.com',
+    integrations: `integrations:${scriptedIntegration('https://acme.example')}`,
+  };
 
   test('a public root demands a connect session token and says how to mint one', async (t) => {
     const server = await startTestServer(t, publicRoot);
@@ -148,8 +205,11 @@ describe('F2: who may connect', () => {
 
   test('a token is good for its user, its integrations and its origin', async (t) => {
     const server = await startTestServer(t, publicRoot);
-    const { token } = (await server.nango.createConnectSession({ userId: '1', integrations: ['acme'], origin: 'https://app.example' })).returnValue;
-    const status = async (options: Parameters<typeof beginAttempt>[1]) => (await beginAttempt(server.url, { token, origin: 'https://app.example', ...options })).response.status;
+    const { token } = (
+      await server.nango.createConnectSession({ userId: '1', integrations: ['acme'], origin: 'https://app.example' })
+    ).returnValue;
+    const status = async (options: Parameters<typeof beginAttempt>[1]) =>
+      (await beginAttempt(server.url, { token, origin: 'https://app.example', ...options })).response.status;
     assert.equal(await status({}), 201);
     assert.equal(await status({ userId: '2' }), 403);
     assert.equal(await status({ integration: 'other' }), 403);
@@ -179,17 +239,24 @@ describe('F2: who may connect', () => {
     const { server } = await startFlow(t);
     assert.equal((await beginAttempt(server.url, { origin: 'https://evil.example' })).response.status, 401);
     assert.equal((await beginAttempt(server.url, { origin: 'null' })).response.status, 401);
-    for (const origin of ['http://localhost:8080', 'http://127.0.0.1', 'http://app.localhost:1']) assert.equal((await beginAttempt(server.url, { origin })).response.status, 201, origin);
+    for (const origin of ['http://localhost:8080', 'http://127.0.0.1', 'http://app.localhost:1'])
+      assert.equal((await beginAttempt(server.url, { origin })).response.status, 201, origin);
     const address = `${server.url}/oauth/connect/acme?user_id=1`;
     assert.equal((await fetch(address, { redirect: 'manual' })).status, 303);
-    assert.equal((await fetch(address, { redirect: 'manual', headers: { 'sec-fetch-site': 'cross-site' } })).status, 401);
+    assert.equal(
+      (await fetch(address, { redirect: 'manual', headers: { 'sec-fetch-site': 'cross-site' } })).status,
+      401,
+    );
   });
 });
 
 test('F3: a state works once: replayed after success, and with two callbacks at once', async (t) => {
   const flow = await startFlow(t);
   const { callback } = await reachProvider(flow);
-  const answers = await Promise.all([flow.agent.request(`${callback}&code=c1`), flow.agent.request(`${callback}&code=c1`)]);
+  const answers = await Promise.all([
+    flow.agent.request(`${callback}&code=c1`),
+    flow.agent.request(`${callback}&code=c1`),
+  ]);
   assert.deepEqual(answers.map(({ status }) => status).toSorted(), [200, 400]);
   const replay = await flow.agent.request(`${callback}&code=c1`);
   assert.match(await replay.text(), /invalid_state/);
@@ -208,7 +275,16 @@ test('F4: states that are unknown, absent, repeated, huge or expired', async (t)
   const flow = await startFlow(t, { now: () => clock });
   const { callback, state } = await reachProvider(flow);
   const base = `${flow.server.url}/oauth/callback`;
-  for (const query of ['', '?code=c', '?state=', '?state=unknown&code=c', `?state=${'x'.repeat(10_000)}&code=c`, `?state=${state}&state=${state}&code=c`, '?state[]=x&code=c', '?state=%00%ff&code=c']) {
+  for (const query of [
+    '',
+    '?code=c',
+    '?state=',
+    '?state=unknown&code=c',
+    `?state=${'x'.repeat(10_000)}&code=c`,
+    `?state=${state}&state=${state}&code=c`,
+    '?state[]=x&code=c',
+    '?state=%00%ff&code=c',
+  ]) {
     const response = await flow.agent.request(base + query);
     const html = await response.text();
     assert.equal(response.status, 400, query);
@@ -231,13 +307,21 @@ test('F6: a response of another issuer is refused before the code is sent anywhe
 test('F10, F11: the callback page redirects nowhere, loads nothing, cannot be framed or stored', async (t) => {
   const flow = await startFlow(t);
   const { callback } = await reachProvider(flow);
-  const response = await flow.agent.request(`${callback}&code=c1&redirect_uri=https://evil.example&return_to=//evil.example`);
+  const response = await flow.agent.request(
+    `${callback}&code=c1&redirect_uri=https://evil.example&return_to=//evil.example`,
+  );
   const html = await response.text();
   assert.equal(response.headers.get('location'), null);
   const policy = response.headers.get('content-security-policy') ?? '';
-  for (const directive of ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"]) assert.ok(policy.includes(directive), policy);
+  for (const directive of ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"])
+    assert.ok(policy.includes(directive), policy);
   assert.ok(!policy.includes('unsafe-inline'));
-  assert.deepEqual(['referrer-policy', 'cache-control', 'x-content-type-options', 'x-frame-options'].map((name) => response.headers.get(name)), ['no-referrer', 'no-store', 'nosniff', 'DENY']);
+  assert.deepEqual(
+    ['referrer-policy', 'cache-control', 'x-content-type-options', 'x-frame-options'].map((name) =>
+      response.headers.get(name),
+    ),
+    ['no-referrer', 'no-store', 'nosniff', 'DENY'],
+  );
   assert.ok(!/(src|href)=/.test(html) && !html.includes('evil.example'));
 });
 
@@ -245,16 +329,26 @@ test('F13: error wins over code; a form is taken only where response_mode asks f
   const flow = await startFlow(t);
   const first = await reachProvider(flow);
   await flow.agent.request(`${first.callback}&code=c1&error=access_denied&error_description=No`);
-  assert.deepEqual((await attemptResult(flow.server.url, first.attempt)).error, { type: 'access_denied', message: 'Access was denied (access_denied: No).' });
+  assert.deepEqual((await attemptResult(flow.server.url, first.attempt)).error, {
+    type: 'access_denied',
+    message: 'Access was denied (access_denied: No).',
+  });
   const second = await reachProvider(flow);
-  const post = { method: 'POST', body: `state=${second.state}&code=c1`, headers: { 'content-type': 'application/x-www-form-urlencoded' } };
+  const post = {
+    method: 'POST',
+    body: `state=${second.state}&code=c1`,
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+  };
   assert.equal((await flow.agent.request(`${flow.server.url}/oauth/callback`, post)).status, 400);
 
   const posting = await startFlow(t, { auth: '      authorization_params: { response_mode: form_post }' });
   const third = await reachProvider(posting);
   const { response } = await posting.agent.visit(`${posting.server.url}/oauth/callback`, { method: 'POST' });
   assert.equal(response.status, 400);
-  const redirect = await posting.agent.request(`${posting.server.url}/oauth/callback`, { ...post, body: `state=${third.state}&code=c1` });
+  const redirect = await posting.agent.request(`${posting.server.url}/oauth/callback`, {
+    ...post,
+    body: `state=${third.state}&code=c1`,
+  });
   assert.equal(redirect.status, 303);
   assert.equal((await posting.agent.request(redirect.headers.get('location') ?? '')).status, 200);
 });
@@ -269,7 +363,10 @@ test('F14: a user id is an opaque string', async (t) => {
   assert.equal((await beginAttempt(flow.server.url, { userId: 'x'.repeat(10_000) })).error?.type, 'invalid_request');
   assert.equal((await beginAttempt(flow.server.url, { userId: 'a\0b' })).error?.type, 'invalid_request');
   assert.equal((await beginAttempt(flow.server.url, { userId: '' })).error?.type, 'missing_user_id');
-  assert.equal((await beginAttempt(flow.server.url, { integration: 'acm' })).error?.message, 'integrations.yaml has no integration "acm". Did you mean "acme"?');
+  assert.equal(
+    (await beginAttempt(flow.server.url, { integration: 'acm' })).error?.message,
+    'integrations.yaml has no integration "acm". Did you mean "acme"?',
+  );
 });
 
 describe('T: token endpoints', () => {
@@ -283,24 +380,40 @@ describe('T: token endpoints', () => {
   }
 
   test('T1: a form-encoded answer with a wrong content type', async (t) => {
-    const { server } = await exchange(t, { headers: { 'content-type': 'text/plain' }, body: 'access_token=at&expires_in=60' });
+    const { server } = await exchange(t, {
+      headers: { 'content-type': 'text/plain' },
+      body: 'access_token=at&expires_in=60',
+    });
     assert.equal((await server.nango.getConnection('acme', '1')).returnValue.credentials['access_token'], 'at');
   });
 
   test('T2: status 200 with an error inside', async (t) => {
     const { error } = await exchange(t, { body: { ok: false, error: 'invalid_code', access_token: 'at-CANARY' } });
-    assert.deepEqual(error, { type: 'token_exchange_failed', message: 'The token endpoint answered with status 200: invalid_code' });
+    assert.deepEqual(error, {
+      type: 'token_exchange_failed',
+      message: 'The token endpoint answered with status 200: invalid_code',
+    });
   });
 
   test('T4: a redirect from the token endpoint is not followed', async (t) => {
     const { error, provider } = await exchange(t, { status: 307, headers: { location: '/elsewhere' } });
     assert.equal(error?.type, 'token_exchange_failed');
-    assert.deepEqual(provider.requests.map(({ path }) => path), ['/token']);
+    assert.deepEqual(
+      provider.requests.map(({ path }) => path),
+      ['/token'],
+    );
   });
 
   test('T5: an HTML error page that echoes what was sent', async (t) => {
-    const { error } = await exchange(t, { status: 500, headers: { 'content-type': 'text/html' }, body: '<h1>Oops</h1> client_secret=client-secret-CANARY-7f3a code=the-code-CANARY' });
-    assert.equal(error?.message, 'The token endpoint answered with status 500: Oops client_secret=[secret] code=[secret]');
+    const { error } = await exchange(t, {
+      status: 500,
+      headers: { 'content-type': 'text/html' },
+      body: '<h1>Oops</h1> client_secret=client-secret-CANARY-7f3a code=the-code-CANARY',
+    });
+    assert.equal(
+      error?.message,
+      'The token endpoint answered with status 500: Oops client_secret=[secret] code=[secret]',
+    );
   });
 
   test('T5: a body of 10 MB', async (t) => {
@@ -315,8 +428,14 @@ describe('T: token endpoints', () => {
 
   test('T6: an answer without access token, of another type, with control characters', async (t) => {
     assert.match((await exchange(t, { body: { token: 'at-CANARY' } })).error?.message ?? '', /access_token is missing/);
-    assert.match((await exchange(t, { body: { access_token: 'at-CANARY', token_type: 'mac' } })).error?.message ?? '', /token_type/);
-    assert.match((await exchange(t, { body: { access_token: 'at-CANARY\r\nX: y' } })).error?.message ?? '', /characters/);
+    assert.match(
+      (await exchange(t, { body: { access_token: 'at-CANARY', token_type: 'mac' } })).error?.message ?? '',
+      /token_type/,
+    );
+    assert.match(
+      (await exchange(t, { body: { access_token: 'at-CANARY\r\nX: y' } })).error?.message ?? '',
+      /characters/,
+    );
   });
 
   test('T7: secrets with special characters arrive form-encoded', async (t) => {
@@ -326,11 +445,17 @@ describe('T: token endpoints', () => {
 
   test('T3, T8: expiry counts from the receipt on our clock, and absent means unknown', async (t) => {
     let clock = 1_800_000_000_000;
-    const flow = await startFlow(t, { now: () => clock, token: { headers: { date: 'Thu, 01 Jan 1970 00:00:00 GMT' }, body: { access_token: 'at', expires_in: '120' } } });
+    const flow = await startFlow(t, {
+      now: () => clock,
+      token: { headers: { date: 'Thu, 01 Jan 1970 00:00:00 GMT' }, body: { access_token: 'at', expires_in: '120' } },
+    });
     const { callback } = await reachProvider(flow);
     clock += 5_000;
     await flow.agent.request(`${callback}&code=c`);
-    assert.equal((await flow.server.nango.getConnection('acme', '1')).returnValue.credentials['expires_at'], new Date(clock + 120_000).toISOString());
+    assert.equal(
+      (await flow.server.nango.getConnection('acme', '1')).returnValue.credentials['expires_at'],
+      new Date(clock + 120_000).toISOString(),
+    );
     flow.provider.answer = () => ({ body: { access_token: 'at2' } });
     const { callback: second } = await reachProvider(flow, { userId: '2' });
     await flow.agent.request(`${second}&code=c`);
@@ -341,11 +466,17 @@ describe('T: token endpoints', () => {
 test('client_credentials: connect() needs no browser, and renews by asking again', async (t) => {
   let clock = Date.now();
   let issued = 0;
-  const provider = await startScriptedProvider(t, () => ({ body: { access_token: `at-${(issued += 1)}`, expires_in: 100 } }));
+  const provider = await startScriptedProvider(t, () => ({
+    body: { access_token: `at-${(issued += 1)}`, expires_in: 100 },
+  }));
   const integrations = `integrations:${scriptedIntegration(provider.url, { auth: '      token_params: { grant_type: client_credentials, audience: x }' })}`;
   const server = await startTestServer(t, { integrations, now: () => clock });
   assert.equal((await beginAttempt(server.url)).status, 'succeeded');
-  assert.deepEqual(Object.fromEntries(provider.requests[0]?.form ?? []), { grant_type: 'client_credentials', audience: 'x', scope: 'read write' });
+  assert.deepEqual(Object.fromEntries(provider.requests[0]?.form ?? []), {
+    grant_type: 'client_credentials',
+    audience: 'x',
+    scope: 'read write',
+  });
   clock += 90_000;
   assert.equal((await server.nango.getConnection('acme', '1')).returnValue.credentials['access_token'], 'at-2');
 });
@@ -360,7 +491,9 @@ test('a per-connection host comes from additionalConfig and stays within its pat
   const { url, callback } = await reachProvider(flow, { additionalConfig: { subdomain: 'shop-1' } });
   assert.equal(url.hostname, 'shop-1.localhost');
   await agent.request(`${callback}&code=c`);
-  assert.deepEqual((await server.nango.getConnection('acme', '1')).returnValue.additionalConfig, { subdomain: 'shop-1' });
+  assert.deepEqual((await server.nango.getConnection('acme', '1')).returnValue.additionalConfig, {
+    subdomain: 'shop-1',
+  });
   // A reconnect without it uses what is stored.
   assert.equal((await reachProvider(flow)).url.hostname, 'shop-1.localhost');
   for (const subdomain of ['evil.com/', 'evil.com#', 'a@evil.com', '']) {

@@ -58,17 +58,45 @@ test('the tarballs install and work in a project outside the workspace', { timeo
     'types.ts': TYPES,
     'nango-integrations/example/hello.action.ts': ACTION,
   });
-  const env = cleanEnvironment({ NANGO_SECRET_KEY: 'key', PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}` });
-  const install = ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--prefer-offline', ...files.map((file) => join(tarballs, file))];
+  const env = cleanEnvironment({
+    NANGO_SECRET_KEY: 'key',
+    PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`,
+  });
+  const install = [
+    'install',
+    '--no-audit',
+    '--no-fund',
+    '--ignore-scripts',
+    '--prefer-offline',
+    ...files.map((file) => join(tarballs, file)),
+  ];
   await run('npm', install, { cwd: project, env });
 
-  const nango = (...parameters: string[]) => run('npx', ['--no-install', 'nango', ...parameters], { cwd: project, env });
+  const nango = (...parameters: string[]) =>
+    run('npx', ['--no-install', 'nango', ...parameters], { cwd: project, env });
   await nango('init');
   assert.match((await nango('validate')).stderr, /The configuration is valid/);
   const { stdout } = await run(process.execPath, ['app.js', String(await freePort())], { cwd: project, env });
-  assert.deepEqual(JSON.parse(stdout.trim().split('\n').at(-1) ?? ''), { returnValue: { text: 'Hello Ada', userId: '1' }, same: true });
+  assert.deepEqual(JSON.parse(stdout.trim().split('\n').at(-1) ?? ''), {
+    returnValue: { text: 'Hello Ada', userId: '1' },
+    same: true,
+  });
 
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
-  const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--lib', 'es2024,dom', '--types', ''];
-  await run(process.execPath, [tsc, ...options, 'types.ts', 'nango-integrations/example/hello.action.ts'], { cwd: project, env });
+  const options = [
+    '--noEmit',
+    '--strict',
+    '--module',
+    'nodenext',
+    '--target',
+    'es2024',
+    '--lib',
+    'es2024,dom',
+    '--types',
+    '',
+  ];
+  await run(process.execPath, [tsc, ...options, 'types.ts', 'nango-integrations/example/hello.action.ts'], {
+    cwd: project,
+    env,
+  });
 });

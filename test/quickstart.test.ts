@@ -15,5 +15,8 @@ test('npm start -- --check walks the whole flow', { timeout: 60_000 }, async () 
 });
 
 test('an unknown flag exits with 2 and shows the help', async () => {
-  await assert.rejects(run(process.execPath, [START, '--chek'], { env: cleanEnvironment() }), { code: 2, stderr: /Unknown flag --chek[^]*--check/ });
+  await assert.rejects(run(process.execPath, [START, '--chek'], { env: cleanEnvironment() }), {
+    code: 2,
+    stderr: /Unknown flag --chek[^]*--check/,
+  });
 });

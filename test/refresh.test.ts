@@ -7,12 +7,38 @@ const START = 1_800_000_000_000;
 const LIFE_SECONDS = 1000;
 
 /** A connection whose token lives 1000 s, a clock, and a provider whose refresh answers the test dictates. */
-async function startRefresh(t: TestContext, { answer, auth = '', credentials = {} }: { answer?: () => ScriptedAnswer | Promise<ScriptedAnswer>; auth?: string; credentials?: object } = {}) {
+async function startRefresh(
+  t: TestContext,
+  {
+    answer,
+    auth = '',
+    credentials = {},
+  }: { answer?: () => ScriptedAnswer | Promise<ScriptedAnswer>; auth?: string; credentials?: object } = {},
+) {
   const clock = { now: START };
   let issued = 1;
-  const provider = await startScriptedProvider(t, answer ?? (() => ({ body: { access_token: `at-${(issued += 1)}`, refresh_token: `rt-${issued}`, expires_in: LIFE_SECONDS, extra: issued } })));
-  const server = await startTestServer(t, { integrations: `integrations:${scriptedIntegration(provider.url, { auth })}`, now: () => clock.now });
-  await server.nango.registerConnection('acme', '1', { access_token: 'at-1', refresh_token: 'rt-1', expires_at: START / 1000 + LIFE_SECONDS, ...credentials });
+  const provider = await startScriptedProvider(
+    t,
+    answer ??
+      (() => ({
+        body: {
+          access_token: `at-${(issued += 1)}`,
+          refresh_token: `rt-${issued}`,
+          expires_in: LIFE_SECONDS,
+          extra: issued,
+        },
+      })),
+  );
+  const server = await startTestServer(t, {
+    integrations: `integrations:${scriptedIntegration(provider.url, { auth })}`,
+    now: () => clock.now,
+  });
+  await server.nango.registerConnection('acme', '1', {
+    access_token: 'at-1',
+    refresh_token: 'rt-1',
+    expires_at: START / 1000 + LIFE_SECONDS,
+    ...credentials,
+  });
   const read = async () => (await server.nango.getConnection('acme', '1')).returnValue;
   return { clock, provider, server, read, credentials: async () => (await read()).credentials };
 }
@@ -23,7 +49,10 @@ test('a token is refreshed 60 s before it expires and not earlier', async (t) =>
   assert.equal((await credentials())['access_token'], 'at-1');
   clock.now += 1000;
   assert.equal((await credentials())['access_token'], 'at-2');
-  assert.deepEqual(Object.fromEntries(provider.requests[0]?.form ?? []), { grant_type: 'refresh_token', refresh_token: 'rt-1' });
+  assert.deepEqual(Object.fromEntries(provider.requests[0]?.form ?? []), {
+    grant_type: 'refresh_token',
+    refresh_token: 'rt-1',
+  });
 });
 
 test('the margin is a field, and never more than half of a token’s life', async (t) => {
@@ -45,17 +74,24 @@ test('R1: one token call, however many callers wait', async (t) => {
 });
 
 test('R3: an answer without refresh token keeps the old one; raw is the last answer', async (t) => {
-  const { clock, provider, credentials } = await startRefresh(t, { answer: () => ({ body: { access_token: 'at-2', expires_in: 100, scope: 'read' } }) });
+  const { clock, provider, credentials } = await startRefresh(t, {
+    answer: () => ({ body: { access_token: 'at-2', expires_in: 100, scope: 'read' } }),
+  });
   clock.now = START + LIFE_SECONDS * 1000;
   const { access_token, refresh_token, raw } = await credentials();
-  assert.deepEqual([access_token, refresh_token, raw], ['at-2', 'rt-1', { access_token: 'at-2', expires_in: 100, scope: 'read' }]);
+  assert.deepEqual(
+    [access_token, refresh_token, raw],
+    ['at-2', 'rt-1', { access_token: 'at-2', expires_in: 100, scope: 'read' }],
+  );
   clock.now += 99_000;
   await credentials();
   assert.equal(provider.requests[1]?.form.get('refresh_token'), 'rt-1');
 });
 
 test('refresh_url and refresh_params are used', async (t) => {
-  const { clock, provider, credentials } = await startRefresh(t, { auth: '      refresh_url: http://localhost/x\n      refresh_params: { audience: y }' });
+  const { clock, provider, credentials } = await startRefresh(t, {
+    auth: '      refresh_url: http://localhost/x\n      refresh_params: { audience: y }',
+  });
   clock.now = START + LIFE_SECONDS * 1000;
   provider.answer = () => ({ status: 500 });
   await assert.rejects(credentials(), { type: 'refresh_failed' });
@@ -81,7 +117,9 @@ for (const [name, answer] of [
 }
 
 test('R5: invalid_grant marks the connection, the provider is not asked again, a reconnect heals it', async (t) => {
-  const { clock, provider, server, read, credentials } = await startRefresh(t, { answer: () => ({ status: 400, body: { error: 'invalid_grant', error_description: 'Revoked' } }) });
+  const { clock, provider, server, read, credentials } = await startRefresh(t, {
+    answer: () => ({ status: 400, body: { error: 'invalid_grant', error_description: 'Revoked' } }),
+  });
   clock.now = START + (LIFE_SECONDS - 30) * 1000;
   const marked = await read();
   assert.deepEqual([marked.status, marked.credentials['access_token']], ['needs_reconnect', 'at-1']);
@@ -123,15 +161,23 @@ test('R7: a reconnect or a delete during a refresh wins', async (t) => {
     return pending;
   };
   const reconnect = { access_token: 'new', refresh_token: 'new', expires_at: clock.now / 1000 + 10 };
-  assert.equal((await refresh(() => server.nango.updateConnectionCredentials('acme', '1', reconnect)))['access_token'], 'new');
+  assert.equal(
+    (await refresh(() => server.nango.updateConnectionCredentials('acme', '1', reconnect)))['access_token'],
+    'new',
+  );
   clock.now += 10_000;
-  await assert.rejects(refresh(() => server.nango.deleteConnection('acme', '1')), { type: 'connection_not_found' });
+  await assert.rejects(
+    refresh(() => server.nango.deleteConnection('acme', '1')),
+    { type: 'connection_not_found' },
+  );
   assert.deepEqual((await server.nango.getConnectionsForUserId('1')).returnValue, []);
 });
 
 test('R8: a refresh that lengthens, shortens or drops expires_in is stored as given', async (t) => {
   const lives: (number | undefined)[] = [9000, 10, undefined];
-  const { clock, credentials } = await startRefresh(t, { answer: () => ({ body: { access_token: 'x', expires_in: lives.shift() } }) });
+  const { clock, credentials } = await startRefresh(t, {
+    answer: () => ({ body: { access_token: 'x', expires_in: lives.shift() } }),
+  });
   clock.now = START + LIFE_SECONDS * 1000;
   assert.equal((await credentials())['expires_at'], new Date(clock.now + 9_000_000).toISOString());
   clock.now += 9_000_000;

@@ -35,9 +35,17 @@ function textOf(folder: string): string {
 
 test('S6, P13: no secret reaches a log, a page, an error or the disk in any flow', async (t) => {
   let clock = Date.now();
-  let tokenAnswer: object = { access_token: SECRETS.accessToken, refresh_token: SECRETS.refreshToken, expires_in: 100, extra: SECRETS.extra };
+  let tokenAnswer: object = {
+    access_token: SECRETS.accessToken,
+    refresh_token: SECRETS.refreshToken,
+    expires_in: 100,
+    extra: SECRETS.extra,
+  };
   const provider = await startScriptedProvider(t, ({ path, body, headers }) => {
-    if (path === '/token') return 'access_token' in tokenAnswer ? { body: tokenAnswer } : { status: 500, headers: { 'content-type': 'text/html' }, body: `<p>${body} ${headers.authorization}` };
+    if (path === '/token')
+      return 'access_token' in tokenAnswer
+        ? { body: tokenAnswer }
+        : { status: 500, headers: { 'content-type': 'text/html' }, body: `<p>${body} ${headers.authorization}` };
     return { status: 401, body: { error: 'unauthorized' } };
   });
   const integrations = `integrations:${scriptedIntegration(provider.url)}
@@ -45,17 +53,30 @@ test('S6, P13: no secret reaches a log, a page, an error or the disk in any flow
     auth: { auth_mode: API_KEY }
     requests: { base_url: 'http://localhost:1/', headers: { X-Key: '\${api_key}' } }
 `;
-  const server = await startTestServer(t, { integrations, files: { 'acme/fail.action.ts': LEAKY_ACTION }, now: () => clock });
+  const server = await startTestServer(t, {
+    integrations,
+    files: { 'acme/fail.action.ts': LEAKY_ACTION },
+    now: () => clock,
+  });
   const agent = new UserAgent();
   const shown: string[] = [];
-  const failure = async (work: Promise<unknown>) => void (await work.then(() => assert.fail('it did not fail'), (error: Error) => shown.push(error.message, error.stack ?? '', JSON.stringify(error))));
+  const failure = async (work: Promise<unknown>) =>
+    void (await work.then(
+      () => assert.fail('it did not fail'),
+      (error: Error) => shown.push(error.message, error.stack ?? '', JSON.stringify(error)),
+    ));
 
   const connect = async (userId: string) => {
     const { connectUrl, attempt } = await beginAttempt(server.url, { userId });
     const location = (await agent.request(connectUrl)).headers.get('location') ?? '';
     const state = new URL(location).searchParams.get('state');
     const response = await agent.request(`${server.url}/oauth/callback?state=${state}&code=${SECRETS.code}`);
-    shown.push(location, JSON.stringify([...response.headers]), await response.text(), await (await fetch(`${server.url}/oauth/attempts/${attempt}`)).text());
+    shown.push(
+      location,
+      JSON.stringify([...response.headers]),
+      await response.text(),
+      await (await fetch(`${server.url}/oauth/attempts/${attempt}`)).text(),
+    );
   };
   await connect('1');
   await failure(server.nango.triggerAction('acme', 'fail', '1'));
@@ -72,13 +93,21 @@ test('S6, P13: no secret reaches a log, a page, an error or the disk in any flow
   await failure(server.nango.registerConnection('keyed', '1', { api_key: SECRETS.apiKey }));
   await failure(server.nango.registerConnection('keyed', '2', { api_key: `${SECRETS.apiKey}\r\n` }));
   await failure(server.nango.request('keyed', '1', { endpoint: 'x' }));
-  shown.push((await server.api('GET', '/api/connections')).body as string, JSON.stringify((await server.api('GET', '/api/server')).body));
+  shown.push(
+    (await server.api('GET', '/api/connections')).body as string,
+    JSON.stringify((await server.api('GET', '/api/server')).body),
+  );
 
   const everywhere = { shown: shown.join('\n'), log: server.log(), disk: textOf(server.dataDirectory) };
   for (const [place, text] of Object.entries(everywhere)) {
     assert.ok(text.length > 500, place);
     for (const [name, secret] of Object.entries(SECRETS)) {
-      const forms = [secret, encodeURIComponent(secret), Buffer.from(secret).toString('base64').replace(/=+$/, '').slice(2, -2), Buffer.from(secret).toString('hex')];
+      const forms = [
+        secret,
+        encodeURIComponent(secret),
+        Buffer.from(secret).toString('base64').replace(/=+$/, '').slice(2, -2),
+        Buffer.from(secret).toString('hex'),
+      ];
       for (const form of forms) assert.ok(!text.includes(form), `${name} is in ${place}`);
     }
   }

@@ -32,7 +32,10 @@ function newConnection(overrides: Partial<NewConnection> = {}): NewConnection {
 }
 
 /** Each way to open a store gets the same suite; `open` twice leads to the same data. */
-const kinds: { name: string; setUp: (cleanup: Cleanup) => Promise<{ open: () => Store; module: string; argument: string }> }[] = [
+const kinds: {
+  name: string;
+  setUp: (cleanup: Cleanup) => Promise<{ open: () => Store; module: string; argument: string }>;
+}[] = [
   {
     name: 'SQLite',
     setUp: async (cleanup) => {
@@ -78,31 +81,39 @@ for (const { name, setUp } of kinds) {
       const inserted = await store.insertConnection(newConnection({ userId, expiresAt: NOW + 5 }));
       const found = await store.findConnection({ integration: 'acme', userId });
       assert.deepEqual(found, inserted);
-      assert.deepEqual({ ...found, sealedCredentials: [...(found?.sealedCredentials ?? [])], uuid: '' }, {
-        uuid: '',
-        integration: 'acme',
-        userId,
-        authMode: 'API_KEY',
-        sealedCredentials: [1, 2, 3],
-        additionalConfig: '{"a":1}',
-        status: 'active',
-        statusReason: null,
-        expiresAt: NOW + 5,
-        version: 1,
-        createdAt: NOW,
-        updatedAt: NOW,
-      });
+      assert.deepEqual(
+        { ...found, sealedCredentials: [...(found?.sealedCredentials ?? [])], uuid: '' },
+        {
+          uuid: '',
+          integration: 'acme',
+          userId,
+          authMode: 'API_KEY',
+          sealedCredentials: [1, 2, 3],
+          additionalConfig: '{"a":1}',
+          status: 'active',
+          statusReason: null,
+          expiresAt: NOW + 5,
+          version: 1,
+          createdAt: NOW,
+          updatedAt: NOW,
+        },
+      );
     });
 
     test('a second connection of a pair is not stored', async () => {
       const key = { integration: 'acme', userId: 'twice' };
       assert.ok(await store.insertConnection(newConnection(key)));
-      assert.equal(await store.insertConnection(newConnection({ ...key, sealedCredentials: Uint8Array.of(9) })), undefined);
+      assert.equal(
+        await store.insertConnection(newConnection({ ...key, sealedCredentials: Uint8Array.of(9) })),
+        undefined,
+      );
       assert.deepEqual([...((await store.findConnection(key))?.sealedCredentials ?? [])], [1, 2, 3]);
     });
 
     test('of many inserts at once exactly one succeeds', async () => {
-      const rows = await Promise.all(Array.from({ length: 12 }, () => store.insertConnection(newConnection({ userId: 'race' }))));
+      const rows = await Promise.all(
+        Array.from({ length: 12 }, () => store.insertConnection(newConnection({ userId: 'race' }))),
+      );
       assert.equal(rows.filter(Boolean).length, 1);
     });
 
@@ -122,12 +133,19 @@ for (const { name, setUp } of kinds) {
       assert.equal(await store.markNeedsReconnect(key, { reason: 'gone', ifVersion: 9, now: NOW }), undefined);
       const marked = await store.markNeedsReconnect(key, { reason: 'gone', ifVersion: 1, now: NOW });
       assert.deepEqual([marked?.status, marked?.statusReason], ['needs_reconnect', 'gone']);
-      const renewed = await store.updateCredentials(key, { sealedCredentials: Uint8Array.of(4), expiresAt: null, now: NOW });
+      const renewed = await store.updateCredentials(key, {
+        sealedCredentials: Uint8Array.of(4),
+        expiresAt: null,
+        now: NOW,
+      });
       assert.deepEqual([renewed?.status, renewed?.statusReason], ['active', null]);
     });
 
     test('lists by user and by integration, in pages that neither repeat nor skip', async () => {
-      const pairs = Array.from({ length: 25 }, (_, index) => ({ integration: `list-${index % 3}`, userId: `u-${index % 7}-${index}` }));
+      const pairs = Array.from({ length: 25 }, (_, index) => ({
+        integration: `list-${index % 3}`,
+        userId: `u-${index % 7}-${index}`,
+      }));
       for (const pair of pairs) await store.insertConnection(newConnection(pair));
       const seen: string[] = [];
       let after: { integration: string; userId: string } | undefined;
@@ -137,8 +155,17 @@ for (const { name, setUp } of kinds) {
         after = page.at(-1);
         if (page.length < 3) break;
       }
-      assert.deepEqual(seen.toSorted(), pairs.filter(({ integration }) => integration === 'list-1').map(({ userId }) => userId).toSorted());
-      assert.deepEqual((await store.listConnections({ userId: 'u-0-0', limit: 9 })).map((row) => row.integration), ['list-0']);
+      assert.deepEqual(
+        seen.toSorted(),
+        pairs
+          .filter(({ integration }) => integration === 'list-1')
+          .map(({ userId }) => userId)
+          .toSorted(),
+      );
+      assert.deepEqual(
+        (await store.listConnections({ userId: 'u-0-0', limit: 9 })).map((row) => row.integration),
+        ['list-0'],
+      );
       assert.deepEqual(await store.listConnections({ userId: 'nobody', limit: 9 }), []);
     });
 
@@ -151,12 +178,23 @@ for (const { name, setUp } of kinds) {
       assert.equal(await store.deleteConnection({ integration: 'acme', userId }), false);
     });
 
-    const attempt = (attemptHash: string) => ({ attemptHash, integration: 'acme', userId: attemptHash, origin: 'http://localhost', additionalConfig: null, now: NOW, expiresAt: NOW + 10 });
+    const attempt = (attemptHash: string) => ({
+      attemptHash,
+      integration: 'acme',
+      userId: attemptHash,
+      origin: 'http://localhost',
+      additionalConfig: null,
+      now: NOW,
+      expiresAt: NOW + 10,
+    });
     const begin = (stateHash: string) => ({ stateHash, browserHash: 'b', sealedSecrets: Uint8Array.of(5), now: NOW });
 
     test('F3: an attempt begins once and is taken once, however many try', async () => {
       await store.insertAttempt(attempt('once'));
-      const begun = await Promise.all([store.beginAttempt('once', begin('s1')), store.beginAttempt('once', begin('s2'))]);
+      const begun = await Promise.all([
+        store.beginAttempt('once', begin('s1')),
+        store.beginAttempt('once', begin('s2')),
+      ]);
       assert.equal(begun.filter(Boolean).length, 1);
       const state = begun[0] ? 's1' : 's2';
       const taken = await Promise.all(Array.from({ length: 8 }, () => store.takeAttempt(state, NOW)));
@@ -177,8 +215,14 @@ for (const { name, setUp } of kinds) {
       const first = await store.completeAttempt('done', newConnection({ ...key, additionalConfig: '{"region":"eu"}' }));
       assert.equal((await store.findAttempt('done'))?.status, 'succeeded');
       await store.markNeedsReconnect(key, { reason: 'gone', ifVersion: 1, now: NOW });
-      const second = await store.completeAttempt('done', newConnection({ ...key, additionalConfig: null, sealedCredentials: Uint8Array.of(8), now: NOW + 50 }));
-      assert.deepEqual([second.uuid, second.additionalConfig, second.status, second.version, second.createdAt], [first.uuid, '{"region":"eu"}', 'active', 2, NOW]);
+      const second = await store.completeAttempt(
+        'done',
+        newConnection({ ...key, additionalConfig: null, sealedCredentials: Uint8Array.of(8), now: NOW + 50 }),
+      );
+      assert.deepEqual(
+        [second.uuid, second.additionalConfig, second.status, second.version, second.createdAt],
+        [first.uuid, '{"region":"eu"}', 'active', 2, NOW],
+      );
       assert.deepEqual([...second.sealedCredentials], [8]);
     });
 
@@ -187,7 +231,10 @@ for (const { name, setUp } of kinds) {
       await store.beginAttempt('failed', begin('failed'));
       await store.failAttempt('failed', { type: 't', message: 'm' });
       const failed = await store.findAttempt('failed');
-      assert.deepEqual([failed?.status, failed?.errorType, failed?.errorMessage, failed?.sealedSecrets], ['failed', 't', 'm', null]);
+      assert.deepEqual(
+        [failed?.status, failed?.errorType, failed?.errorMessage, failed?.sealedSecrets],
+        ['failed', 't', 'm', null],
+      );
       await store.insertAttempt(attempt('won'));
       await store.completeAttempt('won', newConnection({ userId: 'won' }));
       await store.failAttempt('won', { type: 't', message: 'm' });
@@ -195,7 +242,10 @@ for (const { name, setUp } of kinds) {
     });
 
     test('connect sessions expire', async () => {
-      await store.insertSession({ tokenHash: 'h', userId: '1', integrations: '["a"]', origin: null, expiresAt: NOW + 10 }, NOW);
+      await store.insertSession(
+        { tokenHash: 'h', userId: '1', integrations: '["a"]', origin: null, expiresAt: NOW + 10 },
+        NOW,
+      );
       assert.equal((await store.findSession('h', NOW))?.integrations, '["a"]');
       assert.equal(await store.findSession('h', NOW + 10), undefined);
     });
@@ -235,7 +285,10 @@ test('S4: with the database away every call says store_unavailable, and recovers
   await store.migrate();
   await store.insertConnection(newConnection());
   await postgres.stop();
-  await assert.rejects(store.findConnection({ integration: 'acme', userId: '1' }), { code: 'store_unavailable', retryAfter: 1 });
+  await assert.rejects(store.findConnection({ integration: 'acme', userId: '1' }), {
+    code: 'store_unavailable',
+    retryAfter: 1,
+  });
   await postgres.start();
   assert.ok(await store.findConnection({ integration: 'acme', userId: '1' }));
   await store.close();

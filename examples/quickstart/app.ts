@@ -19,8 +19,14 @@ export interface AppOptions {
 export async function startApp({ port, serverUrl, secretKey }: AppOptions): Promise<{ close(): Promise<void> }> {
   const nango = new Nango({ serverUrl, secretKey });
   const app = fastify();
-  const page = (await readFile(join(import.meta.dirname, 'public/index.html'), 'utf8')).replaceAll('%NANGO_URL%', serverUrl);
-  const sdk = await readFile(join(dirname(createRequire(import.meta.url).resolve('@nangohq/frontend/package.json')), 'dist/nango.js'), 'utf8');
+  const page = (await readFile(join(import.meta.dirname, 'public/index.html'), 'utf8')).replaceAll(
+    '%NANGO_URL%',
+    serverUrl,
+  );
+  const sdk = await readFile(
+    join(dirname(createRequire(import.meta.url).resolve('@nangohq/frontend/package.json')), 'dist/nango.js'),
+    'utf8',
+  );
 
   app.get('/', (_request, reply) => reply.type('text/html; charset=utf-8').send(page));
   app.get('/nango.js', (_request, reply) => reply.type('text/javascript; charset=utf-8').send(sdk));
@@ -30,7 +36,10 @@ export async function startApp({ port, serverUrl, secretKey }: AppOptions): Prom
     try {
       const { returnValue } = await nango.getConnection(INTEGRATION, USER_ID);
       const { credentials, ...connection } = returnValue;
-      return { connection, token: { fingerprint: fingerprint(String(credentials['access_token'])), expiresAt: credentials['expires_at'] } };
+      return {
+        connection,
+        token: { fingerprint: fingerprint(String(credentials['access_token'])), expiresAt: credentials['expires_at'] },
+      };
     } catch (error) {
       if (!(error instanceof NangoClientError)) throw error;
       return { connection: null, reason: error.type };

@@ -18,12 +18,23 @@ export async function runCheck({ appUrl, nangoUrl }: CheckTarget): Promise<numbe
   const browser = new Browser();
   const state = { connectUrl: '', attempt: '', consentUrl: '', fingerprint: '' };
   const steps: [string, () => Promise<void>][] = [
-    ['The application shows its page', async () => expect((await (await browser.visit(appUrl)).text()).includes('Connect sandbox'), 'the page has no Connect button')],
+    [
+      'The application shows its page',
+      async () =>
+        expect(
+          (await (await browser.visit(appUrl)).text()).includes('Connect sandbox'),
+          'the page has no Connect button',
+        ),
+    ],
     [
       'The frontend begins an attempt',
       async () => {
         const body = JSON.stringify({ integration: 'sandbox', userId: '1' });
-        const response = await fetch(`${nangoUrl}/oauth/attempts`, { method: 'POST', headers: { 'content-type': 'application/json', origin: appUrl }, body });
+        const response = await fetch(`${nangoUrl}/oauth/attempts`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', origin: appUrl },
+          body,
+        });
         expect(response.status === 201, `the server answered ${response.status}`);
         Object.assign(state, await response.json());
       },
@@ -41,7 +52,9 @@ export async function runCheck({ appUrl, nangoUrl }: CheckTarget): Promise<numbe
       async () => {
         const page = await browser.visit(`${state.consentUrl}/approve`, 'POST');
         expect((await page.text()).includes('Connected'), 'the callback page does not say Connected');
-        const result = (await (await fetch(`${nangoUrl}/oauth/attempts/${state.attempt}`)).json()) as { status: string };
+        const result = (await (await fetch(`${nangoUrl}/oauth/attempts/${state.attempt}`)).json()) as {
+          status: string;
+        };
         expect(result.status === 'succeeded', `the attempt ${result.status}`);
       },
     ],
@@ -63,14 +76,23 @@ export async function runCheck({ appUrl, nangoUrl }: CheckTarget): Promise<numbe
           await delay(500);
           answer = await readConnection(appUrl);
         }
-        expect(answer.token.fingerprint !== state.fingerprint, `it was not renewed within ${RENEWAL_TIMEOUT_MS / 1000} s`);
+        expect(
+          answer.token.fingerprint !== state.fingerprint,
+          `it was not renewed within ${RENEWAL_TIMEOUT_MS / 1000} s`,
+        );
       },
     ],
     ['The Action works with the renewed token', () => runAction(appUrl)],
   ];
   for (const [name, step] of steps) {
-    const failure = await step().then(() => undefined, (error: unknown) => (error instanceof Error ? error.message : String(error)));
-    const mark = failure === undefined ? styleText('green', '✓', { stream: process.stdout }) : styleText('red', '✗', { stream: process.stdout });
+    const failure = await step().then(
+      () => undefined,
+      (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    );
+    const mark =
+      failure === undefined
+        ? styleText('green', '✓', { stream: process.stdout })
+        : styleText('red', '✗', { stream: process.stdout });
     process.stdout.write(`${mark} ${name}${failure === undefined ? '' : `: ${failure}`}\n`);
     if (failure !== undefined) return 1;
   }
@@ -82,7 +104,10 @@ async function readConnection(appUrl: string): Promise<ConnectionAnswer> {
 }
 
 async function runAction(appUrl: string): Promise<void> {
-  const answer = (await (await fetch(`${appUrl}/notes`, { method: 'POST' })).json()) as { notes?: unknown[]; error?: string };
+  const answer = (await (await fetch(`${appUrl}/notes`, { method: 'POST' })).json()) as {
+    notes?: unknown[];
+    error?: string;
+  };
   expect(answer.notes?.length === 3, answer.error ?? 'it did not return three notes');
 }
 

@@ -13,7 +13,8 @@ const now = () => Math.floor(Date.now() / 1000);
 export function createFileAdapter(file: string): (model: string) => Adapter {
   const entries = readEntries(file);
   const save = () => writeFileSync(file, JSON.stringify([...entries]), { mode: 0o600 });
-  const find = (test: (payload: AdapterPayload) => boolean) => [...entries.values()].find(({ payload, expiresAt }) => test(payload) && (expiresAt ?? Infinity) > now())?.payload;
+  const find = (test: (payload: AdapterPayload) => boolean) =>
+    [...entries.values()].find(({ payload, expiresAt }) => test(payload) && (expiresAt ?? Infinity) > now())?.payload;
   return (model) => {
     const key = (id: string) => `${model}:${id}`;
     return {

@@ -39,7 +39,10 @@ export async function startSandboxProvider(options: SandboxProviderOptions): Pro
     const path = new URL(request.url ?? '/', 'http://sandbox').pathname;
     handle(provider, { path, request, response }).then(
       (handled) => (handled ? undefined : authorizationServer(request, response)),
-      () => response.writeHead(400, { 'content-type': 'text/plain' }).end('This page has expired. Start again from the application.'),
+      () =>
+        response
+          .writeHead(400, { 'content-type': 'text/plain' })
+          .end('This page has expired. Start again from the application.'),
     );
   });
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, 'localhost', resolve));
@@ -69,7 +72,14 @@ function createProvider(issuer: string, { clientSecret, redirectUri, file }: San
     ],
     cookies: { keys: [randomBytes(32).toString('hex')] },
     scopes: SCOPES.split(' '),
-    ttl: { AccessToken: ACCESS_TOKEN_SECONDS, RefreshToken: REFRESH_TOKEN_SECONDS, Grant: REFRESH_TOKEN_SECONDS, Session: REFRESH_TOKEN_SECONDS, Interaction: 600, IdToken: 600 },
+    ttl: {
+      AccessToken: ACCESS_TOKEN_SECONDS,
+      RefreshToken: REFRESH_TOKEN_SECONDS,
+      Grant: REFRESH_TOKEN_SECONDS,
+      Session: REFRESH_TOKEN_SECONDS,
+      Interaction: 600,
+      IdToken: 600,
+    },
     rotateRefreshToken: true,
     issueRefreshToken: async () => true,
     pkce: { required: () => true },
@@ -99,7 +109,10 @@ async function handle(provider: Provider, { path, request, response }: Exchange)
   if (action === 'none') return false;
   if (action === undefined) return showConsent(provider, { path, request, response });
   if (request.method !== 'POST') return false;
-  const result = action === '/approve' ? await approve(provider, { request, response }) : { error: 'access_denied', error_description: 'The user said no.' };
+  const result =
+    action === '/approve'
+      ? await approve(provider, { request, response })
+      : { error: 'access_denied', error_description: 'The user said no.' };
   await provider.interactionFinished(request, response, result, { mergeWithLastSubmission: false });
   return true;
 }
@@ -115,7 +128,11 @@ async function showConsent(provider: Provider, { path, request, response }: Exch
     </div>`;
   // No form-action here: browsers apply it to the redirects after the form as well, and those lead to Nango.
   const policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
-  response.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'content-security-policy': policy, 'cache-control': 'no-store' });
+  response.writeHead(200, {
+    'content-type': 'text/html; charset=utf-8',
+    'content-security-policy': policy,
+    'cache-control': 'no-store',
+  });
   response.end(renderPage('Connect your sandbox account', body));
   return true;
 }
@@ -133,11 +150,15 @@ async function answerNotes(provider: Provider, { request, response }: Exchange):
   const value = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1];
   const token = value === undefined ? undefined : await provider.AccessToken.find(value);
   if (!token?.isValid) {
-    response.writeHead(401, { 'content-type': 'application/json', 'www-authenticate': 'Bearer error="invalid_token"' }).end('{"error":"invalid_token"}');
+    response
+      .writeHead(401, { 'content-type': 'application/json', 'www-authenticate': 'Bearer error="invalid_token"' })
+      .end('{"error":"invalid_token"}');
     return;
   }
   const limit = Number(new URL(request.url ?? '/', 'http://sandbox').searchParams.get('limit') ?? NOTES.length);
-  response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ account: token.accountId, notes: NOTES.slice(0, limit) }));
+  response
+    .writeHead(200, { 'content-type': 'application/json' })
+    .end(JSON.stringify({ account: token.accountId, notes: NOTES.slice(0, limit) }));
 }
 
 function renderPage(title: string, body: string): string {

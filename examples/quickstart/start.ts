@@ -34,12 +34,29 @@ interface QuickstartOptions {
 }
 
 async function startQuickstart({ ports: preferred, dataDirectory, quiet }: QuickstartOptions): Promise<Quickstart> {
-  const [nangoPort, appPort, sandboxPort] = [await pickPort(preferred.nango), await pickPort(preferred.app), await pickPort(preferred.sandbox)];
+  const [nangoPort, appPort, sandboxPort] = [
+    await pickPort(preferred.nango),
+    await pickPort(preferred.app),
+    await pickPort(preferred.sandbox),
+  ];
   const nangoUrl = `http://localhost:${nangoPort}`;
   const clientSecret = randomBytes(32).toString('base64url');
   await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
-  const sandbox = await startSandboxProvider({ port: sandboxPort, clientSecret, redirectUri: `${nangoUrl}/oauth/callback`, file: join(dataDirectory, 'sandbox.json') });
-  const server = spawnServer({ quiet, dataDirectory, environment: { QUICKSTART_NANGO_PORT: String(nangoPort), SANDBOX_PORT: String(sandboxPort), SANDBOX_CLIENT_SECRET: clientSecret } });
+  const sandbox = await startSandboxProvider({
+    port: sandboxPort,
+    clientSecret,
+    redirectUri: `${nangoUrl}/oauth/callback`,
+    file: join(dataDirectory, 'sandbox.json'),
+  });
+  const server = spawnServer({
+    quiet,
+    dataDirectory,
+    environment: {
+      QUICKSTART_NANGO_PORT: String(nangoPort),
+      SANDBOX_PORT: String(sandboxPort),
+      SANDBOX_CLIENT_SECRET: clientSecret,
+    },
+  });
   const closeServer = () => stop(server);
   let serverLog = '';
   server.stderr?.on('data', (chunk: Buffer) => (serverLog += chunk.toString()));
@@ -81,7 +98,11 @@ async function waitUntilReady(url: string, server: ChildProcess): Promise<void> 
     if (response?.ok) return;
     await delay(50);
   }
-  throw new Error(server.exitCode === null ? `The server did not become ready within ${START_TIMEOUT_MS / 1000} s.` : 'The server stopped while it was starting; its message stands above.');
+  throw new Error(
+    server.exitCode === null
+      ? `The server did not become ready within ${START_TIMEOUT_MS / 1000} s.`
+      : 'The server stopped while it was starting; its message stands above.',
+  );
 }
 
 async function stop(server: ChildProcess): Promise<void> {
@@ -92,7 +113,11 @@ async function stop(server: ChildProcess): Promise<void> {
 }
 
 async function serve(): Promise<void> {
-  const quickstart = await startQuickstart({ ports: { nango: 3003, app: 3000, sandbox: 3004 }, dataDirectory: join(import.meta.dirname, '.nango'), quiet: false });
+  const quickstart = await startQuickstart({
+    ports: { nango: 3003, app: 3000, sandbox: 3004 },
+    dataDirectory: join(import.meta.dirname, '.nango'),
+    quiet: false,
+  });
   const bold = (text: string) => styleText(['bold', 'cyan'], text, { stream: process.stdout });
   process.stdout.write(`\n  Open ${bold(quickstart.appUrl)} and click Connect.\n  Stop with Ctrl-C.\n\n`);
   const close = () => void quickstart.close().then(() => process.exit(0));
@@ -122,6 +147,8 @@ try {
   if (flags.includes('--help') || flags.includes('-h')) process.stdout.write(`${HELP}\n`);
   else await (flags.includes('--check') ? check() : serve());
 } catch (error) {
-  process.stderr.write(`${styleText('red', '✗', { stream: process.stderr })} ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(
+    `${styleText('red', '✗', { stream: process.stderr })} ${error instanceof Error ? error.message : String(error)}\n`,
+  );
   process.exitCode = unknown === undefined ? 1 : 2;
 }

@@ -24,7 +24,10 @@ export interface AuthorizationServer {
 const ACCOUNT = 'ada';
 
 /** An authorization server that nobody here wrote: PKCE demanded, refresh tokens rotate, iss in its responses. */
-export async function startAuthorizationServer(cleanup: Cleanup, options: AuthorizationServerOptions): Promise<AuthorizationServer> {
+export async function startAuthorizationServer(
+  cleanup: Cleanup,
+  options: AuthorizationServerOptions,
+): Promise<AuthorizationServer> {
   const port = await freePort();
   const issuer = `http://localhost:${port}`;
   const clientSecret = options.clientSecret ?? `s3cret:%+ CANARY-${randomBytes(8).toString('hex')}`;
@@ -45,7 +48,14 @@ export async function startAuthorizationServer(cleanup: Cleanup, options: Author
     ],
     cookies: { keys: ['k'] },
     scopes: ['openid', 'offline_access'],
-    ttl: { AccessToken: options.accessTokenSeconds ?? 3600, RefreshToken: 86_400, Grant: 86_400, Session: 86_400, Interaction: 600, IdToken: 600 },
+    ttl: {
+      AccessToken: options.accessTokenSeconds ?? 3600,
+      RefreshToken: 86_400,
+      Grant: 86_400,
+      Session: 86_400,
+      Interaction: 600,
+      IdToken: 600,
+    },
     rotateRefreshToken: true,
     issueRefreshToken: async () => true,
     pkce: { required: () => true },
@@ -57,17 +67,31 @@ export async function startAuthorizationServer(cleanup: Cleanup, options: Author
   const server = createServer(async (request, response) => {
     const path = new URL(request.url ?? '/', issuer).pathname;
     const [, page, decision] = /^\/(interaction)\/[\w-]+(?:\/(approve|deny))?$/.exec(path) ?? [];
-    if (!page) return void authorizationServer(request, response);
+    if (!page) return authorizationServer(request, response);
     if (!decision) {
-      const form = (name: string) => `<form method="post" action="${path}/${name}"><button id="${name}">${name}</button></form>`;
-      return void response.writeHead(200, { 'content-type': 'text/html', ...options.pageHeaders }).end(`<!doctype html><title>Consent</title>${form('approve')}${form('deny')}`);
+      const form = (name: string) =>
+        `<form method="post" action="${path}/${name}"><button id="${name}">${name}</button></form>`;
+      return void response
+        .writeHead(200, { 'content-type': 'text/html', ...options.pageHeaders })
+        .end(`<!doctype html><title>Consent</title>${form('approve')}${form('deny')}`);
     }
-    if (decision === 'deny') return void (await provider.interactionFinished(request, response, { error: 'access_denied', error_description: 'No, thanks' }, { mergeWithLastSubmission: false }));
+    if (decision === 'deny')
+      return provider.interactionFinished(
+        request,
+        response,
+        { error: 'access_denied', error_description: 'No, thanks' },
+        { mergeWithLastSubmission: false },
+      );
     const { params } = await provider.interactionDetails(request, response);
     const grant = new provider.Grant({ accountId: ACCOUNT, clientId: 'client' });
     grant.addOIDCScope(String(params['scope']));
     const grantId = await grant.save();
-    await provider.interactionFinished(request, response, { login: { accountId: ACCOUNT }, consent: { grantId } }, { mergeWithLastSubmission: false });
+    await provider.interactionFinished(
+      request,
+      response,
+      { login: { accountId: ACCOUNT }, consent: { grantId } },
+      { mergeWithLastSubmission: false },
+    );
   });
   await new Promise<void>((resolve) => server.listen(port, 'localhost', resolve));
   cleanup.after(
@@ -81,7 +105,10 @@ export async function startAuthorizationServer(cleanup: Cleanup, options: Author
 }
 
 /** The integration that goes with it, as YAML. */
-export function authorizationServerIntegration({ issuer }: AuthorizationServer, { name = 'acme', auth = '', settings = '    oauth_client_secret: ${AS_SECRET}' } = {}): string {
+export function authorizationServerIntegration(
+  { issuer }: AuthorizationServer,
+  { name = 'acme', auth = '', settings = '    oauth_client_secret: ${AS_SECRET}' } = {},
+): string {
   return `integrations:
   ${name}:
     oauth_client_id: client

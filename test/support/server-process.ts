@@ -14,13 +14,27 @@ export interface CliResult {
 
 /** The environment of a clean shell: no Nango settings of whoever runs the tests. */
 export function cleanEnvironment(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
-  const inherited = Object.entries(process.env).filter(([name]) => !/^(NANGO_|DATABASE_URL$|FORCE_COLOR$|NO_COLOR$|NODE_TEST_CONTEXT$)/.test(name));
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !/^(NANGO_|DATABASE_URL$|FORCE_COLOR$|NO_COLOR$|NODE_TEST_CONTEXT$)/.test(name),
+  );
   return { ...Object.fromEntries(inherited), ...extra };
 }
 
 /** Runs the command line to its end. */
-export async function runCli(parameters: readonly string[], { cwd, environment, input, onStderr }: { cwd?: string; environment?: Record<string, string>; input?: string; onStderr?: (all: string) => void } = {}): Promise<CliResult> {
-  const child = spawn(process.execPath, [CLI, ...parameters], { cwd, env: cleanEnvironment(environment), stdio: 'pipe' });
+export async function runCli(
+  parameters: readonly string[],
+  {
+    cwd,
+    environment,
+    input,
+    onStderr,
+  }: { cwd?: string; environment?: Record<string, string>; input?: string; onStderr?: (all: string) => void } = {},
+): Promise<CliResult> {
+  const child = spawn(process.execPath, [CLI, ...parameters], {
+    cwd,
+    env: cleanEnvironment(environment),
+    stdio: 'pipe',
+  });
   child.stdin.end(input ?? '');
   let stdout = '';
   let stderr = '';
@@ -45,8 +59,14 @@ export interface ServerProcess {
 }
 
 /** Runs `nango start` and waits until it answers. */
-export async function startServerProcess(cleanup: Cleanup, { folder, url, environment }: { folder: string; url: string; environment: Record<string, string> }): Promise<ServerProcess> {
-  const child = spawn(process.execPath, [CLI, 'start', '--folder', folder], { env: cleanEnvironment(environment), stdio: ['ignore', 'pipe', 'pipe'] });
+export async function startServerProcess(
+  cleanup: Cleanup,
+  { folder, url, environment }: { folder: string; url: string; environment: Record<string, string> },
+): Promise<ServerProcess> {
+  const child = spawn(process.execPath, [CLI, 'start', '--folder', folder], {
+    env: cleanEnvironment(environment),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
@@ -60,7 +80,8 @@ export async function startServerProcess(cleanup: Cleanup, { folder, url, enviro
   const deadline = Date.now() + READY_TIMEOUT_MS;
   while (child.exitCode === null && Date.now() < deadline) {
     const response = await fetch(`${url}/health`).catch(() => undefined);
-    if (response?.ok) return { child, output: () => output, kill: async () => void (await end('SIGKILL')), stop: () => end('SIGTERM') };
+    if (response?.ok)
+      return { child, output: () => output, kill: async () => void (await end('SIGKILL')), stop: () => end('SIGTERM') };
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   throw new Error(`The server did not start:\n${output}`);

@@ -3,10 +3,18 @@ export class UserAgent {
   readonly #jars = new Map<string, Map<string, string>>();
 
   /** One request, without following. */
-  async request(url: string, { method = 'GET', body, headers = {} }: { method?: string; body?: string; headers?: Record<string, string> } = {}): Promise<Response> {
+  async request(
+    url: string,
+    { method = 'GET', body, headers = {} }: { method?: string; body?: string; headers?: Record<string, string> } = {},
+  ): Promise<Response> {
     const jar = this.#jar(url);
     const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ');
-    const response = await fetch(url, { method, body: body ?? null, redirect: 'manual', headers: { ...headers, ...(cookie === '' ? {} : { cookie }) } });
+    const response = await fetch(url, {
+      method,
+      body: body ?? null,
+      redirect: 'manual',
+      headers: { ...headers, ...(cookie === '' ? {} : { cookie }) },
+    });
     for (const header of response.headers.getSetCookie()) {
       const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(header) ?? [];
       if (value === '') jar.delete(name);
@@ -16,7 +24,10 @@ export class UserAgent {
   }
 
   /** Follows redirects while they lead to addresses that `until` does not match. Resolves to the last address and answer. */
-  async visit(start: string, { until, ...init }: { method?: string; until?: RegExp } = {}): Promise<{ url: string; response: Response }> {
+  async visit(
+    start: string,
+    { until, ...init }: { method?: string; until?: RegExp } = {},
+  ): Promise<{ url: string; response: Response }> {
     let url = start;
     let response = await this.request(url, init);
     for (let hop = 0; hop < 12; hop += 1) {
@@ -38,16 +49,40 @@ export class UserAgent {
 }
 
 /** What connect() does before its popup navigates. */
-export async function beginAttempt(serverUrl: string, { integration = 'acme', userId = '1', origin = 'http://localhost:9999', token, additionalConfig }: { integration?: string; userId?: string; origin?: string | null; token?: string; additionalConfig?: object } = {}) {
+export async function beginAttempt(
+  serverUrl: string,
+  {
+    integration = 'acme',
+    userId = '1',
+    origin = 'http://localhost:9999',
+    token,
+    additionalConfig,
+  }: { integration?: string; userId?: string; origin?: string | null; token?: string; additionalConfig?: object } = {},
+) {
   const headers: Record<string, string> = { 'content-type': 'application/json' };
   if (origin !== null) headers['origin'] = origin;
   if (token !== undefined) headers['authorization'] = `Bearer ${token}`;
-  const response = await fetch(`${serverUrl}/oauth/attempts`, { method: 'POST', headers, body: JSON.stringify({ integration, userId, additionalConfig }) });
-  const body = (await response.json()) as { attempt: string; connectUrl: string; status?: string; error?: { type: string; message: string } };
+  const response = await fetch(`${serverUrl}/oauth/attempts`, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify({ integration, userId, additionalConfig }),
+  });
+  const body = (await response.json()) as {
+    attempt: string;
+    connectUrl: string;
+    status?: string;
+    error?: { type: string; message: string };
+  };
   return { ...body, response };
 }
 
 /** How an attempt stands, as connect() asks. */
-export async function attemptResult(serverUrl: string, attempt: string): Promise<{ status: string; error: { type: string; message: string } | null }> {
-  return (await (await fetch(`${serverUrl}/oauth/attempts/${attempt}`)).json()) as { status: string; error: { type: string; message: string } | null };
+export async function attemptResult(
+  serverUrl: string,
+  attempt: string,
+): Promise<{ status: string; error: { type: string; message: string } | null }> {
+  return (await (await fetch(`${serverUrl}/oauth/attempts/${attempt}`)).json()) as {
+    status: string;
+    error: { type: string; message: string } | null;
+  };
 }

@@ -83,6 +83,7 @@ export abstract class NangoAction {
    * Sends an authorized request to the connection's API. `endpoint` is relative to the Integration's base_url.
    * A string body goes as it is, an object as JSON. Resolves for every HTTP status; rejects when there is no answer.
    */
+  // oxlint-disable-next-line max-params -- the signature is the public interface of Actions
   protected httpRequest(
     endpoint: string,
     method: HttpMethod,

@@ -72,10 +72,16 @@ export default class Nango {
 
 export { Nango };
 
-async function run(root: string, key: ConnectResult, options: ConnectOptions, popup: Window | null): Promise<ConnectResult> {
+async function run(
+  root: string,
+  key: ConnectResult,
+  options: ConnectOptions,
+  popup: Window | null,
+): Promise<ConnectResult> {
   const fail = (type: NangoErrorType, message: string) => new ConnectError(key, type, message);
   try {
-    if (!popup) throw fail('popup_blocked', 'The browser blocked the popup. Call connect() directly in a click handler.');
+    if (!popup)
+      throw fail('popup_blocked', 'The browser blocked the popup. Call connect() directly in a click handler.');
     const { integrationName: integration, userId } = key;
     const { connectSessionToken, additionalConfig } = options;
     const headers: Record<string, string> = { 'content-type': 'application/json' };
@@ -84,7 +90,13 @@ async function run(root: string, key: ConnectResult, options: ConnectOptions, po
     const attempt = await ask(fail, `${root}/oauth/attempts`, { method: 'POST', headers, body });
     if (attempt.status !== 'succeeded') {
       popup.location.href = attempt.connectUrl;
-      await settled(popup, root, options.timeout ?? LIFE_MS, fail, () => ask(fail, `${root}/oauth/attempts/${attempt.attempt}`));
+      await settled({
+        popup,
+        origin: new URL(root).origin,
+        timeout: options.timeout ?? LIFE_MS,
+        fail,
+        poll: () => ask(fail, `${root}/oauth/attempts/${attempt.attempt}`),
+      });
     }
     return key;
   } finally {
@@ -112,8 +124,18 @@ async function ask(fail: Fail, url: string, init?: RequestInit): Promise<Answer>
   return answer;
 }
 
+interface Wait {
+  popup: Window;
+  /** The server's. */
+  origin: string;
+  /** Milliseconds. */
+  timeout: number;
+  fail: Fail;
+  poll: () => Promise<Answer>;
+}
+
 /** Waits for the popup's message or, should the popup have lost us, for the server's word; whichever comes first. */
-function settled(popup: Window, root: string, timeout: number, fail: Fail, poll: () => Promise<Answer>): Promise<void> {
+function settled({ popup, origin: ours, timeout, fail, poll }: Wait): Promise<void> {
   return new Promise((resolve, reject) => {
     const deadline = Date.now() + timeout;
     let closedSince = 0;
@@ -123,7 +145,11 @@ function settled(popup: Window, root: string, timeout: number, fail: Fail, poll:
 
     function end(answer: Pick<Answer, 'status' | 'error'>): boolean {
       if (answer.status !== 'succeeded' && answer.status !== 'failed') return false;
-      stop(answer.status === 'failed' ? fail(answer.error?.type ?? 'provider_error', answer.error?.message ?? 'The connection was not made.') : undefined);
+      stop(
+        answer.status === 'failed'
+          ? fail(answer.error?.type ?? 'provider_error', answer.error?.message ?? 'The connection was not made.')
+          : undefined,
+      );
       return true;
     }
 
@@ -137,7 +163,7 @@ function settled(popup: Window, root: string, timeout: number, fail: Fail, poll:
 
     // Only our server's page, and only in the window opened here, is listened to.
     function onMessage({ source, origin, data }: MessageEvent): void {
-      if (source === popup && origin === new URL(root).origin && data?.source === 'nango') end(data);
+      if (source === popup && origin === ours && data?.source === 'nango') end(data);
     }
 
     async function tick(): Promise<void> {
@@ -147,7 +173,8 @@ function settled(popup: Window, root: string, timeout: number, fail: Fail, poll:
       // With the page in focus the user has left the popup; without, he may be in one that was cut off.
       if (!popup.closed || !document.hasFocus()) closedSince = 0;
       else closedSince ||= now;
-      if (closedSince && now - closedSince >= CLOSED_GRACE_MS) return stop(fail('window_closed', 'The window was closed before the connection was made.'));
+      if (closedSince && now - closedSince >= CLOSED_GRACE_MS)
+        return stop(fail('window_closed', 'The window was closed before the connection was made.'));
       if (now >= deadline) return stop(fail('timeout', 'The user did not finish in time.'));
       timer = setTimeout(tick, POLL_MS);
     }

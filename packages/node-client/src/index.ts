@@ -121,7 +121,11 @@ export class NangoClientError extends Error {
   /** Names the request in the server's log. */
   readonly requestId: string | undefined;
 
-  constructor(type: string, message: string, details: { status?: number; requestId?: string | undefined; cause?: unknown } = {}) {
+  constructor(
+    type: string,
+    message: string,
+    details: { status?: number; requestId?: string | undefined; cause?: unknown } = {},
+  ) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.errorMsg = message;
     this.type = type;
@@ -151,7 +155,10 @@ export default class Nango {
     this.#serverUrl = parseServerUrl(options.serverUrl ?? (process.env['NANGO_SERVER_URL'] || DEFAULT_SERVER_URL));
     this.#secretKey = options.secretKey ?? process.env['NANGO_SECRET_KEY'] ?? '';
     if (this.#secretKey === '') {
-      throw new NangoClientError('invalid_input', 'The secret key is missing: pass new Nango({ secretKey }) or set NANGO_SECRET_KEY.');
+      throw new NangoClientError(
+        'invalid_input',
+        'The secret key is missing: pass new Nango({ secretKey }) or set NANGO_SECRET_KEY.',
+      );
     }
   }
 
@@ -177,13 +184,23 @@ export default class Nango {
   }
 
   /** Replaces a connection's credentials; they must fit the Integration's auth mode. */
-  async updateConnectionCredentials(integration: string, userId: string, credentials: Credentials): Promise<Success<Connection>> {
+  async updateConnectionCredentials(
+    integration: string,
+    userId: string,
+    credentials: Credentials,
+  ): Promise<Success<Connection>> {
     const call = { query: { integration, userId }, body: { credentials } };
-    return succeed((await this.#call<{ connection: Connection }>('PUT', '/api/connection/credentials', call)).connection);
+    return succeed(
+      (await this.#call<{ connection: Connection }>('PUT', '/api/connection/credentials', call)).connection,
+    );
   }
 
   /** Replaces a connection's additionalConfig. */
-  async updateConnectionConfig(integration: string, userId: string, additionalConfig: Record<string, unknown>): Promise<Success<Connection>> {
+  async updateConnectionConfig(
+    integration: string,
+    userId: string,
+    additionalConfig: Record<string, unknown>,
+  ): Promise<Success<Connection>> {
     const call = { query: { integration, userId }, body: { additionalConfig } };
     return succeed((await this.#call<{ connection: Connection }>('PUT', '/api/connection/config', call)).connection);
   }
@@ -202,9 +219,13 @@ export default class Nango {
 
   /** One connection with credentials, refreshed where needed. */
   async getConnection(integration: string, userId: string): Promise<Success<ConnectionWithCredentials>> {
-    const answer = await this.#call<{ connection: Connection; credentials: ConnectionWithCredentials['credentials'] }>('GET', '/api/connection', {
-      query: { integration, userId },
-    });
+    const answer = await this.#call<{ connection: Connection; credentials: ConnectionWithCredentials['credentials'] }>(
+      'GET',
+      '/api/connection',
+      {
+        query: { integration, userId },
+      },
+    );
     return succeed({ ...answer.connection, credentials: answer.credentials });
   }
 
@@ -215,16 +236,25 @@ export default class Nango {
   }
 
   /** Runs an Action and returns what it returned. */
-  async triggerAction(integration: string, action: string, userId: string, input?: unknown): Promise<Success<JsonValue>> {
+  async triggerAction(
+    integration: string,
+    action: string,
+    userId: string,
+    input?: unknown,
+  ): Promise<Success<JsonValue>> {
     assertText({ integration, action, userId });
     const path = `/api/actions/${encodeURIComponent(integration)}/${encodeURIComponent(action)}`;
-    return succeed((await this.#call<{ result: JsonValue }>('POST', path, { body: { userId, input: input ?? null } })).result);
+    return succeed(
+      (await this.#call<{ result: JsonValue }>('POST', path, { body: { userId, input: input ?? null } })).result,
+    );
   }
 
   /** Sends an authorized request to a connection's API, through the server. Resolves for every HTTP status of the API. */
   async request(integration: string, userId: string, request: ApiRequest): Promise<Success<ApiResponse>> {
     assertText({ integration, userId, endpoint: request.endpoint });
-    return succeed(await this.#call<ApiResponse>('POST', '/api/request', { body: { integration, userId, ...request } }));
+    return succeed(
+      await this.#call<ApiResponse>('POST', '/api/request', { body: { integration, userId, ...request } }),
+    );
   }
 
   /** Mints the token that `connect()` of @nangohq/frontend needs on a public server. Give it only to the user it is for. */
@@ -237,26 +267,42 @@ export default class Nango {
     const connections: Connection[] = [];
     let cursor: string | null = null;
     do {
-      const query: Record<string, string> = { ...filter, limit: String(PAGE_SIZE), ...(cursor === null ? {} : { cursor }) };
-      const page: { connections: Connection[]; nextCursor: string | null } = await this.#call('GET', '/api/connections', { query });
+      const query: Record<string, string> = {
+        ...filter,
+        limit: String(PAGE_SIZE),
+        ...(cursor === null ? {} : { cursor }),
+      };
+      const page: { connections: Connection[]; nextCursor: string | null } = await this.#call(
+        'GET',
+        '/api/connections',
+        { query },
+      );
       connections.push(...page.connections);
       cursor = page.nextCursor;
     } while (cursor !== null);
     return connections;
   }
 
-  async #call<T>(method: string, path: string, { query, body }: { query?: Record<string, string>; body?: unknown } = {}): Promise<T> {
+  async #call<T>(
+    method: string,
+    path: string,
+    { query, body }: { query?: Record<string, string>; body?: unknown } = {},
+  ): Promise<T> {
     if (query) assertText(query);
-    const search = query ? `?${new URLSearchParams(query)}` : '';
+    const search = query ? `?${new URLSearchParams(query).toString()}` : '';
     const response = await this.#fetch(`${this.#serverUrl}${path}${search}`, {
       method,
-      headers: { authorization: `Bearer ${this.#secretKey}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      headers: {
+        authorization: `Bearer ${this.#secretKey}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
       body: body === undefined ? null : toJson(body),
       redirect: 'error',
       signal: this.#closing.signal,
     });
     const text = await response.text();
-    if (response.ok) return parseAnswer<T>(text, response.status);
+    // The server's response schemas vouch for the shape.
+    if (response.ok) return parseAnswer(text, response.status) as T;
     throw toError(text, response.status);
   }
 
@@ -284,7 +330,8 @@ function parseServerUrl(text: string): string {
 
 function assertText(values: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(values)) {
-    if (typeof value !== 'string' || value === '') throw new NangoClientError('invalid_input', `${name} must be non-empty text.`);
+    if (typeof value !== 'string' || value === '')
+      throw new NangoClientError('invalid_input', `${name} must be non-empty text.`);
   }
 }
 
@@ -295,12 +342,28 @@ function toJson(value: unknown): string {
 }
 
 function assertJson(value: unknown, path: string, parents: Set<object>): void {
-  if (value === undefined || value === null || typeof value === 'string' || typeof value === 'boolean' || value instanceof Date) return;
+  if (
+    value === undefined ||
+    value === null ||
+    typeof value === 'string' ||
+    typeof value === 'boolean' ||
+    value instanceof Date
+  )
+    return;
   if (typeof value === 'number' && Number.isFinite(value)) return;
-  if (typeof value !== 'object') throw new NangoClientError('invalid_input', `${path} cannot be JSON: it is ${typeof value === 'number' ? String(value) : `a ${typeof value}`}.`);
+  if (typeof value !== 'object')
+    throw new NangoClientError(
+      'invalid_input',
+      `${path} cannot be JSON: it is ${typeof value === 'number' ? String(value) : `a ${typeof value}`}.`,
+    );
   if (parents.has(value)) throw new NangoClientError('invalid_input', `${path} cannot be JSON: it contains itself.`);
   const prototype: unknown = Object.getPrototypeOf(value);
-  if (!Array.isArray(value) && prototype !== null && Object.getPrototypeOf(prototype) !== null && !('toJSON' in value)) {
+  if (
+    !Array.isArray(value) &&
+    prototype !== null &&
+    Object.getPrototypeOf(prototype) !== null &&
+    !('toJSON' in value)
+  ) {
     throw new NangoClientError('invalid_input', `${path} cannot be JSON: it is a ${value.constructor.name}.`);
   }
   parents.add(value);
@@ -308,12 +371,15 @@ function assertJson(value: unknown, path: string, parents: Set<object>): void {
   parents.delete(value);
 }
 
-function parseAnswer<T>(text: string, status: number): T {
-  if (text === '') return null as T;
+function parseAnswer(text: string, status: number): unknown {
+  if (text === '') return null;
   try {
-    return JSON.parse(text) as T;
+    return JSON.parse(text);
   } catch (cause) {
-    throw new NangoClientError('network_error', 'The answer is not JSON; is serverUrl a Nango server?', { status, cause });
+    throw new NangoClientError('network_error', 'The answer is not JSON; is serverUrl a Nango server?', {
+      status,
+      cause,
+    });
   }
 }
 
@@ -322,6 +388,10 @@ function toError(text: string, status: number): NangoClientError {
     const { error } = JSON.parse(text) as { error: { type: string; message: string; requestId?: string } };
     return new NangoClientError(error.type, error.message, { status, requestId: error.requestId });
   } catch (cause) {
-    return new NangoClientError('network_error', `The server answered with status ${status} and no Nango error; is serverUrl a Nango server?`, { status, cause });
+    return new NangoClientError(
+      'network_error',
+      `The server answered with status ${status} and no Nango error; is serverUrl a Nango server?`,
+      { status, cause },
+    );
   }
 }

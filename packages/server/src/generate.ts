@@ -38,7 +38,10 @@ export async function generateFiles(): Promise<GeneratedFile[]> {
 function blueprintSchema(fields: Fields): z.ZodType {
   const integration = integrationsFileSchema(fields).shape.integrations.valueType.shape;
   const { versions } = blueprintFileSchema.shape;
-  const version = versions.valueType.extend({ auth: integration.auth.unwrap(), requests: integration.requests.unwrap() });
+  const version = versions.valueType.extend({
+    auth: integration.auth.unwrap(),
+    requests: integration.requests.unwrap(),
+  });
   return blueprintFileSchema.extend({ versions: z.record(versions.keyType, version) });
 }
 
@@ -51,7 +54,16 @@ async function openApi(): Promise<string> {
   await writeFile(join(folder, 'integrations.yaml'), 'integrations: {}\n');
   const silent = createLog('silent', new Writable({ write: (_chunk, _encoding, done) => done() }));
   let document: unknown;
-  const settings = { folder, dataDirectory: join(folder, 'data'), databaseUrl: undefined, encryptionKey: undefined, secretKey: 'generate', host: '127.0.0.1', port: 0, environment: () => undefined };
+  const settings = {
+    folder,
+    dataDirectory: join(folder, 'data'),
+    databaseUrl: undefined,
+    encryptionKey: undefined,
+    secretKey: 'generate',
+    host: '127.0.0.1',
+    port: 0,
+    environment: () => undefined,
+  };
   const server = await startServer({
     settings,
     log: silent,
@@ -59,9 +71,18 @@ async function openApi(): Promise<string> {
       await app.register(swagger, {
         openapi: {
           openapi: '3.1.0',
-          info: { title: 'Nango', version: VERSION, description: 'Connect users to external APIs, and call those in their name.', license: { name: 'MIT', identifier: 'MIT' } },
+          info: {
+            title: 'Nango',
+            version: VERSION,
+            description: 'Connect users to external APIs, and call those in their name.',
+            license: { name: 'MIT', identifier: 'MIT' },
+          },
           servers: [{ url: 'http://localhost:3003' }],
-          components: { securitySchemes: { secretKey: { type: 'http', scheme: 'bearer', description: 'The secret key of the server' } } },
+          components: {
+            securitySchemes: {
+              secretKey: { type: 'http', scheme: 'bearer', description: 'The secret key of the server' },
+            },
+          },
         },
         transform: (route) => {
           const transformed = jsonSchemaTransform(route);
@@ -102,4 +123,3 @@ ${rows.join('\n')}
 function format(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
-

@@ -7,7 +7,16 @@ const MAX_CAUSES = 5;
 
 /** The server's log: one JSON object a line. */
 export function createLog(level: string, destination: DestinationStream): FastifyBaseLogger {
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: describeError }, formatters: { level: (label) => ({ level: label }) } }, destination);
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      serializers: { err: describeError },
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    destination,
+  );
 }
 
 /** Loggers for the runs of Actions, as children of the server's. */

@@ -9,4 +9,6 @@ const PACKAGE_FOLDER = join(import.meta.dirname, '..');
 export const CATALOG_FOLDER = join(PACKAGE_FOLDER, 'blueprints');
 
 /** The product's version. */
-export const VERSION = z.object({ version: z.string() }).parse(JSON.parse(readFileSync(join(PACKAGE_FOLDER, 'package.json'), 'utf8'))).version;
+export const VERSION = z
+  .object({ version: z.string() })
+  .parse(JSON.parse(readFileSync(join(PACKAGE_FOLDER, 'package.json'), 'utf8'))).version;

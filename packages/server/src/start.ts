@@ -45,7 +45,12 @@ export interface RunningServer {
 }
 
 /** The composition root: builds the server from its settings and starts it. Throws NangoError with what to do. */
-export async function startServer({ settings, log, now = Date.now, beforeRoutes }: StartOptions): Promise<RunningServer> {
+export async function startServer({
+  settings,
+  log,
+  now = Date.now,
+  beforeRoutes,
+}: StartOptions): Promise<RunningServer> {
   const config = await openConfig(settings, log);
   log.level = config.current.server.main_server_log_level;
   const closers: (() => Promise<void>)[] = [() => config.close()];
@@ -73,8 +78,23 @@ export async function startServer({ settings, log, now = Date.now, beforeRoutes 
     const connections = new Connections(context);
     const sendRequest = createSendRequest(connections.fresh, client);
     const actions = new ActionCatalog(settings.folder);
-    const runAction = createRunAction({ context, catalog: actions, connections, sendRequest, createLogger: createActionLogger(log) });
-    const server = { version: VERSION, secretKey: keys.secret, context, connections, flow: new ConnectFlow(context), sendRequest, actions, runAction };
+    const runAction = createRunAction({
+      context,
+      catalog: actions,
+      connections,
+      sendRequest,
+      createLogger: createActionLogger(log),
+    });
+    const server = {
+      version: VERSION,
+      secretKey: keys.secret,
+      context,
+      connections,
+      flow: new ConnectFlow(context),
+      sendRequest,
+      actions,
+      runAction,
+    };
     const app = await createApp(server, { log, ...(beforeRoutes ? { beforeRoutes } : {}) });
     closers.push(() => app.close());
     const port = await listen(app, settings, config);
@@ -100,10 +120,12 @@ function openConfig(settings: Settings, log: FastifyBaseLogger): Promise<LiveCon
       log.level = current.server.main_server_log_level;
       log.info({ integrations: current.integrations.size }, 'configuration reloaded');
       for (const warning of current.warnings.filter((text) => !previous.warnings.includes(text))) log.warn({}, warning);
-      if (current.server.oauth_server_port !== previous.server.oauth_server_port) log.warn({}, 'oauth_server_port takes effect with the next start');
+      if (current.server.oauth_server_port !== previous.server.oauth_server_port)
+        log.warn({}, 'oauth_server_port takes effect with the next start');
     },
     onInvalid: (error) => log.error({}, `${error.message}\nThe last good configuration stays in force.`),
-    onError: (error) => log.error({ err: error }, 'the configuration could not be read; the last good one stays in force'),
+    onError: (error) =>
+      log.error({ err: error }, 'the configuration could not be read; the last good one stays in force'),
   });
 }
 
@@ -115,24 +137,48 @@ function readKeys(settings: Settings): { encryption: Uint8Array; secret: Secret<
   const fromFile = (name: string, options: { prefix?: string; mustExist: boolean }, advice: string): string => {
     const file = readOrCreateKeyFile(join(settings.dataDirectory, name), options);
     if (file.created) notices.push(`${advice} ${file.path}`);
-    if (file.exposed) notices.push(`Others on this machine can read ${file.path}. Make it private: chmod 600 ${file.path}`);
+    if (file.exposed)
+      notices.push(`Others on this machine can read ${file.path}. Make it private: chmod 600 ${file.path}`);
     return file.text;
   };
   const mustExist = existsSync(databaseFile(settings));
-  const encryption = settings.encryptionKey ?? fromFile('encryption.key', { mustExist }, 'Encryption key made. Back it up, without it no stored credential can be read:');
-  const secret = settings.secretKey ?? fromFile('secret.key', { prefix: 'nango_secret_', mustExist: false }, 'Secret key for your back end (NANGO_SECRET_KEY) made:');
-  const source = settings.encryptionKey === undefined ? join(settings.dataDirectory, 'encryption.key') : 'NANGO_ENCRYPTION_KEY';
+  const encryption =
+    settings.encryptionKey ??
+    fromFile(
+      'encryption.key',
+      { mustExist },
+      'Encryption key made. Back it up, without it no stored credential can be read:',
+    );
+  const secret =
+    settings.secretKey ??
+    fromFile(
+      'secret.key',
+      { prefix: 'nango_secret_', mustExist: false },
+      'Secret key for your back end (NANGO_SECRET_KEY) made:',
+    );
+  const source =
+    settings.encryptionKey === undefined ? join(settings.dataDirectory, 'encryption.key') : 'NANGO_ENCRYPTION_KEY';
   return { encryption: parseEncryptionKey(encryption, source), secret: new Secret(secret), notices };
 }
 
 function assertKeysGiven({ encryptionKey, secretKey }: Settings): void {
-  if (encryptionKey === undefined) throw new NangoError('missing_setting', 'With DATABASE_URL, NANGO_ENCRYPTION_KEY must be set: 32 random bytes, the same for all servers. Make one with: openssl rand -base64 32');
-  if (secretKey === undefined) throw new NangoError('missing_setting', 'With DATABASE_URL, NANGO_SECRET_KEY must be set: the key your back end sends. Make one with: openssl rand -base64 32');
+  if (encryptionKey === undefined)
+    throw new NangoError(
+      'missing_setting',
+      'With DATABASE_URL, NANGO_ENCRYPTION_KEY must be set: 32 random bytes, the same for all servers. Make one with: openssl rand -base64 32',
+    );
+  if (secretKey === undefined)
+    throw new NangoError(
+      'missing_setting',
+      'With DATABASE_URL, NANGO_SECRET_KEY must be set: the key your back end sends. Make one with: openssl rand -base64 32',
+    );
 }
 
 function openStore(settings: Settings, log: FastifyBaseLogger): Store {
   if (settings.databaseUrl === undefined) return openSqliteStore(databaseFile(settings));
-  return openPostgresStore(settings.databaseUrl, { onError: (error) => log.warn({ err: error }, 'a database connection broke') });
+  return openPostgresStore(settings.databaseUrl, {
+    onError: (error) => log.warn({ err: error }, 'a database connection broke'),
+  });
 }
 
 function databaseFile({ dataDirectory }: Settings): string {
@@ -163,7 +209,9 @@ async function listen(app: App, settings: Settings, config: LiveConfig): Promise
     await app.listen({ host, port });
   } catch (cause) {
     const taken = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE';
-    const remedy = taken ? 'Another program uses it; stop that, or set oauth_server_port (and oauth_server_root_url) in nango-config.yaml.' : messageOf(cause);
+    const remedy = taken
+      ? 'Another program uses it; stop that, or set oauth_server_port (and oauth_server_root_url) in nango-config.yaml.'
+      : messageOf(cause);
     throw new NangoError('missing_setting', `The server cannot listen on ${host}:${port}. ${remedy}`, { cause });
   }
   const address = app.server.address();

@@ -42,24 +42,40 @@ export class ActionCatalog {
   /** The names of an integration's Actions. */
   async list(integration: string): Promise<string[]> {
     const entries = await readdir(join(this.#folder, integration)).catch(() => []);
-    return entries.filter((entry) => entry.endsWith(SUFFIX)).map((entry) => entry.slice(0, -SUFFIX.length)).sort();
+    return entries
+      .filter((entry) => entry.endsWith(SUFFIX))
+      .map((entry) => entry.slice(0, -SUFFIX.length))
+      .sort();
   }
 
   async #find(integration: string, action: string): Promise<string> {
     const names = await this.list(integration);
     // Only a name that the folder lists is ever made a path.
-    if (ACTION_NAME.test(action) && names.includes(action)) return join(this.#folder, integration, `${action}${SUFFIX}`);
+    if (ACTION_NAME.test(action) && names.includes(action))
+      return join(this.#folder, integration, `${action}${SUFFIX}`);
     const known = names.length > 0 ? ` Known: ${names.join(', ')}.` : '';
-    throw new NangoError('action_not_found', `"${integration}" has no Action "${action}".${suggest(action, names)}${known}`);
+    throw new NangoError(
+      'action_not_found',
+      `"${integration}" has no Action "${action}".${suggest(action, names)}${known}`,
+    );
   }
 }
 
-function creatorOf(exports: Record<string, unknown>, { file, className }: { file: string; className: string }): CreateAction {
+function creatorOf(
+  exports: Record<string, unknown>,
+  { file, className }: { file: string; className: string },
+): CreateAction {
   const exported = exports[className];
   if (isActionClass(exported)) return (host) => new exported(host);
   const found = Object.keys(exports);
-  const what = exported === undefined ? `exports no class ${className}` : `exports ${className}, which does not extend NangoAction`;
-  throw new NangoError('action_invalid', `${shortName(file)} ${what}. Its exports: ${found.length > 0 ? found.join(', ') : 'none'}.`);
+  const what =
+    exported === undefined
+      ? `exports no class ${className}`
+      : `exports ${className}, which does not extend NangoAction`;
+  throw new NangoError(
+    'action_invalid',
+    `${shortName(file)} ${what}. Its exports: ${found.length > 0 ? found.join(', ') : 'none'}.`,
+  );
 }
 
 function isActionClass(value: unknown): value is new (host: ActionHost) => NangoAction {
@@ -67,7 +83,9 @@ function isActionClass(value: unknown): value is new (host: ActionHost) => Nango
 }
 
 async function stampsOf(files: readonly string[], compiledAt: number): Promise<Map<string, number>> {
-  const stamps = await Promise.all(files.map(async (file): Promise<[string, number]> => [file, Math.min(await modifiedAt(file), compiledAt)]));
+  const stamps = await Promise.all(
+    files.map(async (file): Promise<[string, number]> => [file, Math.min(await modifiedAt(file), compiledAt)]),
+  );
   return new Map(stamps);
 }
 

@@ -46,7 +46,9 @@ async function bundle(file: string) {
     });
   } catch (error) {
     if (!isBuildFailure(error)) throw error;
-    throw new NangoError('action_invalid', error.errors.map((message) => formatMessage(message, file)).join('\n'), { cause: error });
+    throw new NangoError('action_invalid', error.errors.map((message) => formatMessage(message, file)).join('\n'), {
+      cause: error,
+    });
   }
 }
 
@@ -62,7 +64,9 @@ function evaluate(code: string, file: string): Record<string, unknown> {
     });
     run.call(compiled.exports, compiled, compiled.exports, load, file, dirname(file));
   } catch (error) {
-    throw new NangoError('action_invalid', `${shortName(file)} failed while it was loaded: ${messageOf(error)}`, { cause: error });
+    throw new NangoError('action_invalid', `${shortName(file)} failed while it was loaded: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
   return compiled.exports;
 }

@@ -48,18 +48,28 @@ export function createRunAction(options: ActionRunnerOptions): RunAction {
   };
 }
 
-function createHost({ integration, userId }: ActionRun, logger: ActionLogger, { connections, sendRequest }: ActionRunnerOptions): ActionHost {
+function createHost(
+  { integration, userId }: ActionRun,
+  logger: ActionLogger,
+  { connections, sendRequest }: ActionRunnerOptions,
+): ActionHost {
   const key = { integration, userId };
   return {
     logger,
     async httpRequest(request) {
-      const parsed = apiRequestSchema.safeParse({ ...request, body: request.body === undefined ? undefined : JSON.parse(JSON.stringify(request.body)) });
+      const parsed = apiRequestSchema.safeParse({
+        ...request,
+        body: request.body === undefined ? undefined : JSON.parse(JSON.stringify(request.body)),
+      });
       if (parsed.success) return sendRequest(key, parsed.data);
       throw new NangoError('invalid_request', `httpRequest: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
     },
     async getCurrentConnection() {
       const { connection, credentials } = await connections.get(key);
-      return { ...connection, credentials: { ...credentials, raw: z.record(z.string(), z.json()).parse(credentials['raw']) } };
+      return {
+        ...connection,
+        credentials: { ...credentials, raw: z.record(z.string(), z.json()).parse(credentials['raw']) },
+      };
     },
   };
 }
@@ -68,6 +78,10 @@ function toJson(result: unknown, { integration, action }: ActionRun): JsonValue 
   try {
     return z.json().parse(JSON.parse(JSON.stringify(result ?? null)));
   } catch (cause) {
-    throw new NangoError('action_invalid', `${integration}/${action} returned a value that cannot be JSON: ${messageOf(cause)}`, { cause });
+    throw new NangoError(
+      'action_invalid',
+      `${integration}/${action} returned a value that cannot be JSON: ${messageOf(cause)}`,
+      { cause },
+    );
   }
 }

@@ -11,7 +11,9 @@ export const apiKey: AuthMode<BaseAuth, ApiKeyCredentials> = {
   name: 'API_KEY',
   usesOAuthClient: false,
   authShape: () => ({}),
-  credentialsInput: z.looseObject({ api_key: credentialText }).transform((given) => ({ api_key: given.api_key, raw: keepRaw(given) })),
+  credentialsInput: z
+    .looseObject({ api_key: credentialText })
+    .transform((given) => ({ api_key: given.api_key, raw: keepRaw(given) })),
   storedCredentials: z.object({ api_key: z.string(), raw: rawObject }),
   placeholders: { api_key: (credentials) => credentials.api_key },
 };

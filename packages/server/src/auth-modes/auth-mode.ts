@@ -109,7 +109,10 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
   readonly issuance?: {
     /** Whether this integration's credentials are issued to the application itself. */
     applies(integration: Integration<Auth>): boolean;
-    issue(request: { integration: Integration<Auth>; config: AdditionalConfig }, context: AuthModeContext): Promise<Credentials>;
+    issue(
+      request: { integration: Integration<Auth>; config: AdditionalConfig },
+      context: AuthModeContext,
+    ): Promise<Credentials>;
   };
   /** Absent where credentials do not expire. */
   readonly renewal?: {

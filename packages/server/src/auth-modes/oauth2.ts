@@ -33,7 +33,10 @@ interface OAuth2Credentials extends BaseCredentials {
 /** The keys of `auth` under OAUTH2; `docs/reference/integrations.md` describes each. */
 function oauth2Shape(fields: Fields) {
   return {
-    authorization_url: fields.url(CONNECTION_SCOPE).optional().describe('Authorization endpoint, where the user is sent'),
+    authorization_url: fields
+      .url(CONNECTION_SCOPE)
+      .optional()
+      .describe('Authorization endpoint, where the user is sent'),
     authorization_params: fields.params(CONNECTION_SCOPE).default({}).describe('Added to the authorization request'),
     scope_separator: z.string().max(8).default(' ').describe('Joins oauth_scopes'),
     default_scopes: z.array(fields.text()).optional().describe('Used where the Integration names no oauth_scopes'),
@@ -46,7 +49,9 @@ function oauth2Shape(fields: Fields) {
     basic_encoding: fields
       .choice(['form', 'plain'])
       .default('form')
-      .describe('form encodes id and secret before Basic as RFC 6749 §2.3.1 demands; plain is for providers that do not decode'),
+      .describe(
+        'form encodes id and secret before Basic as RFC 6749 §2.3.1 demands; plain is for providers that do not decode',
+      ),
     body_format: fields.choice(['form', 'json']).default('form').describe('Encoding of token requests'),
     refresh_url: fields.url(CONNECTION_SCOPE).optional().describe('Token endpoint for refreshing; default token_url'),
     refresh_params: fields.params(CONNECTION_SCOPE).default({}).describe('Added to the refresh request'),
@@ -56,7 +61,11 @@ function oauth2Shape(fields: Fields) {
       .describe('Access tokens are refreshed this long before they expire, but never in the first half of their life'),
     code_challenge_method: fields.choice(['S256', 'plain', 'none']).default('S256').describe('PKCE (RFC 7636)'),
     issuer: fields.text().optional().describe('Issuer identifier, compared with iss in the response (RFC 9207)'),
-    token_types: z.array(z.string().toLowerCase()).min(1).default(['bearer']).describe('token_type values that are accepted'),
+    token_types: z
+      .array(z.string().toLowerCase())
+      .min(1)
+      .default(['bearer'])
+      .describe('token_type values that are accepted'),
   };
 }
 
@@ -71,7 +80,11 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
     auth.authorization_url || grantsToClient(auth) ? [] : [{ key: 'authorization_url', message: 'is required' }],
   isPublicClient: (auth) => auth.authorization_method === 'none',
   credentialsInput: z
-    .looseObject({ access_token: credentialText, refresh_token: credentialText.nullish(), expires_at: timeInput.nullish() })
+    .looseObject({
+      access_token: credentialText,
+      refresh_token: credentialText.nullish(),
+      expires_at: timeInput.nullish(),
+    })
     .transform(({ access_token, refresh_token, expires_at, ...rest }) => ({
       access_token,
       refresh_token: refresh_token ?? undefined,
@@ -149,11 +162,18 @@ function grantsToClient(auth: OAuth2Auth): boolean {
 
 async function issueToClient(integration: Integration<OAuth2Auth>, config: AdditionalConfig, context: AuthModeContext) {
   const params = renderParams(integration.auth.token_params, config);
-  const response = await clientCredentialsGrant(tokenEndpoint(integration, config), { scope: scopeOf(integration), params }, context.http);
+  const response = await clientCredentialsGrant(
+    tokenEndpoint(integration, config),
+    { scope: scopeOf(integration), params },
+    context.http,
+  );
   return received(response, context);
 }
 
-function received({ access_token, refresh_token, expires_in, raw }: TokenResponse, { now }: AuthModeContext): OAuth2Credentials {
+function received(
+  { access_token, refresh_token, expires_in, raw }: TokenResponse,
+  { now }: AuthModeContext,
+): OAuth2Credentials {
   const received_at = now();
   const expires_at = expires_in === undefined ? undefined : received_at + Math.floor(expires_in * 1000);
   return { access_token, refresh_token, expires_at, received_at, raw };
@@ -167,7 +187,11 @@ function authorizationEndpoint({ auth }: Integration<OAuth2Auth>, config: Additi
   return renderUrl(auth.authorization_url, config);
 }
 
-function tokenEndpoint(integration: Integration<OAuth2Auth>, config: AdditionalConfig, url = integration.auth.token_url): TokenEndpoint {
+function tokenEndpoint(
+  integration: Integration<OAuth2Auth>,
+  config: AdditionalConfig,
+  url = integration.auth.token_url,
+): TokenEndpoint {
   const { auth, oauthClientId, oauthClientSecret } = integration;
   const secret = oauthClientSecret?.reveal();
   return {

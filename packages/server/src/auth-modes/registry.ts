@@ -12,11 +12,19 @@ export const AUTH_MODES: ReadonlyMap<string, AuthMode> = new Map(
 
 /** Names of all modes that are known at request time, and therefore never read from the environment. */
 export const RESERVED_PLACEHOLDERS: PlaceholderScope = {
-  names: [...new Set([...COMMON_PLACEHOLDERS.names, ...[...AUTH_MODES.values()].flatMap((mode) => Object.keys(mode.placeholders))])],
+  names: [
+    ...new Set([
+      ...COMMON_PLACEHOLDERS.names,
+      ...[...AUTH_MODES.values()].flatMap((mode) => Object.keys(mode.placeholders)),
+    ]),
+  ],
   prefixes: COMMON_PLACEHOLDERS.prefixes,
 };
 
 /** The names `requests` may use under one mode. */
 export function placeholderScopeOf(mode: AuthMode): PlaceholderScope {
-  return { names: [...COMMON_PLACEHOLDERS.names, ...Object.keys(mode.placeholders)], prefixes: COMMON_PLACEHOLDERS.prefixes };
+  return {
+    names: [...COMMON_PLACEHOLDERS.names, ...Object.keys(mode.placeholders)],
+    prefixes: COMMON_PLACEHOLDERS.prefixes,
+  };
 }

@@ -37,6 +37,10 @@ function keyFromFile({ dataDirectory }: Settings): string {
   try {
     return readFileSync(path, 'utf8').trim();
   } catch (cause) {
-    throw new NangoError('missing_setting', `There is no secret key: set NANGO_SECRET_KEY, or start the server once so that it makes ${path}.`, { cause });
+    throw new NangoError(
+      'missing_setting',
+      `There is no secret key: set NANGO_SECRET_KEY, or start the server once so that it makes ${path}.`,
+      { cause },
+    );
   }
 }

@@ -12,22 +12,44 @@ export interface ConnectFlags extends ClientFlags {
   readonly browser?: boolean;
 }
 
-const attemptSchema = z.object({ attempt: z.string(), status: z.string(), connectUrl: z.url(), expiresAt: z.iso.datetime() });
-const resultSchema = z.object({ status: z.enum(['pending', 'succeeded', 'failed']), error: z.object({ type: z.string(), message: z.string() }).nullable() });
+const attemptSchema = z.object({
+  attempt: z.string(),
+  status: z.string(),
+  connectUrl: z.url(),
+  expiresAt: z.iso.datetime(),
+});
+const resultSchema = z.object({
+  status: z.enum(['pending', 'succeeded', 'failed']),
+  error: z.object({ type: z.string(), message: z.string() }).nullable(),
+});
 const errorSchema = z.object({ error: z.object({ type: z.string(), message: z.string() }) });
 
 /** `nango connect`: connects an account from the terminal. Returns the exit code. */
-export async function connectCommand(integration: string, userId: string, { flags, terminal }: { flags: ConnectFlags; terminal: Terminal }): Promise<number> {
+export async function connectCommand(
+  integration: string,
+  userId: string,
+  { flags, terminal }: { flags: ConnectFlags; terminal: Terminal },
+): Promise<number> {
   const { nango, serverUrl } = await openClient(flags);
   const { token } = (await nango.createConnectSession({ userId, integrations: [integration] })).returnValue;
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-  const begun = await fetch(`${serverUrl}/oauth/attempts`, { method: 'POST', headers, body: JSON.stringify({ integration, userId }) });
+  const begun = await fetch(`${serverUrl}/oauth/attempts`, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify({ integration, userId }),
+  });
   const attempt = await parseAnswer(begun, attemptSchema);
   if (attempt.status === 'pending') showAddress(attempt.connectUrl, { flags, terminal });
   const result = await waitForResult(`${serverUrl}/oauth/attempts/${attempt.attempt}`, new Date(attempt.expiresAt));
   if (flags.json) terminal.out(JSON.stringify({ integration, userId, ...result }));
-  else if (result.status === 'succeeded') terminal.err(`${terminal.style('green', '✓')} User "${printable(userId)}" is connected to "${printable(integration)}".`);
-  else terminal.err(`${terminal.style('red', '✗')} ${printable(result.error?.message ?? 'The connection was not made.')} (${result.error?.type ?? 'timeout'})`);
+  else if (result.status === 'succeeded')
+    terminal.err(
+      `${terminal.style('green', '✓')} User "${printable(userId)}" is connected to "${printable(integration)}".`,
+    );
+  else
+    terminal.err(
+      `${terminal.style('red', '✗')} ${printable(result.error?.message ?? 'The connection was not made.')} (${result.error?.type ?? 'timeout'})`,
+    );
   return result.status === 'succeeded' ? 0 : 1;
 }
 
@@ -55,7 +77,10 @@ async function parseAnswer<T extends z.ZodType>(response: Response, schema: T): 
 
 /** Whether a program that opens addresses was found; what it does with it cannot be known. */
 function openBrowser(url: string): boolean {
-  const programs: Partial<Record<NodeJS.Platform, [string, ...string[]]>> = { darwin: ['open'], win32: ['rundll32', 'url.dll,FileProtocolHandler'] };
+  const programs: Partial<Record<NodeJS.Platform, [string, ...string[]]>> = {
+    darwin: ['open'],
+    win32: ['rundll32', 'url.dll,FileProtocolHandler'],
+  };
   const [program, ...prefix] = programs[process.platform] ?? ['xdg-open'];
   const child = spawn(program, [...prefix, url], { stdio: 'ignore', detached: true });
   child.on('error', () => undefined);

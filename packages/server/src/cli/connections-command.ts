@@ -14,15 +14,23 @@ export async function listConnections(flags: ConnectionsFlags, terminal: Termina
   const { nango } = await openClient(flags);
   const found = await connectionsOf(flags, nango);
   if (flags.json) return terminal.out(JSON.stringify(found, null, 2));
-  if (found.length === 0) return terminal.err('There are no connections yet. Make one with: nango connect <integration> <userId>');
-  const rows = found.map(({ integration, userId, authMode, status, lastModified }) => [integration, userId, authMode, status, lastModified].map(printable));
+  if (found.length === 0)
+    return terminal.err('There are no connections yet. Make one with: nango connect <integration> <userId>');
+  const rows = found.map(({ integration, userId, authMode, status, lastModified }) =>
+    [integration, userId, authMode, status, lastModified].map(printable),
+  );
   terminal.out(formatTable([['INTEGRATION', 'USER ID', 'AUTH MODE', 'STATUS', 'LAST MODIFIED'], ...rows]));
 }
 
-async function connectionsOf(flags: ConnectionsFlags, nango: Awaited<ReturnType<typeof openClient>>['nango']): Promise<Connection[]> {
+async function connectionsOf(
+  flags: ConnectionsFlags,
+  nango: Awaited<ReturnType<typeof openClient>>['nango'],
+): Promise<Connection[]> {
   if (flags.user !== undefined) {
     const { returnValue } = await nango.getConnectionsForUserId(flags.user);
-    return returnValue.filter(({ integration }) => flags.integration === undefined || integration === flags.integration);
+    return returnValue.filter(
+      ({ integration }) => flags.integration === undefined || integration === flags.integration,
+    );
   }
   if (flags.integration !== undefined) return (await nango.getConnectionsForIntegration(flags.integration)).returnValue;
   const { integrations } = (await nango.connect()).returnValue;
@@ -31,24 +39,45 @@ async function connectionsOf(flags: ConnectionsFlags, nango: Awaited<ReturnType<
 }
 
 /** `nango connections show`: credentials stay hidden unless asked for by name. */
-export async function showConnection(integration: string, userId: string, { flags, terminal }: { flags: ConnectionsFlags; terminal: Terminal }): Promise<void> {
+export async function showConnection(
+  integration: string,
+  userId: string,
+  { flags, terminal }: { flags: ConnectionsFlags; terminal: Terminal },
+): Promise<void> {
   const { nango } = await openClient(flags);
   const { credentials, ...connection } = (await nango.getConnection(integration, userId)).returnValue;
   const shown = { ...connection, credentials: flags.showSecrets ? credentials : hide(credentials) };
   if (flags.json) return terminal.out(JSON.stringify(shown, null, 2));
-  terminal.out(formatTable(Object.entries(connection).map(([name, value]) => [name, printable(typeof value === 'string' ? value : JSON.stringify(value))])));
-  for (const [name, value] of Object.entries(shown.credentials)) terminal.out(`credentials.${name}  ${printable(typeof value === 'string' ? value : JSON.stringify(value))}`);
+  terminal.out(
+    formatTable(
+      Object.entries(connection).map(([name, value]) => [
+        name,
+        printable(typeof value === 'string' ? value : JSON.stringify(value)),
+      ]),
+    ),
+  );
+  for (const [name, value] of Object.entries(shown.credentials))
+    terminal.out(`credentials.${name}  ${printable(typeof value === 'string' ? value : JSON.stringify(value))}`);
   if (!flags.showSecrets) terminal.err(terminal.style('gray', 'Credentials are hidden; --show-secrets shows them.'));
 }
 
 /** `nango connections delete` */
-export async function deleteConnection(integration: string, userId: string, { flags, terminal }: { flags: ConnectionsFlags; terminal: Terminal }): Promise<void> {
+export async function deleteConnection(
+  integration: string,
+  userId: string,
+  { flags, terminal }: { flags: ConnectionsFlags; terminal: Terminal },
+): Promise<void> {
   const { nango } = await openClient(flags);
   await nango.deleteConnection(integration, userId);
   if (flags.json) terminal.out(JSON.stringify({ deleted: true, integration, userId }));
-  else terminal.err(`${terminal.style('green', '✓')} Deleted the connection of user "${printable(userId)}" to "${printable(integration)}".`);
+  else
+    terminal.err(
+      `${terminal.style('green', '✓')} Deleted the connection of user "${printable(userId)}" to "${printable(integration)}".`,
+    );
 }
 
 function hide(credentials: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(credentials).map(([name, value]) => [name, name === 'expires_at' ? value : '[secret]']));
+  return Object.fromEntries(
+    Object.entries(credentials).map(([name, value]) => [name, name === 'expires_at' ? value : '[secret]']),
+  );
 }

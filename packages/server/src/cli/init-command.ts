@@ -83,5 +83,7 @@ export function initCommand({ folder }: { folder?: string }, terminal: Terminal)
     writeFileSync(path, content, { flag: 'wx' });
     terminal.err(`${terminal.style('green', '+')} ${shown}`);
   }
-  terminal.err(`\nNext:\n  npm install @nangohq/action@${VERSION}   # types for your Actions\n  npx nango validate\n  npx nango start`);
+  terminal.err(
+    `\nNext:\n  npm install @nangohq/action@${VERSION}   # types for your Actions\n  npx nango validate\n  npx nango start`,
+  );
 }

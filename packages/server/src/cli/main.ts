@@ -60,7 +60,11 @@ function createProgram(terminal: Terminal): Command {
     .option(...json)
     .action(async (flags: ValidateFlags) => void (process.exitCode = await validateCommand(flags, terminal)));
 
-  const client = (command: Command) => command.option(...folder).option(...dataDir).option(...server);
+  const client = (command: Command) =>
+    command
+      .option(...folder)
+      .option(...dataDir)
+      .option(...server);
   const connections = program.command('connections').description('list, show or delete connections');
   client(connections.command('list'))
     .description('list connections')
@@ -74,13 +78,17 @@ function createProgram(terminal: Terminal): Command {
     .argument('<userId>')
     .option('--show-secrets', 'print the credentials too')
     .option(...json)
-    .action((integration: string, userId: string, flags: ConnectionsFlags) => showConnection(integration, userId, { flags, terminal }));
+    .action((integration: string, userId: string, flags: ConnectionsFlags) =>
+      showConnection(integration, userId, { flags, terminal }),
+    );
   client(connections.command('delete'))
     .description('delete one connection and its credentials')
     .argument('<integration>')
     .argument('<userId>')
     .option(...json)
-    .action((integration: string, userId: string, flags: ConnectionsFlags) => deleteConnection(integration, userId, { flags, terminal }));
+    .action((integration: string, userId: string, flags: ConnectionsFlags) =>
+      deleteConnection(integration, userId, { flags, terminal }),
+    );
 
   client(program.command('connect'))
     .description('connect an account: opens the browser, or prints the address')
@@ -89,7 +97,10 @@ function createProgram(terminal: Terminal): Command {
     .option('--no-browser', 'only print the address')
     .option(...json)
     .addHelpText('after', '\nExample:\n  nango connect slack 1')
-    .action(async (integration: string, userId: string, flags: ConnectFlags) => void (process.exitCode = await connectCommand(integration, userId, { flags, terminal })));
+    .action(
+      async (integration: string, userId: string, flags: ConnectFlags) =>
+        void (process.exitCode = await connectCommand(integration, userId, { flags, terminal })),
+    );
 
   client(program.command('trigger'))
     .description('run an Action and print what it returns')
@@ -98,7 +109,9 @@ function createProgram(terminal: Terminal): Command {
     .argument('<userId>')
     .option('--input <json>', 'the Action’s input; "-" reads it from stdin')
     .addHelpText('after', `\nExample:\n  nango trigger slack notify 1 --input '{"text":"Hello"}'`)
-    .action((integration: string, action: string, userId: string, flags: TriggerFlags) => triggerCommand({ integration, action, userId }, { flags, terminal }));
+    .action((integration: string, action: string, userId: string, flags: TriggerFlags) =>
+      triggerCommand({ integration, action, userId }, { flags, terminal }),
+    );
 
   return program;
 }

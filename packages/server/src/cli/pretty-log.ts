@@ -3,8 +3,20 @@ import { styleText } from 'node:util';
 import { z } from 'zod';
 import { printable, type TextStyle } from './terminal.ts';
 
-const lineSchema = z.looseObject({ level: z.string(), time: z.string(), msg: z.string().default(''), err: z.looseObject({ message: z.string() }).optional() });
-const COLORS: Record<string, TextStyle> = { error: 'red', fatal: 'red', warn: 'yellow', info: 'cyan', debug: 'gray', trace: 'gray' };
+const lineSchema = z.looseObject({
+  level: z.string(),
+  time: z.string(),
+  msg: z.string().default(''),
+  err: z.looseObject({ message: z.string() }).optional(),
+});
+const COLORS: Record<string, TextStyle> = {
+  error: 'red',
+  fatal: 'red',
+  warn: 'yellow',
+  info: 'cyan',
+  debug: 'gray',
+  trace: 'gray',
+};
 
 /** Turns the log's JSON lines into ones for people: time, level, message, then the fields. */
 export function createPrettyLog(destination: NodeJS.WriteStream): Writable {
@@ -20,7 +32,9 @@ export function createPrettyLog(destination: NodeJS.WriteStream): Writable {
 function formatLine(line: string): string {
   const { level, time, msg, err, ...fields } = lineSchema.parse(JSON.parse(line));
   const color = COLORS[level] ?? 'white';
-  const details = Object.entries(fields).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  const details = Object.entries(fields).map(
+    ([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
   const reason = err && err.message !== msg ? `: ${err.message}` : '';
   const text = `${msg}${reason}`.split('\n').map(printable).join('\n');
   return `${styleText('gray', time.slice(11, 19))} ${styleText(color, level.padEnd(5))} ${text} ${styleText('gray', printable(details.join(' ')))}`.trimEnd();

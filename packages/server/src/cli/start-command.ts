@@ -15,18 +15,37 @@ export interface StartFlags {
 
 /** `nango start`: runs until SIGINT or SIGTERM. Logs go to stderr: JSON lines, or coloured ones on a terminal. */
 export async function startCommand(flags: StartFlags, terminal: Terminal): Promise<void> {
-  const settings = readSettings({ folder: flags.folder, dataDirectory: flags.dataDir, host: flags.host, port: flags.port === undefined ? undefined : Number(flags.port) });
+  const settings = readSettings({
+    folder: flags.folder,
+    dataDirectory: flags.dataDir,
+    host: flags.host,
+    port: flags.port === undefined ? undefined : Number(flags.port),
+  });
   const log = createLog('info', terminal.interactive ? createPrettyLog(process.stderr) : process.stderr);
   const server = await startServer({ settings, log });
   if (terminal.interactive) printBanner(server, terminal);
-  else log.info({ version: VERSION, port: server.port, callbackUrl: server.callbackUrl, store: server.storeDescription, integrations: server.integrations }, 'Nango is ready');
+  else
+    log.info(
+      {
+        version: VERSION,
+        port: server.port,
+        callbackUrl: server.callbackUrl,
+        store: server.storeDescription,
+        integrations: server.integrations,
+      },
+      'Nango is ready',
+    );
   for (const notice of server.notices) terminal.err(terminal.style('yellow', `! ${notice}`));
   stopOnSignal(server, log);
 }
 
-function printBanner({ port, callbackUrl, storeDescription, integrations }: RunningServer, { err, style }: Terminal): void {
+function printBanner({ port, callbackUrl, storeDescription, integrations }: RunningServer, terminal: Terminal): void {
+  const err = (text: string) => terminal.err(text);
+  const style: Terminal['style'] = (name, text) => terminal.style(name, text);
   err('');
-  err(`  ${style(['bold', 'green'], 'Nango')} ${style('gray', VERSION)} is ready on port ${style('bold', String(port))}`);
+  err(
+    `  ${style(['bold', 'green'], 'Nango')} ${style('gray', VERSION)} is ready on port ${style('bold', String(port))}`,
+  );
   err('');
   err(`  Callback URL   ${style('cyan', callbackUrl)}  ${style('gray', '(register it at each provider)')}`);
   err(`  Integrations   ${integrations.join(', ') || 'none yet'}`);

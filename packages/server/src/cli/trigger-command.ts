@@ -14,7 +14,10 @@ export interface TriggerTarget {
 }
 
 /** `nango trigger`: runs an Action and prints what it returns, as JSON. `--input -` reads it from stdin. */
-export async function triggerCommand({ integration, action, userId }: TriggerTarget, { flags, terminal }: { flags: TriggerFlags; terminal: Terminal }): Promise<void> {
+export async function triggerCommand(
+  { integration, action, userId }: TriggerTarget,
+  { flags, terminal }: { flags: TriggerFlags; terminal: Terminal },
+): Promise<void> {
   const input = parseInput(flags.input);
   const { nango } = await openClient(flags);
   const { returnValue } = await nango.triggerAction(integration, action, userId, input);

@@ -13,11 +13,20 @@ export interface ValidateFlags {
 export async function validateCommand({ folder, json }: ValidateFlags, terminal: Terminal): Promise<number> {
   const settings = readSettings({ folder });
   try {
-    const { integrations, warnings } = await loadConfig({ folder: settings.folder, catalog: CATALOG_FOLDER, environment: settings.environment });
-    if (json) terminal.out(JSON.stringify({ valid: true, integrations: [...integrations.keys()], warnings, faults: [] }, null, 2));
+    const { integrations, warnings } = await loadConfig({
+      folder: settings.folder,
+      catalog: CATALOG_FOLDER,
+      environment: settings.environment,
+    });
+    if (json)
+      terminal.out(
+        JSON.stringify({ valid: true, integrations: [...integrations.keys()], warnings, faults: [] }, null, 2),
+      );
     else {
       for (const warning of warnings) terminal.err(terminal.style('yellow', `! ${warning}`));
-      terminal.err(`${terminal.style('green', '✓')} The configuration is valid: ${integrations.size} integration${integrations.size === 1 ? '' : 's'}.`);
+      terminal.err(
+        `${terminal.style('green', '✓')} The configuration is valid: ${integrations.size} integration${integrations.size === 1 ? '' : 's'}.`,
+      );
     }
     return 0;
   } catch (error) {
@@ -27,14 +36,25 @@ export async function validateCommand({ folder, json }: ValidateFlags, terminal:
   }
 }
 
-function printFaults({ faults }: ConfigError, { json, terminal }: { json: boolean | undefined; terminal: Terminal }): void {
+function printFaults(
+  { faults }: ConfigError,
+  { json, terminal }: { json: boolean | undefined; terminal: Terminal },
+): void {
   if (json) {
-    terminal.out(JSON.stringify({ valid: false, faults: faults.map((fault) => ({ ...fault, path: formatKeyPath(fault.path) })) }, null, 2));
+    terminal.out(
+      JSON.stringify(
+        { valid: false, faults: faults.map((fault) => ({ ...fault, path: formatKeyPath(fault.path) })) },
+        null,
+        2,
+      ),
+    );
     return;
   }
   for (const { file, line, column, path, message } of faults) {
     const key = formatKeyPath(path);
-    terminal.err(`${terminal.style('cyan', `${file}:${line}:${column}`)} ${key === '' ? '' : `${terminal.style('bold', key)}: `}${message}`);
+    terminal.err(
+      `${terminal.style('cyan', `${file}:${line}:${column}`)} ${key === '' ? '' : `${terminal.style('bold', key)}: `}${message}`,
+    );
   }
   terminal.err(terminal.style('red', `✗ ${faults.length} fault${faults.length === 1 ? '' : 's'}`));
 }

@@ -41,12 +41,19 @@ export class BlueprintCatalog {
     const source = await this.#read(name);
     if (!source) return { message: `names a Blueprint that does not exist.${suggest(name, await this.#names())}` };
     const faults = [...source.faults];
-    const file = faults.length > 0 ? undefined : validate(blueprintFileSchema, source.data, { path: [], locate: (path) => source.positionOf(path) }, faults);
+    const file =
+      faults.length > 0
+        ? undefined
+        : validate(blueprintFileSchema, source.data, { path: [], locate: (path) => source.positionOf(path) }, faults);
     if (!file) return { faults };
-    if (file.name !== name) return { faults: [{ ...source.positionOf(['name']), path: ['name'], message: `must be "${name}", the file’s name` }] };
+    if (file.name !== name)
+      return {
+        faults: [{ ...source.positionOf(['name']), path: ['name'], message: `must be "${name}", the file’s name` }],
+      };
     const wanted = version ?? latestVersion(Object.keys(file.versions)) ?? '';
     const found = file.versions[wanted];
-    if (!found) return { message: `names version "${wanted}", but ${name} has ${Object.keys(file.versions).join(', ')}` };
+    if (!found)
+      return { message: `names version "${wanted}", but ${name} has ${Object.keys(file.versions).join(', ')}` };
     return { name, version: wanted, auth: found.auth, requests: found.requests, source, path: ['versions', wanted] };
   }
 
@@ -62,7 +69,10 @@ export class BlueprintCatalog {
 
   async #names(): Promise<string[]> {
     const lists = await Promise.all(this.#folders.map((folder) => readdir(folder).catch(() => [])));
-    return lists.flat().filter((file) => file.endsWith('.yaml')).map((file) => file.slice(0, -'.yaml'.length));
+    return lists
+      .flat()
+      .filter((file) => file.endsWith('.yaml'))
+      .map((file) => file.slice(0, -'.yaml'.length));
   }
 }
 
@@ -71,7 +81,8 @@ export async function readIfPresent(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return undefined;
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
+      return undefined;
     throw error;
   }
 }

@@ -2,7 +2,10 @@ import { z } from 'zod';
 
 /** The schema of a Blueprint's file. `auth` and `requests` are validated where they are used, merged with the Integration. */
 export const blueprintFileSchema = z.strictObject({
-  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]*$/).describe('Same as the file’s name'),
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9_-]*$/)
+    .describe('Same as the file’s name'),
   display_name: z.string().min(1).describe('The provider’s name as people write it'),
   docs_url: z.url({ protocol: /^https?$/ }).describe('The provider’s documentation of its authorization'),
   maintainer: z.string().min(1).describe('Who to ask about this Blueprint'),
@@ -18,9 +21,6 @@ export const blueprintFileSchema = z.strictObject({
     .refine((versions) => Object.keys(versions).length > 0, 'must have at least one version')
     .describe('Frozen once released; a changed fact is a new version'),
 });
-
-/** A Blueprint's file, validated. */
-export type BlueprintFile = z.output<typeof blueprintFileSchema>;
 
 /** The newest of some versions: `v10` is newer than `v9`. */
 export function latestVersion(versions: readonly string[]): string | undefined {

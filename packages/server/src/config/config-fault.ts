@@ -21,13 +21,16 @@ export class ConfigError extends NangoError {
   readonly faults: readonly ConfigFault[];
 
   constructor(faults: readonly ConfigFault[]) {
-    super('invalid_config', `The configuration has ${faults.length} fault${faults.length === 1 ? '' : 's'}:\n${formatFaults(faults)}`);
+    super(
+      'invalid_config',
+      `The configuration has ${faults.length} fault${faults.length === 1 ? '' : 's'}:\n${formatFaults(faults)}`,
+    );
     this.faults = faults;
   }
 }
 
 /** One line a fault: `file:line:column key: message`, the form editors and terminals make clickable. */
-export function formatFaults(faults: readonly ConfigFault[]): string {
+function formatFaults(faults: readonly ConfigFault[]): string {
   return faults.map(formatFault).join('\n');
 }
 
@@ -38,7 +41,9 @@ function formatFault({ file, line, column, path, message }: ConfigFault): string
 
 /** `integrations.slack.auth.token_url`, with quotes around keys that hold a dot. */
 export function formatKeyPath(path: KeyPath): string {
-  return path.map((key) => (typeof key === 'string' && /[.\s]/.test(key) ? JSON.stringify(key) : String(key))).join('.');
+  return path
+    .map((key) => (typeof key === 'string' && /[.\s]/.test(key) ? JSON.stringify(key) : String(key)))
+    .join('.');
 }
 
 /** Faults in reading order, each once. */

@@ -7,14 +7,18 @@ import { LOG_LEVELS } from './nango-config.ts';
 const INTEGRATION_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/;
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 // Headers that frame or route the message belong to the HTTP client alone (RFC 9110 §7.6.1, RFC 9112 §6).
-const FRAMING_HEADERS = /^(connection|content-length|expect|host|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade)$/i;
+const FRAMING_HEADERS =
+  /^(connection|content-length|expect|host|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade)$/i;
 
 const BLUEPRINT_REFERENCE = /^[A-Za-z0-9][A-Za-z0-9_-]*(:v\d+)?$/;
 
 /** The schema of `integrations.yaml`. `auth` and `requests` are partial here: a Blueprint may hold the rest. */
 export function integrationsFileSchema(fields: Fields) {
   return z.strictObject({
-    integrations: z.record(z.string().regex(INTEGRATION_NAME, 'is not a usable name (letters, digits, "-" and "_")'), integrationSchema(fields)),
+    integrations: z.record(
+      z.string().regex(INTEGRATION_NAME, 'is not a usable name (letters, digits, "-" and "_")'),
+      integrationSchema(fields),
+    ),
   });
 }
 
@@ -82,7 +86,9 @@ function requestsShape(fields: Fields, scope: PlaceholderScope) {
 
 /** Each key may be absent (the Blueprint's stays) or null (the Blueprint's is removed); so may those of a map. */
 function overridable(shape: z.ZodRawShape): Record<string, z.ZodType> {
-  return Object.fromEntries(Object.entries(shape).map(([key, schema]) => [key, nullableMap(schema).nullish().meta(metaOf(schema))]));
+  return Object.fromEntries(
+    Object.entries(shape).map(([key, schema]) => [key, nullableMap(schema).nullish().meta(metaOf(schema))]),
+  );
 }
 
 function nullableMap(schema: z.core.$ZodType): z.ZodType {

@@ -13,11 +13,18 @@ interface Files {
   readonly blueprints?: Record<string, string>;
 }
 
-function load(t: TestContext, { integrations = 'integrations: {}', nangoConfig, environment = {}, blueprints = {} }: Files): Promise<Config> {
+function load(
+  t: TestContext,
+  { integrations = 'integrations: {}', nangoConfig, environment = {}, blueprints = {} }: Files,
+): Promise<Config> {
   const files: Record<string, string> = { 'integrations.yaml': integrations };
   if (nangoConfig !== undefined) files['nango-config.yaml'] = nangoConfig;
   for (const [name, text] of Object.entries(blueprints)) files[`blueprints/${name}.yaml`] = text;
-  return loadConfig({ folder: temporaryFolder(t, files), catalog: CATALOG_FOLDER, environment: (name) => environment[name] });
+  return loadConfig({
+    folder: temporaryFolder(t, files),
+    catalog: CATALOG_FOLDER,
+    environment: (name) => environment[name],
+  });
 }
 
 /** The faults as `line:column key: message`. */
@@ -32,7 +39,10 @@ async function faultsOf(t: TestContext, files: Files): Promise<string[]> {
 
 async function assertFault(t: TestContext, files: Files, expected: RegExp): Promise<void> {
   const faults = await faultsOf(t, files);
-  assert.ok(faults.some((fault) => expected.test(fault)), `${String(expected)} is not among\n${faults.join('\n')}`);
+  assert.ok(
+    faults.some((fault) => expected.test(fault)),
+    `${String(expected)} is not among\n${faults.join('\n')}`,
+  );
 }
 
 const OAUTH2 = `integrations:
@@ -53,34 +63,54 @@ const ENVIRONMENT = { ACME_SECRET: 'secret' };
 
 test('an absent nango-config.yaml means all defaults', async (t) => {
   const { server } = await load(t, {});
-  assert.deepEqual({ ...server, oauth_server_root_url: server.oauth_server_root_url.href }, {
-    main_server_log_level: 'info',
-    default_action_log_level: 'info',
-    default_http_request_timeout_seconds: 100,
-    oauth_server_enabled: true,
-    oauth_server_port: 3003,
-    oauth_server_root_url: 'http://localhost:3003/',
-  });
+  assert.deepEqual(
+    { ...server, oauth_server_root_url: server.oauth_server_root_url.href },
+    {
+      main_server_log_level: 'info',
+      default_action_log_level: 'info',
+      default_http_request_timeout_seconds: 100,
+      oauth_server_enabled: true,
+      oauth_server_port: 3003,
+      oauth_server_root_url: 'http://localhost:3003/',
+    },
+  );
 });
 
 test('environment variables stand anywhere, numbers and booleans included', async (t) => {
-  const nangoConfig = 'oauth_server_port: ${PORT}\noauth_server_enabled: ${ON}\noauth_server_root_url: https://${HOST}/nango/\nmain_server_log_level: ${LEVEL}';
-  const { server } = await load(t, { nangoConfig, environment: { PORT: '4000', ON: 'false', HOST: 'x.example', LEVEL: 'debug' } });
+  const nangoConfig =
+    'oauth_server_port: ${PORT}\noauth_server_enabled: ${ON}\noauth_server_root_url: https://${HOST}/nango/\nmain_server_log_level: ${LEVEL}';
+  const { server } = await load(t, {
+    nangoConfig,
+    environment: { PORT: '4000', ON: 'false', HOST: 'x.example', LEVEL: 'debug' },
+  });
   assert.equal(server.oauth_server_port, 4000);
   assert.equal(server.oauth_server_enabled, false);
   assert.equal(server.oauth_server_root_url.href, 'https://x.example/nango');
   assert.equal(server.main_server_log_level, 'debug');
-  await assertFault(t, { nangoConfig: 'oauth_server_port: ${PORT}', environment: { PORT: 'abc' } }, /1:1 oauth_server_port: /);
+  await assertFault(
+    t,
+    { nangoConfig: 'oauth_server_port: ${PORT}', environment: { PORT: 'abc' } },
+    /1:1 oauth_server_port: /,
+  );
 });
 
 test('C1: a missing environment variable names key path, line and variable', async (t) => {
-  assert.deepEqual(await faultsOf(t, { integrations: OAUTH2 }), ['4:5 integrations.acme.oauth_client_secret: environment variable ACME_SECRET is not set']);
+  assert.deepEqual(await faultsOf(t, { integrations: OAUTH2 }), [
+    '4:5 integrations.acme.oauth_client_secret: environment variable ACME_SECRET is not set',
+  ]);
   await assertFault(t, { integrations: OAUTH2, environment: { ACME_SECRET: '' } }, /ACME_SECRET is empty/);
 });
 
 test('C2: an alias bomb ends in a fault, quickly', async (t) => {
-  const levels = Array.from({ length: 12 }, (_, level) => `a${level + 1}: &a${level + 1} [${Array(9).fill(`*a${level}`).join(', ')}]`);
-  await assertFault(t, { integrations: `a0: &a0 [x, x, x]\n${levels.join('\n')}\n` }, /more than \d+ values|nested deeper/);
+  const levels = Array.from(
+    { length: 12 },
+    (_, level) => `a${level + 1}: &a${level + 1} [${Array(9).fill(`*a${level}`).join(', ')}]`,
+  );
+  await assertFault(
+    t,
+    { integrations: `a0: &a0 [x, x, x]\n${levels.join('\n')}\n` },
+    /more than \d+ values|nested deeper/,
+  );
   await assertFault(t, { integrations: 'a: &a [*a]' }, /deeper|alias|values/i);
 });
 
@@ -95,7 +125,9 @@ test('C2: deep nesting, large files, tags, tabs, several documents', async (t) =
 test('C2: duplicate keys are faults, and YAML 1.1 words are plain names', async (t) => {
   await assertFault(t, { integrations: `${OAUTH2}  acme: {}\n`, environment: ENVIRONMENT }, /14:3 .*unique/);
   const requests = 'requests: { base_url: https://a.com/ }';
-  const { integrations } = await load(t, { integrations: `integrations:\n  no: { auth: { auth_mode: API_KEY }, ${requests} }\n  on: { auth: { auth_mode: API_KEY }, ${requests} }\n  1: { auth: { auth_mode: API_KEY }, ${requests} }` });
+  const { integrations } = await load(t, {
+    integrations: `integrations:\n  no: { auth: { auth_mode: API_KEY }, ${requests} }\n  on: { auth: { auth_mode: API_KEY }, ${requests} }\n  1: { auth: { auth_mode: API_KEY }, ${requests} }`,
+  });
   assert.deepEqual([...integrations.keys()].sort(), ['1', 'no', 'on']);
 });
 
@@ -106,18 +138,32 @@ test('C2: merge keys are no merge but an unknown key', async (t) => {
 test('C3: names from the prototype are refused as integration, header and parameter names', async (t) => {
   for (const name of ['__proto__', 'constructor', 'prototype']) {
     await assertFault(t, { integrations: `integrations:\n  ${name}: {}` }, /cannot be used as a key/);
-    await assertFault(t, { integrations: OAUTH2.replace('Authorization:', `${name}:`), environment: ENVIRONMENT }, /cannot be used as a key/);
+    await assertFault(
+      t,
+      { integrations: OAUTH2.replace('Authorization:', `${name}:`), environment: ENVIRONMENT },
+      /cannot be used as a key/,
+    );
   }
-  const { integrations } = await load(t, { integrations: OAUTH2.replace('acme:', 'hasOwnProperty:').replace('Authorization:', 'toString:'), environment: ENVIRONMENT });
+  const { integrations } = await load(t, {
+    integrations: OAUTH2.replace('acme:', 'hasOwnProperty:').replace('Authorization:', 'toString:'),
+    environment: ENVIRONMENT,
+  });
   assert.ok(integrations.get('hasOwnProperty')?.requests.headers.has('toString'));
 });
 
 test('C4: http URLs of a provider are refused outside loopback unless named, and then warned of', async (t) => {
   const http = OAUTH2.replace('https://acme.com/token', 'http://acme.com/token');
   await assertFault(t, { integrations: http, environment: ENVIRONMENT }, /auth\.token_url: must be https/);
-  const allowed = await load(t, { integrations: http.replace('oauth_client_id', 'allow_http: true\n    oauth_client_id'), environment: ENVIRONMENT });
+  const allowed = await load(t, {
+    integrations: http.replace('oauth_client_id', 'allow_http: true\n    oauth_client_id'),
+    environment: ENVIRONMENT,
+  });
   assert.match(allowed.warnings.join(), /allow_http/);
-  for (const host of ['localhost:9', '127.0.0.1', '[::1]:8', 'as.localhost']) await load(t, { integrations: OAUTH2.replace('https://acme.com/token', `http://${host}/token`), environment: ENVIRONMENT });
+  for (const host of ['localhost:9', '127.0.0.1', '[::1]:8', 'as.localhost'])
+    await load(t, {
+      integrations: OAUTH2.replace('https://acme.com/token', `http://${host}/token`),
+      environment: ENVIRONMENT,
+    });
   await assertFault(t, { nangoConfig: 'oauth_server_root_url: http://nango.example.com' }, /must be https/);
 });
 
@@ -154,7 +200,10 @@ test('C5: unknown keys, wrong types and unknown placeholders are listed at once,
     /^19:7 integrations\.beta\.requests\.parms: is not a known key\. Did you mean "params"\?/,
     /^21:5 integrations\.gamma\.extends_blueprint: names a Blueprint that does not exist\. Did you mean "slack"\?/,
   ]) {
-    assert.ok(faults.some((fault) => expected.test(fault)), `${String(expected)} is not among\n${faults.join('\n')}`);
+    assert.ok(
+      faults.some((fault) => expected.test(fault)),
+      `${String(expected)} is not among\n${faults.join('\n')}`,
+    );
   }
   const headers = integrations.replace('      parms: {}\n', '');
   await assertFault(t, { integrations: headers }, /^17:9 .*X-Key: \$\{apikey\} .*Did you mean "api_key"/);
@@ -162,34 +211,64 @@ test('C5: unknown keys, wrong types and unknown placeholders are listed at once,
 });
 
 test('names known at request time are never read from the environment', async (t) => {
-  await assertFault(t, { integrations: OAUTH2.replace('${ACME_SECRET}', '${access_token}'), environment: { access_token: 'x' } }, /not available here/);
-  const { integrations } = await load(t, { integrations: OAUTH2, environment: { ...ENVIRONMENT, access_token: 'from-the-environment' } });
+  await assertFault(
+    t,
+    { integrations: OAUTH2.replace('${ACME_SECRET}', '${access_token}'), environment: { access_token: 'x' } },
+    /not available here/,
+  );
+  const { integrations } = await load(t, {
+    integrations: OAUTH2,
+    environment: { ...ENVIRONMENT, access_token: 'from-the-environment' },
+  });
   assert.deepEqual(integrations.get('acme')?.requests.headers.get('Authorization')?.placeholders, ['access_token']);
 });
 
 test('the text of an environment variable is not expanded again', async (t) => {
-  const { integrations } = await load(t, { integrations: OAUTH2.replace('Bearer', '${PREFIX}'), environment: { ...ENVIRONMENT, PREFIX: '${oauth_client_secret}' } });
+  const { integrations } = await load(t, {
+    integrations: OAUTH2.replace('Bearer', '${PREFIX}'),
+    environment: { ...ENVIRONMENT, PREFIX: '${oauth_client_secret}' },
+  });
   const template = integrations.get('acme')?.requests.headers.get('Authorization');
   assert.deepEqual(template?.placeholders, ['access_token']);
   assert.equal(template?.parts[0], '${oauth_client_secret}');
 });
 
 test('what an auth mode demands is demanded', async (t) => {
-  const without = (line: string) => ({ integrations: OAUTH2.replace(new RegExp(`.*${line}.*\\n`), ''), environment: ENVIRONMENT });
+  const without = (line: string) => ({
+    integrations: OAUTH2.replace(new RegExp(`.*${line}.*\\n`), ''),
+    environment: ENVIRONMENT,
+  });
   await assertFault(t, without('oauth_client_id'), /oauth_client_id: is required with auth_mode OAUTH2/);
   await assertFault(t, without('oauth_client_secret'), /oauth_client_secret: is required/);
   await assertFault(t, without('oauth_scopes'), /oauth_scopes: is required/);
   await assertFault(t, without('token_url'), /auth\.token_url: is required/);
   await assertFault(t, without('authorization_url'), /auth\.authorization_url: is required/);
   await assertFault(t, without('base_url'), /requests\.base_url: is required/);
-  await assertFault(t, without('auth_mode'), /auth\.auth_mode: must be one of OAUTH2, OAUTH1, API_KEY, USERNAME_PASSWORD/);
+  await assertFault(
+    t,
+    without('auth_mode'),
+    /auth\.auth_mode: must be one of OAUTH2, OAUTH1, API_KEY, USERNAME_PASSWORD/,
+  );
   await assertFault(t, { integrations: 'integrations:\n  acme:\n    auth: { auth_mode: API_KEY }' }, /requests/);
-  await load(t, { integrations: OAUTH2.replace(/.*oauth_client_secret.*\n/, '').replace('auth_mode: OAUTH2', 'auth_mode: OAUTH2\n      authorization_method: none') });
+  await load(t, {
+    integrations: OAUTH2.replace(/.*oauth_client_secret.*\n/, '').replace(
+      'auth_mode: OAUTH2',
+      'auth_mode: OAUTH2\n      authorization_method: none',
+    ),
+  });
 });
 
 test('header names are checked, those that frame the message are refused', async (t) => {
-  await assertFault(t, { integrations: OAUTH2.replace('Authorization:', 'These Headers:'), environment: ENVIRONMENT }, /These Headers.*: is not a valid header name/);
-  await assertFault(t, { integrations: OAUTH2.replace('Authorization:', 'Content-Length:'), environment: ENVIRONMENT }, /cannot be configured/);
+  await assertFault(
+    t,
+    { integrations: OAUTH2.replace('Authorization:', 'These Headers:'), environment: ENVIRONMENT },
+    /These Headers.*: is not a valid header name/,
+  );
+  await assertFault(
+    t,
+    { integrations: OAUTH2.replace('Authorization:', 'Content-Length:'), environment: ENVIRONMENT },
+    /cannot be configured/,
+  );
 });
 
 const BLUEPRINT = `name: acme
@@ -213,7 +292,11 @@ test('a Blueprint is extended by its latest version or by one that is named', as
   const config = await load(t, { integrations, blueprints: { acme: BLUEPRINT } });
   assert.equal(config.integrations.get('a')?.blueprint, 'acme:v10');
   assert.equal(config.integrations.get('b')?.requests.baseUrl.parts[0], 'https://v9.acme.com/');
-  await assertFault(t, { integrations: 'integrations:\n  a: { extends_blueprint: acme:v7 }', blueprints: { acme: BLUEPRINT } }, /names version "v7", but acme has v0, v9, v10/);
+  await assertFault(
+    t,
+    { integrations: 'integrations:\n  a: { extends_blueprint: acme:v7 }', blueprints: { acme: BLUEPRINT } },
+    /names version "v7", but acme has v0, v9, v10/,
+  );
 });
 
 test('overrides merge key by key: null removes, header names compare without case', async (t) => {
@@ -221,7 +304,8 @@ test('overrides merge key by key: null removes, header names compare without cas
   a:
     extends_blueprint: acme:v0
     requests: { headers: { authorization: 'Key \${api_key}', X-A: null, X-B: b }, params: null }`;
-  const { requests } = (await load(t, { integrations, blueprints: { acme: BLUEPRINT } })).integrations.get('a') ?? assert.fail();
+  const { requests } =
+    (await load(t, { integrations, blueprints: { acme: BLUEPRINT } })).integrations.get('a') ?? assert.fail();
   assert.deepEqual([...requests.headers.keys()], ['authorization', 'X-B']);
   assert.equal(requests.params.size, 0);
   assert.equal(requests.baseUrl.parts[0], 'https://v0.acme.com/');
@@ -229,19 +313,32 @@ test('overrides merge key by key: null removes, header names compare without cas
 
 test('the user’s own Blueprints come before the catalog’s, and their faults are placed in their file', async (t) => {
   const slack = BLUEPRINT.replace('name: acme', 'name: slack');
-  const config = await load(t, { integrations: 'integrations:\n  a: { extends_blueprint: slack:v0 }', blueprints: { slack } });
+  const config = await load(t, {
+    integrations: 'integrations:\n  a: { extends_blueprint: slack:v0 }',
+    blueprints: { slack },
+  });
   assert.equal(config.integrations.get('a')?.auth.auth_mode, 'API_KEY');
   const broken = BLUEPRINT.replace('https://v10.acme.com/', 'nonsense');
-  const error = await load(t, { integrations: 'integrations:\n  a: { extends_blueprint: acme }', blueprints: { acme: broken } }).catch((thrown: unknown) => thrown);
+  const error = await load(t, {
+    integrations: 'integrations:\n  a: { extends_blueprint: acme }',
+    blueprints: { acme: broken },
+  }).catch((thrown: unknown) => thrown);
   assert.ok(error instanceof ConfigError);
   assert.ok(error.faults[0]?.file.endsWith(join('blueprints', 'acme.yaml')), error.message);
   assert.equal(error.faults[0]?.line, 14);
-  await assertFault(t, { integrations: 'integrations:\n  a: { extends_blueprint: other }', blueprints: { other: BLUEPRINT } }, /name: must be "other"/);
+  await assertFault(
+    t,
+    { integrations: 'integrations:\n  a: { extends_blueprint: other }', blueprints: { other: BLUEPRINT } },
+    /name: must be "other"/,
+  );
 });
 
 test('the catalog’s Blueprints are valid', async (t) => {
   const names = ['slack', 'github', 'google', 'hubspot', 'notion', 'stripe', 'salesforce', 'xero', 'twitter', 'trello'];
-  const entries = names.map((name) => `  ${name}: { extends_blueprint: ${name}:v0, oauth_client_id: a, oauth_client_secret: b, oauth_scopes: [c] }`);
+  const entries = names.map(
+    (name) =>
+      `  ${name}: { extends_blueprint: ${name}:v0, oauth_client_id: a, oauth_client_secret: b, oauth_scopes: [c] }`,
+  );
   const { integrations } = await load(t, { integrations: `integrations:\n${entries.join('\n')}` });
   assert.deepEqual([...integrations.keys()], names);
 });

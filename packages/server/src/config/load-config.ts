@@ -11,8 +11,8 @@ import { resolveIntegration } from './resolve-integration.ts';
 import { parseSourceFile, type SourceFile } from './source-file.ts';
 import { validate } from './validate.ts';
 
-export const NANGO_CONFIG_FILE = 'nango-config.yaml';
-export const INTEGRATIONS_FILE = 'integrations.yaml';
+const NANGO_CONFIG_FILE = 'nango-config.yaml';
+const INTEGRATIONS_FILE = 'integrations.yaml';
 export const BLUEPRINTS_FOLDER = 'blueprints';
 
 /** The Nango folder, read and validated. */
@@ -38,12 +38,22 @@ export async function loadConfig({ folder, catalog, environment }: LoadConfigOpt
   const server = await loadServerConfig(folder, fields, faults);
   const source = await readSource(folder, INTEGRATIONS_FILE);
   if (!source) {
-    faults.push({ file: join(basename(folder), INTEGRATIONS_FILE), line: 1, column: 1, path: [], message: 'does not exist. Create one with: nango init' });
+    faults.push({
+      file: join(basename(folder), INTEGRATIONS_FILE),
+      line: 1,
+      column: 1,
+      path: [],
+      message: 'does not exist. Create one with: nango init',
+    });
   }
   const blueprints = new BlueprintCatalog([join(folder, BLUEPRINTS_FOLDER), catalog], join(folder, '..'));
   const integrations = source ? await loadIntegrations(source, { fields, blueprints, server, faults }) : [];
   if (faults.length > 0) throw new ConfigError(sortFaults(faults));
-  return { server, integrations: new Map(integrations.map((integration) => [integration.name, integration])), warnings: warningsOf(integrations) };
+  return {
+    server,
+    integrations: new Map(integrations.map((integration) => [integration.name, integration])),
+    warnings: warningsOf(integrations),
+  };
 }
 
 async function loadServerConfig(folder: string, fields: Fields, faults: ConfigFault[]): Promise<NangoConfig> {
@@ -55,17 +65,32 @@ async function loadServerConfig(folder: string, fields: Fields, faults: ConfigFa
   return validate(schema, data, { path: [], locate: (path) => source.positionOf(path) }, faults) ?? schema.parse({});
 }
 
-async function loadIntegrations(source: SourceFile, context: Omit<Parameters<typeof resolveIntegration>[2], 'source'>): Promise<Integration[]> {
+async function loadIntegrations(
+  source: SourceFile,
+  context: Omit<Parameters<typeof resolveIntegration>[2], 'source'>,
+): Promise<Integration[]> {
   const { fields, faults } = context;
   const before = source.faults.length;
   faults.push(...source.faults);
   const own: ConfigFault[] = [];
-  validate(integrationsFileSchema(fields), source.data ?? {}, { path: [], locate: (path) => source.positionOf(path) }, own);
+  validate(
+    integrationsFileSchema(fields),
+    source.data ?? {},
+    { path: [], locate: (path) => source.positionOf(path) },
+    own,
+  );
   faults.push(...own);
-  const entries = isMap(source.data) && isMap(source.data['integrations']) ? Object.entries(source.data['integrations']) : [];
+  const entries =
+    isMap(source.data) && isMap(source.data['integrations']) ? Object.entries(source.data['integrations']) : [];
   // An entry that is wrong in itself would only repeat its faults once merged with its Blueprint.
-  const sound = entries.filter(([name]) => before === 0 && !own.some(({ path }) => path[0] === 'integrations' && path[1] === name));
-  const resolved = await Promise.all(sound.map(([name, entry]) => (isMap(entry) ? resolveIntegration(name, entry, { ...context, source }) : undefined)));
+  const sound = entries.filter(
+    ([name]) => before === 0 && !own.some(({ path }) => path[0] === 'integrations' && path[1] === name),
+  );
+  const resolved = await Promise.all(
+    sound.map(async ([name, entry]) =>
+      isMap(entry) ? resolveIntegration(name, entry, { ...context, source }) : undefined,
+    ),
+  );
   return resolved.filter((integration) => integration !== undefined);
 }
 

@@ -21,7 +21,11 @@ export interface ResolveContext {
 }
 
 /** Merges one entry with its Blueprint and validates the whole. Faults are added to the context's. */
-export async function resolveIntegration(name: string, entry: Record<string, unknown>, context: ResolveContext): Promise<Integration | undefined> {
+export async function resolveIntegration(
+  name: string,
+  entry: Record<string, unknown>,
+  context: ResolveContext,
+): Promise<Integration | undefined> {
   const { fields, source, faults, server } = context;
   const path: KeyPath = ['integrations', name];
   const { auth: ownAuth, requests: ownRequests, ...ownSettings } = entry;
@@ -32,7 +36,12 @@ export async function resolveIntegration(name: string, entry: Record<string, unk
   if (blueprint === 'failed') return undefined;
 
   const merged = { path, locate: locateMerged(source, path, blueprint) };
-  const modeName = validate(z.object({ auth: z.object({ auth_mode: authModeField(fields) }) }), { auth: deepMerge(blueprint?.auth, ownAuth) ?? {} }, merged, faults);
+  const modeName = validate(
+    z.object({ auth: z.object({ auth_mode: authModeField(fields) }) }),
+    { auth: deepMerge(blueprint?.auth, ownAuth) ?? {} },
+    merged,
+    faults,
+  );
   const mode = AUTH_MODES.get(modeName?.auth.auth_mode ?? '');
   if (!mode) return undefined;
   const sections = validate(
@@ -60,7 +69,10 @@ export async function resolveIntegration(name: string, entry: Record<string, unk
       params: new Map(Object.entries(sections.requests.params)),
     },
   };
-  const problems = [...(mode.checkAuth?.(auth) ?? []).map((problem) => ({ ...problem, key: ['auth', problem.key] })), ...crossChecks(integration, settings)];
+  const problems = [
+    ...(mode.checkAuth?.(auth) ?? []).map((problem) => ({ ...problem, key: ['auth', problem.key] })),
+    ...crossChecks(integration, settings),
+  ];
   for (const { key, message } of problems) {
     const place = [...path, ...key];
     faults.push({ ...merged.locate(place), path: place, message });
@@ -68,7 +80,11 @@ export async function resolveIntegration(name: string, entry: Record<string, unk
   return problems.length === 0 ? integration : undefined;
 }
 
-async function findBlueprint(reference: string | undefined, path: KeyPath, { blueprints, source, faults }: ResolveContext) {
+async function findBlueprint(
+  reference: string | undefined,
+  path: KeyPath,
+  { blueprints, source, faults }: ResolveContext,
+) {
   if (reference === undefined) return undefined;
   const found = await blueprints.find(reference);
   if ('source' in found) return found;
@@ -82,7 +98,9 @@ async function findBlueprint(reference: string | undefined, path: KeyPath, { blu
 function locateMerged(source: SourceFile, root: KeyPath, blueprint: Blueprint | undefined): Locate {
   return (path) => {
     const inner = [...(blueprint?.path ?? []), ...path.slice(root.length)];
-    return blueprint && !source.has(path) && blueprint.source.has(inner) ? blueprint.source.positionOf(inner) : source.positionOf(path);
+    return blueprint && !source.has(path) && blueprint.source.has(inner)
+      ? blueprint.source.positionOf(inner)
+      : source.positionOf(path);
   };
 }
 
@@ -107,12 +125,19 @@ function clientChecks({ auth }: Integration, settings: Settings): { key: string[
   const mode = AUTH_MODES.get(auth.auth_mode);
   if (!mode?.usesOAuthClient) return [];
   const faults = [];
-  if (settings.oauth_client_id === undefined) faults.push({ key: ['oauth_client_id'], message: `is required with auth_mode ${mode.name}` });
+  if (settings.oauth_client_id === undefined)
+    faults.push({ key: ['oauth_client_id'], message: `is required with auth_mode ${mode.name}` });
   if (settings.oauth_client_secret === undefined && !mode.isPublicClient?.(auth)) {
-    faults.push({ key: ['oauth_client_secret'], message: `is required with auth_mode ${mode.name} (a public client sets auth.authorization_method: none)` });
+    faults.push({
+      key: ['oauth_client_secret'],
+      message: `is required with auth_mode ${mode.name} (a public client sets auth.authorization_method: none)`,
+    });
   }
   if (settings.oauth_scopes === undefined && !('default_scopes' in auth && auth.default_scopes)) {
-    faults.push({ key: ['oauth_scopes'], message: `is required with auth_mode ${mode.name} (write [] if the API has no scopes)` });
+    faults.push({
+      key: ['oauth_scopes'],
+      message: `is required with auth_mode ${mode.name} (write [] if the API has no scopes)`,
+    });
   }
   return faults;
 }
@@ -120,10 +145,16 @@ function clientChecks({ auth }: Integration, settings: Settings): { key: string[
 /** Credentials must not travel in the clear (RFC 6749 §3.1.2.1, §3.2) unless somebody asked for it by name. */
 function httpChecks({ auth, requests, allowHttp }: Integration): { key: string[]; message: string }[] {
   if (allowHttp) return [];
-  const urls = [...Object.entries(auth).map(([key, value]) => ({ key: ['auth', key], value })), { key: ['requests', 'base_url'], value: requests.baseUrl }];
+  const urls = [
+    ...Object.entries(auth).map(([key, value]) => ({ key: ['auth', key], value })),
+    { key: ['requests', 'base_url'], value: requests.baseUrl },
+  ];
   return urls
     .filter(({ value }) => value instanceof Template && isInsecure(value))
-    .map(({ key }) => ({ key, message: 'must be https; http is for loopback hosts, or for an Integration with allow_http: true' }));
+    .map(({ key }) => ({
+      key,
+      message: 'must be https; http is for loopback hosts, or for an Integration with allow_http: true',
+    }));
 }
 
 function isInsecure(template: Template): boolean {

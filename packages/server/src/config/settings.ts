@@ -26,7 +26,7 @@ export interface SettingsFlags {
   readonly port?: number | undefined;
 }
 
-export const DEFAULT_FOLDER = 'nango-integrations';
+const DEFAULT_FOLDER = 'nango-integrations';
 
 /** Reads the settings; the only place that looks at the process's environment. */
 export function readSettings(flags: SettingsFlags = {}, environment: NodeJS.ProcessEnv = process.env): Settings {

@@ -65,11 +65,15 @@ class NodeReader {
 
   read(node: Node | null | undefined, path: KeyPath, depth: number): unknown {
     this.#nodes += 1;
-    if (this.#nodes > MAX_NODES) return this.#stop(path, node, `has more than ${MAX_NODES} values (aliases count each time)`);
+    if (this.#nodes > MAX_NODES)
+      return this.#stop(path, node, `has more than ${MAX_NODES} values (aliases count each time)`);
     if (depth > MAX_DEPTH) return this.#stop(path, node, `is nested deeper than ${MAX_DEPTH} levels`);
     if (isAlias(node)) return this.read(node.resolve(this.#document), path, depth + 1);
     if (isMap(node)) return this.#readMap(node.items, path, depth);
-    if (isSeq(node)) return node.items.map((item, index) => this.read(asNode(item), this.#mark([...path, index], asNode(item)), depth + 1));
+    if (isSeq(node))
+      return node.items.map((item, index) =>
+        this.read(asNode(item), this.#mark([...path, index], asNode(item)), depth + 1),
+      );
     return isScalar(node) ? node.value : null;
   }
 
@@ -78,7 +82,8 @@ class NodeReader {
     for (const { key, value } of items) {
       if (!isScalar(key) || typeof key.value !== 'string') continue;
       const keyPath = this.#mark([...path, key.value], key);
-      if (FORBIDDEN_KEYS.has(key.value)) this.addFault(keyPath, `"${key.value}" cannot be used as a key`, key.range?.[0]);
+      if (FORBIDDEN_KEYS.has(key.value))
+        this.addFault(keyPath, `"${key.value}" cannot be used as a key`, key.range?.[0]);
       else result[key.value] = this.read(asNode(value), keyPath, depth + 1);
     }
     return result;
@@ -122,5 +127,11 @@ function tooLarge(file: string): SourceFile {
 
 function failed(file: string, message: string): SourceFile {
   const start: Position = { file, line: 1, column: 1 };
-  return { file, data: undefined, faults: [{ ...start, path: [], message }], positionOf: () => start, has: () => false };
+  return {
+    file,
+    data: undefined,
+    faults: [{ ...start, path: [], message }],
+    positionOf: () => start,
+    has: () => false,
+  };
 }

@@ -12,7 +12,12 @@ export interface ValidationSource {
 }
 
 /** Validates a value; faults are added to `faults` with their places. Returns undefined when there were any. */
-export function validate<T extends z.ZodType>(schema: T, value: unknown, source: ValidationSource, faults: ConfigFault[]): z.output<T> | undefined {
+export function validate<T extends z.ZodType>(
+  schema: T,
+  value: unknown,
+  source: ValidationSource,
+  faults: ConfigFault[],
+): z.output<T> | undefined {
   const result = schema.safeParse(value, { error: describeIssue });
   if (result.success) return result.data;
   for (const issue of result.error.issues) faults.push(...toFaults(issue, source));
@@ -23,7 +28,11 @@ function toFaults(issue: z.core.$ZodIssue, { path, locate }: ValidationSource): 
   const issuePath = [...path, ...issue.path.map((key) => (typeof key === 'number' ? key : String(key)))];
   if (issue.code === 'unrecognized_keys') {
     const messages = issue.message.split('\n');
-    return issue.keys.map((key, index) => ({ ...locate([...issuePath, key]), path: [...issuePath, key], message: messages[index] ?? issue.message }));
+    return issue.keys.map((key, index) => ({
+      ...locate([...issuePath, key]),
+      path: [...issuePath, key],
+      message: messages[index] ?? issue.message,
+    }));
   }
   // A union without words of its own speaks through the branch that came closest.
   if (issue.code === 'invalid_union' && issue.message === 'Invalid input') {
@@ -38,7 +47,11 @@ function toFaults(issue: z.core.$ZodIssue, { path, locate }: ValidationSource): 
 function describeIssue(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.code === 'unrecognized_keys') {
     const known = issue.inst instanceof z.ZodObject ? Object.keys(issue.inst.shape) : [];
-    return issue.keys.map((key) => `is not a known key.${suggest(key, known) || (known.length > 0 ? ` Known: ${known.join(', ')}` : '')}`).join('\n');
+    return issue.keys
+      .map(
+        (key) => `is not a known key.${suggest(key, known) || (known.length > 0 ? ` Known: ${known.join(', ')}` : '')}`,
+      )
+      .join('\n');
   }
   if (issue.input === undefined) return 'is required';
   if (issue.input === null) return 'must not be empty';
@@ -51,6 +64,14 @@ function typeName(value: unknown): string {
 }
 
 function article(type: string): string {
-  const words: Record<string, string> = { object: 'a map', record: 'a map', array: 'a list', string: 'text', int: 'a whole number', number: 'a number', boolean: 'true or false' };
+  const words: Record<string, string> = {
+    object: 'a map',
+    record: 'a map',
+    array: 'a list',
+    string: 'text',
+    int: 'a whole number',
+    number: 'a number',
+    boolean: 'true or false',
+  };
   return words[type] ?? type;
 }

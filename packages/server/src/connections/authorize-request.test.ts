@@ -16,7 +16,18 @@ interface Setup {
   readonly allowHttp?: boolean;
 }
 
-function authorize(request: Partial<ApiRequest>, { base = 'https://api.acme.com/v1/', headers = { Authorization: 'Bearer ${access_token}' }, params = {}, raw = {}, config = {}, accessToken = 'token-1', allowHttp = false }: Setup = {}) {
+function authorize(
+  request: Partial<ApiRequest>,
+  {
+    base = 'https://api.acme.com/v1/',
+    headers = { Authorization: 'Bearer ${access_token}' },
+    params = {},
+    raw = {},
+    config = {},
+    accessToken = 'token-1',
+    allowHttp = false,
+  }: Setup = {},
+) {
   const mode: AuthMode | undefined = AUTH_MODES.get('OAUTH2');
   assert.ok(mode);
   const integration: Integration = {
@@ -30,10 +41,17 @@ function authorize(request: Partial<ApiRequest>, { base = 'https://api.acme.com/
     httpRequestTimeoutSeconds: 1,
     allowHttp,
     auth: { auth_mode: 'OAUTH2' },
-    requests: { baseUrl: template(base), headers: new Map(Object.entries(headers).map(([name, text]) => [name, template(text)])), params: new Map(Object.entries(params).map(([name, text]) => [name, template(text)])) },
+    requests: {
+      baseUrl: template(base),
+      headers: new Map(Object.entries(headers).map(([name, text]) => [name, template(text)])),
+      params: new Map(Object.entries(params).map(([name, text]) => [name, template(text)])),
+    },
   };
   const credentials = mode.storedCredentials.parse({ access_token: accessToken, raw });
-  return authorizeRequest({ method: 'GET', endpoint: 'users/me', ...request }, { integration, mode, credentials, config });
+  return authorizeRequest(
+    { method: 'GET', endpoint: 'users/me', ...request },
+    { integration, mode, credentials, config },
+  );
 }
 
 function template(text: string): Template {
@@ -48,25 +66,74 @@ test('joins the endpoint to the base_url, with or without slashes', () => {
     assert.equal(authorize({ endpoint: '/users/me' }, { base }).url, 'https://api.acme.com/v1/users/me');
   }
   assert.equal(authorize({ endpoint: '' }, { base: 'https://api.acme.com/v1' }).url, 'https://api.acme.com/v1');
-  assert.equal(authorize({ endpoint: 'a:batch?x=1&y=%20' }, { params: { v: '2' } }).url, 'https://api.acme.com/v1/a:batch?x=1&y=%20&v=2');
+  assert.equal(
+    authorize({ endpoint: 'a:batch?x=1&y=%20' }, { params: { v: '2' } }).url,
+    'https://api.acme.com/v1/a:batch?x=1&y=%20&v=2',
+  );
 });
 
 test('fills every placeholder of the guide', () => {
-  const headers = { A: '${access_token}', B: '${oauth_client_id}:${oauth_client_secret}', C: '${app_api_key}', D: '${raw.user.name}', E: '${config.region}' };
+  const headers = {
+    A: '${access_token}',
+    B: '${oauth_client_id}:${oauth_client_secret}',
+    C: '${app_api_key}',
+    D: '${raw.user.name}',
+    E: '${config.region}',
+  };
   const authorized = authorize({}, { headers, raw: { user: { name: 'ada' } }, config: { region: 'eu' } });
   assert.deepEqual(authorized.headers, { a: 'token-1', b: 'client-1:secret-1', c: 'app-key', d: 'ada', e: 'eu' });
 });
 
 test('P1: an endpoint never leaves the base path or chooses the host', () => {
   const hostile = [
-    '..', '../x', 'a/../../x', './x', '%2e%2e/x', '%2E%2e%2fx', 'a/%2e%2e/%2e%2e/x', '.%2e/x', '%252e%252e%252fx', '..;/x', 'a/..;b/x', '..\\x', '\\\\evil.com', 'a\\..\\b',
-    '//evil.com', '///evil.com', 'https://evil.com', 'HTTP://evil.com', 'x\ty', 'x\ny', 'x y', ' //evil.com', '#x', 'a#b', 'a\u0000b', '\uD800', '%5c..%5cx', '..%5cx', 'a/..', 'a/.',
+    '..',
+    '../x',
+    'a/../../x',
+    './x',
+    '%2e%2e/x',
+    '%2E%2e%2fx',
+    'a/%2e%2e/%2e%2e/x',
+    '.%2e/x',
+    '%252e%252e%252fx',
+    '..;/x',
+    'a/..;b/x',
+    '..\\x',
+    '\\\\evil.com',
+    'a\\..\\b',
+    '//evil.com',
+    '///evil.com',
+    'https://evil.com',
+    'HTTP://evil.com',
+    'x\ty',
+    'x\ny',
+    'x y',
+    ' //evil.com',
+    '#x',
+    'a#b',
+    'a\u0000b',
+    '\uD800',
+    '%5c..%5cx',
+    '..%5cx',
+    'a/..',
+    'a/.',
   ];
-  for (const endpoint of hostile) assert.throws(() => authorize({ endpoint }), { code: 'invalid_endpoint' }, JSON.stringify(endpoint));
+  for (const endpoint of hostile)
+    assert.throws(() => authorize({ endpoint }), { code: 'invalid_endpoint' }, JSON.stringify(endpoint));
 });
 
 test('P1: odd endpoints that stay inside are sent as they are', () => {
-  for (const endpoint of ['@evil.com', ':80/x', '?x=//evil.com', ';x', '%2f%2fevil.com', '...', 'a..b', 'xn--80ak6aa92e.com', '/@evil', 'a?u=https://evil.com/../x']) {
+  for (const endpoint of [
+    '@evil.com',
+    ':80/x',
+    '?x=//evil.com',
+    ';x',
+    '%2f%2fevil.com',
+    '...',
+    'a..b',
+    'xn--80ak6aa92e.com',
+    '/@evil',
+    'a?u=https://evil.com/../x',
+  ]) {
     const url = new URL(authorize({ endpoint }).url);
     assert.equal(url.origin, 'https://api.acme.com', endpoint);
     assert.ok(url.pathname === '/v1/' || url.pathname.startsWith('/v1/'), url.pathname);
@@ -74,48 +141,77 @@ test('P1: odd endpoints that stay inside are sent as they are', () => {
 });
 
 test('P4: a caller can neither replace nor remove an injected credential, and overrides constants', () => {
-  const setup = { headers: { Authorization: 'Bearer ${access_token}', 'User-Agent': 'Nango' }, params: { key: '${app_api_key}', v: '1' } };
-  const authorized = authorize({ headers: { AUTHORIZATION: 'Bearer evil', 'user-agent': 'mine' }, params: { key: 'evil', v: '2' } }, setup);
+  const setup = {
+    headers: { Authorization: 'Bearer ${access_token}', 'User-Agent': 'Nango' },
+    params: { key: '${app_api_key}', v: '1' },
+  };
+  const authorized = authorize(
+    { headers: { AUTHORIZATION: 'Bearer evil', 'user-agent': 'mine' }, params: { key: 'evil', v: '2' } },
+    setup,
+  );
   assert.deepEqual(authorized.headers, { authorization: 'Bearer token-1', 'user-agent': 'mine' });
-  assert.deepEqual([...new URL(authorized.url).searchParams], [['key', 'app-key'], ['v', '2']]);
+  assert.deepEqual(
+    [...new URL(authorized.url).searchParams],
+    [
+      ['key', 'app-key'],
+      ['v', '2'],
+    ],
+  );
   assert.throws(() => authorize({ endpoint: 'x?key=evil' }, setup), { code: 'invalid_request' });
 });
 
 test('P4: headers that frame the message cannot be given', () => {
-  for (const name of ['Host', 'Content-Length', 'Transfer-Encoding', 'connection', 'TE', 'Upgrade']) assert.throws(() => authorize({ headers: { [name]: 'x' } }), { code: 'invalid_value' }, name);
+  for (const name of ['Host', 'Content-Length', 'Transfer-Encoding', 'connection', 'TE', 'Upgrade'])
+    assert.throws(() => authorize({ headers: { [name]: 'x' } }), { code: 'invalid_value' }, name);
 });
 
 test('P6: values with CR, LF, NUL or beyond Latin-1 never reach a header', () => {
   for (const value of ['a\r\nX-Evil: 1', 'a\nb', 'a\0', 'a\u2028', '日本', '\uD800']) {
     assert.throws(() => authorize({ headers: { 'X-A': value } }), { code: 'invalid_value' });
-    assert.throws(() => authorize({}, { headers: { A: 'x ${config.v}' }, config: { v: value } }), { code: 'invalid_value' });
+    assert.throws(() => authorize({}, { headers: { A: 'x ${config.v}' }, config: { v: value } }), {
+      code: 'invalid_value',
+    });
   }
-  for (const name of ['a b', 'a:b', 'a\r\nb', '', 'ä']) assert.throws(() => authorize({ headers: { [name]: 'x' } }), { code: 'invalid_value' });
+  for (const name of ['a b', 'a:b', 'a\r\nb', '', 'ä'])
+    assert.throws(() => authorize({ headers: { [name]: 'x' } }), { code: 'invalid_value' });
 });
 
 test('P6: the refusal does not repeat the value', () => {
-  assert.throws(() => authorize({}, { accessToken: 'CANARY\n' }), (error: Error) => !error.message.includes('CANARY'));
+  assert.throws(
+    () => authorize({}, { accessToken: 'CANARY\n' }),
+    (error: Error) => !error.message.includes('CANARY'),
+  );
 });
 
 test('P6: values with & and # stay in their query parameter', () => {
-  const url = authorize({ params: { b: 'x&c=1#y', list: [1, 'a b'], gone: null } }, { params: { a: '${config.v}' }, config: { v: '1&admin=true#' } }).url;
+  const url = authorize(
+    { params: { b: 'x&c=1#y', list: [1, 'a b'], gone: null } },
+    { params: { a: '${config.v}' }, config: { v: '1&admin=true#' } },
+  ).url;
   assert.equal(new URL(url).search, '?a=1%26admin%3Dtrue%23&b=x%26c%3D1%23y&list=1&list=a%20b');
 });
 
 test('P7: a value that looks like a placeholder is not expanded again', () => {
-  const { headers } = authorize({}, { headers: { A: '${raw.x}' }, raw: { x: '${access_token} ${oauth_client_secret}' } });
+  const { headers } = authorize(
+    {},
+    { headers: { A: '${raw.x}' }, raw: { x: '${access_token} ${oauth_client_secret}' } },
+  );
   assert.equal(headers['a'], '${access_token} ${oauth_client_secret}');
 });
 
 test('C3: names from the prototype are no values', () => {
-  for (const placeholder of ['raw.constructor.name', 'raw.__proto__.x', 'config.toString']) assert.throws(() => authorize({}, { headers: { A: `\${${placeholder}}` } }), { code: 'invalid_value' });
+  for (const placeholder of ['raw.constructor.name', 'raw.__proto__.x', 'config.toString'])
+    assert.throws(() => authorize({}, { headers: { A: `\${${placeholder}}` } }), { code: 'invalid_value' });
 });
 
 test('C4: a base_url from the token answer is held to https', () => {
   const setup = { base: '${raw.instance_url}/data/', raw: { instance_url: 'http://na1.acme.com' } };
   assert.throws(() => authorize({}, setup), { code: 'invalid_value' });
   assert.equal(authorize({}, { ...setup, allowHttp: true }).url, 'http://na1.acme.com/data/users/me');
-  assert.equal(authorize({}, { ...setup, raw: { instance_url: 'https://na1.acme.com' } }).url, 'https://na1.acme.com/data/users/me');
+  assert.equal(
+    authorize({}, { ...setup, raw: { instance_url: 'https://na1.acme.com' } }).url,
+    'https://na1.acme.com/data/users/me',
+  );
 });
 
 test('a string body goes as it is, an object as JSON', () => {
@@ -123,5 +219,10 @@ test('a string body goes as it is, an object as JSON', () => {
   const { body, headers } = authorize({ method: 'POST', body: { a: [1] } });
   assert.equal(body, '{"a":[1]}');
   assert.equal(headers['content-type'], 'application/json');
-  assert.equal(authorize({ method: 'POST', body: {}, headers: { 'Content-Type': 'application/vnd.x+json' } }).headers['content-type'], 'application/vnd.x+json');
+  assert.equal(
+    authorize({ method: 'POST', body: {}, headers: { 'Content-Type': 'application/vnd.x+json' } }).headers[
+      'content-type'
+    ],
+    'application/vnd.x+json',
+  );
 });

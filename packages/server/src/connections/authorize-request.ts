@@ -50,12 +50,18 @@ export function authorizeRequest(request: ApiRequest, authorization: RequestAuth
   return { method: request.method, url: url.href, ...authorizeHeaders(headers, request, valueOf) };
 }
 
-function placeholderValue(placeholder: string, { integration, mode, credentials, config }: RequestAuthorization): string {
+function placeholderValue(
+  placeholder: string,
+  { integration, mode, credentials, config }: RequestAuthorization,
+): string {
   if (placeholder === 'app_api_key') return integration.appApiKey?.reveal() ?? '';
   if (placeholder.startsWith('raw.')) return valueAt(credentials.raw, placeholder);
   if (placeholder.startsWith('config.')) return valueAt(config, placeholder);
-  const value = Object.hasOwn(mode.placeholders, placeholder) ? mode.placeholders[placeholder]?.(credentials, integration) : undefined;
-  if (value === undefined) throw new NangoError('invalid_value', `\${${placeholder}} is not known with auth_mode ${mode.name}.`);
+  const value = Object.hasOwn(mode.placeholders, placeholder)
+    ? mode.placeholders[placeholder]?.(credentials, integration)
+    : undefined;
+  if (value === undefined)
+    throw new NangoError('invalid_value', `\${${placeholder}} is not known with auth_mode ${mode.name}.`);
   return value;
 }
 
@@ -63,7 +69,10 @@ function placeholderValue(placeholder: string, { integration, mode, credentials,
 function parseBase(rendered: string, { allowHttp, name }: Integration): URL {
   const base = new URL(rendered);
   if (base.protocol === 'http:' && !allowHttp && !isLoopbackHost(base.hostname)) {
-    throw new NangoError('invalid_value', `The base_url of "${name}" is http for this connection; only https is used outside loopback.`);
+    throw new NangoError(
+      'invalid_value',
+      `The base_url of "${name}" is http for this connection; only https is used outside loopback.`,
+    );
   }
   return base;
 }
@@ -77,28 +86,45 @@ function joinEndpoint(base: URL, endpoint: string): URL {
   const url = new URL(base.href);
   url.pathname = relative === '' ? base.pathname : root + relative;
   url.search = [base.search.slice(1), query].filter((part) => part !== '').join('&');
-  if (url.origin !== base.origin || !`${url.pathname}/`.startsWith(root)) throw invalidEndpoint('it would leave the base_url');
+  if (url.origin !== base.origin || !`${url.pathname}/`.startsWith(root))
+    throw invalidEndpoint('it would leave the base_url');
   return url;
 }
 
 function assertEndpoint(endpoint: string): void {
-  if (/[\p{Cc}\s\\#]/u.test(endpoint) || !endpoint.isWellFormed()) throw invalidEndpoint('it holds white space, a control character, "\\" or "#"; percent-encode them');
-  if (/^([a-z][a-z0-9+.-]*:)?\/\//i.test(endpoint)) throw invalidEndpoint('it must be relative to the base_url, such as "users/me"');
+  if (/[\p{Cc}\s\\#]/u.test(endpoint) || !endpoint.isWellFormed())
+    throw invalidEndpoint('it holds white space, a control character, "\\" or "#"; percent-encode them');
+  if (/^([a-z][a-z0-9+.-]*:)?\/\//i.test(endpoint))
+    throw invalidEndpoint('it must be relative to the base_url, such as "users/me"');
   const path = endpoint.replace(/\?.*$/s, '');
   // Some servers decode twice, so "%252e" is looked through too.
-  if ([path, decodeSeparators(path), decodeSeparators(decodeSeparators(path))].some(hasDotSegment)) throw invalidEndpoint('it has a "." or ".." segment');
+  if ([path, decodeSeparators(path), decodeSeparators(decodeSeparators(path))].some(hasDotSegment))
+    throw invalidEndpoint('it has a "." or ".." segment');
 }
 
 function decodeSeparators(path: string): string {
-  return path.replace(/%25/gi, '%').replace(/%2e/gi, '.').replace(/%2f/gi, '/').replace(/%5c/gi, '\\').replace(/;[^/]*/g, '');
+  return path
+    .replace(/%25/gi, '%')
+    .replace(/%2e/gi, '.')
+    .replace(/%2f/gi, '/')
+    .replace(/%5c/gi, '\\')
+    .replace(/;[^/]*/g, '');
 }
 
-function encodeParams(configured: ReadonlyMap<string, Template>, { params = {}, endpoint }: ApiRequest, valueOf: (placeholder: string) => string): string {
+function encodeParams(
+  configured: ReadonlyMap<string, Template>,
+  { params = {}, endpoint }: ApiRequest,
+  valueOf: (placeholder: string) => string,
+): string {
   const own = new URLSearchParams(/\?(.*)$/s.exec(endpoint)?.[1] ?? '');
   const pairs: [string, string][] = [];
   for (const [name, template] of configured) {
     const secret = template.placeholders.length > 0;
-    if (secret && own.has(name)) throw new NangoError('invalid_request', `The parameter "${name}" is set by the Integration and cannot stand in the endpoint.`);
+    if (secret && own.has(name))
+      throw new NangoError(
+        'invalid_request',
+        `The parameter "${name}" is set by the Integration and cannot stand in the endpoint.`,
+      );
     if (secret || !(own.has(name) || Object.hasOwn(params, name))) pairs.push([name, template.render(valueOf)]);
   }
   for (const [name, value] of Object.entries(params)) {
@@ -113,13 +139,19 @@ function encodeComponent(text: string): string {
   return encodeURIComponent(text);
 }
 
-function authorizeHeaders(configured: ReadonlyMap<string, Template>, request: ApiRequest, valueOf: (placeholder: string) => string) {
+function authorizeHeaders(
+  configured: ReadonlyMap<string, Template>,
+  request: ApiRequest,
+  valueOf: (placeholder: string) => string,
+) {
   const headers: Record<string, string> = {};
   const body = encodeBody(request.body);
   if (body?.type) headers['content-type'] = body.type;
-  for (const [name, template] of configured) if (template.placeholders.length === 0) setHeader(headers, name, template.render(valueOf));
+  for (const [name, template] of configured)
+    if (template.placeholders.length === 0) setHeader(headers, name, template.render(valueOf));
   for (const [name, value] of Object.entries(request.headers ?? {})) setHeader(headers, name, value);
-  for (const [name, template] of configured) if (template.placeholders.length > 0) setHeader(headers, name, template.render(valueOf));
+  for (const [name, template] of configured)
+    if (template.placeholders.length > 0) setHeader(headers, name, template.render(valueOf));
   return { headers, body: body?.text };
 }
 
@@ -130,14 +162,31 @@ function encodeBody(body: JsonValue | undefined): { text: string; type?: string 
 
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
 // These frame the message or name the peer: left to the HTTP client, or a caller could smuggle a second request.
-const FRAMING_HEADERS = new Set(['connection', 'content-length', 'expect', 'host', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade']);
+const FRAMING_HEADERS = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
 
 /** RFC 9110 §5.5: visible characters, spaces, tabs and obs-text; anything else could end the header early. */
 function setHeader(headers: Record<string, string>, name: string, value: string): void {
   const lower = name.toLowerCase();
-  if (!HEADER_NAME.test(lower)) throw new NangoError('invalid_value', 'A header name holds characters that header names cannot have.');
-  if (FRAMING_HEADERS.has(lower)) throw new NangoError('invalid_value', `The header "${lower}" is set by the HTTP client and cannot be given.`);
-  if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) throw new NangoError('invalid_value', `The value of the header "${lower}" holds characters that headers cannot carry.`);
+  if (!HEADER_NAME.test(lower))
+    throw new NangoError('invalid_value', 'A header name holds characters that header names cannot have.');
+  if (FRAMING_HEADERS.has(lower))
+    throw new NangoError('invalid_value', `The header "${lower}" is set by the HTTP client and cannot be given.`);
+  if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value))
+    throw new NangoError(
+      'invalid_value',
+      `The value of the header "${lower}" holds characters that headers cannot carry.`,
+    );
   headers[lower] = value;
 }
 

@@ -4,13 +4,27 @@ import type { AdditionalConfig, BaseCredentials } from '../auth-modes/auth-mode.
 import { NangoError } from '../errors/nango-error.ts';
 import type { ConnectAttemptRow, ConnectionKey, NewConnection } from '../store/store.ts';
 import type { SealedPlace } from '../vault/vault.ts';
-import { authModeOf, integrationNamed, parseConfig, sealCredentials, type ConnectionContext } from './connection-context.ts';
+import {
+  authModeOf,
+  integrationNamed,
+  parseConfig,
+  sealCredentials,
+  type ConnectionContext,
+} from './connection-context.ts';
 import { assertMayConnect, hashToken, type AttemptRequester } from './connect-sessions.ts';
 
 /** How long a user has from `connect()` to the callback, in milliseconds. */
 export const ATTEMPT_LIFE_MS = 600_000;
 // Types the page's SDK documents; anything else is our own affair and reaches it as internal_error.
-const PUBLIC_ERRORS = new Set(['access_denied', 'provider_error', 'token_exchange_failed', 'invalid_state', 'unknown_integration', 'invalid_value', 'store_unavailable']);
+const PUBLIC_ERRORS = new Set([
+  'access_denied',
+  'provider_error',
+  'token_exchange_failed',
+  'invalid_state',
+  'unknown_integration',
+  'invalid_value',
+  'store_unavailable',
+]);
 
 export interface AttemptRequest extends ConnectionKey {
   readonly additionalConfig?: AdditionalConfig | undefined;
@@ -62,12 +76,22 @@ export class ConnectFlow {
     const mode = authModeOf(integrationNamed(integration, this.#context));
     const issued = await this.#issue(key, additionalConfig);
     if (!issued && !mode.authorization) {
-      throw new NangoError('unsupported_auth_mode', `"${integration}" has auth_mode ${mode.name}: register its connections with registerConnection of @nangohq/node-client.`);
+      throw new NangoError(
+        'unsupported_auth_mode',
+        `"${integration}" has auth_mode ${mode.name}: register its connections with registerConnection of @nangohq/node-client.`,
+      );
     }
     const attempt = randomToken();
     const expiresAt = now() + ATTEMPT_LIFE_MS;
     const json = additionalConfig ? JSON.stringify(additionalConfig) : null;
-    await store.insertAttempt({ ...key, attemptHash: hashToken(attempt), origin: requester.origin ?? null, additionalConfig: json, now: now(), expiresAt });
+    await store.insertAttempt({
+      ...key,
+      attemptHash: hashToken(attempt),
+      origin: requester.origin ?? null,
+      additionalConfig: json,
+      now: now(),
+      expiresAt,
+    });
     if (issued) await store.completeAttempt(hashToken(attempt), this.#newConnection(key, issued, json));
     return { attempt, expiresAt, status: issued ? 'succeeded' : 'pending' };
   }
@@ -80,14 +104,23 @@ export class ConnectFlow {
     if (row?.status !== 'created') throw spent();
     const integration = integrationNamed(row.integration, this.#context);
     const { authorization } = authModeOf(integration);
-    if (!authorization) throw new NangoError('unsupported_auth_mode', `"${row.integration}" needs no authorization in a browser.`);
+    if (!authorization)
+      throw new NangoError('unsupported_auth_mode', `"${row.integration}" needs no authorization in a browser.`);
     const state = randomToken();
     const browser = randomToken();
     const begun = await this.#failing(row, async () =>
       authorization.begin({ integration, config: await this.#configOf(row), state, redirectUri }, this.#context),
     );
-    const sealedSecrets = vault.seal(JSON.stringify({ ...begun.secrets, redirect_uri: redirectUri }), secretsPlace(attemptHash));
-    const bound = await store.beginAttempt(attemptHash, { stateHash: hashToken(state), browserHash: hashToken(browser), sealedSecrets, now: now() });
+    const sealedSecrets = vault.seal(
+      JSON.stringify({ ...begun.secrets, redirect_uri: redirectUri }),
+      secretsPlace(attemptHash),
+    );
+    const bound = await store.beginAttempt(attemptHash, {
+      stateHash: hashToken(state),
+      browserHash: hashToken(browser),
+      sealedSecrets,
+      now: now(),
+    });
     if (!bound) throw spent();
     return { authorizationUrl: begun.authorizationUrl, cookie: { name: cookieName(state), value: browser } };
   }
@@ -111,7 +144,10 @@ export class ConnectFlow {
     const row = state === '' || state.length > 512 ? undefined : await store.takeAttempt(hashToken(state), now());
     if (!row || !params) throw spent();
     if (!isSameBrowser(row, cookies.get(cookieName(state)))) {
-      const error = { type: 'invalid_state', message: 'The authorization was finished in another browser than it was begun in.' };
+      const error = {
+        type: 'invalid_state',
+        message: 'The authorization was finished in another browser than it was begun in.',
+      };
       await store.failAttempt(row.attemptHash, error);
       return { ...toResult(row), status: 'failed', error, origin: null };
     }
@@ -130,7 +166,9 @@ export class ConnectFlow {
     const row = await this.#context.store.findAttempt(hashToken(attempt));
     if (!row) return undefined;
     const expired = row.expiresAt <= this.#context.now() && row.status !== 'succeeded' && row.status !== 'failed';
-    return expired ? { ...toResult(row), status: 'failed', error: { type: 'timeout', message: 'The user did not finish in time.' } } : toResult(row);
+    return expired
+      ? { ...toResult(row), status: 'failed', error: { type: 'timeout', message: 'The user did not finish in time.' } }
+      : toResult(row);
   }
 
   async #issue(key: ConnectionKey, given: AdditionalConfig | undefined): Promise<BaseCredentials | undefined> {
@@ -146,7 +184,10 @@ export class ConnectFlow {
     if (!authorization || !row.sealedSecrets) throw spent();
     const sealed: unknown = JSON.parse(this.#context.vault.open(row.sealedSecrets, secretsPlace(row.attemptHash)));
     const { redirect_uri: redirectUri = '', ...secrets } = secretsSchema.parse(sealed);
-    return authorization.complete({ integration, config: await this.#configOf(row), callback, secrets, redirectUri }, this.#context);
+    return authorization.complete(
+      { integration, config: await this.#configOf(row), callback, secrets, redirectUri },
+      this.#context,
+    );
   }
 
   /** Runs a step; a failure is written to the attempt, where the page's SDK finds it, and thrown on. */
@@ -169,17 +210,29 @@ export class ConnectFlow {
     return existing ? parseConfig(existing.additionalConfig) : {};
   }
 
-  #newConnection({ integration, userId }: ConnectionKey, credentials: BaseCredentials, additionalConfig: string | null): NewConnection {
+  #newConnection(
+    { integration, userId }: ConnectionKey,
+    credentials: BaseCredentials,
+    additionalConfig: string | null,
+  ): NewConnection {
     const key = { integration, userId };
     const mode = authModeOf(integrationNamed(integration, this.#context));
     const sealedCredentials = sealCredentials(credentials, key, this.#context.vault);
     const expiresAt = mode.renewal?.expiresAt(credentials) ?? null;
-    return { ...key, uuid: randomUUID(), authMode: mode.name, sealedCredentials, additionalConfig, expiresAt, now: this.#context.now() };
+    return {
+      ...key,
+      uuid: randomUUID(),
+      authMode: mode.name,
+      sealedCredentials,
+      additionalConfig,
+      expiresAt,
+      now: this.#context.now(),
+    };
   }
 }
 
 /** The cookie that binds one state to one browser. */
-export function cookieName(state: string): string {
+function cookieName(state: string): string {
   return `nango_attempt_${hashToken(state).slice(0, 16)}`;
 }
 
@@ -196,15 +249,25 @@ function isSameBrowser({ browserHash }: ConnectAttemptRow, cookie: string | unde
 
 function toResult({ integration, userId, status, errorType, errorMessage, origin }: ConnectAttemptRow): AttemptResult {
   const error = errorType === null ? null : { type: errorType, message: errorMessage ?? '' };
-  return { integration, userId, origin, error, status: status === 'succeeded' || status === 'failed' ? status : 'pending' };
+  return {
+    integration,
+    userId,
+    origin,
+    error,
+    status: status === 'succeeded' || status === 'failed' ? status : 'pending',
+  };
 }
 
 function publicError(error: unknown): { type: string; message: string } {
   if (error instanceof NangoError && PUBLIC_ERRORS.has(error.code)) return { type: error.code, message: error.message };
-  if (error instanceof NangoError && /^(request_|response_)/.test(error.code)) return { type: 'token_exchange_failed', message: error.message };
+  if (error instanceof NangoError && /^(request_|response_)/.test(error.code))
+    return { type: 'token_exchange_failed', message: error.message };
   return { type: 'internal_error', message: 'The server could not finish the connection; its log says why.' };
 }
 
 function spent(): NangoError {
-  return new NangoError('invalid_state', 'This authorization was already used, has expired, or was not begun here. Start again from the application.');
+  return new NangoError(
+    'invalid_state',
+    'This authorization was already used, has expired, or was not begun here. Start again from the application.',
+  );
 }

@@ -30,13 +30,19 @@ export interface AttemptRequester {
 }
 
 /** Mints a connect session token. Only its hash is stored. */
-export async function createConnectSession(request: ConnectSessionRequest, context: ConnectionContext): Promise<ConnectSession> {
+export async function createConnectSession(
+  request: ConnectSessionRequest,
+  context: ConnectionContext,
+): Promise<ConnectSession> {
   for (const integration of request.integrations ?? []) integrationNamed(integration, context);
   const now = context.now();
   const token = `nango_session_${context.randomToken()}`;
   const expiresAt = now + (request.expiresInSeconds ?? DEFAULT_LIFE_SECONDS) * 1000;
   const integrations = request.integrations ? JSON.stringify(request.integrations) : null;
-  await context.store.insertSession({ tokenHash: hashToken(token), userId: request.userId, integrations, origin: request.origin ?? null, expiresAt }, now);
+  await context.store.insertSession(
+    { tokenHash: hashToken(token), userId: request.userId, integrations, origin: request.origin ?? null, expiresAt },
+    now,
+  );
   return { token, expiresAt };
 }
 
@@ -45,12 +51,20 @@ export async function createConnectSession(request: ConnectSessionRequest, conte
  *
  * A server whose root URL is a loopback one serves one developer, so pages of the same machine need no token there.
  */
-export async function assertMayConnect(key: ConnectionKey, requester: AttemptRequester, context: ConnectionContext): Promise<void> {
+export async function assertMayConnect(
+  key: ConnectionKey,
+  requester: AttemptRequester,
+  context: ConnectionContext,
+): Promise<void> {
   if (requester.token === undefined) return assertLocal(requester.origin, context);
   const session = await context.store.findSession(hashToken(requester.token), context.now());
   if (!session) throw new NangoError('unauthorized', `The connect session token is unknown or expired. ${HOW_TO_MINT}`);
-  if (session.userId !== key.userId) throw new NangoError('forbidden', 'The connect session token is for another user id.');
-  if (session.integrations !== null && !integrationList.parse(JSON.parse(session.integrations)).includes(key.integration)) {
+  if (session.userId !== key.userId)
+    throw new NangoError('forbidden', 'The connect session token is for another user id.');
+  if (
+    session.integrations !== null &&
+    !integrationList.parse(JSON.parse(session.integrations)).includes(key.integration)
+  ) {
     throw new NangoError('forbidden', `The connect session token does not allow the integration "${key.integration}".`);
   }
   if (session.origin !== null && session.origin !== requester.origin) {
@@ -65,9 +79,12 @@ const HOW_TO_MINT =
 
 function assertLocal(origin: string | undefined, { config }: ConnectionContext): void {
   const root = config().server.oauth_server_root_url;
-  const local = isLoopbackHost(root.hostname) && (origin === undefined || isLoopbackHost(URL.parse(origin)?.hostname ?? ''));
+  const local =
+    isLoopbackHost(root.hostname) && (origin === undefined || isLoopbackHost(URL.parse(origin)?.hostname ?? ''));
   if (local) return;
-  const why = isLoopbackHost(root.hostname) ? 'Pages outside this machine need' : 'This server has a public root URL, so connect() needs';
+  const why = isLoopbackHost(root.hostname)
+    ? 'Pages outside this machine need'
+    : 'This server has a public root URL, so connect() needs';
   throw new NangoError('unauthorized', `${why} a connect session token. ${HOW_TO_MINT}`);
 }
 

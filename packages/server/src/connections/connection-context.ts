@@ -1,4 +1,10 @@
-import type { AdditionalConfig, AuthMode, AuthModeContext, BaseCredentials, Integration } from '../auth-modes/auth-mode.ts';
+import type {
+  AdditionalConfig,
+  AuthMode,
+  AuthModeContext,
+  BaseCredentials,
+  Integration,
+} from '../auth-modes/auth-mode.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
 import type { Config } from '../config/load-config.ts';
 import { additionalConfigSchema } from './connection-input.ts';
@@ -36,7 +42,10 @@ export function integrationNamed(name: string, { config }: Pick<ConnectionContex
   const { integrations } = config();
   const integration = integrations.get(name);
   if (integration) return integration;
-  throw new NangoError('unknown_integration', `integrations.yaml has no integration "${name}".${suggest(name, integrations.keys())}`);
+  throw new NangoError(
+    'unknown_integration',
+    `integrations.yaml has no integration "${name}".${suggest(name, integrations.keys())}`,
+  );
 }
 
 export function authModeOf(integration: Integration): AuthMode {
@@ -55,10 +64,19 @@ export function openConnection(row: ConnectionRow, context: ConnectionContext): 
   const integration = integrationNamed(row.integration, context);
   const mode = authModeOf(integration);
   if (mode.name !== row.authMode) {
-    throw new NangoError('needs_reconnect', `This connection was made with auth_mode ${row.authMode}, but "${row.integration}" now uses ${mode.name}.`);
+    throw new NangoError(
+      'needs_reconnect',
+      `This connection was made with auth_mode ${row.authMode}, but "${row.integration}" now uses ${mode.name}.`,
+    );
   }
   const stored: unknown = JSON.parse(context.vault.open(row.sealedCredentials, credentialsPlace(row)));
-  return { row, integration, mode, credentials: mode.storedCredentials.parse(stored), config: parseConfig(row.additionalConfig) };
+  return {
+    row,
+    integration,
+    mode,
+    credentials: mode.storedCredentials.parse(stored),
+    config: parseConfig(row.additionalConfig),
+  };
 }
 
 /** `additionalConfig` as it is stored. */

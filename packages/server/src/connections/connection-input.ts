@@ -17,5 +17,8 @@ export const integrationNameSchema = z.string().min(1).max(100).describe('A name
 /** What `${config.x}` reads: a JSON object the application may set and read back. */
 export const additionalConfigSchema = z
   .record(z.string().max(200), z.json())
-  .refine((config) => JSON.stringify(config).length <= MAX_CONFIG_BYTES, `must be at most ${MAX_CONFIG_BYTES} bytes as JSON`)
+  .refine(
+    (config) => JSON.stringify(config).length <= MAX_CONFIG_BYTES,
+    `must be at most ${MAX_CONFIG_BYTES} bytes as JSON`,
+  )
   .describe('Settings of this connection, for ${config.x}');

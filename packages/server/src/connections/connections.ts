@@ -3,7 +3,13 @@ import { z } from 'zod';
 import type { BaseCredentials } from '../auth-modes/auth-mode.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { ConnectionKey, ConnectionRow, ListConnections } from '../store/store.ts';
-import { authModeOf, integrationNamed, parseConfig, sealCredentials, type ConnectionContext } from './connection-context.ts';
+import {
+  authModeOf,
+  integrationNamed,
+  parseConfig,
+  sealCredentials,
+  type ConnectionContext,
+} from './connection-context.ts';
 import { additionalConfigSchema } from './connection-input.ts';
 import { FreshCredentials } from './fresh-credentials.ts';
 
@@ -45,7 +51,11 @@ export class Connections {
   }
 
   /** Throws `connection_exists` and stores nothing when the pair has a connection. */
-  async register(key: ConnectionKey, credentials: unknown, additionalConfig: PublicConnection['additionalConfig'] = {}): Promise<PublicConnection> {
+  async register(
+    key: ConnectionKey,
+    credentials: unknown,
+    additionalConfig: PublicConnection['additionalConfig'] = {},
+  ): Promise<PublicConnection> {
     const sealed = this.#seal(key, credentials);
     const row = await this.#context.store.insertConnection({
       ...key,
@@ -54,14 +64,22 @@ export class Connections {
       additionalConfig: JSON.stringify(additionalConfig),
     });
     if (row) return toPublicConnection(row);
-    throw new NangoError('connection_exists', `User "${key.userId}" already has a connection to "${key.integration}". Use updateConnectionCredentials to replace its credentials.`);
+    throw new NangoError(
+      'connection_exists',
+      `User "${key.userId}" already has a connection to "${key.integration}". Use updateConnectionCredentials to replace its credentials.`,
+    );
   }
 
   async updateCredentials(key: ConnectionKey, credentials: unknown): Promise<PublicConnection> {
-    return toPublicConnection((await this.#context.store.updateCredentials(key, this.#seal(key, credentials))) ?? notFound(key));
+    return toPublicConnection(
+      (await this.#context.store.updateCredentials(key, this.#seal(key, credentials))) ?? notFound(key),
+    );
   }
 
-  async updateConfig(key: ConnectionKey, additionalConfig: PublicConnection['additionalConfig']): Promise<PublicConnection> {
+  async updateConfig(
+    key: ConnectionKey,
+    additionalConfig: PublicConnection['additionalConfig'],
+  ): Promise<PublicConnection> {
     const row = await this.#context.store.updateConfig(key, JSON.stringify(additionalConfig), this.#context.now());
     return toPublicConnection(row ?? notFound(key));
   }
@@ -72,9 +90,18 @@ export class Connections {
     return { connection: toPublicConnection(row), credentials: toPublicCredentials(credentials) };
   }
 
-  async list(query: { userId?: string | undefined; integration?: string | undefined; cursor?: string | undefined; limit: number }): Promise<ConnectionPage> {
+  async list(query: {
+    userId?: string | undefined;
+    integration?: string | undefined;
+    cursor?: string | undefined;
+    limit: number;
+  }): Promise<ConnectionPage> {
     const { cursor, limit, ...filter } = query;
-    const listing: ListConnections = { ...filter, limit: limit + 1, after: cursor === undefined ? undefined : parseCursor(cursor) };
+    const listing: ListConnections = {
+      ...filter,
+      limit: limit + 1,
+      after: cursor === undefined ? undefined : parseCursor(cursor),
+    };
     const rows = await this.#context.store.listConnections(listing);
     const page = rows.slice(0, limit);
     const last = rows.length > limit ? page.at(-1) : undefined;
@@ -90,7 +117,10 @@ export class Connections {
     const mode = authModeOf(integrationNamed(key.integration, this.#context));
     const parsed = mode.credentialsInput.safeParse(credentials);
     if (!parsed.success) {
-      throw new NangoError('invalid_credentials', `The credentials do not fit auth_mode ${mode.name}: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
+      throw new NangoError(
+        'invalid_credentials',
+        `The credentials do not fit auth_mode ${mode.name}: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`,
+      );
     }
     const expiresAt = mode.renewal?.expiresAt(parsed.data) ?? null;
     return { authMode: mode.name, sealedCredentials: sealCredentials(parsed.data, key, vault), expiresAt, now: now() };
@@ -98,7 +128,7 @@ export class Connections {
 }
 
 /** A row without its credentials. */
-export function toPublicConnection(row: ConnectionRow): PublicConnection {
+function toPublicConnection(row: ConnectionRow): PublicConnection {
   return {
     uuid: row.uuid,
     integration: row.integration,
@@ -113,9 +143,12 @@ export function toPublicConnection(row: ConnectionRow): PublicConnection {
 }
 
 /** Credentials as the SDKs return them: times as ISO 8601. */
-export function toPublicCredentials(credentials: BaseCredentials): Record<string, unknown> {
+function toPublicCredentials(credentials: BaseCredentials): Record<string, unknown> {
   const { received_at: _, ...rest } = { received_at: undefined, expires_at: undefined, ...credentials };
-  return { ...rest, expires_at: typeof rest.expires_at === 'number' ? new Date(rest.expires_at).toISOString() : undefined };
+  return {
+    ...rest,
+    expires_at: typeof rest.expires_at === 'number' ? new Date(rest.expires_at).toISOString() : undefined,
+  };
 }
 
 function notFound({ integration, userId }: ConnectionKey): never {

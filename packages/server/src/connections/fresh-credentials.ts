@@ -50,25 +50,42 @@ export class FreshCredentials {
 
   async #store({ row, mode }: OpenConnection, renewed: BaseCredentials): Promise<OpenConnection> {
     const { store, vault, now, log } = this.#context;
-    const change = { sealedCredentials: sealCredentials(renewed, row, vault), expiresAt: mode.renewal?.expiresAt(renewed) ?? null, now: now() };
+    const change = {
+      sealedCredentials: sealCredentials(renewed, row, vault),
+      expiresAt: mode.renewal?.expiresAt(renewed) ?? null,
+      now: now(),
+    };
     const written = await store.updateCredentials(row, change, row.version);
-    log.info({ integration: row.integration, connection: row.uuid, applied: written !== undefined }, 'access token renewed');
+    log.info(
+      { integration: row.integration, connection: row.uuid, applied: written !== undefined },
+      'access token renewed',
+    );
     // Without a row, a reconnect or a delete came first, and wins.
     return written ? openConnection(written, this.#context) : this.#assertUsable(await this.#read(row));
   }
 
   async #afterFailure(connection: OpenConnection, error: unknown): Promise<OpenConnection> {
     const { row } = connection;
-    this.#context.log.warn({ integration: row.integration, connection: row.uuid, err: error }, 'access token could not be renewed');
+    this.#context.log.warn(
+      { integration: row.integration, connection: row.uuid, err: error },
+      'access token could not be renewed',
+    );
     if (isRevoked(error)) return this.#assertUsable(await this.#markNeedsReconnect(connection, messageOf(error)));
     // A provider that is down costs nothing while the token still works.
     if (!this.#isExpired(connection)) return connection;
-    throw new NangoError('refresh_failed', `The access token expired and could not be renewed: ${messageOf(error)}`, { cause: error, retryAfter: 5 });
+    throw new NangoError('refresh_failed', `The access token expired and could not be renewed: ${messageOf(error)}`, {
+      cause: error,
+      retryAfter: 5,
+    });
   }
 
   async #markNeedsReconnect(connection: OpenConnection, reason: string): Promise<OpenConnection> {
     const { store, now } = this.#context;
-    const marked = await store.markNeedsReconnect(connection.row, { reason, ifVersion: connection.row.version, now: now() });
+    const marked = await store.markNeedsReconnect(connection.row, {
+      reason,
+      ifVersion: connection.row.version,
+      now: now(),
+    });
     return marked ? { ...connection, row: marked } : this.#read(connection.row);
   }
 
@@ -92,8 +109,14 @@ export class FreshCredentials {
   async #assertUsable(connection: OpenConnection): Promise<OpenConnection> {
     if (!this.#isExpired(connection)) return connection;
     const { row } = connection;
-    const marked = row.status === 'active' ? await this.#markNeedsReconnect(connection, 'The access token expired and there is no refresh token.') : connection;
-    throw new NangoError('needs_reconnect', `User "${row.userId}" has to connect "${row.integration}" again: ${marked.row.statusReason ?? 'access was lost'}`);
+    const marked =
+      row.status === 'active'
+        ? await this.#markNeedsReconnect(connection, 'The access token expired and there is no refresh token.')
+        : connection;
+    throw new NangoError(
+      'needs_reconnect',
+      `User "${row.userId}" has to connect "${row.integration}" again: ${marked.row.statusReason ?? 'access was lost'}`,
+    );
   }
 }
 

@@ -29,12 +29,18 @@ interface DescribedError {
 }
 
 function describeError(error: FastifyError): DescribedError {
-  if (error instanceof NangoError) return { status: error.status, type: error.code, message: error.message, retryAfter: error.retryAfter };
-  if (hasZodFastifySchemaValidationErrors(error)) return { status: 400, type: 'invalid_request', message: describeValidation(error) };
+  if (error instanceof NangoError)
+    return { status: error.status, type: error.code, message: error.message, retryAfter: error.retryAfter };
+  if (hasZodFastifySchemaValidationErrors(error))
+    return { status: 400, type: 'invalid_request', message: describeValidation(error) };
   const status = error.statusCode ?? 500;
   // Fastify's own refusals: malformed JSON, a body too large, an unknown content type.
   if (status >= 400 && status < 500) return { status, type: 'invalid_request', message: error.message };
-  return { status: 500, type: 'internal_error', message: 'Something failed inside the server; its log says what, under this request id.' };
+  return {
+    status: 500,
+    type: 'internal_error',
+    message: 'Something failed inside the server; its log says what, under this request id.',
+  };
 }
 
 function describeValidation({ validation, validationContext }: FastifyError): string {

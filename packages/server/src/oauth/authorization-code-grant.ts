@@ -11,8 +11,16 @@ export interface AuthorizationCodeGrant {
 }
 
 /** Exchanges an authorization code for tokens (RFC 6749 §4.1.3, RFC 7636 §4.5). */
-export function authorizationCodeGrant(endpoint: TokenEndpoint, grant: AuthorizationCodeGrant, http: OAuthHttp): Promise<TokenResponse> {
+export function authorizationCodeGrant(
+  endpoint: TokenEndpoint,
+  grant: AuthorizationCodeGrant,
+  http: OAuthHttp,
+): Promise<TokenResponse> {
   const { code, redirect_uri, code_verifier, params } = grant;
   const verifier = code_verifier === undefined ? {} : { code_verifier };
-  return tokenRequest(endpoint, { grant: { grant_type: 'authorization_code', code, redirect_uri, ...verifier }, params }, http);
+  return tokenRequest(
+    endpoint,
+    { grant: { grant_type: 'authorization_code', code, redirect_uri, ...verifier }, params },
+    http,
+  );
 }

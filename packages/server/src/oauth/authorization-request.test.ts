@@ -32,11 +32,23 @@ test('writes a space as %20 and leaves an empty scope out', () => {
 });
 
 test('configured parameters win over ours, save those that bind the flow', () => {
-  const params = { response_type: 'x', scope: 'y', state: 'evil', redirect_uri: 'evil', client_id: 'evil', code_challenge: 'evil', code_challenge_method: 'evil', 'q&a': '1=2' };
+  const params = {
+    response_type: 'x',
+    scope: 'y',
+    state: 'evil',
+    redirect_uri: 'evil',
+    client_id: 'evil',
+    code_challenge: 'evil',
+    code_challenge_method: 'evil',
+    'q&a': '1=2',
+  };
   const query = new URL(buildAuthorizationUrl({ ...request, params })).searchParams;
   assert.equal(query.get('response_type'), 'x');
   assert.equal(query.get('scope'), 'y');
   assert.equal(query.get('q&a'), '1=2');
   assert.ok(![...query.values()].includes('evil'));
-  assert.equal(new URL(buildAuthorizationUrl({ ...request, params, codeChallenge: {} })).searchParams.get('code_challenge'), null);
+  assert.equal(
+    new URL(buildAuthorizationUrl({ ...request, params, codeChallenge: {} })).searchParams.get('code_challenge'),
+    null,
+  );
 });

@@ -3,25 +3,34 @@ import { test } from 'node:test';
 import { parseAuthorizationResponse } from './authorization-response.ts';
 
 const expected = { issuer: undefined, authorizationUrl: 'https://as.example/authorize' };
-const parse = (response: Record<string, string>, issuer?: string) => parseAuthorizationResponse(new Map(Object.entries(response)), { ...expected, issuer });
+const parse = (response: Record<string, string>, issuer?: string) =>
+  parseAuthorizationResponse(new Map(Object.entries(response)), { ...expected, issuer });
 
 test('returns the code', () => {
   assert.deepEqual(parse({ code: 'c', state: 's', extra: 'x' }), { code: 'c' });
 });
 
 test('F13: an error wins over a code beside it', () => {
-  assert.throws(() => parse({ code: 'c', error: 'server_error', error_description: 'down' }), { code: 'provider_error', message: 'server_error: down' });
+  assert.throws(() => parse({ code: 'c', error: 'server_error', error_description: 'down' }), {
+    code: 'provider_error',
+    message: 'server_error: down',
+  });
   assert.throws(() => parse({ error: 'access_denied' }), { code: 'access_denied' });
 });
 
 test('F6: refuses an iss that is not the configured issuer (RFC 9207)', () => {
   assert.deepEqual(parse({ code: 'c', iss: 'https://issuer.example' }, 'https://issuer.example'), { code: 'c' });
-  for (const iss of ['https://issuer.example/', 'https://evil.example', '']) assert.throws(() => parse({ code: 'c', iss }, 'https://issuer.example'), { code: 'provider_error', error: 'issuer_mismatch' });
+  for (const iss of ['https://issuer.example/', 'https://evil.example', ''])
+    assert.throws(() => parse({ code: 'c', iss }, 'https://issuer.example'), {
+      code: 'provider_error',
+      error: 'issuer_mismatch',
+    });
 });
 
 test('F6: without a configured issuer, refuses an iss of another origin than the authorization endpoint', () => {
   assert.deepEqual(parse({ code: 'c', iss: 'https://as.example/tenant' }), { code: 'c' });
-  for (const iss of ['https://evil.example', 'nonsense', 'http://as.example']) assert.throws(() => parse({ code: 'c', iss }), { error: 'issuer_mismatch' });
+  for (const iss of ['https://evil.example', 'nonsense', 'http://as.example'])
+    assert.throws(() => parse({ code: 'c', iss }), { error: 'issuer_mismatch' });
 });
 
 test('neither code nor error is an error', () => {
@@ -30,5 +39,8 @@ test('neither code nor error is an error', () => {
 
 test('F7: the provider’s words come as one line of plain text, cut short', () => {
   const description = `</script><img src=x onerror=alert(1)>\r\n\u2028${'x'.repeat(5000)}`;
-  assert.throws(() => parse({ error: 'e', error_description: description }), (error: Error) => !/[<>\r\n\u2028]/.test(error.message) && error.message.length < 700);
+  assert.throws(
+    () => parse({ error: 'e', error_description: description }),
+    (error: Error) => !/[<>\r\n\u2028]/.test(error.message) && error.message.length < 700,
+  );
 });

@@ -43,5 +43,9 @@ function assertIssuer(iss: string | undefined, { issuer, authorizationUrl }: Aut
 function authorizationError(error: string, description: string | undefined): OAuthResponseError {
   const text = description ? `${excerpt(error)}: ${excerpt(description)}` : excerpt(error);
   const denied = error === 'access_denied';
-  return new OAuthResponseError(denied ? 'access_denied' : 'provider_error', denied ? `Access was denied (${text}).` : text, { error });
+  return new OAuthResponseError(
+    denied ? 'access_denied' : 'provider_error',
+    denied ? `Access was denied (${text}).` : text,
+    { error },
+  );
 }

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clientSecretBasic, clientSecretBasicUnencoded, clientSecretPost, noClientSecret } from './client-authentication.ts';
+import {
+  clientSecretBasic,
+  clientSecretBasicUnencoded,
+  clientSecretPost,
+  noClientSecret,
+} from './client-authentication.ts';
 
 const decode = (header: string | undefined) => Buffer.from((header ?? '').replace('Basic ', ''), 'base64').toString();
 
@@ -10,10 +15,16 @@ test('T7: client_secret_basic form-encodes id and secret before Basic (RFC 6749 
 });
 
 test('T7: the unencoded variant sends both as they are, in UTF-8', () => {
-  assert.equal(decode(clientSecretBasicUnencoded({ client_id: 'a', client_secret: '%+ ä' }).headers['authorization']), 'a:%+ ä');
+  assert.equal(
+    decode(clientSecretBasicUnencoded({ client_id: 'a', client_secret: '%+ ä' }).headers['authorization']),
+    'a:%+ ä',
+  );
 });
 
 test('client_secret_post and none put themselves into the body', () => {
-  assert.deepEqual(clientSecretPost({ client_id: 'a', client_secret: 's' }), { headers: {}, params: { client_id: 'a', client_secret: 's' } });
+  assert.deepEqual(clientSecretPost({ client_id: 'a', client_secret: 's' }), {
+    headers: {},
+    params: { client_id: 'a', client_secret: 's' },
+  });
   assert.deepEqual(noClientSecret({ client_id: 'a', client_secret: 's' }), { headers: {}, params: { client_id: 'a' } });
 });

@@ -10,7 +10,11 @@ export class OAuthResponseError extends NangoError {
   /** The HTTP status of the answer; undefined for an authorization response, which has none. */
   readonly httpStatus: number | undefined;
 
-  constructor(code: ErrorCode, message: string, details: { error?: string | undefined; httpStatus?: number } & NangoErrorOptions) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    details: { error?: string | undefined; httpStatus?: number } & NangoErrorOptions,
+  ) {
     super(code, message, details);
     this.error = details.error;
     this.httpStatus = details.httpStatus;

@@ -11,6 +11,10 @@ export async function refreshTokenGrant(
   { refresh_token, params }: { refresh_token: string; params: Record<string, string> },
   http: OAuthHttp,
 ): Promise<TokenResponse> {
-  const response = await tokenRequest(endpoint, { grant: { grant_type: 'refresh_token', refresh_token }, params }, http);
+  const response = await tokenRequest(
+    endpoint,
+    { grant: { grant_type: 'refresh_token', refresh_token }, params },
+    http,
+  );
   return { ...response, refresh_token: response.refresh_token ?? refresh_token };
 }

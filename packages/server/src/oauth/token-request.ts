@@ -34,11 +34,18 @@ export async function tokenRequest(
     },
     body: endpoint.bodyFormat === 'json' ? JSON.stringify(body) : new URLSearchParams(body).toString(),
   });
-  return processTokenResponse(response, { tokenTypes: endpoint.tokenTypes, secrets: secretsOf(endpoint, grant, authentication) });
+  return processTokenResponse(response, {
+    tokenTypes: endpoint.tokenTypes,
+    secrets: secretsOf(endpoint, grant, authentication),
+  });
 }
 
 /** What a provider might echo and must not reach an error message. */
-function secretsOf({ client }: TokenEndpoint, grant: Record<string, string>, { headers }: ClientAuthentication): string[] {
+function secretsOf(
+  { client }: TokenEndpoint,
+  grant: Record<string, string>,
+  { headers }: ClientAuthentication,
+): string[] {
   const basic = headers['authorization']?.replace(/^Basic /, '');
   const sent = [client.client_secret, basic, grant['code'], grant['code_verifier'], grant['refresh_token']];
   return sent.filter((secret) => secret !== undefined);

@@ -2,8 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { processTokenResponse } from './token-response.ts';
 
-const process = (body: string | object, { status = 200, contentType = 'application/json', tokenTypes = ['bearer'], secrets = [] as string[] } = {}) =>
-  processTokenResponse({ status, contentType, body: typeof body === 'string' ? body : JSON.stringify(body) }, { tokenTypes, secrets });
+const process = (
+  body: string | object,
+  { status = 200, contentType = 'application/json', tokenTypes = ['bearer'], secrets = [] as string[] } = {},
+) =>
+  processTokenResponse(
+    { status, contentType, body: typeof body === 'string' ? body : JSON.stringify(body) },
+    { tokenTypes, secrets },
+  );
 
 test('T1: parses by shape, whatever the content type says', () => {
   assert.equal(process({ access_token: 'a', token_type: 'Bearer' }, { contentType: 'text/html' }).access_token, 'a');
@@ -13,7 +19,11 @@ test('T1: parses by shape, whatever the content type says', () => {
 });
 
 test('T2: an error inside a 200 answer is an error, in the provider’s words', () => {
-  assert.throws(() => process({ ok: false, error: 'invalid_code' }), { code: 'token_exchange_failed', error: 'invalid_code', message: /invalid_code/ });
+  assert.throws(() => process({ ok: false, error: 'invalid_code' }), {
+    code: 'token_exchange_failed',
+    error: 'invalid_code',
+    message: /invalid_code/,
+  });
   assert.throws(() => process({ error: { code: 'x1', message: 'Bad thing' } }), /x1: Bad thing/);
   assert.throws(() => process('error=bad_verification_code&error_description=The+code+expired.'), /The code expired/);
   assert.throws(() => process({ ok: false }), /no reason given/);
@@ -24,7 +34,8 @@ test('T3: expires_in as number, numeric string, absent, zero, negative, huge or 
   const life = (expires_in: unknown) => process({ access_token: 'a', expires_in }).expires_in;
   assert.equal(life(3600), 3600);
   assert.equal(life('3600'), 3600);
-  for (const unknown of [undefined, null, 0, -1, '', 'soon', {}, true]) assert.equal(life(unknown), undefined, String(unknown));
+  for (const unknown of [undefined, null, 0, -1, '', 'soon', {}, true])
+    assert.equal(life(unknown), undefined, String(unknown));
   assert.equal(life(1e15), 10 * 365 * 86_400);
 });
 
@@ -32,27 +43,42 @@ test('T5: an HTML error page becomes a short excerpt free of markup and of what 
   const body = `<html><style>x{}</style><h1>Bad</h1><p>code=the-code-CANARY secret=s%25CANARY</p>${'z'.repeat(9999)}`;
   assert.throws(
     () => process(body, { status: 502, contentType: 'text/html', secrets: ['the-code-CANARY', 's%CANARY'] }),
-    (error: Error) => /status 502: Bad code=\[secret\] secret=\[secret\]/.test(error.message) && !/CANARY|<h1>/.test(error.message) && error.message.length < 400,
+    (error: Error) =>
+      /status 502: Bad code=\[secret\] secret=\[secret\]/.test(error.message) &&
+      !/CANARY|<h1>/.test(error.message) &&
+      error.message.length < 400,
   );
 });
 
 test('T5: an unreadable success is never quoted, since it may hold tokens', () => {
-  assert.throws(() => process('token CANARY', { contentType: 'text/plain' }), (error: Error) => !error.message.includes('CANARY'));
-  assert.throws(() => process('{"access_token":"CANARY"', {}), (error: Error) => !error.message.includes('CANARY'));
+  assert.throws(
+    () => process('token CANARY', { contentType: 'text/plain' }),
+    (error: Error) => !error.message.includes('CANARY'),
+  );
+  assert.throws(
+    () => process('{"access_token":"CANARY"', {}),
+    (error: Error) => !error.message.includes('CANARY'),
+  );
 });
 
 test('T6: a missing access token names the fields, not their values', () => {
-  assert.throws(() => process({ token: 'CANARY', user: 'x' }), (error: Error) => /access_token is missing \(fields: token, user\)/.test(error.message) && !error.message.includes('CANARY'));
+  assert.throws(
+    () => process({ token: 'CANARY', user: 'x' }),
+    (error: Error) =>
+      /access_token is missing \(fields: token, user\)/.test(error.message) && !error.message.includes('CANARY'),
+  );
 });
 
 test('T6: token types other than those accepted are refused, case aside', () => {
   assert.equal(process({ access_token: 'a', token_type: 'bearer' }).access_token, 'a');
   assert.equal(process({ access_token: 'a', token_type: 'BOT' }, { tokenTypes: ['bot'] }).access_token, 'a');
-  for (const token_type of ['mac', 'DPoP', 7]) assert.throws(() => process({ access_token: 'a', token_type }), /token_type/);
+  for (const token_type of ['mac', 'DPoP', 7])
+    assert.throws(() => process({ access_token: 'a', token_type }), /token_type/);
 });
 
 test('T6: tokens with control characters or of another type are refused', () => {
-  for (const access_token of ['a\r\nX: y', 'a\0', 'ä', '\u007f', 7, {}]) assert.throws(() => process({ access_token }), { code: 'token_exchange_failed' });
+  for (const access_token of ['a\r\nX: y', 'a\0', 'ä', '\u007f', 7, {}])
+    assert.throws(() => process({ access_token }), { code: 'token_exchange_failed' });
   assert.throws(() => process({ access_token: 'a', refresh_token: 'r\n' }), /refresh_token/);
 });
 

@@ -59,7 +59,11 @@ function isError(raw: Record<string, Json>): boolean {
   return raw['ok'] === false || (error !== undefined && error !== null && error !== '' && error !== false);
 }
 
-function refusal(response: OAuthHttpResponse, raw: Record<string, Json> | undefined, secrets: readonly string[]): OAuthResponseError {
+function refusal(
+  response: OAuthHttpResponse,
+  raw: Record<string, Json> | undefined,
+  secrets: readonly string[],
+): OAuthResponseError {
   const error = typeof raw?.['error'] === 'string' ? excerpt(raw['error'], secrets) : undefined;
   const said = excerpt(raw ? errorWords(raw) : unreadableBody(response), secrets);
   return new OAuthResponseError(
@@ -85,7 +89,10 @@ function unreadableBody({ status, contentType, body }: OAuthHttpResponse): strin
 /** RFC 6749 §7.1: a client must not use a token whose type it does not understand. Many providers leave it out. */
 function assertTokenType(type: Json | undefined, known: readonly string[], response: OAuthHttpResponse): void {
   if (type === undefined || type === null || (typeof type === 'string' && known.includes(type.toLowerCase()))) return;
-  throw unusable(`token_type ${excerpt(JSON.stringify(type))} is not one of ${known.join(', ')}; auth.token_types can name more`, response);
+  throw unusable(
+    `token_type ${excerpt(JSON.stringify(type))} is not one of ${known.join(', ')}; auth.token_types can name more`,
+    response,
+  );
 }
 
 /** RFC 6749 Appendix A.12 and A.17: tokens are visible ASCII and spaces, so none can split a header. */
@@ -98,7 +105,10 @@ function readToken(raw: Record<string, Json>, name: string, response: OAuthHttpR
 }
 
 function missingAccessToken(raw: Record<string, Json>, response: OAuthHttpResponse): never {
-  const fields = Object.keys(raw).slice(0, 20).map((name) => excerpt(name)).join(', ');
+  const fields = Object.keys(raw)
+    .slice(0, 20)
+    .map((name) => excerpt(name))
+    .join(', ');
   throw unusable(`access_token is missing (fields: ${fields || 'none'})`, response);
 }
 
@@ -110,5 +120,7 @@ function readLifetime(value: Json | undefined): number | undefined {
 }
 
 function unusable(what: string, { status }: OAuthHttpResponse): OAuthResponseError {
-  return new OAuthResponseError('token_exchange_failed', `The token endpoint’s answer cannot be used: ${what}.`, { httpStatus: status });
+  return new OAuthResponseError('token_exchange_failed', `The token endpoint’s answer cannot be used: ${what}.`, {
+    httpStatus: status,
+  });
 }

@@ -72,7 +72,9 @@ export class Fields {
     const number = limits.integer ? z.int() : z.number();
     return z
       .union([number.min(limits.min).max(limits.max), z.string().regex(/\$\{/, 'must be a number')])
-      .transform((value, ctx) => (typeof value === 'number' ? value : Number(this.#expandToText(value, ctx) || Number.NaN)))
+      .transform((value, ctx) =>
+        typeof value === 'number' ? value : Number(this.#expandToText(value, ctx) || Number.NaN),
+      )
       .pipe(number.min(limits.min).max(limits.max));
   }
 
@@ -87,7 +89,8 @@ export class Fields {
 
   /** One of some words, or an environment variable that holds one. */
   choice<const T extends readonly [string, ...string[]]>(words: T) {
-    const error = ({ input }: { input?: unknown }) => `must be one of ${words.join(', ')}.${typeof input === 'string' ? suggest(input, words) : ''}`;
+    const error = ({ input }: { input?: unknown }) =>
+      `must be one of ${words.join(', ')}.${typeof input === 'string' ? suggest(input, words) : ''}`;
     return z
       .union([z.enum(words), z.string().regex(/\$\{/, { error })], { error })
       .transform((value, ctx) => this.#expandToText(value, ctx))
@@ -133,7 +136,10 @@ export class Fields {
 }
 
 function inScope(name: string, scope: PlaceholderScope): boolean {
-  return scope.names.includes(name) || scope.prefixes.some((prefix) => name.startsWith(prefix) && name.length > prefix.length);
+  return (
+    scope.names.includes(name) ||
+    scope.prefixes.some((prefix) => name.startsWith(prefix) && name.length > prefix.length)
+  );
 }
 
 /** What is wrong with a URL template, or undefined. A placeholder may be the whole origin, or a part of host or path. */
@@ -143,7 +149,8 @@ function urlProblem(template: Template): string | undefined {
   const sample = template.render((_, index) => (index === 0 ? 'https://x.example' : 'x'));
   const url = URL.parse(sample);
   if (!url || !/^https?:$/.test(url.protocol)) return 'must be an http or https URL';
-  if (startsWithPlaceholder && template.parts.length > 1 && !/^\//.test(String(template.parts[1]))) {
+  const next = template.parts[1];
+  if (startsWithPlaceholder && next !== undefined && !(typeof next === 'string' && next.startsWith('/'))) {
     return 'must have "/" right after a placeholder that stands for the origin';
   }
   if (url.username !== '' || url.password !== '') return 'must not hold a user name or password';

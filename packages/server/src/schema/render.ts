@@ -5,22 +5,30 @@ import type { Template } from './template.ts';
 export function valueAt(root: unknown, placeholder: string): string {
   let value = root;
   for (const key of placeholder.split('.').slice(1)) {
-    value = typeof value === 'object' && value !== null && Object.hasOwn(value, key) ? Reflect.get(value, key) : undefined;
+    value =
+      typeof value === 'object' && value !== null && Object.hasOwn(value, key) ? Reflect.get(value, key) : undefined;
   }
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value);
-  throw new NangoError('invalid_value', `This connection has no value for \${${placeholder}}; it must be text, a number or a boolean.`);
+  throw new NangoError(
+    'invalid_value',
+    `This connection has no value for \${${placeholder}}; it must be text, a number or a boolean.`,
+  );
 }
 
 /** Fills templates that use `config.*` alone, as `auth`'s parameters do. */
 export function renderParams(params: Record<string, Template>, config: unknown): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(params).map(([name, template]) => [name, template.render((placeholder) => valueAt(config, placeholder))]),
+    Object.entries(params).map(([name, template]) => [
+      name,
+      template.render((placeholder) => valueAt(config, placeholder)),
+    ]),
   );
 }
 
 /** Fills a URL that uses `config.*` alone, as `auth`'s URLs do. */
 export function renderUrl(template: Template | undefined, config: unknown): string {
-  if (!template) throw new NangoError('unsupported_auth_mode', 'The Integration’s auth section has no URL for this step.');
+  if (!template)
+    throw new NangoError('unsupported_auth_mode', 'The Integration’s auth section has no URL for this step.');
   return renderUrlTemplate(template, (placeholder) => valueAt(config, placeholder));
 }
 
@@ -33,10 +41,12 @@ export function renderUrlTemplate(template: Template, valueOf: (placeholder: str
   let rendered = '';
   for (const [index, part] of template.parts.entries()) {
     if (typeof part === 'string') rendered += part;
-    else rendered += encodeForUrl(part.placeholder, valueOf(part.placeholder), index === 0 ? 'origin' : zoneOf(rendered));
+    else
+      rendered += encodeForUrl(part.placeholder, valueOf(part.placeholder), index === 0 ? 'origin' : zoneOf(rendered));
   }
   // Two harmless values can meet and form a dot segment that neither was.
-  if (hasDotSegment(rendered)) throw new NangoError('invalid_value', 'The connection’s values would leave the path of a configured URL.');
+  if (hasDotSegment(rendered))
+    throw new NangoError('invalid_value', 'The connection’s values would leave the path of a configured URL.');
   return rendered;
 }
 
@@ -64,8 +74,15 @@ function encodeForUrl(placeholder: string, value: string, zone: 'origin' | 'host
 
 function originOf(placeholder: string, value: string): string {
   const url = URL.parse(value);
-  const clean = url && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' && url.search === '' && url.hash === '';
-  if (!clean || /[\\\s\p{Cc}]/u.test(value)) throw unsafe(placeholder, 'it must be an http or https URL without credentials, query or fragment');
+  const clean =
+    url &&
+    /^https?:$/.test(url.protocol) &&
+    url.username === '' &&
+    url.password === '' &&
+    url.search === '' &&
+    url.hash === '';
+  if (!clean || /[\\\s\p{Cc}]/u.test(value))
+    throw unsafe(placeholder, 'it must be an http or https URL without credentials, query or fragment');
   return url.href.replace(/\/+$/, '');
 }
 

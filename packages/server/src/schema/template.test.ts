@@ -11,7 +11,8 @@ test('splits text and placeholders', () => {
 });
 
 test('refuses placeholders that are not names', () => {
-  for (const text of ['${', 'a ${b', '${}', '${a b}', '${${a}}', '${a..b}', '${1a}']) assert.equal(typeof splitTemplate(text), 'string', text);
+  for (const text of ['${', 'a ${b', '${}', '${a b}', '${${a}}', '${a..b}', '${1a}'])
+    assert.equal(typeof splitTemplate(text), 'string', text);
 });
 
 test('suggests the close name and nothing for a far one', () => {

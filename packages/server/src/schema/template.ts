@@ -21,7 +21,9 @@ export class Template {
 
   /** Fills each placeholder with `valueOf(name, index)`. */
   render(valueOf: (placeholder: string, index: number) => string): string {
-    return this.parts.map((part, index) => (typeof part === 'string' ? part : valueOf(part.placeholder, index))).join('');
+    return this.parts
+      .map((part, index) => (typeof part === 'string' ? part : valueOf(part.placeholder, index)))
+      .join('');
   }
 }
 

@@ -29,18 +29,26 @@ function keyCheckStatements(db: Kysely<Database>): Pick<Store, 'keyCheck'> {
         .values({ name: KEY_CHECK, value: candidate })
         .onConflict((conflict) => conflict.column('name').doNothing())
         .execute();
-      return (await db.selectFrom('nango_meta').select('value').where('name', '=', KEY_CHECK).executeTakeFirstOrThrow()).value;
+      return (await db.selectFrom('nango_meta').select('value').where('name', '=', KEY_CHECK).executeTakeFirstOrThrow())
+        .value;
     },
   };
 }
 
 type ConnectionStatements = Pick<
   Store,
-  'insertConnection' | 'findConnection' | 'listConnections' | 'updateConfig' | 'updateCredentials' | 'markNeedsReconnect' | 'deleteConnection'
+  | 'insertConnection'
+  | 'findConnection'
+  | 'listConnections'
+  | 'updateConfig'
+  | 'updateCredentials'
+  | 'markNeedsReconnect'
+  | 'deleteConnection'
 >;
 
 function connectionStatements(db: Kysely<Database>): ConnectionStatements {
-  const update = (key: ConnectionKey) => db.updateTable('connections').where('integration', '=', key.integration).where('user_id', '=', key.userId);
+  const update = (key: ConnectionKey) =>
+    db.updateTable('connections').where('integration', '=', key.integration).where('user_id', '=', key.userId);
   return {
     async insertConnection(connection) {
       const row = await db
@@ -52,7 +60,11 @@ function connectionStatements(db: Kysely<Database>): ConnectionStatements {
       return row && toConnectionRow(row);
     },
     async findConnection({ integration, userId }) {
-      const query = db.selectFrom('connections').selectAll().where('integration', '=', integration).where('user_id', '=', userId);
+      const query = db
+        .selectFrom('connections')
+        .selectAll()
+        .where('integration', '=', integration)
+        .where('user_id', '=', userId);
       const row = await query.executeTakeFirst();
       return row && toConnectionRow(row);
     },
@@ -64,7 +76,10 @@ function connectionStatements(db: Kysely<Database>): ConnectionStatements {
       return (await query.execute()).map(toConnectionRow);
     },
     async updateConfig(key, additionalConfig, now) {
-      const row = await update(key).set({ additional_config: additionalConfig, updated_at: now }).returningAll().executeTakeFirst();
+      const row = await update(key)
+        .set({ additional_config: additionalConfig, updated_at: now })
+        .returningAll()
+        .executeTakeFirst();
       return row && toConnectionRow(row);
     },
     async updateCredentials(key, { sealedCredentials, expiresAt, now }, ifVersion) {
@@ -94,23 +109,57 @@ function connectionStatements(db: Kysely<Database>): ConnectionStatements {
 
 type AttemptStatements = Pick<
   Store,
-  'insertAttempt' | 'findAttempt' | 'findAttemptByState' | 'beginAttempt' | 'takeAttempt' | 'failAttempt' | 'completeAttempt'
+  | 'insertAttempt'
+  | 'findAttempt'
+  | 'findAttemptByState'
+  | 'beginAttempt'
+  | 'takeAttempt'
+  | 'failAttempt'
+  | 'completeAttempt'
 >;
 
 function attemptStatements(db: Kysely<Database>): AttemptStatements {
   return {
     async insertAttempt({ attemptHash, integration, userId, origin, additionalConfig, now, expiresAt }) {
-      await db.deleteFrom('connect_attempts').where('expires_at', '<', now - ATTEMPT_RETENTION_MS).execute();
-      const empty = { state_hash: null, browser_hash: null, sealed_secrets: null, error_type: null, error_message: null };
-      const row = { attempt_hash: attemptHash, integration, user_id: userId, origin, additional_config: additionalConfig, created_at: now, expires_at: expiresAt };
-      await db.insertInto('connect_attempts').values({ ...row, ...empty, status: 'created' }).execute();
+      await db
+        .deleteFrom('connect_attempts')
+        .where('expires_at', '<', now - ATTEMPT_RETENTION_MS)
+        .execute();
+      const empty = {
+        state_hash: null,
+        browser_hash: null,
+        sealed_secrets: null,
+        error_type: null,
+        error_message: null,
+      };
+      const row = {
+        attempt_hash: attemptHash,
+        integration,
+        user_id: userId,
+        origin,
+        additional_config: additionalConfig,
+        created_at: now,
+        expires_at: expiresAt,
+      };
+      await db
+        .insertInto('connect_attempts')
+        .values({ ...row, ...empty, status: 'created' })
+        .execute();
     },
     async findAttempt(attemptHash) {
-      const row = await db.selectFrom('connect_attempts').selectAll().where('attempt_hash', '=', attemptHash).executeTakeFirst();
+      const row = await db
+        .selectFrom('connect_attempts')
+        .selectAll()
+        .where('attempt_hash', '=', attemptHash)
+        .executeTakeFirst();
       return row && toAttemptRow(row);
     },
     async findAttemptByState(stateHash) {
-      const row = await db.selectFrom('connect_attempts').selectAll().where('state_hash', '=', stateHash).executeTakeFirst();
+      const row = await db
+        .selectFrom('connect_attempts')
+        .selectAll()
+        .where('state_hash', '=', stateHash)
+        .executeTakeFirst();
       return row && toAttemptRow(row);
     },
     async beginAttempt(attemptHash, { stateHash, browserHash, sealedSecrets, now }) {
@@ -178,17 +227,41 @@ function sessionStatements(db: Kysely<Database>): Pick<Store, 'insertSession' | 
   return {
     async insertSession({ tokenHash, userId, integrations, origin, expiresAt }, now) {
       await db.deleteFrom('connect_sessions').where('expires_at', '<', now).execute();
-      await db.insertInto('connect_sessions').values({ token_hash: tokenHash, user_id: userId, integrations, origin, expires_at: expiresAt }).execute();
+      await db
+        .insertInto('connect_sessions')
+        .values({ token_hash: tokenHash, user_id: userId, integrations, origin, expires_at: expiresAt })
+        .execute();
     },
     async findSession(tokenHash, now) {
-      const query = db.selectFrom('connect_sessions').selectAll().where('token_hash', '=', tokenHash).where('expires_at', '>', now);
+      const query = db
+        .selectFrom('connect_sessions')
+        .selectAll()
+        .where('token_hash', '=', tokenHash)
+        .where('expires_at', '>', now);
       const row = await query.executeTakeFirst();
-      return row && { tokenHash, userId: row.user_id, integrations: row.integrations, origin: row.origin, expiresAt: row.expires_at };
+      return (
+        row && {
+          tokenHash,
+          userId: row.user_id,
+          integrations: row.integrations,
+          origin: row.origin,
+          expiresAt: row.expires_at,
+        }
+      );
     },
   };
 }
 
-function toConnectionValues({ uuid, integration, userId, authMode, sealedCredentials, additionalConfig, expiresAt, now }: NewConnection) {
+function toConnectionValues({
+  uuid,
+  integration,
+  userId,
+  authMode,
+  sealedCredentials,
+  additionalConfig,
+  expiresAt,
+  now,
+}: NewConnection) {
   return {
     uuid,
     integration,
@@ -258,5 +331,9 @@ function withStoreErrors(store: Store): Store {
 
 function unavailable(cause: unknown): NangoError {
   // Drivers name the statement and the host but never a bound value; still only the short message is passed on.
-  return new NangoError('store_unavailable', `The database did not do its work: ${messageOf(cause) || 'no connection'}.`, { cause, retryAfter: 1 });
+  return new NangoError(
+    'store_unavailable',
+    `The database did not do its work: ${messageOf(cause) || 'no connection'}.`,
+    { cause, retryAfter: 1 },
+  );
 }

@@ -22,7 +22,11 @@ export async function migrate(db: Kysely<Database>, dialect: DatabaseDialect, mi
   });
 }
 
-async function runMissing(db: Kysely<Database>, dialect: DatabaseDialect, migrations: readonly Migration[]): Promise<void> {
+async function runMissing(
+  db: Kysely<Database>,
+  dialect: DatabaseDialect,
+  migrations: readonly Migration[],
+): Promise<void> {
   await db.schema
     .createTable('nango_migrations')
     .ifNotExists()
@@ -33,7 +37,10 @@ async function runMissing(db: Kysely<Database>, dialect: DatabaseDialect, migrat
   const known = new Set(migrations.map((migration) => migration.name));
   const unknown = [...applied].filter((name) => !known.has(name));
   if (unknown.length > 0) {
-    throw new NangoError('schema_too_new', `The database has migrations this version does not know (${unknown.join(', ')}). Start the newer server, or restore a backup.`);
+    throw new NangoError(
+      'schema_too_new',
+      `The database has migrations this version does not know (${unknown.join(', ')}). Start the newer server, or restore a backup.`,
+    );
   }
   for (const migration of migrations.filter(({ name }) => !applied.has(name))) {
     await migration.up(db, dialect);

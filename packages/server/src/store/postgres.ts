@@ -22,7 +22,7 @@ export function openPostgresStore(connectionString: string, { onError }: Postgre
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     application_name: 'nango',
-    types: { getTypeParser: typeParser },
+    types: numericBigints(),
   });
   // Without a listener, a connection that breaks while idle would end the process.
   pool.on('error', (error) => onError?.(error));
@@ -35,8 +35,10 @@ export function openPostgresStore(connectionString: string, { onError }: Postgre
 }
 
 /** bigint holds times and versions here, which are safe integers; pg would return text. */
-function typeParser(oid: number, format?: 'text' | 'binary'): (value: string) => unknown {
-  return oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format === 'binary' ? 'text' : format);
+function numericBigints(): pg.TypeOverrides {
+  const types = new pg.TypeOverrides();
+  types.setTypeParser(pg.types.builtins.INT8, Number);
+  return types;
 }
 
 function describe(connectionString: string): string {

@@ -14,13 +14,19 @@ const BUSY_TIMEOUT_MS = 5_000;
  * WAL with synchronous=FULL: a transaction that was acknowledged survives a power cut.
  */
 export function openSqliteStore(path: string): Store {
-  const dialect: DatabaseDialect = { description: `SQLite, ${path}`, bytesType: 'blob', beginExclusive: ['begin immediate'] };
+  const dialect: DatabaseDialect = {
+    description: `SQLite, ${path}`,
+    bytesType: 'blob',
+    beginExclusive: ['begin immediate'],
+  };
   try {
     const database = openFile(path);
     const db = new Kysely<Database>({ dialect: new SqliteDialect({ database: toKyselyDatabase(database) }) });
     return createKyselyStore(db, dialect);
   } catch (cause) {
-    throw new NangoError('store_unavailable', `The database file ${path} cannot be opened: ${messageOf(cause)}.`, { cause });
+    throw new NangoError('store_unavailable', `The database file ${path} cannot be opened: ${messageOf(cause)}.`, {
+      cause,
+    });
   }
 }
 
@@ -52,7 +58,8 @@ function toKyselyDatabase(database: DatabaseSync): SqliteDatabase {
 
 function toInput(parameters: readonly unknown[]): SQLInputValue[] {
   return parameters.map((value) => {
-    if (value === null || typeof value === 'string' || typeof value === 'number' || value instanceof Uint8Array) return value;
+    if (value === null || typeof value === 'string' || typeof value === 'number' || value instanceof Uint8Array)
+      return value;
     throw new TypeError(`A ${typeof value} cannot be stored.`);
   });
 }

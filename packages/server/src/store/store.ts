@@ -112,8 +112,15 @@ export interface Store {
   listConnections(query: ListConnections): Promise<ConnectionRow[]>;
   updateConfig(key: ConnectionKey, additionalConfig: string, now: number): Promise<ConnectionRow | undefined>;
   /** Replaces the credentials and makes the connection active. With `ifVersion`, only if nobody changed them since. */
-  updateCredentials(key: ConnectionKey, change: CredentialsChange, ifVersion?: number): Promise<ConnectionRow | undefined>;
-  markNeedsReconnect(key: ConnectionKey, change: { reason: string; ifVersion: number; now: number }): Promise<ConnectionRow | undefined>;
+  updateCredentials(
+    key: ConnectionKey,
+    change: CredentialsChange,
+    ifVersion?: number,
+  ): Promise<ConnectionRow | undefined>;
+  markNeedsReconnect(
+    key: ConnectionKey,
+    change: { reason: string; ifVersion: number; now: number },
+  ): Promise<ConnectionRow | undefined>;
   deleteConnection(key: ConnectionKey): Promise<boolean>;
 
   /** Also removes attempts that expired over an hour ago. */

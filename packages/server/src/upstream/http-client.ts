@@ -58,7 +58,11 @@ export class HttpClient {
 export function createOAuthHttp(client: HttpClient): OAuthHttp {
   return async (call) => {
     const headers = { 'user-agent': 'Nango', ...call.headers };
-    const { status, headers: answered, body } = await client.send({ ...call, headers, timeoutMs: TOKEN_TIMEOUT_MS, maxBytes: TOKEN_MAX_BYTES });
+    const {
+      status,
+      headers: answered,
+      body,
+    } = await client.send({ ...call, headers, timeoutMs: TOKEN_TIMEOUT_MS, maxBytes: TOKEN_MAX_BYTES });
     return { status, contentType: String(answered['content-type'] ?? ''), body: body.toString('utf8') };
   };
 }
@@ -91,5 +95,9 @@ function toNangoError(error: unknown, { url, timeoutMs }: { url: string; timeout
     return new NangoError('request_timeout', `${host} did not answer within ${timeoutMs / 1000} s.`, { cause: error });
   }
   const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
-  return new NangoError('request_failed', `The request to ${host} failed: ${messageOf(error) || 'no connection'}${code}.`, { cause: error });
+  return new NangoError(
+    'request_failed',
+    `The request to ${host} failed: ${messageOf(error) || 'no connection'}${code}.`,
+    { cause: error },
+  );
 }

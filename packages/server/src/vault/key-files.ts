@@ -17,10 +17,17 @@ export interface KeyFile {
  * Reads a key file of the data directory; makes it, readable by its owner alone, where there is none.
  * With `mustExist`, a missing file is an error: what it protects is there, and a new key would not open it.
  */
-export function readOrCreateKeyFile(path: string, { prefix = '', mustExist }: { prefix?: string; mustExist: boolean }): KeyFile {
-  if (existsSync(path)) return { text: readFileSync(path, 'utf8').trim(), path, created: false, exposed: isExposed(path) };
+export function readOrCreateKeyFile(
+  path: string,
+  { prefix = '', mustExist }: { prefix?: string; mustExist: boolean },
+): KeyFile {
+  if (existsSync(path))
+    return { text: readFileSync(path, 'utf8').trim(), path, created: false, exposed: isExposed(path) };
   if (mustExist) {
-    throw new NangoError('invalid_encryption_key', `The database exists but its key file ${path} is missing. Restore the key file from your backup, or set NANGO_ENCRYPTION_KEY.`);
+    throw new NangoError(
+      'invalid_encryption_key',
+      `The database exists but its key file ${path} is missing. Restore the key file from your backup, or set NANGO_ENCRYPTION_KEY.`,
+    );
   }
   prepareDataDirectory(dirname(path));
   const text = `${prefix}${randomBytes(32).toString(prefix === '' ? 'base64' : 'base64url')}`;

@@ -19,14 +19,19 @@ test('opens what it sealed, and seals the same text differently each time', () =
 
 test('S2: refuses a sealed value moved to another row, column or table', () => {
   const sealed = vault.seal('text', place);
-  for (const moved of [{ ...place, row: '["slack","2"]' }, { ...place, column: 'other' }, { ...place, table: 'other' }]) {
+  for (const moved of [
+    { ...place, row: '["slack","2"]' },
+    { ...place, column: 'other' },
+    { ...place, table: 'other' },
+  ]) {
     assert.throws(() => vault.open(sealed, moved), unreadable);
   }
 });
 
 test('S2: refuses a truncated value and every flipped bit', () => {
   const sealed = vault.seal('text', place);
-  for (let length = 0; length < sealed.length; length += 1) assert.throws(() => vault.open(sealed.subarray(0, length), place), unreadable);
+  for (let length = 0; length < sealed.length; length += 1)
+    assert.throws(() => vault.open(sealed.subarray(0, length), place), unreadable);
   for (let byte = 0; byte < sealed.length; byte += 1) {
     const damaged = Uint8Array.from(sealed);
     damaged[byte] = (damaged[byte] ?? 0) ^ 1;
@@ -40,16 +45,32 @@ test('S1: refuses a value sealed with another key, and says so', () => {
 
 test('S1: takes keys as base64, base64url and hex, and refuses all else without echoing it', () => {
   const key = randomBytes(32);
-  for (const encoding of ['base64', 'base64url', 'hex'] as const) assert.deepEqual(parseEncryptionKey(`${key.toString(encoding)}\n`, 'X'), key);
-  for (const bad of ['', 'short-CANARY', key.toString('hex').slice(2), `${key.toString('base64')}AAAA`, 'ä'.repeat(32)]) {
-    assert.throws(() => parseEncryptionKey(bad, 'NANGO_ENCRYPTION_KEY'), (error: Error) => /NANGO_ENCRYPTION_KEY must hold 32/.test(error.message) && !(bad !== '' && error.message.includes(bad)));
+  for (const encoding of ['base64', 'base64url', 'hex'] as const)
+    assert.deepEqual(parseEncryptionKey(`${key.toString(encoding)}\n`, 'X'), key);
+  for (const bad of [
+    '',
+    'short-CANARY',
+    key.toString('hex').slice(2),
+    `${key.toString('base64')}AAAA`,
+    'ä'.repeat(32),
+  ]) {
+    assert.throws(
+      () => parseEncryptionKey(bad, 'NANGO_ENCRYPTION_KEY'),
+      (error: Error) =>
+        /NANGO_ENCRYPTION_KEY must hold 32/.test(error.message) && !(bad !== '' && error.message.includes(bad)),
+    );
   }
 });
 
 test('a secret does not print itself, however it is printed', () => {
   const secret = new Secret('CANARY');
   assert.equal(secret.reveal(), 'CANARY');
-  for (const printed of [String(secret), `${JSON.stringify({ secret })}`, inspect(secret, { showHidden: true, depth: 9 }), inspect({ a: [secret] })]) {
+  for (const printed of [
+    String(secret),
+    JSON.stringify({ secret }),
+    inspect(secret, { showHidden: true, depth: 9 }),
+    inspect({ a: [secret] }),
+  ]) {
     assert.ok(!printed.includes('CANARY'), printed);
   }
 });

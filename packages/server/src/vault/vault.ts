@@ -96,7 +96,11 @@ function associatedData({ table, row, column }: SealedPlace): Buffer {
 }
 
 function unreadable({ table, row, column }: SealedPlace, why: string, cause?: unknown): NangoError {
-  return new NangoError('credentials_unreadable', `The sealed value ${table}.${column} of row ${row} does not open: ${why}.`, {
-    cause,
-  });
+  return new NangoError(
+    'credentials_unreadable',
+    `The sealed value ${table}.${column} of row ${row} does not open: ${why}.`,
+    {
+      cause,
+    },
+  );
 }

@@ -4,7 +4,13 @@ import { renderResultPage } from './result-page.ts';
 
 test('F7: hostile text is text, in the page and in the script data', () => {
   const hostile = `</script><img src=x onerror=alert(1)>"'&\u2028`;
-  const html = renderResultPage({ status: 'failed', integration: hostile, userId: hostile, origin: 'https://app.example', error: { type: hostile, message: hostile } });
+  const html = renderResultPage({
+    status: 'failed',
+    integration: hostile,
+    userId: hostile,
+    origin: 'https://app.example',
+    error: { type: hostile, message: hostile },
+  });
   assert.equal(html.match(/<script/g)?.length, 2);
   assert.equal(html.match(/<\/script>/g)?.length, 2);
   assert.ok(!html.includes('<img'));

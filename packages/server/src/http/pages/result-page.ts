@@ -29,8 +29,10 @@ if (origin && window.opener) {
   window.close();
 }`;
 
-const CHECK = '<svg class="good" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true"><circle cx="12" cy="12" r="10"/><path d="m7.5 12.5 3 3 6-6.5"/></svg>';
-const CROSS = '<svg class="bad" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true"><circle cx="12" cy="12" r="10"/><path d="m9 9 6 6m0-6-6 6"/></svg>';
+const CHECK =
+  '<svg class="good" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true"><circle cx="12" cy="12" r="10"/><path d="m7.5 12.5 3 3 6-6.5"/></svg>';
+const CROSS =
+  '<svg class="bad" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true"><circle cx="12" cy="12" r="10"/><path d="m9 9 6 6m0-6-6 6"/></svg>';
 
 // Hashes rather than 'unsafe-inline': text that slipped through the escaping could still not run.
 const CONTENT_SECURITY_POLICY = [
@@ -64,7 +66,9 @@ export function renderResultPage({ status, error, integration, origin }: Attempt
   const succeeded = status === 'succeeded';
   const message: ResultMessage = { source: 'nango', status: succeeded ? 'succeeded' : 'failed', error };
   const title = succeeded ? 'Connected' : error?.type === 'access_denied' ? 'Access denied' : 'Not connected';
-  const text = succeeded ? `${integration} is connected. You can close this window.` : (error?.message ?? 'The connection was not made.');
+  const text = succeeded
+    ? `${integration} is connected. You can close this window.`
+    : (error?.message ?? 'The connection was not made.');
   const code = succeeded ? '' : `<p><code>${escapeHtml(error?.type ?? 'internal_error')}</code></p>`;
   return `<!doctype html>
 <html lang="en">
@@ -96,7 +100,10 @@ function escapeHtml(text: string): string {
 
 /** JSON that cannot end the script element it stands in. */
 function toScriptJson(value: unknown): string {
-  return JSON.stringify(value).replace(/[<>&\u2028\u2029]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return JSON.stringify(value).replace(
+    /[<>&\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 function sourceHash(source: string): string {

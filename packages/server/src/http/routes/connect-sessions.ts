@@ -5,7 +5,9 @@ import type { App } from '../app.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import type { ServerContext } from '../server-context.ts';
 
-const originSchema = z.url({ protocol: /^https?$/ }).refine((text) => URL.parse(text)?.origin === text, 'must be an origin, such as https://app.example.com');
+const originSchema = z
+  .url({ protocol: /^https?$/ })
+  .refine((text) => URL.parse(text)?.origin === text, 'must be an origin, such as https://app.example.com');
 
 /** Minting connect session tokens. */
 export function connectSessionRoutes({ context }: ServerContext) {
@@ -18,15 +20,25 @@ export function connectSessionRoutes({ context }: ServerContext) {
           body: z.object({
             userId: userIdSchema,
             integrations: z.array(integrationNameSchema).min(1).optional().describe('Default: all'),
-            origin: originSchema.optional().describe('The only page origin that may use the token; default: any that holds it'),
+            origin: originSchema
+              .optional()
+              .describe('The only page origin that may use the token; default: any that holds it'),
             expiresInSeconds: z.number().int().min(1).max(MAX_SESSION_SECONDS).optional().describe('Default: 900'),
           }),
-          response: { 201: z.object({ token: z.string(), expiresAt: z.iso.datetime() }), 400: errorBodySchema, 401: errorBodySchema, 404: errorBodySchema },
+          response: {
+            201: z.object({ token: z.string(), expiresAt: z.iso.datetime() }),
+            400: errorBodySchema,
+            401: errorBodySchema,
+            404: errorBodySchema,
+          },
         },
       },
       async ({ body }, reply) => {
         const { token, expiresAt } = await createConnectSession(body, context);
-        return reply.code(201).header('cache-control', 'no-store').send({ token, expiresAt: new Date(expiresAt).toISOString() });
+        return reply
+          .code(201)
+          .header('cache-control', 'no-store')
+          .send({ token, expiresAt: new Date(expiresAt).toISOString() });
       },
     );
   };

@@ -9,7 +9,9 @@ const MAX_PAGE = 200;
 
 // The pair stands in the query, never in the path: a user id may be "..", hold "/" or look like anything else.
 const keySchema = z.object({ integration: integrationNameSchema, userId: userIdSchema });
-const credentialsSchema = z.record(z.string(), z.json()).describe('The fields of the Integration’s auth mode; others are kept under raw');
+const credentialsSchema = z
+  .record(z.string(), z.json())
+  .describe('The fields of the Integration’s auth mode; others are kept under raw');
 const connectionBody = z.object({ connection: publicConnectionSchema });
 const errors = { 400: errorBodySchema, 401: errorBodySchema, 404: errorBodySchema };
 
@@ -27,7 +29,11 @@ export function connectionRoutes({ connections }: ServerContext) {
             cursor: z.string().max(5_000).optional().describe('nextCursor of the page before'),
             limit: z.coerce.number().int().min(1).max(MAX_PAGE).default(MAX_PAGE),
           }),
-          response: { 200: z.object({ connections: z.array(publicConnectionSchema), nextCursor: z.string().nullable() }), 400: errorBodySchema, 401: errorBodySchema },
+          response: {
+            200: z.object({ connections: z.array(publicConnectionSchema), nextCursor: z.string().nullable() }),
+            400: errorBodySchema,
+            401: errorBodySchema,
+          },
         },
       },
       ({ query }) => connections.list(query),
@@ -38,7 +44,10 @@ export function connectionRoutes({ connections }: ServerContext) {
       {
         schema: {
           summary: 'Register a connection with credentials you have',
-          body: keySchema.extend({ credentials: credentialsSchema, additionalConfig: additionalConfigSchema.optional() }),
+          body: keySchema.extend({
+            credentials: credentialsSchema,
+            additionalConfig: additionalConfigSchema.optional(),
+          }),
           response: { 201: connectionBody, ...errors, 409: errorBodySchema },
         },
       },
@@ -54,7 +63,12 @@ export function connectionRoutes({ connections }: ServerContext) {
         schema: {
           summary: 'Read one connection with fresh credentials',
           querystring: keySchema,
-          response: { 200: connectionBody.extend({ credentials: z.looseObject({ raw: z.record(z.string(), z.json()) }) }), ...errors, 409: errorBodySchema, 503: errorBodySchema },
+          response: {
+            200: connectionBody.extend({ credentials: z.looseObject({ raw: z.record(z.string(), z.json()) }) }),
+            ...errors,
+            409: errorBodySchema,
+            503: errorBodySchema,
+          },
         },
       },
       async ({ query }, reply) => {
@@ -66,19 +80,39 @@ export function connectionRoutes({ connections }: ServerContext) {
 
     app.put(
       '/connection/credentials',
-      { schema: { summary: 'Replace the credentials', querystring: keySchema, body: z.object({ credentials: credentialsSchema }), response: { 200: connectionBody, ...errors } } },
+      {
+        schema: {
+          summary: 'Replace the credentials',
+          querystring: keySchema,
+          body: z.object({ credentials: credentialsSchema }),
+          response: { 200: connectionBody, ...errors },
+        },
+      },
       async ({ query, body }) => ({ connection: await connections.updateCredentials(query, body.credentials) }),
     );
 
     app.put(
       '/connection/config',
-      { schema: { summary: 'Replace the additionalConfig', querystring: keySchema, body: z.object({ additionalConfig: additionalConfigSchema }), response: { 200: connectionBody, ...errors } } },
+      {
+        schema: {
+          summary: 'Replace the additionalConfig',
+          querystring: keySchema,
+          body: z.object({ additionalConfig: additionalConfigSchema }),
+          response: { 200: connectionBody, ...errors },
+        },
+      },
       async ({ query, body }) => ({ connection: await connections.updateConfig(query, body.additionalConfig) }),
     );
 
     app.delete(
       '/connection',
-      { schema: { summary: 'Delete a connection and its credentials', querystring: keySchema, response: { 204: z.null(), ...errors } } },
+      {
+        schema: {
+          summary: 'Delete a connection and its credentials',
+          querystring: keySchema,
+          response: { 204: z.null(), ...errors },
+        },
+      },
       async ({ query }, reply) => {
         await connections.delete(query);
         return reply.code(204).send(null);

@@ -29,35 +29,67 @@ const resultSchema = z.object({
 export function oauthRoutes(server: ServerContext) {
   const { flow, context } = server;
   return async (app: App): Promise<void> => {
-    app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string', bodyLimit: MAX_FORM_BYTES }, (_request, body, done) => done(null, body));
+    app.addContentTypeParser(
+      'application/x-www-form-urlencoded',
+      { parseAs: 'string', bodyLimit: MAX_FORM_BYTES },
+      (_request, body, done) => done(null, body),
+    );
     app.addHook('onRequest', async (request) => {
-      if (!context.config().server.oauth_server_enabled) throw new NangoError('not_found', `oauth_server_enabled is false, so there is no ${request.routeOptions.url ?? 'such route'}.`);
+      if (!context.config().server.oauth_server_enabled)
+        throw new NangoError(
+          'not_found',
+          `oauth_server_enabled is false, so there is no ${request.routeOptions.url ?? 'such route'}.`,
+        );
     });
 
-    app.options('/attempts', { schema: { hide: true } }, async (request, reply) => allowOrigin(request, reply).code(204).send());
+    app.options('/attempts', { schema: { hide: true } }, async (request, reply) =>
+      allowOrigin(request, reply).code(204).send(),
+    );
 
     app.post(
       '/attempts',
       {
         schema: {
           summary: 'Begin connecting a user; the front end SDK calls this',
-          description: 'On a loopback root URL pages of the same machine need no token; elsewhere a connect session token goes into Authorization.',
-          body: z.object({ integration: z.string(), userId: z.string(), additionalConfig: additionalConfigSchema.optional() }),
-          response: { 201: attemptSchema, 400: errorBodySchema, 401: errorBodySchema, 403: errorBodySchema, 404: errorBodySchema },
+          description:
+            'On a loopback root URL pages of the same machine need no token; elsewhere a connect session token goes into Authorization.',
+          body: z.object({
+            integration: z.string(),
+            userId: z.string(),
+            additionalConfig: additionalConfigSchema.optional(),
+          }),
+          response: {
+            201: attemptSchema,
+            400: errorBodySchema,
+            401: errorBodySchema,
+            403: errorBodySchema,
+            404: errorBodySchema,
+          },
         },
         preValidation: async (request, reply) => void allowOrigin(request, reply),
       },
       async (request, reply) => {
-        const { attempt, status, expiresAt } = await flow.create({ ...request.body, ...assertKey(request.body), requester: requesterOf(request) });
+        const { attempt, status, expiresAt } = await flow.create({
+          ...request.body,
+          ...assertKey(request.body),
+          requester: requesterOf(request),
+        });
         const connectUrl = `${rootUrl(context.config().server.oauth_server_root_url)}/oauth/connect/${encodeURIComponent(request.body.integration)}?attempt=${attempt}`;
-        return reply.code(201).header('cache-control', 'no-store').send({ attempt, status, connectUrl, expiresAt: new Date(expiresAt).toISOString() });
+        return reply
+          .code(201)
+          .header('cache-control', 'no-store')
+          .send({ attempt, status, connectUrl, expiresAt: new Date(expiresAt).toISOString() });
       },
     );
 
     app.get(
       '/attempts/:attempt',
       {
-        schema: { summary: 'How an attempt stands', params: z.object({ attempt: z.string().max(100) }), response: { 200: resultSchema, 404: errorBodySchema } },
+        schema: {
+          summary: 'How an attempt stands',
+          params: z.object({ attempt: z.string().max(100) }),
+          response: { 200: resultSchema, 404: errorBodySchema },
+        },
         preValidation: async (request, reply) => void allowOrigin(request, reply),
       },
       async (request, reply) => {
@@ -68,55 +100,84 @@ export function oauthRoutes(server: ServerContext) {
       },
     );
 
-    app.get('/connect/:integration', { schema: { summary: 'Send the user’s browser to the provider', params: z.object({ integration: z.string() }) } }, async (request, reply) => {
-      try {
-        const attempt = singleParams(request).get('attempt') ?? (await createFromLink(server, request));
-        return redirectToProvider(server, { begun: await flow.begin(attempt, callbackUrl(context)), reply });
-      } catch (error) {
-        return sendFailure(error, request, reply);
-      }
-    });
+    app.get(
+      '/connect/:integration',
+      { schema: { summary: 'Send the user’s browser to the provider', params: z.object({ integration: z.string() }) } },
+      async (request, reply) => {
+        try {
+          const attempt = singleParams(request).get('attempt') ?? (await createFromLink(server, request));
+          return redirectToProvider(server, { begun: await flow.begin(attempt, callbackUrl(context)), reply });
+        } catch (error) {
+          return sendFailure(error, request, reply);
+        }
+      },
+    );
 
-    app.get('/callback', { schema: { summary: 'Where providers send the user’s browser back to' } }, async (request, reply) => {
-      const cookies = parseCookies(request.headers.cookie, isSecure(server));
-      try {
-        const params = uniqueParams(queryOf(request));
-        const result = await flow.complete({ params, cookies });
-        return sendResultPage(reply, result);
-      } catch (error) {
-        return sendFailure(error, request, reply);
-      }
-    });
+    app.get(
+      '/callback',
+      { schema: { summary: 'Where providers send the user’s browser back to' } },
+      async (request, reply) => {
+        const cookies = parseCookies(request.headers.cookie, isSecure(server));
+        try {
+          const params = uniqueParams(queryOf(request));
+          const result = await flow.complete({ params, cookies });
+          return sendResultPage(reply, result);
+        } catch (error) {
+          return sendFailure(error, request, reply);
+        }
+      },
+    );
 
     // Form Post Response Mode: SameSite=Lax keeps our cookie from a cross-site POST, so the browser comes again by GET.
     app.post('/callback', { schema: { summary: 'The same, for response_mode=form_post' } }, async (request, reply) => {
       const form = z.string().catch('').parse(request.body);
       const state = uniqueParams(form)?.get('state') ?? '';
       if (!(await flow.acceptsFormPost(state))) {
-        return sendFailure(new NangoError('invalid_state', 'No integration expects this answer as a form.'), request, reply);
+        return sendFailure(
+          new NangoError('invalid_state', 'No integration expects this answer as a form.'),
+          request,
+          reply,
+        );
       }
       return noStore(reply).redirect(`${callbackUrl(context)}?${new URLSearchParams(form).toString()}`, 303);
     });
   };
 }
 
-function assertKey({ integration, userId }: { integration: string; userId: string }): { integration: string; userId: string } {
-  if (userId === '') throw new NangoError('missing_user_id', 'connect() needs a user id: connect(integration, userId).');
+function assertKey({ integration, userId }: { integration: string; userId: string }): {
+  integration: string;
+  userId: string;
+} {
+  if (userId === '')
+    throw new NangoError('missing_user_id', 'connect() needs a user id: connect(integration, userId).');
   const { error } = userIdSchema.safeParse(userId);
   if (error) throw new NangoError('invalid_request', `The user id ${error.issues[0]?.message ?? 'is not usable'}.`);
   return { integration, userId };
 }
 
 /** `/oauth/connect/slack?user_id=1`: for a person who pastes an address, on a loopback root only. */
-async function createFromLink({ flow }: ServerContext, request: FastifyRequest<{ Params: { integration: string } }>): Promise<string> {
-  const key = assertKey({ integration: request.params.integration, userId: singleParams(request).get('user_id') ?? '' });
+async function createFromLink(
+  { flow }: ServerContext,
+  request: FastifyRequest<{ Params: { integration: string } }>,
+): Promise<string> {
+  const key = assertKey({
+    integration: request.params.integration,
+    userId: singleParams(request).get('user_id') ?? '',
+  });
   // A link on somebody else's page must not connect the developer's account to an id of that page's choice.
-  if (request.headers['sec-fetch-site'] === 'cross-site') throw new NangoError('unauthorized', 'This address can be opened by hand, not from another site.');
+  if (request.headers['sec-fetch-site'] === 'cross-site')
+    throw new NangoError('unauthorized', 'This address can be opened by hand, not from another site.');
   return (await flow.create({ ...key, requester: { token: undefined, origin: undefined } })).attempt;
 }
 
-function redirectToProvider(server: ServerContext, { begun, reply }: { begun: BegunAttempt; reply: FastifyReply }): FastifyReply {
-  void noStore(reply).header('set-cookie', cookieHeader({ ...begun.cookie, secure: isSecure(server), maxAgeSeconds: ATTEMPT_LIFE_MS / 1000 }));
+function redirectToProvider(
+  server: ServerContext,
+  { begun, reply }: { begun: BegunAttempt; reply: FastifyReply },
+): FastifyReply {
+  void noStore(reply).header(
+    'set-cookie',
+    cookieHeader({ ...begun.cookie, secure: isSecure(server), maxAgeSeconds: ATTEMPT_LIFE_MS / 1000 }),
+  );
   return reply.redirect(begun.authorizationUrl, 303);
 }
 
@@ -127,7 +188,9 @@ function isSecure({ context }: ServerContext): boolean {
 function sendFailure(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const known = error instanceof NangoError;
   if (!known) request.log.error({ err: error }, 'connect page failed');
-  const described = known ? { type: error.code, message: error.message } : { type: 'internal_error', message: 'The server could not go on; its log says why.' };
+  const described = known
+    ? { type: error.code, message: error.message }
+    : { type: 'internal_error', message: 'The server could not go on; its log says why.' };
   const result: AttemptResult = { status: 'failed', integration: '', userId: '', origin: null, error: described };
   return sendResultPage(reply.code(known ? error.status : 500), result);
 }

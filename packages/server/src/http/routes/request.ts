@@ -22,7 +22,16 @@ export function requestRoutes({ sendRequest }: ServerContext) {
         schema: {
           summary: 'Send an authorized request to a connection’s API',
           body: apiRequestSchema.extend({ integration: integrationNameSchema, userId: userIdSchema }),
-          response: { 200: responseSchema, 400: errorBodySchema, 401: errorBodySchema, 404: errorBodySchema, 409: errorBodySchema, 502: errorBodySchema, 503: errorBodySchema, 504: errorBodySchema },
+          response: {
+            200: responseSchema,
+            400: errorBodySchema,
+            401: errorBodySchema,
+            404: errorBodySchema,
+            409: errorBodySchema,
+            502: errorBodySchema,
+            503: errorBodySchema,
+            504: errorBodySchema,
+          },
         },
       },
       async ({ body: { integration, userId, ...request } }, reply) => {

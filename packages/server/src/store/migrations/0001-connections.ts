@@ -6,7 +6,11 @@ export const connections: Migration = {
   name: '0001-connections',
   async up(db, { bytesType }) {
     const bytes = sql.raw(bytesType);
-    await db.schema.createTable('nango_meta').addColumn('name', 'text', (c) => c.primaryKey()).addColumn('value', bytes, (c) => c.notNull()).execute();
+    await db.schema
+      .createTable('nango_meta')
+      .addColumn('name', 'text', (c) => c.primaryKey())
+      .addColumn('value', bytes, (c) => c.notNull())
+      .execute();
 
     await db.schema
       .createTable('connections')

@@ -1,0 +1,35 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { mkdtempSync, rmSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+
+// Looks at the tarballs as their consumers will: publint for the manifests, attw for the types, a limit for the browser.
+const root = join(import.meta.dirname, '..');
+const folder = mkdtempSync(join(tmpdir(), 'nango-packages-'));
+const MAX_FRONTEND_GZIP_BYTES = 3_072;
+const node = (...parameters: string[]) => execFileSync(process.execPath, parameters, { cwd: root, stdio: 'inherit' });
+
+try {
+  node(join(root, 'scripts/pack.ts'), folder);
+  for (const tarball of readdirSync(folder)) {
+    node(join(root, 'node_modules/publint/src/cli.js'), join(folder, tarball), '--strict');
+    // The server is a command line: it has nothing to import.
+    if (tarball.includes('server')) continue;
+    const profile = tarball.includes('node-client') ? 'node16' : 'esm-only';
+    node(
+      join(root, 'node_modules/@arethetypeswrong/cli/dist/index.js'),
+      join(folder, tarball),
+      '--profile',
+      profile,
+      '--exclude-entrypoints',
+      'script',
+    );
+  }
+  const size = gzipSync(readFileSync(join(root, 'packages/frontend/dist/index.js'))).length;
+  process.stdout.write(`@nangohq/frontend: ${size} bytes gzipped (limit ${MAX_FRONTEND_GZIP_BYTES})\n`);
+  if (size > MAX_FRONTEND_GZIP_BYTES) process.exitCode = 1;
+} finally {
+  rmSync(folder, { recursive: true });
+}
