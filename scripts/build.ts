@@ -38,8 +38,10 @@ const bundles: BuildOptions[] = [
   {
     ...node,
     format: 'esm',
-    entryPoints: [at('server/src/cli/main.ts')],
-    outfile: at('server/dist/cli.js'),
+    // What only some servers need (pg, the Action compiler) is a chunk of its own, loaded when it is needed.
+    splitting: true,
+    entryPoints: { cli: at('server/src/cli/main.ts') },
+    outdir: at('server/dist'),
   },
 ];
 

@@ -16,7 +16,6 @@ import { createSendRequest } from './connections/send-request.ts';
 import { messageOf, NangoError } from './errors/nango-error.ts';
 import { createApp, type App, type CreateAppOptions } from './http/app.ts';
 import { callbackUrl } from './http/server-context.ts';
-import { openPostgresStore } from './store/postgres.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 import { createOAuthHttp, HttpClient } from './upstream/http-client.ts';
@@ -59,7 +58,7 @@ export async function startServer({
   };
   try {
     const keys = readKeys(settings);
-    const store = openStore(settings, log);
+    const store = await openStore(settings, log);
     closers.push(() => store.close());
     await store.migrate();
     const vault = createVault(keys.encryption);
@@ -174,8 +173,10 @@ function assertKeysGiven({ encryptionKey, secretKey }: Settings): void {
     );
 }
 
-function openStore(settings: Settings, log: FastifyBaseLogger): Store {
+async function openStore(settings: Settings, log: FastifyBaseLogger): Promise<Store> {
   if (settings.databaseUrl === undefined) return openSqliteStore(databaseFile(settings));
+  // Loaded on demand: an embedded server saves its memory.
+  const { openPostgresStore } = await import('./store/postgres.ts');
   return openPostgresStore(settings.databaseUrl, {
     onError: (error) => log.warn({ err: error }, 'a database connection broke'),
   });

@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import { NangoAction, type ActionHost } from '@nangohq/action';
 import { NangoError } from '../errors/nango-error.ts';
 import { suggest } from '../schema/suggest.ts';
-import { ACTION_NAME, actionClassName } from './action-name.ts';
-import { compileAction, shortName } from './compile-action.ts';
+import { ACTION_NAME, actionClassName, shortName } from './action-name.ts';
 
 const SUFFIX = '.action.ts';
 
@@ -33,6 +32,8 @@ export class ActionCatalog {
     if (loaded && (await isCurrent(loaded))) return loaded.create;
     // Stamped before compiling: an edit during the compilation is then seen next time.
     const compiledAt = Date.now();
+    // The compiler is loaded with the first Action: many servers have none.
+    const { compileAction } = await import('./compile-action.ts');
     const { exports, files } = await compileAction(file);
     const create = creatorOf(exports, { file, className: actionClassName(integration, action) });
     this.#loaded.set(file, { create, stamps: await stampsOf(files, compiledAt) });

@@ -1,3 +1,5 @@
+import { relative, resolve } from 'node:path';
+
 /** A name that can be a part of a file's path without leading anywhere else. */
 export const ACTION_NAME = /^[a-z0-9][a-z0-9_-]{0,99}$/i;
 
@@ -11,4 +13,9 @@ function camelCase(name: string): string {
     .split(/[-_]+/)
     .map((word) => word.slice(0, 1).toUpperCase() + word.slice(1))
     .join('');
+}
+
+/** `slack/notify.action.ts`: enough to find the file, nothing about the machine. */
+export function shortName(file: string): string {
+  return relative(resolve(file, '../..'), file);
 }

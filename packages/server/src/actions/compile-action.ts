@@ -1,9 +1,10 @@
 import { createRequire } from 'node:module';
-import { dirname, relative, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { compileFunction, constants } from 'node:vm';
 import * as actionPackage from '@nangohq/action';
 import { build, type BuildFailure, type Message } from 'esbuild';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
+import { shortName } from './action-name.ts';
 
 /** A compiled Action file. */
 export interface CompiledAction {
@@ -74,11 +75,6 @@ function evaluate(code: string, file: string): Record<string, unknown> {
 function formatMessage({ text, location }: Message, file: string): string {
   if (!location) return `${shortName(file)}: ${text}`;
   return `${shortName(resolve(dirname(file), location.file))}:${location.line}:${location.column + 1} ${text}`;
-}
-
-/** `slack/notify.action.ts`: enough to find the file, nothing about the machine. */
-export function shortName(file: string): string {
-  return relative(resolve(dirname(file), '..'), file);
 }
 
 function isBuildFailure(error: unknown): error is BuildFailure {

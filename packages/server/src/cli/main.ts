@@ -1,15 +1,13 @@
 #!/usr/bin/env node
-import { Command } from 'commander';
-import { ConfigError } from '../config/config-fault.ts';
-import { messageOf } from '../errors/nango-error.ts';
+import { Command, InvalidArgumentError } from 'commander';
+import { messageOf, NangoError } from '../errors/nango-error.ts';
 import { VERSION } from '../package-files.ts';
-import { connectCommand, type ConnectFlags } from './connect-command.ts';
-import { deleteConnection, listConnections, showConnection, type ConnectionsFlags } from './connections-command.ts';
-import { initCommand } from './init-command.ts';
-import { startCommand, type StartFlags } from './start-command.ts';
+import type { ConnectFlags } from './connect-command.ts';
+import type { ConnectionsFlags } from './connections-command.ts';
+import type { StartFlags } from './start-command.ts';
 import { createTerminal, type Terminal } from './terminal.ts';
-import { triggerCommand, type TriggerFlags } from './trigger-command.ts';
-import { validateCommand, type ValidateFlags } from './validate-command.ts';
+import type { TriggerFlags } from './trigger-command.ts';
+import type { ValidateFlags } from './validate-command.ts';
 
 const ENVIRONMENT = `
 Environment:
@@ -23,6 +21,12 @@ Environment:
 
 Exit codes: 0 done, 1 failed, 2 wrong usage`;
 
+const FOLDER = ['-f, --folder <path>', 'the Nango folder'] as const;
+const DATA_DIR = ['--data-dir <path>', 'folder of the embedded store and the keys'] as const;
+const SERVER = ['-s, --server <url>', 'where the server runs'] as const;
+const JSON_OUTPUT = ['--json', 'print JSON'] as const;
+
+// Commands are imported when they run, so that none waits for the modules of another.
 function createProgram(terminal: Terminal): Command {
   const program = new Command('nango')
     .description('Connects your users to other companies’ APIs: OAuth, token refresh and authorized requests.')
@@ -33,92 +37,121 @@ function createProgram(terminal: Terminal): Command {
     .showHelpAfterError('(nango --help shows the commands)')
     .addHelpText('after', ENVIRONMENT)
     .configureOutput({ outputError: (text, write) => write(terminal.style('red', text)) });
-  const folder = ['-f, --folder <path>', 'the Nango folder'] as const;
-  const dataDir = ['--data-dir <path>', 'folder of the embedded store and the keys'] as const;
-  const server = ['-s, --server <url>', 'where the server runs'] as const;
-  const json = ['--json', 'print JSON'] as const;
+  addFolderCommands(program, terminal);
+  addConnectionsCommands(program.command('connections').description('list, show or delete connections'), terminal);
+  addConnectCommand(program, terminal);
+  addTriggerCommand(program, terminal);
+  return program;
+}
 
+function addFolderCommands(program: Command, terminal: Terminal): void {
   program
     .command('init')
     .description('create the Nango folder with an example')
-    .option(...folder)
-    .action((flags: { folder?: string }) => initCommand(flags, terminal));
-
+    .option(...FOLDER)
+    .action(async (flags: { folder?: string }) => {
+      const { initCommand } = await import('./init-command.ts');
+      initCommand(flags, terminal);
+    });
   program
     .command('start')
     .description('start the server')
-    .option(...folder)
-    .option(...dataDir)
-    .option('-p, --port <port>', 'port to listen on, in place of oauth_server_port')
+    .option(...FOLDER)
+    .option(...DATA_DIR)
+    .option('-p, --port <port>', 'port to listen on, in place of oauth_server_port', parsePort)
     .option('--host <address>', 'address to listen on')
-    .action((flags: StartFlags) => startCommand(flags, terminal));
-
+    .action(async (flags: StartFlags) => {
+      const { startCommand } = await import('./start-command.ts');
+      await startCommand(flags, terminal);
+    });
   program
     .command('validate')
     .description('check both YAML files and list every fault')
-    .option(...folder)
-    .option(...json)
-    .action(async (flags: ValidateFlags) => void (process.exitCode = await validateCommand(flags, terminal)));
+    .option(...FOLDER)
+    .option(...JSON_OUTPUT)
+    .action(async (flags: ValidateFlags) => {
+      const { validateCommand } = await import('./validate-command.ts');
+      process.exitCode = await validateCommand(flags, terminal);
+    });
+}
 
-  const client = (command: Command) =>
-    command
-      .option(...folder)
-      .option(...dataDir)
-      .option(...server);
-  const connections = program.command('connections').description('list, show or delete connections');
+function addConnectionsCommands(connections: Command, terminal: Terminal): void {
   client(connections.command('list'))
     .description('list connections')
     .option('-u, --user <userId>', 'only of this user')
     .option('-i, --integration <name>', 'only to this integration')
-    .option(...json)
-    .action((flags: ConnectionsFlags) => listConnections(flags, terminal));
+    .option(...JSON_OUTPUT)
+    .action(async (flags: ConnectionsFlags) => {
+      const { listConnections } = await import('./connections-command.ts');
+      await listConnections(flags, terminal);
+    });
   client(connections.command('show'))
     .description('show one connection')
     .argument('<integration>')
     .argument('<userId>')
     .option('--show-secrets', 'print the credentials too')
-    .option(...json)
-    .action((integration: string, userId: string, flags: ConnectionsFlags) =>
-      showConnection(integration, userId, { flags, terminal }),
-    );
+    .option(...JSON_OUTPUT)
+    .action(async (integration: string, userId: string, flags: ConnectionsFlags) => {
+      const { showConnection } = await import('./connections-command.ts');
+      await showConnection(integration, userId, { flags, terminal });
+    });
   client(connections.command('delete'))
     .description('delete one connection and its credentials')
     .argument('<integration>')
     .argument('<userId>')
-    .option(...json)
-    .action((integration: string, userId: string, flags: ConnectionsFlags) =>
-      deleteConnection(integration, userId, { flags, terminal }),
-    );
+    .option(...JSON_OUTPUT)
+    .action(async (integration: string, userId: string, flags: ConnectionsFlags) => {
+      const { deleteConnection } = await import('./connections-command.ts');
+      await deleteConnection(integration, userId, { flags, terminal });
+    });
+}
 
+function addConnectCommand(program: Command, terminal: Terminal): void {
   client(program.command('connect'))
     .description('connect an account: opens the browser, or prints the address')
     .argument('<integration>')
     .argument('<userId>')
     .option('--no-browser', 'only print the address')
-    .option(...json)
+    .option(...JSON_OUTPUT)
     .addHelpText('after', '\nExample:\n  nango connect slack 1')
-    .action(
-      async (integration: string, userId: string, flags: ConnectFlags) =>
-        void (process.exitCode = await connectCommand(integration, userId, { flags, terminal })),
-    );
+    .action(async (integration: string, userId: string, flags: ConnectFlags) => {
+      const { connectCommand } = await import('./connect-command.ts');
+      process.exitCode = await connectCommand(integration, userId, { flags, terminal });
+    });
+}
 
+function addTriggerCommand(program: Command, terminal: Terminal): void {
   client(program.command('trigger'))
-    .description('run an Action and print what it returns')
+    .description('run an Action and print what it returns, as JSON')
     .argument('<integration>')
     .argument('<action>')
     .argument('<userId>')
     .option('--input <json>', 'the Action’s input; "-" reads it from stdin')
+    .option('--json', 'print on one line')
     .addHelpText('after', `\nExample:\n  nango trigger slack notify 1 --input '{"text":"Hello"}'`)
-    .action((integration: string, action: string, userId: string, flags: TriggerFlags) =>
-      triggerCommand({ integration, action, userId }, { flags, terminal }),
-    );
+    .action(async (integration: string, action: string, userId: string, flags: TriggerFlags) => {
+      const { triggerCommand } = await import('./trigger-command.ts');
+      await triggerCommand({ integration, action, userId }, { flags, terminal });
+    });
+}
 
-  return program;
+/** The flags of commands that talk to a running server. */
+function client(command: Command): Command {
+  return command
+    .option(...FOLDER)
+    .option(...DATA_DIR)
+    .option(...SERVER);
+}
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port <= 65_535) return port;
+  throw new InvalidArgumentError('It must be a number from 0 to 65535.');
 }
 
 function fail(error: unknown, terminal: Terminal): void {
-  if (error instanceof ConfigError) terminal.err(error.message);
-  else terminal.err(`${terminal.style('red', '✗')} ${messageOf(error)}`);
+  const isConfig = error instanceof NangoError && error.code === 'invalid_config';
+  terminal.err(isConfig ? error.message : `${terminal.style('red', '✗')} ${messageOf(error)}`);
   process.exitCode = 1;
 }
 

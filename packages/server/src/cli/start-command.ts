@@ -10,7 +10,7 @@ export interface StartFlags {
   readonly folder?: string;
   readonly dataDir?: string;
   readonly host?: string;
-  readonly port?: string;
+  readonly port?: number;
 }
 
 /** `nango start`: runs until SIGINT or SIGTERM. Logs go to stderr: JSON lines, or coloured ones on a terminal. */
@@ -19,7 +19,7 @@ export async function startCommand(flags: StartFlags, terminal: Terminal): Promi
     folder: flags.folder,
     dataDirectory: flags.dataDir,
     host: flags.host,
-    port: flags.port === undefined ? undefined : Number(flags.port),
+    port: flags.port,
   });
   const log = createLog('info', terminal.interactive ? createPrettyLog(process.stderr) : process.stderr);
   const server = await startServer({ settings, log });

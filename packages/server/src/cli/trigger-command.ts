@@ -5,6 +5,7 @@ import type { Terminal } from './terminal.ts';
 
 export interface TriggerFlags extends ClientFlags {
   readonly input?: string;
+  readonly json?: boolean;
 }
 
 export interface TriggerTarget {
@@ -13,7 +14,7 @@ export interface TriggerTarget {
   readonly userId: string;
 }
 
-/** `nango trigger`: runs an Action and prints what it returns, as JSON. `--input -` reads it from stdin. */
+/** `nango trigger`: runs an Action and prints what it returns, as JSON: on one line with --json. `--input -` reads it from stdin. */
 export async function triggerCommand(
   { integration, action, userId }: TriggerTarget,
   { flags, terminal }: { flags: TriggerFlags; terminal: Terminal },
@@ -21,7 +22,7 @@ export async function triggerCommand(
   const input = parseInput(flags.input);
   const { nango } = await openClient(flags);
   const { returnValue } = await nango.triggerAction(integration, action, userId, input);
-  terminal.out(JSON.stringify(returnValue, null, 2));
+  terminal.out(JSON.stringify(returnValue, null, flags.json ? 0 : 2));
 }
 
 function parseInput(text: string | undefined): unknown {

@@ -46,8 +46,12 @@ export function formatKeyPath(path: KeyPath): string {
     .join('.');
 }
 
-/** Faults in reading order, each once. */
+/** Faults in reading order, one for each place: what the file's own schema found is not repeated after the merge. */
 export function sortFaults(faults: readonly ConfigFault[]): ConfigFault[] {
-  const unique = new Map(faults.map((fault) => [formatFault(fault), fault]));
+  const unique = new Map<string, ConfigFault>();
+  for (const fault of faults) {
+    const place = JSON.stringify([fault.file, fault.line, fault.column, fault.path]);
+    if (!unique.has(place)) unique.set(place, fault);
+  }
   return [...unique.values()].sort((a, b) => a.file.localeCompare(b.file) || a.line - b.line || a.column - b.column);
 }

@@ -22,8 +22,45 @@ export function integrationsFileSchema(fields: Fields) {
   });
 }
 
+/**
+ * The schemas that Integrations are validated with. Each is made once for a load: making one costs more than using it.
+ */
+export class IntegrationSchemas {
+  readonly file: ReturnType<typeof integrationsFileSchema>;
+  readonly settings: z.ZodObject<ReturnType<typeof integrationSettings>>;
+  readonly authMode: z.ZodObject<{ auth: z.ZodObject<{ auth_mode: ReturnType<typeof authModeField> }> }>;
+  readonly #fields: Fields;
+  readonly #sections = new Map<string, ReturnType<typeof sectionsSchema>>();
+
+  constructor(fields: Fields) {
+    this.#fields = fields;
+    this.file = integrationsFileSchema(fields);
+    this.settings = z.object(integrationSettings(fields));
+    this.authMode = z.object({ auth: z.object({ auth_mode: authModeField(fields) }) });
+  }
+
+  /** The complete `auth` and `requests` of one mode, after the Blueprint was merged in. */
+  sectionsOf(mode: AuthMode): ReturnType<typeof sectionsSchema> {
+    const made = this.#sections.get(mode.name) ?? sectionsSchema(this.#fields, mode);
+    this.#sections.set(mode.name, made);
+    return made;
+  }
+}
+
+function sectionsSchema(fields: Fields, mode: AuthMode) {
+  return z.object({
+    auth: z.strictObject({ auth_mode: z.literal(mode.name), ...mode.authShape(fields) }),
+    requests: z.strictObject(requestsShape(fields, placeholderScopeOf(mode))),
+  });
+}
+
+function authModeField(fields: Fields) {
+  const [first = '', ...rest] = AUTH_MODES.keys();
+  return fields.choice([first, ...rest]).describe('Authentication mode');
+}
+
 /** The keys of an Integration beside `auth` and `requests`. */
-export function integrationSettings(fields: Fields) {
+function integrationSettings(fields: Fields) {
   return {
     extends_blueprint: z
       .string()
@@ -54,22 +91,6 @@ function integrationSchema(fields: Fields) {
 function partialAuthSchema(fields: Fields) {
   const shapes = [...AUTH_MODES.values()].map((mode) => mode.authShape(fields));
   return z.strictObject(overridable({ auth_mode: authModeField(fields), ...Object.assign({}, ...shapes.reverse()) }));
-}
-
-/** The complete `auth` section of one mode, after the Blueprint was merged in. */
-export function authSchema(fields: Fields, mode: AuthMode) {
-  return z.strictObject({ auth_mode: z.literal(mode.name), ...mode.authShape(fields) });
-}
-
-/** The complete `requests` section of one mode, after the Blueprint was merged in. */
-export function requestsSchema(fields: Fields, mode: AuthMode) {
-  return z.strictObject(requestsShape(fields, placeholderScopeOf(mode)));
-}
-
-/** The name of an auth mode. */
-export function authModeField(fields: Fields) {
-  const [first = '', ...rest] = AUTH_MODES.keys();
-  return fields.choice([first, ...rest]).describe('Authentication mode');
 }
 
 function requestsShape(fields: Fields, scope: PlaceholderScope) {

@@ -123,7 +123,11 @@ test('C2: deep nesting, large files, tags, tabs, several documents', async (t) =
 });
 
 test('C2: duplicate keys are faults, and YAML 1.1 words are plain names', async (t) => {
-  await assertFault(t, { integrations: `${OAUTH2}  acme: {}\n`, environment: ENVIRONMENT }, /14:3 .*unique/);
+  await assertFault(
+    t,
+    { integrations: `${OAUTH2}  acme: {}\n`, environment: ENVIRONMENT },
+    /14:3 .*"acme" is there twice/,
+  );
   const requests = 'requests: { base_url: https://a.com/ }';
   const { integrations } = await load(t, {
     integrations: `integrations:\n  no: { auth: { auth_mode: API_KEY }, ${requests} }\n  on: { auth: { auth_mode: API_KEY }, ${requests} }\n  1: { auth: { auth_mode: API_KEY }, ${requests} }`,

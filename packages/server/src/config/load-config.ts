@@ -5,7 +5,7 @@ import { Fields, type Environment } from '../schema/fields.ts';
 import { BlueprintCatalog, readIfPresent } from './blueprint-catalog.ts';
 import { ConfigError, sortFaults, type ConfigFault } from './config-fault.ts';
 import { isMap } from './deep-merge.ts';
-import { integrationsFileSchema } from './integrations-file.ts';
+import { IntegrationSchemas } from './integrations-file.ts';
 import { nangoConfigSchema, type NangoConfig } from './nango-config.ts';
 import { resolveIntegration } from './resolve-integration.ts';
 import { parseSourceFile, type SourceFile } from './source-file.ts';
@@ -47,7 +47,9 @@ export async function loadConfig({ folder, catalog, environment }: LoadConfigOpt
     });
   }
   const blueprints = new BlueprintCatalog([join(folder, BLUEPRINTS_FOLDER), catalog], join(folder, '..'));
-  const integrations = source ? await loadIntegrations(source, { fields, blueprints, server, faults }) : [];
+  const integrations = source
+    ? await loadIntegrations(source, { schemas: new IntegrationSchemas(fields), blueprints, server, faults })
+    : [];
   if (faults.length > 0) throw new ConfigError(sortFaults(faults));
   return {
     server,
@@ -69,25 +71,13 @@ async function loadIntegrations(
   source: SourceFile,
   context: Omit<Parameters<typeof resolveIntegration>[2], 'source'>,
 ): Promise<Integration[]> {
-  const { fields, faults } = context;
-  const before = source.faults.length;
+  const { schemas, faults } = context;
   faults.push(...source.faults);
-  const own: ConfigFault[] = [];
-  validate(
-    integrationsFileSchema(fields),
-    source.data ?? {},
-    { path: [], locate: (path) => source.positionOf(path) },
-    own,
-  );
-  faults.push(...own);
+  validate(schemas.file, source.data ?? {}, { path: [], locate: (path) => source.positionOf(path) }, faults);
   const entries =
     isMap(source.data) && isMap(source.data['integrations']) ? Object.entries(source.data['integrations']) : [];
-  // An entry that is wrong in itself would only repeat its faults once merged with its Blueprint.
-  const sound = entries.filter(
-    ([name]) => before === 0 && !own.some(({ path }) => path[0] === 'integrations' && path[1] === name),
-  );
   const resolved = await Promise.all(
-    sound.map(async ([name, entry]) =>
+    entries.map(async ([name, entry]) =>
       isMap(entry) ? resolveIntegration(name, entry, { ...context, source }) : undefined,
     ),
   );

@@ -1,19 +1,18 @@
 import { z } from 'zod';
-import type { BaseAuth, Integration } from '../auth-modes/auth-mode.ts';
+import type { Integration } from '../auth-modes/auth-mode.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
-import type { Fields } from '../schema/fields.ts';
 import { Template } from '../schema/template.ts';
 import type { Blueprint, BlueprintCatalog } from './blueprint-catalog.ts';
 import type { ConfigFault, KeyPath } from './config-fault.ts';
 import { deepMerge, isMap, mergeHeaders } from './deep-merge.ts';
-import { authModeField, authSchema, integrationSettings, requestsSchema } from './integrations-file.ts';
+import type { IntegrationSchemas } from './integrations-file.ts';
 import { isLoopbackHost, type NangoConfig } from './nango-config.ts';
 import type { SourceFile } from './source-file.ts';
 import { validate, type Locate } from './validate.ts';
 
 /** What turning one entry of `integrations.yaml` into an Integration takes. */
 export interface ResolveContext {
-  readonly fields: Fields;
+  readonly schemas: IntegrationSchemas;
   readonly source: SourceFile;
   readonly blueprints: BlueprintCatalog;
   readonly server: NangoConfig;
@@ -26,33 +25,41 @@ export async function resolveIntegration(
   entry: Record<string, unknown>,
   context: ResolveContext,
 ): Promise<Integration | undefined> {
-  const { fields, source, faults, server } = context;
+  const { schemas, source, faults, server } = context;
   const path: KeyPath = ['integrations', name];
   const { auth: ownAuth, requests: ownRequests, ...ownSettings } = entry;
   const own = { path, locate: (place: KeyPath) => source.positionOf(place) };
-  const settings = validate(z.object(integrationSettings(fields)), ownSettings, own, faults);
+  const settings = validate(schemas.settings, ownSettings, own, faults);
   if (!settings) return undefined;
   const blueprint = await findBlueprint(settings.extends_blueprint, path, context);
   if (blueprint === 'failed') return undefined;
 
   const merged = { path, locate: locateMerged(source, path, blueprint) };
-  const modeName = validate(
-    z.object({ auth: z.object({ auth_mode: authModeField(fields) }) }),
-    { auth: deepMerge(blueprint?.auth, ownAuth) ?? {} },
-    merged,
-    faults,
-  );
-  const mode = AUTH_MODES.get(modeName?.auth.auth_mode ?? '');
-  if (!mode) return undefined;
-  const sections = validate(
-    z.object({ auth: authSchema(fields, mode), requests: requestsSchema(fields, mode) }),
-    { auth: deepMerge(blueprint?.auth, ownAuth), requests: mergeRequests(blueprint?.requests, ownRequests) ?? {} },
-    merged,
-    faults,
-  );
+  const auth = deepMerge(blueprint?.auth, ownAuth) ?? {};
+  const requests = mergeRequests(blueprint?.requests, ownRequests) ?? {};
+  const mode = AUTH_MODES.get(validate(schemas.authMode, { auth }, merged, faults)?.auth.auth_mode ?? '');
+  const sections = mode && validate(schemas.sectionsOf(mode), { auth, requests }, merged, faults);
   if (!sections) return undefined;
-  const auth: BaseAuth & { default_scopes?: unknown } = sections.auth;
-  const integration: Integration = {
+  const integration = toIntegration({ name, blueprint, settings, sections, server });
+  const problems = crossChecks(integration, settings);
+  for (const { key, message } of problems) {
+    const place = [...path, ...key];
+    faults.push({ ...merged.locate(place), path: place, message });
+  }
+  return problems.length === 0 ? integration : undefined;
+}
+
+interface IntegrationParts {
+  readonly name: string;
+  readonly blueprint: Blueprint | undefined;
+  readonly settings: Settings;
+  readonly sections: z.output<ReturnType<IntegrationSchemas['sectionsOf']>>;
+  readonly server: NangoConfig;
+}
+
+function toIntegration({ name, blueprint, settings, sections, server }: IntegrationParts): Integration {
+  const { auth, requests } = sections;
+  return {
     name,
     blueprint: blueprint && `${blueprint.name}:${blueprint.version}`,
     oauthClientId: settings.oauth_client_id,
@@ -64,20 +71,11 @@ export async function resolveIntegration(
     allowHttp: settings.allow_http ?? false,
     auth,
     requests: {
-      baseUrl: sections.requests.base_url,
-      headers: new Map(Object.entries(sections.requests.headers)),
-      params: new Map(Object.entries(sections.requests.params)),
+      baseUrl: requests.base_url,
+      headers: new Map(Object.entries(requests.headers)),
+      params: new Map(Object.entries(requests.params)),
     },
   };
-  const problems = [
-    ...(mode.checkAuth?.(auth) ?? []).map((problem) => ({ ...problem, key: ['auth', problem.key] })),
-    ...crossChecks(integration, settings),
-  ];
-  for (const { key, message } of problems) {
-    const place = [...path, ...key];
-    faults.push({ ...merged.locate(place), path: place, message });
-  }
-  return problems.length === 0 ? integration : undefined;
 }
 
 async function findBlueprint(
@@ -110,15 +108,23 @@ function mergeRequests(base: unknown, override: unknown): unknown {
   return { ...merged, headers: mergeHeaders(base['headers'], override['headers']) };
 }
 
-function scopesOf(auth: { default_scopes?: unknown }): string[] {
-  return z.array(z.string()).catch([]).parse(auth.default_scopes);
+/** Some modes have default scopes, some have no scopes at all. */
+function scopesOf(auth: object): string[] {
+  return 'default_scopes' in auth ? z.array(z.string()).catch([]).parse(auth.default_scopes) : [];
 }
 
-type Settings = z.output<z.ZodObject<ReturnType<typeof integrationSettings>>>;
+type Settings = z.output<IntegrationSchemas['settings']>;
 
 /** Rules that span several keys. */
 function crossChecks(integration: Integration, settings: Settings): { key: string[]; message: string }[] {
-  return [...clientChecks(integration, settings), ...httpChecks(integration), ...appApiKeyCheck(integration)];
+  const { auth } = integration;
+  const ofMode = AUTH_MODES.get(auth.auth_mode)?.checkAuth?.(auth) ?? [];
+  return [
+    ...ofMode.map(({ key, message }) => ({ key: ['auth', key], message })),
+    ...clientChecks(integration, settings),
+    ...httpChecks(integration),
+    ...appApiKeyCheck(integration),
+  ];
 }
 
 function clientChecks({ auth }: Integration, settings: Settings): { key: string[]; message: string }[] {

@@ -29,7 +29,10 @@ export function parseSourceFile(file: string, text: string): SourceFile {
   if (typeof document === 'string') return failed(file, document);
   const reader = new NodeReader(document, file, lines);
   for (const problem of [...document.errors, ...document.warnings]) {
-    reader.addFault([], problem.message.split('\n')[0] ?? problem.message, problem.pos[0]);
+    const [key = ''] = /^[^\s:]+/.exec(text.slice(problem.pos[0])) ?? [];
+    const message =
+      problem.code === 'DUPLICATE_KEY' ? `"${key}" is there twice` : (problem.message.split('\n')[0] ?? '');
+    reader.addFault([], message, problem.pos[0]);
   }
   const data = document.contents === null ? undefined : reader.read(document.contents, [], 0);
   return {
