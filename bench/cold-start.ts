@@ -28,7 +28,7 @@ const key = Buffer.alloc(32, 1);
 await seed();
 
 const baseline = `require('node:http').createServer((_, response) => response.end('ok')).listen(${port}, 'localhost')`;
-const cli = join(import.meta.dirname, '../packages/server/dist/cli.js');
+const cli = join(import.meta.dirname, '../packages/server/bin/nango.js');
 const results: Record<'nango' | 'baseline', Measured[]> = { nango: [], baseline: [] };
 try {
   for (let run = 0; run < RUNS; run += 1) {

@@ -1,4 +1,4 @@
-import { chmod, copyFile, rm } from 'node:fs/promises';
+import { copyFile, rm } from 'node:fs/promises';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -62,7 +62,6 @@ async function declarations(name: string): Promise<void> {
 const names = ['action', 'frontend', 'node-client', 'server'];
 await Promise.all(names.map((name) => rm(at(name, 'dist'), { recursive: true, force: true })));
 await Promise.all(bundles.map((options) => build(options)));
-await chmod(at('server/dist/cli.js'), 0o755);
 // Only packages that leave the workspace need declarations; inside it the compiler reads the sources.
 if (process.argv.includes('--types')) {
   await Promise.all(['action', 'frontend', 'node-client'].map(declarations));

@@ -15,7 +15,7 @@ const APPLICATION = `import Nango from '@nangohq/node-client';
 import { createRequire } from 'node:module';
 import { spawn } from 'node:child_process';
 const port = process.argv[2];
-const cli = createRequire(import.meta.url).resolve('@nangohq/server/package.json').replace('package.json', 'dist/cli.js');
+const cli = createRequire(import.meta.url).resolve('@nangohq/server/package.json').replace('package.json', 'bin/nango.js');
 const server = spawn(process.execPath, [cli, 'start', '--port', port], { stdio: 'inherit' });
 try {
   const nango = new Nango({ serverUrl: 'http://localhost:' + port, secretKey: 'key' });

@@ -81,7 +81,7 @@ interface ServerProcess {
 
 /** Runs `nango start` as anyone would, in a process of its own. */
 function spawnServer({ quiet, dataDirectory, environment }: ServerProcess): ChildProcess {
-  const cli = join(dirname(createRequire(import.meta.url).resolve('@nangohq/server/package.json')), 'dist/cli.js');
+  const cli = join(dirname(createRequire(import.meta.url).resolve('@nangohq/server/package.json')), 'bin/nango.js');
   const folder = join(import.meta.dirname, 'nango-integrations');
   // The quickstart always uses its own embedded store and keys, whatever the shell has set for a real server.
   const { DATABASE_URL: _url, NANGO_SECRET_KEY: _secret, NANGO_ENCRYPTION_KEY: _key, ...inherited } = process.env;

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Cleanup } from './temporary-folder.ts';
 
-const CLI = join(import.meta.dirname, '../../packages/server/dist/cli.js');
+const CLI = join(import.meta.dirname, '../../packages/server/bin/nango.js');
 const READY_TIMEOUT_MS = 20_000;
 
 export interface CliResult {

@@ -205,6 +205,11 @@ export default class Nango {
     return succeed((await this.#call<{ connection: Connection }>('PUT', '/api/connection/config', call)).connection);
   }
 
+  /** All connections there are. */
+  async getConnections(): Promise<Success<Connection[]>> {
+    return succeed(await this.#list({}));
+  }
+
   /** All connections of a user; [] when there are none. */
   async getConnectionsForUserId(userId: string): Promise<Success<Connection[]>> {
     assertText({ userId });

@@ -75,7 +75,7 @@ export async function startServer({
       randomToken: () => randomBytes(32).toString('base64url'),
     };
     const connections = new Connections(context);
-    const sendRequest = createSendRequest(connections.fresh, client);
+    const sendRequest = createSendRequest(connections.fresh, client, context);
     const actions = new ActionCatalog(settings.folder);
     const runAction = createRunAction({
       context,

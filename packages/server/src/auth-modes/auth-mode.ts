@@ -98,6 +98,11 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
   readonly storedCredentials: z.ZodType<Credentials>;
   /** Request-time names this mode adds, each with its value. */
   readonly placeholders: Record<string, PlaceholderValue<Auth, Credentials>>;
+  /**
+   * Headers that sign one request, made afresh for each. Absent where placeholders alone authorize; not called when the
+   * Integration configures an `Authorization` header of its own.
+   */
+  sign?(request: SignableRequest, signing: Signing<Auth, Credentials>): Record<string, string>;
   /** Absent where the user has nothing to authorize in a browser. */
   readonly authorization?: {
     begin(request: BeginAuthorization<Auth>, context: AuthModeContext): Promise<AuthorizationBegun>;
@@ -122,6 +127,21 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
     expiresAt(credentials: Credentials): number | undefined;
     renew(request: RenewCredentials<Auth, Credentials>, context: AuthModeContext): Promise<Credentials>;
   };
+}
+
+/** A request that is complete but for its signature. Header names are in lower case. */
+export interface SignableRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | undefined;
+}
+
+/** Whose signature, and what makes it unique. */
+export interface Signing<Auth extends BaseAuth, Credentials extends BaseCredentials> {
+  readonly credentials: Credentials;
+  readonly integration: Integration<Auth>;
+  readonly context: Pick<AuthModeContext, 'now' | 'randomToken'>;
 }
 
 /** The value of a placeholder. Written as a method, as all of AuthMode is. */

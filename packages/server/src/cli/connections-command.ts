@@ -33,9 +33,7 @@ async function connectionsOf(
     );
   }
   if (flags.integration !== undefined) return (await nango.getConnectionsForIntegration(flags.integration)).returnValue;
-  const { integrations } = (await nango.connect()).returnValue;
-  const lists = await Promise.all(integrations.map(({ name }) => nango.getConnectionsForIntegration(name)));
-  return lists.flatMap(({ returnValue }) => returnValue);
+  return (await nango.getConnections()).returnValue;
 }
 
 /** `nango connections show`: credentials stay hidden unless asked for by name. */

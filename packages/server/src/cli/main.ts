@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { Command, InvalidArgumentError } from 'commander';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
 import { VERSION } from '../package-files.ts';

@@ -1,4 +1,11 @@
-import type { BaseCredentials, AdditionalConfig, AuthMode, Integration, JsonValue } from '../auth-modes/auth-mode.ts';
+import type {
+  AdditionalConfig,
+  AuthMode,
+  AuthModeContext,
+  BaseCredentials,
+  Integration,
+  JsonValue,
+} from '../auth-modes/auth-mode.ts';
 import { isLoopbackHost } from '../config/nango-config.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import { hasDotSegment, renderUrlTemplate, valueAt } from '../schema/render.ts';
@@ -32,6 +39,8 @@ export interface RequestAuthorization {
   readonly mode: AuthMode;
   readonly credentials: BaseCredentials;
   readonly config: AdditionalConfig;
+  /** For modes that sign each request. */
+  readonly context: Pick<AuthModeContext, 'now' | 'randomToken'>;
 }
 
 /**
@@ -47,7 +56,10 @@ export function authorizeRequest(request: ApiRequest, authorization: RequestAuth
   const base = parseBase(renderUrlTemplate(baseUrl, valueOf), authorization.integration);
   const url = joinEndpoint(base, request.endpoint);
   url.search = [url.search.slice(1), encodeParams(params, request, valueOf)].filter((query) => query !== '').join('&');
-  return { method: request.method, url: url.href, ...authorizeHeaders(headers, request, valueOf) };
+  const unsigned = { method: request.method, url: url.href, ...authorizeHeaders(headers, request, valueOf) };
+  const ownAuthorization = [...headers.keys()].some((name) => name.toLowerCase() === 'authorization');
+  const signature = ownAuthorization ? undefined : authorization.mode.sign?.(unsigned, authorization);
+  return { ...unsigned, headers: { ...unsigned.headers, ...signature } };
 }
 
 function placeholderValue(

@@ -1,6 +1,6 @@
 import type { ConnectionKey } from '../store/store.ts';
 import type { HttpClient } from '../upstream/http-client.ts';
-import { authorizeRequest, type ApiRequest } from './authorize-request.ts';
+import { authorizeRequest, type ApiRequest, type RequestAuthorization } from './authorize-request.ts';
 import type { FreshCredentials } from './fresh-credentials.ts';
 
 const MAX_RESPONSE_BYTES = 10_485_760;
@@ -18,11 +18,15 @@ export interface ApiResponse {
 export type SendRequest = (key: ConnectionKey, request: ApiRequest) => Promise<ApiResponse>;
 
 /** Also throws what {@link FreshCredentials.get} and {@link HttpClient.send} throw. */
-export function createSendRequest(fresh: FreshCredentials, client: HttpClient): SendRequest {
+export function createSendRequest(
+  fresh: FreshCredentials,
+  client: HttpClient,
+  context: RequestAuthorization['context'],
+): SendRequest {
   return async (key, request) => {
     const connection = await fresh.get(key);
     const timeoutMs = connection.integration.httpRequestTimeoutSeconds * 1000;
-    const authorized = authorizeRequest(request, connection);
+    const authorized = authorizeRequest(request, { ...connection, context });
     const { body, ...response } = await client.send({ ...authorized, timeoutMs, maxBytes: MAX_RESPONSE_BYTES });
     const data = body.toString('utf8');
     return { ...response, data, ...parseJson(String(response.headers['content-type'] ?? ''), data) };

@@ -1,0 +1,54 @@
+import { percentEncode } from './percent-encoding.ts';
+import { signatureBaseString, type Parameters } from './signature-base-string.ts';
+import { SIGNATURE_METHODS, type SignatureMethod } from './signature-method.ts';
+
+/** Who signs. */
+export interface OAuth1Signer {
+  readonly clientId: string;
+  /** For RSA methods the PEM private key. */
+  readonly clientSecret: string;
+  readonly signatureMethod: SignatureMethod;
+  /** Undefined before there is one. */
+  readonly token?: { readonly oauth_token: string; readonly oauth_token_secret: string };
+}
+
+/** A request to be signed. */
+export interface OAuth1Request {
+  readonly method: string;
+  readonly url: string;
+  /** Parameters of a form body; those of other bodies are not signed (RFC 5849 §3.4.1.3.1). */
+  readonly formParameters?: Parameters;
+  /** Such as `oauth_callback` and `oauth_verifier`. */
+  readonly protocolParameters?: Record<string, string>;
+}
+
+/** What makes each signature unique (RFC 5849 §3.3). */
+export interface Freshness {
+  /** Seconds since the epoch. */
+  readonly timestamp: number;
+  readonly nonce: string;
+}
+
+/** The `Authorization` header of a signed request (RFC 5849 §3.5.1). */
+export function oauth1AuthorizationHeader(
+  request: OAuth1Request,
+  signer: OAuth1Signer,
+  { timestamp, nonce }: Freshness,
+): string {
+  const { clientId, clientSecret, signatureMethod, token } = signer;
+  const protocol: Record<string, string> = {
+    oauth_consumer_key: clientId,
+    ...(token ? { oauth_token: token.oauth_token } : {}),
+    oauth_signature_method: signatureMethod,
+    oauth_timestamp: String(timestamp),
+    oauth_nonce: nonce,
+    oauth_version: '1.0',
+    ...request.protocolParameters,
+  };
+  const parameters = [...Object.entries(protocol), ...(request.formParameters ?? [])];
+  const baseString = signatureBaseString({ method: request.method, url: request.url, parameters });
+  const secrets = { clientSecret, tokenSecret: token?.oauth_token_secret ?? '' };
+  const oauth_signature = SIGNATURE_METHODS[signatureMethod](baseString, secrets);
+  const pairs = Object.entries({ ...protocol, oauth_signature });
+  return `OAuth ${pairs.map(([name, value]) => `${percentEncode(name)}="${percentEncode(value)}"`).join(', ')}`;
+}
