@@ -152,8 +152,10 @@ export class ConnectFlow {
       return { ...toResult(row), status: 'failed', error, origin: null };
     }
     try {
-      const credentials = await this.#failing(row, () => this.#exchange(row, params));
-      await store.completeAttempt(row.attemptHash, this.#newConnection(row, credentials, row.additionalConfig));
+      await this.#failing(row, async () => {
+        const credentials = await this.#exchange(row, params);
+        await store.completeAttempt(row.attemptHash, this.#newConnection(row, credentials, row.additionalConfig));
+      });
       this.#context.log.info({ integration: row.integration }, 'connection made');
       return { ...toResult(row), status: 'succeeded' };
     } catch (error) {
@@ -196,7 +198,8 @@ export class ConnectFlow {
       return await step();
     } catch (error) {
       this.#context.log.warn({ integration: row.integration, err: error }, 'connect attempt failed');
-      await this.#context.store.failAttempt(row.attemptHash, publicError(error));
+      // Should the database be away as well, the attempt ends by its age, and the first error is the one to tell.
+      await this.#context.store.failAttempt(row.attemptHash, publicError(error)).catch(() => undefined);
       throw error;
     }
   }

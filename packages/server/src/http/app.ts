@@ -9,6 +9,7 @@ import { oauthRoutes } from './routes/oauth.ts';
 import { requestRoutes } from './routes/request.ts';
 import { serverRoutes } from './routes/server.ts';
 import { handleError } from './error-mapper.ts';
+import { assertJsonDepth } from './json-depth.ts';
 import { requireSecretKey } from './secret-key.ts';
 import type { ServerContext } from './server-context.ts';
 
@@ -49,6 +50,7 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
       'request',
     );
   });
+  app.addHook('preValidation', async ({ body }) => assertJsonDepth(body));
   app.addHook('onSend', async (_request, reply) => void reply.header('x-content-type-options', 'nosniff'));
   await beforeRoutes?.(app);
   await app.register(serverRoutes(server));

@@ -1,4 +1,15 @@
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { NangoError } from '../errors/nango-error.ts';
@@ -31,11 +42,29 @@ export function readOrCreateKeyFile(
   }
   prepareDataDirectory(dirname(path));
   const text = `${prefix}${randomBytes(32).toString(prefix === '' ? 'base64' : 'base64url')}`;
-  // "wx" fails rather than overwrite: of two servers starting at once, one makes the key and the other stops.
-  const file = openSync(path, 'wx', 0o600);
-  writeFileSync(file, `${text}\n`);
-  closeSync(file);
-  return { text, path, created: true, exposed: false };
+  const created = createDurably(path, `${text}\n`);
+  return { text: created ? text : readFileSync(path, 'utf8').trim(), path, created, exposed: false };
+}
+
+/**
+ * Writes a file that is either there as a whole or not at all, even after a power cut. Of two servers starting at once
+ * one makes it; returns false for the other.
+ */
+function createDurably(path: string, content: string): boolean {
+  const draft = `${path}.${randomBytes(6).toString('hex')}`;
+  const file = openSync(draft, 'wx', 0o600);
+  try {
+    writeFileSync(file, content);
+    fsyncSync(file);
+    linkSync(draft, path);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    throw error;
+  } finally {
+    closeSync(file);
+    rmSync(draft);
+  }
 }
 
 /** Makes the data directory, private to its owner and invisible to git: it holds keys. */

@@ -12,6 +12,7 @@ import { callbackUrl, rootUrl, type ServerContext } from '../server-context.ts';
 import { cookieHeader, parseCookies } from '../cookies.ts';
 
 const MAX_FORM_BYTES = 65_536;
+const MAX_ATTEMPT_BYTES = 131_072;
 
 const attemptSchema = z.object({
   attempt: z.string().describe('Names the attempt when its result is asked for'),
@@ -49,6 +50,7 @@ export function oauthRoutes(server: ServerContext) {
     app.post(
       '/attempts',
       {
+        bodyLimit: MAX_ATTEMPT_BYTES,
         schema: {
           summary: 'Begin connecting a user; the front end SDK calls this',
           description:

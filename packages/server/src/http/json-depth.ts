@@ -1,0 +1,13 @@
+import { NangoError } from '../errors/nango-error.ts';
+
+const MAX_DEPTH = 64;
+
+/** Refuses JSON that is nested so deeply that walking it recursively could exhaust the stack. */
+export function assertJsonDepth(body: unknown): void {
+  let level = [body];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > MAX_DEPTH)
+      throw new NangoError('invalid_request', `The body is nested deeper than ${MAX_DEPTH} levels.`);
+    level = level.flatMap((value) => (typeof value === 'object' && value !== null ? Object.values(value) : []));
+  }
+}
