@@ -15,7 +15,7 @@ import { Connections } from './connections/connections.ts';
 import { createSendRequest } from './connections/send-request.ts';
 import { messageOf, NangoError } from './errors/nango-error.ts';
 import { createApp, type App, type CreateAppOptions } from './http/app.ts';
-import { callbackUrl } from './http/server-context.ts';
+import { callbackUrl, type ServerContext } from './http/server-context.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 import { createOAuthHttp, HttpClient } from './upstream/http-client.ts';
@@ -44,72 +44,81 @@ export interface RunningServer {
 }
 
 /** The composition root: builds the server from its settings and starts it. Throws NangoError with what to do. */
-export async function startServer({
-  settings,
-  log,
-  now = Date.now,
-  beforeRoutes,
-}: StartOptions): Promise<RunningServer> {
+export async function startServer(options: StartOptions): Promise<RunningServer> {
+  const { settings, log, beforeRoutes } = options;
+  // Whatever was opened is closed again, last first, when a later step fails.
+  await using resources = new AsyncDisposableStack();
   const config = await openConfig(settings, log);
+  resources.defer(() => config.close());
   log.level = config.current.server.main_server_log_level;
-  const closers: (() => Promise<void>)[] = [() => config.close()];
-  const close = async () => {
-    for (const closer of closers.reverse()) await closer();
+  const keys = readKeys(settings);
+  const context = await openContext(options, { config, keys, resources });
+  const server = createServerContext(context, { settings, log, keys });
+  const app = await createApp(server, { log, ...(beforeRoutes ? { beforeRoutes } : {}) });
+  resources.defer(() => app.close());
+  const port = await listen(app, settings, config);
+  for (const warning of config.current.warnings) log.warn({}, warning);
+  const running = resources.move();
+  return {
+    port,
+    callbackUrl: callbackUrl(context),
+    storeDescription: context.store.description,
+    integrations: [...config.current.integrations.keys()],
+    notices: keys.notices,
+    close: () => running.disposeAsync(),
   };
-  try {
-    const keys = readKeys(settings);
-    const store = await openStore(settings, log);
-    closers.push(() => store.close());
-    await store.migrate();
-    const vault = createVault(keys.encryption);
-    await assertSameKey(store, vault);
-    const client = new HttpClient();
-    closers.push(() => client.close());
-    const context: ConnectionContext = {
-      store,
-      vault,
-      log,
-      now,
-      config: () => config.current,
-      http: createOAuthHttp(client),
-      randomToken: () => randomBytes(32).toString('base64url'),
-    };
-    const connections = new Connections(context);
-    const sendRequest = createSendRequest(connections.fresh, client, context);
-    const actions = new ActionCatalog(settings.folder);
-    const runAction = createRunAction({
-      context,
-      catalog: actions,
-      connections,
-      sendRequest,
-      createLogger: createActionLogger(log),
-    });
-    const server = {
-      version: VERSION,
-      secretKey: keys.secret,
-      context,
-      connections,
-      flow: new ConnectFlow(context),
-      sendRequest,
-      actions,
-      runAction,
-    };
-    const app = await createApp(server, { log, ...(beforeRoutes ? { beforeRoutes } : {}) });
-    closers.push(() => app.close());
-    const port = await listen(app, settings, config);
-    for (const warning of config.current.warnings) log.warn({}, warning);
-    return {
-      port,
-      callbackUrl: callbackUrl(context),
-      storeDescription: store.description,
-      integrations: [...config.current.integrations.keys()],
-      notices: keys.notices,
-      close,
-    };
-  } catch (error) {
-    await close();
-    throw error;
-  }
+}
+
+interface Parts {
+  readonly config: LiveConfig;
+  readonly keys: Keys;
+  readonly resources: AsyncDisposableStack;
+}
+
+/** Opens what connections work with: the store, migrated and proven to be this key's, the vault and the HTTP client. */
+async function openContext(
+  { settings, log, now = Date.now }: StartOptions,
+  { config, keys, resources }: Parts,
+): Promise<ServerParts> {
+  const store = await openStore(settings, log);
+  resources.defer(() => store.close());
+  await store.migrate();
+  const vault = createVault(keys.encryption);
+  await assertSameKey(store, vault);
+  const client = new HttpClient();
+  resources.defer(() => client.close());
+  return {
+    store,
+    vault,
+    log,
+    now,
+    client,
+    config: () => config.current,
+    http: createOAuthHttp(client),
+    randomToken: () => randomBytes(32).toString('base64url'),
+  };
+}
+
+type ServerParts = ConnectionContext & { readonly client: HttpClient };
+
+function createServerContext(
+  context: ServerParts,
+  { settings, log, keys }: { settings: Settings; log: FastifyBaseLogger; keys: Keys },
+): ServerContext {
+  const connections = new Connections(context);
+  const sendRequest = createSendRequest(connections.fresh, context.client, context);
+  const actions = new ActionCatalog(settings.folder);
+  const createLogger = createActionLogger(log);
+  return {
+    version: VERSION,
+    secretKey: keys.secret,
+    context,
+    connections,
+    flow: new ConnectFlow(context),
+    sendRequest,
+    actions,
+    runAction: createRunAction({ context, catalog: actions, connections, sendRequest, createLogger }),
+  };
 }
 
 function openConfig(settings: Settings, log: FastifyBaseLogger): Promise<LiveConfig> {
@@ -128,8 +137,15 @@ function openConfig(settings: Settings, log: FastifyBaseLogger): Promise<LiveCon
   });
 }
 
+interface Keys {
+  readonly encryption: Uint8Array;
+  readonly secret: Secret<string>;
+  /** What the operator must be told about them. */
+  readonly notices: readonly string[];
+}
+
 /** Keys from the environment; in embedded mode made on first start where they are absent. */
-function readKeys(settings: Settings): { encryption: Uint8Array; secret: Secret<string>; notices: string[] } {
+function readKeys(settings: Settings): Keys {
   const notices: string[] = [];
   if (settings.databaseUrl !== undefined) assertKeysGiven(settings);
   else prepareDataDirectory(settings.dataDirectory);

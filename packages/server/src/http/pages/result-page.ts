@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { AttemptResult } from '../../connections/connect-flow.ts';
+import { NangoError } from '../../errors/nango-error.ts';
 
 /** What the page posts to the window that opened it. */
 export interface ResultMessage {
@@ -59,6 +60,17 @@ export function sendResultPage(reply: FastifyReply, result: AttemptResult): Fast
     .header('x-frame-options', 'DENY')
     .header('permissions-policy', 'camera=(), microphone=(), geolocation=()')
     .send(renderResultPage(result));
+}
+
+/** The same page for an error that belongs to no attempt we may speak about. */
+export function sendFailurePage(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const known = error instanceof NangoError;
+  if (!known || error.status >= 500) request.log.error({ err: error }, 'connect page failed');
+  const described = known
+    ? { type: error.code, message: error.message }
+    : { type: 'internal_error', message: 'The server could not go on; its log says why.' };
+  const result: AttemptResult = { status: 'failed', integration: '', userId: '', origin: null, error: described };
+  return sendResultPage(reply.code(known ? error.status : 500), result);
 }
 
 /** The page's HTML; provider text and names are text, whatever they hold. */

@@ -1,0 +1,87 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { additionalConfigSchema } from '../../connections/connection-input.ts';
+import { NangoError } from '../../errors/nango-error.ts';
+import type { App } from '../app.ts';
+import { errorBodySchema } from '../error-mapper.ts';
+import { bearerToken } from '../secret-key.ts';
+import { rootUrl, type ServerContext } from '../server-context.ts';
+import { assertAttemptKey } from './attempt-key.ts';
+
+const MAX_ATTEMPT_BYTES = 131_072;
+
+const createSchema = {
+  summary: 'Begin connecting a user; the front end SDK calls this',
+  description:
+    'On a loopback root URL pages of the same machine need no token; elsewhere a connect session token goes into Authorization.',
+  body: z.object({ integration: z.string(), userId: z.string(), additionalConfig: additionalConfigSchema.optional() }),
+  response: {
+    201: z.object({
+      attempt: z.string().describe('Names the attempt when its result is asked for'),
+      status: z.enum(['pending', 'succeeded']).describe('succeeded: the provider needed no user'),
+      connectUrl: z.url().describe('Where the user’s browser goes, once'),
+      expiresAt: z.iso.datetime(),
+    }),
+    400: errorBodySchema,
+    401: errorBodySchema,
+    403: errorBodySchema,
+    404: errorBodySchema,
+  },
+};
+
+const resultSchema = {
+  summary: 'How an attempt stands',
+  params: z.object({ attempt: z.string().max(100) }),
+  response: {
+    200: z.object({
+      status: z.enum(['pending', 'succeeded', 'failed']),
+      error: z.object({ type: z.string(), message: z.string() }).nullable(),
+    }),
+    400: errorBodySchema,
+  },
+};
+
+/** What the front end SDK asks: to begin an attempt, and how it stands. */
+export function attemptRoutes(app: App, { flow, context }: ServerContext): void {
+  const preValidation = async (request: FastifyRequest, reply: FastifyReply) => void allowOrigin(request, reply);
+
+  app.options('/attempts', { schema: { hide: true } }, async (request, reply) =>
+    allowOrigin(request, reply).code(204).send(),
+  );
+
+  app.post(
+    '/attempts',
+    { schema: createSchema, bodyLimit: MAX_ATTEMPT_BYTES, preValidation },
+    async ({ body, headers }, reply) => {
+      const requester = { token: bearerToken(headers.authorization), origin: headers.origin };
+      const { additionalConfig } = body;
+      const { attempt, status, expiresAt } = await flow.create({
+        ...assertAttemptKey(body),
+        additionalConfig,
+        requester,
+      });
+      const root = rootUrl(context.config().server.oauth_server_root_url);
+      const connectUrl = `${root}/oauth/connect/${encodeURIComponent(body.integration)}?attempt=${attempt}`;
+      void reply.code(201).header('cache-control', 'no-store');
+      return { attempt, status, connectUrl, expiresAt: new Date(expiresAt).toISOString() };
+    },
+  );
+
+  app.get('/attempts/:attempt', { schema: resultSchema, preValidation }, async ({ params }, reply) => {
+    const result = await flow.result(params.attempt);
+    if (!result) throw new NangoError('invalid_state', 'There is no such attempt.');
+    void reply.header('cache-control', 'no-store');
+    return { status: result.status, error: result.error };
+  });
+}
+
+/** The SDK runs on the application's origin. No cookie or ambient right is involved, so any origin may read the answer. */
+function allowOrigin({ headers }: FastifyRequest, reply: FastifyReply): FastifyReply {
+  if (headers.origin === undefined) return reply;
+  return reply
+    .header('access-control-allow-origin', headers.origin)
+    .header('access-control-allow-methods', 'GET, POST')
+    .header('access-control-allow-headers', 'authorization, content-type')
+    .header('access-control-max-age', '600')
+    .header('vary', 'origin');
+}

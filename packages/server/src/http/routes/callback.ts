@@ -1,0 +1,43 @@
+import { z } from 'zod';
+import { NangoError } from '../../errors/nango-error.ts';
+import type { App } from '../app.ts';
+import { parseCookies } from '../cookies.ts';
+import { sendFailurePage, sendResultPage } from '../pages/result-page.ts';
+import { callbackUrl, isSecureRoot, type ServerContext } from '../server-context.ts';
+import { queryOf, uniqueParams } from './unique-params.ts';
+
+const MAX_FORM_BYTES = 65_536;
+
+/** `/oauth/callback`: where providers send the user's browser back to (RFC 6749 §4.1.2). */
+export function callbackRoutes(app: App, { flow, context }: ServerContext): void {
+  app.get(
+    '/callback',
+    { schema: { summary: 'Where providers send the user’s browser back to' } },
+    async (request, reply) => {
+      try {
+        const cookies = parseCookies(request.headers.cookie, isSecureRoot(context));
+        return sendResultPage(reply, await flow.complete({ params: uniqueParams(queryOf(request)), cookies }));
+      } catch (error) {
+        return sendFailurePage(error, request, reply);
+      }
+    },
+  );
+
+  app.addContentTypeParser(
+    'application/x-www-form-urlencoded',
+    { parseAs: 'string', bodyLimit: MAX_FORM_BYTES },
+    (_request, body, done) => done(null, body),
+  );
+  // Form Post Response Mode: SameSite=Lax keeps our cookie from a cross-site POST, so the browser comes again by GET.
+  app.post('/callback', { schema: { summary: 'The same, for response_mode=form_post' } }, async (request, reply) => {
+    const form = z.string().catch('').parse(request.body);
+    if (!(await flow.acceptsFormPost(uniqueParams(form)?.get('state') ?? ''))) {
+      const error = new NangoError('invalid_state', 'No integration expects this answer as a form.');
+      return sendFailurePage(error, request, reply);
+    }
+    return reply
+      .header('cache-control', 'no-store')
+      .header('referrer-policy', 'no-referrer')
+      .redirect(`${callbackUrl(context)}?${new URLSearchParams(form).toString()}`, 303);
+  });
+}

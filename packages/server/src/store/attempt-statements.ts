@@ -1,0 +1,119 @@
+import type { Kysely, Selectable } from 'kysely';
+import { upsertConnection } from './connection-statements.ts';
+import type { Database } from './database.ts';
+import type { ConnectAttemptRow, Store } from './store.ts';
+
+const ATTEMPT_RETENTION_MS = 3_600_000;
+
+type AttemptStatements = Pick<
+  Store,
+  | 'insertAttempt'
+  | 'findAttempt'
+  | 'findAttemptByState'
+  | 'beginAttempt'
+  | 'takeAttempt'
+  | 'failAttempt'
+  | 'completeAttempt'
+>;
+
+/** From `connect()` to the callback: each step is one statement that only one caller can win. */
+export function attemptStatements(db: Kysely<Database>): AttemptStatements {
+  return {
+    async insertAttempt({ attemptHash, integration, userId, origin, additionalConfig, now, expiresAt }) {
+      await db
+        .deleteFrom('connect_attempts')
+        .where('expires_at', '<', now - ATTEMPT_RETENTION_MS)
+        .execute();
+      const empty = {
+        state_hash: null,
+        browser_hash: null,
+        sealed_secrets: null,
+        error_type: null,
+        error_message: null,
+      };
+      const row = {
+        attempt_hash: attemptHash,
+        integration,
+        user_id: userId,
+        origin,
+        additional_config: additionalConfig,
+        created_at: now,
+        expires_at: expiresAt,
+      };
+      await db
+        .insertInto('connect_attempts')
+        .values({ ...row, ...empty, status: 'created' })
+        .execute();
+    },
+    async findAttempt(attemptHash) {
+      const row = await db
+        .selectFrom('connect_attempts')
+        .selectAll()
+        .where('attempt_hash', '=', attemptHash)
+        .executeTakeFirst();
+      return row && toAttemptRow(row);
+    },
+    async findAttemptByState(stateHash) {
+      const row = await db
+        .selectFrom('connect_attempts')
+        .selectAll()
+        .where('state_hash', '=', stateHash)
+        .executeTakeFirst();
+      return row && toAttemptRow(row);
+    },
+    async beginAttempt(attemptHash, { stateHash, browserHash, sealedSecrets, now }) {
+      const row = await db
+        .updateTable('connect_attempts')
+        .set({ state_hash: stateHash, browser_hash: browserHash, sealed_secrets: sealedSecrets, status: 'authorizing' })
+        .where('attempt_hash', '=', attemptHash)
+        .where('status', '=', 'created')
+        .where('expires_at', '>', now)
+        .returningAll()
+        .executeTakeFirst();
+      return row && toAttemptRow(row);
+    },
+    async takeAttempt(stateHash, now) {
+      const row = await db
+        .updateTable('connect_attempts')
+        .set({ status: 'completing' })
+        .where('state_hash', '=', stateHash)
+        .where('status', '=', 'authorizing')
+        .where('expires_at', '>', now)
+        .returningAll()
+        .executeTakeFirst();
+      return row && toAttemptRow(row);
+    },
+    async failAttempt(attemptHash, { type, message }) {
+      await db
+        .updateTable('connect_attempts')
+        .set({ status: 'failed', error_type: type, error_message: message, sealed_secrets: null })
+        .where('attempt_hash', '=', attemptHash)
+        .where('status', '!=', 'succeeded')
+        .execute();
+    },
+    completeAttempt: (attemptHash, connection) =>
+      db.transaction().execute(async (transaction) => {
+        const row = await upsertConnection(transaction, connection);
+        const ended = { status: 'succeeded', sealed_secrets: null } as const;
+        await transaction.updateTable('connect_attempts').set(ended).where('attempt_hash', '=', attemptHash).execute();
+        return row;
+      }),
+  };
+}
+
+function toAttemptRow(row: Selectable<Database['connect_attempts']>): ConnectAttemptRow {
+  return {
+    attemptHash: row.attempt_hash,
+    integration: row.integration,
+    userId: row.user_id,
+    origin: row.origin,
+    stateHash: row.state_hash,
+    browserHash: row.browser_hash,
+    sealedSecrets: row.sealed_secrets,
+    additionalConfig: row.additional_config,
+    status: row.status,
+    errorType: row.error_type,
+    errorMessage: row.error_message,
+    expiresAt: row.expires_at,
+  };
+}
