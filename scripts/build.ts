@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { build, type BuildOptions } from 'esbuild';
+import serverManifest from '../packages/server/package.json' with { type: 'json' };
 
 // Builds every package: esbuild makes the JavaScript, TypeScript the declarations.
 const root = join(import.meta.dirname, '..');
@@ -38,6 +39,9 @@ const bundles: BuildOptions[] = [
   {
     ...node,
     format: 'esm',
+    // Our own packages are part of the server, so that it installs without them; everything else is a dependency.
+    packages: 'bundle',
+    external: Object.keys(serverManifest.dependencies),
     // What only some servers need (pg, the Action compiler) is a chunk of its own, loaded when it is needed.
     splitting: true,
     entryPoints: { cli: at('server/src/cli/main.ts') },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
@@ -51,6 +51,18 @@ test('the tarballs install and work in a project outside the workspace', { timeo
   await run(process.execPath, [join(root, 'scripts/pack.ts'), tarballs]);
   const files = readdirSync(tarballs).filter((file) => file.endsWith('.tgz'));
   assert.equal(files.length, 4);
+
+  // A scope that is not ours on the public registry: nothing of it may ever be fetched from there.
+  for (const name of ['server', 'node-client', 'frontend', 'action']) {
+    const { dependencies = {} } = JSON.parse(readFileSync(join(root, 'packages', name, 'package.json'), 'utf8')) as {
+      dependencies?: object;
+    };
+    assert.deepEqual(
+      Object.keys(dependencies).filter((dependency) => dependency.startsWith('@nangohq/')),
+      [],
+      name,
+    );
+  }
 
   const project = temporaryFolder(t, {
     'package.json': '{ "name": "outside", "private": true, "type": "module" }',

@@ -1,7 +1,6 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { readSettings } from '../config/settings.ts';
-import { VERSION } from '../package-files.ts';
 import type { Terminal } from './terminal.ts';
 
 const NANGO_CONFIG = `# yaml-language-server: $schema=../node_modules/@nangohq/server/schemas/nango-config.schema.json
@@ -83,7 +82,5 @@ export function initCommand({ folder }: { folder?: string }, terminal: Terminal)
     writeFileSync(path, content, { flag: 'wx' });
     terminal.err(`${terminal.style('green', '+')} ${shown}`);
   }
-  terminal.err(
-    `\nNext:\n  npm install @nangohq/action@${VERSION}   # types for your Actions\n  npx nango validate\n  npx nango start`,
-  );
+  terminal.err(`\nNext:\n  npx nango validate\n  npx nango start`);
 }
