@@ -53,7 +53,7 @@ export class Fields {
   /** An http(s) URL with the placeholders of `scope`. */
   url(scope: PlaceholderScope) {
     return this.#source()
-      .meta({ format: 'uri-reference' })
+      .meta({ pattern: '^(https?://|\\$\\{)' })
       .transform((text, ctx) => {
         const template = this.#expand(text, scope, ctx);
         const problem = urlProblem(template);

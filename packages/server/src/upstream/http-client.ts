@@ -3,7 +3,7 @@ import { Agent, request } from 'undici';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
 import type { OAuthHttp } from '../oauth/oauth-http.ts';
 
-const TOKEN_TIMEOUT_MS = 20_000;
+const DEFAULT_TOKEN_TIMEOUT_MS = 20_000;
 const TOKEN_MAX_BYTES = 1_048_576;
 const CONNECT_TIMEOUT_MS = 10_000;
 
@@ -55,14 +55,14 @@ export class HttpClient {
 }
 
 /** The client as protocol code sees it, with the bounds of token calls. */
-export function createOAuthHttp(client: HttpClient): OAuthHttp {
+export function createOAuthHttp(client: HttpClient, timeoutMs = DEFAULT_TOKEN_TIMEOUT_MS): OAuthHttp {
   return async (call) => {
     const headers = { 'user-agent': 'Nango', ...call.headers };
     const {
       status,
       headers: answered,
       body,
-    } = await client.send({ ...call, headers, timeoutMs: TOKEN_TIMEOUT_MS, maxBytes: TOKEN_MAX_BYTES });
+    } = await client.send({ ...call, headers, timeoutMs, maxBytes: TOKEN_MAX_BYTES });
     return { status, contentType: String(answered['content-type'] ?? ''), body: body.toString('utf8') };
   };
 }

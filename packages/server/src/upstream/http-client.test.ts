@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { createServer, type RequestListener } from 'node:http';
+import { test, type TestContext } from 'node:test';
+import { createOAuthHttp, HttpClient } from './http-client.ts';
+
+async function serve(t: TestContext, listener: RequestListener): Promise<{ url: string; client: HttpClient }> {
+  const server = createServer(listener);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const client = new HttpClient();
+  t.after(async () => {
+    await client.close();
+    server.closeAllConnections();
+    server.close();
+  });
+  const address = server.address();
+  return {
+    url: `http://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}/secret-path?k=v`,
+    client,
+  };
+}
+
+const call = { method: 'GET', headers: {}, timeoutMs: 0, maxBytes: 1_000 } as const;
+
+test('T5: a body that drips ends with the time that all of it may take', async (t) => {
+  let closed = () => {};
+  const gone = new Promise<void>((resolve) => (closed = resolve));
+  const { url, client } = await serve(t, (_request, response) => {
+    const drip = setInterval(() => response.write('x'), 10);
+    response.on('close', () => {
+      clearInterval(drip);
+      closed();
+    });
+  });
+  await assert.rejects(createOAuthHttp(client, 100)({ method: 'POST', url, headers: {} }), { code: 'request_timeout' });
+  await gone;
+});
+
+test('T5: a body beyond the bound is given up', async (t) => {
+  const { url, client } = await serve(t, (_request, response) => void response.end('x'.repeat(1_001)));
+  await assert.rejects(client.send({ ...call, url }), { code: 'response_too_large' });
+});
+
+test('T4: redirects are not followed', async (t) => {
+  const { url, client } = await serve(
+    t,
+    (_request, response) => void response.writeHead(302, { location: '/elsewhere' }).end(),
+  );
+  const { status, headers } = await client.send({ ...call, url });
+  assert.deepEqual([status, headers['location']], [302, '/elsewhere']);
+});
+
+test('repeated headers are joined, save Set-Cookie', async (t) => {
+  const { url, client } = await serve(
+    t,
+    (_request, response) =>
+      void response.writeHead(200, ['x-a', '1', 'x-a', '2', 'set-cookie', 'a=1', 'set-cookie', 'b=2']).end(),
+  );
+  const { headers } = await client.send({ ...call, url });
+  assert.equal(headers['x-a'], '1, 2');
+  assert.deepEqual(headers['set-cookie'], ['a=1', 'b=2']);
+});
+
+test('P13: errors name the host, never the path or query', async (t) => {
+  const { url, client } = await serve(t, (request) => void request.socket.destroy());
+  await assert.rejects(
+    client.send({ ...call, url }),
+    (error: Error) => /127\.0\.0\.1:\d+ failed/.test(error.message) && !/secret-path|k=v/.test(error.message),
+  );
+  await assert.rejects(client.send({ ...call, url: 'http://127.0.0.1:1/secret-path' }), {
+    code: 'request_failed',
+    message: /ECONNREFUSED/,
+  });
+});
