@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { writeFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, test } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import Nango, { type NangoClientError } from '@nangohq/node-client';
 import { SECRET_KEY, startTestServer } from './support/nango-server.ts';
-import { startScriptedProvider } from './support/scripted-provider.ts';
+import { startScriptedProvider, type ScriptedAnswer } from './support/scripted-provider.ts';
 
 const KEYED = (url: string) => `integrations:
   keyed:
@@ -255,6 +255,57 @@ describe('the node SDK', () => {
     });
     await nango.registerConnection('keyed', '1', { api_key: 'k' });
     await assert.rejects(nango.request('keyed', '1', { endpoint: 'x' }), { type: 'request_timeout', status: 504 });
+  });
+});
+
+describe('rate limits', () => {
+  async function startLimited(t: TestContext, answers: ScriptedAnswer[]) {
+    const waits: number[] = [];
+    const provider = await startScriptedProvider(t, () => answers.shift() ?? { body: { ok: true } });
+    const { nango } = await startTestServer(t, {
+      integrations: KEYED(provider.url),
+      now: () => Date.parse('2026-10-21T07:28:00Z'),
+      delay: async (milliseconds) => void waits.push(milliseconds),
+    });
+    await nango.registerConnection('keyed', '1', { api_key: 'k' });
+    const send = async (method: 'GET' | 'POST') =>
+      (await nango.request('keyed', '1', { method, endpoint: 'x', ...(method === 'POST' ? { body: {} } : {}) }))
+        .returnValue.status;
+    return { provider, waits, send };
+  }
+
+  test('P11: 429 is retried after the time the API names, in seconds or as a date', async (t) => {
+    const { waits, send } = await startLimited(t, [
+      { status: 429, headers: { 'retry-after': '2' } },
+      { status: 429, headers: { 'retry-after': 'Wed, 21 Oct 2026 07:28:03 GMT' } },
+      { status: 429 },
+    ]);
+    assert.equal(await send('POST'), 200);
+    assert.deepEqual(waits, [2000, 3000, 4000]);
+  });
+
+  test('P11: retries are bounded in number and in time', async (t) => {
+    const limited = { status: 429, headers: { 'retry-after': '1' } };
+    const { provider, waits, send } = await startLimited(t, [
+      limited,
+      limited,
+      limited,
+      limited,
+      { status: 429, headers: { 'retry-after': '31' } },
+    ]);
+    assert.equal(await send('GET'), 429);
+    assert.equal(provider.requests.length, 4);
+    assert.equal(await send('GET'), 429);
+    assert.deepEqual(waits, [1000, 1000, 1000]);
+  });
+
+  test('P11: 503 is retried only with Retry-After and an idempotent method', async (t) => {
+    const busy = { status: 503, headers: { 'retry-after': '1' } };
+    const { waits, send } = await startLimited(t, [busy, { body: {} }, busy, { status: 503 }]);
+    assert.equal(await send('GET'), 200);
+    assert.equal(await send('POST'), 503);
+    assert.equal(await send('GET'), 503);
+    assert.deepEqual(waits, [1000]);
   });
 });
 

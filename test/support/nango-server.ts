@@ -22,6 +22,7 @@ export interface TestServerOptions {
   readonly databaseUrl?: string | undefined;
   readonly environment?: Record<string, string>;
   readonly now?: () => number;
+  readonly delay?: (milliseconds: number) => Promise<unknown>;
   readonly dataDirectory?: string;
 }
 
@@ -69,6 +70,7 @@ export async function startTestServer(cleanup: Cleanup, options: TestServerOptio
     },
     log,
     ...(options.now ? { now: options.now } : {}),
+    ...(options.delay ? { delay: options.delay } : {}),
   });
   const url = `http://localhost:${port}`;
   const nango = new Nango({ serverUrl: url, secretKey: SECRET_KEY });

@@ -234,9 +234,16 @@ export default class Nango {
     return succeed({ ...answer.connection, credentials: answer.credentials });
   }
 
-  /** Deletes a connection and its credentials. */
-  async deleteConnection(integration: string, userId: string): Promise<Success<null>> {
-    await this.#call('DELETE', '/api/connection', { query: { integration, userId } });
+  /**
+   * Deletes a connection and its credentials. With `revoke` the provider is told first; when it refuses, or has no
+   * revocation endpoint, the connection stays.
+   */
+  async deleteConnection(
+    integration: string,
+    userId: string,
+    { revoke = false }: { revoke?: boolean } = {},
+  ): Promise<Success<null>> {
+    await this.#call('DELETE', '/api/connection', { query: { integration, userId, revoke: String(revoke) } });
     return succeed(null);
   }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as defaultDelay } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
 import { ActionCatalog } from './actions/action-catalog.ts';
 import { createRunAction } from './actions/run-action.ts';
@@ -28,6 +29,8 @@ export interface StartOptions extends Pick<CreateAppOptions, 'beforeRoutes'> {
   readonly log: FastifyBaseLogger;
   /** Milliseconds since the epoch; for tests. */
   readonly now?: () => number;
+  /** Resolves after so many milliseconds; for tests. */
+  readonly delay?: (milliseconds: number) => Promise<unknown>;
 }
 
 /** A server that answers requests. */
@@ -53,7 +56,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   log.level = config.current.server.main_server_log_level;
   const keys = readKeys(settings);
   const context = await openContext(options, { config, keys, resources });
-  const server = createServerContext(context, { settings, log, keys });
+  const server = createServerContext(context, options, keys);
   const app = await createApp(server, { log, ...(beforeRoutes ? { beforeRoutes } : {}) });
   resources.defer(() => app.close());
   const port = await listen(app, settings, config);
@@ -103,10 +106,11 @@ type ServerParts = ConnectionContext & { readonly client: HttpClient };
 
 function createServerContext(
   context: ServerParts,
-  { settings, log, keys }: { settings: Settings; log: FastifyBaseLogger; keys: Keys },
+  { settings, log, delay = defaultDelay }: StartOptions,
+  keys: Keys,
 ): ServerContext {
   const connections = new Connections(context);
-  const sendRequest = createSendRequest(connections.fresh, context.client, context);
+  const sendRequest = createSendRequest({ fresh: connections.fresh, client: context.client, context, delay });
   const actions = new ActionCatalog(settings.folder);
   const createLogger = createActionLogger(log);
   return {

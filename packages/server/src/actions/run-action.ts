@@ -4,7 +4,8 @@ import type { ActionHost, ActionLogger } from '@nangohq/action';
 import type { JsonValue } from '../auth-modes/auth-mode.ts';
 import { integrationNamed, type ConnectionContext } from '../connections/connection-context.ts';
 import type { Connections } from '../connections/connections.ts';
-import type { SendRequest } from '../connections/send-request.ts';
+import type { ApiRequest } from '../connections/authorize-request.ts';
+import type { ApiResponse, SendRequest } from '../connections/send-request.ts';
 import { apiRequestSchema } from '../connections/api-request-schema.ts';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
 import type { ConnectionKey } from '../store/store.ts';
@@ -61,7 +62,7 @@ function createHost(
         ...request,
         body: request.body === undefined ? undefined : JSON.parse(JSON.stringify(request.body)),
       });
-      if (parsed.success) return sendRequest(key, parsed.data);
+      if (parsed.success) return logged(logger, parsed.data, () => sendRequest(key, parsed.data));
       throw new NangoError('invalid_request', `httpRequest: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
     },
     async getCurrentConnection() {
@@ -72,6 +73,24 @@ function createHost(
       };
     },
   };
+}
+
+/** Logs a request without its query, which may carry what the user would not want in a log. */
+async function logged(
+  logger: ActionLogger,
+  { method, endpoint }: ApiRequest,
+  send: () => Promise<ApiResponse>,
+): Promise<ApiResponse> {
+  const started = performance.now();
+  const response = await send();
+  const path = endpoint.replace(/\?.*$/s, '');
+  logger.info('httpRequest', {
+    method,
+    endpoint: path,
+    status: response.status,
+    ms: Math.round(performance.now() - started),
+  });
+  return response;
 }
 
 function toJson(result: unknown, { integration, action }: ActionRun): JsonValue {

@@ -119,13 +119,19 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
       context: AuthModeContext,
     ): Promise<Credentials>;
   };
+  /** Absent where the provider has no way to give credentials back. */
+  readonly revocation?: {
+    /** Whether this integration's provider has a revocation endpoint. */
+    applies(integration: Integration<Auth>): boolean;
+    revoke(request: HeldCredentials<Auth, Credentials>, context: AuthModeContext): Promise<void>;
+  };
   /** Absent where credentials do not expire. */
   readonly renewal?: {
     /** Milliseconds since the epoch from which on the credentials should be renewed before use; undefined = never. */
     dueAt(credentials: Credentials, integration: Integration<Auth>): number | undefined;
     /** Milliseconds since the epoch at which they stop working; undefined = unknown. */
     expiresAt(credentials: Credentials): number | undefined;
-    renew(request: RenewCredentials<Auth, Credentials>, context: AuthModeContext): Promise<Credentials>;
+    renew(request: HeldCredentials<Auth, Credentials>, context: AuthModeContext): Promise<Credentials>;
   };
 }
 
@@ -149,7 +155,7 @@ type PlaceholderValue<Auth extends BaseAuth, Credentials extends BaseCredentials
   of(credentials: Credentials, integration: Integration<Auth>): string;
 }['of'];
 
-export interface RenewCredentials<Auth extends BaseAuth, Credentials extends BaseCredentials> {
+export interface HeldCredentials<Auth extends BaseAuth, Credentials extends BaseCredentials> {
   readonly integration: Integration<Auth>;
   readonly config: AdditionalConfig;
   readonly credentials: Credentials;

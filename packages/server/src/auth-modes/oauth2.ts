@@ -14,6 +14,7 @@ import { codeChallengeParams } from '../oauth/pkce.ts';
 import { refreshTokenGrant } from '../oauth/refresh-token-grant.ts';
 import type { TokenEndpoint } from '../oauth/token-request.ts';
 import type { TokenResponse } from '../oauth/token-response.ts';
+import { revocationRequest } from '../oauth/token-revocation.ts';
 import { CONNECTION_SCOPE, type Fields } from '../schema/fields.ts';
 import { renderParams, renderUrl } from '../schema/render.ts';
 import type { AdditionalConfig, AuthMode, AuthModeContext, BaseCredentials, Integration } from './auth-mode.ts';
@@ -60,6 +61,7 @@ function oauth2Shape(fields: Fields) {
       .default(60)
       .describe('Access tokens are refreshed this long before they expire, but never in the first half of their life'),
     code_challenge_method: fields.choice(['S256', 'plain', 'none']).default('S256').describe('PKCE (RFC 7636)'),
+    revocation_url: fields.url(CONNECTION_SCOPE).optional().describe('Token revocation endpoint (RFC 7009)'),
     issuer: fields.text().optional().describe('Issuer identifier, compared with iss in the response (RFC 9207)'),
     token_types: z
       .array(z.string().toLowerCase())
@@ -135,6 +137,17 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
   issuance: {
     applies: ({ auth }) => grantsToClient(auth),
     issue: ({ integration, config }, context) => issueToClient(integration, config, context),
+  },
+  revocation: {
+    applies: ({ auth }) => auth.revocation_url !== undefined,
+    revoke({ integration, config, credentials: { access_token, refresh_token } }, context) {
+      const endpoint = tokenEndpoint(integration, config, integration.auth.revocation_url);
+      const revocation =
+        refresh_token === undefined
+          ? ({ token: access_token, token_type_hint: 'access_token' } as const)
+          : ({ token: refresh_token, token_type_hint: 'refresh_token' } as const);
+      return revocationRequest(endpoint, revocation, context.http);
+    },
   },
   renewal: {
     expiresAt: ({ expires_at }) => expires_at,

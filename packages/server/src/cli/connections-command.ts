@@ -7,6 +7,7 @@ export interface ConnectionsFlags extends ClientFlags {
   readonly user?: string;
   readonly integration?: string;
   readonly showSecrets?: boolean;
+  readonly revoke?: boolean;
 }
 
 /** `nango connections list` */
@@ -66,7 +67,7 @@ export async function deleteConnection(
   { flags, terminal }: { flags: ConnectionsFlags; terminal: Terminal },
 ): Promise<void> {
   const { nango } = await openClient(flags);
-  await nango.deleteConnection(integration, userId);
+  await nango.deleteConnection(integration, userId, { revoke: flags.revoke ?? false });
   if (flags.json) terminal.out(JSON.stringify({ deleted: true, integration, userId }));
   else
     terminal.err(

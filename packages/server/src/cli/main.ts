@@ -98,6 +98,7 @@ function addConnectionsCommands(connections: Command, terminal: Terminal): void 
     .description('delete one connection and its credentials')
     .argument('<integration>')
     .argument('<userId>')
+    .option('--revoke', 'also revoke the grant at the provider, first')
     .option(...JSON_OUTPUT)
     .action(async (integration: string, userId: string, flags: ConnectionsFlags) => {
       const { deleteConnection } = await import('./connections-command.ts');

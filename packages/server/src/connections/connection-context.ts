@@ -23,6 +23,7 @@ export interface ConnectionContext extends AuthModeContext {
 
 /** Where connections report what an operator should know; never given a secret. */
 export interface Log {
+  debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;

@@ -6,6 +6,7 @@ import type { ConnectionKey, ConnectionRow, ListConnections } from '../store/sto
 import {
   authModeOf,
   integrationNamed,
+  openConnection,
   parseConfig,
   sealCredentials,
   type ConnectionContext,
@@ -108,8 +109,25 @@ export class Connections {
     return { connections: page.map(toPublicConnection), nextCursor: last ? createCursor(last) : null };
   }
 
-  async delete(key: ConnectionKey): Promise<void> {
+  /**
+   * Deletes a connection; with `revoke` the provider is told first. When it refuses, or has no revocation endpoint, the
+   * connection stays, so that the caller can decide.
+   */
+  async delete(key: ConnectionKey, { revoke = false }: { revoke?: boolean } = {}): Promise<void> {
+    if (revoke) await this.#revoke(key);
     if (!(await this.#context.store.deleteConnection(key))) notFound(key);
+  }
+
+  async #revoke(key: ConnectionKey): Promise<void> {
+    const row = await this.#context.store.findConnection(key);
+    const { integration, mode, credentials, config } = openConnection(row ?? notFound(key), this.#context);
+    if (!mode.revocation?.applies(integration)) {
+      throw new NangoError(
+        'unsupported_auth_mode',
+        `"${key.integration}" has no revocation endpoint (auth.revocation_url); delete the connection without revoking.`,
+      );
+    }
+    await mode.revocation.revoke({ integration, config, credentials }, this.#context);
   }
 
   #seal(key: ConnectionKey, credentials: unknown) {

@@ -109,12 +109,14 @@ export function connectionRoutes({ connections }: ServerContext) {
       {
         schema: {
           summary: 'Delete a connection and its credentials',
-          querystring: keySchema,
+          querystring: keySchema.extend({
+            revoke: z.enum(['true', 'false']).default('false').describe('true: also revoke at the provider, first'),
+          }),
           response: { 204: z.null(), ...errors },
         },
       },
       async ({ query }, reply) => {
-        await connections.delete(query);
+        await connections.delete(query, { revoke: query.revoke === 'true' });
         return reply.code(204).send(null);
       },
     );

@@ -1,0 +1,46 @@
+import { excerpt, OAuthResponseError } from './oauth-error.ts';
+import type { OAuthHttp } from './oauth-http.ts';
+import type { TokenEndpoint } from './token-request.ts';
+
+/** A revocation endpoint asks for the same client authentication as the token endpoint (RFC 7009 §2.1). */
+export type RevocationEndpoint = Pick<TokenEndpoint, 'url' | 'client' | 'authenticate'>;
+
+export interface TokenRevocation {
+  readonly token: string;
+  readonly token_type_hint: 'access_token' | 'refresh_token';
+}
+
+/**
+ * Revokes a token (RFC 7009 §2.1); with a refresh token the whole grant ends. A token the provider does not know any more
+ * is a success too (§2.2). Throws `provider_error` when the provider refuses.
+ */
+export async function revocationRequest(
+  endpoint: RevocationEndpoint,
+  revocation: TokenRevocation,
+  http: OAuthHttp,
+): Promise<void> {
+  const authentication = endpoint.authenticate(endpoint.client);
+  const { status, body } = await http({
+    method: 'POST',
+    url: endpoint.url,
+    headers: {
+      accept: 'application/json',
+      'content-type': 'application/x-www-form-urlencoded',
+      ...authentication.headers,
+    },
+    body: new URLSearchParams({ ...revocation, ...authentication.params }).toString(),
+  });
+  if (status >= 200 && status < 300) return;
+  const said = excerpt(body, [
+    revocation.token,
+    ...Object.values(authentication.params),
+    endpoint.client.client_secret ?? '',
+  ]);
+  throw new OAuthResponseError(
+    'provider_error',
+    `The revocation endpoint answered with status ${status}: ${said || '(empty)'}`,
+    {
+      httpStatus: status,
+    },
+  );
+}
