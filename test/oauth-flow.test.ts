@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { describe, test, type TestContext } from 'node:test';
 import { authorizationServerIntegration, startAuthorizationServer } from './support/authorization-server.ts';
 import { freePort } from './support/free-port.ts';
@@ -10,6 +11,9 @@ import {
   type ScriptedProvider,
 } from './support/scripted-provider.ts';
 import { attemptResult, beginAttempt, UserAgent } from './support/user-agent.ts';
+
+const KEY_PAIR = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const PEM = KEY_PAIR.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 
 interface Flow {
   readonly server: TestServer;
@@ -58,19 +62,31 @@ describe('against a real authorization server', () => {
     ['client_secret_basic', '', '    oauth_client_secret: ${AS_SECRET}'],
     ['client_secret_post', '      authorization_method: body', '    oauth_client_secret: ${AS_SECRET}'],
     ['none', '      authorization_method: none', ''],
+    [
+      'private_key_jwt',
+      '      authorization_method: private_key_jwt\n      client_assertion_key_id: k1',
+      '    oauth_client_secret: ${AS_SECRET}',
+    ],
+    ['client_secret_jwt', '      authorization_method: client_secret_jwt', '    oauth_client_secret: ${AS_SECRET}'],
   ] as const) {
-    test(`connects with ${method}, refreshes with rotation, calls the API`, async (t) => {
+    test(`connects with ${method}, refreshes with rotation, calls the API, revokes`, async (t) => {
       let clock = Date.now();
       const environment: Record<string, string> = {};
       const port = await freePort();
       const as = await startAuthorizationServer(t, {
         redirectUri: `http://localhost:${port}/oauth/callback`,
         authenticationMethod: method,
+        ...(method === 'private_key_jwt'
+          ? { clientKey: { ...KEY_PAIR.publicKey.export({ format: 'jwk' }), kid: 'k1', use: 'sig', alg: 'RS256' } }
+          : {}),
         accessTokenSeconds: 100,
       });
-      environment['AS_SECRET'] = as.clientSecret;
+      environment['AS_SECRET'] = method === 'private_key_jwt' ? PEM : as.clientSecret;
       const server = await startTestServer(t, {
-        integrations: authorizationServerIntegration(as, { auth, settings }),
+        integrations: authorizationServerIntegration(as, {
+          auth: `${auth}\n      revocation_url: ${as.issuer}/token/revocation`,
+          settings,
+        }),
         environment,
         now: () => clock,
         port,
@@ -102,6 +118,10 @@ describe('against a real authorization server', () => {
       const again = (await server.nango.getConnection('acme', '1')).returnValue.credentials;
       assert.ok(!renewed.has(again['access_token']));
       assert.equal((await server.nango.request('acme', '1', { endpoint: 'me' })).returnValue.status, 200);
+      const bearer = { authorization: `Bearer ${String(again['access_token'])}` };
+      assert.equal((await fetch(`${as.issuer}/me`, { headers: bearer })).status, 200);
+      await server.nango.deleteConnection('acme', '1', { revoke: true });
+      assert.equal((await fetch(`${as.issuer}/me`, { headers: bearer })).status, 401);
     });
   }
 });
@@ -141,7 +161,6 @@ test('F5: the token request carries the verifier of the challenge, and the brows
   const { callback, url, response } = await reachProvider(flow);
   await flow.agent.request(`${callback}&code=c1`);
   const { form, headers } = flow.provider.requests[0] ?? assert.fail();
-  const { createHash } = await import('node:crypto');
   const verifier = form.get('code_verifier') ?? '';
   assert.equal(createHash('sha256').update(verifier).digest('base64url'), url.searchParams.get('code_challenge'));
   assert.ok(!url.href.includes(verifier) && !(response.headers.get('set-cookie') ?? '').includes(verifier));
@@ -174,6 +193,43 @@ test('token_params, JSON bodies and PKCE off are honoured', async (t) => {
     client_id: 'client-1',
     client_secret: 'client-secret-CANARY-7f3a',
   });
+});
+
+test('a provider’s own names, paths, units, headers and method are honoured', async (t) => {
+  const clock = 1_800_000_000_000;
+  const flow = await startFlow(t, {
+    now: () => clock,
+    token: { body: { data: { key: 'at', again: 'rt', life: 90_000 }, note: 'x' } },
+    auth: `      authorization_parameter_names: { client_id: app_key, scope: perms }
+      callback_parameter_names: { code: auth_code }
+      authorization_method: body
+      token_parameter_names: { client_id: app_key, client_secret: app_secret, redirect_uri: '' }
+      token_response_paths: { access_token: data.key, refresh_token: data.again, expires_in: data.life }
+      expires_in_unit: milliseconds
+      token_http_method: GET
+      token_headers: { X-Version: '2' }`,
+  });
+  const { callback, url } = await reachProvider(flow);
+  assert.deepEqual(
+    [url.searchParams.get('app_key'), url.searchParams.get('perms'), url.searchParams.get('client_id')],
+    ['client-1', 'read write', null],
+  );
+  assert.equal((await flow.agent.request(`${callback}&auth_code=c1`)).status, 200);
+  const { method, query, headers, body } = flow.provider.requests[0] ?? assert.fail();
+  const { code_verifier, ...sent } = Object.fromEntries(query);
+  assert.ok(code_verifier);
+  assert.deepEqual(sent, {
+    grant_type: 'authorization_code',
+    code: 'c1',
+    app_key: 'client-1',
+    app_secret: 'client-secret-CANARY-7f3a',
+  });
+  assert.deepEqual([method, headers['x-version'], headers['content-type'], body], ['GET', '2', undefined, '']);
+  const { credentials } = (await flow.server.nango.getConnection('acme', '1')).returnValue;
+  assert.deepEqual(
+    [credentials['access_token'], credentials['refresh_token'], credentials['expires_at']],
+    ['at', 'rt', new Date(clock + 90_000).toISOString()],
+  );
 });
 
 test('F1: a callback from a browser that did not begin the flow is refused, and the session is spent', async (t) => {

@@ -9,7 +9,10 @@ import { temporaryFolder, type Cleanup } from './temporary-folder.ts';
 export interface AuthorizationServerOptions {
   readonly redirectUri: string;
   readonly clientSecret?: string;
-  readonly authenticationMethod?: 'client_secret_basic' | 'client_secret_post' | 'none';
+  readonly authenticationMethod?:
+    'client_secret_basic' | 'client_secret_post' | 'none' | 'private_key_jwt' | 'client_secret_jwt';
+  /** The client's public key, for private_key_jwt. */
+  readonly clientKey?: object;
   readonly accessTokenSeconds?: number;
   /** Headers on the provider's own pages, such as Cross-Origin-Opener-Policy. */
   readonly pageHeaders?: Record<string, string>;
@@ -32,6 +35,7 @@ export async function startAuthorizationServer(
   const issuer = `http://localhost:${port}`;
   const clientSecret = options.clientSecret ?? `s3cret:%+ CANARY-${randomBytes(8).toString('hex')}`;
   const method = options.authenticationMethod ?? 'client_secret_basic';
+  const enabled = { enabled: true };
   const signingKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
   const provider = new Provider(issuer, {
     adapter: createFileAdapter(join(temporaryFolder(cleanup), 'provider.json')),
@@ -39,7 +43,8 @@ export async function startAuthorizationServer(
     clients: [
       {
         client_id: 'client',
-        ...(method === 'none' ? {} : { client_secret: clientSecret }),
+        ...(method === 'none' || method === 'private_key_jwt' ? {} : { client_secret: clientSecret }),
+        ...(options.clientKey ? { jwks: { keys: [options.clientKey] } } : {}),
         token_endpoint_auth_method: method,
         id_token_signed_response_alg: 'ES256',
         redirect_uris: [options.redirectUri],
@@ -59,7 +64,8 @@ export async function startAuthorizationServer(
     rotateRefreshToken: true,
     issueRefreshToken: async () => true,
     pkce: { required: () => true },
-    features: { devInteractions: { enabled: false } },
+    features: { devInteractions: { enabled: false }, revocation: enabled },
+    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none', 'private_key_jwt', 'client_secret_jwt'],
     interactions: { url: (_context, interaction) => `/interaction/${interaction.uid}` },
     findAccount: async (_context, accountId) => ({ accountId, claims: async () => ({ sub: accountId }) }),
   });

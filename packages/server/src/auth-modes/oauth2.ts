@@ -9,6 +9,7 @@ import {
   noClientSecret,
   type ClientAuthenticationMethod,
 } from '../oauth/client-authentication.ts';
+import { clientAssertion } from '../oauth/client-assertion.ts';
 import { clientCredentialsGrant } from '../oauth/client-credentials-grant.ts';
 import { codeChallengeParams } from '../oauth/pkce.ts';
 import { refreshTokenGrant } from '../oauth/refresh-token-grant.ts';
@@ -31,6 +32,16 @@ interface OAuth2Credentials extends BaseCredentials {
   readonly received_at?: number | undefined;
 }
 
+/** Another name, or dotted path, for each of some members. */
+function parameterNames<const T extends readonly string[]>(members: T) {
+  const name = z
+    .string()
+    .max(200)
+    .regex(/^[\w.-]*$/, 'must be a name');
+  const shape = Object.fromEntries(members.map((member) => [member, name.optional()]));
+  return z.strictObject(shape).default({});
+}
+
 /** The keys of `auth` under OAUTH2; `docs/reference/integrations.md` describes each. */
 function oauth2Shape(fields: Fields) {
   return {
@@ -44,9 +55,17 @@ function oauth2Shape(fields: Fields) {
     token_url: fields.url(CONNECTION_SCOPE).describe('Token endpoint'),
     token_params: fields.params(CONNECTION_SCOPE).default({}).describe('Added to the token request'),
     authorization_method: fields
-      .choice(['header', 'body', 'none'])
+      .choice(['header', 'body', 'none', 'private_key_jwt', 'client_secret_jwt'])
       .default('header')
-      .describe('Client authentication: header = client_secret_basic, body = client_secret_post, none = public client'),
+      .describe(
+        'Client authentication: header = client_secret_basic, body = client_secret_post, none = public client; private_key_jwt takes the PEM key in oauth_client_secret',
+      ),
+    client_assertion_algorithm: fields.choice(['RS256', 'ES256']).default('RS256').describe('Of private_key_jwt'),
+    client_assertion_key_id: fields.text().optional().describe('kid header of private_key_jwt'),
+    client_assertion_audience: fields
+      .text()
+      .optional()
+      .describe('aud of client assertions; default: issuer, else token_url'),
     basic_encoding: fields
       .choice(['form', 'plain'])
       .default('form')
@@ -63,6 +82,35 @@ function oauth2Shape(fields: Fields) {
     code_challenge_method: fields.choice(['S256', 'plain', 'none']).default('S256').describe('PKCE (RFC 7636)'),
     revocation_url: fields.url(CONNECTION_SCOPE).optional().describe('Token revocation endpoint (RFC 7009)'),
     issuer: fields.text().optional().describe('Issuer identifier, compared with iss in the response (RFC 9207)'),
+    token_http_method: fields.choice(['POST', 'GET', 'PUT']).default('POST').describe('HTTP method of token requests'),
+    token_headers: z
+      .record(
+        z
+          .string()
+          .toLowerCase()
+          .regex(/^[\w-]+$/, 'is not a valid header name'),
+        fields.template(CONNECTION_SCOPE),
+      )
+      .default({})
+      .describe('Extra headers of token requests'),
+    authorization_parameter_names: parameterNames(['client_id', 'redirect_uri', 'response_type', 'scope']).describe(
+      'The provider’s names for parameters of the authorization request; an empty name leaves one out',
+    ),
+    token_parameter_names: parameterNames([
+      'client_id',
+      'client_secret',
+      'code',
+      'code_verifier',
+      'grant_type',
+      'redirect_uri',
+      'refresh_token',
+      'scope',
+    ]).describe('The provider’s names for parameters of token requests; an empty name leaves one out'),
+    callback_parameter_names: parameterNames(['code']).describe('The provider’s names for parameters of the callback'),
+    token_response_paths: parameterNames(['access_token', 'refresh_token', 'expires_in', 'expires_at']).describe(
+      'Dotted paths of members of the token answer that stand elsewhere; expires_at is a time in place of a duration',
+    ),
+    expires_in_unit: fields.choice(['seconds', 'milliseconds']).default('seconds').describe('Unit of expires_in'),
     token_types: z
       .array(z.string().toLowerCase())
       .min(1)
@@ -118,20 +166,28 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
         scope: scopeOf(integration),
         codeChallenge: codeChallengeParams(codeVerifier, auth.code_challenge_method),
         params: renderParams(auth.authorization_params, config),
+        names: auth.authorization_parameter_names,
       });
       return { authorizationUrl, secrets: { code_verifier: codeVerifier } };
     },
     async complete({ integration, config, callback, secrets, redirectUri }, context) {
       const { auth } = integration;
       const authorizationUrl = authorizationEndpoint(integration, config);
-      const { code } = parseAuthorizationResponse(callback, { issuer: auth.issuer, authorizationUrl });
+      const { code } = parseAuthorizationResponse(callback, {
+        issuer: auth.issuer,
+        authorizationUrl,
+        codeParameter: auth.callback_parameter_names['code'] ?? 'code',
+      });
       const grant = {
         code,
         redirect_uri: redirectUri,
         code_verifier: auth.code_challenge_method === 'none' ? undefined : secrets['code_verifier'],
         params: renderParams(auth.token_params, config),
       };
-      return received(await authorizationCodeGrant(tokenEndpoint(integration, config), grant, context.http), context);
+      return received(
+        await authorizationCodeGrant(tokenEndpoint({ integration, config }, context), grant, context.http),
+        context,
+      );
     },
   },
   issuance: {
@@ -141,7 +197,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
   revocation: {
     applies: ({ auth }) => auth.revocation_url !== undefined,
     revoke({ integration, config, credentials: { access_token, refresh_token } }, context) {
-      const endpoint = tokenEndpoint(integration, config, integration.auth.revocation_url);
+      const endpoint = tokenEndpoint({ integration, config }, context, integration.auth.revocation_url);
       const revocation =
         refresh_token === undefined
           ? ({ token: access_token, token_type_hint: 'access_token' } as const)
@@ -162,7 +218,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       if (grantsToClient(integration.auth)) return issueToClient(integration, config, context);
       const { refresh_url, token_url, refresh_params } = integration.auth;
       const grant = { refresh_token: credentials.refresh_token ?? '', params: renderParams(refresh_params, config) };
-      const endpoint = tokenEndpoint(integration, config, refresh_url ?? token_url);
+      const endpoint = tokenEndpoint({ integration, config }, context, refresh_url ?? token_url);
       return received(await refreshTokenGrant(endpoint, grant, context.http), context);
     },
   },
@@ -176,19 +232,18 @@ function grantsToClient(auth: OAuth2Auth): boolean {
 async function issueToClient(integration: Integration<OAuth2Auth>, config: AdditionalConfig, context: AuthModeContext) {
   const params = renderParams(integration.auth.token_params, config);
   const response = await clientCredentialsGrant(
-    tokenEndpoint(integration, config),
+    tokenEndpoint({ integration, config }, context),
     { scope: scopeOf(integration), params },
     context.http,
   );
   return received(response, context);
 }
 
-function received(
-  { access_token, refresh_token, expires_in, raw }: TokenResponse,
-  { now }: AuthModeContext,
-): OAuth2Credentials {
+function received(response: TokenResponse, { now }: AuthModeContext): OAuth2Credentials {
+  const { access_token, refresh_token, expires_in, raw } = response;
   const received_at = now();
-  const expires_at = expires_in === undefined ? undefined : received_at + Math.floor(expires_in * 1000);
+  const fromLifetime = expires_in === undefined ? undefined : received_at + Math.floor(expires_in * 1000);
+  const expires_at = response.expires_at ?? fromLifetime;
   return { access_token, refresh_token, expires_at, received_at, raw };
 }
 
@@ -200,9 +255,14 @@ function authorizationEndpoint({ auth }: Integration<OAuth2Auth>, config: Additi
   return renderUrl(auth.authorization_url, config);
 }
 
+interface EndpointOwner {
+  readonly integration: Integration<OAuth2Auth>;
+  readonly config: AdditionalConfig;
+}
+
 function tokenEndpoint(
-  integration: Integration<OAuth2Auth>,
-  config: AdditionalConfig,
+  { integration, config }: EndpointOwner,
+  context: AuthModeContext,
   url = integration.auth.token_url,
 ): TokenEndpoint {
   const { auth, oauthClientId, oauthClientSecret } = integration;
@@ -210,14 +270,32 @@ function tokenEndpoint(
   return {
     url: renderUrl(url, config),
     client: { client_id: oauthClientId ?? '', ...(secret === undefined ? {} : { client_secret: secret }) },
-    authenticate: clientAuthenticationOf(auth),
+    authenticate: clientAuthenticationOf(auth, renderUrl(auth.token_url, config), context),
     bodyFormat: auth.body_format,
-    tokenTypes: auth.token_types,
+    method: auth.token_http_method,
+    headers: renderParams(auth.token_headers, config),
+    names: auth.token_parameter_names,
+    response: { tokenTypes: auth.token_types, paths: auth.token_response_paths, expiresInUnit: auth.expires_in_unit },
   };
 }
 
-function clientAuthenticationOf(auth: OAuth2Auth): ClientAuthenticationMethod {
-  if (auth.authorization_method === 'none') return noClientSecret;
-  if (auth.authorization_method === 'body') return clientSecretPost;
-  return auth.basic_encoding === 'plain' ? clientSecretBasicUnencoded : clientSecretBasic;
+function clientAuthenticationOf(
+  auth: OAuth2Auth,
+  tokenUrl: string,
+  context: AuthModeContext,
+): ClientAuthenticationMethod {
+  const { authorization_method: method, client_assertion_key_id: keyId } = auth;
+  const audience = auth.client_assertion_audience ?? auth.issuer ?? tokenUrl;
+  switch (method) {
+    case 'none':
+      return noClientSecret;
+    case 'body':
+      return clientSecretPost;
+    case 'private_key_jwt':
+      return clientAssertion({ ...context, algorithm: auth.client_assertion_algorithm, keyId, audience });
+    case 'client_secret_jwt':
+      return clientAssertion({ ...context, algorithm: 'HS256', keyId, audience });
+    case 'header':
+      return auth.basic_encoding === 'plain' ? clientSecretBasicUnencoded : clientSecretBasic;
+  }
 }

@@ -10,6 +10,7 @@ const request = {
   scope: 'a b',
   codeChallenge: { code_challenge: 'ch', code_challenge_method: 'S256' },
   params: {},
+  names: {},
 };
 
 test('builds the authorization request and keeps the query that was there', () => {
@@ -51,4 +52,11 @@ test('configured parameters win over ours, save those that bind the flow', () =>
     new URL(buildAuthorizationUrl({ ...request, params, codeChallenge: {} })).searchParams.get('code_challenge'),
     null,
   );
+});
+
+test('a provider’s own parameter names are used, and an empty one leaves the parameter out', () => {
+  const names = { client_id: 'client_key', scope: 'user_scope', response_type: '' };
+  const query = Object.fromEntries(new URL(buildAuthorizationUrl({ ...request, names })).searchParams);
+  assert.deepEqual([query['client_key'], query['user_scope']], ['client', 'a b']);
+  assert.ok(!('client_id' in query) && !('scope' in query) && !('response_type' in query));
 });

@@ -1,3 +1,5 @@
+import { renameParameters, type ParameterNames } from './parameter-names.ts';
+
 /** An authorization request (RFC 6749 §4.1.1). */
 export interface AuthorizationRequest {
   readonly authorizationUrl: string;
@@ -10,19 +12,17 @@ export interface AuthorizationRequest {
   readonly codeChallenge: Record<string, string>;
   /** Configured extras; they win over `response_type` and `scope`, never over what binds the flow. */
   readonly params: Record<string, string>;
+  /** Where the provider names parameters differently. */
+  readonly names: ParameterNames;
 }
 
 /** The URL the user's browser is sent to. A query already in the authorization URL is kept (RFC 6749 §3.1). */
 export function buildAuthorizationUrl(request: AuthorizationRequest): string {
   const url = new URL(request.authorizationUrl);
-  const { client_id, redirect_uri, state, scope, codeChallenge, params } = request;
-  const binding = { client_id, redirect_uri, state, ...codeChallenge };
-  const query: Record<string, string> = {
-    response_type: 'code',
-    ...(scope === '' ? {} : { scope }),
-    ...withoutBinding(params),
-    ...binding,
-  };
+  const { client_id, redirect_uri, state, scope, codeChallenge, params, names } = request;
+  const binding = renameParameters({ client_id, redirect_uri, state, ...codeChallenge }, names);
+  const own = renameParameters({ response_type: 'code', ...(scope === '' ? {} : { scope }) }, names);
+  const query = { ...own, ...withoutBinding(params), ...binding };
   for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
   // Providers in the field disagree about "+" as a space; "%20" is understood by all.
   url.search = url.searchParams.toString().replaceAll('+', '%20');

@@ -5,6 +5,8 @@ export interface AuthorizationResponseExpectation {
   /** The authorization server's issuer identifier; undefined where the configuration names none. */
   readonly issuer: string | undefined;
   readonly authorizationUrl: string;
+  /** The parameter that carries the code; `code` save at a few providers. */
+  readonly codeParameter: string;
 }
 
 /**
@@ -19,7 +21,7 @@ export function parseAuthorizationResponse(
   assertIssuer(response.get('iss'), expected);
   const error = response.get('error');
   if (error !== undefined) throw authorizationError(error, response.get('error_description'));
-  const code = response.get('code');
+  const code = response.get(expected.codeParameter);
   if (code) return { code };
   throw new OAuthResponseError('provider_error', 'The authorization server sent neither a code nor an error.', {});
 }

@@ -1,6 +1,7 @@
 import type { ClientAuthentication, ClientAuthenticationMethod, OAuthClient } from './client-authentication.ts';
 import type { OAuthHttp } from './oauth-http.ts';
-import { processTokenResponse, type TokenResponse } from './token-response.ts';
+import { renameParameters, type ParameterNames } from './parameter-names.ts';
+import { processTokenResponse, type TokenResponse, type TokenResponseFormat } from './token-response.ts';
 
 /** A token endpoint and how its provider wants to be asked (RFC 6749 §3.2). */
 export interface TokenEndpoint {
@@ -9,8 +10,14 @@ export interface TokenEndpoint {
   readonly authenticate: ClientAuthenticationMethod;
   /** `json` for providers that do not take the form the RFC prescribes. */
   readonly bodyFormat: 'form' | 'json';
-  /** Token types this client understands, in lower case (RFC 6749 §7.1). */
-  readonly tokenTypes: readonly string[];
+  /** `GET` puts the parameters into the query, for the few providers that want them there. */
+  readonly method: 'POST' | 'GET' | 'PUT';
+  /** Extra headers; names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Where the provider names parameters differently. */
+  readonly names: ParameterNames;
+  /** How the answer is read. */
+  readonly response: TokenResponseFormat;
 }
 
 /**
@@ -23,21 +30,29 @@ export async function tokenRequest(
   http: OAuthHttp,
 ): Promise<TokenResponse> {
   const authentication = endpoint.authenticate(endpoint.client);
-  const body = { ...params, ...grant, ...authentication.params };
+  const body = renameParameters({ ...params, ...grant, ...authentication.params }, endpoint.names);
   const response = await http({
-    method: 'POST',
-    url: endpoint.url,
-    headers: {
-      accept: 'application/json',
-      'content-type': endpoint.bodyFormat === 'json' ? 'application/json' : 'application/x-www-form-urlencoded',
-      ...authentication.headers,
-    },
-    body: endpoint.bodyFormat === 'json' ? JSON.stringify(body) : new URLSearchParams(body).toString(),
+    method: endpoint.method,
+    ...placeParameters(endpoint, body),
+    headers: { accept: 'application/json', ...contentType(endpoint), ...endpoint.headers, ...authentication.headers },
   });
-  return processTokenResponse(response, {
-    tokenTypes: endpoint.tokenTypes,
-    secrets: secretsOf(endpoint, grant, authentication),
-  });
+  return processTokenResponse(response, endpoint.response, secretsOf(endpoint, grant, authentication));
+}
+
+function placeParameters(
+  { url, method, bodyFormat }: TokenEndpoint,
+  params: Record<string, string>,
+): { url: string; body?: string } {
+  const form = new URLSearchParams(params);
+  if (method !== 'GET') return { url, body: bodyFormat === 'json' ? JSON.stringify(params) : form.toString() };
+  const withQuery = new URL(url);
+  for (const [name, value] of form) withQuery.searchParams.set(name, value);
+  return { url: withQuery.href };
+}
+
+function contentType({ method, bodyFormat }: TokenEndpoint): Record<string, string> {
+  if (method === 'GET') return {};
+  return { 'content-type': bodyFormat === 'json' ? 'application/json' : 'application/x-www-form-urlencoded' };
 }
 
 /** What a provider might echo and must not reach an error message. */

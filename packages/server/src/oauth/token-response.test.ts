@@ -2,14 +2,27 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { processTokenResponse } from './token-response.ts';
 
-const process = (
-  body: string | object,
-  { status = 200, contentType = 'application/json', tokenTypes = ['bearer'], secrets = [] as string[] } = {},
-) =>
-  processTokenResponse(
-    { status, contentType, body: typeof body === 'string' ? body : JSON.stringify(body) },
-    { tokenTypes, secrets },
-  );
+interface Options {
+  readonly status?: number;
+  readonly contentType?: string;
+  readonly tokenTypes?: string[];
+  readonly secrets?: string[];
+  readonly paths?: Record<string, string>;
+  readonly expiresInUnit?: 'seconds' | 'milliseconds';
+}
+
+function process(body: string | object, options: Options = {}) {
+  const {
+    status = 200,
+    contentType = 'application/json',
+    tokenTypes = ['bearer'],
+    secrets = [],
+    paths = {},
+    expiresInUnit = 'seconds',
+  } = options;
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  return processTokenResponse({ status, contentType, body: text }, { tokenTypes, paths, expiresInUnit }, secrets);
+}
 
 test('T1: parses by shape, whatever the content type says', () => {
   assert.equal(process({ access_token: 'a', token_type: 'Bearer' }, { contentType: 'text/html' }).access_token, 'a');
@@ -86,4 +99,23 @@ test('prototype names in an answer are plain data', () => {
   const { raw } = process('{"access_token":"a","__proto__":{"polluted":1},"constructor":"x"}');
   assert.equal(Reflect.get({}, 'polluted'), undefined);
   assert.equal(raw['constructor'], 'x');
+});
+
+test('reads tokens and lifetimes from where a provider puts them', () => {
+  const nested = { data: { token: { value: 'a' }, rt: 'r', life: 60_000 }, access_token: 'other' };
+  const read = process(nested, {
+    paths: { access_token: 'data.token.value', refresh_token: 'data.rt', expires_in: 'data.life' },
+    expiresInUnit: 'milliseconds',
+  });
+  assert.deepEqual([read.access_token, read.refresh_token, read.expires_in], ['a', 'r', 60]);
+  assert.throws(() => process(nested, { paths: { access_token: 'data.constructor.name' } }), /access_token is missing/);
+});
+
+test('T3: a time of expiry as ISO 8601 or epoch', () => {
+  const at = (expires: unknown) =>
+    process({ access_token: 'a', expires }, { paths: { expires_at: 'expires' } }).expires_at;
+  const time = Date.parse('2030-01-02T03:04:05Z');
+  for (const value of ['2030-01-02T03:04:05Z', time, time / 1000, String(time / 1000)])
+    assert.equal(at(value), time, String(value));
+  for (const value of [undefined, null, '', 'soon', -1, {}]) assert.equal(at(value), undefined);
 });

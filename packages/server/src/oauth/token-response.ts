@@ -12,33 +12,72 @@ export interface TokenResponse {
   readonly refresh_token: string | undefined;
   /** Seconds; undefined = the provider did not say. */
   readonly expires_in: number | undefined;
+  /** Milliseconds since the epoch, at the few providers that name a time in place of a duration. */
+  readonly expires_at: number | undefined;
   /** The whole answer, as it was. */
   readonly raw: Record<string, Json>;
 }
 
-export interface TokenResponseExpectation {
+/** How a provider's answer differs from the RFC's. */
+export interface TokenResponseFormat {
+  /** Token types the client understands, in lower case (RFC 6749 §7.1). */
   readonly tokenTypes: readonly string[];
-  /** Values that were sent and must not appear in an error message. */
-  readonly secrets: readonly string[];
+  /** Dotted paths of members that stand elsewhere than at the top, or under another name. */
+  readonly paths: Readonly<
+    Partial<Record<'access_token' | 'refresh_token' | 'expires_in' | 'expires_at', string | undefined>>
+  >;
+  readonly expiresInUnit: 'seconds' | 'milliseconds';
 }
 
 const jsonObject = z.record(z.string(), z.json());
 
 /**
  * Turns a token endpoint's answer into tokens, whatever its content type claims: providers answer JSON or form-encoded,
- * and some report errors with status 200.
+ * and some report errors with status 200. None of `secrets`, which were sent, appears in an error message.
  */
-export function processTokenResponse(response: OAuthHttpResponse, expected: TokenResponseExpectation): TokenResponse {
+export function processTokenResponse(
+  response: OAuthHttpResponse,
+  format: TokenResponseFormat,
+  secrets: readonly string[],
+): TokenResponse {
   const raw = parseBody(response.body);
   const ok = response.status >= 200 && response.status < 300;
-  if (!ok || !raw || isError(raw)) throw refusal(response, raw, expected.secrets);
-  assertTokenType(raw['token_type'], expected.tokenTypes, response);
+  if (!ok || !raw || isError(raw)) throw refusal(response, raw, secrets);
+  assertTokenType(raw['token_type'], format.tokenTypes, response);
+  const member = (name: keyof TokenResponseFormat['paths']) => memberAt(raw, format.paths[name] ?? name);
+  const lifetime = readLifetime(member('expires_in'));
   return {
-    access_token: readToken(raw, 'access_token', response) ?? missingAccessToken(raw, response),
-    refresh_token: readToken(raw, 'refresh_token', response),
-    expires_in: readLifetime(raw['expires_in']),
+    access_token: readToken(member('access_token'), 'access_token', response) ?? missingAccessToken(raw, response),
+    refresh_token: readToken(member('refresh_token'), 'refresh_token', response),
+    expires_in: lifetime === undefined || format.expiresInUnit === 'seconds' ? lifetime : lifetime / 1000,
+    expires_at: format.paths.expires_at === undefined ? undefined : readTime(member('expires_at')),
     raw,
   };
+}
+
+/** Walks own members only, so no path leads into a prototype. */
+function memberAt(raw: Record<string, Json>, path: string): Json | undefined {
+  let holder: Record<string, Json> = raw;
+  const keys = path.split('.');
+  for (const key of keys.slice(0, -1)) {
+    const inner = ownMember(holder, key);
+    if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return undefined;
+    holder = inner;
+  }
+  return ownMember(holder, keys.at(-1) ?? '');
+}
+
+function ownMember(holder: Record<string, Json>, key: string): Json | undefined {
+  return Object.hasOwn(holder, key) ? holder[key] : undefined;
+}
+
+/** A time as ISO 8601, or an epoch in seconds or milliseconds. */
+function readTime(value: Json | undefined): number | undefined {
+  const numeric = typeof value === 'string' && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value;
+  if (typeof numeric === 'number')
+    return numeric > 0 ? Math.round(numeric < 1e11 ? numeric * 1000 : numeric) : undefined;
+  const time = typeof numeric === 'string' ? Date.parse(numeric) : Number.NaN;
+  return Number.isNaN(time) ? undefined : time;
 }
 
 /** JSON object, or form-encoded pairs; undefined for anything else. */
@@ -96,8 +135,7 @@ function assertTokenType(type: Json | undefined, known: readonly string[], respo
 }
 
 /** RFC 6749 Appendix A.12 and A.17: tokens are visible ASCII and spaces, so none can split a header. */
-function readToken(raw: Record<string, Json>, name: string, response: OAuthHttpResponse): string | undefined {
-  const token = raw[name];
+function readToken(token: Json | undefined, name: string, response: OAuthHttpResponse): string | undefined {
   if (token === undefined || token === null || token === '') return undefined;
   if (typeof token !== 'string') throw unusable(`${name} is not a string`, response);
   if (!/^[\x20-\x7e]+$/.test(token)) throw unusable(`${name} holds characters that tokens cannot have`, response);

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { createHmac, generateKeyPairSync, verify } from 'node:crypto';
+import { test } from 'node:test';
+import { signJwt } from './json-web-token.ts';
+
+const split = (jwt: string) => {
+  const [header = '', payload = '', signature = ''] = jwt.split('.');
+  const parse = (part: string) => JSON.parse(Buffer.from(part, 'base64url').toString()) as unknown;
+  return {
+    header: parse(header),
+    payload: parse(payload),
+    input: Buffer.from(`${header}.${payload}`),
+    signature: Buffer.from(signature, 'base64url'),
+  };
+};
+
+test('HS256 is the HMAC of header and payload', () => {
+  const { header, payload, input, signature } = split(signJwt({ iss: 'ü' }, { algorithm: 'HS256', key: 'secret' }));
+  assert.deepEqual([header, payload], [{ alg: 'HS256', typ: 'JWT' }, { iss: 'ü' }]);
+  assert.deepEqual(signature, createHmac('sha256', 'secret').update(input).digest());
+});
+
+test('RS256 and ES256 verify with the public key', () => {
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const pem = (key: typeof rsa.privateKey) => key.export({ type: 'pkcs8', format: 'pem' }).toString();
+  const signed = split(signJwt({ a: 1 }, { algorithm: 'RS256', key: pem(rsa.privateKey), keyId: 'k' }));
+  assert.ok(verify('sha256', signed.input, rsa.publicKey, signed.signature));
+  assert.deepEqual(signed.header, { alg: 'RS256', typ: 'JWT', kid: 'k' });
+  const curve = split(signJwt({ a: 1 }, { algorithm: 'ES256', key: pem(ec.privateKey) }));
+  assert.ok(verify('sha256', curve.input, { key: ec.publicKey, dsaEncoding: 'ieee-p1363' }, curve.signature));
+  for (const key of ['CANARY', pem(ec.privateKey)])
+    assert.throws(() => signJwt({}, { algorithm: 'RS256', key }), {
+      code: 'invalid_value',
+      message: 'The key must be an RSA private key in PEM.',
+    });
+});
