@@ -259,6 +259,22 @@ describe('connect() in Chromium', () => {
     assert.equal(await outcome(page), 'ok acme 1');
   });
 
+  test('credentials that the user typed in are registered without a popup', async (t) => {
+    const integrations = `integrations:\n  keyed:\n    auth: { auth_mode: API_KEY }\n    requests: { base_url: 'https://api.example/' }\n`;
+    const server = await startTestServer(t, { integrations });
+    const page = await newPage(t);
+    await page.goto(
+      await serveApplication(t, { root: server.url, integration: 'keyed', options: { credentials: { api_key: 'k' } } }),
+    );
+    await page.evaluate('window.open = () => { throw new Error("a popup was opened") }');
+    await page.click('#go');
+    assert.equal(await outcome(page), 'ok keyed 1');
+    assert.equal((await server.nango.getConnection('keyed', '1')).returnValue.credentials['api_key'], 'k');
+    await page.goto(await serveApplication(t, { root: server.url, integration: 'keyed' }));
+    await page.click('#go');
+    assert.match(await outcome(page), /^error keyed 1 invalid_credentials .*credentials/);
+  });
+
   test('works as a module too, and with a connect session token', async (t) => {
     const { server, page } = await openApplication(t);
     const { token } = (

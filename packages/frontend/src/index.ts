@@ -11,6 +11,7 @@ export type NangoErrorType =
   | 'timeout'
   | 'network_error'
   | 'unauthorized'
+  | 'invalid_credentials'
   | (string & {});
 
 /** What connect() resolves to. */
@@ -39,6 +40,8 @@ export interface ConnectOptions {
   connectSessionToken?: string;
   /** Settings of the connection that the provider's URLs need, such as a subdomain. */
   additionalConfig?: Record<string, unknown>;
+  /** What the user typed in, for integrations with an API key or a user name and password; no popup opens. */
+  credentials?: Record<string, unknown>;
   /** Milliseconds the user has; default: ten minutes, the most the server allows. */
   timeout?: number;
 }
@@ -65,8 +68,9 @@ export default class Nango {
    */
   connect(integration: string, userId: string, options?: ConnectOptions): Promise<ConnectResult> {
     // Opened before anything is awaited: browsers let only a click's own turn open windows.
-    const popup = window.open('', '_blank', popupFeatures());
-    return run(this.#root, { integrationName: integration, userId }, { ...this.#options, ...options }, popup);
+    const all = { ...this.#options, ...options };
+    const popup = all.credentials ? undefined : window.open('', '_blank', popupFeatures());
+    return run(this.#root, { integrationName: integration, userId }, all, popup);
   }
 }
 
@@ -76,19 +80,19 @@ async function run(
   root: string,
   key: ConnectResult,
   options: ConnectOptions,
-  popup: Window | null,
+  popup: Window | null | undefined,
 ): Promise<ConnectResult> {
   const fail = (type: NangoErrorType, message: string) => new ConnectError(key, type, message);
   try {
-    if (!popup)
+    if (popup === null)
       throw fail('popup_blocked', 'The browser blocked the popup. Call connect() directly in a click handler.');
     const { integrationName: integration, userId } = key;
-    const { connectSessionToken, additionalConfig } = options;
+    const { connectSessionToken, additionalConfig, credentials } = options;
     const headers: Record<string, string> = { 'content-type': 'application/json' };
     if (connectSessionToken) headers['authorization'] = `Bearer ${connectSessionToken}`;
-    const body = JSON.stringify({ integration, userId: userId ?? '', additionalConfig });
+    const body = JSON.stringify({ integration, userId: userId ?? '', additionalConfig, credentials });
     const attempt = await ask(fail, `${root}/oauth/attempts`, { method: 'POST', headers, body });
-    if (attempt.status !== 'succeeded') {
+    if (popup && attempt.status !== 'succeeded') {
       popup.location.href = attempt.connectUrl;
       await settled({
         popup,

@@ -1,16 +1,18 @@
 import { z } from 'zod';
-import type { AuthMode, BaseAuth, BaseCredentials } from './auth-mode.ts';
+import type { AuthMode, BaseCredentials } from './auth-mode.ts';
 import { credentialText, keepRaw, rawObject } from './credential-schema.ts';
+import { enteredAuthShape, type EnteredAuth } from './verification.ts';
 
 interface ApiKeyCredentials extends BaseCredentials {
   readonly api_key: string;
 }
 
 /** `API_KEY`: the user's own key, registered by the application. */
-export const apiKey: AuthMode<BaseAuth, ApiKeyCredentials> = {
+export const apiKey: AuthMode<EnteredAuth, ApiKeyCredentials> = {
   name: 'API_KEY',
   usesOAuthClient: false,
-  authShape: () => ({}),
+  authShape: enteredAuthShape,
+  entered: { verification: ({ auth }) => auth.verification },
   credentialsInput: z
     .looseObject({ api_key: credentialText })
     .transform((given) => ({ api_key: given.api_key, raw: keepRaw(given) })),

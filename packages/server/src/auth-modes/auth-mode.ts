@@ -3,6 +3,7 @@ import type { Fields, PlaceholderScope } from '../schema/fields.ts';
 import type { Template } from '../schema/template.ts';
 import type { OAuthHttp } from '../oauth/oauth-http.ts';
 import type { Secret } from '../vault/secret.ts';
+import type { VerificationRequest } from './verification.ts';
 
 /** Anything JSON can hold. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
@@ -103,6 +104,8 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
    * Integration configures an `Authorization` header of its own.
    */
   sign?(request: SignableRequest, signing: Signing<Auth, Credentials>): Record<string, string>;
+  /** Present where the user types the credentials in, so that a page may hand them over. */
+  readonly entered?: { verification(integration: Integration<Auth>): VerificationRequest | undefined };
   /** Absent where the user has nothing to authorize in a browser. */
   readonly authorization?: {
     begin(request: BeginAuthorization<Auth>, context: AuthModeContext): Promise<AuthorizationBegun>;

@@ -33,7 +33,7 @@ interface OAuth2Credentials extends BaseCredentials {
 }
 
 /** Another name, or dotted path, for each of some members. */
-function parameterNames<const T extends readonly string[]>(members: T) {
+function parameterNames(members: readonly string[]) {
   const name = z
     .string()
     .max(200)
@@ -286,16 +286,12 @@ function clientAuthenticationOf(
 ): ClientAuthenticationMethod {
   const { authorization_method: method, client_assertion_key_id: keyId } = auth;
   const audience = auth.client_assertion_audience ?? auth.issuer ?? tokenUrl;
-  switch (method) {
-    case 'none':
-      return noClientSecret;
-    case 'body':
-      return clientSecretPost;
-    case 'private_key_jwt':
-      return clientAssertion({ ...context, algorithm: auth.client_assertion_algorithm, keyId, audience });
-    case 'client_secret_jwt':
-      return clientAssertion({ ...context, algorithm: 'HS256', keyId, audience });
-    case 'header':
-      return auth.basic_encoding === 'plain' ? clientSecretBasicUnencoded : clientSecretBasic;
-  }
+  const methods: Record<typeof method, () => ClientAuthenticationMethod> = {
+    header: () => (auth.basic_encoding === 'plain' ? clientSecretBasicUnencoded : clientSecretBasic),
+    body: () => clientSecretPost,
+    none: () => noClientSecret,
+    private_key_jwt: () => clientAssertion({ ...context, algorithm: auth.client_assertion_algorithm, keyId, audience }),
+    client_secret_jwt: () => clientAssertion({ ...context, algorithm: 'HS256', keyId, audience }),
+  };
+  return methods[method]();
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import type { AuthMode, BaseAuth, BaseCredentials } from './auth-mode.ts';
+import type { AuthMode, BaseCredentials } from './auth-mode.ts';
 import { keepRaw, rawObject } from './credential-schema.ts';
+import { enteredAuthShape, type EnteredAuth } from './verification.ts';
 
 interface UsernamePasswordCredentials extends BaseCredentials {
   readonly username: string;
@@ -19,10 +20,11 @@ const password = z
   .regex(/^\P{Cc}*$/u, 'must not hold a control character');
 
 /** `USERNAME_PASSWORD`: HTTP Basic credentials (RFC 7617), registered by the application. */
-export const usernamePassword: AuthMode<BaseAuth, UsernamePasswordCredentials> = {
+export const usernamePassword: AuthMode<EnteredAuth, UsernamePasswordCredentials> = {
   name: 'USERNAME_PASSWORD',
   usesOAuthClient: false,
-  authShape: () => ({}),
+  authShape: enteredAuthShape,
+  entered: { verification: ({ auth }) => auth.verification },
   credentialsInput: z
     .looseObject({ username, password })
     .transform((given) => ({ username: given.username, password: given.password, raw: keepRaw(given) })),

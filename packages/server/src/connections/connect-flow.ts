@@ -12,6 +12,7 @@ import {
   type ConnectionContext,
 } from './connection-context.ts';
 import { assertMayConnect, hashToken, type AttemptRequester } from './connect-sessions.ts';
+import { parseCredentials } from './parse-credentials.ts';
 
 /** How long a user has from `connect()` to the callback, in milliseconds. */
 export const ATTEMPT_LIFE_MS = 600_000;
@@ -28,6 +29,8 @@ const PUBLIC_ERRORS = new Set([
 
 export interface AttemptRequest extends ConnectionKey {
   readonly additionalConfig?: AdditionalConfig | undefined;
+  /** What the user typed in, for modes without a browser flow. */
+  readonly credentials?: unknown;
   readonly requester: AttemptRequester;
 }
 
@@ -69,16 +72,23 @@ export class ConnectFlow {
   }
 
   /** Creates an attempt for a user who may connect. Where the provider needs no user, the connection is made at once. */
-  async create({ integration, userId, additionalConfig, requester }: AttemptRequest): Promise<CreatedAttempt> {
+  async create({
+    integration,
+    userId,
+    additionalConfig,
+    credentials,
+    requester,
+  }: AttemptRequest): Promise<CreatedAttempt> {
     const { store, now, randomToken } = this.#context;
     const key = { integration, userId };
     await assertMayConnect(key, requester, this.#context);
     const mode = authModeOf(integrationNamed(integration, this.#context));
-    const issued = await this.#issue(key, additionalConfig);
+    const given = { credentials, additionalConfig };
+    const issued = (await this.#enter(key, given)) ?? (await this.#issue(key, additionalConfig));
     if (!issued && !mode.authorization) {
       throw new NangoError(
-        'unsupported_auth_mode',
-        `"${integration}" has auth_mode ${mode.name}: register its connections with registerConnection of @nangohq/node-client.`,
+        'invalid_credentials',
+        `"${integration}" has auth_mode ${mode.name}: connect('${integration}', userId, { credentials: { … } }) registers what the user typed in.`,
       );
     }
     const attempt = randomToken();
@@ -171,6 +181,21 @@ export class ConnectFlow {
     return expired
       ? { ...toResult(row), status: 'failed', error: { type: 'timeout', message: 'The user did not finish in time.' } }
       : toResult(row);
+  }
+
+  /** Credentials that the page hands over; undefined where it hands over none. */
+  async #enter(
+    key: ConnectionKey,
+    { credentials, additionalConfig }: Pick<AttemptRequest, 'credentials' | 'additionalConfig'>,
+  ): Promise<BaseCredentials | undefined> {
+    if (credentials === undefined) return undefined;
+    const integration = integrationNamed(key.integration, this.#context);
+    const { entered, name } = authModeOf(integration);
+    // A page must not be able to plant tokens where the provider is to vouch for the account.
+    if (!entered)
+      throw new NangoError('invalid_credentials', `With auth_mode ${name}, connect() takes no credentials.`);
+    const config = additionalConfig ?? (await this.#storedConfig(key));
+    return parseCredentials({ integration, credentials, config }, this.#context);
   }
 
   async #issue(key: ConnectionKey, given: AdditionalConfig | undefined): Promise<BaseCredentials | undefined> {

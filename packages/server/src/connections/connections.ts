@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import type { BaseCredentials } from '../auth-modes/auth-mode.ts';
+import type { AdditionalConfig, BaseCredentials } from '../auth-modes/auth-mode.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { ConnectionKey, ConnectionRow, ListConnections } from '../store/store.ts';
 import {
@@ -13,6 +13,7 @@ import {
 } from './connection-context.ts';
 import { additionalConfigSchema } from './connection-input.ts';
 import { FreshCredentials } from './fresh-credentials.ts';
+import { parseCredentials } from './parse-credentials.ts';
 
 /** A connection as the API shows it; times are ISO 8601. */
 export const publicConnectionSchema = z.object({
@@ -57,7 +58,7 @@ export class Connections {
     credentials: unknown,
     additionalConfig: PublicConnection['additionalConfig'] = {},
   ): Promise<PublicConnection> {
-    const sealed = this.#seal(key, credentials);
+    const sealed = await this.#seal(key, credentials, additionalConfig);
     const row = await this.#context.store.insertConnection({
       ...key,
       ...sealed,
@@ -72,9 +73,9 @@ export class Connections {
   }
 
   async updateCredentials(key: ConnectionKey, credentials: unknown): Promise<PublicConnection> {
-    return toPublicConnection(
-      (await this.#context.store.updateCredentials(key, this.#seal(key, credentials))) ?? notFound(key),
-    );
+    const row = (await this.#context.store.findConnection(key)) ?? notFound(key);
+    const change = await this.#seal(key, credentials, parseConfig(row.additionalConfig));
+    return toPublicConnection((await this.#context.store.updateCredentials(key, change)) ?? notFound(key));
   }
 
   async updateConfig(
@@ -130,18 +131,13 @@ export class Connections {
     await mode.revocation.revoke({ integration, config, credentials }, this.#context);
   }
 
-  #seal(key: ConnectionKey, credentials: unknown) {
+  async #seal(key: ConnectionKey, given: unknown, config: AdditionalConfig) {
     const { vault, now } = this.#context;
-    const mode = authModeOf(integrationNamed(key.integration, this.#context));
-    const parsed = mode.credentialsInput.safeParse(credentials);
-    if (!parsed.success) {
-      throw new NangoError(
-        'invalid_credentials',
-        `The credentials do not fit auth_mode ${mode.name}: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`,
-      );
-    }
-    const expiresAt = mode.renewal?.expiresAt(parsed.data) ?? null;
-    return { authMode: mode.name, sealedCredentials: sealCredentials(parsed.data, key, vault), expiresAt, now: now() };
+    const integration = integrationNamed(key.integration, this.#context);
+    const credentials = await parseCredentials({ integration, credentials: given, config }, this.#context);
+    const mode = authModeOf(integration);
+    const expiresAt = mode.renewal?.expiresAt(credentials) ?? null;
+    return { authMode: mode.name, sealedCredentials: sealCredentials(credentials, key, vault), expiresAt, now: now() };
   }
 }
 

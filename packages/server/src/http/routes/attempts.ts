@@ -14,11 +14,19 @@ const createSchema = {
   summary: 'Begin connecting a user; the front end SDK calls this',
   description:
     'On a loopback root URL pages of the same machine need no token; elsewhere a connect session token goes into Authorization.',
-  body: z.object({ integration: z.string(), userId: z.string(), additionalConfig: additionalConfigSchema.optional() }),
+  body: z.object({
+    integration: z.string(),
+    userId: z.string(),
+    additionalConfig: additionalConfigSchema.optional(),
+    credentials: z
+      .record(z.string(), z.json())
+      .optional()
+      .describe('What the user typed in, for API_KEY and USERNAME_PASSWORD'),
+  }),
   response: {
     201: z.object({
       attempt: z.string().describe('Names the attempt when its result is asked for'),
-      status: z.enum(['pending', 'succeeded']).describe('succeeded: the provider needed no user'),
+      status: z.enum(['pending', 'succeeded']).describe('succeeded: the provider needed no browser'),
       connectUrl: z.url().describe('Where the user’s browser goes, once'),
       expiresAt: z.iso.datetime(),
     }),
@@ -54,10 +62,11 @@ export function attemptRoutes(app: App, { flow, context }: ServerContext): void 
     { schema: createSchema, bodyLimit: MAX_ATTEMPT_BYTES, preValidation },
     async ({ body, headers }, reply) => {
       const requester = { token: bearerToken(headers.authorization), origin: headers.origin };
-      const { additionalConfig } = body;
+      const { additionalConfig, credentials } = body;
       const { attempt, status, expiresAt } = await flow.create({
         ...assertAttemptKey(body),
         additionalConfig,
+        credentials,
         requester,
       });
       const root = rootUrl(context.config().server.oauth_server_root_url);
