@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
+import { findOauthlib } from './support/oauthlib.ts';
 import { freePort } from './support/free-port.ts';
 import { startTestServer, type TestServer } from './support/nango-server.ts';
 import { startScriptedProvider } from './support/scripted-provider.ts';
@@ -12,9 +13,7 @@ import { attemptResult, beginAttempt, UserAgent } from './support/user-agent.ts'
 
 // An OAuth 1.0a provider on oauthlib's server side, which lies beside the checkout where there is one.
 const PROVIDER = join(import.meta.dirname, '../../shared/peers/oauth1_provider.py');
-const PYTHON = ['/usr/bin/python3', 'python3'].find(
-  (python) => spawnSync(python, ['-c', 'import oauthlib, jwt, cryptography']).status === 0,
-);
+const PYTHON = findOauthlib();
 const missing = !existsSync(PROVIDER)
   ? 'the provider script is not beside this checkout'
   : PYTHON === undefined
