@@ -40,6 +40,7 @@ function blueprintSchema(fields: Fields): z.ZodType {
   const { versions } = blueprintFileSchema.shape;
   const version = versions.valueType.extend({
     auth: integration.auth.unwrap(),
+    config: integration.config,
     requests: integration.requests.unwrap(),
   });
   return blueprintFileSchema.extend({ versions: z.record(versions.keyType, version) });

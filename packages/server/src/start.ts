@@ -7,16 +7,19 @@ import { ActionCatalog } from './actions/action-catalog.ts';
 import { createRunAction } from './actions/run-action.ts';
 import { createActionLogger } from './log.ts';
 import { CATALOG_FOLDER, VERSION } from './package-files.ts';
-import { isLoopbackHost } from './config/nango-config.ts';
 import type { Settings } from './config/settings.ts';
 import { LiveConfig } from './config/watch-config.ts';
+import { createClientRegistrations } from './connections/client-registrations.ts';
 import { ConnectFlow } from './connections/connect-flow.ts';
 import type { ConnectionContext } from './connections/connection-context.ts';
 import { Connections } from './connections/connections.ts';
+import { DeviceFlow } from './connections/device-flow.ts';
 import { createSendRequest } from './connections/send-request.ts';
 import { messageOf, NangoError } from './errors/nango-error.ts';
 import { createApp, type App, type CreateAppOptions } from './http/app.ts';
 import { callbackUrl, type ServerContext } from './http/server-context.ts';
+import { isLoopbackHost } from './schema/loopback-host.ts';
+import { MetadataCache } from './oauth/metadata-cache.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 import { createOAuthHttp, HttpClient } from './upstream/http-client.ts';
@@ -96,6 +99,9 @@ async function openContext(
     log,
     now,
     client,
+    authorizationServers: new MetadataCache(now),
+    protectedResources: new MetadataCache(now),
+    registrations: createClientRegistrations({ store, vault, now }),
     config: () => config.current,
     http: createOAuthHttp(client),
     randomToken: () => randomBytes(32).toString('base64url'),
@@ -119,6 +125,7 @@ function createServerContext(
     context,
     connections,
     flow: new ConnectFlow(context),
+    devices: new DeviceFlow(context),
     sendRequest,
     actions,
     runAction: createRunAction({ context, catalog: actions, connections, sendRequest, createLogger }),

@@ -1,21 +1,18 @@
 import { z } from 'zod';
-import type { AuthMode, BaseCredentials } from './auth-mode.ts';
-import { credentialText, keepRaw, rawObject } from './credential-schema.ts';
-import { enteredAuthShape, type EnteredAuth } from './verification.ts';
+import { credentialText, keepRaw } from './credential-schema.ts';
+import { enteredCredentialsShape, enteredMode, type EnteredCredentials } from './entered-mode.ts';
 
-interface ApiKeyCredentials extends BaseCredentials {
+interface ApiKeyCredentials extends EnteredCredentials {
   readonly api_key: string;
 }
 
-/** `API_KEY`: the user's own key, registered by the application. */
-export const apiKey: AuthMode<EnteredAuth, ApiKeyCredentials> = {
+/** `API_KEY`: the user's own key. */
+export const apiKey = enteredMode<ApiKeyCredentials>({
   name: 'API_KEY',
-  usesOAuthClient: false,
-  authShape: enteredAuthShape,
-  entered: { verification: ({ auth }) => auth.verification },
+  fields: { api_key: { label: 'API key' } },
   credentialsInput: z
     .looseObject({ api_key: credentialText })
     .transform((given) => ({ api_key: given.api_key, raw: keepRaw(given) })),
-  storedCredentials: z.object({ api_key: z.string(), raw: rawObject }),
+  storedCredentials: z.object({ api_key: z.string(), ...enteredCredentialsShape }),
   placeholders: { api_key: (credentials) => credentials.api_key },
-};
+});

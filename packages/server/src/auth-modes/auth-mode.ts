@@ -1,9 +1,13 @@
 import type { z } from 'zod';
 import type { Fields, PlaceholderScope } from '../schema/fields.ts';
+import type { InputFields } from '../schema/input-fields.ts';
 import type { Template } from '../schema/template.ts';
-import type { OAuthHttp } from '../oauth/oauth-http.ts';
+import type { AuthorizationServerMetadata } from '../oauth/authorization-server-metadata.ts';
+import type { RegisteredClient } from '../oauth/client-registration.ts';
+import type { MetadataCache } from '../oauth/metadata-cache.ts';
+import type { ClientCertificate, OAuthHttp } from '../oauth/oauth-http.ts';
+import type { ProtectedResourceMetadata } from '../oauth/protected-resource-metadata.ts';
 import type { Secret } from '../vault/secret.ts';
-import type { VerificationRequest } from './verification.ts';
 
 /** Anything JSON can hold. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
@@ -14,9 +18,12 @@ export interface BaseAuth {
   readonly auth_mode: string;
 }
 
-/** What every set of credentials has: `raw` is the token endpoint's last answer, or what was registered. */
+/** What every set of credentials has. */
 export interface BaseCredentials {
+  /** The token endpoint's last answer, or what was registered. */
   readonly raw: JsonObject;
+  /** How they came about, as far as renewing them needs it; never shown. */
+  readonly grant?: object | undefined;
 }
 
 /** An integration of `integrations.yaml`, merged with its Blueprint, validated and ready for use. */
@@ -27,11 +34,14 @@ export interface Integration<Auth extends BaseAuth = BaseAuth> {
   readonly oauthClientSecret: Secret<string> | undefined;
   readonly oauthScopes: readonly string[];
   readonly appApiKey: Secret<string> | undefined;
+  readonly clientCertificate: Secret<ClientCertificate> | undefined;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug' | 'trace';
   /** 0 = none. */
   readonly httpRequestTimeoutSeconds: number;
   readonly allowHttp: boolean;
   readonly auth: Auth;
+  /** What each connection brings beside its credentials. */
+  readonly configFields: InputFields;
   readonly requests: RequestConfig;
 }
 
@@ -52,6 +62,24 @@ export interface AuthModeContext {
   readonly now: () => number;
   /** A fresh value of at least 256 bits, base64url. */
   readonly randomToken: () => string;
+  readonly authorizationServers: MetadataCache<AuthorizationServerMetadata>;
+  readonly protectedResources: MetadataCache<ProtectedResourceMetadata>;
+  readonly registrations: ClientRegistrations;
+}
+
+/** What a dynamically registered client belongs to. */
+export interface ClientRegistrationKey {
+  readonly integration: string;
+  readonly issuer: string;
+  readonly redirectUri: string;
+}
+
+/** Keeps the clients that were registered dynamically (RFC 7591). */
+export interface ClientRegistrations {
+  /** The client of a key; `register` is called where there is none, or its secret expired. */
+  findOrRegister(key: ClientRegistrationKey, register: () => Promise<RegisteredClient>): Promise<RegisteredClient>;
+  /** For a client the authorization server no longer knows. */
+  forget(key: ClientRegistrationKey): Promise<void>;
 }
 
 /** One step of a user's connecting that needs his browser. */
@@ -77,6 +105,41 @@ export interface CompleteAuthorization<Auth extends BaseAuth> {
   readonly redirectUri: string;
 }
 
+/** What the authorization server gave. */
+export interface Authorized<Credentials extends BaseCredentials> {
+  readonly credentials: Credentials;
+  /** Values of the callback or the token answer that become the connection's `config.*`. */
+  readonly config: JsonObject;
+}
+
+/** A code for the user to enter on another device (RFC 8628 §3.2). Times in seconds. */
+export interface DeviceCode {
+  readonly userCode: string;
+  readonly verificationUri: string;
+  readonly verificationUriComplete: string | undefined;
+  readonly expiresIn: number;
+  readonly interval: number;
+  /** Sealed until the user has agreed. */
+  readonly secrets: Record<string, string>;
+}
+
+/** What the user typed in. */
+export interface EnteredValues<Auth extends BaseAuth> {
+  readonly integration: Integration<Auth>;
+  readonly config: AdditionalConfig;
+  readonly values: JsonObject;
+}
+
+/** A request that only right credentials can make, sent before they are stored. */
+export interface VerificationRequest {
+  readonly method: 'GET' | 'POST';
+  /** Relative to base_url. */
+  readonly endpoint: string;
+}
+
+/** Settings of an Integration that a mode may demand. */
+export type ClientSetting = 'oauth_client_id' | 'oauth_client_secret' | 'oauth_scopes' | 'client_certificate';
+
 /**
  * One way to authenticate: everything that differs between `auth_mode`s, in one file each.
  *
@@ -85,14 +148,14 @@ export interface CompleteAuthorization<Auth extends BaseAuth> {
  */
 export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends BaseCredentials = BaseCredentials> {
   readonly name: string;
-  /** Whether `oauth_client_id` and its companions are demanded. */
-  readonly usesOAuthClient: boolean;
   /** The keys of `auth` beside `auth_mode`. */
   authShape(fields: Fields): z.ZodRawShape;
   /** Faults that only show when several keys are seen together. */
   checkAuth?(auth: Auth): { key: string; message: string }[];
-  /** Whether the secret may be left out: a public client (RFC 6749 §2.1). */
-  isPublicClient?(auth: Auth): boolean;
+  /** Settings beside `auth` that must be there. */
+  requiredSettings?(auth: Auth): readonly ClientSetting[];
+  /** Why placeholders of this mode have no value under some `auth`, by their names. */
+  unavailablePlaceholders?(auth: Auth): Readonly<Record<string, string>>;
   /** Credentials as registerConnection takes them; the output is what is stored. */
   readonly credentialsInput: z.ZodType<Credentials>;
   /** Credentials as they are stored. */
@@ -104,14 +167,34 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
    * Integration configures an `Authorization` header of its own.
    */
   sign?(request: SignableRequest, signing: Signing<Auth, Credentials>): Record<string, string>;
-  /** Present where the user types the credentials in, so that a page may hand them over. */
-  readonly entered?: { verification(integration: Integration<Auth>): VerificationRequest | undefined };
+  /** Present where the user types something in, so that a page may hand it over. */
+  readonly entered?: {
+    /** What he is asked for; undefined where this Integration asks for nothing. */
+    fields(integration: Integration<Auth>): InputFields | undefined;
+    /** Turns it into credentials, asking the provider where it takes more. Throws `invalid_credentials`. */
+    accept(entered: EnteredValues<Auth>, context: AuthModeContext): Promise<Credentials>;
+    verification(integration: Integration<Auth>): VerificationRequest | undefined;
+  };
   /** Absent where the user has nothing to authorize in a browser. */
   readonly authorization?: {
+    applies(integration: Integration<Auth>): boolean;
+    /** Names of `config` that the provider brings. */
+    bringsConfig(integration: Integration<Auth>): readonly string[];
     begin(request: BeginAuthorization<Auth>, context: AuthModeContext): Promise<AuthorizationBegun>;
-    complete(request: CompleteAuthorization<Auth>, context: AuthModeContext): Promise<Credentials>;
+    complete(request: CompleteAuthorization<Auth>, context: AuthModeContext): Promise<Authorized<Credentials>>;
     /** Whether the authorization server answers by POST (OAuth 2.0 Form Post Response Mode). */
     usesFormPost(integration: Integration<Auth>): boolean;
+  };
+  /** Absent where no device without a browser can be authorized. */
+  readonly device?: {
+    begin(
+      request: { integration: Integration<Auth>; config: AdditionalConfig },
+      context: AuthModeContext,
+    ): Promise<DeviceCode>;
+    poll(
+      request: { integration: Integration<Auth>; config: AdditionalConfig; secrets: Record<string, string> },
+      context: AuthModeContext,
+    ): Promise<Authorized<Credentials> | 'authorization_pending' | 'slow_down'>;
   };
   /** Absent where credentials never come from the provider without the user. */
   readonly issuance?: {
@@ -150,6 +233,7 @@ export interface SignableRequest {
 export interface Signing<Auth extends BaseAuth, Credentials extends BaseCredentials> {
   readonly credentials: Credentials;
   readonly integration: Integration<Auth>;
+  readonly config: AdditionalConfig;
   readonly context: Pick<AuthModeContext, 'now' | 'randomToken'>;
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { NangoError } from '../errors/nango-error.ts';
+import { bodyHashParameter } from '../oauth/oauth1/body-hash.ts';
 import { oauth1AuthorizationHeader, type Freshness, type OAuth1Signer } from '../oauth/oauth1/authorization-header.ts';
 import { temporaryCredentialsRequest, tokenCredentialsRequest } from '../oauth/oauth1/credentials-request.ts';
 import { CONNECTION_SCOPE, type Fields } from '../schema/fields.ts';
@@ -29,6 +30,10 @@ function oauth1Shape(fields: Fields) {
     signature_method: fields
       .choice(['HMAC-SHA1', 'HMAC-SHA256', 'RSA-SHA1', 'RSA-SHA256', 'PLAINTEXT'])
       .describe('RFC 5849 §3.4; RSA methods take the PEM private key in oauth_client_secret'),
+    body_hash: fields
+      .boolean()
+      .default(false)
+      .describe('Signs bodies that are no forms too, as oauth_body_hash (OAuth Request Body Hash 1.0 draft 4)'),
   };
 }
 
@@ -37,7 +42,7 @@ type OAuth1Auth = z.output<z.ZodObject<ReturnType<typeof oauth1Shape>>> & { read
 /** `OAUTH1`: OAuth 1.0a (RFC 5849), three-legged, with every API request signed. */
 export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
   name: 'OAUTH1',
-  usesOAuthClient: true,
+  requiredSettings: () => ['oauth_client_id', 'oauth_client_secret', 'oauth_scopes'],
   authShape: oauth1Shape,
   credentialsInput: z
     .looseObject({ oauth_token: credentialText, oauth_token_secret: credentialText })
@@ -57,9 +62,14 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
     const isForm = /^application\/x-www-form-urlencoded\b/i.test(headers['content-type'] ?? '');
     const formParameters = isForm ? [...new URLSearchParams(body)] : [];
     const signer = { ...signerOf(integration), token: credentials };
-    return { authorization: oauth1AuthorizationHeader({ method, url, formParameters }, signer, freshness(context)) };
+    const { body_hash, signature_method } = integration.auth;
+    const protocolParameters = body_hash && !isForm ? bodyHashParameter(body ?? '', signature_method) : {};
+    const request = { method, url, formParameters, protocolParameters };
+    return { authorization: oauth1AuthorizationHeader(request, signer, freshness(context)) };
   },
   authorization: {
+    applies: () => true,
+    bringsConfig: () => [],
     usesFormPost: () => false,
     async begin({ integration, config, state, redirectUri }, context) {
       const { auth } = integration;
@@ -101,7 +111,8 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
         params: renderParams(token_params, config),
       };
       const signer = { ...signerOf(integration), token };
-      return tokenCredentialsRequest({ endpoint, signer, freshness: freshness(context), oauth_verifier }, context.http);
+      const request = { endpoint, signer, freshness: freshness(context), oauth_verifier };
+      return { credentials: await tokenCredentialsRequest(request, context.http), config: {} };
     },
   },
 };

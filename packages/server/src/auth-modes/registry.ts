@@ -1,13 +1,15 @@
 import type { PlaceholderScope } from '../schema/fields.ts';
 import { apiKey } from './api-key.ts';
+import { awsSigV4 } from './aws-sigv4.ts';
 import { COMMON_PLACEHOLDERS, type AuthMode } from './auth-mode.ts';
+import { jwt } from './jwt.ts';
 import { oauth1 } from './oauth1.ts';
 import { oauth2 } from './oauth2.ts';
 import { usernamePassword } from './username-password.ts';
 
 /** Every auth mode, by the name `auth_mode` has in YAML. */
 export const AUTH_MODES: ReadonlyMap<string, AuthMode> = new Map(
-  [oauth2, oauth1, apiKey, usernamePassword].map((mode: AuthMode) => [mode.name, mode]),
+  [oauth2, oauth1, apiKey, usernamePassword, jwt, awsSigV4].map((mode: AuthMode) => [mode.name, mode]),
 );
 
 /** Names of all modes that are known at request time, and therefore never read from the environment. */

@@ -1,9 +1,8 @@
 import { z } from 'zod';
-import type { AuthMode, BaseCredentials } from './auth-mode.ts';
-import { keepRaw, rawObject } from './credential-schema.ts';
-import { enteredAuthShape, type EnteredAuth } from './verification.ts';
+import { keepRaw } from './credential-schema.ts';
+import { enteredCredentialsShape, enteredMode, type EnteredCredentials } from './entered-mode.ts';
 
-interface UsernamePasswordCredentials extends BaseCredentials {
+interface UsernamePasswordCredentials extends EnteredCredentials {
   readonly username: string;
   readonly password: string;
 }
@@ -19,16 +18,17 @@ const password = z
   .max(10_000)
   .regex(/^\P{Cc}*$/u, 'must not hold a control character');
 
-/** `USERNAME_PASSWORD`: HTTP Basic credentials (RFC 7617), registered by the application. */
-export const usernamePassword: AuthMode<EnteredAuth, UsernamePasswordCredentials> = {
+/** `USERNAME_PASSWORD`: HTTP Basic credentials (RFC 7617), or a login that is exchanged for a token. */
+export const usernamePassword = enteredMode<UsernamePasswordCredentials>({
   name: 'USERNAME_PASSWORD',
-  usesOAuthClient: false,
-  authShape: enteredAuthShape,
-  entered: { verification: ({ auth }) => auth.verification },
+  fields: {
+    username: { label: 'User name', secret: false, optional: true },
+    password: { label: 'Password', optional: true },
+  },
   credentialsInput: z
     .looseObject({ username, password })
     .transform((given) => ({ username: given.username, password: given.password, raw: keepRaw(given) })),
-  storedCredentials: z.object({ username: z.string(), password: z.string(), raw: rawObject }),
+  storedCredentials: z.object({ username: z.string(), password: z.string(), ...enteredCredentialsShape }),
   placeholders: {
     username: (credentials) => credentials.username,
     password: (credentials) => credentials.password,
@@ -36,4 +36,4 @@ export const usernamePassword: AuthMode<EnteredAuth, UsernamePasswordCredentials
     basic_auth_encoded: ({ username: user, password: pass }) =>
       Buffer.from(`${user}:${pass}`, 'utf8').toString('base64'),
   },
-};
+});

@@ -12,6 +12,7 @@ export interface Blueprint {
   readonly name: string;
   readonly version: string;
   readonly auth: Record<string, unknown>;
+  readonly config: Record<string, unknown> | undefined;
   readonly requests: Record<string, unknown>;
   readonly source: SourceFile;
   /** Where the version stands in its file. */
@@ -54,7 +55,8 @@ export class BlueprintCatalog {
     const found = file.versions[wanted];
     if (!found)
       return { message: `names version "${wanted}", but ${name} has ${Object.keys(file.versions).join(', ')}` };
-    return { name, version: wanted, auth: found.auth, requests: found.requests, source, path: ['versions', wanted] };
+    const { auth, config, requests } = found;
+    return { name, version: wanted, auth, config, requests, source, path: ['versions', wanted] };
   }
 
   async #read(name: string): Promise<SourceFile | undefined> {

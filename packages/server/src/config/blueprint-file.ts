@@ -15,6 +15,7 @@ export const blueprintFileSchema = z.strictObject({
       z.strictObject({
         comment: z.string().optional().describe('What a developer must know before using it'),
         auth: z.record(z.string(), z.unknown()).describe('As in integrations.yaml'),
+        config: z.record(z.string(), z.unknown()).optional().describe('As in integrations.yaml'),
         requests: z.record(z.string(), z.unknown()).describe('As in integrations.yaml'),
       }),
     )

@@ -2,14 +2,10 @@ import { z } from 'zod';
 import type { AuthMode } from '../auth-modes/auth-mode.ts';
 import { AUTH_MODES, placeholderScopeOf, RESERVED_PLACEHOLDERS } from '../auth-modes/registry.ts';
 import type { Fields, PlaceholderScope } from '../schema/fields.ts';
+import { configFieldsSchema } from '../schema/input-fields.ts';
 import { LOG_LEVELS } from './nango-config.ts';
 
 const INTEGRATION_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/;
-const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-// Headers that frame or route the message belong to the HTTP client alone (RFC 9110 §7.6.1, RFC 9112 §6).
-const FRAMING_HEADERS =
-  /^(connection|content-length|expect|host|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade)$/i;
-
 const BLUEPRINT_REFERENCE = /^[A-Za-z0-9][A-Za-z0-9_-]*(:v\d+)?$/;
 
 /** The schema of `integrations.yaml`. `auth` and `requests` are partial here: a Blueprint may hold the rest. */
@@ -39,7 +35,7 @@ export class IntegrationSchemas {
     this.authMode = z.object({ auth: z.object({ auth_mode: authModeField(fields) }) });
   }
 
-  /** The complete `auth` and `requests` of one mode, after the Blueprint was merged in. */
+  /** The complete `auth`, `config` and `requests` of one mode, after the Blueprint was merged in. */
   sectionsOf(mode: AuthMode): ReturnType<typeof sectionsSchema> {
     const made = this.#sections.get(mode.name) ?? sectionsSchema(this.#fields, mode);
     this.#sections.set(mode.name, made);
@@ -50,6 +46,7 @@ export class IntegrationSchemas {
 function sectionsSchema(fields: Fields, mode: AuthMode) {
   return z.object({
     auth: z.strictObject({ auth_mode: z.literal(mode.name), ...mode.authShape(fields) }),
+    config: configFieldsSchema.default({}),
     requests: z.strictObject(requestsShape(fields, placeholderScopeOf(mode))),
   });
 }
@@ -74,6 +71,11 @@ function integrationSettings(fields: Fields) {
     oauth_client_id: fields.text().optional().describe('OAuth client identifier (OAuth 1.0a: consumer key)'),
     oauth_client_secret: fields.secret().optional().describe('OAuth client secret (OAuth 1.0a: consumer secret)'),
     oauth_scopes: z.array(fields.text()).optional().describe('Scopes the user is asked for'),
+    client_certificate: fields
+      .secret()
+      .optional()
+      .describe('PEM certificate presented to the provider (mTLS, RFC 8705)'),
+    client_certificate_key: fields.secret().optional().describe('PEM private key of client_certificate'),
   };
 }
 
@@ -81,6 +83,7 @@ function integrationSchema(fields: Fields) {
   return z.strictObject({
     ...integrationSettings(fields),
     auth: partialAuthSchema(fields).optional().describe('How users authenticate'),
+    config: nullableMap(configFieldsSchema).optional().describe('What each connection brings, for ${config.x}'),
     requests: z
       .strictObject(overridable(requestsShape(fields, RESERVED_PLACEHOLDERS)))
       .optional()
@@ -94,13 +97,9 @@ function partialAuthSchema(fields: Fields) {
 }
 
 function requestsShape(fields: Fields, scope: PlaceholderScope) {
-  const headerName = z
-    .string()
-    .regex(HEADER_NAME, 'is not a valid header name')
-    .refine((name) => !FRAMING_HEADERS.test(name), 'is set by the HTTP client and cannot be configured');
   return {
     base_url: fields.url(scope).describe('Root of the API; endpoints are relative to it'),
-    headers: z.record(headerName, fields.template(scope)).default({}).describe('Sent with every request'),
+    headers: fields.headers(scope).default({}).describe('Sent with every request'),
     params: fields.params(scope).default({}).describe('Query parameters of every request'),
   };
 }

@@ -189,7 +189,7 @@ test('C5: unknown keys, wrong types and unknown placeholders are listed at once,
       base_url: https://b.com
       headers:
         X-Key: \${apikey}
-        X-Token: \${access_token}
+        X-Token: \${oauth_token}
       parms: {}
   gamma:
     extends_blueprint: slak
@@ -211,7 +211,7 @@ test('C5: unknown keys, wrong types and unknown placeholders are listed at once,
   }
   const headers = integrations.replace('      parms: {}\n', '');
   await assertFault(t, { integrations: headers }, /^17:9 .*X-Key: \$\{apikey\} .*Did you mean "api_key"/);
-  await assertFault(t, { integrations: headers }, /^18:9 .*X-Token: \$\{access_token\} is not available here/);
+  await assertFault(t, { integrations: headers }, /^18:9 .*X-Token: \$\{oauth_token\} is not available here/);
 });
 
 test('names known at request time are never read from the environment', async (t) => {

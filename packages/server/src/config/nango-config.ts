@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Fields } from '../schema/fields.ts';
+import { isSecureUrl } from '../schema/loopback-host.ts';
 
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug', 'trace'] as const;
 
@@ -31,11 +32,6 @@ export function nangoConfigSchema(fields: Fields) {
 /** `nango-config.yaml`, validated. */
 export type NangoConfig = z.output<ReturnType<typeof nangoConfigSchema>>;
 
-/** Whether a host can only be reached from this machine (RFC 6761 §6.3, RFC 5735). */
-export function isLoopbackHost(hostname: string): boolean {
-  return /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\])$/i.test(hostname);
-}
-
 function parseRootUrl(text: string, addFault: (message: string) => void): URL {
   const url = URL.parse(text);
   const fallback = new URL('http://localhost:3003');
@@ -45,7 +41,7 @@ function parseRootUrl(text: string, addFault: (message: string) => void): URL {
   }
   if (url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '')
     addFault('must have no query, fragment or credentials');
-  if (url.protocol === 'http:' && !isLoopbackHost(url.hostname))
+  if (!isSecureUrl(url, false))
     addFault('must be https: codes and tokens travel over it (only loopback hosts may use http)');
   url.pathname = url.pathname.replace(/\/+$/, '');
   return url;

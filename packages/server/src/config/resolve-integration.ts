@@ -1,12 +1,15 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { z } from 'zod';
-import type { Integration } from '../auth-modes/auth-mode.ts';
+import type { ClientSetting, Integration } from '../auth-modes/auth-mode.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
+import { isSecureUrl } from '../schema/loopback-host.ts';
 import { Template } from '../schema/template.ts';
+import { Secret } from '../vault/secret.ts';
 import type { Blueprint, BlueprintCatalog } from './blueprint-catalog.ts';
 import type { ConfigFault, KeyPath } from './config-fault.ts';
 import { deepMerge, isMap, mergeHeaders } from './deep-merge.ts';
 import type { IntegrationSchemas } from './integrations-file.ts';
-import { isLoopbackHost, type NangoConfig } from './nango-config.ts';
+import type { NangoConfig } from './nango-config.ts';
 import type { SourceFile } from './source-file.ts';
 import { validate, type Locate } from './validate.ts';
 
@@ -27,7 +30,7 @@ export async function resolveIntegration(
 ): Promise<Integration | undefined> {
   const { schemas, source, faults, server } = context;
   const path: KeyPath = ['integrations', name];
-  const { auth: ownAuth, requests: ownRequests, ...ownSettings } = entry;
+  const { auth: ownAuth, config: ownConfig, requests: ownRequests, ...ownSettings } = entry;
   const own = { path, locate: (place: KeyPath) => source.positionOf(place) };
   const settings = validate(schemas.settings, ownSettings, own, faults);
   if (!settings) return undefined;
@@ -36,9 +39,10 @@ export async function resolveIntegration(
 
   const merged = { path, locate: locateMerged(source, path, blueprint) };
   const auth = deepMerge(blueprint?.auth, ownAuth) ?? {};
+  const config = deepMerge(blueprint?.config, ownConfig) ?? {};
   const requests = mergeRequests(blueprint?.requests, ownRequests) ?? {};
   const mode = AUTH_MODES.get(validate(schemas.authMode, { auth }, merged, faults)?.auth.auth_mode ?? '');
-  const sections = mode && validate(schemas.sectionsOf(mode), { auth, requests }, merged, faults);
+  const sections = mode && validate(schemas.sectionsOf(mode), { auth, config, requests }, merged, faults);
   if (!sections) return undefined;
   const integration = toIntegration({ name, blueprint, settings, sections, server });
   const problems = crossChecks(integration, settings);
@@ -66,10 +70,12 @@ function toIntegration({ name, blueprint, settings, sections, server }: Integrat
     oauthClientSecret: settings.oauth_client_secret,
     oauthScopes: settings.oauth_scopes ?? scopesOf(auth),
     appApiKey: settings.app_api_key,
+    clientCertificate: certificateOf(settings),
     logLevel: settings.log_level ?? server.default_action_log_level,
     httpRequestTimeoutSeconds: settings.http_request_timeout_seconds ?? server.default_http_request_timeout_seconds,
     allowHttp: settings.allow_http ?? false,
     auth,
+    configFields: sections.config,
     requests: {
       baseUrl: requests.base_url,
       headers: new Map(Object.entries(requests.headers)),
@@ -115,44 +121,73 @@ function scopesOf(auth: object): string[] {
 
 type Settings = z.output<IntegrationSchemas['settings']>;
 
+/** What is wrong with one key. */
+interface Problem {
+  readonly key: string[];
+  readonly message: string;
+}
+
 /** Rules that span several keys. */
-function crossChecks(integration: Integration, settings: Settings): { key: string[]; message: string }[] {
+function crossChecks(integration: Integration, settings: Settings): Problem[] {
   const { auth } = integration;
   const ofMode = AUTH_MODES.get(auth.auth_mode)?.checkAuth?.(auth) ?? [];
   return [
     ...ofMode.map(({ key, message }) => ({ key: ['auth', key], message })),
-    ...clientChecks(integration, settings),
+    ...requiredSettingChecks(integration, settings),
+    ...certificateChecks(settings),
     ...httpChecks(integration),
-    ...appApiKeyCheck(integration),
+    ...placeholderChecks(integration),
   ];
 }
 
-function clientChecks({ auth }: Integration, settings: Settings): { key: string[]; message: string }[] {
-  const mode = AUTH_MODES.get(auth.auth_mode);
-  if (!mode?.usesOAuthClient) return [];
-  const faults = [];
-  if (settings.oauth_client_id === undefined)
-    faults.push({ key: ['oauth_client_id'], message: `is required with auth_mode ${mode.name}` });
-  if (settings.oauth_client_secret === undefined && !mode.isPublicClient?.(auth)) {
-    faults.push({
-      key: ['oauth_client_secret'],
-      message: `is required with auth_mode ${mode.name} (a public client sets auth.authorization_method: none)`,
-    });
+function certificateOf({ client_certificate, client_certificate_key }: Settings): Integration['clientCertificate'] {
+  if (!client_certificate || !client_certificate_key) return undefined;
+  return new Secret({ certificate: client_certificate.reveal(), key: client_certificate_key.reveal() });
+}
+
+function certificateChecks(settings: Settings): Problem[] {
+  const { client_certificate: certificate, client_certificate_key: key } = settings;
+  if (!certificate && !key) return [];
+  if (!certificate || !key) {
+    const missing = certificate ? 'client_certificate_key' : 'client_certificate';
+    return [{ key: [missing], message: 'is required beside its counterpart' }];
   }
-  if (settings.oauth_scopes === undefined && !('default_scopes' in auth && auth.default_scopes)) {
-    faults.push({
-      key: ['oauth_scopes'],
-      message: `is required with auth_mode ${mode.name} (write [] if the API has no scopes)`,
-    });
+  try {
+    if (new X509Certificate(certificate.reveal()).checkPrivateKey(createPrivateKey(key.reveal()))) return [];
+  } catch {
+    // The parser's words may hold a part of the key.
   }
-  return faults;
+  return [
+    {
+      key: ['client_certificate'],
+      message: 'must be a PEM certificate, and client_certificate_key its PEM private key',
+    },
+  ];
+}
+
+const HINTS: Readonly<Record<ClientSetting, string>> = {
+  oauth_client_id: '',
+  oauth_client_secret: ' (a public client sets auth.authorization_method: none)',
+  oauth_scopes: ' (write [] if the API has no scopes)',
+  client_certificate: ', with client_certificate_key',
+};
+
+function requiredSettingChecks({ auth }: Integration, settings: Settings): Problem[] {
+  const hasDefault = (setting: ClientSetting) =>
+    setting === 'oauth_scopes' && 'default_scopes' in auth && auth.default_scopes !== undefined;
+  return (AUTH_MODES.get(auth.auth_mode)?.requiredSettings?.(auth) ?? [])
+    .filter((setting) => settings[setting] === undefined && !hasDefault(setting))
+    .map((setting) => ({ key: [setting], message: `is required with auth_mode ${auth.auth_mode}${HINTS[setting]}` }));
 }
 
 /** Credentials must not travel in the clear (RFC 6749 §3.1.2.1, §3.2) unless somebody asked for it by name. */
-function httpChecks({ auth, requests, allowHttp }: Integration): { key: string[]; message: string }[] {
+function httpChecks({ auth, requests, allowHttp }: Integration): Problem[] {
   if (allowHttp) return [];
   const urls = [
-    ...Object.entries(auth).map(([key, value]) => ({ key: ['auth', key], value })),
+    ...Object.entries(auth).flatMap(([key, value]: [string, unknown]) => [
+      { key: ['auth', key], value },
+      ...(isMap(value) ? [{ key: ['auth', key, 'url'], value: value['url'] }] : []),
+    ]),
     { key: ['requests', 'base_url'], value: requests.baseUrl },
   ];
   return urls
@@ -167,12 +202,20 @@ function isInsecure(template: Template): boolean {
   const [first] = template.parts;
   if (typeof first !== 'string' || !/^http:/i.test(first)) return false;
   const url = URL.parse(template.render(() => 'x'));
-  return url !== null && !isLoopbackHost(url.hostname);
+  return url !== null && !isSecureUrl(url, false);
 }
 
-function appApiKeyCheck({ requests, appApiKey }: Integration): { key: string[]; message: string }[] {
-  if (appApiKey) return [];
+/** Placeholders of `requests` that no connection of this Integration can fill. */
+function placeholderChecks({ auth, requests, appApiKey }: Integration): Problem[] {
   const templates = [requests.baseUrl, ...requests.headers.values(), ...requests.params.values()];
-  const used = templates.some((template) => template.placeholders.includes('app_api_key'));
-  return used ? [{ key: ['app_api_key'], message: 'is required: requests uses ${app_api_key}' }] : [];
+  const used = new Set(templates.flatMap((template) => template.placeholders));
+  const unavailable = Object.entries(AUTH_MODES.get(auth.auth_mode)?.unavailablePlaceholders?.(auth) ?? {});
+  return [
+    ...(used.has('app_api_key') && !appApiKey
+      ? [{ key: ['app_api_key'], message: 'is required: requests uses ${app_api_key}' }]
+      : []),
+    ...unavailable
+      .filter(([name]) => used.has(name))
+      .map(([name, why]) => ({ key: ['requests'], message: `uses \${${name}}, but ${why}` })),
+  ];
 }

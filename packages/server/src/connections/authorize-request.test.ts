@@ -40,6 +40,8 @@ function authorize(
     logLevel: 'info',
     httpRequestTimeoutSeconds: 1,
     allowHttp,
+    clientCertificate: undefined,
+    configFields: {},
     auth: { auth_mode: 'OAUTH2' },
     requests: {
       baseUrl: template(base),

@@ -6,9 +6,9 @@ import type {
   Integration,
   JsonValue,
 } from '../auth-modes/auth-mode.ts';
-import { isLoopbackHost } from '../config/nango-config.ts';
 import { NangoError } from '../errors/nango-error.ts';
-import { hasDotSegment, renderUrlTemplate, valueAt } from '../schema/render.ts';
+import { isSecureUrl } from '../schema/loopback-host.ts';
+import { hasDotSegment, headerValue, renderUrlTemplate, valueAt } from '../schema/render.ts';
 import type { Template } from '../schema/template.ts';
 import type { HttpMethod } from '../upstream/http-client.ts';
 
@@ -80,7 +80,7 @@ function placeholderValue(
 /** A base_url may come from a token answer (`${raw.instance_url}`), so its scheme is checked once more here. */
 function parseBase(rendered: string, { allowHttp, name }: Integration): URL {
   const base = new URL(rendered);
-  if (base.protocol === 'http:' && !allowHttp && !isLoopbackHost(base.hostname)) {
+  if (!isSecureUrl(base, allowHttp)) {
     throw new NangoError(
       'invalid_value',
       `The base_url of "${name}" is http for this connection; only https is used outside loopback.`,
@@ -187,19 +187,13 @@ const FRAMING_HEADERS = new Set([
   'upgrade',
 ]);
 
-/** RFC 9110 §5.5: visible characters, spaces, tabs and obs-text; anything else could end the header early. */
 function setHeader(headers: Record<string, string>, name: string, value: string): void {
   const lower = name.toLowerCase();
   if (!HEADER_NAME.test(lower))
     throw new NangoError('invalid_value', 'A header name holds characters that header names cannot have.');
   if (FRAMING_HEADERS.has(lower))
     throw new NangoError('invalid_value', `The header "${lower}" is set by the HTTP client and cannot be given.`);
-  if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value))
-    throw new NangoError(
-      'invalid_value',
-      `The value of the header "${lower}" holds characters that headers cannot carry.`,
-    );
-  headers[lower] = value;
+  headers[lower] = headerValue(lower, value);
 }
 
 function invalidEndpoint(why: string): NangoError {

@@ -1,31 +1,22 @@
-import { randomUUID, timingSafeEqual } from 'node:crypto';
-import { z } from 'zod';
-import type { AdditionalConfig, BaseCredentials } from '../auth-modes/auth-mode.ts';
+import { timingSafeEqual } from 'node:crypto';
+import type { AdditionalConfig, Authorized, BaseCredentials, Integration } from '../auth-modes/auth-mode.ts';
 import { NangoError } from '../errors/nango-error.ts';
-import type { ConnectAttemptRow, ConnectionKey, NewConnection } from '../store/store.ts';
-import type { SealedPlace } from '../vault/vault.ts';
+import type { ConnectAttemptRow, ConnectionKey } from '../store/store.ts';
 import {
-  authModeOf,
-  integrationNamed,
-  parseConfig,
-  sealCredentials,
-  type ConnectionContext,
-} from './connection-context.ts';
+  ATTEMPT_LIFE_MS,
+  attemptConfig,
+  failingAttempt,
+  newConnection,
+  openSecrets,
+  publicError,
+  sealSecrets,
+  spent,
+  storeAuthorized,
+  storedConfig,
+} from './attempt-steps.ts';
+import { assertConfig, authModeOf, configOf, integrationNamed, type ConnectionContext } from './connection-context.ts';
 import { assertMayConnect, hashToken, type AttemptRequester } from './connect-sessions.ts';
 import { parseCredentials } from './parse-credentials.ts';
-
-/** How long a user has from `connect()` to the callback, in milliseconds. */
-export const ATTEMPT_LIFE_MS = 600_000;
-// Types the page's SDK documents; anything else is our own affair and reaches it as internal_error.
-const PUBLIC_ERRORS = new Set([
-  'access_denied',
-  'provider_error',
-  'token_exchange_failed',
-  'invalid_state',
-  'unknown_integration',
-  'invalid_value',
-  'store_unavailable',
-]);
 
 export interface AttemptRequest extends ConnectionKey {
   readonly additionalConfig?: AdditionalConfig | undefined;
@@ -82,15 +73,12 @@ export class ConnectFlow {
     const { store, now, randomToken } = this.#context;
     const key = { integration, userId };
     await assertMayConnect(key, requester, this.#context);
-    const mode = authModeOf(integrationNamed(integration, this.#context));
-    const given = { credentials, additionalConfig };
-    const issued = (await this.#enter(key, given)) ?? (await this.#issue(key, additionalConfig));
-    if (!issued && !mode.authorization) {
-      throw new NangoError(
-        'invalid_credentials',
-        `"${integration}" has auth_mode ${mode.name}: connect('${integration}', userId, { credentials: { … } }) registers what the user typed in.`,
-      );
-    }
+    const target = integrationNamed(integration, this.#context);
+    const { authorization } = authModeOf(target);
+    const stored = additionalConfig ?? (await storedConfig(key, this.#context));
+    assertConfig(target, stored, authorization?.bringsConfig(target));
+    const config = configOf(target, stored);
+    const issued = await this.#withoutBrowser(target, { credentials, config });
     const attempt = randomToken();
     const expiresAt = now() + ATTEMPT_LIFE_MS;
     const json = additionalConfig ? JSON.stringify(additionalConfig) : null;
@@ -102,13 +90,16 @@ export class ConnectFlow {
       now: now(),
       expiresAt,
     });
-    if (issued) await store.completeAttempt(hashToken(attempt), this.#newConnection(key, issued, json));
+    if (issued) {
+      const connection = newConnection(key, { credentials: issued, additionalConfig: json }, this.#context);
+      await store.completeAttempt(hashToken(attempt), connection);
+    }
     return { attempt, expiresAt, status: issued ? 'succeeded' : 'pending' };
   }
 
   /** Binds the attempt to the browser that comes, once. Throws `invalid_state` for an attempt that is used or expired. */
   async begin(attempt: string, redirectUri: string): Promise<BegunAttempt> {
-    const { store, now, randomToken, vault } = this.#context;
+    const { store, now, randomToken } = this.#context;
     const attemptHash = hashToken(attempt);
     const row = await store.findAttempt(attemptHash);
     if (row?.status !== 'created') throw spent();
@@ -118,13 +109,13 @@ export class ConnectFlow {
       throw new NangoError('unsupported_auth_mode', `"${row.integration}" needs no authorization in a browser.`);
     const state = randomToken();
     const browser = randomToken();
-    const begun = await this.#failing(row, async () =>
-      authorization.begin({ integration, config: await this.#configOf(row), state, redirectUri }, this.#context),
-    );
-    const sealedSecrets = vault.seal(
-      JSON.stringify({ ...begun.secrets, redirect_uri: redirectUri }),
-      secretsPlace(attemptHash),
-    );
+    const begin = async () =>
+      authorization.begin(
+        { integration, config: await attemptConfig(row, this.#context), state, redirectUri },
+        this.#context,
+      );
+    const { authorizationUrl, secrets } = await failingAttempt(row, begin, this.#context);
+    const sealedSecrets = sealSecrets({ ...secrets, redirect_uri: redirectUri }, attemptHash, this.#context);
     const bound = await store.beginAttempt(attemptHash, {
       stateHash: hashToken(state),
       browserHash: hashToken(browser),
@@ -132,7 +123,7 @@ export class ConnectFlow {
       now: now(),
     });
     if (!bound) throw spent();
-    return { authorizationUrl: begun.authorizationUrl, cookie: { name: cookieName(state), value: browser } };
+    return { authorizationUrl, cookie: { name: cookieName(state), value: browser } };
   }
 
   /** Whether the callback of this state may arrive as a form POST. */
@@ -162,11 +153,8 @@ export class ConnectFlow {
       return { ...toResult(row), status: 'failed', error, origin: null };
     }
     try {
-      await this.#failing(row, async () => {
-        const credentials = await this.#exchange(row, params);
-        await store.completeAttempt(row.attemptHash, this.#newConnection(row, credentials, row.additionalConfig));
-      });
-      this.#context.log.info({ integration: row.integration }, 'connection made');
+      const exchange = async () => storeAuthorized(row, await this.#exchange(row, params), this.#context);
+      await failingAttempt(row, exchange, this.#context);
       return { ...toResult(row), status: 'succeeded' };
     } catch (error) {
       return { ...toResult(row), status: 'failed', error: publicError(error) };
@@ -183,91 +171,38 @@ export class ConnectFlow {
       : toResult(row);
   }
 
-  /** Credentials that the page hands over; undefined where it hands over none. */
-  async #enter(
-    key: ConnectionKey,
-    { credentials, additionalConfig }: Pick<AttemptRequest, 'credentials' | 'additionalConfig'>,
+  /** Credentials that need no browser: typed in, or issued to the application. Undefined where the user must authorize. */
+  async #withoutBrowser(
+    integration: Integration,
+    { credentials, config }: { credentials: unknown; config: AdditionalConfig },
   ): Promise<BaseCredentials | undefined> {
-    if (credentials === undefined) return undefined;
-    const integration = integrationNamed(key.integration, this.#context);
-    const { entered, name } = authModeOf(integration);
-    // A page must not be able to plant tokens where the provider is to vouch for the account.
-    if (!entered)
-      throw new NangoError('invalid_credentials', `With auth_mode ${name}, connect() takes no credentials.`);
-    const config = additionalConfig ?? (await this.#storedConfig(key));
-    return parseCredentials({ integration, credentials, config }, this.#context);
-  }
-
-  async #issue(key: ConnectionKey, given: AdditionalConfig | undefined): Promise<BaseCredentials | undefined> {
-    const integration = integrationNamed(key.integration, this.#context);
-    const { issuance } = authModeOf(integration);
-    if (!issuance?.applies(integration)) return undefined;
-    return issuance.issue({ integration, config: given ?? (await this.#storedConfig(key)) }, this.#context);
-  }
-
-  async #exchange(row: ConnectAttemptRow, callback: ReadonlyMap<string, string>): Promise<BaseCredentials> {
-    const integration = integrationNamed(row.integration, this.#context);
-    const { authorization } = authModeOf(integration);
-    if (!authorization || !row.sealedSecrets) throw spent();
-    const sealed: unknown = JSON.parse(this.#context.vault.open(row.sealedSecrets, secretsPlace(row.attemptHash)));
-    const { redirect_uri: redirectUri = '', ...secrets } = secretsSchema.parse(sealed);
-    return authorization.complete(
-      { integration, config: await this.#configOf(row), callback, secrets, redirectUri },
-      this.#context,
+    const { authorization, entered, issuance } = authModeOf(integration);
+    if (credentials !== undefined)
+      return parseCredentials({ integration, credentials, config, from: 'page' }, this.#context);
+    if (issuance?.applies(integration)) return issuance.issue({ integration, config }, this.#context);
+    if (authorization?.applies(integration)) return undefined;
+    const names = Object.keys(entered?.fields(integration) ?? {}).join(', ');
+    throw new NangoError(
+      'invalid_credentials',
+      `"${integration.name}" asks its user for ${names || 'credentials'}: connect('${integration.name}', userId, { credentials: { ${names} } }).`,
     );
   }
 
-  /** Runs a step; a failure is written to the attempt, where the page's SDK finds it, and thrown on. */
-  async #failing<T>(row: ConnectAttemptRow, step: () => Promise<T>): Promise<T> {
-    try {
-      return await step();
-    } catch (error) {
-      this.#context.log.warn({ integration: row.integration, err: error }, 'connect attempt failed');
-      // Should the database be away as well, the attempt ends by its age, and the first error is the one to tell.
-      await this.#context.store.failAttempt(row.attemptHash, publicError(error)).catch(() => undefined);
-      throw error;
-    }
-  }
-
-  async #configOf(row: ConnectAttemptRow): Promise<AdditionalConfig> {
-    return row.additionalConfig === null ? this.#storedConfig(row) : parseConfig(row.additionalConfig);
-  }
-
-  async #storedConfig(key: ConnectionKey): Promise<AdditionalConfig> {
-    const existing = await this.#context.store.findConnection(key);
-    return existing ? parseConfig(existing.additionalConfig) : {};
-  }
-
-  #newConnection(
-    { integration, userId }: ConnectionKey,
-    credentials: BaseCredentials,
-    additionalConfig: string | null,
-  ): NewConnection {
-    const key = { integration, userId };
-    const mode = authModeOf(integrationNamed(integration, this.#context));
-    const sealedCredentials = sealCredentials(credentials, key, this.#context.vault);
-    const expiresAt = mode.renewal?.expiresAt(credentials) ?? null;
-    return {
-      ...key,
-      uuid: randomUUID(),
-      authMode: mode.name,
-      sealedCredentials,
-      additionalConfig,
-      expiresAt,
-      now: this.#context.now(),
-    };
+  async #exchange(row: ConnectAttemptRow, callback: ReadonlyMap<string, string>): Promise<Authorized<BaseCredentials>> {
+    const integration = integrationNamed(row.integration, this.#context);
+    const { authorization } = authModeOf(integration);
+    if (!authorization) throw spent();
+    const { redirect_uri: redirectUri = '', ...secrets } = openSecrets(row, this.#context);
+    return authorization.complete(
+      { integration, config: await attemptConfig(row, this.#context), callback, secrets, redirectUri },
+      this.#context,
+    );
   }
 }
 
 /** The cookie that binds one state to one browser. */
 function cookieName(state: string): string {
   return `nango_attempt_${hashToken(state).slice(0, 16)}`;
-}
-
-const secretsSchema = z.record(z.string(), z.string());
-
-function secretsPlace(attemptHash: string): SealedPlace {
-  return { table: 'connect_attempts', row: attemptHash, column: 'sealed_secrets' };
 }
 
 function isSameBrowser({ browserHash }: ConnectAttemptRow, cookie: string | undefined): boolean {
@@ -284,18 +219,4 @@ function toResult({ integration, userId, status, errorType, errorMessage, origin
     error,
     status: status === 'succeeded' || status === 'failed' ? status : 'pending',
   };
-}
-
-function publicError(error: unknown): { type: string; message: string } {
-  if (error instanceof NangoError && PUBLIC_ERRORS.has(error.code)) return { type: error.code, message: error.message };
-  if (error instanceof NangoError && /^(request_|response_)/.test(error.code))
-    return { type: 'token_exchange_failed', message: error.message };
-  return { type: 'internal_error', message: 'The server could not finish the connection; its log says why.' };
-}
-
-function spent(): NangoError {
-  return new NangoError(
-    'invalid_state',
-    'This authorization was already used, has expired, or was not begun here. Start again from the application.',
-  );
 }

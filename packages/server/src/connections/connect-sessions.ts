@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { NangoError } from '../errors/nango-error.ts';
-import { isLoopbackHost } from '../config/nango-config.ts';
+import { isLoopbackHost } from '../schema/loopback-host.ts';
 import type { ConnectionKey } from '../store/store.ts';
 import { integrationNamed, type ConnectionContext } from './connection-context.ts';
 

@@ -9,6 +9,7 @@ import { AUTH_MODES } from '../auth-modes/registry.ts';
 import type { Config } from '../config/load-config.ts';
 import { additionalConfigSchema } from './connection-input.ts';
 import { NangoError } from '../errors/nango-error.ts';
+import { inputProblems, withDefaults } from '../schema/input-fields.ts';
 import { suggest } from '../schema/suggest.ts';
 import type { ConnectionKey, ConnectionRow, Store } from '../store/store.ts';
 import type { SealedPlace, Vault } from '../vault/vault.ts';
@@ -76,8 +77,30 @@ export function openConnection(row: ConnectionRow, context: ConnectionContext): 
     integration,
     mode,
     credentials: mode.storedCredentials.parse(stored),
-    config: parseConfig(row.additionalConfig),
+    config: configOf(integration, parseConfig(row.additionalConfig)),
   };
+}
+
+/** What `${config.x}` reads: the connection's own values over the Integration's defaults. */
+export function configOf({ configFields }: Integration, additionalConfig: AdditionalConfig): AdditionalConfig {
+  return withDefaults(configFields, additionalConfig);
+}
+
+/**
+ * Checks `additionalConfig` against the Integration's `config`. `later` are values that the provider will bring.
+ * Throws `invalid_request`, which names every field.
+ */
+export function assertConfig(
+  { name, configFields }: Integration,
+  additionalConfig: AdditionalConfig,
+  later: readonly string[] = [],
+): void {
+  const fields = Object.entries(configFields).filter(
+    ([field]) => Object.hasOwn(additionalConfig, field) || !later.includes(field),
+  );
+  const problems = inputProblems(Object.fromEntries(fields), additionalConfig);
+  if (problems.length === 0) return;
+  throw new NangoError('invalid_request', `A connection to "${name}" needs additionalConfig: ${problems.join('; ')}.`);
 }
 
 /** `additionalConfig` as it is stored. */

@@ -4,7 +4,9 @@ import type { AdditionalConfig, BaseCredentials } from '../auth-modes/auth-mode.
 import { NangoError } from '../errors/nango-error.ts';
 import type { ConnectionKey, ConnectionRow, ListConnections } from '../store/store.ts';
 import {
+  assertConfig,
   authModeOf,
+  configOf,
   integrationNamed,
   openConnection,
   parseConfig,
@@ -58,6 +60,7 @@ export class Connections {
     credentials: unknown,
     additionalConfig: PublicConnection['additionalConfig'] = {},
   ): Promise<PublicConnection> {
+    assertConfig(integrationNamed(key.integration, this.#context), additionalConfig);
     const sealed = await this.#seal(key, credentials, additionalConfig);
     const row = await this.#context.store.insertConnection({
       ...key,
@@ -82,6 +85,7 @@ export class Connections {
     key: ConnectionKey,
     additionalConfig: PublicConnection['additionalConfig'],
   ): Promise<PublicConnection> {
+    assertConfig(integrationNamed(key.integration, this.#context), additionalConfig);
     const row = await this.#context.store.updateConfig(key, JSON.stringify(additionalConfig), this.#context.now());
     return toPublicConnection(row ?? notFound(key));
   }
@@ -131,10 +135,12 @@ export class Connections {
     await mode.revocation.revoke({ integration, config, credentials }, this.#context);
   }
 
-  async #seal(key: ConnectionKey, given: unknown, config: AdditionalConfig) {
+  async #seal(key: ConnectionKey, given: unknown, additionalConfig: AdditionalConfig) {
     const { vault, now } = this.#context;
     const integration = integrationNamed(key.integration, this.#context);
-    const credentials = await parseCredentials({ integration, credentials: given, config }, this.#context);
+    const config = configOf(integration, additionalConfig);
+    const from = 'application' as const;
+    const credentials = await parseCredentials({ integration, credentials: given, config, from }, this.#context);
     const mode = authModeOf(integration);
     const expiresAt = mode.renewal?.expiresAt(credentials) ?? null;
     return { authMode: mode.name, sealedCredentials: sealCredentials(credentials, key, vault), expiresAt, now: now() };
@@ -158,11 +164,12 @@ function toPublicConnection(row: ConnectionRow): PublicConnection {
 
 /** Credentials as the SDKs return them: times as ISO 8601. */
 function toPublicCredentials(credentials: BaseCredentials): Record<string, unknown> {
-  const { received_at: _, ...rest } = { received_at: undefined, expires_at: undefined, ...credentials };
-  return {
-    ...rest,
-    expires_at: typeof rest.expires_at === 'number' ? new Date(rest.expires_at).toISOString() : undefined,
-  };
+  const { grant: _, ...rest } = credentials;
+  const members = Object.entries(rest).map(([name, value]) => {
+    const isTime = /(^|_)expires_at$/.test(name) && typeof value === 'number';
+    return [name, isTime ? new Date(value).toISOString() : value] as const;
+  });
+  return Object.fromEntries(members);
 }
 
 function notFound({ integration, userId }: ConnectionKey): never {

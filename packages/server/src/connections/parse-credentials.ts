@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { AdditionalConfig, BaseCredentials, Integration } from '../auth-modes/auth-mode.ts';
 import { NangoError } from '../errors/nango-error.ts';
+import { inputProblems } from '../schema/input-fields.ts';
 import { authorizeRequest } from './authorize-request.ts';
 import { authModeOf, type ConnectionContext } from './connection-context.ts';
 
@@ -9,32 +10,52 @@ export interface GivenCredentials {
   readonly integration: Integration;
   readonly credentials: unknown;
   readonly config: AdditionalConfig;
+  /** A page may hand over what its user typed in; the application also tokens that it holds. */
+  readonly from: 'application' | 'page';
 }
 
+const valuesSchema = z.record(z.string(), z.json());
+
 /**
- * Checks credentials from outside against the Integration's auth mode and, where its Blueprint names a verification
- * request, against the API. Throws `invalid_credentials`; nothing is stored before.
+ * Checks credentials from outside against the Integration's auth mode, exchanges them where it takes more than that, and
+ * tries them where its Blueprint names a verification request. Throws `invalid_credentials`; nothing is stored before.
  */
 export async function parseCredentials(given: GivenCredentials, context: ConnectionContext): Promise<BaseCredentials> {
-  const mode = authModeOf(given.integration);
-  const parsed = mode.credentialsInput.safeParse(given.credentials);
-  if (!parsed.success) {
-    const why = z.prettifyError(parsed.error).replaceAll('\n', ' ');
-    throw new NangoError('invalid_credentials', `The credentials do not fit auth_mode ${mode.name}: ${why}`);
-  }
-  await verifyCredentials({ ...given, credentials: parsed.data }, context);
-  return parsed.data;
+  const credentials = await acceptCredentials(given, context);
+  await verifyCredentials({ ...given, credentials }, context);
+  return credentials;
+}
+
+async function acceptCredentials(
+  { integration, credentials, config, from }: GivenCredentials,
+  context: ConnectionContext,
+): Promise<BaseCredentials> {
+  const mode = authModeOf(integration);
+  const fields = mode.entered?.fields(integration);
+  const values = valuesSchema.safeParse(credentials).data ?? {};
+  // A page must not be able to plant tokens where the provider is to vouch for the account.
+  if (!fields && from === 'page')
+    throw new NangoError('invalid_credentials', `"${integration.name}" takes no credentials from connect().`);
+  const problems = inputProblems(fields ?? {}, values);
+  if (mode.entered && fields && problems.length === 0)
+    return mode.entered.accept({ integration, config, values }, context);
+  const held = mode.credentialsInput.safeParse(credentials);
+  const typedOnly = from === 'page' || !mode.authorization;
+  if (held.success && !typedOnly) return held.data;
+  const why = fields ? `${problems.join('; ')}.` : held.error && z.prettifyError(held.error).replaceAll('\n', ' ');
+  throw new NangoError('invalid_credentials', `The credentials do not fit auth_mode ${mode.name}: ${why}`);
 }
 
 async function verifyCredentials(
-  { integration, credentials, config }: GivenCredentials & { credentials: BaseCredentials },
+  { integration, credentials, config }: Omit<GivenCredentials, 'credentials'> & { credentials: BaseCredentials },
   context: ConnectionContext,
 ): Promise<void> {
   const mode = authModeOf(integration);
   const verification = mode.entered?.verification(integration);
   if (!verification) return;
   const { url, headers } = authorizeRequest(verification, { integration, mode, credentials, config, context });
-  const { status } = await context.http({ method: verification.method, url, headers });
+  const clientCertificate = integration.clientCertificate?.reveal();
+  const { status } = await context.http({ method: verification.method, url, headers, clientCertificate });
   if (status >= 200 && status < 300) return;
   if (status === 401 || status === 403) {
     throw new NangoError(

@@ -61,6 +61,7 @@ async function sendOnce(
   const timeoutMs = connection.integration.httpRequestTimeoutSeconds * 1000;
   return client.send({
     ...authorizeRequest(request, { ...connection, context }),
+    clientCertificate: connection.integration.clientCertificate?.reveal(),
     timeoutMs,
     maxBytes: MAX_RESPONSE_BYTES,
   });

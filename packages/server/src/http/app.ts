@@ -5,6 +5,7 @@ import { NangoError } from '../errors/nango-error.ts';
 import { actionRoutes } from './routes/actions.ts';
 import { connectSessionRoutes } from './routes/connect-sessions.ts';
 import { connectionRoutes } from './routes/connections.ts';
+import { deviceRoutes } from './routes/device.ts';
 import { oauthRoutes } from './routes/oauth.ts';
 import { requestRoutes } from './routes/request.ts';
 import { serverRoutes } from './routes/server.ts';
@@ -62,6 +63,7 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
       await api.register(connectSessionRoutes(server));
       await api.register(requestRoutes(server));
       await api.register(actionRoutes(server));
+      await api.register(deviceRoutes(server));
     },
     { prefix: '/api' },
   );

@@ -2,6 +2,7 @@ import type { ActionCatalog } from '../actions/action-catalog.ts';
 import type { RunAction } from '../actions/run-action.ts';
 import type { ConnectFlow } from '../connections/connect-flow.ts';
 import type { ConnectionContext } from '../connections/connection-context.ts';
+import type { DeviceFlow } from '../connections/device-flow.ts';
 import type { Connections } from '../connections/connections.ts';
 import type { SendRequest } from '../connections/send-request.ts';
 import type { Secret } from '../vault/secret.ts';
@@ -13,6 +14,7 @@ export interface ServerContext {
   readonly context: ConnectionContext;
   readonly connections: Connections;
   readonly flow: ConnectFlow;
+  readonly devices: DeviceFlow;
   readonly sendRequest: SendRequest;
   readonly actions: ActionCatalog;
   readonly runAction: RunAction;

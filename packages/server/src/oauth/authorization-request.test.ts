@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { buildAuthorizationUrl } from './authorization-request.ts';
 
 const request = {
+  parametersIn: 'query' as const,
   authorizationUrl: 'https://as.example/authorize?tenant=1',
   client_id: 'client',
   redirect_uri: 'https://app.example/oauth/callback',

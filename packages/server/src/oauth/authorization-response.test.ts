@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseAuthorizationResponse } from './authorization-response.ts';
 
-const expected = { issuer: undefined, authorizationUrl: 'https://as.example/authorize', codeParameter: 'code' };
+const expected = {
+  issuer: undefined,
+  issuerDemanded: false,
+  authorizationUrl: 'https://as.example/authorize',
+  codeParameter: 'code',
+};
 const parse = (response: Record<string, string>, issuer?: string) =>
   parseAuthorizationResponse(new Map(Object.entries(response)), { ...expected, issuer });
 

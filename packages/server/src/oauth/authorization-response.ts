@@ -4,6 +4,8 @@ import { excerpt, OAuthResponseError } from './oauth-error.ts';
 export interface AuthorizationResponseExpectation {
   /** The authorization server's issuer identifier; undefined where the configuration names none. */
   readonly issuer: string | undefined;
+  /** Whether the server's metadata promises `iss` in every response (RFC 9207 §3). */
+  readonly issuerDemanded: boolean;
   readonly authorizationUrl: string;
   /** The parameter that carries the code; `code` save at a few providers. */
   readonly codeParameter: string;
@@ -30,7 +32,16 @@ export function parseAuthorizationResponse(
  * RFC 9207 §2.4: a response from another authorization server than the one asked is a mix-up attack. Where no issuer is
  * configured, one that is sent must at least share the authorization endpoint's origin.
  */
-function assertIssuer(iss: string | undefined, { issuer, authorizationUrl }: AuthorizationResponseExpectation): void {
+function assertIssuer(
+  iss: string | undefined,
+  { issuer, issuerDemanded, authorizationUrl }: AuthorizationResponseExpectation,
+): void {
+  if (iss === undefined && issuerDemanded)
+    throw new OAuthResponseError(
+      'provider_error',
+      'The response names no issuer (iss), although the authorization server’s metadata promises one.',
+      { error: 'issuer_missing' },
+    );
   if (iss === undefined) return;
   const matches = issuer === undefined ? URL.parse(iss)?.origin === new URL(authorizationUrl).origin : iss === issuer;
   if (matches) return;

@@ -24,7 +24,7 @@ export function clientAssertion({
   now,
   randomToken,
 }: ClientAssertion): ClientAuthenticationMethod {
-  return ({ client_id, client_secret = '' }) => {
+  return ({ client_id = '', client_secret = '' }) => {
     const iat = Math.floor(now() / 1000);
     const claims = { iss: client_id, sub: client_id, aud: audience, jti: randomToken(), iat, exp: iat + LIFE_SECONDS };
     const client_assertion = signJwt(claims, { algorithm, key: client_secret, keyId });

@@ -1,6 +1,7 @@
 /** An OAuth 2.0 client as the authorization server knows it. */
 export interface OAuthClient {
-  readonly client_id: string;
+  /** Absent where the grant names no client, as an assertion may do (RFC 7523 §3.1). */
+  readonly client_id?: string;
   /** Absent for a public client. */
   readonly client_secret?: string;
 }
@@ -21,15 +22,24 @@ export const clientSecretBasic: ClientAuthenticationMethod = (client) => basic(c
 export const clientSecretBasicUnencoded: ClientAuthenticationMethod = (client) => basic(client, (text) => text);
 
 /** `client_secret_post`: id and secret in the body (RFC 6749 §2.3.1). */
-export const clientSecretPost: ClientAuthenticationMethod = ({ client_id, client_secret = '' }) => ({
+export const clientSecretPost: ClientAuthenticationMethod = ({ client_id = '', client_secret = '' }) => ({
   headers: {},
   params: { client_id, client_secret },
 });
 
-/** `none`: a public client names itself in the body (RFC 6749 §3.2.1). */
-export const noClientSecret: ClientAuthenticationMethod = ({ client_id }) => ({ headers: {}, params: { client_id } });
+/**
+ * `none`: a public client names itself in the body (RFC 6749 §3.2.1); so does `tls_client_auth`, whose proof is the
+ * connection's certificate (RFC 8705 §2).
+ */
+export const noClientSecret: ClientAuthenticationMethod = ({ client_id }) => ({
+  headers: {},
+  params: client_id === undefined ? {} : { client_id },
+});
 
-function basic({ client_id, client_secret = '' }: OAuthClient, encode: (text: string) => string): ClientAuthentication {
+function basic(
+  { client_id = '', client_secret = '' }: OAuthClient,
+  encode: (text: string) => string,
+): ClientAuthentication {
   const credentials = Buffer.from(`${encode(client_id)}:${encode(client_secret)}`, 'utf8').toString('base64');
   return { headers: { authorization: `Basic ${credentials}` }, params: {} };
 }

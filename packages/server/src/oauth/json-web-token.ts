@@ -1,25 +1,74 @@
-import { createHmac, createPrivateKey, sign, type KeyObject } from 'node:crypto';
+import { constants, createHmac, createPrivateKey, sign, type KeyObject } from 'node:crypto';
 import { NangoError } from '../errors/nango-error.ts';
 
 /** Claims of a token (RFC 7519 §4). */
-export type JwtClaims = Readonly<Record<string, string | number>>;
+export type JwtClaims = Readonly<Record<string, string | number | readonly string[]>>;
 
-type Signer = (input: string, key: string) => Buffer;
+type Key = string | Uint8Array;
+type Signer = (input: Buffer, key: Key) => Buffer;
 
-/** JWS algorithms (RFC 7518 §3.1), each resolved once to the function that signs. */
+const hmac =
+  (hash: string): Signer =>
+  (input, key) =>
+    createHmac(hash, key).update(input).digest();
+const rsa =
+  (hash: string): Signer =>
+  (input, key) =>
+    sign(hash, input, privateKey(key, 'an RSA', isRsa));
+const rsaPss =
+  (hash: string): Signer =>
+  (input, key) => {
+    const { RSA_PKCS1_PSS_PADDING: padding, RSA_PSS_SALTLEN_DIGEST: saltLength } = constants;
+    return sign(hash, input, { key: privateKey(key, 'an RSA', isRsa), padding, saltLength });
+  };
+const ecdsa =
+  (hash: string, curve: string, words: string): Signer =>
+  (input, key) => {
+    const fitting = privateKey(key, words, ({ asymmetricKeyDetails }) => asymmetricKeyDetails?.namedCurve === curve);
+    // JOSE wants the two integers side by side, not the DER that X.509 uses (RFC 7518 §3.4).
+    return sign(hash, input, { key: fitting, dsaEncoding: 'ieee-p1363' });
+  };
+const eddsa: Signer = (input, key) =>
+  sign(
+    null,
+    input,
+    privateKey(key, 'an Ed25519', ({ asymmetricKeyType }) => asymmetricKeyType === 'ed25519'),
+  );
+
+/** JWS algorithms (RFC 7518 §3.1, RFC 8037 §3.1) that sign a JWT. */
 const ALGORITHMS = {
-  HS256: (input, key) => createHmac('sha256', key).update(input).digest(),
-  RS256: (input, key) => sign('sha256', Buffer.from(input), privateKey(key, 'rsa')),
-  // JOSE wants the two integers side by side, not the DER that X.509 uses (RFC 7518 §3.4).
-  ES256: (input, key) => sign('sha256', Buffer.from(input), { key: privateKey(key, 'ec'), dsaEncoding: 'ieee-p1363' }),
+  RS256: rsa('sha256'),
+  RS384: rsa('sha384'),
+  RS512: rsa('sha512'),
+  PS256: rsaPss('sha256'),
+  ES256: ecdsa('sha256', 'prime256v1', 'a P-256'),
+  ES384: ecdsa('sha384', 'secp384r1', 'a P-384'),
+  EdDSA: eddsa,
+  HS256: hmac('sha256'),
+  HS384: hmac('sha384'),
+  HS512: hmac('sha512'),
 } satisfies Record<string, Signer>;
 
 export type JwtAlgorithm = keyof typeof ALGORITHMS;
 
+/** The names of all algorithms. */
+export const JWT_ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'ES256',
+  'ES384',
+  'EdDSA',
+  'HS256',
+  'HS384',
+  'HS512',
+] as const satisfies readonly JwtAlgorithm[];
+
 export interface JwtSigningKey {
   readonly algorithm: JwtAlgorithm;
-  /** PEM for RS256 and ES256, the shared secret for HS256. */
-  readonly key: string;
+  /** PEM, or for HS algorithms the shared secret. */
+  readonly key: Key;
   readonly keyId?: string | undefined;
 }
 
@@ -27,19 +76,23 @@ export interface JwtSigningKey {
 export function signJwt(claims: JwtClaims, { algorithm, key, keyId }: JwtSigningKey): string {
   const header = { alg: algorithm, typ: 'JWT', ...(keyId === undefined ? {} : { kid: keyId }) };
   const input = `${encode(header)}.${encode(claims)}`;
-  return `${input}.${ALGORITHMS[algorithm](input, key).toString('base64url')}`;
+  return `${input}.${ALGORITHMS[algorithm](Buffer.from(input), key).toString('base64url')}`;
 }
 
 function encode(value: object): string {
   return Buffer.from(JSON.stringify(value), 'utf8').toString('base64url');
 }
 
-function privateKey(pem: string, type: 'rsa' | 'ec'): KeyObject {
+function isRsa({ asymmetricKeyType }: KeyObject): boolean {
+  return asymmetricKeyType === 'rsa';
+}
+
+function privateKey(pem: Key, words: string, fits: (key: KeyObject) => boolean): KeyObject {
   try {
-    const key = createPrivateKey(pem);
-    if (key.asymmetricKeyType === type) return key;
+    const key = createPrivateKey(typeof pem === 'string' ? pem : Buffer.from(pem));
+    if (fits(key)) return key;
   } catch {
     // The parser's words may hold a part of the key.
   }
-  throw new NangoError('invalid_value', `The key must be ${type === 'rsa' ? 'an RSA' : 'a P-256'} private key in PEM.`);
+  throw new NangoError('invalid_value', `The key must be ${words} private key in PEM.`);
 }

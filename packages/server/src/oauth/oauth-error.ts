@@ -13,7 +13,7 @@ export class OAuthResponseError extends NangoError {
   constructor(
     code: ErrorCode,
     message: string,
-    details: { error?: string | undefined; httpStatus?: number } & NangoErrorOptions,
+    details: { error?: string | undefined; httpStatus?: number | undefined } & NangoErrorOptions,
   ) {
     super(code, message, details);
     this.error = details.error;

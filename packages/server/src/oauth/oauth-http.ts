@@ -1,15 +1,24 @@
+/** A certificate the client presents, and its key, both PEM (RFC 8705). */
+export interface ClientCertificate {
+  readonly certificate: string;
+  readonly key: string;
+}
+
 /** A call to an authorization server. */
 export interface OAuthHttpRequest {
   readonly method: 'GET' | 'POST' | 'PUT';
   readonly url: string;
   readonly headers: Record<string, string>;
   readonly body?: string;
+  readonly clientCertificate?: ClientCertificate | undefined;
 }
 
 /** Its answer; the body is cut off at the sender's limit, never unbounded. */
 export interface OAuthHttpResponse {
   readonly status: number;
   readonly contentType: string;
+  /** The challenge of a 401 (RFC 9110 §11.6.1). */
+  readonly wwwAuthenticate?: string;
   readonly body: string;
 }
 

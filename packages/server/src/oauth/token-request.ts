@@ -1,5 +1,5 @@
 import type { ClientAuthentication, ClientAuthenticationMethod, OAuthClient } from './client-authentication.ts';
-import type { OAuthHttp } from './oauth-http.ts';
+import type { ClientCertificate, OAuthHttp } from './oauth-http.ts';
 import { renameParameters, type ParameterNames } from './parameter-names.ts';
 import { processTokenResponse, type TokenResponse, type TokenResponseFormat } from './token-response.ts';
 
@@ -16,6 +16,8 @@ export interface TokenEndpoint {
   readonly headers: Readonly<Record<string, string>>;
   /** Where the provider names parameters differently. */
   readonly names: ParameterNames;
+  /** Presented where the provider authenticates clients, or binds tokens, by certificate (RFC 8705). */
+  readonly clientCertificate?: ClientCertificate | undefined;
   /** How the answer is read. */
   readonly response: TokenResponseFormat;
 }
@@ -35,6 +37,7 @@ export async function tokenRequest(
     method: endpoint.method,
     ...placeParameters(endpoint, body),
     headers: { accept: 'application/json', ...contentType(endpoint), ...endpoint.headers, ...authentication.headers },
+    clientCertificate: endpoint.clientCertificate,
   });
   return processTokenResponse(response, endpoint.response, secretsOf(endpoint, grant, authentication));
 }
@@ -62,6 +65,15 @@ function secretsOf(
   { headers }: ClientAuthentication,
 ): string[] {
   const basic = headers['authorization']?.replace(/^Basic /, '');
-  const sent = [client.client_secret, basic, grant['code'], grant['code_verifier'], grant['refresh_token']];
+  const sent = [
+    client.client_secret,
+    basic,
+    grant['code'],
+    grant['code_verifier'],
+    grant['refresh_token'],
+    grant['password'],
+    grant['assertion'],
+    grant['device_code'],
+  ];
   return sent.filter((secret) => secret !== undefined);
 }

@@ -14,17 +14,24 @@ export interface TokenResponse {
   readonly expires_in: number | undefined;
   /** Milliseconds since the epoch, at the few providers that name a time in place of a duration. */
   readonly expires_at: number | undefined;
+  /** Seconds until the refresh token dies; not in the RFC, but said by many. */
+  readonly refresh_token_expires_in: number | undefined;
   /** The whole answer, as it was. */
   readonly raw: Record<string, Json>;
 }
 
 /** How a provider's answer differs from the RFC's. */
 export interface TokenResponseFormat {
-  /** Token types the client understands, in lower case (RFC 6749 §7.1). */
-  readonly tokenTypes: readonly string[];
+  /** Token types the client understands, in lower case (RFC 6749 §7.1); undefined = not looked at. */
+  readonly tokenTypes: readonly string[] | undefined;
   /** Dotted paths of members that stand elsewhere than at the top, or under another name. */
   readonly paths: Readonly<
-    Partial<Record<'access_token' | 'refresh_token' | 'expires_in' | 'expires_at', string | undefined>>
+    Partial<
+      Record<
+        'access_token' | 'refresh_token' | 'expires_in' | 'expires_at' | 'refresh_token_expires_in',
+        string | undefined
+      >
+    >
   >;
   readonly expiresInUnit: 'seconds' | 'milliseconds';
 }
@@ -45,18 +52,20 @@ export function processTokenResponse(
   if (!ok || !raw || isError(raw)) throw refusal(response, raw, secrets);
   assertTokenType(raw['token_type'], format.tokenTypes, response);
   const member = (name: keyof TokenResponseFormat['paths']) => memberAt(raw, format.paths[name] ?? name);
-  const lifetime = readLifetime(member('expires_in'));
+  const seconds = (lifetime: number | undefined) =>
+    lifetime === undefined || format.expiresInUnit === 'seconds' ? lifetime : lifetime / 1000;
   return {
     access_token: readToken(member('access_token'), 'access_token', response) ?? missingAccessToken(raw, response),
     refresh_token: readToken(member('refresh_token'), 'refresh_token', response),
-    expires_in: lifetime === undefined || format.expiresInUnit === 'seconds' ? lifetime : lifetime / 1000,
+    expires_in: seconds(readLifetime(member('expires_in'))),
     expires_at: format.paths.expires_at === undefined ? undefined : readTime(member('expires_at')),
+    refresh_token_expires_in: seconds(readLifetime(member('refresh_token_expires_in'))),
     raw,
   };
 }
 
-/** Walks own members only, so no path leads into a prototype. */
-function memberAt(raw: Record<string, Json>, path: string): Json | undefined {
+/** What a dotted path leads to. Walks own members only, so no path leads into a prototype. */
+export function memberAt(raw: Record<string, Json>, path: string): Json | undefined {
   let holder: Record<string, Json> = raw;
   const keys = path.split('.');
   for (const key of keys.slice(0, -1)) {
@@ -126,8 +135,13 @@ function unreadableBody({ status, contentType, body }: OAuthHttpResponse): strin
 }
 
 /** RFC 6749 §7.1: a client must not use a token whose type it does not understand. Many providers leave it out. */
-function assertTokenType(type: Json | undefined, known: readonly string[], response: OAuthHttpResponse): void {
-  if (type === undefined || type === null || (typeof type === 'string' && known.includes(type.toLowerCase()))) return;
+function assertTokenType(
+  type: Json | undefined,
+  known: readonly string[] | undefined,
+  response: OAuthHttpResponse,
+): void {
+  if (known === undefined || type === undefined || type === null) return;
+  if (typeof type === 'string' && known.includes(type.toLowerCase())) return;
   throw unusable(
     `token_type ${excerpt(JSON.stringify(type))} is not one of ${known.join(', ')}; auth.token_types can name more`,
     response,

@@ -3,7 +3,7 @@ import type { OAuthHttp } from './oauth-http.ts';
 import type { TokenEndpoint } from './token-request.ts';
 
 /** A revocation endpoint asks for the same client authentication as the token endpoint (RFC 7009 §2.1). */
-export type RevocationEndpoint = Pick<TokenEndpoint, 'url' | 'client' | 'authenticate'>;
+export type RevocationEndpoint = Pick<TokenEndpoint, 'url' | 'client' | 'authenticate' | 'clientCertificate'>;
 
 export interface TokenRevocation {
   readonly token: string;
@@ -29,6 +29,7 @@ export async function revocationRequest(
       ...authentication.headers,
     },
     body: new URLSearchParams({ ...revocation, ...authentication.params }).toString(),
+    clientCertificate: endpoint.clientCertificate,
   });
   if (status >= 200 && status < 300) return;
   const said = excerpt(body, [

@@ -18,6 +18,8 @@ export interface PlaceholderScope {
 export const CONNECTION_SCOPE: PlaceholderScope = { names: [], prefixes: ['config.'] };
 const NO_SCOPE: PlaceholderScope = { names: [], prefixes: [] };
 const MAX_TEXT = 16_384;
+const FRAMING_HEADERS =
+  /^(connection|content-length|expect|host|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade)$/i;
 
 /**
  * Schema parts that all configuration files are made of. Each fills `${ENVIRONMENT_VARIABLES}` while it validates, so
@@ -65,6 +67,15 @@ export class Fields {
   /** Named templates, as query parameters are. */
   params(scope: PlaceholderScope) {
     return z.record(z.string().min(1), this.template(scope));
+  }
+
+  /** Headers by name; those that frame or route the message belong to the HTTP client alone (RFC 9110 §7.6.1, RFC 9112 §6). */
+  headers(scope: PlaceholderScope) {
+    const name = z
+      .string()
+      .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'is not a valid header name')
+      .refine((text) => !FRAMING_HEADERS.test(text), 'is set by the HTTP client and cannot be configured');
+    return z.record(name, this.template(scope));
   }
 
   /** A number, or an environment variable that holds one. */

@@ -15,6 +15,18 @@ export function valueAt(root: unknown, placeholder: string): string {
   );
 }
 
+/**
+ * A header's value, checked: visible characters, spaces, tabs and obs-text (RFC 9110 §5.5); anything else could end the
+ * header early. Throws `invalid_value`.
+ */
+export function headerValue(name: string, value: string): string {
+  if (/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) return value;
+  throw new NangoError(
+    'invalid_value',
+    `The value of the header "${name}" holds characters that headers cannot carry.`,
+  );
+}
+
 /** Fills templates that use `config.*` alone, as `auth`'s parameters do. */
 export function renderParams(params: Record<string, Template>, config: unknown): Record<string, string> {
   return Object.fromEntries(

@@ -40,6 +40,13 @@ export interface Database {
     origin: string | null;
     expires_at: number;
   };
+  client_registrations: {
+    integration: string;
+    issuer: string;
+    redirect_uri: string;
+    sealed_client: Uint8Array;
+    expires_at: number | null;
+  };
 }
 
 /** What differs between the two databases, as capabilities. */

@@ -4,6 +4,7 @@ import { attemptStatements } from './attempt-statements.ts';
 import { connectionStatements } from './connection-statements.ts';
 import type { Database, DatabaseDialect } from './database.ts';
 import { migrate } from './migrate.ts';
+import { registrationStatements } from './registration-statements.ts';
 import { sessionStatements } from './session-statements.ts';
 import type { Store } from './store.ts';
 
@@ -20,6 +21,7 @@ export function createKyselyStore(db: Kysely<Database>, dialect: DatabaseDialect
     ...connectionStatements(db),
     ...attemptStatements(db),
     ...sessionStatements(db),
+    ...registrationStatements(db),
   });
 }
 

@@ -2,8 +2,9 @@ import { sql, type Kysely } from 'kysely';
 import { NangoError } from '../errors/nango-error.ts';
 import type { Database, DatabaseDialect, Migration } from './database.ts';
 import { connections } from './migrations/0001-connections.ts';
+import { clientRegistrations } from './migrations/0002-client-registrations.ts';
 
-const MIGRATIONS: readonly Migration[] = [connections];
+const MIGRATIONS: readonly Migration[] = [connections, clientRegistrations];
 
 /**
  * Runs the migrations that are missing, all or none, while no other server can. Throws `schema_too_new` when the

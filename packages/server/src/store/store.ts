@@ -91,6 +91,18 @@ export interface ConnectSessionRow {
   readonly expiresAt: number;
 }
 
+/** A client that an authorization server registered for us, for one Integration and redirect URI. */
+export interface ClientRegistrationRow {
+  readonly integration: string;
+  readonly issuer: string;
+  readonly redirectUri: string;
+  readonly sealedClient: Uint8Array;
+  /** When its secret expires; null = never. */
+  readonly expiresAt: number | null;
+}
+
+type ClientRegistrationKey = Pick<ClientRegistrationRow, 'integration' | 'issuer' | 'redirectUri'>;
+
 /**
  * Everything the server keeps. Each method is one atomic step; a promise that resolved is durable.
  * Methods reject with `store_unavailable` when the database cannot do its work.
@@ -137,4 +149,10 @@ export interface Store {
 
   insertSession(session: ConnectSessionRow, now: number): Promise<void>;
   findSession(tokenHash: string, now: number): Promise<ConnectSessionRow | undefined>;
+
+  /** Undefined also when its secret expired. */
+  findClientRegistration(key: ClientRegistrationKey, now: number): Promise<ClientRegistrationRow | undefined>;
+  /** Keeps a registration unless there is one that has not expired; resolves to the one that stays. */
+  keepClientRegistration(registration: ClientRegistrationRow, now: number): Promise<ClientRegistrationRow>;
+  deleteClientRegistration(key: ClientRegistrationKey): Promise<void>;
 }

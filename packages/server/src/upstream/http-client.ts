@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import { Agent, request } from 'undici';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
-import type { OAuthHttp } from '../oauth/oauth-http.ts';
+import type { ClientCertificate, OAuthHttp } from '../oauth/oauth-http.ts';
 
 const DEFAULT_TOKEN_TIMEOUT_MS = 20_000;
 const TOKEN_MAX_BYTES = 1_048_576;
@@ -14,6 +15,7 @@ export interface UpstreamRequest {
   readonly url: string;
   readonly headers: Record<string, string>;
   readonly body?: string | undefined;
+  readonly clientCertificate?: ClientCertificate | undefined;
   /** For the whole exchange; 0 = none. */
   readonly timeoutMs: number;
   readonly maxBytes: number;
@@ -32,12 +34,34 @@ export interface UpstreamResponse {
  * Throws `request_timeout`, `request_failed` and `response_too_large`.
  */
 export class HttpClient {
-  readonly #agent = new Agent({ connect: { timeout: CONNECT_TIMEOUT_MS }, headersTimeout: 0, bodyTimeout: 0 });
+  readonly #agent: Agent;
+  readonly #agentsByCertificate = new Map<string, Agent>();
+  readonly #connect: TlsOptions;
 
-  async send({ method, url, headers, body, timeoutMs, maxBytes }: UpstreamRequest): Promise<UpstreamResponse> {
+  /** `connect` is for tests that trust an authority of their own. */
+  constructor(connect: TlsOptions = {}) {
+    this.#connect = connect;
+    this.#agent = createAgent(connect);
+  }
+
+  async send({
+    method,
+    url,
+    headers,
+    body,
+    timeoutMs,
+    maxBytes,
+    clientCertificate,
+  }: UpstreamRequest): Promise<UpstreamResponse> {
     const signal = timeoutMs === 0 ? null : AbortSignal.timeout(timeoutMs);
     try {
-      const response = await request(url, { method, headers, body: body ?? null, signal, dispatcher: this.#agent });
+      const response = await request(url, {
+        method,
+        headers,
+        body: body ?? null,
+        signal,
+        dispatcher: this.#agentOf(clientCertificate),
+      });
       return {
         status: response.statusCode,
         statusText: STATUS_CODES[response.statusCode] ?? '',
@@ -49,9 +73,28 @@ export class HttpClient {
     }
   }
 
-  close(): Promise<void> {
-    return this.#agent.destroy();
+  async close(): Promise<void> {
+    await Promise.all([this.#agent, ...this.#agentsByCertificate.values()].map((agent) => agent.destroy()));
   }
+
+  /** Connections are shared by requests that present the same certificate, and by no others. */
+  #agentOf(client: ClientCertificate | undefined): Agent {
+    if (!client) return this.#agent;
+    const name = createHash('sha256')
+      .update(JSON.stringify([client.certificate, client.key]))
+      .digest('base64');
+    const agent =
+      this.#agentsByCertificate.get(name) ??
+      createAgent({ ...this.#connect, cert: client.certificate, key: client.key });
+    this.#agentsByCertificate.set(name, agent);
+    return agent;
+  }
+}
+
+type TlsOptions = Partial<Record<'ca' | 'cert' | 'key', string>>;
+
+function createAgent(connect: TlsOptions): Agent {
+  return new Agent({ connect: { ...connect, timeout: CONNECT_TIMEOUT_MS }, headersTimeout: 0, bodyTimeout: 0 });
 }
 
 /** The client as protocol code sees it, with the bounds of token calls. */
@@ -63,7 +106,12 @@ export function createOAuthHttp(client: HttpClient, timeoutMs = DEFAULT_TOKEN_TI
       headers: answered,
       body,
     } = await client.send({ ...call, headers, timeoutMs, maxBytes: TOKEN_MAX_BYTES });
-    return { status, contentType: String(answered['content-type'] ?? ''), body: body.toString('utf8') };
+    return {
+      status,
+      contentType: String(answered['content-type'] ?? ''),
+      wwwAuthenticate: String(answered['www-authenticate'] ?? ''),
+      body: body.toString('utf8'),
+    };
   };
 }
 

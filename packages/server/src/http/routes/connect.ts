@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { ATTEMPT_LIFE_MS } from '../../connections/connect-flow.ts';
+import { ATTEMPT_LIFE_MS } from '../../connections/attempt-steps.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import type { App } from '../app.ts';
 import { cookieHeader } from '../cookies.ts';

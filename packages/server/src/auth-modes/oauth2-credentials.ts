@@ -1,0 +1,108 @@
+import { z } from 'zod';
+import { NangoError } from '../errors/nango-error.ts';
+import { registeredClientSchema } from '../oauth/client-registration.ts';
+import { memberAt, type TokenResponse } from '../oauth/token-response.ts';
+import type { BaseCredentials, Integration, JsonObject } from './auth-mode.ts';
+import { rawObject } from './credential-schema.ts';
+import type { OAuth2Auth } from './oauth2-auth.ts';
+import { configuredClientOf, type AuthorizationServer, type OAuth2Client, type OAuth2Owner } from './oauth2-server.ts';
+import { expiryOf } from './token-fields.ts';
+
+const grantSchema = z.object({
+  /** Milliseconds since the epoch at which the token was received; with expires_at it gives the token's life. */
+  received_at: z.number(),
+  /** The authorization server, where it was discovered. */
+  issuer: z.string().optional(),
+  /** The client, where it was registered dynamically: a later registration would not fit the refresh token. */
+  client: registeredClientSchema.optional(),
+  /** What the user typed in, where it is needed again. */
+  entered: rawObject.optional(),
+});
+
+/** Credentials as they are stored. */
+export const storedOAuth2Credentials = z.object({
+  access_token: z.string(),
+  refresh_token: z.string().optional(),
+  /** Milliseconds since the epoch. */
+  expires_at: z.number().optional(),
+  refresh_token_expires_at: z.number().optional(),
+  grant: grantSchema.optional(),
+  raw: rawObject,
+});
+
+export type OAuth2Credentials = z.output<typeof storedOAuth2Credentials> & BaseCredentials;
+
+/** How a grant came about, and when. */
+interface GrantMemory extends Omit<z.output<typeof grantSchema>, 'received_at'> {
+  readonly now: number;
+}
+
+/** A token response as credentials. `memory` is what renewing them needs beside them. */
+export function received(
+  response: TokenResponse,
+  { auth }: Integration<OAuth2Auth>,
+  { now, ...memory }: GrantMemory,
+): OAuth2Credentials {
+  const { access_token, refresh_token, refresh_token_expires_in: refreshLife, raw } = response;
+  return {
+    access_token,
+    refresh_token,
+    expires_at: expiryOf(response, auth, now),
+    refresh_token_expires_at: refreshLife === undefined ? undefined : now + Math.floor(refreshLife * 1000),
+    grant: { ...memory, received_at: now },
+    raw,
+  };
+}
+
+/** What must be the same when the user comes back, although metadata or registrations may have changed. */
+export function rememberServer(
+  { oauthClientId }: Integration,
+  { server, client }: { server: AuthorizationServer; client: OAuth2Client | undefined },
+): Record<string, string> {
+  return {
+    ...(server.issuer === undefined ? {} : { issuer: server.issuer }),
+    ...(oauthClientId === undefined && client ? { client: JSON.stringify(client) } : {}),
+  };
+}
+
+/** The same, read back, as credentials keep it. */
+export function rememberedGrant({ issuer, client }: Record<string, string>): Omit<GrantMemory, 'now'> {
+  return {
+    ...(issuer === undefined ? {} : { issuer }),
+    ...(client === undefined ? {} : { client: registeredClientSchema.parse(JSON.parse(client)) }),
+  };
+}
+
+/** The client that began the grant. */
+export function rememberedClient(integration: Integration, secrets: Record<string, string>): OAuth2Client | undefined {
+  return rememberedGrant(secrets).client ?? configuredClientOf(integration);
+}
+
+/** Values of the callback that become `config.*`. */
+export function keptFromCallback(owner: OAuth2Owner, callback: ReadonlyMap<string, string>): JsonObject {
+  return kept(owner, owner.integration.auth.config_from_callback, (parameter) => callback.get(parameter));
+}
+
+/** Values of the token answer that become `config.*`. */
+export function keptFromResponse(owner: OAuth2Owner, { raw }: TokenResponse): JsonObject {
+  return kept(owner, owner.integration.auth.config_from_token_response, (path) => memberAt(raw, path));
+}
+
+/** Throws `provider_error` where one is missing that the Integration counts on. */
+function kept(
+  { integration }: OAuth2Owner,
+  sources: Readonly<Record<string, string>>,
+  valueOf: (source: string) => unknown,
+): JsonObject {
+  const found = Object.entries(sources).flatMap(([name, source]) => {
+    const value = valueOf(source);
+    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+      return [[name, value] as const];
+    if (integration.configFields[name]?.optional) return [];
+    throw new NangoError(
+      'provider_error',
+      `The provider’s answer has no "${source}", which "${integration.name}" keeps as config.${name}.`,
+    );
+  });
+  return Object.fromEntries(found);
+}

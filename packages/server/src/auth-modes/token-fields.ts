@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import type { TokenResponse, TokenResponseFormat } from '../oauth/token-response.ts';
+import type { Fields } from '../schema/fields.ts';
+
+const MAX_REFRESH_MARGIN_SECONDS = 86_400;
+const MAX_LIFETIME_SECONDS = 10 * 365 * 86_400;
+
+/** Another name, or dotted path, for each of some members. */
+export function parameterNames(members: readonly string[]) {
+  const name = z
+    .string()
+    .max(200)
+    .regex(/^[\w.-]*$/, 'must be a name');
+  const shape = Object.fromEntries(members.map((member) => [member, name.optional()]));
+  return z.strictObject(shape).default({});
+}
+
+/** The keys of `auth` that say how an answer with a token is read, and when the token is renewed. */
+export function tokenShape(fields: Fields) {
+  return {
+    token_response_paths: parameterNames([
+      'access_token',
+      'refresh_token',
+      'expires_in',
+      'expires_at',
+      'refresh_token_expires_in',
+    ]).describe(
+      'Dotted paths of members of the token answer that stand elsewhere; expires_at is a time in place of a duration',
+    ),
+    expires_in_unit: fields.choice(['seconds', 'milliseconds']).default('seconds').describe('Unit of expires_in'),
+    token_lifetime_seconds: fields
+      .number({ min: 1, max: MAX_LIFETIME_SECONDS })
+      .optional()
+      .describe('Life of access tokens whose answer names none'),
+    refresh_margin_seconds: fields
+      .number({ min: 0, max: MAX_REFRESH_MARGIN_SECONDS })
+      .default(60)
+      .describe('Access tokens are refreshed this long before they expire, but never in the first half of their life'),
+  };
+}
+
+type TokenAuth = z.output<z.ZodObject<ReturnType<typeof tokenShape>>>;
+
+/** How answers with a token are read; `tokenTypes` as in {@link TokenResponseFormat}. */
+export function responseFormat(
+  { token_response_paths, expires_in_unit }: TokenAuth,
+  tokenTypes: readonly string[] | undefined,
+): TokenResponseFormat {
+  return { tokenTypes, paths: token_response_paths, expiresInUnit: expires_in_unit };
+}
+
+/** When a token that was just received expires, in milliseconds since the epoch; undefined = unknown. */
+export function expiryOf(
+  { expires_at, expires_in }: TokenResponse,
+  { token_lifetime_seconds }: TokenAuth,
+  now: number,
+): number | undefined {
+  const lifetime = expires_in ?? token_lifetime_seconds;
+  return expires_at ?? (lifetime === undefined ? undefined : now + Math.floor(lifetime * 1000));
+}
+
+/** When a token should be renewed, in milliseconds since the epoch; undefined = never. */
+export function renewalDueAt(
+  { expires_at, received_at }: { expires_at: number | undefined; received_at: number | undefined },
+  { refresh_margin_seconds }: TokenAuth,
+): number | undefined {
+  if (expires_at === undefined) return undefined;
+  const margin = refresh_margin_seconds * 1000;
+  // Without the half-life bound a token that lives shorter than the margin would be refreshed by every request.
+  return expires_at - (received_at === undefined ? margin : Math.min(margin, (expires_at - received_at) / 2));
+}

@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import { additionalConfigSchema, integrationNameSchema, userIdSchema } from '../../connections/connection-input.ts';
+import type { App } from '../app.ts';
+import { errorBodySchema } from '../error-mapper.ts';
+import type { ServerContext } from '../server-context.ts';
+
+const errors = {
+  400: errorBodySchema,
+  401: errorBodySchema,
+  403: errorBodySchema,
+  404: errorBodySchema,
+  502: errorBodySchema,
+};
+
+/** Connecting from a machine without a browser (RFC 8628). */
+export function deviceRoutes({ devices }: ServerContext) {
+  return async (app: App): Promise<void> => {
+    app.post(
+      '/device-authorizations',
+      {
+        schema: {
+          summary: 'Begin connecting a user who enters a code on another device (RFC 8628)',
+          body: z.object({
+            integration: integrationNameSchema,
+            userId: userIdSchema,
+            additionalConfig: additionalConfigSchema.optional(),
+          }),
+          response: {
+            201: z.object({
+              attempt: z.string().describe('Names the attempt when it is polled'),
+              userCode: z.string(),
+              verificationUri: z.url(),
+              verificationUriComplete: z.url().optional().describe('The same with the code in it'),
+              expiresIn: z.number().describe('Seconds'),
+              interval: z.number().describe('Seconds to wait between two polls'),
+            }),
+            ...errors,
+          },
+        },
+      },
+      async ({ body: { additionalConfig, ...key } }, reply) => {
+        const begun = await devices.begin(key, additionalConfig);
+        return reply.code(201).header('cache-control', 'no-store').send(begun);
+      },
+    );
+
+    app.post(
+      '/device-authorizations/poll',
+      {
+        schema: {
+          summary: 'Ask the provider once whether the user has agreed',
+          body: z.object({ attempt: z.string().max(100) }),
+          response: {
+            200: z.object({
+              status: z
+                .enum(['pending', 'slow_down', 'succeeded'])
+                .describe('slow_down: wait five seconds longer from now on'),
+            }),
+            ...errors,
+          },
+        },
+      },
+      async ({ body }) => ({ status: await devices.poll(body.attempt) }),
+    );
+  };
+}

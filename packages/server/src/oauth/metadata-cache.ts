@@ -1,0 +1,34 @@
+const LIFE_MS = 3_600_000;
+const MAX_ENTRIES = 1_000;
+
+/**
+ * Keeps published metadata documents for an hour, each loaded once however many ask. One that cannot be loaded again goes
+ * on being used: a provider's endpoints outlive a bad hour of its discovery.
+ */
+export class MetadataCache<Document> {
+  readonly #entries = new Map<string, { readonly document: Promise<Document>; readonly loadedAt: number }>();
+  readonly #now: () => number;
+
+  /** `now` in milliseconds. */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** The document of that name; rejects with what `load` rejects with when there was none before. */
+  get(name: string, load: () => Promise<Document>): Promise<Document> {
+    const held = this.#entries.get(name);
+    if (held && this.#now() - held.loadedAt < LIFE_MS) return held.document;
+    const loadedAt = this.#now();
+    const document = load().catch((error: unknown) => {
+      this.#entries.delete(name);
+      if (!held) throw error;
+      this.#entries.set(name, { document: held.document, loadedAt });
+      return held.document;
+    });
+    this.#entries.delete(name);
+    this.#entries.set(name, { document, loadedAt });
+    const [oldest] = this.#entries.keys();
+    if (oldest !== undefined && this.#entries.size > MAX_ENTRIES) this.#entries.delete(oldest);
+    return document;
+  }
+}

@@ -1,0 +1,107 @@
+import { z } from 'zod';
+
+const NAME = /^[A-Za-z_]\w{0,63}$/;
+const MAX_VALUE = 100_000;
+
+/** A value that a person is asked for: one of `config`, or one of `auth.credentials`. */
+export interface InputField {
+  readonly label?: string | undefined;
+  readonly description?: string | undefined;
+  readonly example?: string | undefined;
+  /** A regular expression (`v` flag) that the whole value must match. */
+  readonly pattern?: string | undefined;
+  readonly default?: string | undefined;
+  readonly optional?: boolean | undefined;
+  /** Whether it may be shown while it is typed. */
+  readonly secret?: boolean | undefined;
+}
+
+export type InputFields = Readonly<Record<string, InputField>>;
+
+const shape = {
+  label: z.string().min(1).max(200).optional().describe('What a form calls it'),
+  description: z.string().max(2_000).optional().describe('Where the user finds it'),
+  example: z.string().max(1_000).optional().describe('A value that would do'),
+  pattern: z
+    .string()
+    .min(1)
+    .max(1_000)
+    .refine(isPattern, 'is not a regular expression')
+    .optional()
+    .describe('Regular expression that the whole value must match'),
+  optional: z.boolean().optional().describe('true: may be left out'),
+};
+
+/** Fields of `config`: what a connection brings beside its credentials. */
+export const configFieldsSchema = fieldsSchema(
+  z.strictObject({ ...shape, default: z.string().optional().describe('Used where a connection has none') }),
+);
+
+/** Fields of `auth.credentials`: what the user types in. Named groups of a pattern become values of their own. */
+export const credentialFieldsSchema = fieldsSchema(
+  z.strictObject({ ...shape, secret: z.boolean().optional().describe('false: may be shown while it is typed') }),
+);
+
+function fieldsSchema<T extends z.ZodType>(field: T) {
+  return z.record(z.string().regex(NAME, 'must be a name of letters, digits and "_"'), field);
+}
+
+/** What is wrong with given values, one sentence each; never quotes a value. */
+export function inputProblems(fields: InputFields, given: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries(fields).flatMap(([name, field]) => {
+    const value = Object.hasOwn(given, name) ? given[name] : undefined;
+    const what = `${name}${describe(field)}`;
+    if (value === undefined || value === null || value === '')
+      return field.optional || field.default !== undefined ? [] : [`${what} is required`];
+    const text = textOf(value);
+    if (text === undefined || text.length > MAX_VALUE) return [`${what} must be text`];
+    return field.pattern !== undefined && !matcher(field.pattern).test(text)
+      ? [`${what} must match ${field.pattern}`]
+      : [];
+  });
+}
+
+/** Values that patterns cut out of what was given, by the names of their groups. */
+export function namedGroups(
+  fields: InputFields,
+  given: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, string>> {
+  const groups = Object.entries(fields).map(([name, { pattern }]) => {
+    const text = Object.hasOwn(given, name) ? textOf(given[name]) : undefined;
+    return pattern === undefined || text === undefined ? {} : { ...matcher(pattern).exec(text)?.groups };
+  });
+  return Object.assign({}, ...groups);
+}
+
+/** Given values over the fields' defaults. */
+export function withDefaults<T>(fields: InputFields, given: Readonly<Record<string, T>>): Record<string, T | string> {
+  const defaults = Object.entries(fields).flatMap(([name, field]) =>
+    field.default === undefined ? [] : [[name, field.default] as const],
+  );
+  return { ...Object.fromEntries(defaults), ...given };
+}
+
+function describe({ label, example }: InputField): string {
+  const parts = [label, example === undefined ? undefined : `such as ${JSON.stringify(example)}`].filter(
+    (part) => part !== undefined,
+  );
+  return parts.length > 0 ? ` (${parts.join(', ')})` : '';
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+    ? String(value)
+    : undefined;
+}
+
+function isPattern(pattern: string): boolean {
+  try {
+    return matcher(pattern) instanceof RegExp;
+  } catch {
+    return false;
+  }
+}
+
+function matcher(pattern: string): RegExp {
+  return new RegExp(`^(?:${pattern})$`, 'v');
+}
