@@ -263,7 +263,8 @@ export default class Nango {
 
   /** Sends an authorized request to a connection's API, through the server. Resolves for every HTTP status of the API. */
   async request(integration: string, userId: string, request: ApiRequest): Promise<Success<ApiResponse>> {
-    assertText({ integration, userId, endpoint: request.endpoint });
+    assertText({ integration, userId });
+    if (typeof request.endpoint !== 'string') throw new NangoClientError('invalid_input', 'endpoint must be text.');
     return succeed(
       await this.#call<ApiResponse>('POST', '/api/request', { body: { integration, userId, ...request } }),
     );
