@@ -95,11 +95,55 @@ export interface ConnectSession {
   expiresAt: string;
 }
 
+/** A value that a user is asked for, as a form would show it. */
+export interface InputField {
+  label?: string;
+  description?: string;
+  example?: string;
+  /** Regular expression that the whole value must match. */
+  pattern?: string;
+  /** Used where none is given. */
+  default?: string;
+  optional?: boolean;
+  /** Whether it must not be shown while it is typed. */
+  secret?: boolean;
+}
+
+/** An integration, and what connecting to it takes. */
+export interface IntegrationInfo {
+  name: string;
+  authMode: string;
+  blueprint: string | null;
+  actions: string[];
+  /** What the user types in; null where he authorizes in a browser, or has nothing to do. */
+  credentials: Record<string, InputField> | null;
+  /** What goes into `additionalConfig`. */
+  config: Record<string, InputField>;
+}
+
 /** What this server knows. */
 export interface ServerInfo {
   version: string;
   callbackUrl: string;
-  integrations: { name: string; authMode: string; blueprint: string | null; actions: string[] }[];
+  integrations: IntegrationInfo[];
+}
+
+/** A code that a user enters on another device (RFC 8628). Times in seconds. */
+export interface DeviceAuthorization {
+  /** For `pollDeviceAuthorization`. */
+  attempt: string;
+  userCode: string;
+  verificationUri: string;
+  /** The same with the code in it. */
+  verificationUriComplete?: string;
+  expiresIn: number;
+  /** To wait between two polls. */
+  interval: number;
+}
+
+/** How a device authorization stands; `slow_down` asks to wait five seconds longer from now on. */
+export interface DeviceAuthorizationStatus {
+  status: 'pending' | 'slow_down' | 'succeeded';
 }
 
 /** What every method resolves to. */
@@ -274,6 +318,25 @@ export default class Nango {
   async createConnectSession(request: ConnectSessionRequest): Promise<Success<ConnectSession>> {
     assertText({ userId: request.userId });
     return succeed(await this.#call<ConnectSession>('POST', '/api/connect-sessions', { body: request }));
+  }
+
+  /** Begins connecting a user who has no browser here: he enters a code on another device (RFC 8628). */
+  async beginDeviceAuthorization(
+    integration: string,
+    userId: string,
+    additionalConfig?: Record<string, unknown>,
+  ): Promise<Success<DeviceAuthorization>> {
+    assertText({ integration, userId });
+    const body = { integration, userId, additionalConfig };
+    return succeed(await this.#call<DeviceAuthorization>('POST', '/api/device-authorizations', { body }));
+  }
+
+  /** Asks once whether the user has agreed. Rejects with `access_denied` when he refused. */
+  async pollDeviceAuthorization(attempt: string): Promise<Success<DeviceAuthorizationStatus>> {
+    assertText({ attempt });
+    return succeed(
+      await this.#call<DeviceAuthorizationStatus>('POST', '/api/device-authorizations/poll', { body: { attempt } }),
+    );
   }
 
   async #list(filter: Record<string, string>): Promise<Connection[]> {

@@ -112,8 +112,21 @@ function addConnectCommand(program: Command, terminal: Terminal): void {
     .argument('<integration>')
     .argument('<userId>')
     .option('--no-browser', 'only print the address')
+    .option('--device', 'show a code to enter on another device, where the provider offers it')
+    .option('-c, --config <name=value>', 'a value of additionalConfig; repeat it for more', collectConfig)
+    .option('--credentials <file>', 'what the user would type in, as a JSON object; "-" reads it from stdin')
     .option(...JSON_OUTPUT)
-    .addHelpText('after', '\nExample:\n  nango connect slack 1')
+    .addHelpText(
+      'after',
+      `
+What an Integration needs and you did not give is asked for, on a terminal.
+
+Examples:
+  nango connect slack 1
+  nango connect zendesk 1 --config subdomain=acme
+  nango connect google-drive robot --credentials service-account.json
+  nango connect github 1 --device`,
+    )
     .action(async (integration: string, userId: string, flags: ConnectFlags) => {
       const { connectCommand } = await import('./connect-command.ts');
       process.exitCode = await connectCommand(integration, userId, { flags, terminal });
@@ -141,6 +154,12 @@ function client(command: Command): Command {
     .option(...FOLDER)
     .option(...DATA_DIR)
     .option(...SERVER);
+}
+
+function collectConfig(pair: string, earlier: Record<string, string> = {}): Record<string, string> {
+  const [, name, value = ''] = /^([^=]+)=(.*)$/s.exec(pair) ?? [];
+  if (name === undefined) throw new InvalidArgumentError('It must be name=value.');
+  return { ...earlier, [name]: value };
 }
 
 function parsePort(text: string): number {

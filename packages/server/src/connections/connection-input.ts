@@ -22,3 +22,17 @@ export const additionalConfigSchema = z
     `must be at most ${MAX_CONFIG_BYTES} bytes as JSON`,
   )
   .describe('Settings of this connection, for ${config.x}');
+
+/** Values that a user is asked for, as a form would show them. */
+export const inputFieldsSchema = z.record(
+  z.string(),
+  z.object({
+    label: z.string().optional(),
+    description: z.string().optional(),
+    example: z.string().optional(),
+    pattern: z.string().optional().describe('Regular expression that the whole value must match'),
+    default: z.string().optional(),
+    optional: z.boolean().optional(),
+    secret: z.boolean().optional().describe('Whether it must not be shown while it is typed'),
+  }),
+);

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { authModeOf } from '../../connections/connection-context.ts';
+import { inputFieldsSchema } from '../../connections/connection-input.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import type { App } from '../app.ts';
 import { requireSecretKey } from '../secret-key.ts';
@@ -13,6 +15,10 @@ const serverSchema = z.object({
       authMode: z.string(),
       blueprint: z.string().nullable(),
       actions: z.array(z.string()),
+      credentials: inputFieldsSchema
+        .nullable()
+        .describe('What the user types in; null where he authorizes in a browser, or has nothing to do'),
+      config: inputFieldsSchema.describe('What goes into additionalConfig'),
     }),
   ),
 });
@@ -44,14 +50,14 @@ export function serverRoutes(server: ServerContext) {
         },
       },
       async () => {
-        const integrations = [...server.context.config().integrations.values()].map(
-          async ({ name, auth, blueprint }) => ({
-            name,
-            authMode: auth.auth_mode,
-            blueprint: blueprint ?? null,
-            actions: await server.actions.list(name),
-          }),
-        );
+        const integrations = [...server.context.config().integrations.values()].map(async (integration) => ({
+          name: integration.name,
+          authMode: integration.auth.auth_mode,
+          blueprint: integration.blueprint ?? null,
+          actions: await server.actions.list(integration.name),
+          credentials: authModeOf(integration).entered?.fields(integration) ?? null,
+          config: integration.configFields,
+        }));
         return {
           version: server.version,
           callbackUrl: callbackUrl(server.context),

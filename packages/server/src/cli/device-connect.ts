@@ -1,0 +1,33 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type Nango from '@nangohq/node-client';
+import { printable, type Terminal } from './terminal.ts';
+
+const SLOW_DOWN_SECONDS = 5;
+
+/** Which account is connected, and who is told. */
+export interface DeviceConnection {
+  readonly integration: string;
+  readonly userId: string;
+  readonly additionalConfig: Record<string, unknown>;
+  readonly terminal: Terminal;
+}
+
+/** Connects by a code that the user enters on another device (RFC 8628). Rejects when he refuses, or is late. */
+export async function deviceConnect(nango: Nango, connection: DeviceConnection): Promise<void> {
+  const { integration, userId, additionalConfig, terminal } = connection;
+  // None given leaves those of an earlier connection as they are.
+  const given = Object.keys(additionalConfig).length > 0 ? additionalConfig : undefined;
+  const begun = (await nango.beginDeviceAuthorization(integration, userId, given)).returnValue;
+  terminal.err('On any device with a browser, go to:');
+  terminal.err(`  ${terminal.style('cyan', printable(begun.verificationUriComplete ?? begun.verificationUri))}`);
+  terminal.err(`and enter the code:  ${terminal.style('bold', printable(begun.userCode))}`);
+  terminal.err(terminal.style('gray', `Waiting, for ${Math.round(begun.expiresIn / 60)} minutes …`));
+  let interval = begun.interval;
+  for (;;) {
+    await delay(interval * 1000);
+    const { status } = (await nango.pollDeviceAuthorization(begun.attempt)).returnValue;
+    if (status === 'succeeded') return;
+    // RFC 8628 §3.5: from now on, not just this once.
+    if (status === 'slow_down') interval += SLOW_DOWN_SECONDS;
+  }
+}
