@@ -72,7 +72,7 @@ export async function startMcpServer(cleanup: Cleanup): Promise<TestMcpServer> {
     const mcp = new McpServer({ name: 'test', version: '1' });
     mcp.registerTool('greet', { description: 'Says hello' }, () => ({ content: [{ type: 'text', text: 'hello' }] }));
     const transport = new StreamableHTTPServerTransport({ enableJsonResponse: true });
-    await mcp.connect(transport as never);
+    await mcp.connect(transport);
     await transport.handleRequest(request, response, request.body);
   });
   for (const [app, url] of [

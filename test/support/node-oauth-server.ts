@@ -53,7 +53,7 @@ export async function startNodeOAuthServer(
       },
       revokeToken: async ({ refreshToken }: { refreshToken: string }) => tokens.delete(refreshToken),
       verifyScope: async () => true,
-    } as never,
+    },
   });
   const server = createServer(async (incoming, outgoing) => {
     const request = new OAuth2Server.Request({

@@ -1,3 +1,5 @@
+import { jsonProblem } from './json-problem.ts';
+
 /** Anything JSON can hold. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
 
@@ -411,40 +413,10 @@ function assertText(values: Record<string, unknown>): void {
   }
 }
 
-/** JSON.stringify drops what JSON cannot hold; here that is an error that names the place, before anything is sent. */
 function toJson(value: unknown): string {
-  assertJson(value, 'input', new Set());
+  const problem = jsonProblem(value, 'input');
+  if (problem !== undefined) throw new NangoClientError('invalid_input', problem);
   return JSON.stringify(value);
-}
-
-function assertJson(value: unknown, path: string, parents: Set<object>): void {
-  if (
-    value === undefined ||
-    value === null ||
-    typeof value === 'string' ||
-    typeof value === 'boolean' ||
-    value instanceof Date
-  )
-    return;
-  if (typeof value === 'number' && Number.isFinite(value)) return;
-  if (typeof value !== 'object')
-    throw new NangoClientError(
-      'invalid_input',
-      `${path} cannot be JSON: it is ${typeof value === 'number' ? String(value) : `a ${typeof value}`}.`,
-    );
-  if (parents.has(value)) throw new NangoClientError('invalid_input', `${path} cannot be JSON: it contains itself.`);
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (
-    !Array.isArray(value) &&
-    prototype !== null &&
-    Object.getPrototypeOf(prototype) !== null &&
-    !('toJSON' in value)
-  ) {
-    throw new NangoClientError('invalid_input', `${path} cannot be JSON: it is a ${value.constructor.name}.`);
-  }
-  parents.add(value);
-  for (const [key, item] of Object.entries(value)) assertJson(item, `${path}.${key}`, parents);
-  parents.delete(value);
 }
 
 function parseAnswer(text: string, status: number): unknown {

@@ -41,6 +41,6 @@ export async function askFields(
 
 function problem(value: string, pattern: string | undefined): string | undefined {
   if (value === '') return 'This is required.';
-  if (pattern === undefined || new RegExp(`^(?:${pattern})$`, 'v').test(value)) return undefined;
+  if (pattern === undefined || new RegExp(`^(?:${pattern})$`, 'u').test(value)) return undefined;
   return `This must match ${pattern}`;
 }

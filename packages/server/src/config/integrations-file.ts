@@ -92,7 +92,8 @@ function integrationSchema(fields: Fields) {
 }
 
 function partialAuthSchema(fields: Fields) {
-  const shapes = [...AUTH_MODES.values()].map((mode) => mode.authShape(fields));
+  // Which mode it is shows after the merge with the Blueprint, and with it which placeholders fit.
+  const shapes = [...AUTH_MODES.values()].map((mode) => mode.authShape(fields.lenient()));
   return z.strictObject(overridable({ auth_mode: authModeField(fields), ...Object.assign({}, ...shapes.reverse()) }));
 }
 

@@ -346,3 +346,11 @@ test('the catalog’s Blueprints are valid', async (t) => {
   const { integrations } = await load(t, { integrations: `integrations:\n${entries.join('\n')}` });
   assert.deepEqual([...integrations.keys()], names);
 });
+
+test('C5: a slip in the syntax is one fault, at the place to mend', async (t) => {
+  const integrations =
+    'integrations:\n  a:\n    auth: { auth_mode: API_KEY, x: {} y\n    requests: { base_url: https://a }\n  b: 1\n';
+  const faults = await faultsOf(t, { integrations });
+  assert.equal(faults.length, 1);
+  assert.match(faults[0] ?? '', /^3:39 /);
+});

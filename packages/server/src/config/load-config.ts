@@ -73,6 +73,7 @@ async function loadIntegrations(
 ): Promise<Integration[]> {
   const { schemas, faults } = context;
   faults.push(...source.faults);
+  if (source.data === undefined && source.faults.length > 0) return [];
   validate(schemas.file, source.data ?? {}, { path: [], locate: (path) => source.positionOf(path) }, faults);
   const entries =
     isMap(source.data) && isMap(source.data['integrations']) ? Object.entries(source.data['integrations']) : [];

@@ -4,6 +4,8 @@ import type { ConfigFault, KeyPath, Position } from './config-fault.ts';
 const MAX_BYTES = 1_048_576;
 const MAX_NODES = 50_000;
 const MAX_DEPTH = 32;
+// Errors about what was written, as opposed to how.
+const MEANT = new Set<string>(['DUPLICATE_KEY', 'TAG_RESOLVE_FAILED', 'NON_STRING_KEY']);
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 
 /** A YAML file as plain data, with the place of every key. */
@@ -28,13 +30,15 @@ export function parseSourceFile(file: string, text: string): SourceFile {
   const document = parseSafely(text, lines);
   if (typeof document === 'string') return failed(file, document);
   const reader = new NodeReader(document, file, lines);
-  for (const problem of [...document.errors, ...document.warnings]) {
+  // What follows a slip of the pen is the parser's confusion: the first is the one to mend.
+  const slip = document.errors.find(({ code }) => !MEANT.has(code));
+  for (const problem of slip ? [slip] : [...document.errors, ...document.warnings]) {
     const [key = ''] = /^[^\s:]+/.exec(text.slice(problem.pos[0])) ?? [];
     const message =
       problem.code === 'DUPLICATE_KEY' ? `"${key}" is there twice` : (problem.message.split('\n')[0] ?? '');
     reader.addFault([], message, problem.pos[0]);
   }
-  const data = document.contents === null ? undefined : reader.read(document.contents, [], 0);
+  const data = slip || document.contents === null ? undefined : reader.read(document.contents, [], 0);
   return {
     file,
     data,

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { AuthMode, Integration, JsonObject } from '../auth-modes/auth-mode.ts';
+import { integrationOf, template } from '../../../../test/support/integration.ts';
+import type { AuthMode, JsonObject } from '../auth-modes/auth-mode.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
-import { splitTemplate, Template } from '../schema/template.ts';
-import { Secret } from '../vault/secret.ts';
 import { authorizeRequest, type ApiRequest } from './authorize-request.ts';
 
 interface Setup {
@@ -30,36 +29,21 @@ function authorize(
 ) {
   const mode: AuthMode | undefined = AUTH_MODES.get('OAUTH2');
   assert.ok(mode);
-  const integration: Integration = {
-    name: 'acme',
-    blueprint: undefined,
-    oauthClientId: 'client-1',
-    oauthClientSecret: new Secret('secret-1'),
-    oauthScopes: [],
-    appApiKey: new Secret('app-key'),
-    logLevel: 'info',
-    httpRequestTimeoutSeconds: 1,
-    allowHttp,
-    clientCertificate: undefined,
-    configFields: {},
-    auth: { auth_mode: 'OAUTH2' },
-    requests: {
-      baseUrl: template(base),
-      headers: new Map(Object.entries(headers).map(([name, text]) => [name, template(text)])),
-      params: new Map(Object.entries(params).map(([name, text]) => [name, template(text)])),
-    },
+  const requests = {
+    baseUrl: template(base),
+    headers: new Map(Object.entries(headers).map(([name, text]) => [name, template(text)])),
+    params: new Map(Object.entries(params).map(([name, text]) => [name, template(text)])),
   };
+  const integration = integrationOf(
+    mode,
+    { token_url: 'https://acme.com/token', authorization_url: 'https://acme.com/a' },
+    { allowHttp, requests },
+  );
   const credentials = mode.storedCredentials.parse({ access_token: accessToken, raw });
   return authorizeRequest(
     { method: 'GET', endpoint: 'users/me', ...request },
     { integration, mode, credentials, config, context: { now: () => 0, randomToken: () => 'nonce' } },
   );
-}
-
-function template(text: string): Template {
-  const parts = splitTemplate(text);
-  assert.ok(typeof parts !== 'string', String(parts));
-  return new Template(parts);
 }
 
 test('joins the endpoint to the base_url, with or without slashes', () => {

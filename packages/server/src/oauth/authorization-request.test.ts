@@ -61,3 +61,16 @@ test('a provider’s own parameter names are used, and an empty one leaves the p
   assert.deepEqual([query['client_key'], query['user_scope']], ['client', 'a b']);
   assert.ok(!('client_id' in query) && !('scope' in query) && !('response_type' in query));
 });
+
+test('parameters go behind a fragment where a single-page application is the authorization endpoint', () => {
+  const url = buildAuthorizationUrl({
+    ...request,
+    authorizationUrl: 'https://as.example/app?x=1#/authorize?y=2',
+    parametersIn: 'fragment',
+    scope: 'a b',
+  });
+  const [address, fragment = ''] = url.split('#');
+  assert.equal(address, 'https://as.example/app?x=1');
+  assert.match(fragment, /^\/authorize\?y=2&response_type=code&scope=a%20b&/);
+  assert.match(fragment, /&state=/);
+});

@@ -49,3 +49,11 @@ test('F7: the provider’s words come as one line of plain text, cut short', () 
     (error: Error) => !/[<>\r\n\u2028]/.test(error.message) && error.message.length < 700,
   );
 });
+
+test('F6: an iss that the metadata promises and the response lacks is refused', () => {
+  const response = new Map([['code', 'c']]);
+  assert.throws(() => parseAuthorizationResponse(response, { ...expected, issuerDemanded: true }), {
+    code: 'provider_error',
+    error: 'issuer_missing',
+  });
+});

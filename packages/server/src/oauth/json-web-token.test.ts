@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { createHmac, generateKeyPairSync, verify } from 'node:crypto';
+import { createHmac, generateKeyPairSync, verify, type KeyObject } from 'node:crypto';
 import { test } from 'node:test';
-import { signJwt } from './json-web-token.ts';
+import { jwtVerify } from 'jose';
+import { JWT_ALGORITHMS, signJwt } from './json-web-token.ts';
 
 const split = (jwt: string) => {
   const [header = '', payload = '', signature = ''] = jwt.split('.');
@@ -35,3 +36,19 @@ test('RS256 and ES256 verify with the public key', () => {
       message: 'The key must be an RSA private key in PEM.',
     });
 });
+
+for (const algorithm of JWT_ALGORITHMS) {
+  test(`${algorithm} is verified by another implementation`, async () => {
+    const pairs: Record<string, () => { publicKey: KeyObject; privateKey: KeyObject }> = {
+      RS: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
+      PS: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
+      ES: () => generateKeyPairSync('ec', { namedCurve: algorithm === 'ES384' ? 'P-384' : 'P-256' }),
+      Ed: () => generateKeyPairSync('ed25519'),
+    };
+    const pair = pairs[algorithm.slice(0, 2)]?.();
+    const key = pair?.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() ?? 'shared secret';
+    const jwt = signJwt({ iss: 'a', exp: 4_000_000_000 }, { algorithm, key });
+    const { payload, protectedHeader } = await jwtVerify(jwt, pair?.publicKey ?? Buffer.from(key));
+    assert.deepEqual([payload.iss, protectedHeader.alg], ['a', algorithm]);
+  });
+}

@@ -29,10 +29,18 @@ const FRAMING_HEADERS =
 export class Fields {
   readonly #environment: Environment;
   readonly #reserved: PlaceholderScope;
+  /** Names that every template may use, whatever its scope. */
+  readonly #everywhere: PlaceholderScope;
 
-  constructor(environment: Environment, reserved: PlaceholderScope) {
+  constructor(environment: Environment, reserved: PlaceholderScope, everywhere = NO_SCOPE) {
     this.#environment = environment;
     this.#reserved = reserved;
+    this.#everywhere = everywhere;
+  }
+
+  /** The same, taking every name known at request time in every template: for values whose place is not known yet. */
+  lenient(): Fields {
+    return new Fields(this.#environment, this.#reserved, this.#reserved);
   }
 
   /** Non-empty text. */
@@ -128,6 +136,7 @@ export class Fields {
 
   #expandPart(part: TemplatePart, scope: PlaceholderScope, ctx: z.core.$RefinementCtx): TemplatePart {
     if (typeof part === 'string' || inScope(part.placeholder, scope)) return part;
+    if (scope !== NO_SCOPE && inScope(part.placeholder, this.#everywhere)) return part;
     const value = inScope(part.placeholder, this.#reserved) ? undefined : this.#environment(part.placeholder);
     if (value !== undefined && value !== '') return value;
     ctx.addIssue({ code: 'custom', message: this.#missing(part.placeholder, scope, value) });

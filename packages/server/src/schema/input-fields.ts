@@ -8,7 +8,7 @@ export interface InputField {
   readonly label?: string | undefined;
   readonly description?: string | undefined;
   readonly example?: string | undefined;
-  /** A regular expression (`v` flag) that the whole value must match. */
+  /** A regular expression (`u` flag) that the whole value must match. */
   readonly pattern?: string | undefined;
   readonly default?: string | undefined;
   readonly optional?: boolean | undefined;
@@ -103,5 +103,5 @@ function isPattern(pattern: string): boolean {
 }
 
 function matcher(pattern: string): RegExp {
-  return new RegExp(`^(?:${pattern})$`, 'v');
+  return new RegExp(`^(?:${pattern})$`, 'u');
 }

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { createOAuthHttp, HttpClient } from './http-client.ts';
 
@@ -70,4 +73,34 @@ test('P13: errors name the host, never the path or query', async (t) => {
     code: 'request_failed',
     message: /ECONNREFUSED/,
   });
+});
+
+test('T5: a certificate for another name, or of an unknown authority, ends the call before anything is sent', async (t) => {
+  const fixture = (name: string) =>
+    readFileSync(join(import.meta.dirname, '../../../../test/fixtures/tls', name), 'utf8');
+  let requests = 0;
+  const server = createTlsServer({ key: fixture('server.key'), cert: fixture('server.crt') }, (_request, response) => {
+    requests += 1;
+    response.end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const port = typeof address === 'object' && address ? address.port : 0;
+  const trusting = new HttpClient({ ca: fixture('server.crt') });
+  const strict = new HttpClient();
+  t.after(async () => {
+    await Promise.all([trusting.close(), strict.close()]);
+    server.closeAllConnections();
+    server.close();
+  });
+  await assert.rejects(trusting.send({ ...call, url: `https://127.0.0.1:${port}/` }), {
+    code: 'request_failed',
+    message: /ERR_TLS_CERT_ALTNAME_INVALID/,
+  });
+  await assert.rejects(strict.send({ ...call, url: `https://localhost:${port}/` }), {
+    code: 'request_failed',
+    message: /SELF_SIGNED_CERT/,
+  });
+  assert.equal(requests, 0);
+  assert.equal((await trusting.send({ ...call, url: `https://localhost:${port}/` })).status, 200);
 });

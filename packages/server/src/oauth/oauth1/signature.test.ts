@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync, createVerify } from 'node:crypto';
+import { createHash, createVerify, generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
 import { oauth1AuthorizationHeader } from './authorization-header.ts';
+import { bodyHashParameter } from './body-hash.ts';
 import { percentEncode } from './percent-encoding.ts';
 import { signatureBaseString } from './signature-base-string.ts';
 import { SIGNATURE_METHODS } from './signature-method.ts';
@@ -101,4 +102,13 @@ test('the header holds the protocol parameters and nothing of the form or query'
     header,
     'OAuth oauth_consumer_key="id", oauth_signature_method="PLAINTEXT", oauth_timestamp="1", oauth_nonce="n", oauth_version="1.0", oauth_callback="https%3A%2F%2Fb.example%2F%3Fstate%3Ds", oauth_signature="secret%26"',
   );
+});
+
+test('oauth_body_hash is the hash of the body by the signature’s own function', () => {
+  // The examples of the OAuth Request Body Hash draft 4, §4.
+  assert.deepEqual(bodyHashParameter('Hello World!', 'HMAC-SHA1'), { oauth_body_hash: 'Lve95gjOVATpfV8EL5X4nxwjKHE=' });
+  assert.deepEqual(bodyHashParameter('', 'RSA-SHA1'), { oauth_body_hash: '2jmj7l5rSw0yVb/vlWAYkK/YBwk=' });
+  const { oauth_body_hash } = bodyHashParameter('ü', 'HMAC-SHA256');
+  assert.equal(oauth_body_hash, createHash('sha256').update('ü').digest('base64'));
+  assert.deepEqual(bodyHashParameter('x', 'PLAINTEXT'), {});
 });

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import type {
+  AuthMode,
+  BaseAuth,
+  BaseCredentials,
+  Integration,
+} from '../../packages/server/src/auth-modes/auth-mode.ts';
+import { RESERVED_PLACEHOLDERS } from '../../packages/server/src/auth-modes/registry.ts';
+import { Fields } from '../../packages/server/src/schema/fields.ts';
+import { splitTemplate, Template } from '../../packages/server/src/schema/template.ts';
+import { Secret } from '../../packages/server/src/vault/secret.ts';
+import { z } from 'zod';
+
+/** A template as configuration files hold it. */
+export function template(text: string): Template {
+  const parts = splitTemplate(text);
+  assert.ok(typeof parts !== 'string', String(parts));
+  return new Template(parts);
+}
+
+/** A resolved Integration of one auth mode, for unit tests; `auth` as it stands in YAML. */
+export function integrationOf<Auth extends BaseAuth, Credentials extends BaseCredentials>(
+  mode: AuthMode<Auth, Credentials>,
+  auth: Record<string, unknown> = {},
+  settings: Partial<Integration> = {},
+): Integration<Auth> {
+  const shape = mode.authShape(new Fields(() => undefined, RESERVED_PLACEHOLDERS));
+  const parsed = z.strictObject({ auth_mode: z.literal(mode.name), ...shape }).parse({ auth_mode: mode.name, ...auth });
+  return {
+    name: 'acme',
+    blueprint: undefined,
+    oauthClientId: 'client-1',
+    oauthClientSecret: new Secret('secret-1'),
+    oauthScopes: [],
+    appApiKey: new Secret('app-key'),
+    clientCertificate: undefined,
+    logLevel: 'info',
+    httpRequestTimeoutSeconds: 1,
+    allowHttp: false,
+    configFields: {},
+    requests: { baseUrl: template('https://api.example'), headers: new Map(), params: new Map() },
+    ...settings,
+    auth: parsed as unknown as Auth,
+  };
+}
