@@ -18,7 +18,7 @@ export function validate<T extends z.ZodType>(
   source: ValidationSource,
   faults: ConfigFault[],
 ): z.output<T> | undefined {
-  const result = schema.safeParse(value, { error: describeIssue });
+  const result = schema.safeParse(value, { error: describeIssue, jitless: true });
   if (result.success) return result.data;
   for (const issue of result.error.issues) faults.push(...toFaults(issue, source));
   return undefined;
