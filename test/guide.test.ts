@@ -10,6 +10,7 @@ import { launchChromium } from './support/chromium.ts';
 import { freePort } from './support/free-port.ts';
 import { startTestServer } from './support/nango-server.ts';
 import { scriptedIntegration, startScriptedProvider } from './support/scripted-provider.ts';
+import { snippetsOf } from './support/snippets.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -20,26 +21,6 @@ const PAGES = [
   join(root, 'README.md'),
   ...readdirSync(join(root, 'docs/guides')).map((name) => join(root, 'docs/guides', name)),
 ].filter((file) => existsSync(file));
-
-interface Snippet {
-  readonly language: string;
-  readonly title: string;
-  readonly code: string;
-  readonly line: number;
-}
-
-function snippetsOf(file: string): Snippet[] {
-  const text = readFileSync(file, 'utf8');
-  return [...text.matchAll(/^```(\w+)(.*)\n([^]*?)^```/gm)].map((match) => ({
-    language: match[1] ?? '',
-    title: (match[2] ?? '')
-      .replace(/^ *title=/, '')
-      .replaceAll('"', '')
-      .trim(),
-    code: match[3] ?? '',
-    line: text.slice(0, match.index).split('\n').length,
-  }));
-}
 
 /** What a snippet that shows only a part of an Integration leaves to the reader. */
 const REST: Record<string, Record<string, unknown>> = {

@@ -18,6 +18,7 @@ import { createSendRequest } from './connections/send-request.ts';
 import { messageOf, NangoError } from './errors/nango-error.ts';
 import { createApp, type App, type CreateAppOptions } from './http/app.ts';
 import { callbackUrl, type ServerContext } from './http/server-context.ts';
+import { createClock } from './clock.ts';
 import { isLoopbackHost } from './schema/loopback-host.ts';
 import { MetadataCache } from './oauth/metadata-cache.ts';
 import { openSqliteStore } from './store/sqlite.ts';
@@ -83,7 +84,7 @@ interface Parts {
 
 /** Opens what connections work with: the store, migrated and proven to be this key's, the vault and the HTTP client. */
 async function openContext(
-  { settings, log, now = Date.now }: StartOptions,
+  { settings, log, now = createClock() }: StartOptions,
   { config, keys, resources }: Parts,
 ): Promise<ServerParts> {
   const store = await openStore(settings, log);
