@@ -55,6 +55,18 @@ test('client_credentials: connected without a browser, renewed by asking again',
   assert.deepEqual(provider.granted, ['client_credentials', 'client_credentials']);
 });
 
+test('client_credentials: an empty object asks for the tokens, from the SDK and, without a popup, from the page', async (t) => {
+  const { provider, server } = await startGrant(t, 'client_credentials');
+  await server.nango.registerConnection('acme', '1', {});
+  assert.equal((await connect(server, 'acme', { userId: '2', credentials: {} })).status, 'succeeded');
+  assert.equal(
+    (await connect(server, 'acme', { credentials: { access_token: 'planted' } })).status,
+    'invalid_credentials',
+  );
+  assert.deepEqual(provider.granted, ['client_credentials', 'client_credentials']);
+  assert.equal((await server.nango.getConnections()).returnValue.length, 2);
+});
+
 const LOGIN = { username: 'ada@example.com', password: 'päss+wörd %&=' };
 
 test('password: from the page, discarded once there is a token, renewed by the refresh token', async (t) => {

@@ -12,6 +12,7 @@ export type NangoErrorType =
   | 'network_error'
   | 'unauthorized'
   | 'invalid_credentials'
+  | 'invalid_request'
   | (string & {});
 
 /** What connect() resolves to. */

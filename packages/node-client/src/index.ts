@@ -46,8 +46,25 @@ export interface UsernamePasswordCredentials {
   [field: string]: unknown;
 }
 
+/** Credentials of an AWS_SIGV4 connection. */
+export interface AwsCredentials {
+  access_key_id: string;
+  secret_access_key: string;
+  session_token?: string | undefined;
+  [field: string]: unknown;
+}
+
+/** Fields that an Integration declares itself (`auth.credentials`); none where tokens are issued to the application. */
+export type DeclaredCredentials = Record<string, string>;
+
 /** Credentials, by the Integration's auth mode. Fields beyond the mode's own are kept under `raw`. */
-export type Credentials = OAuth2Credentials | OAuth1Credentials | ApiKeyCredentials | UsernamePasswordCredentials;
+export type Credentials =
+  | OAuth2Credentials
+  | OAuth1Credentials
+  | ApiKeyCredentials
+  | UsernamePasswordCredentials
+  | AwsCredentials
+  | DeclaredCredentials;
 
 /** A connection with fresh credentials; `raw` is the token endpoint's last answer, or what was registered. */
 export interface ConnectionWithCredentials extends Connection {

@@ -17,8 +17,8 @@ export interface GivenCredentials {
 const valuesSchema = z.record(z.string(), z.json());
 
 /**
- * Checks credentials from outside against the Integration's auth mode, exchanges them where it takes more than that, and
- * tries them where its Blueprint names a verification request. Throws `invalid_credentials`; nothing is stored before.
+ * Checks credentials from outside against the Integration's auth mode, exchanges them where it takes more than that (an
+ * empty object, where the provider issues them to the application), and tries them where there is a verification request. Throws `invalid_credentials`; nothing is stored before.
  */
 export async function parseCredentials(given: GivenCredentials, context: ConnectionContext): Promise<BaseCredentials> {
   const credentials = await acceptCredentials(given, context);
@@ -33,6 +33,8 @@ async function acceptCredentials(
   const mode = authModeOf(integration);
   const fields = mode.entered?.fields(integration);
   const values = valuesSchema.safeParse(credentials).data ?? {};
+  if (mode.issuance?.applies(integration) && Object.keys(values).length === 0)
+    return mode.issuance.issue({ integration, config }, context);
   // A page must not be able to plant tokens where the provider is to vouch for the account.
   if (!fields && from === 'page')
     throw new NangoError('invalid_credentials', `"${integration.name}" takes no credentials from connect().`);
