@@ -1,4 +1,4 @@
-import { copyFile, rm } from 'node:fs/promises';
+import { copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -71,5 +71,16 @@ await copyFile(join(root, 'node_modules/kysely/LICENSE'), at('server/dist/LICENS
 // Only packages that leave the workspace need declarations; inside it the compiler reads the sources.
 if (process.argv.includes('--types')) {
   await Promise.all(['action', 'frontend', 'node-client'].map(declarations));
-  await copyFile(at('node-client/dist/index.d.ts'), at('node-client/dist/index.d.cts'));
+  await writeCommonJsDeclarations(at('node-client/dist'));
+}
+
+/** Each module's declarations once more, for `require`; the compiler leaves the sources' names in both. */
+async function writeCommonJsDeclarations(folder: string): Promise<void> {
+  const files = (await readdir(folder)).filter((file) => file.endsWith('.d.ts'));
+  for (const file of files) {
+    const text = await readFile(join(folder, file), 'utf8');
+    const importing = (extension: string) => text.replaceAll(/'(\.\/[\w-]+)\.ts'/g, `'$1.${extension}'`);
+    await writeFile(join(folder, file), importing('js'));
+    await writeFile(join(folder, file.replace(/\.d\.ts$/, '.d.cts')), importing('cjs'));
+  }
 }

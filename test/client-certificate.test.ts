@@ -6,6 +6,7 @@ import { TLSSocket } from 'node:tls';
 import { test } from 'node:test';
 import Nango from '@nangohq/node-client';
 import { freePort } from './support/free-port.ts';
+import { listen } from './support/listen.ts';
 import { ENCRYPTION_KEY, SECRET_KEY } from './support/nango-server.ts';
 import { startServerProcess } from './support/server-process.ts';
 import { temporaryFolder, type Cleanup } from './support/temporary-folder.ts';
@@ -35,16 +36,7 @@ async function startMutualTlsProvider(cleanup: Cleanup) {
       });
     },
   );
-  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
-  cleanup.after(
-    () =>
-      new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  );
-  const address = server.address();
-  return { seen, url: `https://localhost:${typeof address === 'object' && address ? address.port : 0}` };
+  return { seen, url: `https://localhost:${await listen(cleanup, server)}` };
 }
 
 test('tls_client_auth: the certificate is presented to the token endpoint and to the API, and to nobody else', async (t) => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import Provider from 'oidc-provider';
 import { createFileAdapter } from '../../examples/quickstart/sandbox-adapter.ts';
 import { freePort } from './free-port.ts';
+import { listen } from './listen.ts';
 import { temporaryFolder, type Cleanup } from './temporary-folder.ts';
 
 export interface AuthorizationServerOptions {
@@ -99,14 +100,7 @@ export async function startAuthorizationServer(
       { mergeWithLastSubmission: false },
     );
   });
-  await new Promise<void>((resolve) => server.listen(port, 'localhost', resolve));
-  cleanup.after(
-    () =>
-      new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  );
+  await listen(cleanup, server, port);
   return { issuer, clientSecret };
 }
 

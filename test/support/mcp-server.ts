@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
 import { DemoInMemoryAuthProvider } from '@modelcontextprotocol/sdk/examples/server/demoInMemoryOAuthProvider.js';
 import { requireBearerAuth } from '@modelcontextprotocol/sdk/server/auth/middleware/bearerAuth.js';
 import { getOAuthProtectedResourceMetadataUrl, mcpAuthRouter } from '@modelcontextprotocol/sdk/server/auth/router.js';
@@ -6,6 +7,7 @@ import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import express from 'express';
 import { freePort } from './free-port.ts';
+import { listen } from './listen.ts';
 import type { Cleanup } from './temporary-folder.ts';
 
 type Client = Parameters<DemoInMemoryAuthProvider['exchangeAuthorizationCode']>[0];
@@ -75,18 +77,7 @@ export async function startMcpServer(cleanup: Cleanup): Promise<TestMcpServer> {
     await mcp.connect(transport);
     await transport.handleRequest(request, response, request.body);
   });
-  for (const [app, url] of [
-    [authorization, issuer],
-    [server, resource],
-  ] as const) {
-    const listening = app.listen(Number(url.port), 'localhost');
-    cleanup.after(
-      () =>
-        new Promise<void>((resolve) => {
-          listening.close(() => resolve());
-          listening.closeAllConnections();
-        }),
-    );
-  }
+  await listen(cleanup, createServer(authorization), Number(issuer.port));
+  await listen(cleanup, createServer(server), Number(resource.port));
   return { url: resource.href, issuer: issuer.href, provider };
 }

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import OAuth2Server, { type Client, type Token } from '@node-oauth/oauth2-server';
+import { listen } from './listen.ts';
 import type { Cleanup } from './temporary-folder.ts';
 
 /** @node-oauth/oauth2-server, with one client and one user; the API is at /me. */
@@ -80,17 +81,7 @@ export async function startNodeOAuthServer(
       .writeHead(response.status ?? 500, { ...response.headers, 'content-type': 'application/json' })
       .end(JSON.stringify(response.body));
   });
-  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
-  cleanup.after(
-    () =>
-      new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  );
-  const address = server.address();
-  const port = typeof address === 'object' && address ? address.port : 0;
-  return { url: `http://localhost:${port}`, granted };
+  return { url: `http://localhost:${await listen(cleanup, server)}`, granted };
 }
 
 async function readText(incoming: IncomingMessage): Promise<string> {

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage } from 'node:http';
+import { listen } from './listen.ts';
 import type { Cleanup } from './temporary-folder.ts';
 
 /** A request as the provider saw it. */
@@ -51,17 +52,8 @@ export async function startScriptedProvider(
       response.writeHead(answered.status ?? 200, { 'content-type': 'application/json', ...answered.headers }).end(text);
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
-  const address = server.address();
-  const port = typeof address === 'object' && address ? address.port : 0;
+  const port = await listen(cleanup, server);
   const provider: ScriptedProvider = { url: `http://localhost:${port}`, requests: [], answer };
-  cleanup.after(
-    () =>
-      new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  );
   return provider;
 }
 

@@ -1,3 +1,5 @@
+import type { ClientCertificate } from './oauth-http.ts';
+
 /** An OAuth 2.0 client as the authorization server knows it. */
 export interface OAuthClient {
   /** Absent where the grant names no client, as an assertion may do (RFC 7523 §3.1). */
@@ -35,6 +37,32 @@ export const noClientSecret: ClientAuthenticationMethod = ({ client_id }) => ({
   headers: {},
   params: client_id === undefined ? {} : { client_id },
 });
+
+interface AuthenticatedEndpoint {
+  readonly client: OAuthClient;
+  readonly authenticate: ClientAuthenticationMethod;
+  readonly clientCertificate?: ClientCertificate | undefined;
+}
+
+/** A form request that authenticates its client, for endpoints beside the token endpoint. */
+export function authenticatedForm(
+  { client, authenticate, clientCertificate }: AuthenticatedEndpoint,
+  params: Record<string, string>,
+) {
+  const authentication = authenticate(client);
+  return {
+    method: 'POST' as const,
+    headers: {
+      accept: 'application/json',
+      'content-type': 'application/x-www-form-urlencoded',
+      ...authentication.headers,
+    },
+    body: new URLSearchParams({ ...params, ...authentication.params }).toString(),
+    clientCertificate,
+    /** What the endpoint might echo and must not reach an error message. */
+    secrets: [...Object.values(authentication.params), client.client_secret ?? ''],
+  };
+}
 
 function basic(
   { client_id = '', client_secret = '' }: OAuthClient,

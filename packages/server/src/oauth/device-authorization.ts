@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { authenticatedForm } from './client-authentication.ts';
 import { excerpt, OAuthResponseError } from './oauth-error.ts';
 import type { OAuthHttp } from './oauth-http.ts';
 import { parseJson } from './parse-json.ts';
@@ -30,29 +31,14 @@ export async function deviceAuthorizationRequest(
   params: Record<string, string>,
   http: OAuthHttp,
 ): Promise<DeviceAuthorization> {
-  const authentication = endpoint.authenticate(endpoint.client);
   const { client_id } = endpoint.client;
-  const { status, body } = await http({
-    method: 'POST',
-    url: endpoint.url,
-    headers: {
-      accept: 'application/json',
-      'content-type': 'application/x-www-form-urlencoded',
-      ...authentication.headers,
-    },
-    // RFC 8628 §3.1: client_id stands in the body also where the client authenticates otherwise.
-    body: new URLSearchParams({
-      ...params,
-      ...(client_id === undefined ? {} : { client_id }),
-      ...authentication.params,
-    }).toString(),
-    clientCertificate: endpoint.clientCertificate,
-  });
+  // RFC 8628 §3.1: client_id stands in the body also where the client authenticates otherwise.
+  const named = { ...params, ...(client_id === undefined ? {} : { client_id }) };
+  const { secrets, ...form } = authenticatedForm(endpoint, named);
+  const { status, body } = await http({ url: endpoint.url, ...form });
   const answer = status === 200 ? deviceAuthorizationSchema.safeParse(parseJson(body)) : undefined;
   if (answer?.success) return answer.data;
-  const said = answer
-    ? 'an answer that is no device authorization'
-    : excerpt(body, Object.values(authentication.params));
+  const said = answer ? 'an answer that is no device authorization' : excerpt(body, secrets);
   throw new OAuthResponseError(
     'provider_error',
     `The device authorization endpoint answered with status ${status}: ${said || '(empty)'}`,

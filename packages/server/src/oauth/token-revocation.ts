@@ -1,3 +1,4 @@
+import { authenticatedForm } from './client-authentication.ts';
 import { excerpt, OAuthResponseError } from './oauth-error.ts';
 import type { OAuthHttp } from './oauth-http.ts';
 import type { TokenEndpoint } from './token-request.ts';
@@ -19,24 +20,10 @@ export async function revocationRequest(
   revocation: TokenRevocation,
   http: OAuthHttp,
 ): Promise<void> {
-  const authentication = endpoint.authenticate(endpoint.client);
-  const { status, body } = await http({
-    method: 'POST',
-    url: endpoint.url,
-    headers: {
-      accept: 'application/json',
-      'content-type': 'application/x-www-form-urlencoded',
-      ...authentication.headers,
-    },
-    body: new URLSearchParams({ ...revocation, ...authentication.params }).toString(),
-    clientCertificate: endpoint.clientCertificate,
-  });
+  const { secrets, ...form } = authenticatedForm(endpoint, { ...revocation });
+  const { status, body } = await http({ url: endpoint.url, ...form });
   if (status >= 200 && status < 300) return;
-  const said = excerpt(body, [
-    revocation.token,
-    ...Object.values(authentication.params),
-    endpoint.client.client_secret ?? '',
-  ]);
+  const said = excerpt(body, [revocation.token, ...secrets]);
   throw new OAuthResponseError(
     'provider_error',
     `The revocation endpoint answered with status ${status}: ${said || '(empty)'}`,

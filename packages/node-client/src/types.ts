@@ -1,0 +1,170 @@
+/** Anything JSON can hold. */
+export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
+
+/** A connection without its credentials; times are ISO 8601. */
+export interface Connection {
+  uuid: string;
+  integration: string;
+  userId: string;
+  authMode: 'OAUTH2' | 'OAUTH1' | 'API_KEY' | 'USERNAME_PASSWORD' | (string & {});
+  dateCreated: string;
+  lastModified: string;
+  additionalConfig: Record<string, JsonValue>;
+  status: 'active' | 'needs_reconnect';
+  /** Why the user has to connect again; null while active. */
+  statusReason: string | null;
+}
+
+/** Credentials of an OAUTH2 connection. */
+export interface OAuth2Credentials {
+  access_token: string;
+  refresh_token?: string | undefined;
+  /** As input also a Date, or an epoch in seconds or milliseconds; as output ISO 8601. */
+  expires_at?: string | number | Date | undefined;
+  [field: string]: unknown;
+}
+
+/** Credentials of an OAUTH1 connection. */
+export interface OAuth1Credentials {
+  oauth_token: string;
+  oauth_token_secret: string;
+  [field: string]: unknown;
+}
+
+/** Credentials of an API_KEY connection. */
+export interface ApiKeyCredentials {
+  api_key: string;
+  [field: string]: unknown;
+}
+
+/** Credentials of a USERNAME_PASSWORD connection. */
+export interface UsernamePasswordCredentials {
+  username: string;
+  password: string;
+  [field: string]: unknown;
+}
+
+/** Credentials of an AWS_SIGV4 connection. */
+export interface AwsCredentials {
+  access_key_id: string;
+  secret_access_key: string;
+  session_token?: string | undefined;
+  [field: string]: unknown;
+}
+
+/** Fields that an Integration declares itself (`auth.credentials`); none where tokens are issued to the application. */
+export type DeclaredCredentials = Record<string, string>;
+
+/** Credentials, by the Integration's auth mode. Fields beyond the mode's own are kept under `raw`. */
+export type Credentials =
+  | OAuth2Credentials
+  | OAuth1Credentials
+  | ApiKeyCredentials
+  | UsernamePasswordCredentials
+  | AwsCredentials
+  | DeclaredCredentials;
+
+/** A connection with fresh credentials; `raw` is the token endpoint's last answer, or what was registered. */
+export interface ConnectionWithCredentials extends Connection {
+  credentials: { raw: Record<string, JsonValue>; [field: string]: unknown };
+}
+
+/** A call to an external API. */
+export interface ApiRequest {
+  /** Default: GET. */
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS' | 'HEAD';
+  /** Relative to the Integration's base_url. */
+  endpoint: string;
+  /** Query parameters; a list repeats one, null leaves it out. */
+  params?: Record<string, string | number | boolean | null | (string | number | boolean)[]>;
+  headers?: Record<string, string>;
+  /** A string goes as it is, everything else as JSON. */
+  body?: unknown;
+}
+
+/** An external API's answer, whatever its status. */
+export interface ApiResponse {
+  status: number;
+  statusText: string;
+  /** Names in lower case. */
+  headers: Record<string, string | string[]>;
+  /** The body as text. */
+  data: string;
+  /** The body, where it is JSON. */
+  json?: unknown;
+}
+
+/** What `createConnectSession` permits. */
+export interface ConnectSessionRequest {
+  userId: string;
+  /** Default: all integrations. */
+  integrations?: string[];
+  /** The only page origin that may use the token, such as `https://app.example.com`. */
+  origin?: string;
+  /** Default: 900. */
+  expiresInSeconds?: number;
+}
+
+/** A short-lived permission for one user's browser. */
+export interface ConnectSession {
+  token: string;
+  /** ISO 8601. */
+  expiresAt: string;
+}
+
+/** A value that a user is asked for, as a form would show it. */
+export interface InputField {
+  label?: string;
+  description?: string;
+  example?: string;
+  /** Regular expression that the whole value must match. */
+  pattern?: string;
+  /** Used where none is given. */
+  default?: string;
+  optional?: boolean;
+  /** Whether it must not be shown while it is typed. */
+  secret?: boolean;
+}
+
+/** An integration, and what connecting to it takes. */
+export interface IntegrationInfo {
+  name: string;
+  authMode: string;
+  blueprint: string | null;
+  actions: string[];
+  /** What the user types in; null where he authorizes in a browser, or has nothing to do. */
+  credentials: Record<string, InputField> | null;
+  /** What goes into `additionalConfig`. */
+  config: Record<string, InputField>;
+}
+
+/** What this server knows. */
+export interface ServerInfo {
+  version: string;
+  callbackUrl: string;
+  integrations: IntegrationInfo[];
+}
+
+/** A code that a user enters on another device (RFC 8628). Times in seconds. */
+export interface DeviceAuthorization {
+  /** For `pollDeviceAuthorization`. */
+  attempt: string;
+  userCode: string;
+  verificationUri: string;
+  /** The same with the code in it. */
+  verificationUriComplete?: string;
+  expiresIn: number;
+  /** To wait between two polls. */
+  interval: number;
+}
+
+/** How a device authorization stands; `slow_down` asks to wait five seconds longer from now on. */
+export interface DeviceAuthorizationStatus {
+  status: 'pending' | 'slow_down' | 'succeeded';
+}
+
+/** What every method resolves to. */
+export interface Success<T> {
+  success: true;
+  returnValue: T;
+}
