@@ -206,7 +206,10 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       const endpoint = tokenEndpointOf(owner, { server, client, url: server.refreshUrl }, context);
       const params = { ...resourceParam(server), ...renderParams(integration.auth.refresh_params, config) };
       const response = await refreshTokenGrant(endpoint, { refresh_token, params }, context.http);
-      return received(response, integration, { ...grant, now: context.now() });
+      const renewed = received(response, integration, { ...grant, now: context.now() });
+      // A refresh token that stays lives as long as it did.
+      const stays = renewed.refresh_token === refresh_token && renewed.refresh_token_expires_at === undefined;
+      return stays ? { ...renewed, refresh_token_expires_at: credentials.refresh_token_expires_at } : renewed;
     },
   },
 };
