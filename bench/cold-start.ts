@@ -68,6 +68,7 @@ async function seed(): Promise<void> {
       sealedCredentials: vault.seal(JSON.stringify({ access_token: 'x'.repeat(800), raw: {} }), sealed),
       additionalConfig: null,
       expiresAt: null,
+      dueAt: null,
       now: Date.now(),
     });
   }

@@ -112,6 +112,7 @@ for (const [name, answer] of [
     await assert.rejects(credentials(), { type: 'refresh_failed', status: 503 });
     assert.equal((await server.nango.getConnectionsForUserId('1')).returnValue[0]?.status, 'active');
     provider.answer = () => ({ body: { access_token: 'at-9', expires_in: 100 } });
+    clock.now += 61_000;
     assert.equal((await credentials())['access_token'], 'at-9');
   });
 }

@@ -26,6 +26,7 @@ function newConnection(overrides: Partial<NewConnection> = {}): NewConnection {
     sealedCredentials: Uint8Array.of(1, 2, 3),
     additionalConfig: '{"a":1}',
     expiresAt: null,
+    dueAt: null,
     now: NOW,
     ...overrides,
   };
@@ -93,7 +94,9 @@ for (const { name, setUp } of kinds) {
           status: 'active',
           statusReason: null,
           expiresAt: NOW + 5,
+          dueAt: null,
           version: 1,
+          refresh: { leasedMs: null, retryInMs: null, failures: 0, lastError: null, answerLost: false },
           createdAt: NOW,
           updatedAt: NOW,
         },
@@ -117,28 +120,111 @@ for (const { name, setUp } of kinds) {
       assert.equal(rows.filter(Boolean).length, 1);
     });
 
-    test('credentials change only for the writer that saw the newest version', async () => {
-      const key = { integration: 'acme', userId: 'versions' };
-      await store.insertConnection(newConnection(key));
-      const change = { sealedCredentials: Uint8Array.of(4), expiresAt: 7, now: NOW + 1 };
-      assert.equal((await store.updateCredentials(key, change, 1))?.version, 2);
-      assert.equal(await store.updateCredentials(key, change, 1), undefined);
-      assert.equal((await store.updateCredentials(key, change))?.version, 3);
-      assert.equal(await store.updateCredentials({ ...key, userId: 'none' }, change), undefined);
-    });
+    describe('leases of renewals', () => {
+      const change = { sealedCredentials: Uint8Array.of(4), expiresAt: 7, dueAt: null, now: NOW + 1 };
+      const lease = (holder: string, version = 1, lifeMs = 60_000) => ({ holder, version, lifeMs });
 
-    test('needs_reconnect is set for the version that failed, and ended by new credentials', async () => {
-      const key = { integration: 'acme', userId: 'reconnect' };
-      await store.insertConnection(newConnection(key));
-      assert.equal(await store.markNeedsReconnect(key, { reason: 'gone', ifVersion: 9, now: NOW }), undefined);
-      const marked = await store.markNeedsReconnect(key, { reason: 'gone', ifVersion: 1, now: NOW });
-      assert.deepEqual([marked?.status, marked?.statusReason], ['needs_reconnect', 'gone']);
-      const renewed = await store.updateCredentials(key, {
-        sealedCredentials: Uint8Array.of(4),
-        expiresAt: null,
-        now: NOW,
+      async function insert(userId: string, overrides: Partial<NewConnection> = {}) {
+        const key = { integration: 'leases', userId };
+        await store.insertConnection(newConnection({ ...key, ...overrides }));
+        return key;
+      }
+
+      test('R1: of many that want one at once, one gets it, and only it may write', async () => {
+        const key = await insert('race');
+        const leases = await Promise.all(Array.from({ length: 12 }, (_, i) => store.leaseRefresh(key, lease(`h${i}`))));
+        const winner = leases.findIndex(Boolean);
+        assert.equal(leases.filter(Boolean).length, 1);
+        assert.ok((leases[winner]?.refresh.leasedMs ?? 0) > 50_000);
+        assert.equal(await store.updateCredentials(key, change, { version: 1, holder: `h${winner + 1}` }), undefined);
+        const written = await store.updateCredentials(key, change, { version: 1, holder: `h${winner}` });
+        assert.deepEqual([written?.version, written?.refresh.leasedMs], [2, null]);
+        assert.equal(await store.updateCredentials(key, change, { version: 1, holder: `h${winner}` }), undefined);
       });
-      assert.deepEqual([renewed?.status, renewed?.statusReason], ['active', null]);
+
+      test('R6: one that ran out is taken over, with a note; the late one can neither extend, fail, mark nor write', async () => {
+        const key = await insert('takeover');
+        assert.equal((await store.leaseRefresh(key, lease('dead', 1, 0)))?.refresh.answerLost, false);
+        assert.equal((await store.leaseRefresh(key, lease('next')))?.refresh.answerLost, true);
+        assert.equal(await store.extendLease(key, { holder: 'dead', lifeMs: 60_000 }), false);
+        await store.failRefresh(key, { holder: 'dead', retryInMs: 1_000, error: 'late', answerLost: false });
+        const late = { reason: 'late', by: { version: 1, holder: 'dead' }, now: NOW };
+        assert.equal(await store.markNeedsReconnect(key, late), undefined);
+        assert.equal(await store.updateCredentials(key, change, { version: 1, holder: 'dead' }), undefined);
+        assert.equal(await store.extendLease(key, { holder: 'next', lifeMs: 60_000 }), true);
+        const written = await store.updateCredentials(key, change, { version: 1, holder: 'next' });
+        assert.deepEqual(written?.refresh, {
+          leasedMs: null,
+          retryInMs: null,
+          failures: 0,
+          lastError: null,
+          answerLost: false,
+        });
+      });
+
+      test('R7: a reconnect or new credentials end a lease and win over its write', async () => {
+        const key = await insert('reconnect-wins');
+        await store.leaseRefresh(key, lease('h'));
+        assert.equal((await store.updateCredentials(key, change))?.version, 2);
+        assert.equal(await store.updateCredentials(key, change, { version: 1, holder: 'h' }), undefined);
+        assert.equal(await store.leaseRefresh(key, lease('h', 1)), undefined);
+        assert.ok(await store.leaseRefresh(key, lease('h', 2)));
+        await store.deleteConnection(key);
+        assert.equal(await store.updateCredentials(key, change, { version: 2, holder: 'h' }), undefined);
+      });
+
+      test('R4: a failure is noted, counted, and waited for', async () => {
+        const key = await insert('fails', { dueAt: NOW });
+        for (const failures of [1, 2]) {
+          await store.leaseRefresh(key, lease('h'));
+          await store.failRefresh(key, { holder: 'h', retryInMs: 60_000, error: 'down', answerLost: failures === 1 });
+          const { refresh } = (await store.findConnection(key)) ?? assert.fail();
+          assert.ok((refresh.retryInMs ?? 0) > 50_000);
+          const { leasedMs, failures: counted, lastError, answerLost } = refresh;
+          assert.deepEqual([leasedMs, counted, lastError, answerLost], [null, failures, 'down', true]);
+        }
+      });
+
+      test('R5: needs_reconnect is set by the holder, or where nobody holds a lease, and ended by new credentials', async () => {
+        const key = await insert('marked');
+        const mark = (version: number, holder: string | null) =>
+          store.markNeedsReconnect(key, { reason: 'gone', by: { version, holder }, now: NOW });
+        assert.equal(await mark(9, null), undefined);
+        await store.leaseRefresh(key, lease('h'));
+        assert.equal(await mark(1, null), undefined);
+        const marked = await mark(1, 'h');
+        assert.deepEqual(
+          [marked?.status, marked?.statusReason, marked?.refresh.leasedMs],
+          ['needs_reconnect', 'gone', null],
+        );
+        assert.equal(await store.leaseRefresh(key, lease('h')), undefined);
+        const renewed = await store.updateCredentials(key, change);
+        assert.deepEqual([renewed?.status, renewed?.statusReason], ['active', null]);
+      });
+
+      test('R9: what is due is found, longest due first; what is leased, backing off, marked or put off is not', async () => {
+        const due = async () =>
+          (await store.dueConnections({ now: NOW, limit: 9 }))
+            .map(({ userId }) => userId)
+            .filter((id) => id.startsWith('due'));
+        const dueAts = {
+          'due-b': NOW - 1,
+          'due-a': NOW - 2,
+          'due-later': NOW + 1,
+          'due-leased': NOW,
+          'due-failed': NOW,
+          'due-marked': NOW,
+          'due-off': NOW,
+        };
+        for (const [userId, dueAt] of Object.entries(dueAts)) await insert(userId, { dueAt });
+        const key = (userId: string) => ({ integration: 'leases', userId });
+        await store.leaseRefresh(key('due-leased'), lease('h'));
+        await store.leaseRefresh(key('due-failed'), lease('h'));
+        await store.failRefresh(key('due-failed'), { holder: 'h', retryInMs: 60_000, error: 'x', answerLost: false });
+        await store.markNeedsReconnect(key('due-marked'), { reason: 'x', by: { version: 1, holder: null }, now: NOW });
+        await store.postponeRefresh(key('due-off'), NOW + 60_000);
+        assert.deepEqual(await due(), ['due-a', 'due-b']);
+      });
     });
 
     test('lists by user and by integration, in pages that neither repeat nor skip', async () => {
@@ -186,6 +272,7 @@ for (const { name, setUp } of kinds) {
       additionalConfig: null,
       now: NOW,
       expiresAt: NOW + 10,
+      dueAt: null,
     });
     const begin = (stateHash: string) => ({ stateHash, browserHash: 'b', sealedSecrets: Uint8Array.of(5), now: NOW });
 
@@ -214,7 +301,7 @@ for (const { name, setUp } of kinds) {
       const key = { integration: 'acme', userId: 'done' };
       const first = await store.completeAttempt('done', newConnection({ ...key, additionalConfig: '{"region":"eu"}' }));
       assert.equal((await store.findAttempt('done'))?.status, 'succeeded');
-      await store.markNeedsReconnect(key, { reason: 'gone', ifVersion: 1, now: NOW });
+      await store.markNeedsReconnect(key, { reason: 'gone', by: { version: 1, holder: null }, now: NOW });
       const second = await store.completeAttempt(
         'done',
         newConnection({ ...key, additionalConfig: null, sealedCredentials: Uint8Array.of(8), now: NOW + 50 }),

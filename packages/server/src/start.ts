@@ -9,6 +9,7 @@ import { createActionLogger } from './log.ts';
 import { CATALOG_FOLDER, VERSION } from './package-files.ts';
 import type { Settings } from './config/settings.ts';
 import { LiveConfig } from './config/watch-config.ts';
+import { BackgroundRefresh } from './connections/background-refresh.ts';
 import { createClientRegistrations } from './connections/client-registrations.ts';
 import { ConnectFlow } from './connections/connect-flow.ts';
 import type { ConnectionContext } from './connections/connection-context.ts';
@@ -61,9 +62,14 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   const keys = readKeys(settings);
   const context = await openContext(options, { config, keys, resources });
   const server = createServerContext(context, options, keys);
+  // Renewals under way end with their tokens stored, and so give their leases back, before the store closes.
+  resources.defer(() => server.connections.fresh.settled());
+  const background = new BackgroundRefresh(context, server.connections.fresh);
+  resources.defer(() => background.stop());
   const app = await createApp(server, { log, ...(beforeRoutes ? { beforeRoutes } : {}) });
   resources.defer(() => app.close());
   const port = await listen(app, settings, config);
+  background.start();
   for (const warning of config.current.warnings) log.warn({}, warning);
   const running = resources.move();
   return {
@@ -84,10 +90,10 @@ interface Parts {
 
 /** Opens what connections work with: the store, migrated and proven to be this key's, the vault and the HTTP client. */
 async function openContext(
-  { settings, log, now = createClock() }: StartOptions,
+  { settings, log, now = createClock(), delay = defaultDelay }: StartOptions,
   { config, keys, resources }: Parts,
 ): Promise<ServerParts> {
-  const store = await openStore(settings, log);
+  const store = await openStore(settings, { log, now });
   resources.defer(() => store.close());
   await store.migrate();
   const vault = createVault(keys.encryption);
@@ -104,20 +110,18 @@ async function openContext(
     protectedResources: new MetadataCache(now),
     registrations: createClientRegistrations({ store, vault, now }),
     config: () => config.current,
-    http: createOAuthHttp(client),
+    http: createOAuthHttp(client, { now }),
+    delay,
+    random: Math.random,
     randomToken: () => randomBytes(32).toString('base64url'),
   };
 }
 
 type ServerParts = ConnectionContext & { readonly client: HttpClient };
 
-function createServerContext(
-  context: ServerParts,
-  { settings, log, delay = defaultDelay }: StartOptions,
-  keys: Keys,
-): ServerContext {
+function createServerContext(context: ServerParts, { settings, log }: StartOptions, keys: Keys): ServerContext {
   const connections = new Connections(context);
-  const sendRequest = createSendRequest({ fresh: connections.fresh, client: context.client, context, delay });
+  const sendRequest = createSendRequest({ fresh: connections.fresh, client: context.client, context });
   const actions = new ActionCatalog(settings.folder);
   const createLogger = createActionLogger(log);
   return {
@@ -201,8 +205,11 @@ function assertKeysGiven({ encryptionKey, secretKey }: Settings): void {
     );
 }
 
-async function openStore(settings: Settings, log: FastifyBaseLogger): Promise<Store> {
-  if (settings.databaseUrl === undefined) return openSqliteStore(databaseFile(settings));
+async function openStore(
+  settings: Settings,
+  { log, now }: { log: FastifyBaseLogger; now: () => number },
+): Promise<Store> {
+  if (settings.databaseUrl === undefined) return openSqliteStore(databaseFile(settings), now);
   // Loaded on demand: an embedded server saves its memory.
   const { openPostgresStore } = await import('./store/postgres.ts');
   return openPostgresStore(settings.databaseUrl, {

@@ -39,6 +39,8 @@ export interface Integration<Auth extends BaseAuth = BaseAuth> {
   /** 0 = none. */
   readonly httpRequestTimeoutSeconds: number;
   readonly allowHttp: boolean;
+  /** Renewals at the same time, in one server. */
+  readonly refreshConcurrency: number;
   readonly auth: Auth;
   /** What each connection brings beside its credentials. */
   readonly configFields: InputFields;
@@ -215,6 +217,8 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
   readonly renewal?: {
     /** Milliseconds since the epoch from which on the credentials should be renewed before use; undefined = never. */
     dueAt(credentials: Credentials, integration: Integration<Auth>): number | undefined;
+    /** Milliseconds since the epoch from which on what renews them might die of disuse; undefined = never. */
+    keepAliveAt?(credentials: Credentials, integration: Integration<Auth>): number | undefined;
     /** Milliseconds since the epoch at which they stop working; undefined = unknown. */
     expiresAt(credentials: Credentials): number | undefined;
     renew(request: HeldCredentials<Auth, Credentials>, context: AuthModeContext): Promise<Credentials>;

@@ -110,6 +110,10 @@ function tokenRequestShape(fields: Fields) {
       .min(1)
       .default(['bearer'])
       .describe('token_type values that are accepted'),
+    refresh_token_idle_seconds: fields
+      .number({ min: 60, max: 10 * 365 * 86_400 })
+      .optional()
+      .describe('Life of a refresh token that is not used; it is used before'),
     config_from_token_response: z
       .record(z.string().min(1), z.string().min(1))
       .default({})

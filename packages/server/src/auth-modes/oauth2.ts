@@ -38,6 +38,9 @@ import {
 } from './oauth2-server.ts';
 import { renewalDueAt } from './token-fields.ts';
 
+// The part of a refresh token's life after which it is used, so that it does not die of disuse.
+const KEEP_ALIVE_AT = 0.8;
+
 /** `OAUTH2`: OAuth 2.0 (RFC 6749) with PKCE, every grant that a server can use, and refresh. */
 export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
   name: 'OAUTH2',
@@ -195,6 +198,13 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
     dueAt: ({ expires_at, refresh_token, grant }, { auth }) => {
       const renewable = refresh_token !== undefined || grant?.entered !== undefined || isIssuedToClient(auth);
       return renewable ? renewalDueAt({ expires_at, received_at: grant?.received_at }, auth) : undefined;
+    },
+    keepAliveAt: ({ refresh_token, refresh_token_expires_at, grant }, { auth }) => {
+      const received = grant?.received_at;
+      if (refresh_token === undefined || received === undefined) return undefined;
+      const idle = auth.refresh_token_idle_seconds;
+      const diesAt = refresh_token_expires_at ?? (idle === undefined ? undefined : received + idle * 1000);
+      return diesAt === undefined ? undefined : received + (diesAt - received) * KEEP_ALIVE_AT;
     },
     async renew({ integration, config, credentials }, context) {
       const owner = { integration, config };

@@ -67,6 +67,10 @@ function integrationSettings(fields: Fields) {
     log_level: fields.choice(LOG_LEVELS).optional().describe('Log level of this Integration’s Actions'),
     http_request_timeout_seconds: fields.number({ min: 0, max: 86_400 }).optional().describe('0 = no limit'),
     allow_http: fields.boolean().optional().describe('Unsafe: permits http URLs outside loopback for this Integration'),
+    refresh_concurrency: fields
+      .number({ min: 1, max: 1_000, integer: true })
+      .optional()
+      .describe('Renewals at the same time, in one server; default 10'),
     app_api_key: fields.secret().optional().describe('The application’s own key, for ${app_api_key}'),
     oauth_client_id: fields.text().optional().describe('OAuth client identifier (OAuth 1.0a: consumer key)'),
     oauth_client_secret: fields.secret().optional().describe('OAuth client secret (OAuth 1.0a: consumer secret)'),

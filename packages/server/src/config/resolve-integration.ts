@@ -13,6 +13,8 @@ import type { NangoConfig } from './nango-config.ts';
 import type { SourceFile } from './source-file.ts';
 import { validate, type Locate } from './validate.ts';
 
+const DEFAULT_REFRESH_CONCURRENCY = 10;
+
 /** What turning one entry of `integrations.yaml` into an Integration takes. */
 export interface ResolveContext {
   readonly schemas: IntegrationSchemas;
@@ -74,6 +76,7 @@ function toIntegration({ name, blueprint, settings, sections, server }: Integrat
     logLevel: settings.log_level ?? server.default_action_log_level,
     httpRequestTimeoutSeconds: settings.http_request_timeout_seconds ?? server.default_http_request_timeout_seconds,
     allowHttp: settings.allow_http ?? false,
+    refreshConcurrency: settings.refresh_concurrency ?? DEFAULT_REFRESH_CONCURRENCY,
     auth,
     configFields: sections.config,
     requests: {

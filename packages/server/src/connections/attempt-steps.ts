@@ -13,6 +13,7 @@ import {
   sealCredentials,
   type ConnectionContext,
 } from './connection-context.ts';
+import { scheduleOf } from './refresh-schedule.ts';
 
 /** How long a user has from `connect()` to the callback, in milliseconds. */
 export const ATTEMPT_LIFE_MS = 600_000;
@@ -77,14 +78,15 @@ export function newConnection(
   context: ConnectionContext,
 ): NewConnection {
   const key = { integration, userId };
-  const mode = authModeOf(integrationNamed(integration, context));
+  const target = integrationNamed(integration, context);
+  const mode = authModeOf(target);
   return {
     ...key,
     uuid: randomUUID(),
     authMode: mode.name,
     sealedCredentials: sealCredentials(credentials, key, context.vault),
     additionalConfig,
-    expiresAt: mode.renewal?.expiresAt(credentials) ?? null,
+    ...scheduleOf(credentials, { mode, integration: target }, context),
     now: context.now(),
   };
 }

@@ -20,6 +20,10 @@ export interface ConnectionContext extends AuthModeContext {
   readonly vault: Vault;
   readonly config: () => Config;
   readonly log: Log;
+  /** Resolves after so many milliseconds. */
+  readonly delay: (milliseconds: number) => Promise<unknown>;
+  /** From 0 to 1, for spreading. */
+  readonly random: () => number;
 }
 
 /** Where connections report what an operator should know; never given a secret. */

@@ -15,6 +15,7 @@ import {
 } from './connection-context.ts';
 import { additionalConfigSchema } from './connection-input.ts';
 import { FreshCredentials } from './fresh-credentials.ts';
+import { scheduleOf } from './refresh-schedule.ts';
 import { parseCredentials } from './parse-credentials.ts';
 
 /** A connection as the API shows it; times are ISO 8601. */
@@ -142,8 +143,13 @@ export class Connections {
     const from = 'application' as const;
     const credentials = await parseCredentials({ integration, credentials: given, config, from }, this.#context);
     const mode = authModeOf(integration);
-    const expiresAt = mode.renewal?.expiresAt(credentials) ?? null;
-    return { authMode: mode.name, sealedCredentials: sealCredentials(credentials, key, vault), expiresAt, now: now() };
+    const schedule = scheduleOf(credentials, { mode, integration }, this.#context);
+    return {
+      authMode: mode.name,
+      sealedCredentials: sealCredentials(credentials, key, vault),
+      ...schedule,
+      now: now(),
+    };
   }
 }
 

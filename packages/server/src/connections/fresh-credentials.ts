@@ -3,15 +3,28 @@ import { messageOf, NangoError } from '../errors/nango-error.ts';
 import { OAuthResponseError } from '../oauth/oauth-error.ts';
 import type { ConnectionKey } from '../store/store.ts';
 import { openConnection, sealCredentials, type ConnectionContext, type OpenConnection } from './connection-context.ts';
+import { FairLimit } from './fair-limit.ts';
+import { backoffMs, scheduleOf } from './refresh-schedule.ts';
+
+const LEASE_MS = 15_000;
+const EXTEND_EVERY_MS = 5_000;
+const FIRST_WAIT_MS = 25;
+const MAX_WAIT_MS = 1_000;
+// Waiting for another server this often takes some five seconds; a token that works all the while is served then.
+const PATIENCE = 10;
+const WRITE_PATIENCE_MS = 120_000;
 
 /**
  * Hands out connections whose credentials are fresh: an access token about to expire is renewed first, with one token
- * call however many callers wait.
+ * call however many callers wait, in however many servers.
  *
- * New credentials are durable before anyone sees them, and written only if nobody replaced the old ones meanwhile.
+ * In one process callers share a renewal. Between processes a lease in the store does it: short, extended while the
+ * provider is asked, taken over when its holder dies. New credentials are durable before anyone sees them, and are written
+ * by the lease's holder alone, and only if nobody replaced the old ones meanwhile.
  */
 export class FreshCredentials {
   readonly #context: ConnectionContext;
+  readonly #limit = new FairLimit();
   readonly #renewals = new Map<string, Promise<OpenConnection>>();
 
   constructor(context: ConnectionContext) {
@@ -22,68 +35,157 @@ export class FreshCredentials {
   async get(key: ConnectionKey): Promise<OpenConnection> {
     const connection = await this.#read(key);
     if (!this.#isDue(connection)) return this.#assertUsable(connection);
-    return this.#renewOnce(key);
+    return this.#once(key, () => this.#renew(key));
   }
 
-  #renewOnce(key: ConnectionKey): Promise<OpenConnection> {
+  /**
+   * Renews a connection the background found due. Leaves it alone where another server has begun. False when there is
+   * nothing to renew it with.
+   */
+  async renewAhead(key: ConnectionKey): Promise<boolean> {
+    const connection = await this.#read(key);
+    const { row, mode, integration, credentials } = connection;
+    const due = row.dueAt !== null && row.dueAt <= this.#context.now();
+    if (!due || row.refresh.leasedMs !== null || row.refresh.retryInMs !== null) return true;
+    const renewable = scheduleOf(credentials, { mode, integration }, this.#context).dueAt !== null;
+    if (!renewable) return false;
+    await this.#once(key, async () => (await this.#renewLeased(connection)) ?? connection);
+    return true;
+  }
+
+  /** Resolves when no renewal is under way. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#renewals.values());
+  }
+
+  #once(key: ConnectionKey, renew: () => Promise<OpenConnection>): Promise<OpenConnection> {
     const name = JSON.stringify([key.integration, key.userId]);
     const running = this.#renewals.get(name);
     if (running) return running;
-    const renewal = this.#renewIfStillDue(key).finally(() => this.#renewals.delete(name));
+    const renewal = renew().finally(() => this.#renewals.delete(name));
     this.#renewals.set(name, renewal);
     return renewal;
   }
 
-  /** Reads again, since a renewal may have ended between the caller's read and this one's turn. */
-  async #renewIfStillDue(key: ConnectionKey): Promise<OpenConnection> {
-    const connection = await this.#read(key);
-    if (!this.#isDue(connection)) return this.#assertUsable(connection);
-    const { integration, mode, credentials, config } = connection;
+  /** Reads again each time, since a renewal may have ended between the caller's read and this one's turn. */
+  async #renew(key: ConnectionKey): Promise<OpenConnection> {
+    for (let waits = 0; ; waits += 1) {
+      const connection = await this.#read(key);
+      if (!this.#isDue(connection)) return this.#assertUsable(connection);
+      const { retryInMs, leasedMs, lastError } = connection.row.refresh;
+      if (retryInMs !== null) return this.#serveWhileValid(connection, { retryInMs, why: lastError ?? '' });
+      const renewed = leasedMs === null ? await this.#renewLeased(connection) : undefined;
+      if (renewed) return renewed;
+      if (waits >= PATIENCE && !this.#isExpired(connection)) return connection;
+      const { delay, random } = this.#context;
+      await delay(Math.min(FIRST_WAIT_MS * 2 ** waits, MAX_WAIT_MS) * (0.5 + random() / 2));
+    }
+  }
+
+  /** Undefined when another server has the lease. */
+  #renewLeased(connection: OpenConnection): Promise<OpenConnection | undefined> {
+    const { name, refreshConcurrency } = connection.integration;
+    return this.#limit.run(name, refreshConcurrency, async () => {
+      const { store, randomToken } = this.#context;
+      const { row } = connection;
+      const holder = randomToken();
+      const leased = await store.leaseRefresh(row, { holder, version: row.version, lifeMs: LEASE_MS });
+      return leased && this.#renewHolding(openConnection(leased, this.#context), holder);
+    });
+  }
+
+  async #renewHolding(connection: OpenConnection, holder: string): Promise<OpenConnection> {
+    const { row, integration, mode, credentials, config } = connection;
+    const extend = () => this.#context.store.extendLease(row, { holder, lifeMs: LEASE_MS });
+    // A lease that cannot be extended runs out; then the write is what decides.
+    const extending = setInterval(() => void extend().catch(() => undefined), EXTEND_EVERY_MS).unref();
     let renewed: BaseCredentials | undefined;
     try {
       renewed = await mode.renewal?.renew({ integration, config, credentials }, this.#context);
     } catch (error) {
-      return this.#afterFailure(connection, error);
+      return await this.#afterFailure(connection, { holder, error });
+    } finally {
+      clearInterval(extending);
     }
-    return renewed ? this.#store(connection, renewed) : connection;
+    return renewed ? this.#store(connection, { holder, renewed }) : connection;
   }
 
-  async #store({ row, mode }: OpenConnection, renewed: BaseCredentials): Promise<OpenConnection> {
+  /** The new tokens exist here alone, and the old refresh token may be spent: the write is tried until it succeeds. */
+  async #store(
+    connection: OpenConnection,
+    { holder, renewed }: { holder: string; renewed: BaseCredentials },
+  ): Promise<OpenConnection> {
     const { store, vault, now, log } = this.#context;
+    const { row } = connection;
     const change = {
       sealedCredentials: sealCredentials(renewed, row, vault),
-      expiresAt: mode.renewal?.expiresAt(renewed) ?? null,
+      ...scheduleOf(renewed, connection, this.#context),
       now: now(),
     };
-    const written = await store.updateCredentials(row, change, row.version);
+    const write = () => store.updateCredentials(row, change, { version: row.version, holder });
+    const written = await this.#untilAvailable(row, write);
     log.info(
       { integration: row.integration, connection: row.uuid, applied: written !== undefined },
       'access token renewed',
     );
-    // Without a row, a reconnect or a delete came first, and wins.
+    // Without a row a reconnect, a delete or another server came first, and wins.
     return written ? openConnection(written, this.#context) : this.#assertUsable(await this.#read(row));
   }
 
-  async #afterFailure(connection: OpenConnection, error: unknown): Promise<OpenConnection> {
+  async #untilAvailable<T>({ integration, uuid }: OpenConnection['row'], write: () => Promise<T>): Promise<T> {
+    const { now, delay, random, log } = this.#context;
+    const deadline = now() + WRITE_PATIENCE_MS;
+    for (let retries = 0; ; retries += 1) {
+      try {
+        return await write();
+      } catch (error) {
+        if (!(error instanceof NangoError) || error.code !== 'store_unavailable' || now() >= deadline) throw error;
+        log.error({ integration, connection: uuid, err: error, retries }, 'renewed tokens cannot be stored yet');
+        await delay(backoffMs(Math.min(retries, 2), { random }));
+      }
+    }
+  }
+
+  async #afterFailure(
+    connection: OpenConnection,
+    { holder, error }: { holder: string; error: unknown },
+  ): Promise<OpenConnection> {
     const { row } = connection;
-    this.#context.log.warn(
-      { integration: row.integration, connection: row.uuid, err: error },
-      'access token could not be renewed',
-    );
-    if (isRevoked(error)) return this.#assertUsable(await this.#markNeedsReconnect(connection, messageOf(error)));
-    // A provider that is down costs nothing while the token still works.
+    const { store, log, random } = this.#context;
+    const why = messageOf(error);
+    log.warn({ integration: row.integration, connection: row.uuid, err: error }, 'access token could not be renewed');
+    if (isRevoked(error)) {
+      const lost = row.refresh.answerLost ? ' An earlier answer with new tokens may have been lost.' : '';
+      return this.#assertUsable(await this.#markNeedsReconnect(connection, { holder, reason: `${why}${lost}` }));
+    }
+    const named = error instanceof NangoError && error.retryAfter !== undefined ? error.retryAfter * 1000 : 0;
+    const retryInMs = Math.max(backoffMs(row.refresh.failures, { random }), named);
+    const failure = { holder, retryInMs, error: why, answerLost: mayHaveAnswered(error) };
+    // With the database away too, the lease runs out by itself and says the same.
+    await store.failRefresh(row, failure).catch((cause: unknown) => log.error({ err: cause }, 'failure not recorded'));
+    return this.#serveWhileValid(connection, { retryInMs, why, cause: error });
+  }
+
+  /** A provider that is down costs nothing while the token still works. */
+  #serveWhileValid(
+    connection: OpenConnection,
+    { retryInMs, why, cause }: { retryInMs: number; why: string; cause?: unknown },
+  ): OpenConnection {
     if (!this.#isExpired(connection)) return connection;
-    throw new NangoError('refresh_failed', `The access token expired and could not be renewed: ${messageOf(error)}`, {
-      cause: error,
-      retryAfter: 5,
+    throw new NangoError('refresh_failed', `The access token expired and could not be renewed: ${why}`, {
+      cause,
+      retryAfter: Math.ceil(retryInMs / 1000),
     });
   }
 
-  async #markNeedsReconnect(connection: OpenConnection, reason: string): Promise<OpenConnection> {
+  async #markNeedsReconnect(
+    connection: OpenConnection,
+    { reason, holder }: { reason: string; holder: string | null },
+  ): Promise<OpenConnection> {
     const { store, now } = this.#context;
     const marked = await store.markNeedsReconnect(connection.row, {
       reason,
-      ifVersion: connection.row.version,
+      by: { version: connection.row.version, holder },
       now: now(),
     });
     return marked ? { ...connection, row: marked } : this.#read(connection.row);
@@ -111,7 +213,10 @@ export class FreshCredentials {
     const { row } = connection;
     const marked =
       row.status === 'active'
-        ? await this.#markNeedsReconnect(connection, 'The access token expired and there is no refresh token.')
+        ? await this.#markNeedsReconnect(connection, {
+            holder: null,
+            reason: 'The access token expired and there is no refresh token.',
+          })
         : connection;
     throw new NangoError(
       'needs_reconnect',
@@ -123,4 +228,14 @@ export class FreshCredentials {
 /** Only this one error code says that the grant is gone (RFC 6749 §5.2); anything else may pass. */
 function isRevoked(error: unknown): boolean {
   return error instanceof OAuthResponseError && error.error === 'invalid_grant';
+}
+
+const NEVER_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
+
+/** Whether the provider may have rotated the tokens all the same: it was reached, and its answer was not read. */
+function mayHaveAnswered(error: unknown): boolean {
+  if (error instanceof OAuthResponseError) return (error.httpStatus ?? 0) < 300;
+  if (!(error instanceof NangoError) || !/^(request|response)_/.test(error.code)) return false;
+  const { cause } = error;
+  return !(cause instanceof Error && 'code' in cause && NEVER_SENT.has(String(cause.code)));
 }

@@ -1,9 +1,9 @@
 import type { ConnectionKey } from '../store/store.ts';
 import type { HttpClient, UpstreamResponse } from '../upstream/http-client.ts';
+import { parseRetryAfter } from '../upstream/retry-after.ts';
 import { authorizeRequest, type ApiRequest } from './authorize-request.ts';
 import type { ConnectionContext } from './connection-context.ts';
 import type { FreshCredentials } from './fresh-credentials.ts';
-import { parseRetryAfter } from './retry-after.ts';
 
 const MAX_RESPONSE_BYTES = 10_485_760;
 const MAX_RETRIES = 3;
@@ -27,8 +27,6 @@ export interface SendRequestOptions {
   readonly fresh: FreshCredentials;
   readonly client: HttpClient;
   readonly context: ConnectionContext;
-  /** Resolves after so many milliseconds. */
-  readonly delay: (milliseconds: number) => Promise<unknown>;
 }
 
 /**
@@ -47,7 +45,7 @@ export function createSendRequest(options: SendRequestOptions): SendRequest {
         options.context.log.debug({ ...fields, ms: Math.round(performance.now() - started) }, 'request sent');
         return toApiResponse(response);
       }
-      await options.delay(wait);
+      await options.context.delay(wait);
     }
   };
 }

@@ -17,6 +17,8 @@ export interface OAuthHttpRequest {
 export interface OAuthHttpResponse {
   readonly status: number;
   readonly contentType: string;
+  /** Milliseconds that `Retry-After` asks to wait. */
+  readonly retryAfterMs?: number | undefined;
   /** The challenge of a 401 (RFC 9110 §11.6.1). */
   readonly wwwAuthenticate?: string;
   readonly body: string;

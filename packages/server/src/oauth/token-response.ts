@@ -117,7 +117,11 @@ function refusal(
   return new OAuthResponseError(
     'token_exchange_failed',
     `The token endpoint answered with status ${response.status}: ${said || '(no reason given)'}`,
-    { error, httpStatus: response.status },
+    {
+      error,
+      httpStatus: response.status,
+      ...(response.retryAfterMs === undefined ? {} : { retryAfter: Math.ceil(response.retryAfterMs / 1000) }),
+    },
   );
 }
 

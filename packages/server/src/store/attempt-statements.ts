@@ -1,6 +1,6 @@
 import type { Kysely, Selectable } from 'kysely';
 import { upsertConnection } from './connection-statements.ts';
-import type { Database } from './database.ts';
+import type { Database, DatabaseDialect } from './database.ts';
 import type { ConnectAttemptRow, Store } from './store.ts';
 
 const ATTEMPT_RETENTION_MS = 3_600_000;
@@ -17,7 +17,7 @@ type AttemptStatements = Pick<
 >;
 
 /** From `connect()` to the callback: each step is one statement that only one caller can win. */
-export function attemptStatements(db: Kysely<Database>): AttemptStatements {
+export function attemptStatements(db: Kysely<Database>, clock: DatabaseDialect['now']): AttemptStatements {
   return {
     async insertAttempt({ attemptHash, integration, userId, origin, additionalConfig, now, expiresAt }) {
       await db
@@ -93,7 +93,7 @@ export function attemptStatements(db: Kysely<Database>): AttemptStatements {
     },
     completeAttempt: (attemptHash, connection) =>
       db.transaction().execute(async (transaction) => {
-        const row = await upsertConnection(transaction, connection);
+        const row = await upsertConnection(transaction, connection, clock);
         const ended = { status: 'succeeded', sealed_secrets: null } as const;
         await transaction.updateTable('connect_attempts').set(ended).where('attempt_hash', '=', attemptHash).execute();
         return row;

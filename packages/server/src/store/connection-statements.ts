@@ -1,5 +1,5 @@
 import { sql, type Kysely, type Selectable } from 'kysely';
-import type { Database } from './database.ts';
+import type { Database, DatabaseDialect } from './database.ts';
 import type { ConnectionKey, ConnectionRow, NewConnection, Store } from './store.ts';
 
 type ConnectionStatements = Pick<
@@ -13,8 +13,11 @@ type ConnectionStatements = Pick<
   | 'deleteConnection'
 >;
 
+/** Milliseconds by the database's clock. */
+type DatabaseClock = DatabaseDialect['now'];
+
 /** Everything about connections but completing an attempt. */
-export function connectionStatements(db: Kysely<Database>): ConnectionStatements {
+export function connectionStatements(db: Kysely<Database>, clock: DatabaseClock): ConnectionStatements {
   const update = (key: ConnectionKey) =>
     db.updateTable('connections').where('integration', '=', key.integration).where('user_id', '=', key.userId);
   return {
@@ -23,21 +26,26 @@ export function connectionStatements(db: Kysely<Database>): ConnectionStatements
         .insertInto('connections')
         .values(toConnectionValues(connection))
         .onConflict((conflict) => conflict.columns(['integration', 'user_id']).doNothing())
-        .returningAll()
+        .returning(columns(clock))
         .executeTakeFirst();
       return row && toConnectionRow(row);
     },
     async findConnection({ integration, userId }) {
       const query = db
         .selectFrom('connections')
-        .selectAll()
+        .select(columns(clock))
         .where('integration', '=', integration)
         .where('user_id', '=', userId);
       const row = await query.executeTakeFirst();
       return row && toConnectionRow(row);
     },
     async listConnections({ userId, integration, after, limit }) {
-      let query = db.selectFrom('connections').selectAll().orderBy('integration').orderBy('user_id').limit(limit);
+      let query = db
+        .selectFrom('connections')
+        .select(columns(clock))
+        .orderBy('integration')
+        .orderBy('user_id')
+        .limit(limit);
       if (userId !== undefined) query = query.where('user_id', '=', userId);
       if (integration !== undefined) query = query.where('integration', '=', integration);
       if (after) query = query.where(sql<boolean>`(integration, user_id) > (${after.integration}, ${after.userId})`);
@@ -46,26 +54,38 @@ export function connectionStatements(db: Kysely<Database>): ConnectionStatements
     async updateConfig(key, additionalConfig, now) {
       const row = await update(key)
         .set({ additional_config: additionalConfig, updated_at: now })
-        .returningAll()
+        .returning(columns(clock))
         .executeTakeFirst();
       return row && toConnectionRow(row);
     },
-    async updateCredentials(key, { sealedCredentials, expiresAt, now }, ifVersion) {
+    async updateCredentials(key, { sealedCredentials, expiresAt, dueAt, now }, by) {
       let query = update(key).set((eb) => ({
         sealed_credentials: sealedCredentials,
         expires_at: expiresAt,
+        due_at: dueAt,
         status: 'active',
         status_reason: null,
         version: eb('version', '+', 1),
         updated_at: now,
+        ...NO_REFRESH,
       }));
-      if (ifVersion !== undefined) query = query.where('version', '=', ifVersion);
-      const row = await query.returningAll().executeTakeFirst();
+      if (by) query = query.where('version', '=', by.version).where('lease_holder', '=', by.holder);
+      const row = await query.returning(columns(clock)).executeTakeFirst();
       return row && toConnectionRow(row);
     },
-    async markNeedsReconnect(key, { reason, ifVersion, now }) {
-      const query = update(key).set({ status: 'needs_reconnect', status_reason: reason, updated_at: now });
-      const row = await query.where('version', '=', ifVersion).returningAll().executeTakeFirst();
+    async markNeedsReconnect(key, { reason, by, now }) {
+      const query = update(key).set({
+        status: 'needs_reconnect',
+        status_reason: reason,
+        updated_at: now,
+        lease_holder: null,
+        lease_expires_at: null,
+      });
+      const row = await query
+        .where('version', '=', by.version)
+        .where('lease_holder', by.holder === null ? 'is' : '=', by.holder)
+        .returning(columns(clock))
+        .executeTakeFirst();
       return row && toConnectionRow(row);
     },
     async deleteConnection({ integration, userId }) {
@@ -75,8 +95,22 @@ export function connectionStatements(db: Kysely<Database>): ConnectionStatements
   };
 }
 
+/** A connection whose credentials are new: nobody renews them, and nothing failed. */
+const NO_REFRESH = {
+  lease_holder: null,
+  lease_expires_at: null,
+  retry_at: null,
+  refresh_failures: 0,
+  refresh_error: null,
+  answer_lost: 0,
+};
+
 /** Inserts, or replaces the credentials: a reconnect keeps the uuid and the additionalConfig, and swaps the credentials in one step. */
-export async function upsertConnection(db: Kysely<Database>, connection: NewConnection): Promise<ConnectionRow> {
+export async function upsertConnection(
+  db: Kysely<Database>,
+  connection: NewConnection,
+  clock: DatabaseClock,
+): Promise<ConnectionRow> {
   const row = await db
     .insertInto('connections')
     .values(toConnectionValues(connection))
@@ -85,6 +119,8 @@ export async function upsertConnection(db: Kysely<Database>, connection: NewConn
         auth_mode: eb.ref('excluded.auth_mode'),
         sealed_credentials: eb.ref('excluded.sealed_credentials'),
         expires_at: eb.ref('excluded.expires_at'),
+        due_at: eb.ref('excluded.due_at'),
+        ...NO_REFRESH,
         status: 'active',
         status_reason: null,
         version: eb('connections.version', '+', 1),
@@ -92,7 +128,7 @@ export async function upsertConnection(db: Kysely<Database>, connection: NewConn
         additional_config: connection.additionalConfig ?? eb.ref('connections.additional_config'),
       })),
     )
-    .returningAll()
+    .returning(columns(clock))
     .executeTakeFirstOrThrow();
   return toConnectionRow(row);
 }
@@ -105,6 +141,7 @@ function toConnectionValues({
   sealedCredentials,
   additionalConfig,
   expiresAt,
+  dueAt,
   now,
 }: NewConnection) {
   return {
@@ -117,13 +154,62 @@ function toConnectionValues({
     status: 'active' as const,
     status_reason: null,
     expires_at: expiresAt,
+    due_at: dueAt,
+    ...NO_REFRESH,
     version: 1,
     created_at: now,
     updated_at: now,
   };
 }
 
-function toConnectionRow(row: Selectable<Database['connections']>): ConnectionRow {
+/** A row's columns, with its times as durations from now. */
+export function columns(clock: DatabaseClock) {
+  const left = (column: 'connections.lease_expires_at' | 'connections.retry_at') =>
+    sql<number | null>`${sql.ref(column)} - ${clock()}`;
+  return [
+    'connections.uuid',
+    'connections.integration',
+    'connections.user_id',
+    'connections.auth_mode',
+    'connections.sealed_credentials',
+    'connections.additional_config',
+    'connections.status',
+    'connections.status_reason',
+    'connections.expires_at',
+    'connections.version',
+    'connections.due_at',
+    'connections.refresh_failures',
+    'connections.refresh_error',
+    'connections.answer_lost',
+    'connections.created_at',
+    'connections.updated_at',
+    left('connections.lease_expires_at').as('leased_ms'),
+    left('connections.retry_at').as('retry_in_ms'),
+  ] as const;
+}
+
+type SelectedRow = Pick<
+  Selectable<Database['connections']>,
+  | 'uuid'
+  | 'integration'
+  | 'user_id'
+  | 'auth_mode'
+  | 'sealed_credentials'
+  | 'additional_config'
+  | 'status'
+  | 'status_reason'
+  | 'expires_at'
+  | 'version'
+  | 'due_at'
+  | 'refresh_failures'
+  | 'refresh_error'
+  | 'answer_lost'
+  | 'created_at'
+  | 'updated_at'
+> & { leased_ms: number | null; retry_in_ms: number | null };
+
+/** A row as the store hands it out. */
+export function toConnectionRow(row: SelectedRow): ConnectionRow {
   return {
     uuid: row.uuid,
     integration: row.integration,
@@ -135,7 +221,19 @@ function toConnectionRow(row: Selectable<Database['connections']>): ConnectionRo
     statusReason: row.status_reason,
     expiresAt: row.expires_at,
     version: row.version,
+    dueAt: row.due_at,
+    refresh: {
+      leasedMs: positive(row.leased_ms),
+      retryInMs: positive(row.retry_in_ms),
+      failures: row.refresh_failures,
+      lastError: row.refresh_error,
+      answerLost: row.answer_lost === 1,
+    },
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };
+}
+
+function positive(milliseconds: number | null): number | null {
+  return milliseconds !== null && milliseconds > 0 ? milliseconds : null;
 }

@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely';
+import type { Kysely, RawBuilder } from 'kysely';
 
 /** The tables, as Kysely sees them. */
 export interface Database {
@@ -15,6 +15,13 @@ export interface Database {
     status_reason: string | null;
     expires_at: number | null;
     version: number;
+    due_at: number | null;
+    lease_holder: string | null;
+    lease_expires_at: number | null;
+    retry_at: number | null;
+    refresh_failures: number;
+    refresh_error: string | null;
+    answer_lost: number;
     created_at: number;
     updated_at: number;
   };
@@ -55,6 +62,8 @@ export interface DatabaseDialect {
   readonly description: string;
   /** The column type of byte strings. */
   readonly bytesType: 'blob' | 'bytea';
+  /** Milliseconds since the epoch by the clock of the database, so that servers whose own clocks differ agree. */
+  readonly now: () => RawBuilder<number>;
   /** Begins a transaction that no other server can be in at the same time. */
   readonly beginExclusive: readonly string[];
 }

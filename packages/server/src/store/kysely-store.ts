@@ -4,6 +4,7 @@ import { attemptStatements } from './attempt-statements.ts';
 import { connectionStatements } from './connection-statements.ts';
 import type { Database, DatabaseDialect } from './database.ts';
 import { migrate } from './migrate.ts';
+import { refreshStatements } from './refresh-statements.ts';
 import { registrationStatements } from './registration-statements.ts';
 import { sessionStatements } from './session-statements.ts';
 import type { Store } from './store.ts';
@@ -18,8 +19,9 @@ export function createKyselyStore(db: Kysely<Database>, dialect: DatabaseDialect
     ping: async () => void (await sql`select 1`.execute(db)),
     close: () => db.destroy(),
     ...keyCheckStatements(db),
-    ...connectionStatements(db),
-    ...attemptStatements(db),
+    ...connectionStatements(db, dialect.now),
+    ...refreshStatements(db, dialect.now),
+    ...attemptStatements(db, dialect.now),
     ...sessionStatements(db),
     ...registrationStatements(db),
   });

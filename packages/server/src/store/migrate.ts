@@ -3,8 +3,9 @@ import { NangoError } from '../errors/nango-error.ts';
 import type { Database, DatabaseDialect, Migration } from './database.ts';
 import { connections } from './migrations/0001-connections.ts';
 import { clientRegistrations } from './migrations/0002-client-registrations.ts';
+import { refreshLeases } from './migrations/0003-refresh-leases.ts';
 
-const MIGRATIONS: readonly Migration[] = [connections, clientRegistrations];
+const MIGRATIONS: readonly Migration[] = [connections, clientRegistrations, refreshLeases];
 
 /**
  * Runs the migrations that are missing, all or none, while no other server can. Throws `schema_too_new` when the

@@ -1,4 +1,4 @@
-import { Kysely, PostgresDialect } from 'kysely';
+import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import type { Database, DatabaseDialect } from './database.ts';
 import { createKyselyStore } from './kysely-store.ts';
@@ -29,6 +29,7 @@ export function openPostgresStore(connectionString: string, { onError }: Postgre
   const dialect: DatabaseDialect = {
     description: `PostgreSQL, ${describe(connectionString)}`,
     bytesType: 'bytea',
+    now: () => sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint`,
     beginExclusive: ['begin', `select pg_advisory_xact_lock(${MIGRATION_LOCK})`],
   };
   return createKyselyStore(new Kysely<Database>({ dialect: new PostgresDialect({ pool }) }), dialect);

@@ -1,7 +1,7 @@
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
-import { Kysely, SqliteDialect, type SqliteDatabase } from 'kysely';
+import { Kysely, sql, SqliteDialect, type SqliteDatabase } from 'kysely';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
 import type { Database, DatabaseDialect } from './database.ts';
 import { createKyselyStore } from './kysely-store.ts';
@@ -11,12 +11,13 @@ const BUSY_TIMEOUT_MS = 5_000;
 
 /**
  * Opens the embedded store: one SQLite file, readable by its owner alone.
- * WAL with synchronous=FULL: a transaction that was acknowledged survives a power cut.
+ * WAL with synchronous=FULL: a transaction that was acknowledged survives a power cut. Its clock is this machine's, `now`.
  */
-export function openSqliteStore(path: string): Store {
+export function openSqliteStore(path: string, now: () => number = Date.now): Store {
   const dialect: DatabaseDialect = {
     description: `SQLite, ${path}`,
     bytesType: 'blob',
+    now: () => sql<number>`cast(${now()} as integer)`,
     beginExclusive: ['begin immediate'],
   };
   try {

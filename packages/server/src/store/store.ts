@@ -16,8 +16,43 @@ export interface ConnectionRow {
   readonly expiresAt: number | null;
   /** Grows with each change of the credentials; a writer that read an older one has lost. */
   readonly version: number;
+  /** When the background renews it; null = never. */
+  readonly dueAt: number | null;
+  readonly refresh: RefreshState;
   readonly createdAt: number;
   readonly updatedAt: number;
+}
+
+/** How renewing a connection stands. Durations are counted from now by the database's clock, which all servers share. */
+export interface RefreshState {
+  /** Milliseconds that somebody's lease lasts yet; null = nobody has one. */
+  readonly leasedMs: number | null;
+  /** Milliseconds until the provider should be asked again; null = at any time. */
+  readonly retryInMs: number | null;
+  /** Renewals that failed since the last that succeeded. */
+  readonly failures: number;
+  /** What the last one failed with; null = it succeeded. */
+  readonly lastError: string | null;
+  /** Whether an answer may have been lost: tokens the provider rotated and nobody has. */
+  readonly answerLost: boolean;
+}
+
+/** Takes the right to renew a connection, for a while. */
+export interface RefreshLease {
+  /** Names this renewal, unlike any other. */
+  readonly holder: string;
+  readonly lifeMs: number;
+  /** The version that was read. */
+  readonly version: number;
+}
+
+/** How a renewal failed. */
+export interface RefreshFailure {
+  readonly holder: string;
+  readonly retryInMs: number;
+  readonly error: string;
+  /** Whether the provider may have answered all the same. */
+  readonly answerLost: boolean;
 }
 
 /** The pair that names a connection. */
@@ -33,13 +68,23 @@ export interface NewConnection extends ConnectionKey {
   /** JSON; null = none, or on a reconnect the one that is there. */
   readonly additionalConfig: string | null;
   readonly expiresAt: number | null;
+  /** When the background renews them; null = never. */
+  readonly dueAt: number | null;
   readonly now: number;
 }
 
 export interface CredentialsChange {
   readonly sealedCredentials: Uint8Array;
   readonly expiresAt: number | null;
+  /** When the background renews them; null = never. */
+  readonly dueAt: number | null;
   readonly now: number;
+}
+
+/** Who may write renewed credentials: the holder of the lease, if nobody changed them since. */
+export interface RenewedBy {
+  readonly version: number;
+  readonly holder: string;
 }
 
 export interface ListConnections {
@@ -123,16 +168,26 @@ export interface Store {
   findConnection(key: ConnectionKey): Promise<ConnectionRow | undefined>;
   listConnections(query: ListConnections): Promise<ConnectionRow[]>;
   updateConfig(key: ConnectionKey, additionalConfig: string, now: number): Promise<ConnectionRow | undefined>;
-  /** Replaces the credentials and makes the connection active. With `ifVersion`, only if nobody changed them since. */
-  updateCredentials(
-    key: ConnectionKey,
-    change: CredentialsChange,
-    ifVersion?: number,
-  ): Promise<ConnectionRow | undefined>;
+  /** Replaces the credentials, makes the connection active and ends any lease. With `by`, only if it still may. */
+  updateCredentials(key: ConnectionKey, change: CredentialsChange, by?: RenewedBy): Promise<ConnectionRow | undefined>;
+  /** Only if nobody changed the credentials since, and the lease is `by.holder`'s; with null, if nobody has one. */
   markNeedsReconnect(
     key: ConnectionKey,
-    change: { reason: string; ifVersion: number; now: number },
+    change: { reason: string; by: { version: number; holder: string | null }; now: number },
   ): Promise<ConnectionRow | undefined>;
+  /**
+   * Takes the lease of an active connection; undefined while another holds it, or when its version is another. Taking
+   * over a lease that ran out without an end notes that an answer may have been lost.
+   */
+  leaseRefresh(key: ConnectionKey, lease: RefreshLease): Promise<ConnectionRow | undefined>;
+  /** False when the lease is no longer this holder's. */
+  extendLease(key: ConnectionKey, lease: Pick<RefreshLease, 'holder' | 'lifeMs'>): Promise<boolean>;
+  /** Ends a lease whose renewal failed; does nothing when it is no longer this holder's. */
+  failRefresh(key: ConnectionKey, failure: RefreshFailure): Promise<void>;
+  /** Connections whose time to be renewed has come and whom nobody is renewing, the longest due first. */
+  dueConnections(query: { now: number; limit: number }): Promise<ConnectionKey[]>;
+  /** Puts a connection off that cannot be renewed. */
+  postponeRefresh(key: ConnectionKey, until: number): Promise<void>;
   deleteConnection(key: ConnectionKey): Promise<boolean>;
 
   /** Also removes attempts that expired over an hour ago. */

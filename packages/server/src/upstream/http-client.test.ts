@@ -34,7 +34,10 @@ test('T5: a body that drips ends with the time that all of it may take', async (
       closed();
     });
   });
-  await assert.rejects(createOAuthHttp(client, 100)({ method: 'POST', url, headers: {} }), { code: 'request_timeout' });
+  await assert.rejects(
+    createOAuthHttp(client, { now: Date.now, timeoutMs: 100 })({ method: 'POST', url, headers: {} }),
+    { code: 'request_timeout' },
+  );
   await gone;
 });
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import { Agent, request } from 'undici';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
+import { parseRetryAfter } from './retry-after.ts';
 import type { ClientCertificate, OAuthHttp } from '../oauth/oauth-http.ts';
 
 const DEFAULT_TOKEN_TIMEOUT_MS = 20_000;
@@ -98,7 +99,10 @@ function createAgent(connect: TlsOptions): Agent {
 }
 
 /** The client as protocol code sees it, with the bounds of token calls. */
-export function createOAuthHttp(client: HttpClient, timeoutMs = DEFAULT_TOKEN_TIMEOUT_MS): OAuthHttp {
+export function createOAuthHttp(
+  client: HttpClient,
+  { now, timeoutMs = DEFAULT_TOKEN_TIMEOUT_MS }: { now: () => number; timeoutMs?: number },
+): OAuthHttp {
   return async (call) => {
     const headers = { 'user-agent': 'Nango', ...call.headers };
     const {
@@ -109,6 +113,7 @@ export function createOAuthHttp(client: HttpClient, timeoutMs = DEFAULT_TOKEN_TI
     return {
       status,
       contentType: String(answered['content-type'] ?? ''),
+      retryAfterMs: parseRetryAfter(String(answered['retry-after'] ?? ''), now()),
       wwwAuthenticate: String(answered['www-authenticate'] ?? ''),
       body: body.toString('utf8'),
     };

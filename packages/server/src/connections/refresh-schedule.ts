@@ -1,0 +1,37 @@
+import type { AuthMode, BaseCredentials, Integration } from '../auth-modes/auth-mode.ts';
+
+const MAX_SPREAD_MS = 300_000;
+const FIRST_BACKOFF_MS = 1_000;
+const MAX_BACKOFF_MS = 300_000;
+
+/** When credentials expire, and when the background renews them; null = never. */
+export interface RefreshSchedule {
+  readonly expiresAt: number | null;
+  readonly dueAt: number | null;
+}
+
+/**
+ * The schedule of credentials that are about to be stored. The background comes before any request would have to wait,
+ * earlier by a random part, so that tokens which were issued together are not renewed together.
+ */
+export function scheduleOf(
+  credentials: BaseCredentials,
+  { mode, integration }: { mode: AuthMode; integration: Integration },
+  { now, random }: { now: () => number; random: () => number },
+): RefreshSchedule {
+  const { renewal } = mode;
+  const dueAt = renewal?.dueAt(credentials, integration);
+  const keepAliveAt = renewal?.keepAliveAt?.(credentials, integration);
+  const earliest = Math.min(dueAt ?? Number.POSITIVE_INFINITY, keepAliveAt ?? Number.POSITIVE_INFINITY);
+  const spread = Math.min((earliest - now()) / 5, MAX_SPREAD_MS);
+  return {
+    expiresAt: renewal?.expiresAt(credentials) ?? null,
+    dueAt: earliest === Number.POSITIVE_INFINITY ? null : Math.floor(earliest - Math.max(spread, 0) * random()),
+  };
+}
+
+/** How long to leave a provider alone after so many failures in a row: doubling, half of it by chance. */
+export function backoffMs(failures: number, { random }: { random: () => number }): number {
+  const full = Math.min(FIRST_BACKOFF_MS * 2 ** failures, MAX_BACKOFF_MS);
+  return Math.round(full / 2 + (full / 2) * random());
+}

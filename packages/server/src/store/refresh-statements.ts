@@ -1,0 +1,72 @@
+import { sql, type Kysely } from 'kysely';
+import { columns, toConnectionRow } from './connection-statements.ts';
+import type { Database, DatabaseDialect } from './database.ts';
+import type { ConnectionKey, Store } from './store.ts';
+
+type RefreshStatements = Pick<
+  Store,
+  'leaseRefresh' | 'extendLease' | 'failRefresh' | 'dueConnections' | 'postponeRefresh'
+>;
+
+/**
+ * Leases of renewals. Each statement is atomic by itself, so that no transaction or connection is held while the provider
+ * is asked, and counts by the database's clock alone.
+ */
+export function refreshStatements(db: Kysely<Database>, clock: DatabaseDialect['now']): RefreshStatements {
+  const update = (key: ConnectionKey) =>
+    db.updateTable('connections').where('integration', '=', key.integration).where('user_id', '=', key.userId);
+  const after = (milliseconds: number) => sql<number>`${clock()} + ${milliseconds}`;
+  return {
+    async leaseRefresh(key, { holder, lifeMs, version }) {
+      const row = await update(key)
+        .set({
+          // A lease that is still there ran out: its holder died, or was cut off, with the provider's answer perhaps.
+          answer_lost: sql<number>`case when lease_holder is null then answer_lost else 1 end`,
+          lease_holder: holder,
+          lease_expires_at: after(lifeMs),
+        })
+        .where('version', '=', version)
+        .where('status', '=', 'active')
+        .where((eb) => eb.or([eb('lease_holder', 'is', null), eb('lease_expires_at', '<=', clock())]))
+        .returning(columns(clock))
+        .executeTakeFirst();
+      return row && toConnectionRow(row);
+    },
+    async extendLease(key, { holder, lifeMs }) {
+      const query = update(key)
+        .set({ lease_expires_at: after(lifeMs) })
+        .where('lease_holder', '=', holder);
+      return (await query.executeTakeFirst()).numUpdatedRows > 0n;
+    },
+    async failRefresh(key, { holder, retryInMs, error, answerLost }) {
+      await update(key)
+        .set((eb) => ({
+          lease_holder: null,
+          lease_expires_at: null,
+          retry_at: after(retryInMs),
+          refresh_failures: eb('refresh_failures', '+', 1),
+          refresh_error: error,
+          ...(answerLost ? { answer_lost: 1 } : {}),
+        }))
+        .where('lease_holder', '=', holder)
+        .execute();
+    },
+    async postponeRefresh(key, until) {
+      await update(key).set({ due_at: until }).where('lease_holder', 'is', null).execute();
+    },
+    async dueConnections({ now, limit }) {
+      const rows = await db
+        .selectFrom('connections')
+        .select(['integration', 'user_id'])
+        .where('due_at', '<=', now)
+        .where('due_at', 'is not', null)
+        .where('status', '=', 'active')
+        .where((eb) => eb.or([eb('retry_at', 'is', null), eb('retry_at', '<=', clock())]))
+        .where((eb) => eb.or([eb('lease_holder', 'is', null), eb('lease_expires_at', '<=', clock())]))
+        .orderBy('due_at')
+        .limit(limit)
+        .execute();
+      return rows.map((row) => ({ integration: row.integration, userId: row.user_id }));
+    },
+  };
+}
