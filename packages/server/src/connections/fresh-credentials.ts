@@ -94,7 +94,8 @@ export class FreshCredentials {
     });
   }
 
-  async #renewHolding(connection: OpenConnection, holder: string): Promise<OpenConnection> {
+  /** Undefined when somebody else came first, so that the connection is to be looked at again. */
+  async #renewHolding(connection: OpenConnection, holder: string): Promise<OpenConnection | undefined> {
     const { row, integration, mode, credentials, config } = connection;
     const extend = () => this.#context.store.extendLease(row, { holder, lifeMs: LEASE_MS });
     // A lease that cannot be extended runs out; then the write is what decides.
@@ -114,7 +115,7 @@ export class FreshCredentials {
   async #store(
     connection: OpenConnection,
     { holder, renewed }: { holder: string; renewed: BaseCredentials },
-  ): Promise<OpenConnection> {
+  ): Promise<OpenConnection | undefined> {
     const { store, vault, now, log } = this.#context;
     const { row } = connection;
     const change = {
@@ -129,7 +130,7 @@ export class FreshCredentials {
       'access token renewed',
     );
     // Without a row a reconnect, a delete or another server came first, and wins.
-    return written ? openConnection(written, this.#context) : this.#assertUsable(await this.#read(row));
+    return written && openConnection(written, this.#context);
   }
 
   async #untilAvailable<T>({ integration, uuid }: OpenConnection['row'], write: () => Promise<T>): Promise<T> {
@@ -149,14 +150,15 @@ export class FreshCredentials {
   async #afterFailure(
     connection: OpenConnection,
     { holder, error }: { holder: string; error: unknown },
-  ): Promise<OpenConnection> {
+  ): Promise<OpenConnection | undefined> {
     const { row } = connection;
     const { store, log, random } = this.#context;
     const why = messageOf(error);
     log.warn({ integration: row.integration, connection: row.uuid, err: error }, 'access token could not be renewed');
     if (isRevoked(error)) {
       const lost = row.refresh.answerLost ? ' An earlier answer with new tokens may have been lost.' : '';
-      return this.#assertUsable(await this.#markNeedsReconnect(connection, { holder, reason: `${why}${lost}` }));
+      const marked = await this.#markNeedsReconnect(connection, { holder, reason: `${why}${lost}` });
+      return marked && this.#assertUsable(marked);
     }
     const named = error instanceof NangoError && error.retryAfter !== undefined ? error.retryAfter * 1000 : 0;
     const retryInMs = Math.max(backoffMs(row.refresh.failures, { random }), named);
@@ -181,14 +183,14 @@ export class FreshCredentials {
   async #markNeedsReconnect(
     connection: OpenConnection,
     { reason, holder }: { reason: string; holder: string | null },
-  ): Promise<OpenConnection> {
+  ): Promise<OpenConnection | undefined> {
     const { store, now } = this.#context;
     const marked = await store.markNeedsReconnect(connection.row, {
       reason,
       by: { version: connection.row.version, holder },
       now: now(),
     });
-    return marked ? { ...connection, row: marked } : this.#read(connection.row);
+    return marked && { ...connection, row: marked };
   }
 
   async #read(key: ConnectionKey): Promise<OpenConnection> {
@@ -208,19 +210,15 @@ export class FreshCredentials {
     return expiresAt !== undefined && expiresAt <= this.#context.now();
   }
 
+  /** For a connection that is not due: what expired all the same cannot be renewed. */
   async #assertUsable(connection: OpenConnection): Promise<OpenConnection> {
     if (!this.#isExpired(connection)) return connection;
     const { row } = connection;
-    const marked =
-      row.status === 'active'
-        ? await this.#markNeedsReconnect(connection, {
-            holder: null,
-            reason: 'The access token expired and there is no refresh token.',
-          })
-        : connection;
+    const reason = row.statusReason ?? 'The access token expired and there is no refresh token.';
+    if (row.status === 'active') await this.#markNeedsReconnect(connection, { reason, holder: null });
     throw new NangoError(
       'needs_reconnect',
-      `User "${row.userId}" has to connect "${row.integration}" again: ${marked.row.statusReason ?? 'access was lost'}`,
+      `User "${row.userId}" has to connect "${row.integration}" again: ${reason}`,
     );
   }
 }
