@@ -130,6 +130,7 @@ test('R4, R5: a login that is down leaves the connection as it is; one that refu
   await assert.rejects(call(), { type: 'refresh_failed' });
   state.down = false;
   state.valid = false;
+  clock.now += 60_000;
   await assert.rejects(call(), { type: 'needs_reconnect' });
   const [connection] = (await server.nango.getConnections()).returnValue;
   assert.equal(connection?.status, 'needs_reconnect');

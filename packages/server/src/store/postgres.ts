@@ -24,8 +24,10 @@ export function openPostgresStore(connectionString: string, { onError }: Postgre
     application_name: 'nango',
     types: numericBigints(),
   });
-  // Without a listener, a connection that breaks while idle would end the process.
+  // Without listeners a connection that breaks would end the process: the pool speaks for idle ones, each for itself
+  // while it is in use.
   pool.on('error', (error) => onError?.(error));
+  pool.on('connect', (client) => client.on('error', () => undefined));
   const dialect: DatabaseDialect = {
     description: `PostgreSQL, ${describe(connectionString)}`,
     bytesType: 'bytea',

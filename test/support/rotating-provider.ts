@@ -1,0 +1,160 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { listen } from './listen.ts';
+import type { Cleanup } from './temporary-folder.ts';
+
+// The half-life, less the fifth of it by which the background may come earlier, and some slack.
+const EARLIEST = 0.65;
+
+/** One grant at the provider, and every token it ever gave for it. */
+interface Family {
+  readonly name: string;
+  /** Whether an old refresh token is accepted until the new one was used. */
+  readonly grace: boolean;
+  refreshToken: string;
+  previous: string | undefined;
+  accessExpiresAt: number;
+  accessLife: number;
+  revoked: boolean;
+  /** The last access token, until a caller has shown it: until then nobody here knows that it was stored. */
+  unseen: string | undefined;
+  /** Whether an answer with new tokens was cut off, or its reader died before anybody saw them. */
+  answerLost: boolean;
+}
+
+/** What the provider counted. */
+export interface ProviderCounts {
+  /** Answers with new tokens. */
+  rotated: number;
+  /** Of these, for a refresh token before the last. */
+  grace: number;
+  failed: number;
+  cut: number;
+  /** Rotations of a token that was far from its end, although nothing had gone wrong. */
+  needless: number;
+  /** Old refresh tokens that came again and revoked their family. */
+  reused: number;
+}
+
+/** A provider with rotating refresh tokens, reuse detection and short lives, that fails as often as it is told. */
+export interface RotatingProvider {
+  readonly url: string;
+  readonly counts: ProviderCounts;
+  readonly families: ReadonlyMap<string, Family>;
+  /** Begins a grant; resolves to its first tokens. */
+  grant(name: string, grace: boolean): { access_token: string; refresh_token: string; expires_at: number };
+  /** Whose an access token is that a caller got, and until when. */
+  see(accessToken: string): { family: string; expiresAt: number } | undefined;
+  /** A server was killed: tokens that nobody has seen may have been lost with it. */
+  serverDied(): void;
+  /** Ends every failure, so that what is under way can settle. */
+  heal(): void;
+}
+
+export async function startRotatingProvider(
+  cleanup: Cleanup,
+  { failureRate, lifeMs }: { failureRate: number; lifeMs: () => number },
+): Promise<RotatingProvider> {
+  const counts: ProviderCounts = { rotated: 0, grace: 0, failed: 0, cut: 0, needless: 0, reused: 0 };
+  const families = new Map<string, Family>();
+  const byRefreshToken = new Map<string, Family>();
+  const accessTokens = new Map<string, { family: string; expiresAt: number }>();
+  let failing = true;
+
+  function rotate(family: Family, used: string) {
+    const life = lifeMs();
+    const access_token = `at-CANARY-${randomUUID()}`;
+    family.previous = used;
+    family.unseen = access_token;
+    family.refreshToken = `rt-CANARY-${randomUUID()}`;
+    family.accessExpiresAt = Date.now() + life;
+    family.accessLife = life;
+    byRefreshToken.set(family.refreshToken, family);
+    accessTokens.set(access_token, { family: family.name, expiresAt: family.accessExpiresAt });
+    return { access_token, refresh_token: family.refreshToken, token_type: 'bearer', expires_in: life / 1000 };
+  }
+
+  function refresh(refreshToken: string): { status: number; body: object } {
+    const family = byRefreshToken.get(refreshToken);
+    const known =
+      family && (refreshToken === family.refreshToken || (family.grace && refreshToken === family.previous));
+    if (!family || family.revoked || !known) {
+      if (family && !family.revoked) {
+        counts.reused += 1;
+        family.revoked = true;
+      }
+      return { status: 400, body: { error: 'invalid_grant' } };
+    }
+    counts.rotated += 1;
+    if (refreshToken === family.previous) counts.grace += 1;
+    else if (family.accessExpiresAt - Date.now() > family.accessLife * EARLIEST && !family.answerLost)
+      counts.needless += 1;
+    return { status: 200, body: rotate(family, refreshToken) };
+  }
+
+  function answer(refreshToken: string, response: ServerResponse): void {
+    const chance = failing ? Math.random() : 1;
+    const send = (status: number, body: object, headers = {}) =>
+      response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
+    if (chance < failureRate * 0.4) return void ((counts.failed += 1), send(500, { error: 'server_error' }));
+    if (chance < failureRate * 0.7)
+      return void ((counts.failed += 1), send(429, { error: 'slow_down' }, { 'retry-after': '1' }));
+    if (chance < failureRate * 0.75) return void (counts.failed += 1);
+    const { status, body } = refresh(refreshToken);
+    if (chance >= failureRate) return void send(status, body);
+    counts.cut += 1;
+    const family = byRefreshToken.get(refreshToken);
+    if (family) family.answerLost = true;
+    response.destroy();
+  }
+
+  const server = createServer(async (request, response) => {
+    const form = new URLSearchParams(await readText(request));
+    answer(form.get('refresh_token') ?? '', response);
+  });
+  const url = `http://localhost:${await listen(cleanup, server)}`;
+  return {
+    url,
+    counts,
+    families,
+    see(accessToken) {
+      const token = accessTokens.get(accessToken);
+      const family = families.get(token?.family ?? '');
+      if (family?.unseen === accessToken) {
+        family.unseen = undefined;
+        family.answerLost = false;
+      }
+      return token;
+    },
+    serverDied() {
+      for (const family of families.values()) if (family.unseen !== undefined) family.answerLost = true;
+    },
+    heal: () => (failing = false),
+    grant(name, grace) {
+      const refreshToken = `rt-CANARY-${randomUUID()}`;
+      const family: Family = {
+        name,
+        grace,
+        refreshToken,
+        previous: undefined,
+        unseen: undefined,
+        accessExpiresAt: 0,
+        accessLife: 0,
+        revoked: false,
+        answerLost: false,
+      };
+      families.set(name, family);
+      byRefreshToken.set(refreshToken, family);
+      const { access_token, refresh_token } = rotate(family, refreshToken);
+      // Nobody here knows how long it lived before it was registered, so it may be renewed at any time.
+      family.accessLife = Number.POSITIVE_INFINITY;
+      return { access_token, refresh_token, expires_at: family.accessExpiresAt };
+    },
+  };
+}
+
+async function readText(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString();
+}

@@ -1,0 +1,249 @@
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from './free-port.ts';
+import { ENCRYPTION_KEY, SECRET_KEY } from './nango-server.ts';
+import { startPostgres, type TestPostgres } from './postgres.ts';
+import { startRotatingProvider, type ProviderCounts, type RotatingProvider } from './rotating-provider.ts';
+import { startServerProcess, type ServerProcess } from './server-process.ts';
+import { temporaryFolder, type Cleanup } from './temporary-folder.ts';
+
+const SETTLE_MS = 45_000;
+
+/** What is done to the servers, for how long. */
+export interface TortureOptions {
+  readonly seconds: number;
+  readonly connections: number;
+  readonly clients: number;
+  /** Several share one PostgreSQL; one has the embedded store. */
+  readonly servers: number;
+  readonly databaseRestarts: number;
+  readonly log: (line: string) => void;
+}
+
+/** What came of it. The lists are empty when everything is as promised. */
+export interface TortureReport {
+  readonly provider: ProviderCounts;
+  readonly kills: number;
+  readonly answers: Record<string, number>;
+  /** Callers that got a token of another connection, one the provider never gave, or one that had expired. */
+  readonly wrongTokens: string[];
+  /** Connections that were lost although no answer of the provider was. */
+  readonly lostWithoutCause: string[];
+  /** Connections whose grant is gone at the provider, and that do not say so. */
+  readonly unannounced: string[];
+  /** Connections lost with an answer, at a provider without grace; each is marked. */
+  readonly lostWithAnswer: number;
+  readonly leaked: boolean;
+}
+
+interface Host {
+  readonly url: string;
+  process: ServerProcess | undefined;
+  output: string;
+  start(): Promise<void>;
+}
+
+/** Attacks servers while they refresh: kills, a failing provider, a database that goes away, and callers all the while. */
+export async function torture(cleanup: Cleanup, options: TortureOptions): Promise<TortureReport> {
+  const provider = await startRotatingProvider(cleanup, {
+    failureRate: 0.1,
+    lifeMs: () => 2_000 + Math.random() * 3_000,
+  });
+  const postgres = options.servers > 1 ? await startPostgres(cleanup) : undefined;
+  const databaseUrl = await postgres?.createDatabase();
+  const hosts: Host[] = [];
+  for (let index = 0; index < options.servers; index += 1)
+    hosts.push(await prepareHost(cleanup, { provider, databaseUrl }));
+  await Promise.all(hosts.map((host) => host.start()));
+  await register(hosts, provider, options.connections);
+  options.log(`${options.connections} connections, ${options.servers} servers, ${options.seconds} s`);
+
+  const state = { ended: false, kills: 0 };
+  const answers: Record<string, number> = {};
+  const wrongTokens: string[] = [];
+  const clients = Array.from({ length: options.clients }, () =>
+    hammer({ hosts, provider, options, state, answers, wrongTokens }),
+  );
+  const killer = killServers(hosts, { provider, state });
+  if (postgres) await restartDatabase(postgres, options);
+  else await delay(options.seconds * 1000);
+  state.ended = true;
+  await Promise.all([...clients, killer]);
+  provider.heal();
+  return {
+    ...(await settle(hosts, { provider, options })),
+    provider: provider.counts,
+    kills: state.kills,
+    answers,
+    wrongTokens,
+  };
+}
+
+async function prepareHost(
+  cleanup: Cleanup,
+  { provider, databaseUrl }: { provider: RotatingProvider; databaseUrl: string | undefined },
+): Promise<Host> {
+  const port = await freePort();
+  const url = `http://localhost:${port}`;
+  const folder = temporaryFolder(cleanup, {
+    'nango-config.yaml': `oauth_server_port: ${port}\noauth_server_root_url: ${url}\nmain_server_log_level: debug\n`,
+    'integrations.yaml': `integrations:
+  acme:
+    oauth_client_id: client
+    oauth_client_secret: secret
+    oauth_scopes: []
+    refresh_concurrency: 50
+    auth: { auth_mode: OAUTH2, authorization_url: '${provider.url}/a', token_url: '${provider.url}/t' }
+    requests: { base_url: '${provider.url}/' }
+`,
+  });
+  const environment: Record<string, string> = {
+    NANGO_SECRET_KEY: SECRET_KEY,
+    NANGO_ENCRYPTION_KEY: ENCRYPTION_KEY,
+    NANGO_DATA_DIR: join(folder, 'data'),
+    ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
+  };
+  const host: Host = {
+    url,
+    process: undefined,
+    output: '',
+    async start() {
+      // A server does not start while the database is away, as it should; whoever runs it starts it again.
+      for (let attempt = 0; ; attempt += 1) {
+        try {
+          host.process = await startServerProcess(cleanup, { folder, url, environment });
+          return;
+        } catch (error) {
+          if (attempt >= 20) throw error;
+          await delay(250);
+        }
+      }
+    },
+  };
+  return host;
+}
+
+async function register(hosts: readonly Host[], provider: RotatingProvider, connections: number): Promise<void> {
+  const [host] = hosts;
+  for (let index = 0; index < connections; index += 1) {
+    const userId = `user-${index}`;
+    const { status } = await call(host?.url ?? '', 'POST', '/api/connections', {
+      integration: 'acme',
+      userId,
+      credentials: provider.grant(userId, index % 2 === 0),
+    });
+    if (status !== 201) throw new Error(`The connection was not registered: ${status}`);
+  }
+}
+
+interface Hammering {
+  readonly hosts: readonly Host[];
+  readonly provider: RotatingProvider;
+  readonly options: TortureOptions;
+  readonly state: { readonly ended: boolean };
+  readonly answers: Record<string, number>;
+  readonly wrongTokens: string[];
+}
+
+/** One caller after the other, each checked against what the provider gave. */
+async function hammer({ hosts, provider, options, state, answers, wrongTokens }: Hammering): Promise<void> {
+  while (!state.ended) {
+    const userId = `user-${Math.floor(Math.random() * options.connections)}`;
+    const host = hosts[Math.floor(Math.random() * hosts.length)];
+    const asked = Date.now();
+    const { status, body } = await call(host?.url ?? '', 'GET', `/api/connection?integration=acme&userId=${userId}`);
+    const outcome = status === 200 ? '200' : `${status} ${errorType(body)}`;
+    answers[outcome] = (answers[outcome] ?? 0) + 1;
+    if (status === 0) await delay(20);
+    if (status !== 200) continue;
+    const { access_token } = (body as { credentials: { access_token: string } }).credentials;
+    const token = provider.see(access_token);
+    if (token?.family !== userId) wrongTokens.push(`${userId} got a token of ${token?.family ?? 'nobody'}`);
+    else if (token.expiresAt <= asked)
+      wrongTokens.push(`${userId} got a token that had expired ${asked - token.expiresAt} ms before`);
+  }
+}
+
+async function killServers(
+  hosts: readonly Host[],
+  { provider, state }: { provider: RotatingProvider; state: { ended: boolean; kills: number } },
+): Promise<void> {
+  while (!state.ended) {
+    await delay(1_000);
+    const host = hosts[Math.floor(Math.random() * hosts.length)];
+    if (!host?.process || state.ended) continue;
+    await host.process.kill();
+    state.kills += 1;
+    provider.serverDied();
+    host.output += host.process.output();
+    await host.start();
+  }
+}
+
+async function restartDatabase(postgres: TestPostgres, { seconds, databaseRestarts }: TortureOptions): Promise<void> {
+  const pause = (seconds * 1000) / (databaseRestarts + 1);
+  for (let restart = 0; restart < databaseRestarts; restart += 1) {
+    await delay(pause);
+    await postgres.stop();
+    await delay(1_000);
+    await postgres.start();
+  }
+  await delay(pause);
+}
+
+/** Asks for every connection once more, with a provider that is well, and compares with what the provider knows. */
+async function settle(
+  hosts: readonly Host[],
+  { provider, options }: { provider: RotatingProvider; options: TortureOptions },
+) {
+  const lostWithoutCause: string[] = [];
+  const unannounced: string[] = [];
+  let lostWithAnswer = 0;
+  const [host] = hosts;
+  const deadline = Date.now() + SETTLE_MS;
+  for (let index = 0; index < options.connections; index += 1) {
+    const userId = `user-${index}`;
+    const { status, body } = await untilSettled(host?.url ?? '', { userId, deadline });
+    const family = provider.families.get(userId);
+    const marked = status === 409 && errorType(body) === 'needs_reconnect';
+    if (family?.revoked && family.answerLost && !family.grace && marked) lostWithAnswer += 1;
+    else if (family?.revoked && !marked) unannounced.push(`${userId}: ${status} ${errorType(body)}`);
+    else if (status !== 200) lostWithoutCause.push(`${userId}: ${status} ${errorType(body)}`);
+  }
+  for (const { process } of hosts)
+    if (process?.child.exitCode !== null) options.log(`a server ended by itself: ${process?.output().slice(-2000)}`);
+  const outputs = hosts.map(({ output, process }) => output + (process?.output() ?? '')).join('');
+  return { lostWithoutCause, unannounced, lostWithAnswer, leaked: outputs.includes('CANARY') };
+}
+
+/** A connection that backs off, or whose lease a dead server left, settles within the lease's life. */
+async function untilSettled(url: string, { userId, deadline }: { userId: string; deadline: number }) {
+  for (;;) {
+    const answer = await call(url, 'GET', `/api/connection?integration=acme&userId=${userId}`);
+    if (answer.status === 200 || answer.status === 409 || Date.now() > deadline) return answer;
+    await delay(100);
+  }
+}
+
+async function call(
+  url: string,
+  method: string,
+  path: string,
+  body?: object,
+): Promise<{ status: number; body: unknown }> {
+  try {
+    const response = await fetch(url + path, {
+      method,
+      headers: { authorization: `Bearer ${SECRET_KEY}`, ...(body ? { 'content-type': 'application/json' } : {}) },
+      body: body ? JSON.stringify(body) : null,
+    });
+    return { status: response.status, body: await response.json() };
+  } catch {
+    return { status: 0, body: {} };
+  }
+}
+
+function errorType(body: unknown): string {
+  const { error } = body as { error?: { type?: string } };
+  return error?.type ?? '';
+}
