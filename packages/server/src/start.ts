@@ -27,7 +27,7 @@ import type { Store } from './store/store.ts';
 import { createOAuthHttp, HttpClient } from './upstream/http-client.ts';
 import { prepareDataDirectory, readOrCreateKeyFile } from './vault/key-files.ts';
 import { Secret } from './vault/secret.ts';
-import { createVault, parseEncryptionKey, type Vault } from './vault/vault.ts';
+import { createVault, parseEncryptionKeys, type Vault } from './vault/vault.ts';
 
 export interface StartOptions extends Pick<CreateAppOptions, 'beforeRoutes'> {
   readonly settings: Settings;
@@ -96,7 +96,7 @@ async function openContext(
   const store = await openStore(settings, { log, now });
   resources.defer(() => store.close());
   await store.migrate();
-  const vault = createVault(keys.encryption);
+  const vault = createVault(...keys.encryption);
   await assertSameKey(store, vault);
   const client = new HttpClient();
   resources.defer(() => client.close());
@@ -154,10 +154,28 @@ function openConfig(settings: Settings, log: FastifyBaseLogger): Promise<LiveCon
 }
 
 interface Keys {
-  readonly encryption: Uint8Array;
+  /** The first seals. */
+  readonly encryption: [Uint8Array, ...Uint8Array[]];
   readonly secret: Secret<string>;
   /** What the operator must be told about them. */
   readonly notices: readonly string[];
+}
+
+/** The store and the vault alone, for work on what is stored. Throws as the start of a server does. */
+export async function openKeyedStore(settings: Settings): Promise<{ store: Store; vault: Vault }> {
+  if (settings.databaseUrl === undefined && !existsSync(databaseFile(settings)))
+    throw new NangoError('missing_setting', `There is no database ${databaseFile(settings)}.`);
+  const keys = readKeys(settings);
+  const store = await openStore(settings, { now: createClock() });
+  try {
+    await store.migrate();
+    const vault = createVault(...keys.encryption);
+    await assertSameKey(store, vault);
+    return { store, vault };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
 }
 
 /** Keys from the environment; in embedded mode made on first start where they are absent. */
@@ -189,7 +207,7 @@ function readKeys(settings: Settings): Keys {
     );
   const source =
     settings.encryptionKey === undefined ? join(settings.dataDirectory, 'encryption.key') : 'NANGO_ENCRYPTION_KEY';
-  return { encryption: parseEncryptionKey(encryption, source), secret: new Secret(secret), notices };
+  return { encryption: parseEncryptionKeys(encryption, source), secret: new Secret(secret), notices };
 }
 
 function assertKeysGiven({ encryptionKey, secretKey }: Settings): void {
@@ -207,13 +225,13 @@ function assertKeysGiven({ encryptionKey, secretKey }: Settings): void {
 
 async function openStore(
   settings: Settings,
-  { log, now }: { log: FastifyBaseLogger; now: () => number },
+  { log, now }: { log?: FastifyBaseLogger; now: () => number },
 ): Promise<Store> {
   if (settings.databaseUrl === undefined) return openSqliteStore(databaseFile(settings), now);
   // Loaded on demand: an embedded server saves its memory.
   const { openPostgresStore } = await import('./store/postgres.ts');
   return openPostgresStore(settings.databaseUrl, {
-    onError: (error) => log.warn({ err: error }, 'a database connection broke'),
+    onError: (error) => log?.warn({ err: error }, 'a database connection broke'),
   });
 }
 

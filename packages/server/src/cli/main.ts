@@ -3,6 +3,7 @@ import { messageOf, NangoError } from '../errors/nango-error.ts';
 import { VERSION } from '../package-files.ts';
 import type { ConnectFlags } from './connect-command.ts';
 import type { ConnectionsFlags } from './connections-command.ts';
+import type { KeysFlags } from './keys-command.ts';
 import type { StartFlags } from './start-command.ts';
 import { createTerminal, type Terminal } from './terminal.ts';
 import type { TriggerFlags } from './trigger-command.ts';
@@ -13,7 +14,8 @@ Environment:
   NANGO_FOLDER          the Nango folder (default: ./nango-integrations)
   NANGO_DATA_DIR        embedded store and keys (default: .nango beside the Nango folder)
   DATABASE_URL          PostgreSQL in place of the embedded store
-  NANGO_ENCRYPTION_KEY  32 bytes, base64 or hex; made on first start with the embedded store
+  NANGO_ENCRYPTION_KEY  32 bytes, base64 or hex; made on first start with the embedded store; several,
+                        separated by commas, all open, and the first seals
   NANGO_SECRET_KEY      the key your back end sends; made on first start with the embedded store
   NANGO_SERVER_URL      where the server runs, for commands that talk to it
   NANGO_HOST            address to listen on
@@ -40,6 +42,7 @@ function createProgram(terminal: Terminal): Command {
   addConnectionsCommands(program.command('connections').description('list, show or delete connections'), terminal);
   addConnectCommand(program, terminal);
   addTriggerCommand(program, terminal);
+  addKeysCommands(program.command('keys').description('check, add or rotate encryption keys'), terminal);
   return program;
 }
 
@@ -131,6 +134,37 @@ Examples:
       const { connectCommand } = await import('./connect-command.ts');
       process.exitCode = await connectCommand(integration, userId, { flags, terminal });
     });
+}
+
+function addKeysCommands(keys: Command, terminal: Terminal): void {
+  keys.addHelpText(
+    'after',
+    `
+Changing the key, while the server goes on:
+  1. nango keys add      (or put a new key in front of NANGO_ENCRYPTION_KEY: "new,old")
+  2. start every server again: it seals with the new key and opens with both
+  3. nango keys rotate   seals what is stored with the new key
+  4. nango keys check    shows that nothing needs the old one; then remove it`,
+  );
+  const add = (name: string, description: string) =>
+    keys
+      .command(name)
+      .description(description)
+      .option(...FOLDER)
+      .option(...DATA_DIR)
+      .option(...JSON_OUTPUT);
+  add('check', 'count what each key seals, and whether all of it opens').action(async (flags: KeysFlags) => {
+    const { checkKeysCommand } = await import('./keys-command.ts');
+    process.exitCode = await checkKeysCommand(flags, terminal);
+  });
+  add('add', 'make a new key for the embedded store').action(async (flags: KeysFlags) => {
+    const { addKeyCommand } = await import('./keys-command.ts');
+    addKeyCommand(flags, terminal);
+  });
+  add('rotate', 'seal everything with the newest key, while servers go on').action(async (flags: KeysFlags) => {
+    const { rotateKeysCommand } = await import('./keys-command.ts');
+    process.exitCode = await rotateKeysCommand(flags, terminal);
+  });
 }
 
 function addTriggerCommand(program: Command, terminal: Terminal): void {

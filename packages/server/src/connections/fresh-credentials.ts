@@ -13,6 +13,9 @@ const MAX_WAIT_MS = 1_000;
 // Waiting for another server this often takes some five seconds; a token that works all the while is served then.
 const PATIENCE = 10;
 const WRITE_PATIENCE_MS = 120_000;
+// A life counts from the receipt of its answer, the provider's from a moment before: what is served at the very end of it
+// would be refused.
+const SLACK_MS = 500;
 
 /**
  * Hands out connections whose credentials are fresh: an access token about to expire is renewed first, with one token
@@ -76,7 +79,7 @@ export class FreshCredentials {
       if (retryInMs !== null) return this.#serveWhileValid(connection, { retryInMs, why: lastError ?? '' });
       const renewed = leasedMs === null ? await this.#renewLeased(connection) : undefined;
       if (renewed) return renewed;
-      if (waits >= PATIENCE && !this.#isExpired(connection)) return connection;
+      if (waits >= PATIENCE && !this.#isExpired(connection, SLACK_MS)) return connection;
       const { delay, random } = this.#context;
       await delay(Math.min(FIRST_WAIT_MS * 2 ** waits, MAX_WAIT_MS) * (0.5 + random() / 2));
     }
@@ -173,7 +176,7 @@ export class FreshCredentials {
     connection: OpenConnection,
     { retryInMs, why, cause }: { retryInMs: number; why: string; cause?: unknown },
   ): OpenConnection {
-    if (!this.#isExpired(connection)) return connection;
+    if (!this.#isExpired(connection, SLACK_MS)) return connection;
     throw new NangoError('refresh_failed', `The access token expired and could not be renewed: ${why}`, {
       cause,
       retryAfter: Math.ceil(retryInMs / 1000),
@@ -205,9 +208,9 @@ export class FreshCredentials {
     return row.status === 'active' && dueAt !== undefined && dueAt <= this.#context.now();
   }
 
-  #isExpired({ mode, credentials }: OpenConnection): boolean {
+  #isExpired({ mode, credentials }: OpenConnection, slackMs = 0): boolean {
     const expiresAt = mode.renewal?.expiresAt(credentials);
-    return expiresAt !== undefined && expiresAt <= this.#context.now();
+    return expiresAt !== undefined && expiresAt <= this.#context.now() + slackMs;
   }
 
   /** For a connection that is not due: what expired all the same cannot be renewed. */

@@ -6,6 +6,7 @@ import type { Database, DatabaseDialect } from './database.ts';
 import { migrate } from './migrate.ts';
 import { refreshStatements } from './refresh-statements.ts';
 import { registrationStatements } from './registration-statements.ts';
+import { sealedStatements } from './sealed-statements.ts';
 import { sessionStatements } from './session-statements.ts';
 import type { Store } from './store.ts';
 
@@ -24,6 +25,7 @@ export function createKyselyStore(db: Kysely<Database>, dialect: DatabaseDialect
     ...attemptStatements(db, dialect.now),
     ...sessionStatements(db),
     ...registrationStatements(db),
+    ...sealedStatements(db),
   });
 }
 

@@ -146,6 +146,16 @@ export interface ClientRegistrationRow {
   readonly expiresAt: number | null;
 }
 
+/** A value that is sealed, and the key of its row. */
+export interface SealedValue {
+  readonly table: SealedTable;
+  readonly key: readonly string[];
+  readonly sealed: Uint8Array;
+}
+
+/** Tables with one sealed column each. */
+export type SealedTable = 'connections' | 'connect_attempts' | 'client_registrations' | 'nango_meta';
+
 type ClientRegistrationKey = Pick<ClientRegistrationRow, 'integration' | 'issuer' | 'redirectUri'>;
 
 /**
@@ -210,4 +220,12 @@ export interface Store {
   /** Keeps a registration unless there is one that has not expired; resolves to the one that stays. */
   keepClientRegistration(registration: ClientRegistrationRow, now: number): Promise<ClientRegistrationRow>;
   deleteClientRegistration(key: ClientRegistrationKey): Promise<void>;
+
+  /** Sealed values of a table in the order of its key, behind `after`. */
+  sealedValues(
+    table: SealedTable,
+    query: { after: readonly string[] | undefined; limit: number },
+  ): Promise<SealedValue[]>;
+  /** Replaces a sealed value by the same sealed otherwise, if nobody changed it since. */
+  replaceSealed(value: SealedValue, sealed: Uint8Array): Promise<boolean>;
 }

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
 import { test } from 'node:test';
 import { Secret } from './secret.ts';
-import { createVault, parseEncryptionKey } from './vault.ts';
+import { createVault, parseEncryptionKeys } from './vault.ts';
 
 const place = { table: 'connections', row: '["slack","1"]', column: 'sealed_credentials' };
 const vault = createVault(randomBytes(32));
@@ -40,13 +40,16 @@ test('S2: refuses a truncated value and every flipped bit', () => {
 });
 
 test('S1: refuses a value sealed with another key, and says so', () => {
-  assert.throws(() => createVault(randomBytes(32)).open(vault.seal('text', place), place), /another encryption key/);
+  assert.throws(
+    () => createVault(randomBytes(32)).open(vault.seal('text', place), place),
+    /an encryption key that this server does not have/,
+  );
 });
 
 test('S1: takes keys as base64, base64url and hex, and refuses all else without echoing it', () => {
   const key = randomBytes(32);
   for (const encoding of ['base64', 'base64url', 'hex'] as const)
-    assert.deepEqual(parseEncryptionKey(`${key.toString(encoding)}\n`, 'X'), key);
+    assert.deepEqual(parseEncryptionKeys(`${key.toString(encoding)}\n`, 'X'), [key]);
   for (const bad of [
     '',
     'short-CANARY',
@@ -55,7 +58,7 @@ test('S1: takes keys as base64, base64url and hex, and refuses all else without 
     'ä'.repeat(32),
   ]) {
     assert.throws(
-      () => parseEncryptionKey(bad, 'NANGO_ENCRYPTION_KEY'),
+      () => parseEncryptionKeys(bad, 'NANGO_ENCRYPTION_KEY'),
       (error: Error) =>
         /NANGO_ENCRYPTION_KEY must hold 32/.test(error.message) && !(bad !== '' && error.message.includes(bad)),
     );
@@ -73,4 +76,16 @@ test('a secret does not print itself, however it is printed', () => {
   ]) {
     assert.ok(!printed.includes('CANARY'), printed);
   }
+});
+
+test('S3: the first of several keys seals, all open', () => {
+  const [first, second] = [randomBytes(32), randomBytes(32)];
+  const before = createVault(first);
+  const during = createVault(second, first);
+  const old = before.seal('old', place);
+  assert.equal(during.open(old, place), 'old');
+  assert.equal(createVault(second).open(during.seal('new', place), place), 'new');
+  assert.deepEqual(during.keyIds, [createVault(second).keyId, before.keyId]);
+  const keys = parseEncryptionKeys(`${second.toString('base64')},${first.toString('hex')}`, 'X');
+  assert.deepEqual(keys, [second, first]);
 });

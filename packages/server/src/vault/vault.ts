@@ -17,38 +17,41 @@ export interface SealedPlace {
 
 /** Seals values for the store, and opens them. */
 export interface Vault {
-  /** Names the key that seals, without telling anything about it. */
+  /** Names the key that seals, without telling anything about it: 16 hexadecimal digits. */
   readonly keyId: string;
+  /** The names of all keys that open. */
+  readonly keyIds: readonly string[];
   seal(plaintext: string, place: SealedPlace): Uint8Array;
-  /** Throws `credentials_unreadable` when the value was damaged, moved, or sealed with another key. */
+  /** Throws `credentials_unreadable` when the value was damaged, moved, or sealed with a key that is not here. */
   open(sealed: Uint8Array, place: SealedPlace): string;
 }
 
 /**
- * Creates a vault over one 256-bit key: AES-256-GCM (NIST SP 800-38D) with a random 96-bit IV per value.
+ * Creates a vault over 256-bit keys, of which the first seals and all open: AES-256-GCM (NIST SP 800-38D) with a random
+ * 96-bit IV per value.
  *
  * Envelope: version (1 byte) · key id (8) · IV (12) · ciphertext · tag (16). The place is the associated data.
  * Random IVs keep one key safe for 2^32 seals; at a thousand refreshes a minute that is eight years.
  */
-export function createVault(key: Uint8Array): Vault {
-  const sealingKey = deriveKey(key, 'nango seal v1');
-  const keyIdBytes = createHash('sha256').update(deriveKey(key, 'nango key id v1')).digest().subarray(0, KEY_ID_BYTES);
+export function createVault(...keys: readonly [Uint8Array, ...Uint8Array[]]): Vault {
+  const [sealing, ...others] = [derive(keys[0]), ...keys.slice(1).map(derive)];
+  const opening = new Map([sealing, ...others].map((derived) => [derived.id.toString('hex'), derived.key]));
   return {
-    keyId: keyIdBytes.toString('hex'),
+    keyId: sealing.id.toString('hex'),
+    keyIds: [...opening.keys()],
     seal(plaintext, place) {
       const iv = randomBytes(IV_BYTES);
-      const cipher = createCipheriv('aes-256-gcm', sealingKey, iv, { authTagLength: TAG_BYTES });
+      const cipher = createCipheriv('aes-256-gcm', sealing.key, iv, { authTagLength: TAG_BYTES });
       cipher.setAAD(associatedData(place));
       const ciphertext = Buffer.concat([cipher.update(plaintext, 'utf8'), cipher.final()]);
-      return Buffer.concat([Buffer.of(VERSION), keyIdBytes, iv, ciphertext, cipher.getAuthTag()]);
+      return Buffer.concat([Buffer.of(VERSION), sealing.id, iv, ciphertext, cipher.getAuthTag()]);
     },
     open(sealed, place) {
       assertEnvelope(sealed, place);
-      if (!keyIdBytes.equals(sealed.subarray(1, 1 + KEY_ID_BYTES))) {
-        throw unreadable(place, 'it was sealed with another encryption key');
-      }
+      const key = opening.get(keyIdOf(sealed));
+      if (!key) throw unreadable(place, 'it was sealed with an encryption key that this server does not have');
       const iv = sealed.subarray(1 + KEY_ID_BYTES, HEADER_BYTES);
-      const decipher = createDecipheriv('aes-256-gcm', sealingKey, iv, { authTagLength: TAG_BYTES });
+      const decipher = createDecipheriv('aes-256-gcm', key, iv, { authTagLength: TAG_BYTES });
       decipher.setAAD(associatedData(place));
       decipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
       try {
@@ -61,11 +64,22 @@ export function createVault(key: Uint8Array): Vault {
   };
 }
 
+/** Names the key that a value was sealed with. */
+export function keyIdOf(sealed: Uint8Array): string {
+  return Buffer.from(sealed.subarray(1, 1 + KEY_ID_BYTES)).toString('hex');
+}
+
+/** Parses one or more encryption keys, separated by commas or white space; the first seals. */
+export function parseEncryptionKeys(text: string, source: string): [Uint8Array, ...Uint8Array[]] {
+  const [first = '', ...others] = text.split(/[\s,]+/).filter((part) => part !== '');
+  return [parseEncryptionKey(first, source), ...others.map((other) => parseEncryptionKey(other, source))];
+}
+
 /**
  * Parses an encryption key: 32 bytes as base64, base64url or hex.
  * Throws `invalid_encryption_key`, naming where the text came from but never the text.
  */
-export function parseEncryptionKey(text: string, source: string): Uint8Array {
+function parseEncryptionKey(text: string, source: string): Uint8Array {
   const trimmed = text.trim();
   const key = /^[0-9a-f]{64}$/i.test(trimmed) ? Buffer.from(trimmed, 'hex') : decodeBase64(trimmed);
   if (key?.length !== KEY_BYTES) {
@@ -79,6 +93,11 @@ export function parseEncryptionKey(text: string, source: string): Uint8Array {
 
 function decodeBase64(text: string): Buffer | undefined {
   return /^[A-Za-z0-9+/_-]+={0,2}$/.test(text) ? Buffer.from(text, 'base64') : undefined;
+}
+
+function derive(key: Uint8Array): { id: Buffer; key: Buffer } {
+  const id = createHash('sha256').update(deriveKey(key, 'nango key id v1')).digest().subarray(0, KEY_ID_BYTES);
+  return { id, key: deriveKey(key, 'nango seal v1') };
 }
 
 function deriveKey(key: Uint8Array, purpose: string): Buffer {
