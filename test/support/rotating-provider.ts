@@ -59,6 +59,7 @@ export async function startRotatingProvider(
   const families = new Map<string, Family>();
   const byRefreshToken = new Map<string, Family>();
   const accessTokens = new Map<string, { family: string; expiresAt: number }>();
+  const hanging: ServerResponse[] = [];
   let failing = true;
 
   function rotate(family: Family, used: string) {
@@ -99,7 +100,7 @@ export async function startRotatingProvider(
     if (chance < failureRate * 0.4) return void ((counts.failed += 1), send(500, { error: 'server_error' }));
     if (chance < failureRate * 0.7)
       return void ((counts.failed += 1), send(429, { error: 'slow_down' }, { 'retry-after': '1' }));
-    if (chance < failureRate * 0.75) return void (counts.failed += 1);
+    if (chance < failureRate * 0.75) return void ((counts.failed += 1), hanging.push(response));
     const { status, body } = refresh(refreshToken);
     if (chance >= failureRate) return void send(status, body);
     counts.cut += 1;
@@ -129,7 +130,10 @@ export async function startRotatingProvider(
     serverDied() {
       for (const family of families.values()) if (family.unseen !== undefined) family.answerLost = true;
     },
-    heal: () => (failing = false),
+    heal() {
+      failing = false;
+      for (const response of hanging) response.destroy();
+    },
     grant(name, grace) {
       const refreshToken = `rt-CANARY-${randomUUID()}`;
       const family: Family = {

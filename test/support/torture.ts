@@ -68,8 +68,8 @@ export async function torture(cleanup: Cleanup, options: TortureOptions): Promis
   if (postgres) await restartDatabase(postgres, options);
   else await delay(options.seconds * 1000);
   state.ended = true;
-  await Promise.all([...clients, killer]);
   provider.heal();
+  await Promise.all([...clients, killer]);
   return {
     ...(await settle(hosts, { provider, options })),
     provider: provider.counts,
