@@ -221,6 +221,8 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
     keepAliveAt?(credentials: Credentials, integration: Integration<Auth>): number | undefined;
     /** Milliseconds since the epoch at which they stop working; undefined = unknown. */
     expiresAt(credentials: Credentials): number | undefined;
+    /** Milliseconds by which they may stop working earlier, since so long their answer took. */
+    answerTookMs?(credentials: Credentials): number;
     renew(request: HeldCredentials<Auth, Credentials>, context: AuthModeContext): Promise<Credentials>;
   };
 }

@@ -11,6 +11,8 @@ import { expiryOf } from './token-fields.ts';
 const grantSchema = z.object({
   /** Milliseconds since the epoch at which the token was received; with expires_at it gives the token's life. */
   received_at: z.number(),
+  /** Milliseconds that the answer took. */
+  took_ms: z.number().default(0),
   /** The authorization server, where it was discovered. */
   issuer: z.string().optional(),
   /** The client, where it was registered dynamically: a later registration would not fit the refresh token. */
@@ -33,7 +35,7 @@ export const storedOAuth2Credentials = z.object({
 export type OAuth2Credentials = z.output<typeof storedOAuth2Credentials> & BaseCredentials;
 
 /** How a grant came about, and when. */
-interface GrantMemory extends Omit<z.output<typeof grantSchema>, 'received_at'> {
+interface GrantMemory extends Omit<z.output<typeof grantSchema>, 'received_at' | 'took_ms'> {
   readonly now: number;
 }
 
@@ -49,7 +51,7 @@ export function received(
     refresh_token,
     expires_at: expiryOf(response, auth, now),
     refresh_token_expires_at: refreshLife === undefined ? undefined : now + Math.floor(refreshLife * 1000),
-    grant: { ...memory, received_at: now },
+    grant: { ...memory, received_at: now, took_ms: response.took_ms },
     raw,
   };
 }

@@ -195,6 +195,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
   },
   renewal: {
     expiresAt: ({ expires_at }) => expires_at,
+    answerTookMs: ({ grant }) => grant?.took_ms ?? 0,
     dueAt: ({ expires_at, refresh_token, grant }, { auth }) => {
       const renewable = refresh_token !== undefined || grant?.entered !== undefined || isIssuedToClient(auth);
       return renewable ? renewalDueAt({ expires_at, received_at: grant?.received_at }, auth) : undefined;

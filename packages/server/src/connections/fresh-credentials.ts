@@ -13,8 +13,7 @@ const MAX_WAIT_MS = 1_000;
 // Waiting for another server this often takes some five seconds; a token that works all the while is served then.
 const PATIENCE = 10;
 const WRITE_PATIENCE_MS = 120_000;
-// A life counts from the receipt of its answer, the provider's from a moment before: what is served at the very end of it
-// would be refused.
+// A token that is served at the very end of its life is refused when it arrives.
 const SLACK_MS = 500;
 
 /**
@@ -79,7 +78,7 @@ export class FreshCredentials {
       if (retryInMs !== null) return this.#serveWhileValid(connection, { retryInMs, why: lastError ?? '' });
       const renewed = leasedMs === null ? await this.#renewLeased(connection) : undefined;
       if (renewed) return renewed;
-      if (waits >= PATIENCE && !this.#isExpired(connection, SLACK_MS)) return connection;
+      if (waits >= PATIENCE && !this.#isNearlyExpired(connection)) return connection;
       const { delay, random } = this.#context;
       await delay(Math.min(FIRST_WAIT_MS * 2 ** waits, MAX_WAIT_MS) * (0.5 + random() / 2));
     }
@@ -176,7 +175,7 @@ export class FreshCredentials {
     connection: OpenConnection,
     { retryInMs, why, cause }: { retryInMs: number; why: string; cause?: unknown },
   ): OpenConnection {
-    if (!this.#isExpired(connection, SLACK_MS)) return connection;
+    if (!this.#isNearlyExpired(connection)) return connection;
     throw new NangoError('refresh_failed', `The access token expired and could not be renewed: ${why}`, {
       cause,
       retryAfter: Math.ceil(retryInMs / 1000),
@@ -206,6 +205,12 @@ export class FreshCredentials {
   #isDue({ row, mode, integration, credentials }: OpenConnection): boolean {
     const dueAt = mode.renewal?.dueAt(credentials, integration);
     return row.status === 'active' && dueAt !== undefined && dueAt <= this.#context.now();
+  }
+
+  /** Whether a token is not worth serving any more: its life counts from the receipt of its answer, the provider's from before. */
+  #isNearlyExpired(connection: OpenConnection): boolean {
+    const { mode, credentials } = connection;
+    return this.#isExpired(connection, SLACK_MS + (mode.renewal?.answerTookMs?.(credentials) ?? 0));
   }
 
   #isExpired({ mode, credentials }: OpenConnection, slackMs = 0): boolean {

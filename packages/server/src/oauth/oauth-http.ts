@@ -17,6 +17,8 @@ export interface OAuthHttpRequest {
 export interface OAuthHttpResponse {
   readonly status: number;
   readonly contentType: string;
+  /** Milliseconds from the request's sending to the answer's end. */
+  readonly tookMs?: number;
   /** Milliseconds that `Retry-After` asks to wait. */
   readonly retryAfterMs?: number | undefined;
   /** The challenge of a 401 (RFC 9110 §11.6.1). */

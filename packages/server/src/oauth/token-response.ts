@@ -16,6 +16,8 @@ export interface TokenResponse {
   readonly expires_at: number | undefined;
   /** Seconds until the refresh token dies; not in the RFC, but said by many. */
   readonly refresh_token_expires_in: number | undefined;
+  /** Milliseconds that the answer took: so much of the token's life may have passed when it arrived. */
+  readonly took_ms: number;
   /** The whole answer, as it was. */
   readonly raw: Record<string, Json>;
 }
@@ -59,6 +61,7 @@ export function processTokenResponse(
     refresh_token: readToken(member('refresh_token'), 'refresh_token', response),
     expires_in: seconds(readLifetime(member('expires_in'))),
     expires_at: format.paths.expires_at === undefined ? undefined : readTime(member('expires_at')),
+    took_ms: response.tookMs ?? 0,
     refresh_token_expires_in: seconds(readLifetime(member('refresh_token_expires_in'))),
     raw,
   };

@@ -105,6 +105,7 @@ export function createOAuthHttp(
 ): OAuthHttp {
   return async (call) => {
     const headers = { 'user-agent': 'Nango', ...call.headers };
+    const sent = performance.now();
     const {
       status,
       headers: answered,
@@ -113,6 +114,7 @@ export function createOAuthHttp(
     return {
       status,
       contentType: String(answered['content-type'] ?? ''),
+      tookMs: Math.ceil(performance.now() - sent),
       retryAfterMs: parseRetryAfter(String(answered['retry-after'] ?? ''), now()),
       wwwAuthenticate: String(answered['www-authenticate'] ?? ''),
       body: body.toString('utf8'),
