@@ -203,8 +203,9 @@ async function settle(
   const deadline = Date.now() + SETTLE_MS;
   for (let index = 0; index < options.connections; index += 1) {
     const userId = `user-${index}`;
-    const { status, body } = await untilSettled(host?.url ?? '', { userId, deadline });
     const family = provider.families.get(userId);
+    const isGone = () => family?.revoked ?? false;
+    const { status, body } = await untilSettled(host?.url ?? '', { userId, deadline, isGone });
     const marked = status === 409 && errorType(body) === 'needs_reconnect';
     if (family?.revoked && family.answerLost && !family.grace && marked) lostWithAnswer += 1;
     else if (family?.revoked && !marked) unannounced.push(`${userId}: ${status} ${errorType(body)}`);
@@ -216,11 +217,18 @@ async function settle(
   return { lostWithoutCause, unannounced, lostWithAnswer, leaked: outputs.includes('CANARY') };
 }
 
-/** A connection that backs off, or whose lease a dead server left, settles within the lease's life. */
-async function untilSettled(url: string, { userId, deadline }: { userId: string; deadline: number }) {
+/**
+ * A connection that backs off, or whose lease a dead server left, settles within the lease's life; one whose grant is gone
+ * when its access token ends.
+ */
+async function untilSettled(
+  url: string,
+  { userId, deadline, isGone }: { userId: string; deadline: number; isGone: () => boolean },
+) {
   for (;;) {
     const answer = await call(url, 'GET', `/api/connection?integration=acme&userId=${userId}`);
-    if (answer.status === 200 || answer.status === 409 || Date.now() > deadline) return answer;
+    const settled = answer.status === 409 || (answer.status === 200 && !isGone());
+    if (settled || Date.now() > deadline) return answer;
     await delay(100);
   }
 }

@@ -78,7 +78,7 @@ export class FreshCredentials {
       if (retryInMs !== null) return this.#serveWhileValid(connection, { retryInMs, why: lastError ?? '' });
       const renewed = leasedMs === null ? await this.#renewLeased(connection) : undefined;
       if (renewed) return renewed;
-      if (waits >= PATIENCE && !this.#isNearlyExpired(connection)) return connection;
+      if (waits >= PATIENCE && !this.#isExpired(connection)) return connection;
       const { delay, random } = this.#context;
       await delay(Math.min(FIRST_WAIT_MS * 2 ** waits, MAX_WAIT_MS) * (0.5 + random() / 2));
     }
@@ -175,7 +175,7 @@ export class FreshCredentials {
     connection: OpenConnection,
     { retryInMs, why, cause }: { retryInMs: number; why: string; cause?: unknown },
   ): OpenConnection {
-    if (!this.#isNearlyExpired(connection)) return connection;
+    if (!this.#isExpired(connection)) return connection;
     throw new NangoError('refresh_failed', `The access token expired and could not be renewed: ${why}`, {
       cause,
       retryAfter: Math.ceil(retryInMs / 1000),
@@ -208,13 +208,9 @@ export class FreshCredentials {
   }
 
   /** Whether a token is not worth serving any more: its life counts from the receipt of its answer, the provider's from before. */
-  #isNearlyExpired(connection: OpenConnection): boolean {
-    const { mode, credentials } = connection;
-    return this.#isExpired(connection, SLACK_MS + (mode.renewal?.answerTookMs?.(credentials) ?? 0));
-  }
-
-  #isExpired({ mode, credentials }: OpenConnection, slackMs = 0): boolean {
+  #isExpired({ mode, credentials }: OpenConnection): boolean {
     const expiresAt = mode.renewal?.expiresAt(credentials);
+    const slackMs = SLACK_MS + (mode.renewal?.answerTookMs?.(credentials) ?? 0);
     return expiresAt !== undefined && expiresAt <= this.#context.now() + slackMs;
   }
 

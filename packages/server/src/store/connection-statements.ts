@@ -48,7 +48,11 @@ export function connectionStatements(db: Kysely<Database>, clock: DatabaseClock)
         .limit(limit);
       if (userId !== undefined) query = query.where('user_id', '=', userId);
       if (integration !== undefined) query = query.where('integration', '=', integration);
-      if (after) query = query.where(sql<boolean>`(integration, user_id) > (${after.integration}, ${after.userId})`);
+      // With one half of the key fixed the other alone says where the page begins, which every database finds by its index.
+      if (after && integration !== undefined) query = query.where('user_id', '>', after.userId);
+      else if (after && userId !== undefined) query = query.where('integration', '>', after.integration);
+      else if (after)
+        query = query.where(sql<boolean>`(integration, user_id) > (${after.integration}, ${after.userId})`);
       return (await query.execute()).map(toConnectionRow);
     },
     async updateConfig(key, additionalConfig, now) {
