@@ -45,8 +45,8 @@ interface Subject {
   readonly name: string;
   readonly store: Store;
   /** Adds the connections from one index up to another; the last DUE of all are due. */
-  fill(from: number, to: number): Promise<void>;
-  explain(statement: string): Promise<string>;
+  readonly fill: (from: number, to: number) => Promise<void>;
+  readonly explain: (statement: string) => Promise<string>;
 }
 
 const cleanup = createCleanup();

@@ -27,7 +27,7 @@ const SLACK_MS = 500;
 export class FreshCredentials {
   readonly #context: ConnectionContext;
   readonly #limit = new FairLimit();
-  readonly #renewals = new Map<string, Promise<OpenConnection>>();
+  readonly #renewals = new Map<string, Promise<OpenConnection | undefined>>();
 
   constructor(context: ConnectionContext) {
     this.#context = context;
@@ -35,9 +35,13 @@ export class FreshCredentials {
 
   /** Throws `connection_not_found`, `needs_reconnect`, and `refresh_failed` when the token expired and cannot be renewed now. */
   async get(key: ConnectionKey): Promise<OpenConnection> {
-    const connection = await this.#read(key);
-    if (!this.#isDue(connection)) return this.#assertUsable(connection);
-    return this.#once(key, () => this.#renew(key));
+    for (;;) {
+      const connection = await this.#read(key);
+      if (!this.#isDue(connection)) return this.#assertUsable(connection);
+      const renewed = await this.#once(key, () => this.#renew(key));
+      // A renewal that the background began, and left to another server, says nothing.
+      if (renewed) return renewed;
+    }
   }
 
   /**
@@ -51,7 +55,7 @@ export class FreshCredentials {
     if (!due || row.refresh.leasedMs !== null || row.refresh.retryInMs !== null) return true;
     const renewable = scheduleOf(credentials, { mode, integration }, this.#context).dueAt !== null;
     if (!renewable) return false;
-    await this.#once(key, async () => (await this.#renewLeased(connection)) ?? connection);
+    await this.#once(key, () => this.#renewLeased(connection));
     return true;
   }
 
@@ -60,7 +64,7 @@ export class FreshCredentials {
     await Promise.allSettled(this.#renewals.values());
   }
 
-  #once(key: ConnectionKey, renew: () => Promise<OpenConnection>): Promise<OpenConnection> {
+  #once(key: ConnectionKey, renew: () => Promise<OpenConnection | undefined>): Promise<OpenConnection | undefined> {
     const name = JSON.stringify([key.integration, key.userId]);
     const running = this.#renewals.get(name);
     if (running) return running;

@@ -31,6 +31,8 @@ interface Scenario {
   readonly leasesRunOut: number;
   /** Whether the provider takes an old refresh token once more; else its use revokes the whole family. */
   readonly grace: boolean;
+  /** Whether the first server's background renews at the same time. */
+  readonly background?: boolean;
 }
 
 /** One execution: the choices it made, and how many there were each time. */
@@ -160,7 +162,7 @@ function firstRow(): ConnectionRow {
     statusReason: null,
     expiresAt: NOW - 1,
     version: 1,
-    dueAt: null,
+    dueAt: NOW - 1,
     refresh: { leasedMs: null, retryInMs: null, failures: 0, lastError: null, answerLost: false },
     createdAt: NOW,
     updatedAt: NOW,
@@ -189,7 +191,7 @@ function storeOf(world: World, server: number): Store {
         const opened: unknown = JSON.parse(vault.open(sealedCredentials, sealedPlace));
         world.stored.add(oauth2.storedCredentials.parse(opened).access_token);
         const refresh = { ...world.row.refresh, answerLost: false };
-        return world.change({ sealedCredentials, expiresAt, version: by.version + 1, refresh }, null);
+        return world.change({ sealedCredentials, expiresAt, dueAt: null, version: by.version + 1, refresh }, null);
       }),
     markNeedsReconnect: (_key, { reason, by }) =>
       step('mark', () => {
@@ -229,7 +231,9 @@ async function execute(scenario: Scenario, given: readonly number[], seen: Set<s
   const results: (string | undefined)[] = [];
   let running = scenario.servers;
   for (let server = 0; server < scenario.servers; server += 1) {
-    serverOf(world, server)
+    const fresh = serverOf(world, server);
+    if (scenario.background && server === 0) fresh.renewAhead(KEY).catch(() => undefined);
+    fresh
       .get(KEY)
       .then(({ credentials }) => (results[server] = Reflect.get(credentials, 'access_token') as string))
       .catch((error: unknown) => (results[server] = error instanceof NangoError ? error.code : String(error)))
@@ -320,6 +324,7 @@ function checkSafety({ world, results }: Execution): void {
   assert.ok(world.calls <= 1 + interruptions, `${world.calls} token calls`);
   for (const [server, result] of results.entries()) {
     if (world.dead.has(server)) continue;
+    assert.notEqual(result, 'at-0', `server ${server} handed out the token that had expired`);
     if (result?.startsWith('at-'))
       assert.ok(world.stored.has(result), `server ${server} handed out ${result}, which was not stored`);
     else assert.equal(result, 'needs_reconnect');
@@ -353,6 +358,7 @@ for (const [name, scenario] of Object.entries<Scenario>({
     leasesRunOut: 1,
     grace: false,
   },
+  'two servers, one with a background': { servers: 2, deaths: 0, leasesRunOut: 0, grace: false, background: true },
   'two servers, a death and a lease that runs out': { servers: 2, deaths: 1, leasesRunOut: 1, grace: false },
 })) {
   test(`R1, R2, R6, every interleaving: ${name}`, async (t) => {
