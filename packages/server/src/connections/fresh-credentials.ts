@@ -16,6 +16,9 @@ const WRITE_PATIENCE_MS = 120_000;
 // A token that is served at the very end of its life is refused when it arrives.
 const SLACK_MS = 500;
 
+/** A renewed connection; `changed` when somebody else came first, so that it is to be looked at again. */
+type Renewed = OpenConnection | 'changed';
+
 /**
  * Hands out connections whose credentials are fresh: an access token about to expire is renewed first, with one token
  * call however many callers wait, in however many servers.
@@ -55,7 +58,10 @@ export class FreshCredentials {
     if (!due || row.refresh.leasedMs !== null || row.refresh.retryInMs !== null) return true;
     const renewable = scheduleOf(credentials, { mode, integration }, this.#context).dueAt !== null;
     if (!renewable) return false;
-    await this.#once(key, () => this.#renewLeased(connection));
+    await this.#once(key, async () => {
+      const renewed = await this.#renewLeased(connection);
+      return renewed === 'changed' ? undefined : renewed;
+    });
     return true;
   }
 
@@ -81,6 +87,7 @@ export class FreshCredentials {
       const { retryInMs, leasedMs, lastError } = connection.row.refresh;
       if (retryInMs !== null) return this.#serveWhileValid(connection, { retryInMs, why: lastError ?? '' });
       const renewed = leasedMs === null ? await this.#renewLeased(connection) : undefined;
+      if (renewed === 'changed') continue;
       if (renewed) return renewed;
       if (waits >= PATIENCE && !this.#isExpired(connection)) return connection;
       const { delay, random } = this.#context;
@@ -89,7 +96,7 @@ export class FreshCredentials {
   }
 
   /** Undefined when another server has the lease. */
-  #renewLeased(connection: OpenConnection): Promise<OpenConnection | undefined> {
+  #renewLeased(connection: OpenConnection): Promise<Renewed | undefined> {
     const { name, refreshConcurrency } = connection.integration;
     return this.#limit.run(name, refreshConcurrency, async () => {
       const { store, randomToken } = this.#context;
@@ -100,8 +107,7 @@ export class FreshCredentials {
     });
   }
 
-  /** Undefined when somebody else came first, so that the connection is to be looked at again. */
-  async #renewHolding(connection: OpenConnection, holder: string): Promise<OpenConnection | undefined> {
+  async #renewHolding(connection: OpenConnection, holder: string): Promise<Renewed> {
     const { row, integration, mode, credentials, config } = connection;
     const extend = () => this.#context.store.extendLease(row, { holder, lifeMs: LEASE_MS });
     // A lease that cannot be extended runs out; then the write is what decides.
@@ -121,7 +127,7 @@ export class FreshCredentials {
   async #store(
     connection: OpenConnection,
     { holder, renewed }: { holder: string; renewed: BaseCredentials },
-  ): Promise<OpenConnection | undefined> {
+  ): Promise<Renewed> {
     const { store, vault, now, log } = this.#context;
     const { row } = connection;
     const change = {
@@ -135,8 +141,10 @@ export class FreshCredentials {
       { integration: row.integration, connection: row.uuid, applied: written !== undefined },
       'access token renewed',
     );
-    // Without a row a reconnect, a delete or another server came first, and wins.
-    return written && openConnection(written, this.#context);
+    if (written) return openConnection(written, this.#context);
+    // A reconnect, a delete or another server came first, and wins.
+    const current = await this.#read(row);
+    return current.row.version !== row.version && !this.#isExpired(current) ? current : 'changed';
   }
 
   async #untilAvailable<T>({ integration, uuid }: OpenConnection['row'], write: () => Promise<T>): Promise<T> {
@@ -156,7 +164,7 @@ export class FreshCredentials {
   async #afterFailure(
     connection: OpenConnection,
     { holder, error }: { holder: string; error: unknown },
-  ): Promise<OpenConnection | undefined> {
+  ): Promise<Renewed> {
     const { row } = connection;
     const { store, log, random } = this.#context;
     const why = messageOf(error);
@@ -164,7 +172,7 @@ export class FreshCredentials {
     if (isRevoked(error)) {
       const lost = row.refresh.answerLost ? ' An earlier answer with new tokens may have been lost.' : '';
       const marked = await this.#markNeedsReconnect(connection, { holder, reason: `${why}${lost}` });
-      return marked && this.#assertUsable(marked);
+      return marked ? this.#assertUsable(marked) : 'changed';
     }
     const named = error instanceof NangoError && error.retryAfter !== undefined ? error.retryAfter * 1000 : 0;
     const retryInMs = Math.max(backoffMs(row.refresh.failures, { random }), named);
