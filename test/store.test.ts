@@ -12,7 +12,8 @@ import { openPostgresStore } from '../packages/server/src/store/postgres.ts';
 import { openSqliteStore } from '../packages/server/src/store/sqlite.ts';
 import type { NewConnection, Store } from '../packages/server/src/store/store.ts';
 import { startPostgres, type TestPostgres } from './support/postgres.ts';
-import { createCleanup, temporaryFolder, type Cleanup } from './support/temporary-folder.ts';
+import { STORE_KINDS, type StoreKind } from './support/store-kinds.ts';
+import { createCleanup, temporaryFolder } from './support/temporary-folder.ts';
 
 const run = promisify(execFile);
 const NOW = 1_800_000_000_000;
@@ -32,31 +33,9 @@ function newConnection(overrides: Partial<NewConnection> = {}): NewConnection {
   };
 }
 
-/** Each way to open a store gets the same suite; `open` twice leads to the same data. */
-const kinds: {
-  name: string;
-  setUp: (cleanup: Cleanup) => Promise<{ open: () => Store; module: string; argument: string }>;
-}[] = [
-  {
-    name: 'SQLite',
-    setUp: async (cleanup) => {
-      const file = join(temporaryFolder(cleanup), 'data', 'nango.db');
-      return { open: () => openSqliteStore(file), module: 'sqlite.ts#openSqliteStore', argument: file };
-    },
-  },
-  {
-    name: 'PostgreSQL',
-    setUp: async (cleanup) => {
-      const postgres = await startPostgres(cleanup);
-      const url = await postgres.createDatabase();
-      return { open: () => openPostgresStore(url), module: 'postgres.ts#openPostgresStore', argument: url };
-    },
-  },
-];
-
-for (const { name, setUp } of kinds) {
+for (const { name, setUp } of STORE_KINDS) {
   describe(name, () => {
-    let kind: Awaited<ReturnType<(typeof kinds)[number]['setUp']>>;
+    let kind: Awaited<ReturnType<StoreKind['setUp']>>;
     let store: Store;
     const cleanup = createCleanup();
 
@@ -147,7 +126,7 @@ for (const { name, setUp } of kinds) {
         assert.equal((await store.leaseRefresh(key, lease('dead', 1, 0)))?.refresh.answerLost, false);
         assert.equal((await store.leaseRefresh(key, lease('next')))?.refresh.answerLost, true);
         assert.equal(await store.extendLease(key, { holder: 'dead', lifeMs: 60_000 }), false);
-        await store.failRefresh(key, { holder: 'dead', retryInMs: 1_000, error: 'late', answerLost: false });
+        await store.failRefresh(key, { holder: 'dead', retryInMs: 1_000, error: 'late', answerLost: false, now: NOW });
         const late = { reason: 'late', by: { version: 1, holder: 'dead' }, now: NOW };
         assert.equal(await store.markNeedsReconnect(key, late), undefined);
         assert.equal(await store.updateCredentials(key, change, { version: 1, holder: 'dead' }), undefined);
@@ -169,7 +148,7 @@ for (const { name, setUp } of kinds) {
         assert.equal(await store.updateCredentials(key, change, { version: 1, holder: 'h' }), undefined);
         assert.equal(await store.leaseRefresh(key, lease('h', 1)), undefined);
         assert.ok(await store.leaseRefresh(key, lease('h', 2)));
-        await store.deleteConnection(key);
+        await store.deleteConnection(key, NOW);
         assert.equal(await store.updateCredentials(key, change, { version: 2, holder: 'h' }), undefined);
       });
 
@@ -177,7 +156,13 @@ for (const { name, setUp } of kinds) {
         const key = await insert('fails', { dueAt: NOW });
         for (const failures of [1, 2]) {
           await store.leaseRefresh(key, lease('h'));
-          await store.failRefresh(key, { holder: 'h', retryInMs: 60_000, error: 'down', answerLost: failures === 1 });
+          await store.failRefresh(key, {
+            holder: 'h',
+            retryInMs: 60_000,
+            error: 'down',
+            answerLost: failures === 1,
+            now: NOW,
+          });
           const { refresh } = (await store.findConnection(key)) ?? assert.fail();
           assert.ok((refresh.retryInMs ?? 0) > 50_000);
           const { leasedMs, failures: counted, lastError, answerLost } = refresh;
@@ -220,7 +205,13 @@ for (const { name, setUp } of kinds) {
         const key = (userId: string) => ({ integration: 'leases', userId });
         await store.leaseRefresh(key('due-leased'), lease('h'));
         await store.leaseRefresh(key('due-failed'), lease('h'));
-        await store.failRefresh(key('due-failed'), { holder: 'h', retryInMs: 60_000, error: 'x', answerLost: false });
+        await store.failRefresh(key('due-failed'), {
+          holder: 'h',
+          retryInMs: 60_000,
+          error: 'x',
+          answerLost: false,
+          now: NOW,
+        });
         await store.markNeedsReconnect(key('due-marked'), { reason: 'x', by: { version: 1, holder: null }, now: NOW });
         await store.postponeRefresh(key('due-off'), NOW + 60_000);
         assert.deepEqual(await due(), ['due-a', 'due-b']);
@@ -259,9 +250,9 @@ for (const { name, setUp } of kinds) {
       const userId = `'; drop table connections; --`;
       await store.insertConnection(newConnection({ userId }));
       assert.equal((await store.listConnections({ userId, limit: 9 })).length, 1);
-      assert.equal(await store.deleteConnection({ integration: `' or '1'='1`, userId: `' or '1'='1` }), false);
-      assert.equal(await store.deleteConnection({ integration: 'acme', userId }), true);
-      assert.equal(await store.deleteConnection({ integration: 'acme', userId }), false);
+      assert.equal(await store.deleteConnection({ integration: `' or '1'='1`, userId: `' or '1'='1` }, NOW), false);
+      assert.equal(await store.deleteConnection({ integration: 'acme', userId }, NOW), true);
+      assert.equal(await store.deleteConnection({ integration: 'acme', userId }, NOW), false);
     });
 
     const attempt = (attemptHash: string) => ({
@@ -329,10 +320,13 @@ for (const { name, setUp } of kinds) {
     });
 
     test('connect sessions expire', async () => {
-      await store.insertSession(
-        { tokenHash: 'h', userId: '1', integrations: '["a"]', origin: null, expiresAt: NOW + 10 },
-        NOW,
-      );
+      await store.insertSession({
+        tokenHash: 'h',
+        userId: '1',
+        integrations: '["a"]',
+        origin: null,
+        expiresAt: NOW + 10,
+      });
       assert.equal((await store.findSession('h', NOW))?.integrations, '["a"]');
       assert.equal(await store.findSession('h', NOW + 10), undefined);
     });

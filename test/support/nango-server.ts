@@ -63,6 +63,8 @@ export async function startTestServer(cleanup: Cleanup, options: TestServerOptio
       dataDirectory,
       databaseUrl: options.databaseUrl,
       encryptionKey: ENCRYPTION_KEY,
+      encryptionKeyFile: undefined,
+      encryptionKeyCommand: undefined,
       secretKey: SECRET_KEY,
       host: 'localhost',
       port: undefined,

@@ -1,3 +1,4 @@
+import { NangoClientError } from './client-error.ts';
 import { jsonProblem } from './json-problem.ts';
 import type {
   JsonValue,
@@ -9,38 +10,17 @@ import type {
   ConnectSessionRequest,
   ConnectSession,
   ServerInfo,
+  DeadDelivery,
   DeviceAuthorization,
   DeviceAuthorizationStatus,
+  EventPage,
+  EventQuery,
   Success,
 } from './types.ts';
 
+export { NangoClientError } from './client-error.ts';
+export { verifyWebhook, type WebhookHeaders } from './verify-webhook.ts';
 export type * from './types.ts';
-
-/** What every method rejects with. */
-export class NangoClientError extends Error {
-  override readonly name = 'NangoClientError';
-  readonly success = false;
-  /** The message, under the name results have it. */
-  readonly errorMsg: string;
-  /** A stable code: the server's, or `network_error` and `invalid_input` of this client. */
-  readonly type: string;
-  /** The HTTP status; undefined where there was no answer. */
-  readonly status: number | undefined;
-  /** Names the request in the server's log. */
-  readonly requestId: string | undefined;
-
-  constructor(
-    type: string,
-    message: string,
-    details: { status?: number; requestId?: string | undefined; cause?: unknown } = {},
-  ) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
-    this.errorMsg = message;
-    this.type = type;
-    this.status = details.status;
-    this.requestId = details.requestId;
-  }
-}
 
 export interface NangoOptions {
   /** Default: NANGO_SERVER_URL, else http://localhost:3003. */
@@ -201,6 +181,41 @@ export default class Nango {
     return succeed(
       await this.#call<DeviceAuthorizationStatus>('POST', '/api/device-authorizations/poll', { body: { attempt } }),
     );
+  }
+
+  /**
+   * A page of events, from the oldest that is kept; `nextCursor` says where to go on, and stays good for later: ask again
+   * with it for what happened since.
+   */
+  async getEvents({ cursor, limit }: EventQuery = {}): Promise<Success<EventPage>> {
+    const query: Record<string, string> = {};
+    if (cursor !== undefined) query['cursor'] = cursor;
+    if (limit !== undefined) query['limit'] = String(limit);
+    return succeed(await this.#call<EventPage>('GET', '/api/events', { query }));
+  }
+
+  /** Events that a webhook did not take in three days. */
+  async getDeadDeliveries(): Promise<Success<DeadDelivery[]>> {
+    const deliveries: DeadDelivery[] = [];
+    let cursor: string | null = null;
+    do {
+      const query: Record<string, string> = { limit: String(PAGE_SIZE), ...(cursor === null ? {} : { cursor }) };
+      const page: { deliveries: DeadDelivery[]; nextCursor: string | null } = await this.#call(
+        'GET',
+        '/api/webhooks/dead',
+        { query },
+      );
+      deliveries.push(...page.deliveries);
+      cursor = page.nextCursor;
+    } while (cursor !== null);
+    return succeed(deliveries);
+  }
+
+  /** Delivers such events again: all of a webhook's, or one. Resolves to how many. */
+  async replayDeliveries(webhook: string, eventId?: string): Promise<Success<number>> {
+    assertText({ webhook });
+    const call = { body: { webhook, eventId } };
+    return succeed((await this.#call<{ replayed: number }>('POST', '/api/webhooks/replay', call)).replayed);
   }
 
   async #list(filter: Record<string, string>): Promise<Connection[]> {

@@ -163,6 +163,57 @@ export interface DeviceAuthorizationStatus {
   status: 'pending' | 'slow_down' | 'succeeded';
 }
 
+/** Something that happened to a connection. */
+export interface NangoEvent {
+  /** The same whenever and however often the event is delivered. */
+  id: string;
+  type:
+    | 'connection.created'
+    | 'connection.reconnected'
+    | 'connection.refreshed'
+    | 'connection.refresh_failed'
+    | 'connection.needs_reconnect'
+    | 'connection.recovered'
+    | 'connection.deleted';
+  /** ISO 8601. */
+  timestamp: string;
+  /** The connection as it was then, without credentials. */
+  data: {
+    uuid: string;
+    integration: string;
+    userId: string;
+    authMode: string;
+    status: Connection['status'];
+    statusReason: string | null;
+    /** Of `connection.refresh_failed`: what the provider, or the network, said. */
+    error?: string;
+  };
+}
+
+/** Which events `getEvents` returns. */
+export interface EventQuery {
+  /** `nextCursor` of an earlier page; default: from the oldest on. */
+  cursor?: string | undefined;
+  /** 1 to 200. Default: 100. */
+  limit?: number | undefined;
+}
+
+/** A page of events. */
+export interface EventPage {
+  events: NangoEvent[];
+  nextCursor: string;
+  /** Whether there are more by now. */
+  hasMore: boolean;
+}
+
+/** An event that a webhook did not take. */
+export interface DeadDelivery {
+  webhook: string;
+  /** What the last attempt failed with. */
+  error: string | null;
+  event: NangoEvent;
+}
+
 /** What every method resolves to. */
 export interface Success<T> {
   success: true;

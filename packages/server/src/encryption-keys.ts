@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Settings } from './config/settings.ts';
 import { NangoError } from './errors/nango-error.ts';
-import { openKeyedStore } from './start.ts';
+import { openKeyedStore } from './open-store.ts';
 import type { SealedTable, SealedValue, Store } from './store/store.ts';
 import { prependKey } from './vault/key-files.ts';
 import { keyIdOf, type SealedPlace, type Vault } from './vault/vault.ts';
@@ -28,10 +28,11 @@ export interface KeyRotation {
 
 /** Makes a key of the embedded store that seals from the next start on; returns the file it is in. */
 export function addKey(settings: Settings): string {
-  if (settings.encryptionKey !== undefined || settings.databaseUrl !== undefined)
+  const { encryptionKey, encryptionKeyFile, encryptionKeyCommand, databaseUrl } = settings;
+  if ([encryptionKey, encryptionKeyFile, encryptionKeyCommand, databaseUrl].some((setting) => setting !== undefined))
     throw new NangoError(
       'missing_setting',
-      'The key comes from NANGO_ENCRYPTION_KEY: put a new one in front of it, as "new,old" (openssl rand -base64 32), and start every server again.',
+      'The key is given by NANGO_ENCRYPTION_KEY (or …_FILE, …_COMMAND): put a new one in front of it there, as "new,old" (openssl rand -base64 32), and start every server again.',
     );
   const path = join(settings.dataDirectory, 'encryption.key');
   prependKey(path);

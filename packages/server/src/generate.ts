@@ -60,6 +60,8 @@ async function openApi(): Promise<string> {
     dataDirectory: join(folder, 'data'),
     databaseUrl: undefined,
     encryptionKey: undefined,
+    encryptionKeyFile: undefined,
+    encryptionKeyCommand: undefined,
     secretKey: 'generate',
     host: '127.0.0.1',
     port: 0,

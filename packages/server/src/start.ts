@@ -1,6 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as defaultDelay } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
 import { ActionCatalog } from './actions/action-catalog.ts';
@@ -12,22 +10,24 @@ import { LiveConfig } from './config/watch-config.ts';
 import { BackgroundRefresh } from './connections/background-refresh.ts';
 import { createClientRegistrations } from './connections/client-registrations.ts';
 import { ConnectFlow } from './connections/connect-flow.ts';
+import { ConnectionCache } from './connections/connection-cache.ts';
 import type { ConnectionContext } from './connections/connection-context.ts';
 import { Connections } from './connections/connections.ts';
 import { DeviceFlow } from './connections/device-flow.ts';
 import { createSendRequest } from './connections/send-request.ts';
 import { messageOf, NangoError } from './errors/nango-error.ts';
+import { EventLog } from './events/event-log.ts';
+import { Retention } from './events/retention.ts';
+import { WebhookDelivery } from './events/webhook-delivery.ts';
 import { createApp, type App, type CreateAppOptions } from './http/app.ts';
 import { callbackUrl, type ServerContext } from './http/server-context.ts';
 import { createClock } from './clock.ts';
 import { isLoopbackHost } from './schema/loopback-host.ts';
 import { MetadataCache } from './oauth/metadata-cache.ts';
-import { openSqliteStore } from './store/sqlite.ts';
-import type { Store } from './store/store.ts';
+import { assertSameKey, openStore } from './open-store.ts';
+import { readKeys, type Keys } from './keys.ts';
 import { createOAuthHttp, HttpClient } from './upstream/http-client.ts';
-import { prepareDataDirectory, readOrCreateKeyFile } from './vault/key-files.ts';
-import { Secret } from './vault/secret.ts';
-import { createVault, parseEncryptionKeys, type Vault } from './vault/vault.ts';
+import { createVault } from './vault/vault.ts';
 
 export interface StartOptions extends Pick<CreateAppOptions, 'beforeRoutes'> {
   readonly settings: Settings;
@@ -59,17 +59,26 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   const config = await openConfig(settings, log);
   resources.defer(() => config.close());
   log.level = config.current.server.main_server_log_level;
-  const keys = readKeys(settings);
+  const keys = await readKeys(settings);
   const context = await openContext(options, { config, keys, resources });
-  const server = createServerContext(context, options, keys);
+  let stopping = false;
+  const webhooks = new WebhookDelivery(context);
+  const cache = new ConnectionCache(context.store, {
+    size: () => config.current.server.connection_cache_size,
+    outageMs: () => config.current.server.database_outage_seconds * 1000,
+    onChange: () => webhooks.nudge(),
+  });
+  resources.defer(() => cache.close());
+  const server = createServerContext(context, { options, keys, cache, webhooks, isStopping: () => stopping });
   // Renewals under way end with their tokens stored, and so give their leases back, before the store closes.
   resources.defer(() => server.connections.fresh.settled());
   const background = new BackgroundRefresh(context, server.connections.fresh);
-  resources.defer(() => background.stop());
+  const retention = new Retention(context);
+  for (const task of [background, webhooks, retention]) resources.defer(() => task.stop());
   const app = await createApp(server, { log, ...(beforeRoutes ? { beforeRoutes } : {}) });
   resources.defer(() => app.close());
   const port = await listen(app, settings, config);
-  background.start();
+  for (const task of [background, webhooks, retention]) task.start();
   for (const warning of config.current.warnings) log.warn({}, warning);
   const running = resources.move();
   return {
@@ -78,7 +87,10 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     storeDescription: context.store.description,
     integrations: [...config.current.integrations.keys()],
     notices: keys.notices,
-    close: () => running.disposeAsync(),
+    close: () => {
+      stopping = true;
+      return running.disposeAsync();
+    },
   };
 }
 
@@ -119,8 +131,19 @@ async function openContext(
 
 type ServerParts = ConnectionContext & { readonly client: HttpClient };
 
-function createServerContext(context: ServerParts, { settings, log }: StartOptions, keys: Keys): ServerContext {
-  const connections = new Connections(context);
+interface ServerWiring {
+  readonly options: StartOptions;
+  readonly keys: Keys;
+  readonly cache: ConnectionCache;
+  readonly webhooks: WebhookDelivery;
+  readonly isStopping: () => boolean;
+}
+
+function createServerContext(
+  context: ServerParts,
+  { options: { settings, log }, keys, cache, webhooks, isStopping }: ServerWiring,
+): ServerContext {
+  const connections = new Connections(context, cache);
   const sendRequest = createSendRequest({ fresh: connections.fresh, client: context.client, context });
   const actions = new ActionCatalog(settings.folder);
   const createLogger = createActionLogger(log);
@@ -133,6 +156,9 @@ function createServerContext(context: ServerParts, { settings, log }: StartOptio
     devices: new DeviceFlow(context),
     sendRequest,
     actions,
+    events: new EventLog(context),
+    nudgeWebhooks: () => webhooks.nudge(),
+    isStopping,
     runAction: createRunAction({ context, catalog: actions, connections, sendRequest, createLogger }),
   };
 }
@@ -151,107 +177,6 @@ function openConfig(settings: Settings, log: FastifyBaseLogger): Promise<LiveCon
     onError: (error) =>
       log.error({ err: error }, 'the configuration could not be read; the last good one stays in force'),
   });
-}
-
-interface Keys {
-  /** The first seals. */
-  readonly encryption: [Uint8Array, ...Uint8Array[]];
-  readonly secret: Secret<string>;
-  /** What the operator must be told about them. */
-  readonly notices: readonly string[];
-}
-
-/** The store and the vault alone, for work on what is stored. Throws as the start of a server does. */
-export async function openKeyedStore(settings: Settings): Promise<{ store: Store; vault: Vault }> {
-  if (settings.databaseUrl === undefined && !existsSync(databaseFile(settings)))
-    throw new NangoError('missing_setting', `There is no database ${databaseFile(settings)}.`);
-  const keys = readKeys(settings);
-  const store = await openStore(settings, { now: createClock() });
-  try {
-    await store.migrate();
-    const vault = createVault(...keys.encryption);
-    await assertSameKey(store, vault);
-    return { store, vault };
-  } catch (error) {
-    await store.close();
-    throw error;
-  }
-}
-
-/** Keys from the environment; in embedded mode made on first start where they are absent. */
-function readKeys(settings: Settings): Keys {
-  const notices: string[] = [];
-  if (settings.databaseUrl !== undefined) assertKeysGiven(settings);
-  else prepareDataDirectory(settings.dataDirectory);
-  const fromFile = (name: string, options: { prefix?: string; mustExist: boolean }, advice: string): string => {
-    const file = readOrCreateKeyFile(join(settings.dataDirectory, name), options);
-    if (file.created) notices.push(`${advice} ${file.path}`);
-    if (file.exposed)
-      notices.push(`Others on this machine can read ${file.path}. Make it private: chmod 600 ${file.path}`);
-    return file.text;
-  };
-  const mustExist = existsSync(databaseFile(settings));
-  const encryption =
-    settings.encryptionKey ??
-    fromFile(
-      'encryption.key',
-      { mustExist },
-      'Encryption key made. Back it up, without it no stored credential can be read:',
-    );
-  const secret =
-    settings.secretKey ??
-    fromFile(
-      'secret.key',
-      { prefix: 'nango_secret_', mustExist: false },
-      'Secret key for your back end (NANGO_SECRET_KEY) made:',
-    );
-  const source =
-    settings.encryptionKey === undefined ? join(settings.dataDirectory, 'encryption.key') : 'NANGO_ENCRYPTION_KEY';
-  return { encryption: parseEncryptionKeys(encryption, source), secret: new Secret(secret), notices };
-}
-
-function assertKeysGiven({ encryptionKey, secretKey }: Settings): void {
-  if (encryptionKey === undefined)
-    throw new NangoError(
-      'missing_setting',
-      'With DATABASE_URL, NANGO_ENCRYPTION_KEY must be set: 32 random bytes, the same for all servers. Make one with: openssl rand -base64 32',
-    );
-  if (secretKey === undefined)
-    throw new NangoError(
-      'missing_setting',
-      'With DATABASE_URL, NANGO_SECRET_KEY must be set: the key your back end sends. Make one with: openssl rand -base64 32',
-    );
-}
-
-async function openStore(
-  settings: Settings,
-  { log, now }: { log?: FastifyBaseLogger; now: () => number },
-): Promise<Store> {
-  if (settings.databaseUrl === undefined) return openSqliteStore(databaseFile(settings), now);
-  // Loaded on demand: an embedded server saves its memory.
-  const { openPostgresStore } = await import('./store/postgres.ts');
-  return openPostgresStore(settings.databaseUrl, {
-    onError: (error) => log?.warn({ err: error }, 'a database connection broke'),
-  });
-}
-
-function databaseFile({ dataDirectory }: Settings): string {
-  return join(dataDirectory, 'nango.db');
-}
-
-/** A key that is not this database's must stop the start: it would seal new credentials that the right one cannot open. */
-async function assertSameKey(store: Store, vault: Vault): Promise<void> {
-  const place = { table: 'nango_meta', row: 'key_check', column: 'value' };
-  const stored = await store.keyCheck(vault.seal('nango', place));
-  try {
-    vault.open(stored, place);
-  } catch (cause) {
-    throw new NangoError(
-      'invalid_encryption_key',
-      'The encryption key is not the one this database was sealed with. Set NANGO_ENCRYPTION_KEY (or restore encryption.key) to the original key; a backup of it must exist where the server first ran.',
-      { cause },
-    );
-  }
 }
 
 async function listen(app: App, settings: Settings, config: LiveConfig): Promise<number> {

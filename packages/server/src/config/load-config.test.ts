@@ -61,6 +61,27 @@ const OAUTH2 = `integrations:
 `;
 const ENVIRONMENT = { ACME_SECRET: 'secret' };
 
+test('webhooks: what is wrong with URL, secret, events or name is said, the secret never', async (t) => {
+  const secret = 'whsec_c2hvcnQ-CANARY';
+  const config = `webhooks:
+  "a b": { url: 'https://a.example/', secret: '${secret}' }
+  http: { url: 'http://a.example/', secret: '${secret}' }
+  credentials: { url: 'https://user:pass@a.example/', secret: '${secret}', events: [connection.create] }
+`;
+  await assert.rejects(load(t, { nangoConfig: config }), (error: Error) => {
+    for (const part of [
+      /"a b".*not a usable name|not a usable name/,
+      /must be https/,
+      /no user name/,
+      /connection\.created/,
+      /24 to 64/,
+    ])
+      assert.match(error.message, part);
+    assert.doesNotMatch(error.message, /CANARY/);
+    return true;
+  });
+});
+
 test('an absent nango-config.yaml means all defaults', async (t) => {
   const { server } = await load(t, {});
   assert.deepEqual(
@@ -72,6 +93,10 @@ test('an absent nango-config.yaml means all defaults', async (t) => {
       oauth_server_enabled: true,
       oauth_server_port: 3003,
       oauth_server_root_url: 'http://localhost:3003/',
+      webhooks: {},
+      events_retention_days: 30,
+      connection_cache_size: 10_000,
+      database_outage_seconds: 300,
     },
   );
 });

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import type { Fields } from '../schema/fields.ts';
 import { isSecureUrl } from '../schema/loopback-host.ts';
+import { EVENT_TYPES } from '../store/event-store.ts';
+import { Secret } from '../vault/secret.ts';
 
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug', 'trace'] as const;
 
@@ -26,7 +28,70 @@ export function nangoConfigSchema(fields: Fields) {
       .transform((text, ctx) => parseRootUrl(text, (message) => ctx.addIssue({ code: 'custom', message })))
       .default(new URL('http://localhost:3003'))
       .describe('Public root of the server; the callback URL is <root>/oauth/callback'),
+    webhooks: z
+      .record(
+        z.string().regex(WEBHOOK_NAME, 'is not a usable name (letters, digits, "-" and "_")'),
+        webhookSchema(fields),
+      )
+      .default({})
+      .describe('Where events are posted to, by names of your own'),
+    events_retention_days: fields
+      .number({ min: 4, max: 3_650 })
+      .default(30)
+      .describe('Events are removed after so many days'),
+    connection_cache_size: fields
+      .number({ min: 0, max: 10_000_000, integer: true })
+      .default(10_000)
+      .describe('How many opened connections are kept in memory; 0 = none'),
+    database_outage_seconds: fields
+      .number({ min: 0, max: 86_400 })
+      .default(300)
+      .describe('How long connections in memory are used while the database cannot be reached'),
   });
+}
+
+const WEBHOOK_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/;
+
+/** A receiver of events. */
+function webhookSchema(fields: Fields) {
+  const key = fields.secret().transform((secret, ctx) => {
+    const bytes = parseWebhookSecret(secret.reveal());
+    if (!bytes) ctx.addIssue({ code: 'custom', message: WEBHOOK_SECRET_HELP });
+    return new Secret(bytes ?? Buffer.alloc(0));
+  });
+  return z.strictObject({
+    url: fields
+      .text()
+      .transform((text, ctx) => parseWebhookUrl(text, (message) => ctx.addIssue({ code: 'custom', message })))
+      .describe('https URL that takes the events'),
+    secret: z
+      .union([key.transform((one) => [one]), z.array(key).min(1).max(4)])
+      .describe('whsec_… that signs them; while it is changed a list, each of which signs'),
+    events: z
+      .array(fields.choice(EVENT_TYPES))
+      .min(1)
+      .default([...EVENT_TYPES])
+      .describe('Types to post; without it all'),
+  });
+}
+
+const WEBHOOK_SECRET_HELP =
+  'must be "whsec_" and 24 to 64 random bytes as base64. Make one with: echo "whsec_$(openssl rand -base64 32)"';
+
+/** The key of a Standard Webhooks secret; undefined when it is none. */
+function parseWebhookSecret(text: string): Buffer | undefined {
+  const [, base64] = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(text) ?? [];
+  const bytes = Buffer.from(base64 ?? '', 'base64');
+  return bytes.length >= 24 && bytes.length <= 64 ? bytes : undefined;
+}
+
+function parseWebhookUrl(text: string, addFault: (message: string) => void): string {
+  const url = URL.parse(text);
+  if (text === '') return text;
+  if (!url || !/^https?:$/.test(url.protocol)) addFault('must be an https URL');
+  else if (!isSecureUrl(url, false)) addFault('must be https (only loopback hosts may use http)');
+  else if (url.username !== '' || url.password !== '') addFault('must hold no user name or password');
+  return text;
 }
 
 /** `nango-config.yaml`, validated. */

@@ -10,6 +10,10 @@ export interface Settings {
   /** PostgreSQL connection string; undefined = the embedded store. */
   readonly databaseUrl: string | undefined;
   readonly encryptionKey: string | undefined;
+  /** A file that holds the encryption key. */
+  readonly encryptionKeyFile: string | undefined;
+  /** A shell command that prints the encryption key. */
+  readonly encryptionKeyCommand: string | undefined;
   readonly secretKey: string | undefined;
   /** Address to listen on; undefined = loopback for a loopback root URL, else all. */
   readonly host: string | undefined;
@@ -37,6 +41,8 @@ export function readSettings(flags: SettingsFlags = {}, environment: NodeJS.Proc
     dataDirectory: resolve(flags.dataDirectory ?? variable('NANGO_DATA_DIR') ?? join(folder, '..', '.nango')),
     databaseUrl: variable('DATABASE_URL'),
     encryptionKey: variable('NANGO_ENCRYPTION_KEY'),
+    encryptionKeyFile: variable('NANGO_ENCRYPTION_KEY_FILE'),
+    encryptionKeyCommand: variable('NANGO_ENCRYPTION_KEY_COMMAND'),
     secretKey: variable('NANGO_SECRET_KEY'),
     host: flags.host ?? variable('NANGO_HOST'),
     port: flags.port,

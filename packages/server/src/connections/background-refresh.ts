@@ -1,4 +1,5 @@
 import { NangoError } from '../errors/nango-error.ts';
+import { Periodic } from '../periodic.ts';
 import type { ConnectionKey } from '../store/store.ts';
 import type { ConnectionContext } from './connection-context.ts';
 import type { FreshCredentials } from './fresh-credentials.ts';
@@ -14,37 +15,32 @@ const POSTPONE_MS = 3_600_000;
 export class BackgroundRefresh {
   readonly #context: ConnectionContext;
   readonly #fresh: FreshCredentials;
-  #timer: NodeJS.Timeout | undefined;
-  #round: Promise<void> = Promise.resolve();
-  #stopped = false;
+  readonly #rounds: Periodic;
 
   constructor(context: ConnectionContext, fresh: FreshCredentials) {
     this.#context = context;
     this.#fresh = fresh;
+    this.#rounds = new Periodic({
+      everyMs: TICK_MS,
+      random: context.random,
+      task: () => this.runDue(),
+      onError: (error) => context.log.warn({ err: error }, 'background refresh paused'),
+    });
   }
 
   start(): void {
-    if (this.#stopped) return;
-    // By chance, so that servers which were started together do not ask together.
-    const wait = TICK_MS * (0.5 + this.#context.random());
-    this.#timer = setTimeout(() => {
-      this.#round = this.runDue()
-        .catch((error: unknown) => this.#context.log.warn({ err: error }, 'background refresh paused'))
-        .finally(() => this.start());
-    }, wait).unref();
+    this.#rounds.start();
   }
 
   /** Ends after the round that is under way. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    await this.#round;
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   /** Renews everything that is due now. */
   async runDue(): Promise<void> {
     const { store, now } = this.#context;
-    while (!this.#stopped) {
+    while (!this.#rounds.stopped) {
       const due = await store.dueConnections({ now: now(), limit: BATCH });
       await Promise.all(due.map((key) => this.#renew(key)));
       if (due.length < BATCH) return;

@@ -39,10 +39,13 @@ export async function createConnectSession(
   const token = `nango_session_${context.randomToken()}`;
   const expiresAt = now + (request.expiresInSeconds ?? DEFAULT_LIFE_SECONDS) * 1000;
   const integrations = request.integrations ? JSON.stringify(request.integrations) : null;
-  await context.store.insertSession(
-    { tokenHash: hashToken(token), userId: request.userId, integrations, origin: request.origin ?? null, expiresAt },
-    now,
-  );
+  await context.store.insertSession({
+    tokenHash: hashToken(token),
+    userId: request.userId,
+    integrations,
+    origin: request.origin ?? null,
+    expiresAt,
+  });
   return { token, expiresAt };
 }
 

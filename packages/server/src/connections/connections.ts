@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { AdditionalConfig, BaseCredentials } from '../auth-modes/auth-mode.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { ConnectionKey, ConnectionRow, ListConnections } from '../store/store.ts';
+import type { ConnectionCache } from './connection-cache.ts';
 import {
   assertConfig,
   authModeOf,
@@ -14,6 +15,7 @@ import {
   type ConnectionContext,
 } from './connection-context.ts';
 import { additionalConfigSchema } from './connection-input.ts';
+import { createCursor, parseCursor } from './cursor.ts';
 import { FreshCredentials } from './fresh-credentials.ts';
 import { scheduleOf } from './refresh-schedule.ts';
 import { parseCredentials } from './parse-credentials.ts';
@@ -50,9 +52,9 @@ export class Connections {
   readonly #context: ConnectionContext;
   readonly fresh: FreshCredentials;
 
-  constructor(context: ConnectionContext) {
+  constructor(context: ConnectionContext, cache: ConnectionCache) {
     this.#context = context;
-    this.fresh = new FreshCredentials(context);
+    this.fresh = new FreshCredentials(context, cache);
   }
 
   /** Throws `connection_exists` and stores nothing when the pair has a connection. */
@@ -107,12 +109,15 @@ export class Connections {
     const listing: ListConnections = {
       ...filter,
       limit: limit + 1,
-      after: cursor === undefined ? undefined : parseCursor(cursor),
+      after: cursor === undefined ? undefined : keyOf(parseCursor(cursor, cursorSchema)),
     };
     const rows = await this.#context.store.listConnections(listing);
     const page = rows.slice(0, limit);
     const last = rows.length > limit ? page.at(-1) : undefined;
-    return { connections: page.map(toPublicConnection), nextCursor: last ? createCursor(last) : null };
+    return {
+      connections: page.map(toPublicConnection),
+      nextCursor: last ? createCursor([last.integration, last.userId]) : null,
+    };
   }
 
   /**
@@ -121,7 +126,7 @@ export class Connections {
    */
   async delete(key: ConnectionKey, { revoke = false }: { revoke?: boolean } = {}): Promise<void> {
     if (revoke) await this.#revoke(key);
-    if (!(await this.#context.store.deleteConnection(key))) notFound(key);
+    if (!(await this.#context.store.deleteConnection(key, this.#context.now()))) notFound(key);
   }
 
   async #revoke(key: ConnectionKey): Promise<void> {
@@ -184,15 +189,6 @@ function notFound({ integration, userId }: ConnectionKey): never {
 
 const cursorSchema = z.tuple([z.string(), z.string()]);
 
-function createCursor({ integration, userId }: ConnectionKey): string {
-  return Buffer.from(JSON.stringify([integration, userId])).toString('base64url');
-}
-
-function parseCursor(cursor: string): ConnectionKey {
-  try {
-    const [integration, userId] = cursorSchema.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')));
-    return { integration, userId };
-  } catch (cause) {
-    throw new NangoError('invalid_request', 'The cursor is not one that this server gave.', { cause });
-  }
+function keyOf([integration, userId]: [string, string]): ConnectionKey {
+  return { integration, userId };
 }

@@ -3,6 +3,7 @@ import { messageOf, NangoError } from '../errors/nango-error.ts';
 import { OAuthResponseError } from '../oauth/oauth-error.ts';
 import type { ConnectionKey } from '../store/store.ts';
 import { openConnection, sealCredentials, type ConnectionContext, type OpenConnection } from './connection-context.ts';
+import type { ConnectionCache } from './connection-cache.ts';
 import { FairLimit } from './fair-limit.ts';
 import { backoffMs, scheduleOf } from './refresh-schedule.ts';
 
@@ -23,21 +24,36 @@ type Renewed = OpenConnection | 'changed';
  * Hands out connections whose credentials are fresh: an access token about to expire is renewed first, with one token
  * call however many callers wait, in however many servers.
  *
- * In one process callers share a renewal. Between processes a lease in the store does it: short, extended while the
+ * Connections that are used often come from memory. In one process callers share a renewal. Between processes a lease in the store does it: short, extended while the
  * provider is asked, taken over when its holder dies. New credentials are durable before anyone sees them, and are written
  * by the lease's holder alone, and only if nobody replaced the old ones meanwhile.
  */
 export class FreshCredentials {
   readonly #context: ConnectionContext;
+  readonly #cache: ConnectionCache;
   readonly #limit = new FairLimit();
   readonly #renewals = new Map<string, Promise<OpenConnection | undefined>>();
 
-  constructor(context: ConnectionContext) {
+  constructor(context: ConnectionContext, cache: ConnectionCache) {
     this.#context = context;
+    this.#cache = cache;
   }
 
   /** Throws `connection_not_found`, `needs_reconnect`, and `refresh_failed` when the token expired and cannot be renewed now. */
   async get(key: ConnectionKey): Promise<OpenConnection> {
+    const hot = this.#cache.fresh(key);
+    if (hot && this.#isCurrent(hot) && !this.#isDue(hot) && !this.#isExpired(hot)) return hot;
+    try {
+      return await this.#get(key);
+    } catch (error) {
+      const known = this.#cache.lastKnown(key);
+      const withoutStore = error instanceof NangoError && error.code === 'store_unavailable';
+      if (withoutStore && known && this.#isCurrent(known) && !this.#isExpired(known)) return known;
+      throw error;
+    }
+  }
+
+  async #get(key: ConnectionKey): Promise<OpenConnection> {
     for (;;) {
       const connection = await this.#read(key);
       if (!this.#isDue(connection)) return this.#assertUsable(connection);
@@ -166,7 +182,7 @@ export class FreshCredentials {
     { holder, error }: { holder: string; error: unknown },
   ): Promise<Renewed> {
     const { row } = connection;
-    const { store, log, random } = this.#context;
+    const { store, log, random, now } = this.#context;
     const why = messageOf(error);
     log.warn({ integration: row.integration, connection: row.uuid, err: error }, 'access token could not be renewed');
     if (isRevoked(error)) {
@@ -176,7 +192,7 @@ export class FreshCredentials {
     }
     const named = error instanceof NangoError && error.retryAfter !== undefined ? error.retryAfter * 1000 : 0;
     const retryInMs = Math.max(backoffMs(row.refresh.failures, { random }), named);
-    const failure = { holder, retryInMs, error: why, answerLost: mayHaveAnswered(error) };
+    const failure = { holder, retryInMs, error: why, answerLost: mayHaveAnswered(error), now: now() };
     // With the database away too, the lease runs out by itself and says the same.
     await store.failRefresh(row, failure).catch((cause: unknown) => log.error({ err: cause }, 'failure not recorded'));
     return this.#serveWhileValid(connection, { retryInMs, why, cause: error });
@@ -208,9 +224,17 @@ export class FreshCredentials {
   }
 
   async #read(key: ConnectionKey): Promise<OpenConnection> {
-    const row = await this.#context.store.findConnection(key);
-    if (row) return openConnection(row, this.#context);
+    const connection = await this.#cache.load(key, async () => {
+      const row = await this.#context.store.findConnection(key);
+      return row && openConnection(row, this.#context);
+    });
+    if (connection) return connection;
     throw new NangoError('connection_not_found', `User "${key.userId}" has no connection to "${key.integration}".`);
+  }
+
+  /** Whether a connection from the cache is what reading it would yield: it works, and its Integration was not edited. */
+  #isCurrent({ row, integration }: OpenConnection): boolean {
+    return row.status === 'active' && this.#context.config().integrations.get(row.integration) === integration;
   }
 
   /** A connection known to need its user is not tried again: the provider has said no. */

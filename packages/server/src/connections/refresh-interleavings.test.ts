@@ -6,6 +6,7 @@ import { NangoError } from '../errors/nango-error.ts';
 import type { OAuthHttp } from '../oauth/oauth-http.ts';
 import type { ConnectionRow, Store } from '../store/store.ts';
 import { createVault } from '../vault/vault.ts';
+import { ConnectionCache } from './connection-cache.ts';
 import { sealCredentials, type ConnectionContext } from './connection-context.ts';
 import { FreshCredentials } from './fresh-credentials.ts';
 
@@ -202,6 +203,9 @@ function storeOf(world: World, server: number): Store {
   return store as Store;
 }
 
+// Every read is a step of its own here, so nothing is remembered.
+const unwatched = { watchConnections: () => ({ confirmedAt: () => 0, close: async () => undefined }) };
+
 const sealedPlace = { table: 'connections', row: JSON.stringify(['acme', '1']), column: 'sealed_credentials' };
 
 function serverOf(world: World, server: number): FreshCredentials {
@@ -222,7 +226,7 @@ function serverOf(world: World, server: number): FreshCredentials {
     log: { debug() {}, info() {}, warn() {}, error() {} },
     config: () => ({ integrations: new Map([['acme', integration]]) }),
   } as unknown as ConnectionContext;
-  return new FreshCredentials(context);
+  return new FreshCredentials(context, new ConnectionCache(unwatched, { size: () => 0, outageMs: () => 0 }));
 }
 
 /** Runs once: the first choices are given, the others are the first option each. */

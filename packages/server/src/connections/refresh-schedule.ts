@@ -30,8 +30,15 @@ export function scheduleOf(
   };
 }
 
-/** How long to leave a provider alone after so many failures in a row: doubling, half of it by chance. */
-export function backoffMs(failures: number, { random }: { random: () => number }): number {
-  const full = Math.min(FIRST_BACKOFF_MS * 2 ** failures, MAX_BACKOFF_MS);
+/** How long to leave somebody alone after so many failures in a row: doubling, half of it by chance. */
+export function backoffMs(
+  failures: number,
+  {
+    random,
+    firstMs = FIRST_BACKOFF_MS,
+    maxMs = MAX_BACKOFF_MS,
+  }: { random: () => number; firstMs?: number; maxMs?: number },
+): number {
+  const full = Math.min(firstMs * 2 ** failures, maxMs);
   return Math.round(full / 2 + (full / 2) * random());
 }

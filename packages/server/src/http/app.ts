@@ -6,6 +6,7 @@ import { actionRoutes } from './routes/actions.ts';
 import { connectSessionRoutes } from './routes/connect-sessions.ts';
 import { connectionRoutes } from './routes/connections.ts';
 import { deviceRoutes } from './routes/device.ts';
+import { eventRoutes } from './routes/events.ts';
 import { oauthRoutes } from './routes/oauth.ts';
 import { requestRoutes } from './routes/request.ts';
 import { serverRoutes } from './routes/server.ts';
@@ -64,6 +65,7 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
       await api.register(requestRoutes(server));
       await api.register(actionRoutes(server));
       await api.register(deviceRoutes(server));
+      await api.register(eventRoutes(server));
     },
     { prefix: '/api' },
   );

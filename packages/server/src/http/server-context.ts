@@ -5,6 +5,7 @@ import type { ConnectionContext } from '../connections/connection-context.ts';
 import type { DeviceFlow } from '../connections/device-flow.ts';
 import type { Connections } from '../connections/connections.ts';
 import type { SendRequest } from '../connections/send-request.ts';
+import type { EventLog } from '../events/event-log.ts';
 import type { Secret } from '../vault/secret.ts';
 
 /** What the HTTP routes work with. */
@@ -18,6 +19,11 @@ export interface ServerContext {
   readonly sendRequest: SendRequest;
   readonly actions: ActionCatalog;
   readonly runAction: RunAction;
+  readonly events: EventLog;
+  /** Tells that there may be something to deliver. */
+  readonly nudgeWebhooks: () => void;
+  /** Whether requests should still be sent here. */
+  readonly isStopping: () => boolean;
 }
 
 /** The redirect URI to register at providers. */

@@ -1,9 +1,8 @@
 import type { Kysely, Selectable } from 'kysely';
+import type { ConnectionChanges } from './connection-changes.ts';
 import { upsertConnection } from './connection-statements.ts';
 import type { Database, DatabaseDialect } from './database.ts';
 import type { ConnectAttemptRow, Store } from './store.ts';
-
-const ATTEMPT_RETENTION_MS = 3_600_000;
 
 type AttemptStatements = Pick<
   Store,
@@ -17,13 +16,13 @@ type AttemptStatements = Pick<
 >;
 
 /** From `connect()` to the callback: each step is one statement that only one caller can win. */
-export function attemptStatements(db: Kysely<Database>, clock: DatabaseDialect['now']): AttemptStatements {
+export function attemptStatements(
+  db: Kysely<Database>,
+  clock: DatabaseDialect['now'],
+  changes: ConnectionChanges,
+): AttemptStatements {
   return {
     async insertAttempt({ attemptHash, integration, userId, origin, additionalConfig, now, expiresAt }) {
-      await db
-        .deleteFrom('connect_attempts')
-        .where('expires_at', '<', now - ATTEMPT_RETENTION_MS)
-        .execute();
       const empty = {
         state_hash: null,
         browser_hash: null,
@@ -92,8 +91,8 @@ export function attemptStatements(db: Kysely<Database>, clock: DatabaseDialect['
         .execute();
     },
     completeAttempt: (attemptHash, connection) =>
-      db.transaction().execute(async (transaction) => {
-        const row = await upsertConnection(transaction, connection, clock);
+      changes.run(async (transaction, tell) => {
+        const row = await upsertConnection(transaction, connection, { clock, tell });
         const ended = { status: 'succeeded', sealed_secrets: null } as const;
         await transaction.updateTable('connect_attempts').set(ended).where('attempt_hash', '=', attemptHash).execute();
         return row;

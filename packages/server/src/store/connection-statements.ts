@@ -1,5 +1,7 @@
 import { sql, type Kysely, type Selectable } from 'kysely';
+import type { ConnectionChanges, Tell } from './connection-changes.ts';
 import type { Database, DatabaseDialect } from './database.ts';
+import type { EventType } from './event-store.ts';
 import type { ConnectionKey, ConnectionRow, NewConnection, Store } from './store.ts';
 
 type ConnectionStatements = Pick<
@@ -17,19 +19,25 @@ type ConnectionStatements = Pick<
 type DatabaseClock = DatabaseDialect['now'];
 
 /** Everything about connections but completing an attempt. */
-export function connectionStatements(db: Kysely<Database>, clock: DatabaseClock): ConnectionStatements {
-  const update = (key: ConnectionKey) =>
-    db.updateTable('connections').where('integration', '=', key.integration).where('user_id', '=', key.userId);
+export function connectionStatements(
+  db: Kysely<Database>,
+  clock: DatabaseClock,
+  changes: ConnectionChanges,
+): ConnectionStatements {
   return {
-    async insertConnection(connection) {
-      const row = await db
-        .insertInto('connections')
-        .values(toConnectionValues(connection))
-        .onConflict((conflict) => conflict.columns(['integration', 'user_id']).doNothing())
-        .returning(columns(clock))
-        .executeTakeFirst();
-      return row && toConnectionRow(row);
-    },
+    insertConnection: (connection) =>
+      changes.run(async (transaction, tell) => {
+        const inserted = await transaction
+          .insertInto('connections')
+          .values(toConnectionValues(connection))
+          .onConflict((conflict) => conflict.columns(['integration', 'user_id']).doNothing())
+          .returning(columns(clock))
+          .executeTakeFirst();
+        if (!inserted) return undefined;
+        const row = toConnectionRow(inserted);
+        await tell(['connection.created'], row, connection);
+        return row;
+      }),
     async findConnection({ integration, userId }) {
       const query = db
         .selectFrom('connections')
@@ -55,48 +63,93 @@ export function connectionStatements(db: Kysely<Database>, clock: DatabaseClock)
         query = query.where(sql<boolean>`(integration, user_id) > (${after.integration}, ${after.userId})`);
       return (await query.execute()).map(toConnectionRow);
     },
-    async updateConfig(key, additionalConfig, now) {
-      const row = await update(key)
-        .set({ additional_config: additionalConfig, updated_at: now })
-        .returning(columns(clock))
-        .executeTakeFirst();
-      return row && toConnectionRow(row);
-    },
-    async updateCredentials(key, { sealedCredentials, expiresAt, dueAt, now }, by) {
-      let query = update(key).set((eb) => ({
-        sealed_credentials: sealedCredentials,
-        expires_at: expiresAt,
-        due_at: dueAt,
-        status: 'active',
-        status_reason: null,
-        version: eb('version', '+', 1),
-        updated_at: now,
-        ...NO_REFRESH,
-      }));
-      if (by) query = query.where('version', '=', by.version).where('lease_holder', '=', by.holder);
-      const row = await query.returning(columns(clock)).executeTakeFirst();
-      return row && toConnectionRow(row);
-    },
-    async markNeedsReconnect(key, { reason, by, now }) {
-      const query = update(key).set({
-        status: 'needs_reconnect',
-        status_reason: reason,
-        updated_at: now,
-        lease_holder: null,
-        lease_expires_at: null,
-      });
-      const row = await query
-        .where('version', '=', by.version)
-        .where('lease_holder', by.holder === null ? 'is' : '=', by.holder)
-        .returning(columns(clock))
-        .executeTakeFirst();
-      return row && toConnectionRow(row);
-    },
-    async deleteConnection({ integration, userId }) {
-      const query = db.deleteFrom('connections').where('integration', '=', integration).where('user_id', '=', userId);
-      return (await query.executeTakeFirst()).numDeletedRows > 0n;
-    },
+    updateConfig: (key, additionalConfig, now) =>
+      changes.run(async (transaction, tell) => {
+        const updated = await update(transaction, key)
+          .set({ additional_config: additionalConfig, updated_at: now })
+          .returning(columns(clock))
+          .executeTakeFirst();
+        if (!updated) return undefined;
+        const row = toConnectionRow(updated);
+        await tell([], row, { now });
+        return row;
+      }),
+    updateCredentials: (key, { sealedCredentials, expiresAt, dueAt, now }, by) =>
+      changes.run(async (transaction, tell) => {
+        const before = await lock(transaction, key);
+        let query = update(transaction, key).set((eb) => ({
+          sealed_credentials: sealedCredentials,
+          expires_at: expiresAt,
+          due_at: dueAt,
+          status: 'active',
+          status_reason: null,
+          version: eb('version', '+', 1),
+          updated_at: now,
+          ...NO_REFRESH,
+        }));
+        if (by) query = query.where('version', '=', by.version).where('lease_holder', '=', by.holder);
+        const updated = await query.returning(columns(clock)).executeTakeFirst();
+        if (!updated) return undefined;
+        const row = toConnectionRow(updated);
+        await tell([by ? 'connection.refreshed' : 'connection.reconnected', ...recovery(before)], row, { now });
+        return row;
+      }),
+    markNeedsReconnect: (key, { reason, by, now }) =>
+      changes.run(async (transaction, tell) => {
+        const marked = await update(transaction, key)
+          .set({
+            status: 'needs_reconnect',
+            status_reason: reason,
+            updated_at: now,
+            lease_holder: null,
+            lease_expires_at: null,
+          })
+          .where('version', '=', by.version)
+          .where('lease_holder', by.holder === null ? 'is' : '=', by.holder)
+          .where('status', '=', 'active')
+          .returning(columns(clock))
+          .executeTakeFirst();
+        if (!marked) return undefined;
+        const row = toConnectionRow(marked);
+        await tell(['connection.needs_reconnect'], row, { now });
+        return row;
+      }),
+    deleteConnection: ({ integration, userId }, now) =>
+      changes.run(async (transaction, tell) => {
+        const deleted = await transaction
+          .deleteFrom('connections')
+          .where('integration', '=', integration)
+          .where('user_id', '=', userId)
+          .returning(columns(clock))
+          .executeTakeFirst();
+        if (deleted) await tell(['connection.deleted'], toConnectionRow(deleted), { now });
+        return deleted !== undefined;
+      }),
   };
+}
+
+function update(db: Kysely<Database>, { integration, userId }: ConnectionKey) {
+  return db.updateTable('connections').where('integration', '=', integration).where('user_id', '=', userId);
+}
+
+interface ConnectionHealth {
+  readonly status: ConnectionRow['status'];
+  readonly refresh_failures: number;
+}
+
+/** Keeps others from changing a connection until the transaction ends; resolves to how it stands, if it is there. */
+function lock(transaction: Kysely<Database>, key: ConnectionKey): Promise<ConnectionHealth | undefined> {
+  // A write even so: SQLite has no lock for readers, and a transaction there that reads first may not write later.
+  return update(transaction, key)
+    .set((eb) => ({ updated_at: eb.ref('updated_at') }))
+    .returning(['status', 'refresh_failures'])
+    .executeTakeFirst();
+}
+
+/** New credentials end whatever was wrong before. */
+function recovery(before: ConnectionHealth | undefined): EventType[] {
+  const impaired = before && (before.status === 'needs_reconnect' || before.refresh_failures > 0);
+  return impaired ? ['connection.recovered'] : [];
 }
 
 /** A connection whose credentials are new: nobody renews them, and nothing failed. */
@@ -111,11 +164,12 @@ const NO_REFRESH = {
 
 /** Inserts, or replaces the credentials: a reconnect keeps the uuid and the additionalConfig, and swaps the credentials in one step. */
 export async function upsertConnection(
-  db: Kysely<Database>,
+  transaction: Kysely<Database>,
   connection: NewConnection,
-  clock: DatabaseClock,
+  { clock, tell }: { clock: DatabaseClock; tell: Tell },
 ): Promise<ConnectionRow> {
-  const row = await db
+  const before = await lock(transaction, connection);
+  const upserted = await transaction
     .insertInto('connections')
     .values(toConnectionValues(connection))
     .onConflict((conflict) =>
@@ -134,7 +188,13 @@ export async function upsertConnection(
     )
     .returning(columns(clock))
     .executeTakeFirstOrThrow();
-  return toConnectionRow(row);
+  const row = toConnectionRow(upserted);
+  await tell(
+    [row.version === 1 ? 'connection.created' : 'connection.reconnected', ...recovery(before)],
+    row,
+    connection,
+  );
+  return row;
 }
 
 function toConnectionValues({

@@ -1,4 +1,6 @@
-import type { Kysely, RawBuilder } from 'kysely';
+import type { Generated, Kysely, RawBuilder } from 'kysely';
+import type { ChangeListener, ConnectionWatch } from './connection-watch.ts';
+import type { EventType } from './event-store.ts';
 
 /** The tables, as Kysely sees them. */
 export interface Database {
@@ -54,6 +56,30 @@ export interface Database {
     sealed_client: Uint8Array;
     expires_at: number | null;
   };
+  events: {
+    ordinal: Generated<number>;
+    id: string;
+    type: EventType;
+    connection: string;
+    data: string;
+    created_at: number;
+    position: number | null;
+  };
+  event_counter: { name: string; value: number };
+  webhook_deliveries: {
+    webhook: string;
+    position: number;
+    connection: string;
+    state: 'pending' | 'dead';
+    error: string | null;
+  };
+  webhook_streams: {
+    webhook: string;
+    connection: string;
+    next_at: number;
+    attempts: number;
+    claim: string | null;
+  };
 }
 
 /** What differs between the two databases, as capabilities. */
@@ -62,6 +88,12 @@ export interface DatabaseDialect {
   readonly description: string;
   /** The column type of byte strings. */
   readonly bytesType: 'blob' | 'bytea';
+  /** The column type of a primary key that the database counts up itself. */
+  readonly identityType: string;
+  /** Tells other servers, with the transaction's commit, that the connection of this uuid changed; absent where a server need not be told. */
+  readonly announce?: (uuid: string) => RawBuilder<unknown>;
+  /** Begins to hear of changes by others. */
+  readonly watch: (listener: ChangeListener) => ConnectionWatch;
   /** Milliseconds since the epoch by the clock of the database, so that servers whose own clocks differ agree. */
   readonly now: () => RawBuilder<number>;
   /** Begins a transaction that no other server can be in at the same time. */

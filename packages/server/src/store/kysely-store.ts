@@ -2,7 +2,11 @@ import { sql, type Kysely } from 'kysely';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
 import { attemptStatements } from './attempt-statements.ts';
 import { connectionStatements } from './connection-statements.ts';
+import { ConnectionChanges } from './connection-changes.ts';
+import type { ChangeListener, ConnectionWatch } from './connection-watch.ts';
 import type { Database, DatabaseDialect } from './database.ts';
+import { deliveryStatements } from './delivery-statements.ts';
+import { eventStatements } from './event-statements.ts';
 import { migrate } from './migrate.ts';
 import { refreshStatements } from './refresh-statements.ts';
 import { registrationStatements } from './registration-statements.ts';
@@ -14,19 +18,39 @@ const KEY_CHECK = 'key_check';
 
 /** The store over Kysely; both databases share every statement. */
 export function createKyselyStore(db: Kysely<Database>, dialect: DatabaseDialect): Store {
+  const changes = new ConnectionChanges(db, dialect);
   return withStoreErrors({
     description: dialect.description,
     migrate: () => migrate(db, dialect),
     ping: async () => void (await sql`select 1`.execute(db)),
     close: () => db.destroy(),
+    watchConnections: (listener) => watchBoth(listener, { changes, dialect }),
     ...keyCheckStatements(db),
-    ...connectionStatements(db, dialect.now),
-    ...refreshStatements(db, dialect.now),
-    ...attemptStatements(db, dialect.now),
+    ...connectionStatements(db, dialect.now, changes),
+    ...refreshStatements(db, dialect.now, changes),
+    ...attemptStatements(db, dialect.now, changes),
+    ...eventStatements(db, dialect.now),
+    ...deliveryStatements(db, dialect.now),
     ...sessionStatements(db),
     ...registrationStatements(db),
     ...sealedStatements(db),
   });
+}
+
+/** Changes by this server at once, those by others as the database tells of them. */
+function watchBoth(
+  listener: ChangeListener,
+  { changes, dialect }: { changes: ConnectionChanges; dialect: DatabaseDialect },
+): ConnectionWatch {
+  const watch = dialect.watch(listener);
+  const unlisten = changes.listen(listener);
+  return {
+    confirmedAt: () => watch.confirmedAt(),
+    close: () => {
+      unlisten();
+      return watch.close();
+    },
+  };
 }
 
 function keyCheckStatements(db: Kysely<Database>): Pick<Store, 'keyCheck'> {
@@ -48,7 +72,7 @@ function withStoreErrors(store: Store): Store {
   return new Proxy(store, {
     get(target, property, receiver) {
       const member: unknown = Reflect.get(target, property, receiver);
-      if (typeof member !== 'function') return member;
+      if (typeof member !== 'function' || property === 'watchConnections') return member;
       return async (...parameters: unknown[]): Promise<unknown> => {
         try {
           return await Reflect.apply(member, target, parameters);

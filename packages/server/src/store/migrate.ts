@@ -4,8 +4,9 @@ import type { Database, DatabaseDialect, Migration } from './database.ts';
 import { connections } from './migrations/0001-connections.ts';
 import { clientRegistrations } from './migrations/0002-client-registrations.ts';
 import { refreshLeases } from './migrations/0003-refresh-leases.ts';
+import { events } from './migrations/0004-events.ts';
 
-const MIGRATIONS: readonly Migration[] = [connections, clientRegistrations, refreshLeases];
+const MIGRATIONS: readonly Migration[] = [connections, clientRegistrations, refreshLeases, events];
 
 /**
  * Runs the migrations that are missing, all or none, while no other server can. Throws `schema_too_new` when the

@@ -2,6 +2,7 @@ import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import type { Database, DatabaseDialect } from './database.ts';
 import { createKyselyStore } from './kysely-store.ts';
+import { CHANGES_CHANNEL, listenForChanges } from './postgres-changes.ts';
 import type { Store } from './store.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -31,6 +32,9 @@ export function openPostgresStore(connectionString: string, { onError }: Postgre
   const dialect: DatabaseDialect = {
     description: `PostgreSQL, ${describe(connectionString)}`,
     bytesType: 'bytea',
+    identityType: 'bigint generated always as identity primary key',
+    announce: (uuid) => sql`select pg_notify(${CHANGES_CHANNEL}, ${uuid})`,
+    watch: (listener) => listenForChanges({ connectionString, ...(onError ? { onError } : {}) }, listener),
     now: () => sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint`,
     beginExclusive: ['begin', `select pg_advisory_xact_lock(${MIGRATION_LOCK})`],
   };

@@ -1,4 +1,5 @@
 import { sql, type Kysely } from 'kysely';
+import type { ConnectionChanges } from './connection-changes.ts';
 import { columns, toConnectionRow } from './connection-statements.ts';
 import type { Database, DatabaseDialect } from './database.ts';
 import type { ConnectionKey, Store } from './store.ts';
@@ -12,9 +13,13 @@ type RefreshStatements = Pick<
  * Leases of renewals. Each statement is atomic by itself, so that no transaction or connection is held while the provider
  * is asked, and counts by the database's clock alone.
  */
-export function refreshStatements(db: Kysely<Database>, clock: DatabaseDialect['now']): RefreshStatements {
-  const update = (key: ConnectionKey) =>
-    db.updateTable('connections').where('integration', '=', key.integration).where('user_id', '=', key.userId);
+export function refreshStatements(
+  db: Kysely<Database>,
+  clock: DatabaseDialect['now'],
+  changes: ConnectionChanges,
+): RefreshStatements {
+  const update = (key: ConnectionKey, within = db) =>
+    within.updateTable('connections').where('integration', '=', key.integration).where('user_id', '=', key.userId);
   const after = (milliseconds: number) => sql<number>`${clock()} + ${milliseconds}`;
   return {
     async leaseRefresh(key, { holder, lifeMs, version }) {
@@ -38,19 +43,24 @@ export function refreshStatements(db: Kysely<Database>, clock: DatabaseDialect['
         .where('lease_holder', '=', holder);
       return (await query.executeTakeFirst()).numUpdatedRows > 0n;
     },
-    async failRefresh(key, { holder, retryInMs, error, answerLost }) {
-      await update(key)
-        .set((eb) => ({
-          lease_holder: null,
-          lease_expires_at: null,
-          retry_at: after(retryInMs),
-          refresh_failures: eb('refresh_failures', '+', 1),
-          refresh_error: error,
-          ...(answerLost ? { answer_lost: 1 } : {}),
-        }))
-        .where('lease_holder', '=', holder)
-        .execute();
-    },
+    failRefresh: (key, { holder, retryInMs, error, answerLost, now }) =>
+      changes.run(async (transaction, tell) => {
+        const failed = await update(key, transaction)
+          .set((eb) => ({
+            lease_holder: null,
+            lease_expires_at: null,
+            retry_at: after(retryInMs),
+            refresh_failures: eb('refresh_failures', '+', 1),
+            refresh_error: error,
+            ...(answerLost ? { answer_lost: 1 } : {}),
+          }))
+          .where('lease_holder', '=', holder)
+          .returning(columns(clock))
+          .executeTakeFirst();
+        // Of an outage the beginning is told, and its end by connection.recovered.
+        const row = failed && toConnectionRow(failed);
+        if (row) await tell(row.refresh.failures === 1 ? ['connection.refresh_failed'] : [], row, { now, error });
+      }),
     async postponeRefresh(key, until) {
       await update(key).set({ due_at: until }).where('lease_holder', 'is', null).execute();
     },

@@ -5,8 +5,7 @@ import type { Store } from './store.ts';
 /** Connect session tokens, by their hashes. */
 export function sessionStatements(db: Kysely<Database>): Pick<Store, 'insertSession' | 'findSession'> {
   return {
-    async insertSession({ tokenHash, userId, integrations, origin, expiresAt }, now) {
-      await db.deleteFrom('connect_sessions').where('expires_at', '<', now).execute();
+    async insertSession({ tokenHash, userId, integrations, origin, expiresAt }) {
       await db
         .insertInto('connect_sessions')
         .values({ token_hash: tokenHash, user_id: userId, integrations, origin, expires_at: expiresAt })

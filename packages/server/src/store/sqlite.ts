@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import { Kysely, sql, SqliteDialect, type SqliteDatabase } from 'kysely';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
+import type { ChangeListener, ConnectionWatch } from './connection-watch.ts';
 import type { Database, DatabaseDialect } from './database.ts';
 import { createKyselyStore } from './kysely-store.ts';
 import type { Store } from './store.ts';
@@ -14,14 +15,16 @@ const BUSY_TIMEOUT_MS = 5_000;
  * WAL with synchronous=FULL: a transaction that was acknowledged survives a power cut. Its clock is this machine's, `now`.
  */
 export function openSqliteStore(path: string, now: () => number = Date.now): Store {
-  const dialect: DatabaseDialect = {
-    description: `SQLite, ${path}`,
-    bytesType: 'blob',
-    now: () => sql<number>`cast(${now()} as integer)`,
-    beginExclusive: ['begin immediate'],
-  };
   try {
     const database = openFile(path);
+    const dialect: DatabaseDialect = {
+      description: `SQLite, ${path}`,
+      bytesType: 'blob',
+      identityType: 'integer primary key autoincrement',
+      watch: (listener) => watchFile(database, listener),
+      now: () => sql<number>`cast(${now()} as integer)`,
+      beginExclusive: ['begin immediate'],
+    };
     const db = new Kysely<Database>({ dialect: new SqliteDialect({ database: toKyselyDatabase(database) }) });
     return createKyselyStore(db, dialect);
   } catch (cause) {
@@ -39,6 +42,29 @@ function openFile(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
   database.exec('pragma journal_mode = wal; pragma synchronous = full; pragma trusted_schema = off');
   return database;
+}
+
+/** SQLite itself knows whether another program wrote into the file: its data version changes with each such commit. */
+function watchFile(database: DatabaseSync, listener: ChangeListener): ConnectionWatch {
+  const statement = database.prepare('pragma data_version');
+  const version = () => statement.get()?.['data_version'];
+  let seen = version();
+  let confirmedAt = performance.now();
+  return {
+    confirmedAt() {
+      const now = performance.now();
+      try {
+        const current = version();
+        if (current !== seen) listener();
+        seen = current;
+        confirmedAt = now;
+      } catch {
+        // The file cannot be read now: nothing is known about it since the last time.
+      }
+      return confirmedAt;
+    },
+    close: async () => undefined,
+  };
 }
 
 /** The part of better-sqlite3's interface that Kysely's own dialect uses, on Node's built-in SQLite. */

@@ -1,3 +1,6 @@
+import type { ChangeListener, ConnectionWatch } from './connection-watch.ts';
+import type { EventStore } from './event-store.ts';
+
 /** The state of a connection; the reason says why a reconnect is needed. */
 export type ConnectionStatus = 'active' | 'needs_reconnect';
 
@@ -53,6 +56,7 @@ export interface RefreshFailure {
   readonly error: string;
   /** Whether the provider may have answered all the same. */
   readonly answerLost: boolean;
+  readonly now: number;
 }
 
 /** The pair that names a connection. */
@@ -162,13 +166,15 @@ type ClientRegistrationKey = Pick<ClientRegistrationRow, 'integration' | 'issuer
  * Everything the server keeps. Each method is one atomic step; a promise that resolved is durable.
  * Methods reject with `store_unavailable` when the database cannot do its work.
  */
-export interface Store {
+export interface Store extends EventStore {
   /** Where the data lies, for people; without credentials. */
   readonly description: string;
   /** Brings the schema up to date; safe when several servers start at once. Throws `schema_too_new`. */
   migrate(): Promise<void>;
   ping(): Promise<void>;
   close(): Promise<void>;
+  /** Tells of every change of a connection, by this server or another. */
+  watchConnections(listener: ChangeListener): ConnectionWatch;
 
   /** The value that proves the encryption key, written once by whoever comes first. */
   keyCheck(candidate: Uint8Array): Promise<Uint8Array>;
@@ -180,7 +186,7 @@ export interface Store {
   updateConfig(key: ConnectionKey, additionalConfig: string, now: number): Promise<ConnectionRow | undefined>;
   /** Replaces the credentials, makes the connection active and ends any lease. With `by`, only if it still may. */
   updateCredentials(key: ConnectionKey, change: CredentialsChange, by?: RenewedBy): Promise<ConnectionRow | undefined>;
-  /** Only if nobody changed the credentials since, and the lease is `by.holder`'s; with null, if nobody has one. */
+  /** Only of an active connection, if nobody changed the credentials since, and the lease is `by.holder`'s; with null, if nobody has one. */
   markNeedsReconnect(
     key: ConnectionKey,
     change: { reason: string; by: { version: number; holder: string | null }; now: number },
@@ -198,9 +204,8 @@ export interface Store {
   dueConnections(query: { now: number; limit: number }): Promise<ConnectionKey[]>;
   /** Puts a connection off that cannot be renewed. */
   postponeRefresh(key: ConnectionKey, until: number): Promise<void>;
-  deleteConnection(key: ConnectionKey): Promise<boolean>;
+  deleteConnection(key: ConnectionKey, now: number): Promise<boolean>;
 
-  /** Also removes attempts that expired over an hour ago. */
   insertAttempt(attempt: NewConnectAttempt): Promise<void>;
   findAttempt(attemptHash: string): Promise<ConnectAttemptRow | undefined>;
   findAttemptByState(stateHash: string): Promise<ConnectAttemptRow | undefined>;
@@ -212,7 +217,7 @@ export interface Store {
   /** Stores the connection, or replaces the credentials of the pair's existing one, and ends the attempt with it. */
   completeAttempt(attemptHash: string, connection: NewConnection): Promise<ConnectionRow>;
 
-  insertSession(session: ConnectSessionRow, now: number): Promise<void>;
+  insertSession(session: ConnectSessionRow): Promise<void>;
   findSession(tokenHash: string, now: number): Promise<ConnectSessionRow | undefined>;
 
   /** Undefined also when its secret expired. */

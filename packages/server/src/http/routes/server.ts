@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { authModeOf } from '../../connections/connection-context.ts';
 import { inputFieldsSchema } from '../../connections/connection-input.ts';
+import { NangoError } from '../../errors/nango-error.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import type { App } from '../app.ts';
 import { requireSecretKey } from '../secret-key.ts';
@@ -23,22 +24,33 @@ const serverSchema = z.object({
   ),
 });
 
+const healthySchema = z.object({ status: z.literal('ok') });
+
 /** Health, and what this server knows. */
 export function serverRoutes(server: ServerContext) {
   return async (app: App): Promise<void> => {
     app.get(
-      '/health',
-      {
-        schema: {
-          summary: 'Whether the server and its database work',
-          response: { 200: z.object({ status: z.literal('ok') }), 503: errorBodySchema },
-        },
-      },
-      async () => {
-        await server.context.store.ping();
-        return { status: 'ok' as const };
-      },
+      '/health/live',
+      { schema: { summary: 'Whether the process answers', response: { 200: healthySchema } } },
+      async () => ({ status: 'ok' as const }),
     );
+    for (const path of ['/health/ready', '/health']) {
+      app.get(
+        path,
+        {
+          schema: {
+            summary: 'Whether requests can be served: the database works, and the server is not stopping',
+            response: { 200: healthySchema, 503: errorBodySchema },
+          },
+        },
+        async () => {
+          if (server.isStopping())
+            throw new NangoError('server_stopping', 'The server is stopping.', { retryAfter: 1 });
+          await server.context.store.ping();
+          return { status: 'ok' as const };
+        },
+      );
+    }
 
     app.get(
       '/api/server',

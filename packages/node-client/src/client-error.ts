@@ -1,0 +1,25 @@
+/** What every method rejects with. */
+export class NangoClientError extends Error {
+  override readonly name = 'NangoClientError';
+  readonly success = false;
+  /** The message, under the name results have it. */
+  readonly errorMsg: string;
+  /** A stable code: the server's, or `network_error` and `invalid_input` of this client. */
+  readonly type: string;
+  /** The HTTP status; undefined where there was no answer. */
+  readonly status: number | undefined;
+  /** Names the request in the server's log. */
+  readonly requestId: string | undefined;
+
+  constructor(
+    type: string,
+    message: string,
+    details: { status?: number; requestId?: string | undefined; cause?: unknown } = {},
+  ) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.errorMsg = message;
+    this.type = type;
+    this.status = details.status;
+    this.requestId = details.requestId;
+  }
+}

@@ -1,0 +1,16 @@
+import type { z } from 'zod';
+import { NangoError } from '../errors/nango-error.ts';
+
+/** Makes the opaque text with which a caller asks for what comes behind a place. */
+export function createCursor(place: readonly (string | number)[]): string {
+  return Buffer.from(JSON.stringify(place)).toString('base64url');
+}
+
+/** Throws `invalid_request` for anything but what {@link createCursor} made. */
+export function parseCursor<T>(cursor: string, schema: z.ZodType<T>): T {
+  try {
+    return schema.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')));
+  } catch (cause) {
+    throw new NangoError('invalid_request', 'The cursor is not one that this server gave.', { cause });
+  }
+}

@@ -1,0 +1,37 @@
+import { z } from 'zod';
+import { additionalConfigSchema, integrationNameSchema, userIdSchema } from './connection-input.ts';
+
+/** The first line of an export: how the credentials of the others are written. */
+export const exportHeaderSchema = z.strictObject({
+  nango_export: z.literal(1),
+  credentials: z.enum(['sealed', 'clear']),
+  exported_at: z.iso.datetime(),
+});
+
+export type ExportHeader = z.output<typeof exportHeaderSchema>;
+
+/** A connection as an export holds it; times are ISO 8601. */
+export const exportedConnectionSchema = z.strictObject({
+  uuid: z.uuid(),
+  integration: integrationNameSchema,
+  userId: userIdSchema,
+  authMode: z.string(),
+  status: z.enum(['active', 'needs_reconnect']),
+  statusReason: z.string().nullable(),
+  dateCreated: z.iso.datetime(),
+  lastModified: z.iso.datetime(),
+  additionalConfig: additionalConfigSchema,
+  credentials: z.union([z.base64(), z.record(z.string(), z.json())]).describe('Sealed, or in the clear'),
+});
+
+export type ExportedConnection = z.output<typeof exportedConnectionSchema>;
+
+/** A connection of another system: what `registerConnection` takes. */
+export const foreignConnectionSchema = z.strictObject({
+  integration: integrationNameSchema,
+  userId: userIdSchema,
+  credentials: z.record(z.string(), z.json()),
+  additionalConfig: additionalConfigSchema.default({}),
+});
+
+export type ForeignConnection = z.output<typeof foreignConnectionSchema>;

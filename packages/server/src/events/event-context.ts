@@ -1,0 +1,10 @@
+import type { ConnectionContext } from '../connections/connection-context.ts';
+import type { HttpClient } from '../upstream/http-client.ts';
+
+/** What events and their delivery work with. */
+export interface EventContext extends Pick<
+  ConnectionContext,
+  'store' | 'config' | 'log' | 'now' | 'random' | 'randomToken'
+> {
+  readonly client: Pick<HttpClient, 'send'>;
+}

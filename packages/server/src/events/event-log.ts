@@ -1,0 +1,109 @@
+import { z } from 'zod';
+import { createCursor, parseCursor } from '../connections/cursor.ts';
+import { NangoError } from '../errors/nango-error.ts';
+import { EVENT_TYPES, type EventRow, type EventStore } from '../store/event-store.ts';
+import { suggest } from '../schema/suggest.ts';
+import type { EventContext } from './event-context.ts';
+
+const PUBLISH_BATCH = 200;
+
+/** An event as the API and webhooks show it. */
+export const eventSchema = z.object({
+  id: z.string().describe('The same for every delivery of this event'),
+  type: z.enum(EVENT_TYPES),
+  timestamp: z.iso.datetime(),
+  data: z
+    .object({
+      uuid: z.string(),
+      integration: z.string(),
+      userId: z.string(),
+      authMode: z.string(),
+      status: z.enum(['active', 'needs_reconnect']),
+      statusReason: z.string().nullable(),
+      error: z.string().optional().describe('connection.refresh_failed: what the provider, or the network, said'),
+    })
+    .describe('The connection as it was then, without credentials'),
+});
+
+export type Event = z.output<typeof eventSchema>;
+
+/** A page of events. `nextCursor` is where to go on, later too; `hasMore` whether there is something by now. */
+export interface EventPage {
+  readonly events: Event[];
+  readonly nextCursor: string;
+  readonly hasMore: boolean;
+}
+
+const deadDeliverySchema = z.object({
+  webhook: z.string(),
+  error: z.string().nullable().describe('What the last attempt failed with'),
+  event: eventSchema,
+});
+
+/** A page of deliveries that were given up on; `nextCursor` is null on the last. */
+export const deadPageSchema = z.object({ deliveries: z.array(deadDeliverySchema), nextCursor: z.string().nullable() });
+
+const eventCursor = z.tuple([z.int().min(0)]);
+const deadCursor = z.tuple([z.int().min(0), z.string()]);
+
+/** Reads events, and brings dead deliveries back. */
+export class EventLog {
+  readonly #context: EventContext;
+
+  constructor(context: EventContext) {
+    this.#context = context;
+  }
+
+  async list({ cursor, limit }: { cursor?: string | undefined; limit: number }): Promise<EventPage> {
+    const after = cursor === undefined ? 0 : parseCursor(cursor, eventCursor)[0];
+    await publishAll(this.#context);
+    const rows = await this.#context.store.listEvents({ after, limit: limit + 1 });
+    const page = rows.slice(0, limit);
+    return {
+      events: page.map(toEvent),
+      nextCursor: createCursor([page.at(-1)?.position ?? after]),
+      hasMore: rows.length > limit,
+    };
+  }
+
+  async listDead({
+    cursor,
+    limit,
+  }: {
+    cursor?: string | undefined;
+    limit: number;
+  }): Promise<z.output<typeof deadPageSchema>> {
+    const [position, webhook] = cursor === undefined ? [] : parseCursor(cursor, deadCursor);
+    const after = position === undefined || webhook === undefined ? undefined : { position, webhook };
+    const rows = await this.#context.store.listDeadDeliveries({ after, limit: limit + 1 });
+    const page = rows.slice(0, limit);
+    const last = rows.length > limit ? page.at(-1) : undefined;
+    return {
+      deliveries: page.map((row) => ({ webhook: row.webhook, error: row.error, event: toEvent(row.event) })),
+      nextCursor: last ? createCursor([last.event.position, last.webhook]) : null,
+    };
+  }
+
+  /** Throws `not_found` when no such webhook is configured. Resolves to how many events are delivered again. */
+  async replay({ webhook, eventId }: { webhook: string; eventId?: string | undefined }): Promise<number> {
+    const { webhooks } = this.#context.config().server;
+    if (!Object.hasOwn(webhooks, webhook))
+      throw new NangoError(
+        'not_found',
+        `nango-config.yaml has no webhook "${webhook}".${suggest(webhook, Object.keys(webhooks))}`,
+      );
+    return this.#context.store.replayDeliveries({ webhook, eventId });
+  }
+}
+
+/** Publishes what was written so far, for the webhooks that are configured now. */
+export async function publishAll({ store, config }: Pick<EventContext, 'store' | 'config'>): Promise<void> {
+  const webhooksOf: Parameters<EventStore['publishEvents']>[0]['webhooksOf'] = (type) =>
+    Object.entries(config().server.webhooks).flatMap(([name, { events }]) => (events.includes(type) ? [name] : []));
+  while ((await store.publishEvents({ limit: PUBLISH_BATCH, webhooksOf })) === PUBLISH_BATCH);
+}
+
+/** A stored event as it is shown. */
+export function toEvent({ id, type, createdAt, data }: EventRow): Event {
+  return eventSchema.parse({ id, type, timestamp: new Date(createdAt).toISOString(), data: JSON.parse(data) });
+}

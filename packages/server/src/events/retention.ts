@@ -1,0 +1,41 @@
+import { Periodic } from '../periodic.ts';
+import type { EventContext } from './event-context.ts';
+
+const EVERY_MS = 600_000;
+const STEP = 500;
+const DAY_MS = 86_400_000;
+
+/** Removes what is older than it is kept, in steps that hold nobody up. */
+export class Retention {
+  readonly #context: EventContext;
+  readonly #rounds: Periodic;
+
+  constructor(context: EventContext) {
+    this.#context = context;
+    this.#rounds = new Periodic({
+      everyMs: EVERY_MS,
+      random: context.random,
+      task: () => this.prune(),
+      onError: (error) => context.log.warn({ err: error }, 'pruning paused'),
+    });
+  }
+
+  start(): void {
+    this.#rounds.start();
+  }
+
+  /** Ends after the round that is under way. */
+  stop(): Promise<void> {
+    return this.#rounds.stop();
+  }
+
+  /** Removes everything that is too old now. */
+  async prune(): Promise<void> {
+    const { store, config, now } = this.#context;
+    for (;;) {
+      const eventsBefore = now() - config().server.events_retention_days * DAY_MS;
+      const removed = await store.prune({ eventsBefore, now: now(), limit: STEP });
+      if (removed === 0 || this.#rounds.stopped) return;
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import { z } from 'zod';
+import { deadPageSchema, eventSchema } from '../../events/event-log.ts';
+import type { App } from '../app.ts';
+import { errorBodySchema } from '../error-mapper.ts';
+import type { ServerContext } from '../server-context.ts';
+
+const MAX_PAGE = 200;
+
+const page = z.object({
+  cursor: z.string().max(1_000).optional().describe('nextCursor of the page before'),
+  limit: z.coerce.number().int().min(1).max(MAX_PAGE).default(100),
+});
+const errors = { 400: errorBodySchema, 401: errorBodySchema };
+
+/** Events, and deliveries that were given up on. */
+export function eventRoutes({ events, nudgeWebhooks }: ServerContext) {
+  return async (app: App): Promise<void> => {
+    app.get(
+      '/events',
+      {
+        schema: {
+          summary: 'List events in order, from the oldest that is kept',
+          querystring: page,
+          response: {
+            200: z.object({
+              events: z.array(eventSchema),
+              nextCursor: z.string().describe('Where to go on, now or later'),
+              hasMore: z.boolean().describe('Whether there are more by now'),
+            }),
+            ...errors,
+          },
+        },
+      },
+      ({ query }) => events.list(query),
+    );
+
+    app.get(
+      '/webhooks/dead',
+      {
+        schema: {
+          summary: 'List events that a webhook did not take in three days',
+          querystring: page,
+          response: { 200: deadPageSchema, ...errors },
+        },
+      },
+      ({ query }) => events.listDead(query),
+    );
+
+    app.post(
+      '/webhooks/replay',
+      {
+        schema: {
+          summary: 'Deliver such events again',
+          body: z.object({
+            webhook: z.string().min(1).max(100),
+            eventId: z.string().min(1).max(100).optional().describe('Default: all of this webhook'),
+          }),
+          response: { 200: z.object({ replayed: z.number() }), ...errors, 404: errorBodySchema },
+        },
+      },
+      async ({ body }) => {
+        const replayed = await events.replay(body);
+        nudgeWebhooks();
+        return { replayed };
+      },
+    );
+  };
+}

@@ -1,0 +1,86 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Settings } from './config/settings.ts';
+import { NangoError } from './errors/nango-error.ts';
+import { prepareDataDirectory, readOrCreateKeyFile } from './vault/key-files.ts';
+import { commandKeys, environmentKeys, fileKeys, type KeyProvider } from './vault/key-providers.ts';
+import { Secret } from './vault/secret.ts';
+import { parseEncryptionKeys } from './vault/vault.ts';
+
+/** The keys of a server. */
+export interface Keys {
+  /** The first seals. */
+  readonly encryption: [Uint8Array, ...Uint8Array[]];
+  readonly secret: Secret<string>;
+  /** What the operator must be told about them. */
+  readonly notices: readonly string[];
+}
+
+/** Keys from wherever the settings say; in embedded mode made on first start where they are absent. */
+export async function readKeys(settings: Settings): Promise<Keys> {
+  const notices: string[] = [];
+  const given = givenProvider(settings);
+  if (settings.databaseUrl !== undefined) assertKeysGiven(settings, given);
+  else prepareDataDirectory(settings.dataDirectory);
+  const provider = given ?? embeddedKeys(settings, notices);
+  const encryption = parseEncryptionKeys(await provider.read(), provider.source);
+  return { encryption, secret: new Secret(settings.secretKey ?? embeddedSecret(settings, notices)), notices };
+}
+
+/** Where the embedded store is. */
+export function databaseFile({ dataDirectory }: Settings): string {
+  return join(dataDirectory, 'nango.db');
+}
+
+/** Undefined = the embedded store's own file. */
+function givenProvider({ encryptionKey, encryptionKeyFile, encryptionKeyCommand }: Settings): KeyProvider | undefined {
+  const given = [
+    encryptionKey === undefined ? undefined : environmentKeys('NANGO_ENCRYPTION_KEY', encryptionKey),
+    encryptionKeyFile === undefined ? undefined : fileKeys(encryptionKeyFile),
+    encryptionKeyCommand === undefined ? undefined : commandKeys(encryptionKeyCommand),
+  ].filter((provider) => provider !== undefined);
+  if (given.length > 1)
+    throw new NangoError(
+      'missing_setting',
+      `The encryption key is given more than once: ${given.map(({ source }) => source).join(' and ')}. Keep one.`,
+    );
+  return given[0];
+}
+
+function assertKeysGiven({ secretKey }: Settings, given: KeyProvider | undefined): void {
+  if (given === undefined)
+    throw new NangoError(
+      'missing_setting',
+      'With DATABASE_URL, NANGO_ENCRYPTION_KEY (or …_FILE, …_COMMAND) must be set: 32 random bytes, the same for all servers. Make one with: openssl rand -base64 32',
+    );
+  if (secretKey === undefined)
+    throw new NangoError(
+      'missing_setting',
+      'With DATABASE_URL, NANGO_SECRET_KEY must be set: the key your back end sends. Make one with: openssl rand -base64 32',
+    );
+}
+
+function embeddedKeys(settings: Settings, notices: string[]): KeyProvider {
+  const path = join(settings.dataDirectory, 'encryption.key');
+  return {
+    source: path,
+    read: async () => {
+      const file = readOrCreateKeyFile(path, { mustExist: existsSync(databaseFile(settings)) });
+      const made = 'Encryption key made. Back it up, without it no stored credential can be read:';
+      note(file, made, notices);
+      return file.text;
+    },
+  };
+}
+
+function embeddedSecret({ dataDirectory }: Settings, notices: string[]): string {
+  const file = readOrCreateKeyFile(join(dataDirectory, 'secret.key'), { prefix: 'nango_secret_', mustExist: false });
+  note(file, 'Secret key for your back end (NANGO_SECRET_KEY) made:', notices);
+  return file.text;
+}
+
+function note(file: ReturnType<typeof readOrCreateKeyFile>, made: string, notices: string[]): void {
+  if (file.created) notices.push(`${made} ${file.path}`);
+  if (file.exposed)
+    notices.push(`Others on this machine can read ${file.path}. Make it private: chmod 600 ${file.path}`);
+}

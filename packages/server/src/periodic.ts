@@ -1,0 +1,63 @@
+// So that what comes together is done together.
+const NUDGE_MS = 20;
+
+export interface PeriodicOptions {
+  readonly everyMs: number;
+  /** From 0 to 1: servers that were started together do not work together. */
+  readonly random: () => number;
+  readonly task: () => Promise<void>;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Does a task again and again, one round at a time. */
+export class Periodic {
+  readonly #options: PeriodicOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #round: Promise<void> | undefined;
+  #nudged = false;
+  #started = false;
+  #stopped = false;
+
+  constructor(options: PeriodicOptions) {
+    this.#options = options;
+  }
+
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  start(): void {
+    this.#started = true;
+    this.#schedule(this.#options.everyMs * (0.5 + this.#options.random()));
+  }
+
+  /** Has a round begin soon, or soon after the one under way: there is something to do. */
+  nudge(): void {
+    if (!this.#started) return;
+    this.#nudged = true;
+    if (!this.#round) this.#schedule(NUDGE_MS);
+  }
+
+  /** Ends after the round that is under way. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#round;
+  }
+
+  #schedule(waitMs: number): void {
+    clearTimeout(this.#timer);
+    if (!this.#stopped) this.#timer = setTimeout(() => this.#run(), waitMs).unref();
+  }
+
+  #run(): void {
+    const { task, onError, everyMs, random } = this.#options;
+    this.#nudged = false;
+    this.#round = task()
+      .catch(onError)
+      .finally(() => {
+        this.#round = undefined;
+        this.#schedule(this.#nudged ? NUDGE_MS : everyMs * (0.5 + random()));
+      });
+  }
+}

@@ -1,0 +1,68 @@
+import { randomUUID } from 'node:crypto';
+import type { Kysely } from 'kysely';
+import type { ChangeListener } from './connection-watch.ts';
+import type { Database, DatabaseDialect } from './database.ts';
+import type { EventType } from './event-store.ts';
+import type { ConnectionRow } from './store.ts';
+
+/** Notes what happened to a connection, in the transaction in which it did. */
+export type Tell = (types: readonly EventType[], row: ConnectionRow, details: EventDetails) => Promise<void>;
+
+interface EventDetails {
+  readonly now: number;
+  /** What a renewal failed with. */
+  readonly error?: string;
+}
+
+/**
+ * Runs changes of connections in transactions that also hold the events about them and the word to other servers; then
+ * tells this one. Every statement that changes what a reader of a connection sees goes through here.
+ */
+export class ConnectionChanges {
+  readonly #db: Kysely<Database>;
+  readonly #dialect: DatabaseDialect;
+  readonly #listeners = new Set<ChangeListener>();
+
+  constructor(db: Kysely<Database>, dialect: DatabaseDialect) {
+    this.#db = db;
+    this.#dialect = dialect;
+  }
+
+  async run<T>(change: (transaction: Kysely<Database>, tell: Tell) => Promise<T>): Promise<T> {
+    const changed: string[] = [];
+    const result = await this.#db.transaction().execute((transaction) =>
+      change(transaction, async (types, row, details) => {
+        changed.push(row.uuid);
+        if (types.length > 0) await insertEvents(transaction, { types, row, details });
+        const announcement = this.#dialect.announce?.(row.uuid);
+        if (announcement) await announcement.execute(transaction);
+      }),
+    );
+    for (const uuid of changed) for (const listener of this.#listeners) listener(uuid);
+    return result;
+  }
+
+  /** Returns what ends it. */
+  listen(listener: ChangeListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}
+
+async function insertEvents(
+  db: Kysely<Database>,
+  { types, row, details: { now, error } }: { types: readonly EventType[]; row: ConnectionRow; details: EventDetails },
+): Promise<void> {
+  const { uuid, integration, userId, authMode, status, statusReason } = row;
+  const data = JSON.stringify({
+    uuid,
+    integration,
+    userId,
+    authMode,
+    status,
+    statusReason,
+    ...(error === undefined ? {} : { error }),
+  });
+  const values = types.map((type) => ({ id: `evt_${randomUUID()}`, type, connection: uuid, data, created_at: now }));
+  await db.insertInto('events').values(values).execute();
+}
