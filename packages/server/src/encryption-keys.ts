@@ -41,17 +41,17 @@ export function addKey(settings: Settings): string {
 
 /** Opens every sealed value and counts by key. Changes nothing. */
 export async function checkKeys(settings: Settings): Promise<KeyUsage> {
-  return withStore(settings, async (store, vault) => {
-    const counts = new Map<string, number>(vault.keyIds.map((id) => [id, 0]));
-    let unreadable = 0;
-    for await (const value of sealedValues(store)) {
-      if (opened(value, vault) === undefined) unreadable += 1;
-      const id = keyIdOf(value.sealed);
-      counts.set(id, (counts.get(id) ?? 0) + 1);
-    }
-    const keys = [...counts].map(([id, values]) => ({ id, values, present: vault.keyIds.includes(id) }));
-    return { sealingKeyId: vault.keyId, keys, unreadable };
-  });
+  await using opened = await openKeyedStore(settings);
+  const { store, vault } = opened;
+  const counts = new Map<string, number>(vault.keyIds.map((id) => [id, 0]));
+  let unreadable = 0;
+  for await (const value of sealedValues(store)) {
+    if (openValue(value, vault) === undefined) unreadable += 1;
+    const id = keyIdOf(value.sealed);
+    counts.set(id, (counts.get(id) ?? 0) + 1);
+  }
+  const keys = [...counts].map(([id, values]) => ({ id, values, present: vault.keyIds.includes(id) }));
+  return { sealingKeyId: vault.keyId, keys, unreadable };
 }
 
 /**
@@ -59,26 +59,26 @@ export async function checkKeys(settings: Settings): Promise<KeyUsage> {
  * whoever changed it; what was done stays done, so that a rotation cut short is simply begun again.
  */
 export async function rotateKeys(settings: Settings, onProgress: (done: KeyRotation) => void): Promise<KeyRotation> {
-  return withStore(settings, async (store, vault) => {
-    const done = { resealed: 0, current: 0, unreadable: 0 };
-    let seen = 0;
-    for await (const value of sealedValues(store)) {
-      done[await reseal(value, store, vault)] += 1;
-      if ((seen += 1) % BATCH === 0) onProgress({ ...done });
-    }
-    return done;
-  });
+  await using opened = await openKeyedStore(settings);
+  const { store, vault } = opened;
+  const done = { resealed: 0, current: 0, unreadable: 0 };
+  let seen = 0;
+  for await (const value of sealedValues(store)) {
+    done[await reseal(value, store, vault)] += 1;
+    if ((seen += 1) % BATCH === 0) onProgress({ ...done });
+  }
+  return done;
 }
 
 async function reseal(value: SealedValue, store: Store, vault: Vault): Promise<keyof KeyRotation> {
   if (keyIdOf(value.sealed) === vault.keyId) return 'current';
-  const plaintext = opened(value, vault);
+  const plaintext = openValue(value, vault);
   if (plaintext === undefined) return 'unreadable';
   // Where somebody was faster, that server's newest key sealed it; the next rotation would see.
   return (await store.replaceSealed(value, vault.seal(plaintext, placeOf(value)))) ? 'resealed' : 'current';
 }
 
-function opened(value: SealedValue, vault: Vault): string | undefined {
+function openValue(value: SealedValue, vault: Vault): string | undefined {
   try {
     return vault.open(value.sealed, placeOf(value));
   } catch {
@@ -106,14 +106,5 @@ async function* sealedValues(store: Store): AsyncGenerator<SealedValue> {
       after = page.at(-1)?.key;
       if (page.length < BATCH) break;
     }
-  }
-}
-
-async function withStore<T>(settings: Settings, task: (store: Store, vault: Vault) => Promise<T>): Promise<T> {
-  const { store, vault } = await openKeyedStore(settings);
-  try {
-    return await task(store, vault);
-  } finally {
-    await store.close();
   }
 }

@@ -51,7 +51,7 @@ function assertKeysGiven({ secretKey }: Settings, given: KeyProvider | undefined
   if (given === undefined)
     throw new NangoError(
       'missing_setting',
-      'With DATABASE_URL, NANGO_ENCRYPTION_KEY (or …_FILE, …_COMMAND) must be set: 32 random bytes, the same for all servers. Make one with: openssl rand -base64 32',
+      'With DATABASE_URL, NANGO_ENCRYPTION_KEY must be set (or …_FILE, …_COMMAND): 32 random bytes, the same for all servers. Make one with: openssl rand -base64 32',
     );
   if (secretKey === undefined)
     throw new NangoError(

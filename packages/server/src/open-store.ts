@@ -8,9 +8,18 @@ import { openSqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 import { createVault, type Vault } from './vault/vault.ts';
 
-/** The store and the vault alone, for work on what is stored. Throws as the start of a server does. */
-export async function openKeyedStore(settings: Settings): Promise<{ store: Store; vault: Vault }> {
-  if (settings.databaseUrl === undefined && !existsSync(databaseFile(settings)))
+/** A store and what opens it; closes with `await using`. */
+export interface KeyedStore extends AsyncDisposable {
+  readonly store: Store;
+  readonly vault: Vault;
+}
+
+/** The store and the vault alone, for work on what is stored; made with `create` where there is none. Throws as the start of a server does. */
+export async function openKeyedStore(
+  settings: Settings,
+  { create = false }: { create?: boolean } = {},
+): Promise<KeyedStore> {
+  if (!create && settings.databaseUrl === undefined && !existsSync(databaseFile(settings)))
     throw new NangoError('missing_setting', `There is no database ${databaseFile(settings)}.`);
   const keys = await readKeys(settings);
   const store = await openStore(settings, { now: createClock() });
@@ -18,7 +27,7 @@ export async function openKeyedStore(settings: Settings): Promise<{ store: Store
     await store.migrate();
     const vault = createVault(...keys.encryption);
     await assertSameKey(store, vault);
-    return { store, vault };
+    return { store, vault, [Symbol.asyncDispose]: () => store.close() };
   } catch (error) {
     await store.close();
     throw error;

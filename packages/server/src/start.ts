@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { setTimeout as defaultDelay } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
 import { ActionCatalog } from './actions/action-catalog.ts';
@@ -8,10 +7,8 @@ import { CATALOG_FOLDER, VERSION } from './package-files.ts';
 import type { Settings } from './config/settings.ts';
 import { LiveConfig } from './config/watch-config.ts';
 import { BackgroundRefresh } from './connections/background-refresh.ts';
-import { createClientRegistrations } from './connections/client-registrations.ts';
 import { ConnectFlow } from './connections/connect-flow.ts';
 import { ConnectionCache } from './connections/connection-cache.ts';
-import type { ConnectionContext } from './connections/connection-context.ts';
 import { Connections } from './connections/connections.ts';
 import { DeviceFlow } from './connections/device-flow.ts';
 import { createSendRequest } from './connections/send-request.ts';
@@ -22,11 +19,10 @@ import { WebhookDelivery } from './events/webhook-delivery.ts';
 import { createApp, type App, type CreateAppOptions } from './http/app.ts';
 import { callbackUrl, type ServerContext } from './http/server-context.ts';
 import { createClock } from './clock.ts';
+import { createContext, type WorkingContext } from './context.ts';
 import { isLoopbackHost } from './schema/loopback-host.ts';
-import { MetadataCache } from './oauth/metadata-cache.ts';
 import { assertSameKey, openStore } from './open-store.ts';
 import { readKeys, type Keys } from './keys.ts';
-import { createOAuthHttp, HttpClient } from './upstream/http-client.ts';
 import { createVault } from './vault/vault.ts';
 
 export interface StartOptions extends Pick<CreateAppOptions, 'beforeRoutes'> {
@@ -104,32 +100,16 @@ interface Parts {
 async function openContext(
   { settings, log, now = createClock(), delay = defaultDelay }: StartOptions,
   { config, keys, resources }: Parts,
-): Promise<ServerParts> {
+): Promise<WorkingContext> {
   const store = await openStore(settings, { log, now });
   resources.defer(() => store.close());
   await store.migrate();
   const vault = createVault(...keys.encryption);
   await assertSameKey(store, vault);
-  const client = new HttpClient();
-  resources.defer(() => client.close());
-  return {
-    store,
-    vault,
-    log,
-    now,
-    client,
-    authorizationServers: new MetadataCache(now),
-    protectedResources: new MetadataCache(now),
-    registrations: createClientRegistrations({ store, vault, now }),
-    config: () => config.current,
-    http: createOAuthHttp(client, { now }),
-    delay,
-    random: Math.random,
-    randomToken: () => randomBytes(32).toString('base64url'),
-  };
+  const context = createContext({ store, vault, log, now, delay, config: () => config.current });
+  resources.defer(() => context.client.close());
+  return context;
 }
-
-type ServerParts = ConnectionContext & { readonly client: HttpClient };
 
 interface ServerWiring {
   readonly options: StartOptions;
@@ -140,7 +120,7 @@ interface ServerWiring {
 }
 
 function createServerContext(
-  context: ServerParts,
+  context: WorkingContext,
   { options: { settings, log }, keys, cache, webhooks, isStopping }: ServerWiring,
 ): ServerContext {
   const connections = new Connections(context, cache);

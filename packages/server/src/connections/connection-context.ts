@@ -1,9 +1,11 @@
+import { z } from 'zod';
 import type {
   AdditionalConfig,
   AuthMode,
   AuthModeContext,
   BaseCredentials,
   Integration,
+  JsonValue,
 } from '../auth-modes/auth-mode.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
 import type { Config } from '../config/load-config.ts';
@@ -75,15 +77,24 @@ export function openConnection(row: ConnectionRow, context: ConnectionContext): 
       `This connection was made with auth_mode ${row.authMode}, but "${row.integration}" now uses ${mode.name}.`,
     );
   }
-  const stored: unknown = JSON.parse(context.vault.open(row.sealedCredentials, credentialsPlace(row)));
   return {
     row,
     integration,
     mode,
-    credentials: mode.storedCredentials.parse(stored),
+    credentials: mode.storedCredentials.parse(openStoredCredentials(row, context.vault)),
     config: configOf(integration, parseConfig(row.additionalConfig)),
   };
 }
+
+/** A row's credentials as they were sealed. Throws `credentials_unreadable`. */
+export function openStoredCredentials(
+  row: Pick<ConnectionRow, 'integration' | 'userId' | 'sealedCredentials'>,
+  vault: Vault,
+): Record<string, JsonValue> {
+  return storedCredentialsSchema.parse(JSON.parse(vault.open(row.sealedCredentials, credentialsPlace(row))));
+}
+
+const storedCredentialsSchema = z.record(z.string(), z.json());
 
 /** What `${config.x}` reads: the connection's own values over the Integration's defaults. */
 export function configOf({ configFields }: Integration, additionalConfig: AdditionalConfig): AdditionalConfig {

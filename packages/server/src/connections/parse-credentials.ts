@@ -26,26 +26,44 @@ export async function parseCredentials(given: GivenCredentials, context: Connect
   return credentials;
 }
 
-async function acceptCredentials(
-  { integration, credentials, config, from }: GivenCredentials,
-  context: ConnectionContext,
-): Promise<BaseCredentials> {
+/** The same without trying them. */
+export async function acceptCredentials(given: GivenCredentials, context: ConnectionContext): Promise<BaseCredentials> {
+  const { integration, credentials, config, from } = given;
   const mode = authModeOf(integration);
+  const values = valuesOf(credentials);
+  if (mode.issuance && isIssued(integration, values)) return mode.issuance.issue({ integration, config }, context);
   const fields = mode.entered?.fields(integration);
-  const values = valuesSchema.safeParse(credentials).data ?? {};
-  if (mode.issuance?.applies(integration) && Object.keys(values).length === 0)
-    return mode.issuance.issue({ integration, config }, context);
   // A page must not be able to plant tokens where the provider is to vouch for the account.
   if (!fields && from === 'page')
     throw new NangoError('invalid_credentials', `"${integration.name}" takes no credentials from connect().`);
-  const problems = inputProblems(fields ?? {}, values);
-  if (mode.entered && fields && problems.length === 0)
+  if (mode.entered && fields && inputProblems(fields, values).length === 0)
     return mode.entered.accept({ integration, config, values }, context);
+  const problem = credentialsProblem(given);
+  if (problem !== undefined)
+    throw new NangoError('invalid_credentials', `The credentials do not fit auth_mode ${mode.name}: ${problem}`);
+  return mode.credentialsInput.parse(credentials);
+}
+
+/** Why credentials do not fit the Integration's auth mode, as far as they alone tell; undefined when they do. */
+export function credentialsProblem({ integration, credentials, from }: GivenCredentials): string | undefined {
+  const mode = authModeOf(integration);
+  const values = valuesOf(credentials);
+  if (isIssued(integration, values)) return undefined;
+  const fields = mode.entered?.fields(integration);
+  const problems = inputProblems(fields ?? {}, values);
+  if (mode.entered && fields && problems.length === 0) return undefined;
   const held = mode.credentialsInput.safeParse(credentials);
   const typedOnly = from === 'page' || !mode.authorization;
-  if (held.success && !typedOnly) return held.data;
-  const why = fields ? `${problems.join('; ')}.` : held.error && z.prettifyError(held.error).replaceAll('\n', ' ');
-  throw new NangoError('invalid_credentials', `The credentials do not fit auth_mode ${mode.name}: ${why}`);
+  if (held.success && !typedOnly) return undefined;
+  return fields ? `${problems.join('; ')}.` : held.error && z.prettifyError(held.error).replaceAll('\n', ' ');
+}
+
+function valuesOf(credentials: unknown): z.output<typeof valuesSchema> {
+  return valuesSchema.safeParse(credentials).data ?? {};
+}
+
+function isIssued(integration: Integration, values: object): boolean {
+  return authModeOf(integration).issuance?.applies(integration) === true && Object.keys(values).length === 0;
 }
 
 async function verifyCredentials(

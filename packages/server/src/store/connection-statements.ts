@@ -153,7 +153,7 @@ function recovery(before: ConnectionHealth | undefined): EventType[] {
 }
 
 /** A connection whose credentials are new: nobody renews them, and nothing failed. */
-const NO_REFRESH = {
+export const NO_REFRESH = {
   lease_holder: null,
   lease_expires_at: null,
   retry_at: null,

@@ -13,6 +13,7 @@ import { registrationStatements } from './registration-statements.ts';
 import { sealedStatements } from './sealed-statements.ts';
 import { sessionStatements } from './session-statements.ts';
 import type { Store } from './store.ts';
+import { transferStatements } from './transfer-statements.ts';
 
 const KEY_CHECK = 'key_check';
 
@@ -34,6 +35,7 @@ export function createKyselyStore(db: Kysely<Database>, dialect: DatabaseDialect
     ...sessionStatements(db),
     ...registrationStatements(db),
     ...sealedStatements(db),
+    ...transferStatements(dialect.now, changes),
   });
 }
 

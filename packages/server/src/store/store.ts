@@ -77,6 +77,23 @@ export interface NewConnection extends ConnectionKey {
   readonly now: number;
 }
 
+/** A connection that was one elsewhere before. */
+export type ImportedConnection = Pick<
+  ConnectionRow,
+  | 'uuid'
+  | 'integration'
+  | 'userId'
+  | 'authMode'
+  | 'sealedCredentials'
+  | 'additionalConfig'
+  | 'status'
+  | 'statusReason'
+  | 'expiresAt'
+  | 'dueAt'
+  | 'createdAt'
+  | 'updatedAt'
+>;
+
 export interface CredentialsChange {
   readonly sealedCredentials: Uint8Array;
   readonly expiresAt: number | null;
@@ -225,6 +242,12 @@ export interface Store extends EventStore {
   /** Keeps a registration unless there is one that has not expired; resolves to the one that stays. */
   keepClientRegistration(registration: ClientRegistrationRow, now: number): Promise<ClientRegistrationRow>;
   deleteClientRegistration(key: ClientRegistrationKey): Promise<void>;
+
+  /**
+   * Stores connections as they are, all or none, and tells of no event. A pair that is there stays as it is, or with
+   * `replace` becomes the imported one. Resolves to how many were stored.
+   */
+  importConnections(connections: readonly ImportedConnection[], options: { replace: boolean }): Promise<number>;
 
   /** Sealed values of a table in the order of its key, behind `after`. */
   sealedValues(

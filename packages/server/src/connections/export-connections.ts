@@ -1,0 +1,33 @@
+import type { ConnectionContext } from './connection-context.ts';
+import { openStoredCredentials, parseConfig } from './connection-context.ts';
+import type { ExportedConnection, ExportHeader } from './transfer-format.ts';
+
+const PAGE = 500;
+
+/** All connections, one line of an export each; with `clear`, their credentials are readable by anyone. */
+export async function* exportConnections(
+  { store, vault, now }: Pick<ConnectionContext, 'store' | 'vault' | 'now'>,
+  { clear }: { clear: boolean },
+): AsyncGenerator<ExportHeader | ExportedConnection> {
+  const exported_at = new Date(now()).toISOString();
+  yield { nango_export: 1, credentials: clear ? 'clear' : 'sealed', exported_at };
+  for (let after; ;) {
+    const rows = await store.listConnections({ after, limit: PAGE });
+    for (const row of rows) {
+      yield {
+        uuid: row.uuid,
+        integration: row.integration,
+        userId: row.userId,
+        authMode: row.authMode,
+        status: row.status,
+        statusReason: row.statusReason,
+        dateCreated: new Date(row.createdAt).toISOString(),
+        lastModified: new Date(row.updatedAt).toISOString(),
+        additionalConfig: parseConfig(row.additionalConfig),
+        credentials: clear ? openStoredCredentials(row, vault) : Buffer.from(row.sealedCredentials).toString('base64'),
+      };
+    }
+    if (rows.length < PAGE) return;
+    after = rows.at(-1);
+  }
+}

@@ -1,0 +1,26 @@
+import { randomBytes } from 'node:crypto';
+import { createClientRegistrations } from './connections/client-registrations.ts';
+import type { ConnectionContext } from './connections/connection-context.ts';
+import { MetadataCache } from './oauth/metadata-cache.ts';
+import { createOAuthHttp, HttpClient } from './upstream/http-client.ts';
+
+/** What connections work with, and the client that has to be closed at the end. */
+export type WorkingContext = ConnectionContext & { readonly client: HttpClient };
+
+/** Builds what connections work with from what was opened. */
+export function createContext(
+  opened: Pick<ConnectionContext, 'store' | 'vault' | 'log' | 'now' | 'delay' | 'config'>,
+): WorkingContext {
+  const { now } = opened;
+  const client = new HttpClient();
+  return {
+    ...opened,
+    client,
+    authorizationServers: new MetadataCache(now),
+    protectedResources: new MetadataCache(now),
+    registrations: createClientRegistrations(opened),
+    http: createOAuthHttp(client, { now }),
+    random: Math.random,
+    randomToken: () => randomBytes(32).toString('base64url'),
+  };
+}
