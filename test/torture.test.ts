@@ -8,11 +8,12 @@ for (const [name, servers] of [
 ] as const) {
   test(`R1, R2, R4, R6, S4: kills, a failing provider and a lost database lose no grant (${name})`, async (t) => {
     const report = await torture(t, {
-      seconds: 10,
+      seconds: 20,
       connections: 60,
       clients: 12,
       servers,
-      databaseRestarts: 1,
+      // A database that was given is not ours to stop.
+      databaseRestarts: process.env['DATABASE_URL'] ? 0 : 1,
       log: (line) => t.diagnostic(line),
     });
     t.diagnostic(JSON.stringify({ ...report, wrongTokens: report.wrongTokens.length }));

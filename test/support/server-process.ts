@@ -61,9 +61,14 @@ export interface ServerProcess {
 /** Runs `nango start` and waits until it answers. */
 export async function startServerProcess(
   cleanup: Cleanup,
-  { folder, url, environment }: { folder: string; url: string; environment: Record<string, string> },
+  {
+    folder,
+    url,
+    environment,
+    flags = [],
+  }: { folder: string; url: string; environment: Record<string, string>; flags?: readonly string[] },
 ): Promise<ServerProcess> {
-  const child = spawn(process.execPath, [CLI, 'start', '--folder', folder], {
+  const child = spawn(process.execPath, [CLI, 'start', '--folder', folder, ...flags], {
     env: cleanEnvironment(environment),
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { NangoEvent } from '@nangohq/node-client';
 import { freePort } from './free-port.ts';
 import { ENCRYPTION_KEY, SECRET_KEY } from './nango-server.ts';
 import { startPostgres, type TestPostgres } from './postgres.ts';
@@ -29,7 +30,7 @@ export interface TortureReport {
   readonly wrongTokens: string[];
   /** Connections that were lost although no answer of the provider was. */
   readonly lostWithoutCause: string[];
-  /** Connections whose grant is gone at the provider, and that do not say so. */
+  /** Connections whose grant is gone at the provider, and that do not say so, or of which no event or several tell. */
   readonly unannounced: string[];
   /** Connections lost with an answer, at a provider without grace; each is marked. */
   readonly lostWithAnswer: number;
@@ -198,6 +199,7 @@ async function settle(
 ) {
   const lostWithoutCause: string[] = [];
   const unannounced: string[] = [];
+  const marks: string[] = [];
   let lostWithAnswer = 0;
   const [host] = hosts;
   const deadline = Date.now() + SETTLE_MS;
@@ -207,14 +209,33 @@ async function settle(
     const isGone = () => family?.revoked ?? false;
     const { status, body } = await untilSettled(host?.url ?? '', { userId, deadline, isGone });
     const marked = status === 409 && errorType(body) === 'needs_reconnect';
+    if (marked) marks.push(userId);
     if (family?.revoked && family.answerLost && !family.grace && marked) lostWithAnswer += 1;
     else if (family?.revoked && !marked) unannounced.push(`${userId}: ${status} ${errorType(body)}`);
     else if (status !== 200) lostWithoutCause.push(`${userId}: ${status} ${errorType(body)}`);
   }
+  unannounced.push(...(await wronglyTold(host?.url ?? '', marks)));
   for (const { process } of hosts)
     if (process?.child.exitCode !== null) options.log(`a server ended by itself: ${process?.output().slice(-2000)}`);
   const outputs = hosts.map(({ output, process }) => output + (process?.output() ?? '')).join('');
   return { lostWithoutCause, unannounced, lostWithAnswer, leaked: outputs.includes('CANARY') };
+}
+
+/** Connections that an event says need a reconnect and that do not, or the other way round, or more than once. */
+async function wronglyTold(url: string, marked: readonly string[]): Promise<string[]> {
+  const told: string[] = [];
+  for (let cursor = ''; ;) {
+    const { body } = await call(url, 'GET', `/api/events?limit=200${cursor}`);
+    const page = body as { events: NangoEvent[]; nextCursor: string; hasMore: boolean };
+    told.push(
+      ...page.events.filter(({ type }) => type === 'connection.needs_reconnect').map(({ data }) => data.userId),
+    );
+    if (!page.hasMore) break;
+    cursor = `&cursor=${page.nextCursor}`;
+  }
+  const wrong = [...told.filter((id) => !marked.includes(id)), ...marked.filter((id) => !told.includes(id))];
+  const repeated = told.filter((userId, index) => told.indexOf(userId) !== index);
+  return [...wrong, ...repeated].map((userId) => `${userId}: events and status do not agree`);
 }
 
 /**

@@ -53,7 +53,11 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
     );
   });
   app.addHook('preValidation', async ({ body }) => assertJsonDepth(body));
-  app.addHook('onSend', async (_request, reply) => void reply.header('x-content-type-options', 'nosniff'));
+  app.addHook('onSend', async (_request, reply) => {
+    void reply.header('x-content-type-options', 'nosniff');
+    // A connection kept alive would keep a server that is stopping from its end.
+    if (server.isStopping()) void reply.header('connection', 'close');
+  });
   await beforeRoutes?.(app);
   await app.register(serverRoutes(server));
   await app.register(oauthRoutes(server), { prefix: '/oauth' });
