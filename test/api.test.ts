@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
-import { writeFileSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -421,6 +421,24 @@ describe('hot reload', () => {
     await eventually(() => server.log().includes('does not exist'));
     assert.deepEqual(await names(), ['keyed', 'basic']);
     assert.equal(server.log().split('nonsense: is not a known key').length, 2);
+  });
+
+  test('C6: a folder that Kubernetes mounts from a ConfigMap is followed when it changes', async (t) => {
+    const server = await startTestServer(t, { integrations: KEYED('http://localhost:1') });
+    const names = async () => (await server.nango.connect()).returnValue.integrations.map(({ name }) => name);
+    // As the kubelet does it: files are links through ..data, and that alone is swapped.
+    const publish = (version: string, text: string) => {
+      mkdirSync(join(server.folder, version));
+      writeFileSync(join(server.folder, version, 'integrations.yaml'), text);
+      symlinkSync(version, join(server.folder, '..data_tmp'));
+      renameSync(join(server.folder, '..data_tmp'), join(server.folder, '..data'));
+    };
+    publish('..1', KEYED('http://localhost:1').replace('  basic:', '  first:'));
+    rmSync(join(server.folder, 'integrations.yaml'));
+    symlinkSync('..data/integrations.yaml', join(server.folder, 'integrations.yaml'));
+    await eventually(async () => (await names()).includes('first'));
+    publish('..2', KEYED('http://localhost:1').replace('  basic:', '  second:'));
+    await eventually(async () => (await names()).includes('second'));
   });
 
   test('requests in flight keep the configuration they began with', async (t) => {

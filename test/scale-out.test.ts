@@ -93,9 +93,10 @@ test('what one server changes or deletes, another does not serve any more', asyn
 test('S4: with the database gone, connections in memory go on, the rest is 503 with Retry-After, and it recovers by itself', async (t) => {
   if (process.env['DATABASE_URL']) return t.skip('a database that was given is not stopped');
   const databaseUrl = await postgres.createDatabase();
-  const { nango, api, url } = await startTestServer(t, { integrations: KEYED, databaseUrl });
+  const server = await startTestServer(t, { integrations: KEYED, databaseUrl });
+  const { nango, url } = server;
   for (const userId of ['hot', 'cold']) await nango.registerConnection('keyed', userId, { api_key: userId });
-  const read = (userId: string) => api('GET', `/api/connection?integration=keyed&userId=${userId}`);
+  const read = (userId: string) => server.api('GET', `/api/connection?integration=keyed&userId=${userId}`);
   assert.equal((await read('hot')).status, 200);
   await postgres.stop();
   for (let count = 0; count < 20; count += 1) assert.equal((await read('hot')).status, 200);
@@ -103,7 +104,7 @@ test('S4: with the database gone, connections in memory go on, the rest is 503 w
   assert.deepEqual([cold.status, cold.headers.get('retry-after')], [503, '1']);
   assert.equal((cold.body as { error: { type: string } }).error.type, 'store_unavailable');
   assert.equal(
-    (await api('POST', '/api/connections', { integration: 'keyed', userId: 'x', credentials: { api_key: 'k' } }))
+    (await server.api('POST', '/api/connections', { integration: 'keyed', userId: 'x', credentials: { api_key: 'k' } }))
       .status,
     503,
   );

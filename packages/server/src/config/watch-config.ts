@@ -87,7 +87,8 @@ export class LiveConfig {
 
   #onChange(file: string | null): void {
     this.#watch();
-    if (file !== null && !/\.ya?ml$|^blueprints$/.test(file)) return;
+    // Kubernetes swaps the link ..data when a mounted ConfigMap changes, and touches no file.
+    if (file !== null && !/\.ya?ml$|^blueprints$|^\.\.data$/.test(file)) return;
     // One save is several events; the file may be half written at the first.
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.reload(), SETTLE_MS);

@@ -67,11 +67,20 @@ function watchFile(database: DatabaseSync, listener: ChangeListener): Connection
   };
 }
 
+const NOTHING: ReturnType<SqliteDatabase['prepare']> = {
+  reader: false,
+  all: () => [],
+  run: () => ({ changes: 0, lastInsertRowid: 0 }),
+  iterate: () => [][Symbol.iterator](),
+};
+
 /** The part of better-sqlite3's interface that Kysely's own dialect uses, on Node's built-in SQLite. */
 function toKyselyDatabase(database: DatabaseSync): SqliteDatabase {
   return {
     close: () => database.close(),
     prepare(text) {
+      // On a full disk SQLite ends the transaction by itself; that there is nothing to roll back must not hide why.
+      if (text === 'rollback' && !database.isTransaction) return NOTHING;
       const statement = database.prepare(text);
       return {
         reader: statement.columns().length > 0,
