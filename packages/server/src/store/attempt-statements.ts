@@ -92,7 +92,7 @@ export function attemptStatements(
     },
     completeAttempt: (attemptHash, connection) =>
       changes.run(async (transaction, tell) => {
-        const row = await upsertConnection(transaction, connection, { clock, tell });
+        const row = await upsertConnection(transaction, connection, { clock, changes, tell });
         const ended = { status: 'succeeded', sealed_secrets: null } as const;
         await transaction.updateTable('connect_attempts').set(ended).where('attempt_hash', '=', attemptHash).execute();
         return row;

@@ -3,10 +3,16 @@ import type { Kysely } from 'kysely';
 import type { ChangeListener } from './connection-watch.ts';
 import type { Database, DatabaseDialect } from './database.ts';
 import type { EventType } from './event-store.ts';
-import type { ConnectionRow } from './store.ts';
+import type { ConnectionKey, ConnectionRow } from './store.ts';
 
 /** Notes what happened to a connection, in the transaction in which it did. */
 export type Tell = (types: readonly EventType[], row: ConnectionRow, details: EventDetails) => Promise<void>;
+
+/** Whether something is wrong with a connection. */
+export interface ConnectionHealth {
+  readonly status: ConnectionRow['status'];
+  readonly refresh_failures: number;
+}
 
 interface EventDetails {
   readonly now: number;
@@ -26,6 +32,26 @@ export class ConnectionChanges {
   constructor(db: Kysely<Database>, dialect: DatabaseDialect) {
     this.#db = db;
     this.#dialect = dialect;
+  }
+
+  /** Keeps others from changing a connection until the transaction ends; resolves to how it stands, if it is there. */
+  lock(transaction: Kysely<Database>, { integration, userId }: ConnectionKey): Promise<ConnectionHealth | undefined> {
+    if (this.#dialect.locksReads)
+      return transaction
+        .selectFrom('connections')
+        .select(['status', 'refresh_failures'])
+        .where('integration', '=', integration)
+        .where('user_id', '=', userId)
+        .forUpdate()
+        .executeTakeFirst();
+    // A write even so: a transaction of SQLite that begins by reading may find that it may not write any more.
+    return transaction
+      .updateTable('connections')
+      .set((eb) => ({ updated_at: eb.ref('updated_at') }))
+      .where('integration', '=', integration)
+      .where('user_id', '=', userId)
+      .returning(['status', 'refresh_failures'])
+      .executeTakeFirst();
   }
 
   async run<T>(change: (transaction: Kysely<Database>, tell: Tell) => Promise<T>): Promise<T> {

@@ -1,5 +1,5 @@
 import { sql, type Kysely, type Selectable } from 'kysely';
-import type { ConnectionChanges, Tell } from './connection-changes.ts';
+import type { ConnectionChanges, ConnectionHealth, Tell } from './connection-changes.ts';
 import type { Database, DatabaseDialect } from './database.ts';
 import type { EventType } from './event-store.ts';
 import type { ConnectionKey, ConnectionRow, NewConnection, Store } from './store.ts';
@@ -76,7 +76,7 @@ export function connectionStatements(
       }),
     updateCredentials: (key, { sealedCredentials, expiresAt, dueAt, now }, by) =>
       changes.run(async (transaction, tell) => {
-        const before = await lock(transaction, key);
+        const before = await changes.lock(transaction, key);
         let query = update(transaction, key).set((eb) => ({
           sealed_credentials: sealedCredentials,
           expires_at: expiresAt,
@@ -132,20 +132,6 @@ function update(db: Kysely<Database>, { integration, userId }: ConnectionKey) {
   return db.updateTable('connections').where('integration', '=', integration).where('user_id', '=', userId);
 }
 
-interface ConnectionHealth {
-  readonly status: ConnectionRow['status'];
-  readonly refresh_failures: number;
-}
-
-/** Keeps others from changing a connection until the transaction ends; resolves to how it stands, if it is there. */
-function lock(transaction: Kysely<Database>, key: ConnectionKey): Promise<ConnectionHealth | undefined> {
-  // A write even so: SQLite has no lock for readers, and a transaction there that reads first may not write later.
-  return update(transaction, key)
-    .set((eb) => ({ updated_at: eb.ref('updated_at') }))
-    .returning(['status', 'refresh_failures'])
-    .executeTakeFirst();
-}
-
 /** New credentials end whatever was wrong before. */
 function recovery(before: ConnectionHealth | undefined): EventType[] {
   const impaired = before && (before.status === 'needs_reconnect' || before.refresh_failures > 0);
@@ -166,9 +152,9 @@ export const NO_REFRESH = {
 export async function upsertConnection(
   transaction: Kysely<Database>,
   connection: NewConnection,
-  { clock, tell }: { clock: DatabaseClock; tell: Tell },
+  { clock, changes, tell }: { clock: DatabaseClock; changes: ConnectionChanges; tell: Tell },
 ): Promise<ConnectionRow> {
-  const before = await lock(transaction, connection);
+  const before = await changes.lock(transaction, connection);
   const upserted = await transaction
     .insertInto('connections')
     .values(toConnectionValues(connection))

@@ -33,6 +33,7 @@ export function openPostgresStore(connectionString: string, { onError }: Postgre
     description: `PostgreSQL, ${describe(connectionString)}`,
     bytesType: 'bytea',
     identityType: 'bigint generated always as identity primary key',
+    locksReads: true,
     announce: (uuid) => sql`select pg_notify(${CHANGES_CHANNEL}, ${uuid})`,
     watch: (listener) => listenForChanges({ connectionString, ...(onError ? { onError } : {}) }, listener),
     now: () => sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint`,

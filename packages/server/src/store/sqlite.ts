@@ -21,6 +21,7 @@ export function openSqliteStore(path: string, now: () => number = Date.now): Sto
       description: `SQLite, ${path}`,
       bytesType: 'blob',
       identityType: 'integer primary key autoincrement',
+      locksReads: false,
       watch: (listener) => watchFile(database, listener),
       now: () => sql<number>`cast(${now()} as integer)`,
       beginExclusive: ['begin immediate'],

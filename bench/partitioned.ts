@@ -1,0 +1,119 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { openPostgresStore } from '../packages/server/src/store/postgres.ts';
+import type { NewConnection, Store } from '../packages/server/src/store/store.ts';
+import { startPostgres } from '../test/support/postgres.ts';
+import { createCleanup } from '../test/support/temporary-folder.ts';
+
+// Which of the store's own statements touch one shard where connections are distributed by user_id. PostgreSQL's hash
+// partitions stand for shards: the store works on them unchanged, and each statement it sent is explained with the values
+// it was sent with. Writes bench/plans/partitioned.txt.
+const PARTITIONS = 8;
+const CONNECTIONS = 20_000;
+const NOW = 1_800_000_000_000;
+
+interface Sent {
+  readonly text: string;
+  readonly values: readonly unknown[];
+}
+
+const sent: Sent[] = [];
+let original: ((...parameters: unknown[]) => unknown) | undefined;
+const cleanup = createCleanup();
+try {
+  const url = await (await startPostgres(cleanup)).createDatabase();
+  const store = openPostgresStore(url);
+  cleanup.after(() => store.close());
+  await store.migrate();
+  const client = new pg.Client(url);
+  await client.connect();
+  cleanup.after(() => client.end());
+  await distribute(client);
+  const report: string[] = [];
+  for (const [name, operation] of Object.entries(operations(store))) {
+    record(true);
+    await operation();
+    record(false);
+    for (const statement of sent.splice(0).filter(({ text }) => /"connections"/.test(text)))
+      report.push(await explain(client, name, statement));
+  }
+  const summary = report.map((part) => part.split('\n', 1)[0] ?? '');
+  process.stdout.write(`${summary.join('\n')}\n`);
+  writeFileSync(join(import.meta.dirname, 'plans/partitioned.txt'), `${report.join('\n\n')}\n`);
+} finally {
+  await cleanup.run();
+}
+
+/** Makes connections a table of hash partitions, as a distributed database would have it. */
+async function distribute(client: pg.Client): Promise<void> {
+  await client.query(`
+    alter table connections rename to plain;
+    create table connections (like plain including defaults, primary key (integration, user_id)) partition by hash (user_id);
+    create index on connections (user_id, integration);
+    create index on connections (due_at, integration, user_id) where due_at is not null and status = 'active';
+    drop table plain`);
+  for (let index = 0; index < PARTITIONS; index += 1)
+    await client.query(
+      `create table connections_${index} partition of connections for values with (modulus ${PARTITIONS}, remainder ${index})`,
+    );
+  await client.query(
+    `insert into connections (integration, user_id, uuid, auth_mode, sealed_credentials, additional_config, status, due_at, version, created_at, updated_at)
+     select 'acme', 'user-' || i, gen_random_uuid()::text, 'OAUTH2', '\\x00', '{}', 'active', ${NOW}::bigint + i, 1, 0, 0 from generate_series(1, ${CONNECTIONS}) i`,
+  );
+  await client.query('vacuum analyze connections');
+}
+
+function operations(store: Store): Record<string, () => Promise<unknown>> {
+  const key = { integration: 'acme', userId: 'user-7' };
+  const change = { sealedCredentials: Uint8Array.of(1), expiresAt: null, dueAt: NOW, now: NOW };
+  const connection: NewConnection = {
+    ...key,
+    ...change,
+    uuid: crypto.randomUUID(),
+    authMode: 'OAUTH2',
+    additionalConfig: null,
+  };
+  const failure = { holder: 'h', retryInMs: 1, error: 'x', answerLost: false, now: NOW };
+  return {
+    'read a connection': () => store.findConnection(key),
+    'register a connection': () => store.insertConnection({ ...connection, userId: 'new' }),
+    'connect or reconnect': () => store.completeAttempt('none', connection),
+    'take a lease': () => store.leaseRefresh(key, { holder: 'h', version: 2, lifeMs: 60_000 }),
+    'extend a lease': () => store.extendLease(key, { holder: 'h', lifeMs: 60_000 }),
+    'store renewed tokens': () => store.updateCredentials(key, change, { version: 2, holder: 'h' }),
+    'note a failure': () => store.failRefresh(key, failure),
+    'mark needs_reconnect': () =>
+      store.markNeedsReconnect(key, { reason: 'x', by: { version: 3, holder: null }, now: NOW }),
+    'change additionalConfig': () => store.updateConfig(key, '{}', NOW),
+    'put a renewal off': () => store.postponeRefresh(key, NOW),
+    'delete a connection': () => store.deleteConnection(key, NOW),
+    'list by user': () => store.listConnections({ userId: 'user-8', limit: 100 }),
+    'list by integration': () => store.listConnections({ integration: 'acme', limit: 100 }),
+    'find what is due': () => store.dueConnections({ now: NOW + 50, limit: 100 }),
+  };
+}
+
+/** Notes what the store sends, with its values. */
+function record(on: boolean): void {
+  const { prototype } = pg.Client as unknown as { prototype: { query: (...parameters: unknown[]) => unknown } };
+  original ??= prototype.query;
+  const send = original;
+  prototype.query = on
+    ? function query(this: unknown, ...parameters: unknown[]) {
+        const [text, values] = parameters;
+        if (typeof text === 'string') sent.push({ text, values: Array.isArray(values) ? values : [] });
+        return Reflect.apply(send, this, parameters);
+      }
+    : send;
+}
+
+async function explain(client: pg.Client, name: string, { text, values }: Sent): Promise<string> {
+  const { rows } = await client.query<{ 'QUERY PLAN': string }>(`explain (costs off) ${text}`, [...values]);
+  const plan = rows.map((row) => row['QUERY PLAN']);
+  const touched = new Set([...plan.join('\n').matchAll(/ on (connections_\d+)/g)].map(([, partition]) => partition));
+  // An insert names no partition in its plan: its one row has one place.
+  const count = Math.max(touched.size, 1);
+  const verb = text.split(' ', 1)[0] ?? '';
+  return `-- ${name} (${verb}): ${count} of ${PARTITIONS} partitions\n${plan.join('\n')}`;
+}
