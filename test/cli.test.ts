@@ -115,3 +115,36 @@ test('connections, connect and trigger work against a running server', async (t)
   assert.equal(wrongKey.code, 1);
   assert.match(wrongKey.stderr, /secret key is wrong/);
 });
+
+test('events and webhooks: what happened, what was not delivered, and delivering it again', async (t) => {
+  const statuses = [410, 204];
+  const asked: (() => void)[] = [];
+  const receiver = await startScriptedProvider(t, () => {
+    asked.shift()?.();
+    return { status: statuses.shift() ?? 500, body: '' };
+  });
+  const arrival = () => new Promise<void>((resolve) => asked.push(resolve));
+  const server = await startTestServer(t, {
+    integrations: `integrations:\n  keyed:\n    auth: { auth_mode: API_KEY }\n    requests: { base_url: 'https://a.example/' }\n`,
+    config: `webhooks:\n  app: { url: '${receiver.url}/hook', secret: 'whsec_${Buffer.alloc(32, 1).toString('base64')}' }`,
+  });
+  const environment = { NANGO_SERVER_URL: server.url, NANGO_SECRET_KEY: SECRET_KEY };
+  const cli = (...parameters: string[]) => runCli(parameters, { environment });
+  assert.match((await cli('events')).stderr, /There are no events yet/);
+  const first = arrival();
+  await server.nango.registerConnection('keyed', 'user\u001b[31m', { api_key: 'CANARY' });
+  await first;
+  const listed = await cli('events');
+  assert.match(listed.stdout, /^\S+Z {2}connection\.created +keyed {2}user\uFFFD\[31m\n$/);
+  assert.match(listed.stderr, /Go on with: nango events --after \S+/);
+  const [, cursor = ''] = /--after (\S+)/.exec(listed.stderr) ?? [];
+  assert.equal((await cli('events', '--after', cursor, '--json')).stdout, '');
+  assert.equal((JSON.parse((await cli('events', '--json')).stdout) as { type: string }).type, 'connection.created');
+  let dead = await cli('webhooks', 'dead');
+  while (dead.stdout === '') dead = await cli('webhooks', 'dead');
+  assert.match(dead.stdout, /app +evt_\S+ +connection\.created +\S+ +It answered with status 410\./);
+  const second = arrival();
+  assert.match((await cli('webhooks', 'replay', 'app')).stderr, /1 events are delivered again/);
+  await second;
+  assert.match((await cli('webhooks', 'replay', 'ap')).stderr, /no webhook "ap"\. Did you mean "app"/);
+});

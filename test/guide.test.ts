@@ -67,7 +67,9 @@ function complete(code: string): string {
   return stringify({ integrations: entries });
 }
 
-const environment = (name: string) => (/^[A-Z][A-Z0-9_]*$/.test(name) ? `value-of-${name}` : undefined);
+const WEBHOOK_SECRET = `whsec_${Buffer.alloc(32).toString('base64')}`;
+const environment = (name: string) =>
+  name.endsWith('WEBHOOK_SECRET') ? WEBHOOK_SECRET : /^[A-Z][A-Z0-9_]*$/.test(name) ? `value-of-${name}` : undefined;
 
 async function load(t: TestContext, file: string, text: string): Promise<void> {
   const files =

@@ -186,3 +186,32 @@ test('R8: a refresh that lengthens, shortens or drops expires_in is stored as gi
   clock.now += 10_000;
   assert.equal((await credentials())['expires_at'], undefined);
 });
+
+test('R10: while one user’s refresh hangs, every other user’s goes on', async (t) => {
+  const hanging = Promise.withResolvers<ScriptedAnswer>();
+  const asked = Promise.withResolvers<void>();
+  const provider = await startScriptedProvider(t, ({ form }) => {
+    if (form.get('refresh_token') !== 'rt-slow')
+      return { body: { access_token: `at-of-${form.get('refresh_token')}`, expires_in: LIFE_SECONDS } };
+    asked.resolve();
+    return hanging.promise;
+  });
+  const { nango } = await startTestServer(t, {
+    integrations: `integrations:${scriptedIntegration(provider.url, { settings: '    refresh_concurrency: 2' })}`,
+    now: () => START,
+  });
+  const users = ['slow', ...Array.from({ length: 40 }, (_, index) => `quick-${index}`)];
+  for (const userId of users)
+    await nango.registerConnection('acme', userId, {
+      access_token: 'old',
+      refresh_token: `rt-${userId}`,
+      expires_at: START / 1000 - 1,
+    });
+  const slow = nango.getConnection('acme', 'slow');
+  await asked.promise;
+  const quick = await Promise.all(users.slice(1).map((userId) => nango.getConnection('acme', userId)));
+  for (const { returnValue } of quick)
+    assert.equal(returnValue.credentials['access_token'], `at-of-rt-${returnValue.userId}`);
+  hanging.resolve({ body: { access_token: 'at-slow', expires_in: LIFE_SECONDS } });
+  assert.equal((await slow).returnValue.credentials['access_token'], 'at-slow');
+});

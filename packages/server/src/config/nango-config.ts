@@ -55,8 +55,10 @@ const WEBHOOK_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/;
 /** A receiver of events. */
 function webhookSchema(fields: Fields) {
   const key = fields.secret().transform((secret, ctx) => {
-    const bytes = parseWebhookSecret(secret.reveal());
-    if (!bytes) ctx.addIssue({ code: 'custom', message: WEBHOOK_SECRET_HELP });
+    const text = secret.reveal();
+    const bytes = parseWebhookSecret(text);
+    // That a variable is missing was said already.
+    if (!bytes && text !== '') ctx.addIssue({ code: 'custom', message: WEBHOOK_SECRET_HELP });
     return new Secret(bytes ?? Buffer.alloc(0));
   });
   return z.strictObject({
