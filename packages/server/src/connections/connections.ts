@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { AdditionalConfig, BaseCredentials } from '../auth-modes/auth-mode.ts';
 import { NangoError } from '../errors/nango-error.ts';
-import type { ConnectionKey, ConnectionRow, ListConnections } from '../store/store.ts';
+import type { ConnectionKey, ListConnections } from '../store/store.ts';
 import type { ConnectionCache } from './connection-cache.ts';
 import {
   assertConfig,
@@ -14,26 +14,11 @@ import {
   sealCredentials,
   type ConnectionContext,
 } from './connection-context.ts';
-import { additionalConfigSchema } from './connection-input.ts';
 import { createCursor, parseCursor } from './cursor.ts';
 import { FreshCredentials } from './fresh-credentials.ts';
+import { toPublicConnection, type PublicConnection } from './public-connection.ts';
 import { scheduleOf } from './refresh-schedule.ts';
 import { parseCredentials } from './parse-credentials.ts';
-
-/** A connection as the API shows it; times are ISO 8601. */
-export const publicConnectionSchema = z.object({
-  uuid: z.string(),
-  integration: z.string(),
-  userId: z.string(),
-  authMode: z.string(),
-  dateCreated: z.iso.datetime(),
-  lastModified: z.iso.datetime(),
-  additionalConfig: additionalConfigSchema,
-  status: z.enum(['active', 'needs_reconnect']),
-  statusReason: z.string().nullable().describe('Why the user has to connect again'),
-});
-
-export type PublicConnection = z.output<typeof publicConnectionSchema>;
 
 /** A page of connections; `nextCursor` is null on the last. */
 export interface ConnectionPage {
@@ -156,21 +141,6 @@ export class Connections {
       now: now(),
     };
   }
-}
-
-/** A row without its credentials. */
-function toPublicConnection(row: ConnectionRow): PublicConnection {
-  return {
-    uuid: row.uuid,
-    integration: row.integration,
-    userId: row.userId,
-    authMode: row.authMode,
-    dateCreated: new Date(row.createdAt).toISOString(),
-    lastModified: new Date(row.updatedAt).toISOString(),
-    additionalConfig: parseConfig(row.additionalConfig),
-    status: row.status,
-    statusReason: row.statusReason,
-  };
 }
 
 /** Credentials as the SDKs return them: times as ISO 8601. */

@@ -1,5 +1,6 @@
 import type { ConnectionContext } from './connection-context.ts';
-import { openStoredCredentials, parseConfig } from './connection-context.ts';
+import { openStoredCredentials } from './connection-context.ts';
+import { toPublicConnection } from './public-connection.ts';
 import type { ExportedConnection, ExportHeader } from './transfer-format.ts';
 
 const PAGE = 500;
@@ -15,15 +16,7 @@ export async function* exportConnections(
     const rows = await store.listConnections({ after, limit: PAGE });
     for (const row of rows) {
       yield {
-        uuid: row.uuid,
-        integration: row.integration,
-        userId: row.userId,
-        authMode: row.authMode,
-        status: row.status,
-        statusReason: row.statusReason,
-        dateCreated: new Date(row.createdAt).toISOString(),
-        lastModified: new Date(row.updatedAt).toISOString(),
-        additionalConfig: parseConfig(row.additionalConfig),
+        ...toPublicConnection(row),
         credentials: clear ? openStoredCredentials(row, vault) : Buffer.from(row.sealedCredentials).toString('base64'),
       };
     }

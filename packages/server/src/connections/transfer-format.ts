@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { additionalConfigSchema, integrationNameSchema, userIdSchema } from './connection-input.ts';
+import { publicConnectionSchema } from './public-connection.ts';
 
 /** The first line of an export: how the credentials of the others are written. */
 export const exportHeaderSchema = z.strictObject({
@@ -12,15 +13,10 @@ export type ExportHeader = z.output<typeof exportHeaderSchema>;
 
 /** A connection as an export holds it; times are ISO 8601. */
 export const exportedConnectionSchema = z.strictObject({
+  ...publicConnectionSchema.shape,
   uuid: z.uuid(),
   integration: integrationNameSchema,
   userId: userIdSchema,
-  authMode: z.string(),
-  status: z.enum(['active', 'needs_reconnect']),
-  statusReason: z.string().nullable(),
-  dateCreated: z.iso.datetime(),
-  lastModified: z.iso.datetime(),
-  additionalConfig: additionalConfigSchema,
   credentials: z.union([z.base64(), z.record(z.string(), z.json())]).describe('Sealed, or in the clear'),
 });
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { additionalConfigSchema, integrationNameSchema, userIdSchema } from '../../connections/connection-input.ts';
-import { publicConnectionSchema } from '../../connections/connections.ts';
+import { publicConnectionSchema } from '../../connections/public-connection.ts';
 import type { App } from '../app.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import type { ServerContext } from '../server-context.ts';

@@ -1,0 +1,34 @@
+import { z } from 'zod';
+import type { ConnectionRow } from '../store/store.ts';
+import { parseConfig } from './connection-context.ts';
+import { additionalConfigSchema } from './connection-input.ts';
+
+/** A connection as the API shows it; times are ISO 8601. */
+export const publicConnectionSchema = z.object({
+  uuid: z.string(),
+  integration: z.string(),
+  userId: z.string(),
+  authMode: z.string(),
+  dateCreated: z.iso.datetime(),
+  lastModified: z.iso.datetime(),
+  additionalConfig: additionalConfigSchema,
+  status: z.enum(['active', 'needs_reconnect']),
+  statusReason: z.string().nullable().describe('Why the user has to connect again'),
+});
+
+export type PublicConnection = z.output<typeof publicConnectionSchema>;
+
+/** A row without its credentials. */
+export function toPublicConnection(row: ConnectionRow): PublicConnection {
+  return {
+    uuid: row.uuid,
+    integration: row.integration,
+    userId: row.userId,
+    authMode: row.authMode,
+    dateCreated: new Date(row.createdAt).toISOString(),
+    lastModified: new Date(row.updatedAt).toISOString(),
+    additionalConfig: parseConfig(row.additionalConfig),
+    status: row.status,
+    statusReason: row.statusReason,
+  };
+}
