@@ -6,7 +6,7 @@ import Nango from '@nangohq/node-client';
 import { freePort } from './support/free-port.ts';
 import { ENCRYPTION_KEY, SECRET_KEY } from './support/nango-server.ts';
 import { startPostgres, type TestPostgres } from './support/postgres.ts';
-import { runCli, startServerProcess } from './support/server-process.ts';
+import { runCli, startServerProcess, type ServerProcess } from './support/server-process.ts';
 import { createCleanup, temporaryFolder } from './support/temporary-folder.ts';
 
 const INTEGRATIONS = `integrations:
@@ -94,22 +94,28 @@ for (const [name, environmentOf] of [
   });
 }
 
+async function printed(server: ServerProcess, pattern: RegExp): Promise<void> {
+  while (!pattern.test(server.output())) await new Promise((resolve) => setImmediate(resolve));
+}
+
 describe('keys of the embedded store', () => {
   test('S1: are made once, private, announced once, and never replaced', async (t) => {
     const { start, dataDirectory, folder } = await setUp(t, {});
     const first = await start();
-    assert.match(first.output(), /Back it up.*encryption\.key/);
+    // It answers requests a moment before it says so.
+    await printed(first, /Back it up.*encryption\.key/);
     await first.stop();
     const key = readFileSync(join(dataDirectory, 'encryption.key'), 'utf8');
     const second = await start();
-    assert.doesNotMatch(second.output(), /Back it up/);
+    await printed(second, /Nango is ready/);
     await second.stop();
+    assert.doesNotMatch(second.output(), /Back it up/);
     assert.equal(readFileSync(join(dataDirectory, 'encryption.key'), 'utf8'), key);
     assert.equal(readFileSync(join(dataDirectory, '.gitignore'), 'utf8'), '*\n');
 
     chmodSync(join(dataDirectory, 'encryption.key'), 0o644);
     const exposed = await start();
-    assert.match(exposed.output(), /Others on this machine can read.*chmod 600/);
+    await printed(exposed, /Others on this machine can read.*chmod 600/);
     await exposed.stop();
 
     rmSync(join(dataDirectory, 'encryption.key'));

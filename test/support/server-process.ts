@@ -78,7 +78,7 @@ export async function startServerProcess(
   const end = async (signal: NodeJS.Signals) => {
     if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
     child.kill(signal);
-    await once(child, 'exit');
+    await once(child, 'close');
     return child.exitCode;
   };
   cleanup.after(async () => void (await end('SIGKILL')));
