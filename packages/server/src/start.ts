@@ -135,6 +135,7 @@ function createServerContext(
     flow: new ConnectFlow(context),
     devices: new DeviceFlow(context),
     sendRequest,
+    client: context.client,
     actions,
     events: new EventLog(context),
     nudgeWebhooks: () => webhooks.nudge(),

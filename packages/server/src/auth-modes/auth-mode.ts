@@ -215,6 +215,8 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
   };
   /** Absent where credentials do not expire. */
   readonly renewal?: {
+    /** Whether there is something to renew these credentials with. */
+    isRenewable(credentials: Credentials, integration: Integration<Auth>): boolean;
     /** Milliseconds since the epoch from which on the credentials should be renewed before use; undefined = never. */
     dueAt(credentials: Credentials, integration: Integration<Auth>): number | undefined;
     /** Milliseconds since the epoch from which on what renews them might die of disuse; undefined = never. */
@@ -232,7 +234,7 @@ export interface SignableRequest {
   readonly method: string;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | undefined;
+  readonly body: string | Uint8Array | undefined;
 }
 
 /** Whose signature, and what makes it unique. */

@@ -116,6 +116,7 @@ export function enteredMode<Typed extends EnteredCredentials>(
       },
     },
     renewal: {
+      isRenewable: (_, { auth }) => auth.token_request !== undefined,
       expiresAt: ({ expires_at }) => expires_at,
       dueAt: ({ access_token, expires_at, grant }, { auth }) => {
         if (!auth.token_request) return undefined;

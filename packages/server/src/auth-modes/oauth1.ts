@@ -60,7 +60,9 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
   },
   sign({ method, url, headers, body }, { credentials, integration, context }) {
     const isForm = /^application\/x-www-form-urlencoded\b/i.test(headers['content-type'] ?? '');
-    const formParameters = isForm ? [...new URLSearchParams(body)] : [];
+    const formParameters = isForm
+      ? [...new URLSearchParams(body === undefined ? '' : Buffer.from(body).toString())]
+      : [];
     const signer = { ...signerOf(integration), token: credentials };
     const { body_hash, signature_method } = integration.auth;
     const protocolParameters = body_hash && !isForm ? bodyHashParameter(body ?? '', signature_method) : {};

@@ -196,9 +196,11 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
   renewal: {
     expiresAt: ({ expires_at }) => expires_at,
     answerTookMs: ({ grant }) => grant?.took_ms ?? 0,
-    dueAt: ({ expires_at, refresh_token, grant }, { auth }) => {
-      const renewable = refresh_token !== undefined || grant?.entered !== undefined || isIssuedToClient(auth);
-      return renewable ? renewalDueAt({ expires_at, received_at: grant?.received_at }, auth) : undefined;
+    isRenewable,
+    dueAt: (credentials, integration) => {
+      if (!isRenewable(credentials, integration)) return undefined;
+      const { expires_at, grant } = credentials;
+      return renewalDueAt({ expires_at, received_at: grant?.received_at }, integration.auth);
     },
     keepAliveAt: ({ refresh_token, refresh_token_expires_at, grant }, { auth }) => {
       const received = grant?.received_at;
@@ -224,6 +226,10 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
     },
   },
 };
+
+function isRenewable({ refresh_token, grant }: OAuth2Credentials, { auth }: Integration<OAuth2Auth>): boolean {
+  return refresh_token !== undefined || grant?.entered !== undefined || isIssuedToClient(auth);
+}
 
 /** What the user types in: by the grant, or declared. An assertion of the application's own asks him for nothing. */
 function enteredFields(auth: OAuth2Auth): InputFields | undefined {

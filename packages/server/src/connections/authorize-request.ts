@@ -13,24 +13,24 @@ import type { Template } from '../schema/template.ts';
 import type { HttpMethod } from '../upstream/http-client.ts';
 
 /** What the application asks for; `endpoint` is relative to the Integration's base_url and may have a query. */
-export interface ApiRequest {
-  readonly method: HttpMethod;
+export interface ApiRequest<Method extends string = HttpMethod> {
+  readonly method: Method;
   readonly endpoint: string;
   readonly params?: Readonly<Record<string, ParamValue>> | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** A string goes as it is, everything else as JSON. */
-  readonly body?: JsonValue | undefined;
+  /** Text and bytes go as they are, everything else as JSON. */
+  readonly body?: JsonValue | Uint8Array | undefined;
 }
 
 /** A list repeats the parameter; null leaves it out. */
 export type ParamValue = string | number | boolean | null | readonly (string | number | boolean)[];
 
 /** A request ready to be sent. Header names are in lower case. */
-export interface AuthorizedRequest {
-  readonly method: HttpMethod;
+export interface AuthorizedRequest<Method extends string = HttpMethod> {
+  readonly method: Method;
   readonly url: string;
   readonly headers: Record<string, string>;
-  readonly body: string | undefined;
+  readonly body: string | Uint8Array | undefined;
 }
 
 /** Whose credentials authorize the request. */
@@ -50,7 +50,10 @@ export interface RequestAuthorization {
  * constants are defaults that the caller may override. Values are inserted as data: none can split a header, end a
  * parameter, change the host or leave the base path. Throws `invalid_endpoint` and `invalid_value`.
  */
-export function authorizeRequest(request: ApiRequest, authorization: RequestAuthorization): AuthorizedRequest {
+export function authorizeRequest<Method extends string>(
+  request: ApiRequest<Method>,
+  authorization: RequestAuthorization,
+): AuthorizedRequest<Method> {
   const valueOf = (placeholder: string) => placeholderValue(placeholder, authorization);
   const { baseUrl, headers, params } = authorization.integration.requests;
   const base = parseBase(renderUrlTemplate(baseUrl, valueOf), authorization.integration);
@@ -125,7 +128,7 @@ function decodeSeparators(path: string): string {
 
 function encodeParams(
   configured: ReadonlyMap<string, Template>,
-  { params = {}, endpoint }: ApiRequest,
+  { params = {}, endpoint }: ApiRequest<string>,
   valueOf: (placeholder: string) => string,
 ): string {
   const own = new URLSearchParams(/\?(.*)$/s.exec(endpoint)?.[1] ?? '');
@@ -153,7 +156,7 @@ function encodeComponent(text: string): string {
 
 function authorizeHeaders(
   configured: ReadonlyMap<string, Template>,
-  request: ApiRequest,
+  request: ApiRequest<string>,
   valueOf: (placeholder: string) => string,
 ) {
   const headers: Record<string, string> = {};
@@ -167,9 +170,13 @@ function authorizeHeaders(
   return { headers, body: body?.text };
 }
 
-function encodeBody(body: JsonValue | undefined): { text: string; type?: string } | undefined {
+function encodeBody(
+  body: JsonValue | Uint8Array | undefined,
+): { text: string | Uint8Array; type?: string } | undefined {
   if (body === undefined) return undefined;
-  return typeof body === 'string' ? { text: body } : { text: JSON.stringify(body), type: 'application/json' };
+  return typeof body === 'string' || body instanceof Uint8Array
+    ? { text: body }
+    : { text: JSON.stringify(body), type: 'application/json' };
 }
 
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;

@@ -17,6 +17,9 @@ const WRITE_PATIENCE_MS = 120_000;
 // A token that is served at the very end of its life is refused when it arrives.
 const SLACK_MS = 500;
 
+// An API that refuses every token must not have each request renew one.
+const REJECTION_PAUSE_MS = 60_000;
+
 /** A renewed connection; `changed` when somebody else came first, so that it is to be looked at again. */
 type Renewed = OpenConnection | 'changed';
 
@@ -51,6 +54,24 @@ export class FreshCredentials {
       if (withoutStore && known && this.#isCurrent(known) && !this.#isExpired(known)) return known;
       throw error;
     }
+  }
+
+  /**
+   * For a connection whose token the API refused (401) although it should work: the connection with another token, renewed
+   * where nobody did so since. Undefined when there is none to be had, or the token is so new that another would be
+   * refused like it. Throws as {@link FreshCredentials.get} does.
+   */
+  async afterRejection(rejected: OpenConnection): Promise<OpenConnection | undefined> {
+    const { row, mode, integration, credentials } = rejected;
+    const current = await this.#read(row);
+    if (current.row.version !== row.version) return this.#assertUsable(current);
+    const renewable = mode.renewal?.isRenewable(credentials, integration) ?? false;
+    const isNew = this.#context.now() - current.row.updatedAt < REJECTION_PAUSE_MS;
+    if (!renewable || isNew || current.row.status !== 'active' || current.row.refresh.retryInMs !== null)
+      return undefined;
+    const isDone = ({ row: { version, status } }: OpenConnection) => version !== row.version || status !== 'active';
+    const renewed = await this.#once(row, () => this.#renew(row, isDone));
+    return renewed && renewed.row.version !== row.version ? renewed : undefined;
   }
 
   async #get(key: ConnectionKey): Promise<OpenConnection> {
@@ -96,10 +117,13 @@ export class FreshCredentials {
   }
 
   /** Reads again each time, since a renewal may have ended between the caller's read and this one's turn. */
-  async #renew(key: ConnectionKey): Promise<OpenConnection> {
+  async #renew(
+    key: ConnectionKey,
+    isDone: (connection: OpenConnection) => boolean = (connection) => !this.#isDue(connection),
+  ): Promise<OpenConnection> {
     for (let waits = 0; ; waits += 1) {
       const connection = await this.#read(key);
-      if (!this.#isDue(connection)) return this.#assertUsable(connection);
+      if (isDone(connection)) return this.#assertUsable(connection);
       const { retryInMs, leasedMs, lastError } = connection.row.refresh;
       if (retryInMs !== null) return this.#serveWhileValid(connection, { retryInMs, why: lastError ?? '' });
       const renewed = leasedMs === null ? await this.#renewLeased(connection) : undefined;

@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { NangoError } from '../errors/nango-error.ts';
@@ -12,11 +12,14 @@ import { requestRoutes } from './routes/request.ts';
 import { serverRoutes } from './routes/server.ts';
 import { handleError } from './error-mapper.ts';
 import { assertJsonDepth } from './json-depth.ts';
+import { createProxy, PROXY_PATH, type Proxy } from './proxy/proxy.ts';
 import { requireSecretKey } from './secret-key.ts';
 import type { ServerContext } from './server-context.ts';
 
 const BODY_LIMIT = 10_485_760;
 const REQUEST_TIMEOUT_MS = 60_000;
+const HEADERS_TIMEOUT_MS = 30_000;
+const CLOSE_IDLE_MS = 50;
 
 /** A Fastify instance whose route schemas are zod's. */
 export type App = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
@@ -27,12 +30,32 @@ export interface CreateAppOptions {
   readonly beforeRoutes?: (app: App) => Promise<void>;
 }
 
+/** A server on which the proxy's requests never see the router. */
+function createHttpServer(proxy: Proxy): (handler: RequestListener) => Server {
+  return (handler) => {
+    const server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: 0, keepAliveTimeout: 72_000 });
+    server.on('request', (request, response) =>
+      request.url?.startsWith(PROXY_PATH) ? proxy(request, response) : handler(limitBody(request), response),
+    );
+    return server;
+  };
+}
+
+/** Ends a request whose body does not come; a proxied one may take its time. */
+function limitBody(request: IncomingMessage): IncomingMessage {
+  const { headers } = request;
+  if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) return request;
+  const timer = setTimeout(() => request.destroy(), REQUEST_TIMEOUT_MS).unref();
+  request.once('close', () => clearTimeout(timer));
+  return request;
+}
+
 /** Builds the HTTP server: API, OAuth pages and health, on one port. */
 export async function createApp(server: ServerContext, { log, beforeRoutes }: CreateAppOptions): Promise<App> {
   const app: App = fastify({
     loggerInstance: log,
     bodyLimit: BODY_LIMIT,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    serverFactory: createHttpServer(createProxy(server)),
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: () => crypto.randomUUID(),
     // A user id in a query may be long, but no route parameter is.
@@ -53,10 +76,11 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
     );
   });
   app.addHook('preValidation', async ({ body }) => assertJsonDepth(body));
-  app.addHook('onSend', async (_request, reply) => {
-    void reply.header('x-content-type-options', 'nosniff');
-    // A connection kept alive would keep a server that is stopping from its end.
-    if (server.isStopping()) void reply.header('connection', 'close');
+  app.addHook('onSend', async (_request, reply) => void reply.header('x-content-type-options', 'nosniff'));
+  app.addHook('preClose', async () => {
+    // A connection that becomes idle now would be kept alive, and the server with it.
+    const timer = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_MS);
+    app.server.once('close', () => clearInterval(timer));
   });
   await beforeRoutes?.(app);
   await app.register(serverRoutes(server));

@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { NangoError } from '../errors/nango-error.ts';
+import { messageOf, NangoError } from '../errors/nango-error.ts';
 
 /** The body of every error this server answers with. */
 export const errorBodySchema = z.object({
@@ -14,11 +14,23 @@ export const errorBodySchema = z.object({
 
 /** Turns whatever was thrown into an answer: the one place that does. */
 export function handleError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const { status, headers, body } = errorAnswer(error, request.id);
+  if (status >= 500) request.log.error({ err: error }, body.error.message);
+  return reply.code(status).headers(headers).send(body);
+}
+
+/** The answer to a request that ended in an error. */
+export interface ErrorAnswer {
+  readonly status: number;
+  readonly headers: Record<string, string>;
+  readonly body: z.output<typeof errorBodySchema>;
+}
+
+export function errorAnswer(error: unknown, requestId: string): ErrorAnswer {
   const { status, type, message, retryAfter } = describeError(error);
-  if (status >= 500) request.log.error({ err: error }, message);
-  if (retryAfter !== undefined) void reply.header('retry-after', retryAfter);
-  const body: z.output<typeof errorBodySchema> = { error: { type, message, requestId: request.id } };
-  return reply.code(status).header('cache-control', 'no-store').send(body);
+  const headers: Record<string, string> = { 'cache-control': 'no-store' };
+  if (retryAfter !== undefined) headers['retry-after'] = String(retryAfter);
+  return { status, headers, body: { error: { type, message, requestId } } };
 }
 
 interface DescribedError {
@@ -28,19 +40,23 @@ interface DescribedError {
   readonly retryAfter?: number | undefined;
 }
 
-function describeError(error: FastifyError): DescribedError {
+function describeError(error: unknown): DescribedError {
   if (error instanceof NangoError)
     return { status: error.status, type: error.code, message: error.message, retryAfter: error.retryAfter };
   if (hasZodFastifySchemaValidationErrors(error))
     return { status: 400, type: 'invalid_request', message: describeValidation(error) };
-  const status = error.statusCode ?? 500;
+  const status = isFastifyError(error) ? (error.statusCode ?? 500) : 500;
   // Fastify's own refusals: malformed JSON, a body too large, an unknown content type.
-  if (status >= 400 && status < 500) return { status, type: 'invalid_request', message: error.message };
+  if (status >= 400 && status < 500) return { status, type: 'invalid_request', message: messageOf(error) };
   return {
     status: 500,
     type: 'internal_error',
     message: 'Something failed inside the server; its log says what, under this request id.',
   };
+}
+
+function isFastifyError(error: unknown): error is FastifyError {
+  return error instanceof Error && 'statusCode' in error;
 }
 
 function describeValidation({ validation, validationContext }: FastifyError): string {

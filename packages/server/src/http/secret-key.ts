@@ -8,15 +8,24 @@ export function bearerToken(authorization: string | undefined): string | undefin
   return /^Bearer +([\w.~+/=-]+)$/i.exec(authorization ?? '')?.[1];
 }
 
-/** Refuses requests without the secret key. Digests are compared, so time tells neither content nor length. */
-export function requireSecretKey(secretKey: Secret<string>): onRequestHookHandler {
+/**
+ * Makes what throws `unauthorized` for anything but an `Authorization` header with the secret key. Digests are compared, so
+ * time tells neither content nor length.
+ */
+export function checkSecretKey(secretKey: Secret<string>): (authorization: string | undefined) => void {
   const expected = digest(secretKey.reveal());
-  return (request, _reply, done) => {
-    const given = bearerToken(request.headers.authorization);
-    if (given !== undefined && timingSafeEqual(digest(given), expected)) return done();
+  return (authorization) => {
+    const given = bearerToken(authorization);
+    if (given !== undefined && timingSafeEqual(digest(given), expected)) return;
     const why = given === undefined ? 'is missing: send it as "Authorization: Bearer <key>"' : 'is wrong';
-    done(new NangoError('unauthorized', `The secret key ${why}.`));
+    throw new NangoError('unauthorized', `The secret key ${why}.`);
   };
+}
+
+/** Refuses requests without the secret key. */
+export function requireSecretKey(secretKey: Secret<string>): onRequestHookHandler {
+  const check = checkSecretKey(secretKey);
+  return async ({ headers }) => check(headers.authorization);
 }
 
 function digest(text: string): Buffer {

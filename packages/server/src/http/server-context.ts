@@ -6,6 +6,7 @@ import type { DeviceFlow } from '../connections/device-flow.ts';
 import type { Connections } from '../connections/connections.ts';
 import type { SendRequest } from '../connections/send-request.ts';
 import type { EventLog } from '../events/event-log.ts';
+import type { HttpClient } from '../upstream/http-client.ts';
 import type { Secret } from '../vault/secret.ts';
 
 /** What the HTTP routes work with. */
@@ -17,6 +18,7 @@ export interface ServerContext {
   readonly flow: ConnectFlow;
   readonly devices: DeviceFlow;
   readonly sendRequest: SendRequest;
+  readonly client: HttpClient;
   readonly actions: ActionCatalog;
   readonly runAction: RunAction;
   readonly events: EventLog;

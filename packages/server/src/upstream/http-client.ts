@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
-import { Agent, request } from 'undici';
+import { Agent, request, type Dispatcher } from 'undici';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
 import { parseRetryAfter } from './retry-after.ts';
 import type { ClientCertificate, OAuthHttp } from '../oauth/oauth-http.ts';
@@ -15,11 +15,16 @@ export interface UpstreamRequest {
   readonly method: HttpMethod;
   readonly url: string;
   readonly headers: Record<string, string>;
-  readonly body?: string | undefined;
+  readonly body?: string | Uint8Array | undefined;
   readonly clientCertificate?: ClientCertificate | undefined;
   /** For the whole exchange; 0 = none. */
   readonly timeoutMs: number;
   readonly maxBytes: number;
+}
+
+/** A request that is streamed; see undici's `DispatchOptions`. */
+export interface StreamedRequest extends Dispatcher.DispatchOptions {
+  readonly clientCertificate?: ClientCertificate | undefined;
 }
 
 export interface UpstreamResponse {
@@ -72,6 +77,11 @@ export class HttpClient {
     } catch (error) {
       throw toNangoError(error, { url, timeoutMs });
     }
+  }
+
+  /** Sends a request whose answer goes to `handler` piece by piece; nothing is bounded but the silence between pieces. */
+  stream({ clientCertificate, ...request }: StreamedRequest, handler: Dispatcher.DispatchHandler): void {
+    this.#agentOf(clientCertificate).dispatch(request, handler);
   }
 
   async close(): Promise<void> {
@@ -143,10 +153,10 @@ function joinHeaders(headers: Record<string, string | string[] | undefined>): Re
 }
 
 /** Names the host, never the path or query: both may carry credentials. */
-function toNangoError(error: unknown, { url, timeoutMs }: { url: string; timeoutMs: number }): NangoError {
+export function toNangoError(error: unknown, { url, timeoutMs }: { url: string; timeoutMs: number }): NangoError {
   if (error instanceof NangoError) return error;
   const { host } = new URL(url);
-  if (error instanceof Error && error.name === 'TimeoutError') {
+  if (error instanceof Error && /^(TimeoutError|HeadersTimeoutError|BodyTimeoutError)$/.test(error.name)) {
     return new NangoError('request_timeout', `${host} did not answer within ${timeoutMs / 1000} s.`, { cause: error });
   }
   const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';

@@ -1,0 +1,45 @@
+import type { IncomingMessage } from 'node:http';
+import { PassThrough } from 'node:stream';
+import { NangoError } from '../../errors/nango-error.ts';
+
+const MAX_REPLAYABLE_BYTES = 65_536;
+const MAX_SIGNED_BYTES = 10_485_760;
+const STREAM_BUFFER_BYTES = 262_144;
+
+/** A request's body: nothing, bytes that can be sent again, or a stream that can be sent once. */
+export interface ProxyBody {
+  readonly bytes?: Buffer;
+  readonly stream?: PassThrough;
+  readonly contentLength?: string;
+}
+
+/**
+ * Takes the body of a request. A small one is read first, so that it can be sent again; one that is `signed` must be known
+ * as a whole. Everything else is passed on as it comes. Throws `invalid_request` when a signed one is too large.
+ */
+export async function takeBody(request: IncomingMessage, { signed }: { signed: boolean }): Promise<ProxyBody> {
+  const contentLength = request.headers['content-length'];
+  const chunked = request.headers['transfer-encoding'] !== undefined;
+  if (!chunked && (contentLength === undefined || contentLength === '0'))
+    return contentLength === undefined ? {} : { bytes: Buffer.alloc(0) };
+  const size = chunked ? Number.POSITIVE_INFINITY : Number(contentLength);
+  if (signed) return { bytes: await readBytes(request, MAX_SIGNED_BYTES) };
+  if (size <= MAX_REPLAYABLE_BYTES) return { bytes: await readBytes(request, MAX_REPLAYABLE_BYTES) };
+  // A stream between the two: when the API cuts its connection, the caller's has to live on for our answer.
+  const stream = new PassThrough({ highWaterMark: STREAM_BUFFER_BYTES });
+  request.pipe(stream);
+  request.once('error', (error) => stream.destroy(error));
+  return { stream, ...(contentLength === undefined || chunked ? {} : { contentLength }) };
+}
+
+async function readBytes(request: IncomingMessage, limit: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > limit)
+      throw new NangoError('invalid_request', `A body that this auth_mode signs may have at most ${limit} bytes.`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}

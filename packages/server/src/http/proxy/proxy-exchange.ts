@@ -1,0 +1,123 @@
+import type { ServerResponse } from 'node:http';
+import type { Dispatcher } from 'undici';
+import { responseHeaders } from './proxy-headers.ts';
+
+// What is read of an answer that is not passed on, so that its connection can be used again.
+const MAX_DISCARDED_BYTES = 1_048_576;
+
+type Headers = Readonly<Record<string, string | string[] | undefined>>;
+
+export interface ExchangeOptions {
+  readonly response: ServerResponse;
+  /** Whether this answer is not passed on, since the request is sent again. Asked before anything is. */
+  readonly isReplaced: (status: number, headers: Headers) => Promise<boolean> | false;
+}
+
+/** What was passed on. */
+export interface Passed {
+  readonly status: number;
+  readonly bytes: number;
+  /** `performance.now()` when the API's answer began. */
+  readonly answeredAt: number;
+}
+
+/**
+ * One request to an API, whose answer goes to the caller byte by byte: a caller who reads slowly slows the API down, and one
+ * who goes away ends the call.
+ */
+export class Exchange implements Dispatcher.DispatchHandler {
+  readonly #options: ExchangeOptions;
+  readonly #settled = Promise.withResolvers<Passed | 'replaced'>();
+  #controller: Dispatcher.DispatchController | undefined;
+  #replaced = false;
+  #discarded = 0;
+  #passed: { status: number; bytes: number; answeredAt: number } | undefined;
+
+  constructor(options: ExchangeOptions) {
+    this.#options = options;
+    options.response.once('close', this.#onClose);
+  }
+
+  /** Resolves when the answer was passed on, or replaced; rejects when the API gave none, or broke off. */
+  get settled(): Promise<Passed | 'replaced'> {
+    return this.#settled.promise;
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#options.response.destroyed) controller.abort(new CallerGoneError());
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Headers,
+    statusMessage?: string,
+  ): void {
+    // Interim answers (RFC 9110 §15.2) are for the connection to the API.
+    if (status < 200) return;
+    const asked = this.#options.isReplaced(status, headers);
+    if (asked === false) return this.#begin(status, headers, statusMessage);
+    controller.pause();
+    asked.then(
+      (replaced) => {
+        this.#replaced = replaced;
+        if (!replaced) this.#begin(status, headers, statusMessage);
+        controller.resume();
+      },
+      (error: Error) => controller.abort(error),
+    );
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#replaced) return this.#discard(controller, chunk);
+    const { response } = this.#options;
+    if (this.#passed) this.#passed.bytes += chunk.length;
+    if (response.write(chunk)) return;
+    controller.pause();
+    response.once('drain', () => controller.resume());
+  }
+
+  onResponseEnd(_controller: Dispatcher.DispatchController, trailers: Headers): void {
+    const { response } = this.#options;
+    this.#leave();
+    if (this.#replaced || !this.#passed) return this.#settled.resolve('replaced');
+    for (const name in trailers) response.addTrailers({ [name]: String(trailers[name]) });
+    response.end();
+    this.#settled.resolve(this.#passed);
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#leave();
+    if (this.#replaced) this.#settled.resolve('replaced');
+    else this.#settled.reject(error);
+  }
+
+  #begin(status: number, headers: Headers, statusMessage = ''): void {
+    const { response } = this.#options;
+    this.#passed = { status, bytes: 0, answeredAt: performance.now() };
+    response.sendDate = false;
+    response.writeHead(status, statusMessage, responseHeaders(headers));
+    // Events and other slow answers begin before their first byte.
+    if (headers['content-length'] === undefined) response.flushHeaders();
+  }
+
+  #discard(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#discarded += chunk.length;
+    if (this.#discarded > MAX_DISCARDED_BYTES) controller.abort(new Error('The answer to be replaced is too long.'));
+  }
+
+  readonly #onClose = (): void => {
+    if (!this.#options.response.writableFinished) this.#controller?.abort(new CallerGoneError());
+  };
+
+  #leave(): void {
+    this.#options.response.off('close', this.#onClose);
+  }
+}
+
+/** The caller closed the connection; there is nobody to answer. */
+export class CallerGoneError extends Error {
+  override readonly name = 'CallerGoneError';
+  override readonly message = 'The caller went away.';
+}

@@ -1,0 +1,69 @@
+import type { IncomingMessage } from 'node:http';
+
+// Fields that are about one connection (RFC 9110 §7.6.1), and those that the HTTP client sets itself.
+const HOP_BY_HOP = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'http2-settings',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+// What a browser would keep for our origin, or do on it, although an API said so.
+const FOR_OUR_ORIGIN =
+  /^(access-control-.*|alt-svc|clear-site-data|content-security-policy(-report-only)?|nel|permissions-policy|public-key-pins|report-to|reporting-endpoints|service-worker-allowed|set-cookie2|strict-transport-security)$/;
+
+/** Prefix of our own fields, which no API sees and no API can send. */
+export const OURS = 'nango-';
+
+/**
+ * The caller's fields as an API may see them: without those of the connection, those that `Connection` names, our own, and
+ * the `Authorization` that is meant for us. Repeated ones are joined (RFC 9110 §5.3).
+ */
+export function requestHeaders({ headers }: IncomingMessage): Record<string, string> {
+  const named = namedByConnection(headers.connection);
+  const passed: Record<string, string> = {};
+  for (const name in headers) {
+    const value = headers[name];
+    if (value === undefined || name === 'authorization' || HOP_BY_HOP.has(name) || name.startsWith(OURS)) continue;
+    if (named?.has(name)) continue;
+    passed[name] = typeof value === 'string' ? value : value.join(', ');
+  }
+  return passed;
+}
+
+/**
+ * An API's fields as the caller may see them. Cookies are renamed to `nango-set-cookie`, so that a browser does not take
+ * them for ours, and what would have a browser do something on our origin is left out.
+ */
+export function responseHeaders(
+  headers: Readonly<Record<string, string | string[] | undefined>>,
+): Record<string, string | string[]> {
+  const named = namedByConnection(headers['connection']);
+  const passed: Record<string, string | string[]> = {};
+  for (const name in headers) {
+    const value = headers[name];
+    if (value === undefined || named?.has(name) || name.startsWith(OURS)) continue;
+    if (name === 'set-cookie') passed['nango-set-cookie'] = value;
+    else if (name === 'content-length' || name === 'trailer') passed[name] = value;
+    else if (!HOP_BY_HOP.has(name) && !FOR_OUR_ORIGIN.test(name)) passed[name] = value;
+  }
+  // Should a browser ever show it: as nothing but itself.
+  passed['content-security-policy'] = "default-src 'none'; sandbox";
+  passed['x-content-type-options'] = 'nosniff';
+  return passed;
+}
+
+function namedByConnection(value: string | string[] | undefined): Set<string> | undefined {
+  const text = String(value ?? '').toLowerCase();
+  if (text === '' || text === 'keep-alive' || text === 'close') return undefined;
+  return new Set(text.split(',').map((name) => name.trim()));
+}
