@@ -224,6 +224,16 @@ test('P8: a caller who goes away ends the call to the API, and an API that break
   await assert.rejects(broken.text());
 });
 
+test('P8: an API that answers before it has read everything is heard, and the caller’s next request works', async (t) => {
+  const { call } = await startProxied(t, (request, response) => {
+    if (request.method === 'GET') return response.end('next');
+    return response.writeHead(413).end('too large');
+  });
+  const answer = await call('x', { method: 'POST', body: Buffer.alloc(4_000_000) });
+  assert.deepEqual([answer.status, await answer.text()], [413, 'too large']);
+  assert.equal(await (await call('x')).text(), 'next');
+});
+
 test('P10: a token the API refuses is renewed once and the request sent again; the new one is not', async (t) => {
   const { call, seen, tokens, server } = await startProxied(t, async (request, response) => {
     const body = (await request.toArray()).join('');

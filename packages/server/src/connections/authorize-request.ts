@@ -54,15 +54,78 @@ export function authorizeRequest<Method extends string>(
   request: ApiRequest<Method>,
   authorization: RequestAuthorization,
 ): AuthorizedRequest<Method> {
-  const valueOf = (placeholder: string) => placeholderValue(placeholder, authorization);
-  const { baseUrl, headers, params } = authorization.integration.requests;
-  const base = parseBase(renderUrlTemplate(baseUrl, valueOf), authorization.integration);
-  const url = joinEndpoint(base, request.endpoint);
-  url.search = [url.search.slice(1), encodeParams(params, request, valueOf)].filter((query) => query !== '').join('&');
-  const unsigned = { method: request.method, url: url.href, ...authorizeHeaders(headers, request, valueOf) };
-  const ownAuthorization = [...headers.keys()].some((name) => name.toLowerCase() === 'authorization');
+  const prepared = preparedFor(authorization);
+  const { headers, params, base, ownAuthorization } = prepared;
+  const target = joinEndpoint(base, request.endpoint);
+  const query = [target.query, encodeParams(params, request)].filter((part) => part !== '').join('&');
+  const url = query === '' ? target.url : `${target.url}?${query}`;
+  const unsigned = { method: request.method, url, ...authorizeHeaders(headers, request) };
   const signature = ownAuthorization ? undefined : authorization.mode.sign?.(unsigned, authorization);
-  return { ...unsigned, headers: { ...unsigned.headers, ...signature } };
+  return signature ? { ...unsigned, headers: { ...unsigned.headers, ...signature } } : unsigned;
+}
+
+/** What all requests of a connection have in common, rendered once: credentials never change in place. */
+interface Prepared {
+  readonly integration: Integration;
+  readonly config: AdditionalConfig;
+  readonly base: BaseUrl;
+  readonly headers: readonly RenderedField[];
+  readonly params: readonly RenderedField[];
+  /** Whether the Integration configures an `Authorization` header. */
+  readonly ownAuthorization: boolean;
+}
+
+/** A configured header or parameter; one with a placeholder is a credential, and wins. */
+interface RenderedField {
+  readonly name: string;
+  readonly value: string;
+  readonly isCredential: boolean;
+}
+
+interface BaseUrl {
+  readonly origin: string;
+  /** The path, as it is. */
+  readonly path: string;
+  /** The path with a slash at its end. */
+  readonly root: string;
+  readonly query: string;
+}
+
+const preparedByCredentials = new WeakMap<BaseCredentials, Prepared>();
+
+function preparedFor(authorization: RequestAuthorization): Prepared {
+  const { credentials, integration, config } = authorization;
+  const known = preparedByCredentials.get(credentials);
+  if (known && known.integration === integration && known.config === config) return known;
+  const prepared = prepare(authorization);
+  preparedByCredentials.set(credentials, prepared);
+  return prepared;
+}
+
+function prepare(authorization: RequestAuthorization): Prepared {
+  const { integration, config } = authorization;
+  const { baseUrl, headers, params } = integration.requests;
+  const valueOf = (placeholder: string) => placeholderValue(placeholder, authorization);
+  const render = (fields: ReadonlyMap<string, Template>) =>
+    [...fields].map(([name, template]) => ({
+      name,
+      value: template.render(valueOf),
+      isCredential: template.placeholders.length > 0,
+    }));
+  const { origin, pathname, search } = parseBase(renderUrlTemplate(baseUrl, valueOf), integration);
+  return {
+    integration,
+    config,
+    base: {
+      origin,
+      path: pathname,
+      root: pathname.endsWith('/') ? pathname : `${pathname}/`,
+      query: search.slice(1),
+    },
+    headers: render(headers),
+    params: render(params),
+    ownAuthorization: [...headers.keys()].some((name) => name.toLowerCase() === 'authorization'),
+  };
 }
 
 function placeholderValue(
@@ -92,18 +155,28 @@ function parseBase(rendered: string, { allowHttp, name }: Integration): URL {
   return base;
 }
 
+// What a URL parser leaves as it is, and what is neither a scheme nor a dot segment.
+const PLAIN_PATH = /^[\w~!$&()*+,=@./-]*$/;
+const PLAIN_QUERY = /^[\w~!$&()*+,=:@./?%-]*$/;
+
 /** Appends the endpoint to the base path; nothing in it can choose another host or climb out (RFC 3986 §5.2.4). */
-function joinEndpoint(base: URL, endpoint: string): URL {
+function joinEndpoint(base: BaseUrl, endpoint: string): { url: string; query: string } {
+  const mark = endpoint.indexOf('?');
+  const path = mark === -1 ? endpoint : endpoint.slice(0, mark);
+  const own = mark === -1 ? '' : endpoint.slice(mark + 1);
+  const isPlain = PLAIN_PATH.test(path) && PLAIN_QUERY.test(own) && !/\.\.|\.\/|\/\.|^\.|^\/\/|\.$/.test(path);
+  const relative = path.startsWith('/') ? path.slice(1) : path;
+  if (isPlain) {
+    const query = base.query === '' || own === '' ? base.query + own : `${base.query}&${own}`;
+    return { url: base.origin + (relative === '' ? base.path : base.root + relative), query };
+  }
   assertEndpoint(endpoint);
-  const [, path = '', query = ''] = /^([^?]*)\??(.*)$/s.exec(endpoint) ?? [];
-  const root = base.pathname.endsWith('/') ? base.pathname : `${base.pathname}/`;
-  const relative = path.replace(/^\//, '');
-  const url = new URL(base.href);
-  url.pathname = relative === '' ? base.pathname : root + relative;
-  url.search = [base.search.slice(1), query].filter((part) => part !== '').join('&');
-  if (url.origin !== base.origin || !`${url.pathname}/`.startsWith(root))
+  const url = new URL(base.origin);
+  url.pathname = relative === '' ? base.path : base.root + relative;
+  url.search = [base.query, own].filter((part) => part !== '').join('&');
+  if (url.origin !== base.origin || !`${url.pathname}/`.startsWith(base.root))
     throw invalidEndpoint('it would leave the base_url');
-  return url;
+  return { url: url.origin + url.pathname, query: url.search.slice(1) };
 }
 
 function assertEndpoint(endpoint: string): void {
@@ -126,24 +199,22 @@ function decodeSeparators(path: string): string {
     .replace(/;[^/]*/g, '');
 }
 
-function encodeParams(
-  configured: ReadonlyMap<string, Template>,
-  { params = {}, endpoint }: ApiRequest<string>,
-  valueOf: (placeholder: string) => string,
-): string {
+function encodeParams(configured: readonly RenderedField[], { params, endpoint }: ApiRequest<string>): string {
+  if (configured.length === 0 && params === undefined) return '';
+  const given = params ?? {};
   const own = new URLSearchParams(/\?(.*)$/s.exec(endpoint)?.[1] ?? '');
   const pairs: [string, string][] = [];
-  for (const [name, template] of configured) {
-    const secret = template.placeholders.length > 0;
-    if (secret && own.has(name))
+  for (const { name, value, isCredential } of configured) {
+    if (isCredential && own.has(name))
       throw new NangoError(
         'invalid_request',
         `The parameter "${name}" is set by the Integration and cannot stand in the endpoint.`,
       );
-    if (secret || !(own.has(name) || Object.hasOwn(params, name))) pairs.push([name, template.render(valueOf)]);
+    if (isCredential || !(own.has(name) || Object.hasOwn(given, name))) pairs.push([name, value]);
   }
-  for (const [name, value] of Object.entries(params)) {
-    if (configured.get(name)?.placeholders.length) continue;
+  const credentials = new Set(configured.filter(({ isCredential }) => isCredential).map(({ name }) => name));
+  for (const [name, value] of Object.entries(given)) {
+    if (credentials.has(name)) continue;
     for (const item of Array.isArray(value) ? value : [value]) if (item !== null) pairs.push([name, String(item)]);
   }
   return pairs.map(([name, value]) => `${encodeComponent(name)}=${encodeComponent(value)}`).join('&');
@@ -154,19 +225,14 @@ function encodeComponent(text: string): string {
   return encodeURIComponent(text);
 }
 
-function authorizeHeaders(
-  configured: ReadonlyMap<string, Template>,
-  request: ApiRequest<string>,
-  valueOf: (placeholder: string) => string,
-) {
+function authorizeHeaders(configured: readonly RenderedField[], request: ApiRequest<string>) {
   const headers: Record<string, string> = {};
   const body = encodeBody(request.body);
   if (body?.type) headers['content-type'] = body.type;
-  for (const [name, template] of configured)
-    if (template.placeholders.length === 0) setHeader(headers, name, template.render(valueOf));
-  for (const [name, value] of Object.entries(request.headers ?? {})) setHeader(headers, name, value);
-  for (const [name, template] of configured)
-    if (template.placeholders.length > 0) setHeader(headers, name, template.render(valueOf));
+  for (const { name, value, isCredential } of configured) if (!isCredential) setHeader(headers, name, value);
+  const given = request.headers ?? {};
+  for (const name of Object.keys(given)) setHeader(headers, name, given[name] ?? '');
+  for (const { name, value, isCredential } of configured) if (isCredential) setHeader(headers, name, value);
   return { headers, body: body?.text };
 }
 

@@ -44,8 +44,8 @@ export class FreshCredentials {
 
   /** Throws `connection_not_found`, `needs_reconnect`, and `refresh_failed` when the token expired and cannot be renewed now. */
   async get(key: ConnectionKey): Promise<OpenConnection> {
-    const hot = this.#cache.fresh(key);
-    if (hot && this.#isCurrent(hot) && !this.#isDue(hot) && !this.#isExpired(hot)) return hot;
+    const hot = this.hot(key);
+    if (hot) return hot;
     try {
       return await this.#get(key);
     } catch (error) {
@@ -54,6 +54,12 @@ export class FreshCredentials {
       if (withoutStore && known && this.#isCurrent(known) && !this.#isExpired(known)) return known;
       throw error;
     }
+  }
+
+  /** A connection that is in memory and needs nothing; for callers that need not wait then. */
+  hot(key: ConnectionKey): OpenConnection | undefined {
+    const hot = this.#cache.fresh(key);
+    return hot && this.#isCurrent(hot) && !this.#isDue(hot) && !this.#isExpired(hot) ? hot : undefined;
   }
 
   /**

@@ -20,6 +20,7 @@ const BODY_LIMIT = 10_485_760;
 const REQUEST_TIMEOUT_MS = 60_000;
 const HEADERS_TIMEOUT_MS = 30_000;
 const CLOSE_IDLE_MS = 50;
+const STOP_MS = 30_000;
 
 /** A Fastify instance whose route schemas are zod's. */
 export type App = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
@@ -46,7 +47,7 @@ function limitBody(request: IncomingMessage): IncomingMessage {
   const { headers } = request;
   if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) return request;
   const timer = setTimeout(() => request.destroy(), REQUEST_TIMEOUT_MS).unref();
-  request.once('close', () => clearTimeout(timer));
+  for (const event of ['end', 'close']) request.once(event, () => clearTimeout(timer));
   return request;
 }
 
@@ -80,7 +81,9 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
   app.addHook('preClose', async () => {
     // A connection that becomes idle now would be kept alive, and the server with it.
     const timer = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_MS);
-    app.server.once('close', () => clearInterval(timer));
+    // An answer may be without end, as events are.
+    const deadline = setTimeout(() => app.server.closeAllConnections(), STOP_MS).unref();
+    app.server.once('close', () => (clearInterval(timer), clearTimeout(deadline)));
   });
   await beforeRoutes?.(app);
   await app.register(serverRoutes(server));

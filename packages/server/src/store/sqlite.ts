@@ -9,6 +9,8 @@ import { createKyselyStore } from './kysely-store.ts';
 import type { Store } from './store.ts';
 
 const BUSY_TIMEOUT_MS = 5_000;
+// Asking takes five microseconds, a tenth of what an authorized request takes in all.
+const ASK_EVERY_MS = 10;
 
 /**
  * Opens the embedded store: one SQLite file, readable by its owner alone.
@@ -50,10 +52,11 @@ function watchFile(database: DatabaseSync, listener: ChangeListener): Connection
   const statement = database.prepare('pragma data_version');
   const version = () => statement.get()?.['data_version'];
   let seen = version();
-  let confirmedAt = performance.now();
+  let confirmedAt = 0;
   return {
     confirmedAt() {
       const now = performance.now();
+      if (now - confirmedAt < ASK_EVERY_MS) return confirmedAt;
       try {
         const current = version();
         if (current !== seen) listener();

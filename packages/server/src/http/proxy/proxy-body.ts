@@ -13,6 +13,11 @@ export interface ProxyBody {
   readonly contentLength?: string;
 }
 
+/** Whether a request has a body, an empty one included (RFC 9112 §6). */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
+}
+
 /**
  * Takes the body of a request. A small one is read first, so that it can be sent again; one that is `signed` must be known
  * as a whole. Everything else is passed on as it comes. Throws `invalid_request` when a signed one is too large.
@@ -20,8 +25,6 @@ export interface ProxyBody {
 export async function takeBody(request: IncomingMessage, { signed }: { signed: boolean }): Promise<ProxyBody> {
   const contentLength = request.headers['content-length'];
   const chunked = request.headers['transfer-encoding'] !== undefined;
-  if (!chunked && (contentLength === undefined || contentLength === '0'))
-    return contentLength === undefined ? {} : { bytes: Buffer.alloc(0) };
   const size = chunked ? Number.POSITIVE_INFINITY : Number(contentLength);
   if (signed) return { bytes: await readBytes(request, MAX_SIGNED_BYTES) };
   if (size <= MAX_REPLAYABLE_BYTES) return { bytes: await readBytes(request, MAX_REPLAYABLE_BYTES) };

@@ -59,14 +59,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const asked = this.#options.isReplaced(status, headers);
     if (asked === false) return this.#begin(status, headers, statusMessage);
     controller.pause();
-    asked.then(
-      (replaced) => {
-        this.#replaced = replaced;
-        if (!replaced) this.#begin(status, headers, statusMessage);
-        controller.resume();
-      },
-      (error: Error) => controller.abort(error),
-    );
+    void this.#await(asked, { controller, begin: () => this.#begin(status, headers, statusMessage) });
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -93,11 +86,27 @@ export class Exchange implements Dispatcher.DispatchHandler {
     else this.#settled.reject(error);
   }
 
+  async #await(
+    asked: Promise<boolean>,
+    { controller, begin }: { controller: Dispatcher.DispatchController; begin: () => void },
+  ): Promise<void> {
+    try {
+      this.#replaced = await asked;
+      if (!this.#replaced) begin();
+      controller.resume();
+    } catch (error) {
+      controller.abort(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
   #begin(status: number, headers: Headers, statusMessage = ''): void {
     const { response } = this.#options;
     this.#passed = { status, bytes: 0, answeredAt: performance.now() };
     response.sendDate = false;
-    response.writeHead(status, statusMessage, responseHeaders(headers));
+    const passed = responseHeaders(headers);
+    // An answer that comes before the request has ended may be all there is: what is left of the request is not waited for.
+    if (!response.req.complete) passed['connection'] = 'close';
+    response.writeHead(status, statusMessage, passed);
     // Events and other slow answers begin before their first byte.
     if (headers['content-length'] === undefined) response.flushHeaders();
   }

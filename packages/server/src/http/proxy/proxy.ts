@@ -10,7 +10,7 @@ import { toNangoError, type HttpClient } from '../../upstream/http-client.ts';
 import { errorAnswer } from '../error-mapper.ts';
 import { checkSecretKey } from '../secret-key.ts';
 import type { ServerContext } from '../server-context.ts';
-import { takeBody, type ProxyBody } from './proxy-body.ts';
+import { hasBody, takeBody, type ProxyBody } from './proxy-body.ts';
 import { CallerGoneError, Exchange, type ExchangeOptions, type Passed } from './proxy-exchange.ts';
 import { requestHeaders } from './proxy-headers.ts';
 
@@ -21,6 +21,8 @@ export const PROXY_PATH = '/proxy/';
 export type Proxy = (request: IncomingMessage, response: ServerResponse) => void;
 
 type ProxyServer = Pick<ServerContext, 'context' | 'connections' | 'secretKey'> & { readonly client: HttpClient };
+
+const NO_BODY: ProxyBody = {};
 
 /** A call that is under way. */
 interface Call {
@@ -60,8 +62,9 @@ async function serve(
   isSecretKey(request.headers.authorization);
   const key = parseKey(request);
   const { fresh } = server.connections;
-  let connection = await fresh.get(key);
-  const body = await takeBody(request, { signed: connection.mode.sign !== undefined });
+  let connection = fresh.hot(key) ?? (await fresh.get(key));
+  const signed = connection.mode.sign !== undefined;
+  const body = hasBody(request) ? await takeBody(request, { signed }) : NO_BODY;
   const call: Call = { key, request, response, body, retries: 0, renewals: 0 };
   for (;;) {
     let next: OpenConnection | undefined;
@@ -81,7 +84,10 @@ async function serve(
         .then((again) => (next = again) !== undefined);
     };
     const passed = await send(call, connection, { server, isReplaced });
-    if (passed !== 'replaced') return { call, passed };
+    if (passed !== 'replaced') {
+      if (body.stream) request.unpipe().resume();
+      return { call, passed };
+    }
     if (!next) throw new NangoError('request_failed', 'The API broke off its answer.');
     connection = next;
   }
@@ -128,10 +134,10 @@ function send(
 const keySchema = z.object({ integration: integrationNameSchema, userId: userIdSchema });
 
 /** `Nango-Integration` and `Nango-User-Id`; the latter percent-encoded UTF-8, since header values are not Unicode. */
-function parseKey({ headersDistinct }: IncomingMessage): ConnectionKey {
+function parseKey(request: IncomingMessage): ConnectionKey {
   const parsed = keySchema.safeParse({
-    integration: single(headersDistinct, 'nango-integration'),
-    userId: decode(single(headersDistinct, 'nango-user-id')),
+    integration: single(request, 'nango-integration'),
+    userId: decode(single(request, 'nango-user-id')),
   });
   if (parsed.success) return parsed.data;
   throw new NangoError(
@@ -140,9 +146,11 @@ function parseKey({ headersDistinct }: IncomingMessage): ConnectionKey {
   );
 }
 
-function single(headers: NodeJS.Dict<string[]>, name: string): string | undefined {
-  const values = headers[name];
-  return values?.length === 1 ? values[0] : undefined;
+/** Undefined also when it was sent twice: no one may take the first for what another takes the last for. */
+function single(request: IncomingMessage, name: string): string | undefined {
+  const value = request.headers[name];
+  if (typeof value !== 'string') return undefined;
+  return value.includes(', ') && request.headersDistinct[name]?.length !== 1 ? undefined : value;
 }
 
 function decode(text: string | undefined): string | undefined {
