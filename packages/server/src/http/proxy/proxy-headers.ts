@@ -22,7 +22,7 @@ const FOR_OUR_ORIGIN =
   /^(access-control-.*|alt-svc|clear-site-data|content-security-policy(-report-only)?|nel|permissions-policy|public-key-pins|report-to|reporting-endpoints|service-worker-allowed|set-cookie2|strict-transport-security)$/;
 
 /** Prefix of our own fields, which no API sees and no API can send. */
-export const OURS = 'nango-';
+const OURS = 'nango-';
 
 /**
  * The caller's fields as an API may see them: without those of the connection, those that `Connection` names, our own, and
