@@ -37,6 +37,7 @@ export function integrationOf<Auth extends BaseAuth, Credentials extends BaseCre
     logLevel: 'info',
     httpRequestTimeoutSeconds: 1,
     allowHttp: false,
+    isGuarded: false,
     refreshConcurrency: 10,
     configFields: {},
     requests: { baseUrl: template('https://api.example'), headers: new Map(), params: new Map() },

@@ -9,6 +9,9 @@ import { temporaryFolder, type Cleanup } from './temporary-folder.ts';
 export const SECRET_KEY = 'test-secret-key-CANARY-a1b2c3';
 export const ENCRYPTION_KEY = Buffer.alloc(32, 7).toString('base64');
 
+// Providers of tests are on this machine, so connections that choose their host may reach it unless a test says otherwise.
+const LOOPBACK_ALLOWED = /allowed_private_networks/;
+
 export interface TestServerOptions {
   /** The text of integrations.yaml. */
   readonly integrations: string;
@@ -47,7 +50,7 @@ export async function startTestServer(cleanup: Cleanup, options: TestServerOptio
   const port = options.port ?? (await freePort());
   const rootUrl = options.rootUrl ?? `http://localhost:${port}`;
   const folder = temporaryFolder(cleanup, {
-    'nango-config.yaml': `oauth_server_port: ${port}\noauth_server_root_url: ${rootUrl}\nmain_server_log_level: debug\n${options.config ?? ''}`,
+    'nango-config.yaml': `oauth_server_port: ${port}\noauth_server_root_url: ${rootUrl}\nmain_server_log_level: debug\n${LOOPBACK_ALLOWED.test(options.config ?? '') ? '' : 'allowed_private_networks: [127.0.0.0/8, ::1/128]\n'}${options.config ?? ''}`,
     'integrations.yaml': options.integrations,
     ...options.files,
   });

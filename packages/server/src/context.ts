@@ -12,7 +12,8 @@ export function createContext(
   opened: Pick<ConnectionContext, 'store' | 'vault' | 'log' | 'now' | 'delay' | 'config'>,
 ): WorkingContext {
   const { now } = opened;
-  const client = new HttpClient();
+  const allowedNetworks = () => opened.config().server.allowed_private_networks;
+  const client = new HttpClient({ allowedNetworks });
   return {
     ...opened,
     client,
@@ -20,6 +21,7 @@ export function createContext(
     protectedResources: new MetadataCache(now),
     registrations: createClientRegistrations(opened),
     http: createOAuthHttp(client, { now }),
+    guardedHttp: createOAuthHttp(client, { now, guarded: true }),
     random: Math.random,
     randomToken: () => randomBytes(32).toString('base64url'),
   };

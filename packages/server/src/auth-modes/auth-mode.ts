@@ -39,6 +39,8 @@ export interface Integration<Auth extends BaseAuth = BaseAuth> {
   /** 0 = none. */
   readonly httpRequestTimeoutSeconds: number;
   readonly allowHttp: boolean;
+  /** Whether its connections, or a Blueprint of the user's own, choose hosts, so that only public addresses may be reached. */
+  readonly isGuarded: boolean;
   /** Renewals at the same time, in one server. */
   readonly refreshConcurrency: number;
   readonly auth: Auth;

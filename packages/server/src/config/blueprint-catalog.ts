@@ -15,6 +15,8 @@ export interface Blueprint {
   readonly config: Record<string, unknown> | undefined;
   readonly requests: Record<string, unknown>;
   readonly source: SourceFile;
+  /** Whether it is the user's, not the catalog's. */
+  readonly isOwn: boolean;
   /** Where the version stands in its file. */
   readonly path: KeyPath;
 }
@@ -39,8 +41,9 @@ export class BlueprintCatalog {
   /** `reference` is `name` (latest version) or `name:version`. */
   async find(reference: string): Promise<Blueprint | BlueprintFailure> {
     const [name = '', version] = reference.split(':');
-    const source = await this.#read(name);
-    if (!source) return { message: `names a Blueprint that does not exist.${suggest(name, await this.#names())}` };
+    const read = await this.#read(name);
+    if (!read) return { message: `names a Blueprint that does not exist.${suggest(name, await this.#names())}` };
+    const { source, isOwn } = read;
     const faults = [...source.faults];
     const file =
       faults.length > 0
@@ -56,15 +59,17 @@ export class BlueprintCatalog {
     if (!found)
       return { message: `names version "${wanted}", but ${name} has ${Object.keys(file.versions).join(', ')}` };
     const { auth, config, requests } = found;
-    return { name, version: wanted, auth, config, requests, source, path: ['versions', wanted] };
+    return { name, version: wanted, auth, config, requests, source, isOwn, path: ['versions', wanted] };
   }
 
-  async #read(name: string): Promise<SourceFile | undefined> {
+  async #read(name: string): Promise<{ source: SourceFile; isOwn: boolean } | undefined> {
     for (const folder of this.#folders) {
       const path = join(folder, `${name}.yaml`);
       const text = await readIfPresent(path);
       const inside = relative(this.#root, path);
-      if (text !== undefined) return parseSourceFile(inside.startsWith('..') ? path : inside, text);
+      if (text === undefined) continue;
+      const source = parseSourceFile(inside.startsWith('..') ? path : inside, text);
+      return { source, isOwn: folder !== this.#folders.at(-1) };
     }
     return undefined;
   }

@@ -93,6 +93,7 @@ test('an absent nango-config.yaml means all defaults', async (t) => {
       oauth_server_enabled: true,
       oauth_server_port: 3003,
       oauth_server_root_url: 'http://localhost:3003/',
+      allowed_private_networks: [],
       webhooks: {},
       events_retention_days: 30,
       connection_cache_size: 10_000,

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import type { Fields } from '../schema/fields.ts';
 import { isSecureUrl } from '../schema/loopback-host.ts';
@@ -28,6 +29,10 @@ export function nangoConfigSchema(fields: Fields) {
       .transform((text, ctx) => parseRootUrl(text, (message) => ctx.addIssue({ code: 'custom', message })))
       .default(new URL('http://localhost:3003'))
       .describe('Public root of the server; the callback URL is <root>/oauth/callback'),
+    allowed_private_networks: z
+      .array(fields.text().refine(isNetwork, 'must be a network such as 10.1.0.0/16 or fd00:1::/64'))
+      .default([])
+      .describe('Private networks that connections which choose their host may reach'),
     webhooks: z
       .record(
         z.string().regex(WEBHOOK_NAME, 'is not a usable name (letters, digits, "-" and "_")'),
@@ -48,6 +53,12 @@ export function nangoConfigSchema(fields: Fields) {
       .default(300)
       .describe('How long connections in memory are used while the database cannot be reached'),
   });
+}
+
+function isNetwork(text: string): boolean {
+  const [, address = '', prefix = ''] = /^([^/]+)\/(\d{1,3})$/.exec(text) ?? [];
+  const family = isIP(address);
+  return family !== 0 && Number(prefix) <= (family === 4 ? 32 : 128);
 }
 
 const WEBHOOK_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/;

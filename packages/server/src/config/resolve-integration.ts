@@ -5,6 +5,7 @@ import { AUTH_MODES } from '../auth-modes/registry.ts';
 import { isSecureUrl } from '../schema/loopback-host.ts';
 import { Template } from '../schema/template.ts';
 import { Secret } from '../vault/secret.ts';
+import { choosesHost } from '../schema/render.ts';
 import type { Blueprint, BlueprintCatalog } from './blueprint-catalog.ts';
 import type { ConfigFault, KeyPath } from './config-fault.ts';
 import { deepMerge, isMap, mergeHeaders } from './deep-merge.ts';
@@ -76,6 +77,7 @@ function toIntegration({ name, blueprint, settings, sections, server }: Integrat
     logLevel: settings.log_level ?? server.default_action_log_level,
     httpRequestTimeoutSeconds: settings.http_request_timeout_seconds ?? server.default_http_request_timeout_seconds,
     allowHttp: settings.allow_http ?? false,
+    isGuarded: blueprint?.isOwn === true || choosesHost(requests.base_url) || hostTemplates(auth).some(choosesHost),
     refreshConcurrency: settings.refresh_concurrency ?? DEFAULT_REFRESH_CONCURRENCY,
     auth,
     configFields: sections.config,
@@ -85,6 +87,14 @@ function toIntegration({ name, blueprint, settings, sections, server }: Integrat
       params: new Map(Object.entries(requests.params)),
     },
   };
+}
+
+/** The URLs of `auth`, wherever they stand. */
+function hostTemplates(section: object): Template[] {
+  return Object.entries(section).flatMap(([key, value]: [string, unknown]) => {
+    if (value instanceof Template) return /(^|_)(url|uri|issuer|resource)$/.test(key) ? [value] : [];
+    return typeof value === 'object' && value !== null ? hostTemplates(value) : [];
+  });
 }
 
 async function findBlueprint(

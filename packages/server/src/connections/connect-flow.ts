@@ -14,7 +14,14 @@ import {
   storeAuthorized,
   storedConfig,
 } from './attempt-steps.ts';
-import { assertConfig, authModeOf, configOf, integrationNamed, type ConnectionContext } from './connection-context.ts';
+import {
+  assertConfig,
+  authModeOf,
+  configOf,
+  integrationNamed,
+  modeContext,
+  type ConnectionContext,
+} from './connection-context.ts';
 import { assertMayConnect, hashToken, type AttemptRequester } from './connect-sessions.ts';
 import { parseCredentials } from './parse-credentials.ts';
 
@@ -112,7 +119,7 @@ export class ConnectFlow {
     const begin = async () =>
       authorization.begin(
         { integration, config: await attemptConfig(row, this.#context), state, redirectUri },
-        this.#context,
+        modeContext(integration, this.#context),
       );
     const { authorizationUrl, secrets } = await failingAttempt(row, begin, this.#context);
     const sealedSecrets = sealSecrets({ ...secrets, redirect_uri: redirectUri }, attemptHash, this.#context);
@@ -179,7 +186,8 @@ export class ConnectFlow {
     const { authorization, entered, issuance } = authModeOf(integration);
     if (credentials !== undefined)
       return parseCredentials({ integration, credentials, config, from: 'page' }, this.#context);
-    if (issuance?.applies(integration)) return issuance.issue({ integration, config }, this.#context);
+    if (issuance?.applies(integration))
+      return issuance.issue({ integration, config }, modeContext(integration, this.#context));
     if (authorization?.applies(integration)) return undefined;
     const names = Object.keys(entered?.fields(integration) ?? {}).join(', ');
     throw new NangoError(
@@ -195,7 +203,7 @@ export class ConnectFlow {
     const { redirect_uri: redirectUri = '', ...secrets } = openSecrets(row, this.#context);
     return authorization.complete(
       { integration, config: await attemptConfig(row, this.#context), callback, secrets, redirectUri },
-      this.#context,
+      modeContext(integration, this.#context),
     );
   }
 }

@@ -11,6 +11,7 @@ import { AUTH_MODES } from '../auth-modes/registry.ts';
 import type { Config } from '../config/load-config.ts';
 import { additionalConfigSchema } from './connection-input.ts';
 import { NangoError } from '../errors/nango-error.ts';
+import type { OAuthHttp } from '../oauth/oauth-http.ts';
 import { inputProblems, withDefaults } from '../schema/input-fields.ts';
 import { suggest } from '../schema/suggest.ts';
 import type { ConnectionKey, ConnectionRow, Store } from '../store/store.ts';
@@ -21,6 +22,8 @@ export interface ConnectionContext extends AuthModeContext {
   readonly store: Store;
   readonly vault: Vault;
   readonly config: () => Config;
+  /** `http`, to public addresses alone. */
+  readonly guardedHttp: OAuthHttp;
   readonly log: Log;
   /** Resolves after so many milliseconds. */
   readonly delay: (milliseconds: number) => Promise<unknown>;
@@ -60,6 +63,11 @@ export function authModeOf(integration: Integration): AuthMode {
   const mode = AUTH_MODES.get(integration.auth.auth_mode);
   if (!mode) throw new NangoError('unsupported_auth_mode', `auth_mode ${integration.auth.auth_mode} is not known.`);
   return mode;
+}
+
+/** What an auth mode works with for one Integration: where its connections choose hosts, requests are guarded. */
+export function modeContext({ isGuarded }: Integration, context: ConnectionContext): AuthModeContext {
+  return isGuarded ? { ...context, http: context.guardedHttp } : context;
 }
 
 /** Seals credentials for the row of their pair. */

@@ -9,6 +9,7 @@ import {
   authModeOf,
   configOf,
   integrationNamed,
+  modeContext,
   openConnection,
   parseConfig,
   sealCredentials,
@@ -123,7 +124,7 @@ export class Connections {
         `"${key.integration}" has no revocation endpoint (auth.revocation_url); delete the connection without revoking.`,
       );
     }
-    await mode.revocation.revoke({ integration, config, credentials }, this.#context);
+    await mode.revocation.revoke({ integration, config, credentials }, modeContext(integration, this.#context));
   }
 
   async #seal(key: ConnectionKey, given: unknown, additionalConfig: AdditionalConfig) {

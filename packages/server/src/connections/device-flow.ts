@@ -10,7 +10,14 @@ import {
   storeAuthorized,
   storedConfig,
 } from './attempt-steps.ts';
-import { assertConfig, authModeOf, configOf, integrationNamed, type ConnectionContext } from './connection-context.ts';
+import {
+  assertConfig,
+  authModeOf,
+  configOf,
+  integrationNamed,
+  modeContext,
+  type ConnectionContext,
+} from './connection-context.ts';
 import { hashToken } from './connect-sessions.ts';
 
 /** A code for the user, and the attempt that waits for him. */
@@ -39,7 +46,7 @@ export class DeviceFlow {
     assertConfig(integration, given);
     const { secrets, ...code } = await device.begin(
       { integration, config: configOf(integration, given) },
-      this.#context,
+      modeContext(integration, this.#context),
     );
     const attempt = randomToken();
     const attemptHash = hashToken(attempt);
@@ -67,7 +74,10 @@ export class DeviceFlow {
     if (!device) throw spent();
     const secrets = openSecrets(row, this.#context);
     const ask = async () =>
-      device.poll({ integration, config: await attemptConfig(row, this.#context), secrets }, this.#context);
+      device.poll(
+        { integration, config: await attemptConfig(row, this.#context), secrets },
+        modeContext(integration, this.#context),
+      );
     const answer = await this.#endingIfFinal(row, ask);
     if (typeof answer === 'string') return answer === 'slow_down' ? answer : 'pending';
     if (!(await store.takeAttempt(row.stateHash, now()))) throw spent();

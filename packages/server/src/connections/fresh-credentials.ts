@@ -2,7 +2,13 @@ import type { BaseCredentials } from '../auth-modes/auth-mode.ts';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
 import { OAuthResponseError } from '../oauth/oauth-error.ts';
 import type { ConnectionKey } from '../store/store.ts';
-import { openConnection, sealCredentials, type ConnectionContext, type OpenConnection } from './connection-context.ts';
+import {
+  modeContext,
+  openConnection,
+  sealCredentials,
+  type ConnectionContext,
+  type OpenConnection,
+} from './connection-context.ts';
 import type { ConnectionCache } from './connection-cache.ts';
 import { FairLimit } from './fair-limit.ts';
 import { backoffMs, scheduleOf } from './refresh-schedule.ts';
@@ -160,7 +166,10 @@ export class FreshCredentials {
     const extending = setInterval(() => void extend().catch(() => undefined), EXTEND_EVERY_MS).unref();
     let renewed: BaseCredentials | undefined;
     try {
-      renewed = await mode.renewal?.renew({ integration, config, credentials }, this.#context);
+      renewed = await mode.renewal?.renew(
+        { integration, config, credentials },
+        modeContext(integration, this.#context),
+      );
     } catch (error) {
       return await this.#afterFailure(connection, { holder, error });
     } finally {

@@ -3,7 +3,7 @@ import type { AdditionalConfig, BaseCredentials, Integration } from '../auth-mod
 import { NangoError } from '../errors/nango-error.ts';
 import { inputProblems } from '../schema/input-fields.ts';
 import { authorizeRequest } from './authorize-request.ts';
-import { authModeOf, type ConnectionContext } from './connection-context.ts';
+import { authModeOf, modeContext, type ConnectionContext } from './connection-context.ts';
 
 /** Credentials from outside, and the connection they are for. */
 export interface GivenCredentials {
@@ -31,13 +31,14 @@ export async function acceptCredentials(given: GivenCredentials, context: Connec
   const { integration, credentials, config, from } = given;
   const mode = authModeOf(integration);
   const values = valuesOf(credentials);
-  if (mode.issuance && isIssued(integration, values)) return mode.issuance.issue({ integration, config }, context);
+  if (mode.issuance && isIssued(integration, values))
+    return mode.issuance.issue({ integration, config }, modeContext(integration, context));
   const fields = mode.entered?.fields(integration);
   // A page must not be able to plant tokens where the provider is to vouch for the account.
   if (!fields && from === 'page')
     throw new NangoError('invalid_credentials', `"${integration.name}" takes no credentials from connect().`);
   if (mode.entered && fields && inputProblems(fields, values).length === 0)
-    return mode.entered.accept({ integration, config, values }, context);
+    return mode.entered.accept({ integration, config, values }, modeContext(integration, context));
   const problem = credentialsProblem(given);
   if (problem !== undefined)
     throw new NangoError('invalid_credentials', `The credentials do not fit auth_mode ${mode.name}: ${problem}`);
@@ -75,7 +76,12 @@ async function verifyCredentials(
   if (!verification) return;
   const { url, headers } = authorizeRequest(verification, { integration, mode, credentials, config, context });
   const clientCertificate = integration.clientCertificate?.reveal();
-  const { status } = await context.http({ method: verification.method, url, headers, clientCertificate });
+  const { status } = await modeContext(integration, context).http({
+    method: verification.method,
+    url,
+    headers,
+    clientCertificate,
+  });
   if (status >= 200 && status < 300) return;
   if (status === 401 || status === 403) {
     throw new NangoError(

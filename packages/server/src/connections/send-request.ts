@@ -72,6 +72,7 @@ function sendOnce(
     url,
     headers,
     body,
+    guarded: connection.integration.isGuarded,
     clientCertificate: connection.integration.clientCertificate?.reveal(),
     timeoutMs: connection.integration.httpRequestTimeoutSeconds * 1000,
     maxBytes: MAX_RESPONSE_BYTES,

@@ -7,6 +7,11 @@ export const ERRORS = {
   action_failed: { status: 500, about: 'The Action threw; the message is the Action’s own.' },
   action_invalid: { status: 500, about: 'The Action’s file cannot be loaded: syntax, export or result is wrong.' },
   action_not_found: { status: 404, about: 'No such file <integration>/<action>.action.ts in the Nango folder.' },
+  address_refused: {
+    status: 400,
+    about:
+      'A host that a connection, or a Blueprint of one’s own, chose leads into a private network that is not allowed.',
+  },
   connection_exists: { status: 409, about: 'The pair (integration, userId) already has a connection.' },
   connection_not_found: { status: 404, about: 'The pair (integration, userId) has no connection.' },
   credentials_unreadable: { status: 500, about: 'The stored credentials cannot be opened: damaged or moved.' },

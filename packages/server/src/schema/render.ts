@@ -68,6 +68,17 @@ export function hasDotSegment(url: string): boolean {
   return /(^|[/\\])(\.|%2e){1,2}([/\\]|$)/i.test(path);
 }
 
+/** Whether a URL's host, or a part of it, comes from a placeholder. */
+export function choosesHost({ parts }: Template): boolean {
+  let text = '';
+  for (const part of parts) {
+    if (typeof part === 'string') text += part;
+    else if (text === '' || zoneOf(text) === 'host') return true;
+    else text += 'x';
+  }
+  return false;
+}
+
 function zoneOf(rendered: string): 'host' | 'path' | 'query' {
   if (/^https?:\/\/[^/?#]*$/i.test(rendered)) return 'host';
   return rendered.includes('?') ? 'query' : 'path';

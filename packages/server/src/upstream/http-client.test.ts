@@ -89,7 +89,7 @@ test('T5: a certificate for another name, or of an unknown authority, ends the c
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   const port = typeof address === 'object' && address ? address.port : 0;
-  const trusting = new HttpClient({ ca: fixture('server.crt') });
+  const trusting = new HttpClient({ connect: { ca: fixture('server.crt') } });
   const strict = new HttpClient();
   t.after(async () => {
     await Promise.all([trusting.close(), strict.close()]);

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import { Agent, request, type Dispatcher } from 'undici';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
+import { createGuardedConnector } from './network-guard.ts';
 import { parseRetryAfter } from './retry-after.ts';
 import type { ClientCertificate, OAuthHttp } from '../oauth/oauth-http.ts';
 
@@ -17,6 +18,8 @@ export interface UpstreamRequest {
   readonly headers: Record<string, string>;
   readonly body?: string | Uint8Array | undefined;
   readonly clientCertificate?: ClientCertificate | undefined;
+  /** Whether only public addresses may be connected to: the host was chosen by a connection. */
+  readonly guarded?: boolean;
   /** For the whole exchange; 0 = none. */
   readonly timeoutMs: number;
   readonly maxBytes: number;
@@ -24,6 +27,7 @@ export interface UpstreamRequest {
 
 /** A request that is streamed; see undici's `DispatchOptions`. */
 export interface StreamedRequest extends Dispatcher.DispatchOptions {
+  readonly guarded: boolean;
   readonly clientCertificate?: ClientCertificate | undefined;
 }
 
@@ -40,14 +44,14 @@ export interface UpstreamResponse {
  * Throws `request_timeout`, `request_failed` and `response_too_large`.
  */
 export class HttpClient {
-  readonly #agent: Agent;
-  readonly #agentsByCertificate = new Map<string, Agent>();
-  readonly #connect: TlsOptions;
+  readonly #agents = new Map<string, Agent>();
+  readonly #allowedNetworks: () => readonly string[];
+  readonly #connect: NonNullable<HttpClientOptions['connect']>;
 
-  /** `connect` is for tests that trust an authority of their own. */
-  constructor(connect: TlsOptions = {}) {
+  /** `connect` is for tests that trust an authority of their own; `allowedNetworks` are private ones that guarded requests may reach. */
+  constructor({ connect = {}, allowedNetworks = () => [] }: HttpClientOptions = {}) {
     this.#connect = connect;
-    this.#agent = createAgent(connect);
+    this.#allowedNetworks = allowedNetworks;
   }
 
   async send({
@@ -58,6 +62,7 @@ export class HttpClient {
     timeoutMs,
     maxBytes,
     clientCertificate,
+    guarded = false,
   }: UpstreamRequest): Promise<UpstreamResponse> {
     const signal = timeoutMs === 0 ? null : AbortSignal.timeout(timeoutMs);
     try {
@@ -66,7 +71,7 @@ export class HttpClient {
         headers,
         body: body ?? null,
         signal,
-        dispatcher: this.#agentOf(clientCertificate),
+        dispatcher: this.#agentOf(clientCertificate, guarded),
       });
       return {
         status: response.statusCode,
@@ -80,38 +85,57 @@ export class HttpClient {
   }
 
   /** Sends a request whose answer goes to `handler` piece by piece; nothing is bounded but the silence between pieces. */
-  stream({ clientCertificate, ...request }: StreamedRequest, handler: Dispatcher.DispatchHandler): void {
-    this.#agentOf(clientCertificate).dispatch(request, handler);
+  stream({ clientCertificate, guarded, ...request }: StreamedRequest, handler: Dispatcher.DispatchHandler): void {
+    this.#agentOf(clientCertificate, guarded).dispatch(request, handler);
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#agent, ...this.#agentsByCertificate.values()].map((agent) => agent.destroy()));
+    await Promise.all([...this.#agents.values()].map((agent) => agent.destroy()));
   }
 
-  /** Connections are shared by requests that present the same certificate, and by no others. */
-  #agentOf(client: ClientCertificate | undefined): Agent {
-    if (!client) return this.#agent;
-    const name = createHash('sha256')
-      .update(JSON.stringify([client.certificate, client.key]))
-      .digest('base64');
-    const agent =
-      this.#agentsByCertificate.get(name) ??
-      createAgent({ ...this.#connect, cert: client.certificate, key: client.key });
-    this.#agentsByCertificate.set(name, agent);
+  /** Connections are shared by requests that present the same certificate and are equally guarded, and by no others. */
+  #agentOf(client: ClientCertificate | undefined, guarded: boolean): Agent {
+    const name = `${guarded} ${client ? digestOf(client) : ''}`;
+    const known = this.#agents.get(name);
+    if (known) return known;
+    const options = {
+      ...this.#connect,
+      ...(client ? { cert: client.certificate, key: client.key } : {}),
+      timeout: CONNECT_TIMEOUT_MS,
+    };
+    const connect = guarded ? createGuardedConnector(options, this.#allowedNetworks) : options;
+    const agent = new Agent({ connect, headersTimeout: 0, bodyTimeout: 0 });
+    this.#agents.set(name, agent);
     return agent;
   }
 }
 
-type TlsOptions = Partial<Record<'ca' | 'cert' | 'key', string>>;
+export interface HttpClientOptions {
+  readonly connect?: Partial<Record<'ca' | 'cert' | 'key', string>>;
+  readonly allowedNetworks?: () => readonly string[];
+}
 
-function createAgent(connect: TlsOptions): Agent {
-  return new Agent({ connect: { ...connect, timeout: CONNECT_TIMEOUT_MS }, headersTimeout: 0, bodyTimeout: 0 });
+const digests = new WeakMap<ClientCertificate, string>();
+
+function digestOf(client: ClientCertificate): string {
+  const known = digests.get(client);
+  if (known !== undefined) return known;
+  const text = JSON.stringify([client.certificate, client.key]);
+  const digest = createHash('sha256').update(text).digest('base64');
+  digests.set(client, digest);
+  return digest;
+}
+
+interface OAuthHttpOptions {
+  readonly now: () => number;
+  readonly timeoutMs?: number;
+  readonly guarded?: boolean;
 }
 
 /** The client as protocol code sees it, with the bounds of token calls. */
 export function createOAuthHttp(
   client: HttpClient,
-  { now, timeoutMs = DEFAULT_TOKEN_TIMEOUT_MS }: { now: () => number; timeoutMs?: number },
+  { now, timeoutMs = DEFAULT_TOKEN_TIMEOUT_MS, guarded = false }: OAuthHttpOptions,
 ): OAuthHttp {
   return async (call) => {
     const headers = { 'user-agent': 'Nango', ...call.headers };
@@ -120,7 +144,7 @@ export function createOAuthHttp(
       status,
       headers: answered,
       body,
-    } = await client.send({ ...call, headers, timeoutMs, maxBytes: TOKEN_MAX_BYTES });
+    } = await client.send({ ...call, headers, guarded, timeoutMs, maxBytes: TOKEN_MAX_BYTES });
     return {
       status,
       contentType: String(answered['content-type'] ?? ''),

@@ -122,6 +122,7 @@ function send(
       body: body.bytes ?? body.stream ?? null,
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,
+      guarded: integration.isGuarded,
       clientCertificate: integration.clientCertificate?.reveal(),
     },
     exchange,
