@@ -95,7 +95,8 @@ export class HttpClient {
 
   /** Connections are shared by requests that present the same certificate and are equally guarded, and by no others. */
   #agentOf(client: ClientCertificate | undefined, guarded: boolean): Agent {
-    const name = `${guarded} ${client ? digestOf(client) : ''}`;
+    const kind = guarded ? 'guarded' : 'open';
+    const name = client ? `${kind} ${digestOf(client)}` : kind;
     const known = this.#agents.get(name);
     if (known) return known;
     const options = {
