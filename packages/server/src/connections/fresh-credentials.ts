@@ -26,7 +26,7 @@ const SLACK_MS = 500;
 // An API that refuses every token must not have each request renew one.
 const REJECTION_PAUSE_MS = 60_000;
 
-/** A renewed connection; `changed` when somebody else came first, so that it is to be looked at again. */
+/** A renewed connection; `changed` when somebody else came first or it is over already, so that it is to be looked at again. */
 type Renewed = OpenConnection | 'changed';
 
 /**
@@ -76,13 +76,12 @@ export class FreshCredentials {
   async afterRejection(rejected: OpenConnection): Promise<OpenConnection | undefined> {
     const { row, mode, integration, credentials } = rejected;
     const current = await this.#read(row);
-    if (current.row.version !== row.version) return this.#assertUsable(current);
+    if (current.row.version !== row.version) return this.get(row);
     const renewable = mode.renewal?.isRenewable(credentials, integration) ?? false;
     const isNew = this.#context.now() - current.row.updatedAt < REJECTION_PAUSE_MS;
     if (!renewable || isNew || current.row.status !== 'active' || current.row.refresh.retryInMs !== null)
       return undefined;
-    const isDone = ({ row: { version, status } }: OpenConnection) => version !== row.version || status !== 'active';
-    const renewed = await this.#once(row, () => this.#renew(row, isDone));
+    const renewed = await this.#once(row, () => this.#renew(row, row.version));
     return renewed && renewed.row.version !== row.version ? renewed : undefined;
   }
 
@@ -128,14 +127,16 @@ export class FreshCredentials {
     return renewal;
   }
 
-  /** Reads again each time, since a renewal may have ended between the caller's read and this one's turn. */
-  async #renew(
-    key: ConnectionKey,
-    isDone: (connection: OpenConnection) => boolean = (connection) => !this.#isDue(connection),
-  ): Promise<OpenConnection> {
+  /**
+   * Renews what is due, or the version that an API `rejected`. Reads again each time, since a renewal may have ended
+   * between the caller's read and this one's turn.
+   */
+  async #renew(key: ConnectionKey, rejected?: number): Promise<OpenConnection> {
     for (let waits = 0; ; waits += 1) {
       const connection = await this.#read(key);
-      if (isDone(connection)) return this.#assertUsable(connection);
+      const { version, status } = connection.row;
+      const isRejected = version === rejected && status === 'active';
+      if (!isRejected && !this.#isDue(connection)) return this.#assertUsable(connection);
       const { retryInMs, leasedMs, lastError } = connection.row.refresh;
       if (retryInMs !== null) return this.#serveWhileValid(connection, { retryInMs, why: lastError ?? '' });
       const renewed = leasedMs === null ? await this.#renewLeased(connection) : undefined;
@@ -185,6 +186,7 @@ export class FreshCredentials {
   ): Promise<Renewed> {
     const { store, vault, now, log } = this.#context;
     const { row } = connection;
+    const wasExpired = this.#isExpired({ ...connection, credentials: renewed });
     const change = {
       sealedCredentials: sealCredentials(renewed, row, vault),
       ...scheduleOf(renewed, connection, this.#context),
@@ -196,7 +198,9 @@ export class FreshCredentials {
       { integration: row.integration, connection: row.uuid, applied: written !== undefined },
       'access token renewed',
     );
-    if (written) return openConnection(written, this.#context);
+    // While the store was away a short life may have passed; one that was over at birth would be so again.
+    const opened = written && openConnection(written, this.#context);
+    if (opened) return this.#isExpired(opened) && !wasExpired ? 'changed' : opened;
     // A reconnect, a delete or another server came first, and wins.
     const current = await this.#read(row);
     return current.row.version !== row.version && !this.#isExpired(current) ? current : 'changed';
@@ -283,7 +287,7 @@ export class FreshCredentials {
   }
 
   /** Whether a token is not worth serving any more: its life counts from the receipt of its answer, the provider's from before. */
-  #isExpired({ mode, credentials }: OpenConnection): boolean {
+  #isExpired({ mode, credentials }: Pick<OpenConnection, 'mode' | 'credentials'>): boolean {
     const expiresAt = mode.renewal?.expiresAt(credentials);
     const slackMs = SLACK_MS + (mode.renewal?.answerTookMs?.(credentials) ?? 0);
     return expiresAt !== undefined && expiresAt <= this.#context.now() + slackMs;
