@@ -61,15 +61,12 @@ async function startEngine(
     log: { debug() {}, info() {}, warn() {}, error() {} },
     config: () => ({ integrations: new Map([['acme', integration]]) }),
   } as unknown as ConnectionContext;
+  const first = { access_token: 'at-0', refresh_token: 'rt', expires_at: expiresAt, raw: {} };
   await store.insertConnection({
     ...KEY,
     uuid: crypto.randomUUID(),
     authMode: 'OAUTH2',
-    sealedCredentials: sealCredentials(
-      { access_token: 'at-0', refresh_token: 'rt', expires_at: expiresAt, raw: {} },
-      KEY,
-      vault,
-    ),
+    sealedCredentials: sealCredentials(first, KEY, vault),
     additionalConfig: '{}',
     expiresAt,
     dueAt: expiresAt,
