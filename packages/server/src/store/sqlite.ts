@@ -11,6 +11,7 @@ import type { Store } from './store.ts';
 const BUSY_TIMEOUT_MS = 5_000;
 // Asking takes five microseconds, a tenth of what an authorized request takes in all.
 const ASK_EVERY_MS = 10;
+const KEPT_STATEMENTS = 100;
 
 /**
  * Opens the embedded store: one SQLite file, readable by its owner alone.
@@ -19,13 +20,14 @@ const ASK_EVERY_MS = 10;
 export function openSqliteStore(path: string, now: () => number = Date.now): Store {
   try {
     const database = openFile(path);
+    database.function('now_ms', () => Math.floor(now()));
     const dialect: DatabaseDialect = {
       description: `SQLite, ${path}`,
       bytesType: 'blob',
       identityType: 'integer primary key autoincrement',
       locksReads: false,
       watch: (listener) => watchFile(database, listener),
-      now: () => sql<number>`cast(${now()} as integer)`,
+      now: () => sql<number>`now_ms()`,
       beginExclusive: ['begin immediate'],
     };
     const db = new Kysely<Database>({ dialect: new SqliteDialect({ database: toKyselyDatabase(database) }) });
@@ -78,21 +80,39 @@ const NOTHING: ReturnType<SqliteDatabase['prepare']> = {
   iterate: () => [][Symbol.iterator](),
 };
 
-/** The part of better-sqlite3's interface that Kysely's own dialect uses, on Node's built-in SQLite. */
+type PreparedStatement = ReturnType<SqliteDatabase['prepare']>;
+
+/**
+ * The part of better-sqlite3's interface that Kysely's own dialect uses, on Node's built-in SQLite. Statements are kept:
+ * preparing one costs as much as running it.
+ */
 function toKyselyDatabase(database: DatabaseSync): SqliteDatabase {
+  const kept = new Map<string, PreparedStatement>();
   return {
     close: () => database.close(),
     prepare(text) {
       // On a full disk SQLite ends the transaction by itself; that there is nothing to roll back must not hide why.
       if (text === 'rollback' && !database.isTransaction) return NOTHING;
-      const statement = database.prepare(text);
-      return {
-        reader: statement.columns().length > 0,
-        all: (parameters) => statement.all(...toInput(parameters)),
-        run: (parameters) => statement.run(...toInput(parameters)),
-        iterate: (parameters) => statement.iterate(...toInput(parameters)),
-      };
+      const known = kept.get(text);
+      if (known) return known;
+      const prepared = prepare(database, text);
+      // Only texts that come again: lists of values and migrations make new ones without end.
+      if (/^(select|update|begin|commit|rollback)/.test(text)) kept.set(text, prepared);
+      const [oldest] = kept.keys();
+      if (kept.size > KEPT_STATEMENTS && oldest !== undefined) kept.delete(oldest);
+      return prepared;
     },
+  };
+}
+
+function prepare(database: DatabaseSync, text: string): PreparedStatement {
+  const statement = database.prepare(text);
+  return {
+    reader: statement.columns().length > 0,
+    all: (parameters) => statement.all(...toInput(parameters)),
+    run: (parameters) => statement.run(...toInput(parameters)),
+    // One that is read step by step must not be begun anew meanwhile.
+    iterate: (parameters) => database.prepare(text).iterate(...toInput(parameters)),
   };
 }
 

@@ -1,0 +1,77 @@
+import { connect, type Socket } from 'node:net';
+
+// A load generator that costs next to nothing, so that a server beside it is what is measured: plain sockets, requests that
+// were written before, answers of which only the length is read. Prints one line of JSON.
+
+/** What to send, for how long. */
+export interface Load {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly clients: number;
+  readonly seconds: number;
+  /** How many values `{n}` in a header's value takes, at random. */
+  readonly users?: number;
+}
+
+/** What came of it; milliseconds. */
+export interface Measured {
+  readonly rate: number;
+  readonly p50: number;
+  readonly p99: number;
+}
+
+const load = JSON.parse(process.argv[2] ?? '') as Load;
+process.stdout.write(JSON.stringify(await run(load)));
+
+async function run({ url, headers, clients, seconds, users = 1 }: Load): Promise<Measured> {
+  const { hostname, port, pathname, search, host } = new URL(url);
+  const requests = Array.from({ length: users }, (_, user) => {
+    const fields = Object.entries(headers).map(([name, value]) => `${name}: ${value.replace('{n}', String(user))}\r\n`);
+    return Buffer.from(`GET ${pathname}${search} HTTP/1.1\r\nhost: ${host}\r\n${fields.join('')}\r\n`);
+  });
+  const pick = users === 1 ? () => requests[0] : () => requests[Math.floor(Math.random() * users)];
+  const taken: number[] = [];
+  const started = performance.now();
+  const end = started + seconds * 1000;
+  await Promise.all(
+    Array.from(
+      { length: clients },
+      () =>
+        new Promise<void>((resolve, reject) => {
+          const socket = connect({ host: hostname, port: Number(port), noDelay: true }, () => client(socket));
+          socket.once('error', reject).once('close', () => resolve());
+        }),
+    ),
+  );
+  const sorted = taken.toSorted((a, b) => a - b);
+  const at = (part: number) => sorted[Math.floor(sorted.length * part)] ?? Number.NaN;
+  return { rate: taken.length / seconds, p50: at(0.5), p99: at(0.99) };
+
+  function client(socket: Socket): void {
+    let sent = 0;
+    let missing = 0;
+    const next = () => {
+      sent = performance.now();
+      if (sent >= end) return void socket.destroy();
+      socket.write(pick() ?? '');
+    };
+    socket.on('data', (chunk) => {
+      missing = missing === 0 ? lengthOf(chunk) - chunk.length : missing - chunk.length;
+      if (missing > 0) return;
+      missing = 0;
+      taken.push(performance.now() - sent);
+      next();
+    });
+    next();
+  }
+}
+
+/** Bytes of an answer, head and body; its head comes in one piece. */
+function lengthOf(chunk: Buffer): number {
+  const text = chunk.toString('latin1', 0, Math.min(chunk.length, 2_000));
+  const headEnd = text.indexOf('\r\n\r\n');
+  const length = /\r\ncontent-length: (\d+)/i.exec(text)?.[1];
+  if (!text.startsWith('HTTP/1.1 200') || headEnd === -1 || length === undefined)
+    throw new Error(`An answer that was not expected: ${text}`);
+  return headEnd + 4 + Number(length);
+}

@@ -1,0 +1,254 @@
+import { connect } from 'node:net';
+import { parseArgs } from 'node:util';
+import { startPostgres } from '../../test/support/postgres.ts';
+import { hasCommand, PINNED, Processes, SECRET_KEY, type Running } from './processes.ts';
+
+// The request path beside a bare node:http and undici proxy and others, in one run: each server on one core, callers and API
+// on another. Subjects take turns; medians over the rounds are compared.
+const CLIENTS = 32;
+const MANY = 100_000;
+const GIGABYTE = 1024 ** 3;
+
+const { values } = parseArgs({
+  options: { rounds: { type: 'string', default: '5' }, seconds: { type: 'string', default: '2' } },
+});
+const rounds = Number(values.rounds);
+const seconds = Number(values.seconds);
+const headers = { authorization: `Bearer ${SECRET_KEY}`, 'nango-integration': 'acme', 'nango-user-id': '0' };
+const atRandom = { ...headers, 'nango-user-id': '{n}' };
+
+const cleanups: (() => unknown)[] = [];
+const processes = new Processes();
+let failed = false;
+try {
+  if (!PINNED) process.stdout.write('taskset or a second core is missing: servers and callers share what there is.\n');
+  await compareRates();
+  await compareReads();
+  await compareLarge();
+  await compareWorkers();
+} finally {
+  await processes.end();
+  for (const cleanup of cleanups.toReversed()) await cleanup();
+}
+process.exitCode = failed ? 1 : 0;
+
+interface Subject {
+  readonly name: string;
+  readonly url: string;
+  readonly headers: Record<string, string>;
+  readonly users?: number;
+}
+
+interface Figures {
+  readonly rate: number[];
+  readonly p99: number[];
+  readonly single: number[];
+}
+
+/** Subjects in turns, each as often; the first is the baseline. */
+async function measure(subjects: readonly Subject[], { single = true } = {}): Promise<Map<string, Figures>> {
+  const figures = new Map(
+    subjects.map(({ name }) => [name, { rate: [], p99: [], single: [] } satisfies Figures as Figures]),
+  );
+  for (const subject of subjects) await processes.load({ ...subject, clients: CLIENTS, seconds: 2 });
+  for (let round = 0; round < rounds; round += 1) {
+    for (const subject of subjects) {
+      const many = await processes.load({ ...subject, clients: CLIENTS, seconds });
+      figures.get(subject.name)?.rate.push(many.rate);
+      figures.get(subject.name)?.p99.push(many.p99);
+      if (!single) continue;
+      const one = await processes.load({ ...subject, clients: 1, seconds: seconds / 2 });
+      figures.get(subject.name)?.single.push(one.p50);
+    }
+  }
+  return figures;
+}
+
+async function compareRates(): Promise<void> {
+  const { url: upstream } = await processes.api('api');
+  const postgres = await startPostgres({ after: (cleanup) => cleanups.push(cleanup) });
+  const start = (options: Partial<Parameters<Processes['nango']>[0]>) => processes.nango({ upstream, ...options });
+  const proxied = ({ url }: Running) => `${url}/proxy/v1/items`;
+  const bare = await processes.subject('bare', { upstream });
+  const subjects: Subject[] = [
+    { name: 'bare', url: `${bare.url}/v1/items`, headers },
+    { name: 'nango, SQLite', url: proxied(await start({})), headers },
+    {
+      name: 'nango, PostgreSQL',
+      url: proxied(await start({ databaseUrl: await postgres.createDatabase() })),
+      headers,
+    },
+    {
+      name: `nango, ${MANY} at random`,
+      url: proxied(await start({ connections: MANY, cacheSize: MANY })),
+      headers: atRandom,
+      users: MANY,
+    },
+    {
+      name: `the same, 10000 in memory`,
+      url: proxied(await start({ connections: MANY })),
+      headers: atRandom,
+      users: MANY,
+    },
+    {
+      name: '@fastify/reply-from',
+      url: `${(await processes.subject('replyFrom', { upstream })).url}/v1/items`,
+      headers,
+    },
+    ...(hasCommand('nginx')
+      ? [{ name: 'nginx', url: `${(await processes.nginx(upstream)).url}/v1/items`, headers }]
+      : []),
+  ];
+  const figures = await measure(subjects);
+  const [base, sqlite, pg, many, fewer, reply] = [...figures.values()];
+  print('A proxied GET, 200 bytes, 32 clients', figures);
+  if (!base || !sqlite || !pg || !many || !fewer || !reply) return;
+  check('SQLite / bare', ratio(sqlite.rate, base.rate), { atLeast: 0.8 });
+  check('PostgreSQL / bare', ratio(pg.rate, base.rate), { atLeast: 0.8 });
+  check('SQLite / bare, p99', ratio(sqlite.p99, base.p99), { atMost: 1.5 });
+  check('PostgreSQL / bare, p99', ratio(pg.p99, base.p99), { atMost: 1.5 });
+  check('added at one client, p50, ms', median(sqlite.single) - median(base.single), { atMost: 0.15 });
+  check(`${MANY} at random / bare`, ratio(many.rate, base.rate), { atLeast: 0.6 });
+  check('the same, 10000 of them in memory', ratio(fewer.rate, base.rate), {});
+  check('SQLite / @fastify/reply-from', ratio(sqlite.rate, reply.rate), { atLeast: 1.5 });
+}
+
+async function compareReads(): Promise<void> {
+  const { url: upstream } = await processes.api('api');
+  const constant = await processes.subject('constant');
+  const nango = await processes.nango({ upstream });
+  const figures = await measure(
+    [
+      { name: 'node:http, constant', url: `${constant.url}/`, headers },
+      { name: 'nango', url: `${nango.url}/api/connection?integration=acme&userId=0`, headers },
+    ],
+    { single: false },
+  );
+  const [base, ours] = [...figures.values()];
+  print('GET one connection’s credentials', figures);
+  if (base && ours) check('nango / constant answer', ratio(ours.rate, base.rate), { atLeast: 0.75 });
+}
+
+async function compareLarge(): Promise<void> {
+  const { url: upstream } = await processes.api('bytes');
+  const bare = await processes.subject('bare', { upstream });
+  const nango = await processes.nango({ upstream });
+  for (const [title, send] of [
+    ['1 GB down', download],
+    ['1 GB up', upload],
+  ] as const) {
+    const taken: Record<'bare' | 'nango', number[]> = { bare: [], nango: [] };
+    // What the process needs anyway is not growth.
+    await send(`${nango.url}/proxy`, GIGABYTE / 4);
+    const before = nango.rss() ?? Number.NaN;
+    let peak = before;
+    const watch = setInterval(() => (peak = Math.max(peak, nango.rss() ?? 0)), 20);
+    for (let round = 0; round < 3; round += 1) {
+      taken.bare.push(await send(bare.url, GIGABYTE));
+      taken.nango.push(await send(`${nango.url}/proxy`, GIGABYTE));
+    }
+    clearInterval(watch);
+    process.stdout.write(
+      `\n${title}: bare ${rateOf(median(taken.bare))}, nango ${rateOf(median(taken.nango))}, resident ${(before / 2 ** 20).toFixed(0)} MB, at most ${(peak / 2 ** 20).toFixed(0)} MB\n`,
+    );
+    check(`${title}, nango / bare`, median(taken.bare) / median(taken.nango), { atLeast: 0.9 });
+    check(`${title}, growth of memory, MB`, (peak - before) / 2 ** 20, { atMost: 40 });
+  }
+}
+
+async function compareWorkers(): Promise<void> {
+  const { url: upstream } = await processes.api('api');
+  const one = await processes.nango({ upstream });
+  const two = await processes.nango({ upstream, workers: 2, cores: '0,1' });
+  const figures = await measure(
+    [
+      { name: 'one process', url: `${one.url}/proxy/v1/items`, headers },
+      { name: 'two workers, two cores', url: `${two.url}/proxy/v1/items`, headers },
+    ],
+    { single: false },
+  );
+  const [single, double] = [...figures.values()];
+  print('Workers', figures);
+  if (single && double) check('two workers / one process', ratio(double.rate, single.rate), { atLeast: 1.7 });
+}
+
+/** Milliseconds; a plain socket reads what comes. */
+function download(url: string, size: number): Promise<number> {
+  return exchange(url, `GET`, { path: `/${size}`, expected: size });
+}
+
+function upload(url: string, size: number): Promise<number> {
+  return exchange(url, 'POST', { path: '/in', expected: 2, upload: size });
+}
+
+function exchange(
+  url: string,
+  method: string,
+  { path, expected, upload = 0 }: { path: string; expected: number; upload?: number },
+): Promise<number> {
+  const { hostname, port, pathname, host } = new URL(url);
+  const fields = Object.entries({ host, ...headers, ...(upload ? { 'content-length': String(upload) } : {}) });
+  const started = performance.now();
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: hostname, port: Number(port), noDelay: true }, () => {
+      const target = `${pathname === '/' ? '' : pathname}${path}`;
+      socket.write(
+        `${method} ${target} HTTP/1.1\r\n${fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`,
+      );
+      push();
+    });
+    const chunk = Buffer.alloc(65_536, 'y');
+    let left = upload;
+    let missing = -1;
+    const push = () => {
+      while (left > 0) {
+        left -= chunk.length;
+        if (!socket.write(chunk)) return;
+      }
+    };
+    socket.on('drain', push);
+    socket.on('error', reject);
+    socket.on('data', (data) => {
+      if (missing === -1) {
+        const head = data.toString('latin1', 0, 2_000);
+        if (!head.startsWith('HTTP/1.1 200')) return reject(new Error(head));
+        missing = head.indexOf('\r\n\r\n') + 4 + expected;
+      }
+      missing -= data.length;
+      if (missing > 0) return;
+      socket.destroy();
+      resolve(performance.now() - started);
+    });
+  });
+}
+
+function print(title: string, figures: ReadonlyMap<string, Figures>): void {
+  process.stdout.write(`\n${title}\n`);
+  for (const [name, { rate, p99, single }] of figures) {
+    const alone = single.length === 0 ? '' : `   one client p50 ${median(single).toFixed(3)} ms`;
+    process.stdout.write(
+      `  ${name.padEnd(28)} ${median(rate).toFixed(0).padStart(6)} /s   p99 ${median(p99).toFixed(2)} ms${alone}\n`,
+    );
+  }
+}
+
+function check(what: string, value: number, { atLeast, atMost }: { atLeast?: number; atMost?: number }): void {
+  const isMet = value >= (atLeast ?? -Infinity) && value <= (atMost ?? Infinity);
+  const bar = atLeast ?? atMost;
+  const verdict =
+    bar === undefined ? '' : `   bar ${atLeast === undefined ? '≤' : '≥'} ${bar}   ${isMet ? 'met' : 'MISSED'}`;
+  process.stdout.write(`  ${what.padEnd(38)} ${value.toFixed(3)}${verdict}\n`);
+  failed ||= !isMet;
+}
+
+function ratio(one: readonly number[], other: readonly number[]): number {
+  return median(one.map((value, round) => value / (other[round] ?? Number.NaN)));
+}
+
+function rateOf(milliseconds: number): string {
+  return `${(GIGABYTE / 2 ** 20 / (milliseconds / 1000)).toFixed(0)} MB/s`;
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
+}

@@ -1,0 +1,226 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { openPostgresStore } from '../../packages/server/src/store/postgres.ts';
+import { openSqliteStore } from '../../packages/server/src/store/sqlite.ts';
+import type { Store } from '../../packages/server/src/store/store.ts';
+import { createVault } from '../../packages/server/src/vault/vault.ts';
+import { freePort } from '../../test/support/free-port.ts';
+import type { Load, Measured } from './load.ts';
+
+export const SECRET_KEY = 'bench-secret-key-0123';
+const ENCRYPTION_KEY = Buffer.alloc(32, 1);
+const NOW = Date.now();
+
+/** The core that servers run on, and the one of everything else: callers, API, database. */
+export const SERVER_CORE = '0';
+const OTHER_CORE = '1';
+
+/** Where `taskset` is missing, the system decides, and the figures say less. */
+export const PINNED = hasCommand('taskset') && availableParallelism() >= 2;
+
+export function hasCommand(name: string): boolean {
+  try {
+    execFileSync('which', [name], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A server under measurement. */
+export interface Running {
+  readonly url: string;
+  /** Resident memory of the process and its children, in bytes; undefined where the system does not tell. */
+  rss(): number | undefined;
+}
+
+/** Starts processes, and ends them all. */
+export class Processes {
+  readonly folder = mkdtempSync(join(tmpdir(), 'nango-bench-'));
+  readonly #children: ChildProcess[] = [];
+  #folders = 0;
+
+  /** One of `subjects.ts`. */
+  async subject(name: string, { upstream = '', core = SERVER_CORE } = {}): Promise<Running> {
+    const port = await freePort();
+    const child = this.#spawn(core, [
+      process.execPath,
+      ...profiling(),
+      join(import.meta.dirname, 'subjects.ts'),
+      name,
+      String(port),
+      upstream,
+    ]);
+    return this.#answering(child, `http://127.0.0.1:${port}`);
+  }
+
+  /** What the servers call; it has the core of the callers. */
+  api(name: 'api' | 'bytes'): Promise<Running> {
+    return this.subject(name, { core: OTHER_CORE });
+  }
+
+  /** The product, with connections of the integration `acme` for the users "0", "1", … */
+  async nango({
+    upstream,
+    connections = 1,
+    cacheSize = 10_000,
+    databaseUrl,
+    workers = 1,
+    cores = SERVER_CORE,
+  }: {
+    upstream: string;
+    connections?: number;
+    cacheSize?: number;
+    databaseUrl?: string;
+    workers?: number;
+    cores?: string;
+  }): Promise<Running> {
+    const port = await freePort();
+    const root = join(this.folder, String((this.#folders += 1)));
+    const folder = join(root, 'nango-integrations');
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(
+      join(folder, 'integrations.yaml'),
+      `integrations:\n  acme:\n    auth: { auth_mode: API_KEY }\n    requests: { base_url: '${upstream}/', headers: { Authorization: 'Bearer \${api_key}' } }\n`,
+    );
+    writeFileSync(join(folder, 'nango-config.yaml'), `connection_cache_size: ${cacheSize}\n`);
+    const store = databaseUrl ? openPostgresStore(databaseUrl) : openSqliteStore(join(root, '.nango/nango.db'));
+    await seed(store, connections);
+    await store.close();
+    const child = this.#spawn(
+      cores,
+      [
+        process.execPath,
+        ...profiling(),
+        join(import.meta.dirname, '../../packages/server/bin/nango.js'),
+        'start',
+        '--folder',
+        folder,
+        '--port',
+        String(port),
+        ...(workers > 1 ? ['--workers', String(workers)] : []),
+      ],
+      {
+        NANGO_SECRET_KEY: SECRET_KEY,
+        NANGO_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
+        ...(databaseUrl ? { DATABASE_URL: databaseUrl } : {}),
+      },
+    );
+    return this.#answering(child, `http://localhost:${port}`, '/health');
+  }
+
+  /** nginx with one worker, as a reference in C. */
+  async nginx(upstream: string): Promise<Running> {
+    const port = await freePort();
+    const file = join(this.folder, 'nginx.conf');
+    writeFileSync(
+      file,
+      `daemon off; worker_processes 1; pid ${join(this.folder, 'nginx.pid')}; error_log /dev/null; events { worker_connections 1024; }
+http { access_log off; upstream api { server ${new URL(upstream).host}; keepalive 256; }
+server { listen 127.0.0.1:${port}; location / { proxy_pass http://api; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Authorization "Bearer constant"; } } }\n`,
+    );
+    const child = this.#spawn(SERVER_CORE, ['nginx', '-c', file]);
+    return this.#answering(child, `http://127.0.0.1:${port}`);
+  }
+
+  /** Requests from a process of its own. */
+  async load(load: Load): Promise<Measured> {
+    const child = this.#spawn(
+      OTHER_CORE,
+      [process.execPath, join(import.meta.dirname, 'load.ts'), JSON.stringify(load)],
+      {},
+      'pipe',
+    );
+    let output = '';
+    child.stdout?.on('data', (chunk) => (output += String(chunk)));
+    const [code] = (await once(child, 'close')) as [number];
+    if (code !== 0) throw new Error('The load generator failed.');
+    return JSON.parse(output) as Measured;
+  }
+
+  async end(): Promise<void> {
+    // Not at once: a profile is written at the end.
+    for (const child of this.#children) child.kill('SIGTERM');
+    for (const child of this.#children)
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #spawn(
+    core: string,
+    command: readonly string[],
+    environment: Record<string, string> = {},
+    stdout: 'ignore' | 'pipe' = 'ignore',
+  ): ChildProcess {
+    const [program = '', ...rest] = PINNED ? ['taskset', '-c', core, ...command] : command;
+    const child = spawn(program, rest, {
+      env: { ...process.env, ...environment },
+      stdio: ['ignore', stdout, stdout === 'pipe' ? 'inherit' : 'ignore'],
+    });
+    this.#children.push(child);
+    return child;
+  }
+
+  async #answering(child: ChildProcess, url: string, path = '/1'): Promise<Running> {
+    for (;;) {
+      if (child.exitCode !== null) throw new Error(`${child.spawnargs.join(' ')} ended with ${child.exitCode}`);
+      const probe = request(url + path).end();
+      const answered = await once(probe, 'response').then(
+        ([response]) => ((response as { resume(): void }).resume(), true),
+        () => false,
+      );
+      if (answered) return { url, rss: () => rssOf(child.pid) };
+      await delay(20);
+    }
+  }
+}
+
+/** `NANGO_BENCH_PROFILE=<folder>` has each process write a profile there. */
+function profiling(): string[] {
+  const folder = process.env['NANGO_BENCH_PROFILE'];
+  return folder ? ['--cpu-prof', `--cpu-prof-dir=${folder}`] : [];
+}
+
+async function seed(store: Store, connections: number): Promise<void> {
+  await store.migrate();
+  const vault = createVault(ENCRYPTION_KEY);
+  const step = 500;
+  for (let first = 0; first < connections; first += step) {
+    const rows = Array.from({ length: Math.min(step, connections - first) }, (_, index) => {
+      const key = { integration: 'acme', userId: String(first + index) };
+      const place = {
+        table: 'connections',
+        row: JSON.stringify([key.integration, key.userId]),
+        column: 'sealed_credentials',
+      };
+      return {
+        ...key,
+        uuid: crypto.randomUUID(),
+        authMode: 'API_KEY',
+        sealedCredentials: vault.seal(JSON.stringify({ api_key: `key-of-${key.userId}`, raw: {} }), place),
+        additionalConfig: '{}',
+        status: 'active' as const,
+        statusReason: null,
+        expiresAt: null,
+        dueAt: null,
+        createdAt: NOW,
+        updatedAt: NOW,
+      };
+    });
+    await store.importConnections(rows, { replace: false });
+  }
+}
+
+function rssOf(pid: number | undefined): number | undefined {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
+  } catch {
+    return undefined;
+  }
+}
