@@ -7,6 +7,7 @@ import type {
 } from '../../packages/server/src/auth-modes/auth-mode.ts';
 import { RESERVED_PLACEHOLDERS } from '../../packages/server/src/auth-modes/registry.ts';
 import { Fields } from '../../packages/server/src/schema/fields.ts';
+import { requestBounds } from '../../packages/server/src/schema/request-settings.ts';
 import { splitTemplate, Template } from '../../packages/server/src/schema/template.ts';
 import { Secret } from '../../packages/server/src/vault/secret.ts';
 import { z } from 'zod';
@@ -35,12 +36,19 @@ export function integrationOf<Auth extends BaseAuth, Credentials extends BaseCre
     appApiKey: new Secret('app-key'),
     clientCertificate: undefined,
     logLevel: 'info',
-    httpRequestTimeoutSeconds: 1,
+    ...requestBounds({}, 1),
     allowHttp: false,
     isGuarded: false,
     refreshConcurrency: 10,
     configFields: {},
-    requests: { baseUrl: template('https://api.example'), headers: new Map(), params: new Map() },
+    requests: {
+      baseUrl: template('https://api.example'),
+      headers: new Map(),
+      params: new Map(),
+      rateLimit: undefined,
+      redirectOrigins: [],
+      pagination: undefined,
+    },
     ...settings,
     auth: parsed as unknown as Auth,
   };

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Fields, PlaceholderScope } from '../schema/fields.ts';
 import type { InputFields } from '../schema/input-fields.ts';
+import type { ConcurrencyLimits, Pagination, RateLimit, RequestTimeouts } from '../schema/request-settings.ts';
 import type { Template } from '../schema/template.ts';
 import type { AuthorizationServerMetadata } from '../oauth/authorization-server-metadata.ts';
 import type { RegisteredClient } from '../oauth/client-registration.ts';
@@ -36,8 +37,10 @@ export interface Integration<Auth extends BaseAuth = BaseAuth> {
   readonly appApiKey: Secret<string> | undefined;
   readonly clientCertificate: Secret<ClientCertificate> | undefined;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug' | 'trace';
-  /** 0 = none. */
+  /** For a whole request whose answer is not streamed; 0 = none. */
   readonly httpRequestTimeoutSeconds: number;
+  readonly timeouts: RequestTimeouts;
+  readonly limits: ConcurrencyLimits;
   readonly allowHttp: boolean;
   /** Whether its connections, or a Blueprint of the user's own, choose hosts, so that only public addresses may be reached. */
   readonly isGuarded: boolean;
@@ -54,6 +57,10 @@ export interface RequestConfig {
   readonly baseUrl: Template;
   readonly headers: ReadonlyMap<string, Template>;
   readonly params: ReadonlyMap<string, Template>;
+  readonly rateLimit: RateLimit | undefined;
+  /** Origins beside the API's own that its redirects may lead to. */
+  readonly redirectOrigins: readonly string[];
+  readonly pagination: Pagination | undefined;
 }
 
 /** The connection's own settings, as `${config.x}` reads them. */

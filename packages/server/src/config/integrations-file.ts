@@ -3,6 +3,7 @@ import type { AuthMode } from '../auth-modes/auth-mode.ts';
 import { AUTH_MODES, placeholderScopeOf, RESERVED_PLACEHOLDERS } from '../auth-modes/registry.ts';
 import type { Fields, PlaceholderScope } from '../schema/fields.ts';
 import { configFieldsSchema } from '../schema/input-fields.ts';
+import { requestBehaviourShape, requestBoundsShape } from '../schema/request-settings.ts';
 import { LOG_LEVELS } from './nango-config.ts';
 
 const INTEGRATION_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/;
@@ -65,7 +66,7 @@ function integrationSettings(fields: Fields) {
       .optional()
       .describe('Blueprint whose auth and requests this Integration extends'),
     log_level: fields.choice(LOG_LEVELS).optional().describe('Log level of this Integration’s Actions'),
-    http_request_timeout_seconds: fields.number({ min: 0, max: 86_400 }).optional().describe('0 = no limit'),
+    ...requestBoundsShape(fields),
     allow_http: fields.boolean().optional().describe('Unsafe: permits http URLs outside loopback for this Integration'),
     refresh_concurrency: fields
       .number({ min: 1, max: 1_000, integer: true })
@@ -106,6 +107,7 @@ function requestsShape(fields: Fields, scope: PlaceholderScope) {
     base_url: fields.url(scope).describe('Root of the API; endpoints are relative to it'),
     headers: fields.headers(scope).default({}).describe('Sent with every request'),
     params: fields.params(scope).default({}).describe('Query parameters of every request'),
+    ...requestBehaviourShape(),
   };
 }
 

@@ -6,6 +6,7 @@ import { isSecureUrl } from '../schema/loopback-host.ts';
 import { Template } from '../schema/template.ts';
 import { Secret } from '../vault/secret.ts';
 import { choosesHost } from '../schema/render.ts';
+import { requestBounds } from '../schema/request-settings.ts';
 import type { Blueprint, BlueprintCatalog } from './blueprint-catalog.ts';
 import type { ConfigFault, KeyPath } from './config-fault.ts';
 import { deepMerge, isMap, mergeHeaders } from './deep-merge.ts';
@@ -75,7 +76,7 @@ function toIntegration({ name, blueprint, settings, sections, server }: Integrat
     appApiKey: settings.app_api_key,
     clientCertificate: certificateOf(settings),
     logLevel: settings.log_level ?? server.default_action_log_level,
-    httpRequestTimeoutSeconds: settings.http_request_timeout_seconds ?? server.default_http_request_timeout_seconds,
+    ...requestBounds(settings, server.default_http_request_timeout_seconds),
     allowHttp: settings.allow_http ?? false,
     isGuarded: blueprint?.isOwn === true || choosesHost(requests.base_url) || hostTemplates(auth).some(choosesHost),
     refreshConcurrency: settings.refresh_concurrency ?? DEFAULT_REFRESH_CONCURRENCY,
@@ -85,6 +86,9 @@ function toIntegration({ name, blueprint, settings, sections, server }: Integrat
       baseUrl: requests.base_url,
       headers: new Map(Object.entries(requests.headers)),
       params: new Map(Object.entries(requests.params)),
+      rateLimit: requests.rate_limit,
+      redirectOrigins: requests.redirect_origins,
+      pagination: requests.pagination,
     },
   };
 }

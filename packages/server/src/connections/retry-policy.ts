@@ -1,9 +1,12 @@
+import type { RateLimit } from '../schema/request-settings.ts';
 import { parseRetryAfter } from '../upstream/retry-after.ts';
 
 const MAX_RETRIES = 3;
 const MAX_WAIT_MS = 30_000;
 const FIRST_WAIT_MS = 1_000;
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
+// More would come back at the same moment, and find the API out of quota again.
+const MAX_WAITING_OF_A_CONNECTION = 10;
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
 
 /** An answer of an API, and how often it was asked again already. */
 export interface Answer {
@@ -14,15 +17,80 @@ export interface Answer {
   readonly retries: number;
 }
 
+/** What may be sent again. */
+export interface RetryPolicy {
+  readonly rateLimit: RateLimit | undefined;
+  /** At most so many times; default 3. */
+  readonly maxRetries?: number | undefined;
+  /** Whether methods that are not idempotent may be sent again too. */
+  readonly anyMethod: boolean;
+}
+
 /**
- * Milliseconds to wait before an API is asked again, or undefined for an answer that is final. 429 says that nothing was
- * done, so any method may be sent again; 503 does not, so only idempotent ones are, and only when the API names a time
- * (RFC 6585 §4, RFC 9110 §15.6.4). At most three times, and none longer than 30 s: that is the caller's decision.
+ * Milliseconds to wait before an API is asked again, or undefined for an answer that is final: an API out of quota (429, RFC
+ * 6585 §4, or what the Blueprint says of it), and one that names a time with 503 (RFC 9110 §15.6.4). At most three times,
+ * and none longer than 30 s: that is the caller's decision. Only idempotent methods, unless the caller asked.
  */
-export function waitBeforeRetry({ method, status, headers, retries }: Answer, now: number): number | undefined {
-  if ((status !== 429 && status !== 503) || retries >= MAX_RETRIES) return undefined;
-  const named = parseRetryAfter(String(headers['retry-after'] ?? ''), now);
-  if (status === 503 && (named === undefined || !IDEMPOTENT.has(method))) return undefined;
+export function waitBeforeRetry(
+  { method, status, headers, retries }: Answer,
+  { rateLimit, maxRetries = MAX_RETRIES, anyMethod }: RetryPolicy,
+  now: number,
+): number | undefined {
+  if (status < 400 || retries >= maxRetries || !(anyMethod || IDEMPOTENT.has(method))) return undefined;
+  const isOutOfQuota = status === 429 || (rateLimit?.statuses.includes(status) && hasNoQuota(rateLimit, headers));
+  if (!isOutOfQuota && status !== 503) return undefined;
+  const named =
+    parseRetryAfter(valueOf(headers, 'retry-after'), now) ?? (rateLimit && untilReset(rateLimit, headers, now));
+  if (named === undefined && !isOutOfQuota) return undefined;
   const wait = named ?? FIRST_WAIT_MS * 2 ** retries;
   return wait <= MAX_WAIT_MS ? wait : undefined;
+}
+
+function hasNoQuota({ remaining_header }: RateLimit, headers: Answer['headers']): boolean {
+  return remaining_header === undefined || /^\s*0+(\.0+)?\s*$/.test(valueOf(headers, remaining_header));
+}
+
+/** Milliseconds until the API has quota again; undefined when it does not say. */
+function untilReset(
+  { reset_header, reset_format }: RateLimit,
+  headers: Answer['headers'],
+  now: number,
+): number | undefined {
+  const text = reset_header === undefined ? '' : valueOf(headers, reset_header).trim();
+  if (text === '') return undefined;
+  const at = reset_format === 'date' ? Date.parse(text) : Number(text);
+  const wait = { seconds: at * 1000, epoch: at * 1000 - now, epoch_ms: at - now, date: at - now }[reset_format];
+  return Number.isFinite(wait) ? Math.max(wait, 0) : undefined;
+}
+
+function valueOf(headers: Answer['headers'], name: string): string {
+  return String(headers[name] ?? '');
+}
+
+/** Retries that wait, by connection: a bounded number, each a little later than the one before. */
+export class RetryQueue {
+  readonly #waiting = new Map<string, number>();
+  readonly #delay: (milliseconds: number) => Promise<unknown>;
+
+  constructor(delay: (milliseconds: number) => Promise<unknown>) {
+    this.#delay = delay;
+  }
+
+  /** Undefined when too many requests of the connection wait already: then the API's answer stands. */
+  wait(connection: string, milliseconds: number): Promise<void> | undefined {
+    const before = this.#waiting.get(connection) ?? 0;
+    if (before >= MAX_WAITING_OF_A_CONNECTION) return undefined;
+    this.#waiting.set(connection, before + 1);
+    return this.#wait(connection, milliseconds + (milliseconds * before) / MAX_WAITING_OF_A_CONNECTION);
+  }
+
+  async #wait(connection: string, milliseconds: number): Promise<void> {
+    try {
+      await this.#delay(milliseconds);
+    } finally {
+      const left = (this.#waiting.get(connection) ?? 1) - 1;
+      if (left === 0) this.#waiting.delete(connection);
+      else this.#waiting.set(connection, left);
+    }
+  }
 }

@@ -16,6 +16,7 @@ export const ERRORS = {
   connection_not_found: { status: 404, about: 'The pair (integration, userId) has no connection.' },
   credentials_unreadable: { status: 500, about: 'The stored credentials cannot be opened: damaged or moved.' },
   forbidden: { status: 403, about: 'The connect session token does not cover this user, integration or origin.' },
+  insufficient_scope: { status: 403, about: 'The secret key is valid, but not for this.' },
   internal_error: { status: 500, about: 'A fault of this server; the log has it under the request id.' },
   invalid_backup: { status: 500, about: 'The file is no whole backup of this server’s database, or cannot be copied.' },
   invalid_config: { status: 500, about: 'A configuration file has faults; each is listed with its place.' },
@@ -40,6 +41,10 @@ export const ERRORS = {
   response_too_large: { status: 502, about: 'The external API’s answer exceeds what this call may buffer.' },
   schema_too_new: { status: 500, about: 'The database was migrated by a newer version of this server.' },
   server_stopping: { status: 503, about: 'The server is being stopped; another one, or its successor, answers.' },
+  too_many_requests: {
+    status: 429,
+    about: 'Too many requests at the same time, or too many with wrong keys; Retry-After says when to try again.',
+  },
   store_unavailable: { status: 503, about: 'The database cannot be reached or written.' },
   token_exchange_failed: { status: 502, about: 'The token endpoint refused, or its answer is unusable.' },
   unauthorized: { status: 401, about: 'The secret key or connect session token is missing, wrong or expired.' },

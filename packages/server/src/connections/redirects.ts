@@ -1,0 +1,43 @@
+import { isSecureUrl } from '../schema/loopback-host.ts';
+
+const MAX_REDIRECTS = 5;
+
+/** An answer that may redirect. */
+export interface RedirectingAnswer {
+  readonly method: string;
+  readonly status: number;
+  readonly location: string | string[] | undefined;
+  /** Where the request went. */
+  readonly url: string;
+  readonly redirects: number;
+  /** Whether the request's body can be sent again; true without one. */
+  readonly isReplayable: boolean;
+}
+
+/** The request that follows. */
+export interface Redirect {
+  readonly url: URL;
+  readonly method: string;
+  /** Whether the body goes along. */
+  readonly keepsBody: boolean;
+}
+
+/**
+ * Where a redirect leads, or undefined for one that is passed on as it is: followed are those inside the origin of the API
+ * and to `listed` origins (RFC 9110 §15.4), five at most. 301 and 302 of anything but GET and HEAD mean different things to
+ * different clients, so they are the caller's.
+ */
+export function redirectOf(
+  { method, status, location, url, redirects, isReplayable }: RedirectingAnswer,
+  { apiOrigin, listed, allowHttp }: { apiOrigin: string; listed: readonly string[]; allowHttp: boolean },
+): Redirect | undefined {
+  if (typeof location !== 'string' || redirects >= MAX_REDIRECTS) return undefined;
+  const isRead = method === 'GET' || method === 'HEAD';
+  const turnsToGet = status === 303 && !isRead;
+  if (status === 301 || status === 302 ? !isRead : status === 307 || status === 308 ? !isReplayable : status !== 303)
+    return undefined;
+  const target = URL.parse(location, url);
+  if (!target || target.username !== '' || target.password !== '' || !isSecureUrl(target, allowHttp)) return undefined;
+  if (target.origin !== apiOrigin && !listed.includes(target.origin)) return undefined;
+  return { url: target, method: turnsToGet ? 'GET' : method, keepsBody: !turnsToGet && !isRead };
+}

@@ -1,0 +1,161 @@
+import { z } from 'zod';
+import type { Fields } from './fields.ts';
+import { isSecureUrl } from './loopback-host.ts';
+
+/** Bounds of a streamed request, in milliseconds; 0 = none. */
+export interface RequestTimeouts {
+  readonly connectMs: number;
+  /** Until the answer begins. */
+  readonly headersMs: number;
+  /** Between two pieces of the answer. */
+  readonly idleMs: number;
+  readonly totalMs: number;
+}
+
+/** Requests at the same time, in one server. */
+export interface ConcurrencyLimits {
+  readonly perIntegration: number;
+  readonly perConnection: number;
+  /** How long one may wait for its turn. */
+  readonly queueSeconds: number;
+}
+
+/** How an API says that its quota is used up, where it does not say it as the RFCs do. Header names in lower case. */
+export type RateLimit = z.output<typeof rateLimitSchema>;
+
+/** How an API splits a list into pages. */
+export type Pagination = z.output<typeof paginationSchema>;
+
+const MAX_SECONDS = 86_400;
+const headerName = z
+  .string()
+  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'is not a valid header name')
+  .toLowerCase();
+const jsonPath = z
+  .string()
+  .max(200)
+  .regex(/^[^.\s]+(\.[^.\s]+)*$/, 'must be names joined by dots, such as data.items');
+const name = z.string().min(1).max(200);
+
+export const rateLimitSchema = z.strictObject({
+  statuses: z
+    .array(z.number().int().min(400).max(599))
+    .max(10)
+    .default([])
+    .describe('Statuses beside 429 that mean an empty quota (with remaining_header: when it says 0)'),
+  remaining_header: headerName.optional().describe('Header with the requests left'),
+  reset_header: headerName.optional().describe('Header that says when there is quota again, beside Retry-After'),
+  reset_format: z
+    .enum(['seconds', 'epoch', 'epoch_ms', 'date'])
+    .default('seconds')
+    .describe('seconds from now; seconds or milliseconds since 1970; or a date'),
+});
+
+const items = jsonPath.optional().describe('Where the items are in the answer, such as data.items; without it the answer');
+const pageSize = z.number().int().min(1).max(10_000);
+
+export const paginationSchema = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('link').describe('The next page’s URL: in the Link header (RFC 8288), or in the answer'),
+    items,
+    next: jsonPath.optional().describe('Where the URL is in the answer; without it the Link header with rel="next"'),
+  }),
+  z.strictObject({
+    type: z.literal('cursor').describe('The answer names a cursor, which the next request sends'),
+    items,
+    cursor: jsonPath.describe('Where the cursor is in the answer; absent, null or empty on the last page'),
+    cursor_param: name.describe('Parameter that takes it'),
+    limit_param: name.optional().describe('Parameter that takes the size of a page'),
+    limit: pageSize.optional().describe('Items of a page'),
+  }),
+  z.strictObject({
+    type: z.literal('offset').describe('Requests say where a page begins'),
+    items,
+    offset_param: name.describe('Parameter that takes it'),
+    unit: z.enum(['items', 'pages']).default('items').describe('What is counted'),
+    start: z.number().int().min(0).max(1).optional().describe('The first; default 0 for items and 1 for pages'),
+    limit_param: name.optional().describe('Parameter that takes the size of a page'),
+    limit: pageSize.describe('Items of a page; one with fewer is the last'),
+  }),
+]);
+
+/** The keys of `requests` beside where it goes and what it carries. */
+export function requestBehaviourShape() {
+  return {
+    rate_limit: rateLimitSchema.optional().describe('How the API says that its quota is used up'),
+    redirect_origins: z
+      .array(
+        z
+          .string()
+          .refine(isOrigin, 'must be an origin such as https://files.example.com')
+          .transform((text) => new URL(text).origin),
+      )
+      .max(20)
+      .default([])
+      .describe('Origins that redirects may lead to beside the API’s own; no credentials go there'),
+    pagination: paginationSchema.optional().describe('How the API splits lists into pages'),
+  };
+}
+
+function isOrigin(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && isSecureUrl(url, false) && [url.origin, `${url.origin}/`].includes(text);
+}
+
+/** The keys of an Integration that bound its requests. */
+export function requestBoundsShape(fields: Fields) {
+  const seconds = () => fields.number({ min: 0, max: MAX_SECONDS }).optional();
+  const count = () => fields.number({ min: 1, max: 100_000, integer: true }).optional();
+  return {
+    http_request_timeout_seconds: seconds().describe('0 = no limit'),
+    request_timeouts: z
+      .strictObject({
+        connect_seconds: seconds().describe('Until the connection stands; default 10'),
+        headers_seconds: seconds().describe('Until the answer begins; default http_request_timeout_seconds'),
+        idle_seconds: seconds().describe('Between two pieces of an answer; default http_request_timeout_seconds'),
+        total_seconds: seconds().describe('For all of it; default 0, no limit'),
+      })
+      .optional()
+      .describe('Bounds of requests through the proxy; 0 = no limit'),
+    max_concurrent_requests: count().describe('Requests to the API at the same time, in one server; default 1000'),
+    max_concurrent_requests_per_connection: count().describe('The same, of one connection; default 100'),
+    max_queue_seconds: fields
+      .number({ min: 0, max: 600 })
+      .optional()
+      .describe('How long a request may wait for its turn before it is answered 429; default 10'),
+  };
+}
+
+/** An Integration's bounds as they were written. */
+interface WrittenBounds {
+  readonly http_request_timeout_seconds?: number | undefined;
+  readonly request_timeouts?:
+    | Partial<Record<'connect_seconds' | 'headers_seconds' | 'idle_seconds' | 'total_seconds', number | undefined>>
+    | undefined;
+  readonly max_concurrent_requests?: number | undefined;
+  readonly max_concurrent_requests_per_connection?: number | undefined;
+  readonly max_queue_seconds?: number | undefined;
+}
+
+/** The bounds with their defaults. */
+export function requestBounds(
+  written: WrittenBounds,
+  defaultTimeoutSeconds: number,
+): { httpRequestTimeoutSeconds: number; timeouts: RequestTimeouts; limits: ConcurrencyLimits } {
+  const whole = written.http_request_timeout_seconds ?? defaultTimeoutSeconds;
+  const { connect_seconds, headers_seconds, idle_seconds, total_seconds } = written.request_timeouts ?? {};
+  return {
+    httpRequestTimeoutSeconds: whole,
+    timeouts: {
+      connectMs: (connect_seconds ?? 10) * 1000,
+      headersMs: (headers_seconds ?? whole) * 1000,
+      idleMs: (idle_seconds ?? whole) * 1000,
+      totalMs: (total_seconds ?? 0) * 1000,
+    },
+    limits: {
+      perIntegration: written.max_concurrent_requests ?? 1_000,
+      perConnection: written.max_concurrent_requests_per_connection ?? 100,
+      queueSeconds: written.max_queue_seconds ?? 10,
+    },
+  };
+}
