@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import Nango from '@nangohq/node-client';
+import type { TracingSettings } from '../../packages/server/src/config/settings.ts';
 import { createLog } from '../../packages/server/src/log.ts';
 import { startServer, type RunningServer } from '../../packages/server/src/start.ts';
 import { freePort } from './free-port.ts';
@@ -27,6 +28,7 @@ export interface TestServerOptions {
   readonly now?: () => number;
   readonly delay?: (milliseconds: number) => Promise<unknown>;
   readonly dataDirectory?: string;
+  readonly tracing?: TracingSettings;
 }
 
 /** A server in this process, on a free port, and clients for it. */
@@ -72,6 +74,7 @@ export async function startTestServer(cleanup: Cleanup, options: TestServerOptio
       host: 'localhost',
       port: undefined,
       environment: (name) => options.environment?.[name],
+      tracing: options.tracing,
     },
     log,
     ...(options.now ? { now: options.now } : {}),

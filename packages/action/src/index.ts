@@ -52,10 +52,26 @@ export interface ActionHttpRequest {
   headers?: Record<string, string> | undefined;
 }
 
+/** How an API splits lists into pages: keys that override those of the Integration's `requests.pagination`. */
+export interface Pagination {
+  type?: 'link' | 'cursor' | 'offset';
+  /** Where the items are in the answer, such as `data.items`. */
+  items?: string;
+  [key: string]: JsonValue | undefined;
+}
+
+/** A page of a list, as the server takes the request for it. */
+export interface ActionPageRequest extends ActionHttpRequest {
+  pagination?: Pagination | undefined;
+  /** `next` of the page before. */
+  next?: string | undefined;
+}
+
 /** What the server lends to one run of an Action. */
 export interface ActionHost {
   readonly logger: ActionLogger;
   httpRequest(request: ActionHttpRequest): Promise<HttpResponse>;
+  readPage(request: ActionPageRequest): Promise<{ items: unknown[]; next: string | null }>;
   getCurrentConnection(): Promise<ActionConnection>;
 }
 
@@ -92,6 +108,22 @@ export abstract class NangoAction {
     headers?: Record<string, string>,
   ): Promise<HttpResponse> {
     return this.#host.httpRequest({ endpoint, method, params, body, headers });
+  }
+
+  /**
+   * The items of a list, over all its pages: `for await (const item of this.paginate('users')) …`. A page is asked for when
+   * its first item is.
+   */
+  protected async *paginate(
+    endpoint: string,
+    { method = 'GET', ...options }: Partial<Omit<ActionPageRequest, 'endpoint' | 'next'>> = {},
+  ): AsyncGenerator<unknown, void, undefined> {
+    let next: string | undefined;
+    do {
+      const page = await this.#host.readPage({ ...options, method, endpoint, next });
+      yield* page.items;
+      next = page.next ?? undefined;
+    } while (next !== undefined);
   }
 
   /** The connection this run is for, with fresh credentials. */

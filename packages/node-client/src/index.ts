@@ -15,6 +15,7 @@ import type {
   DeviceAuthorizationStatus,
   EventPage,
   EventQuery,
+  Pagination,
   Success,
 } from './types.ts';
 
@@ -156,6 +157,25 @@ export default class Nango {
     return succeed(
       await this.#call<ApiResponse>('POST', '/api/request', { body: { integration, userId, ...request } }),
     );
+  }
+
+  /**
+   * The items of a list from a connection's API, over all its pages, as `requests.pagination` of the Integration, or
+   * `pagination` here, describes them. A page is asked for when its first item is.
+   */
+  async *paginate(
+    integration: string,
+    userId: string,
+    request: ApiRequest & { pagination?: Pagination },
+  ): AsyncGenerator<unknown, void, undefined> {
+    assertText({ integration, userId });
+    let next: string | undefined;
+    do {
+      const body = { integration, userId, ...request, next };
+      const page: { items: unknown[]; next: string | null } = await this.#call('POST', '/api/request/page', { body });
+      yield* page.items;
+      next = page.next ?? undefined;
+    } while (next !== undefined);
   }
 
   /** Mints the token that `connect()` of @nangohq/frontend needs on a public server. Give it only to the user it is for. */

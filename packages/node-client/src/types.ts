@@ -80,6 +80,21 @@ export interface ApiRequest {
   headers?: Record<string, string>;
   /** A string goes as it is, everything else as JSON. */
   body?: unknown;
+  /** How often the request may be sent again when the API is out of quota. */
+  retry?: {
+    /** Default: 3, at most 10. */
+    maxRetries?: number;
+    /** Also methods that are not idempotent. Default: false. */
+    anyMethod?: boolean;
+  };
+}
+
+/** How an API splits lists into pages: keys that override those of the Integration's `requests.pagination`. */
+export interface Pagination {
+  type?: 'link' | 'cursor' | 'offset';
+  /** Where the items are in the answer, such as `data.items`. */
+  items?: string;
+  [key: string]: JsonValue | undefined;
 }
 
 /** An external API's answer, whatever its status. */

@@ -3,6 +3,7 @@ import { createClientRegistrations } from './connections/client-registrations.ts
 import type { ConnectionContext } from './connections/connection-context.ts';
 import { MetadataCache } from './oauth/metadata-cache.ts';
 import { createOAuthHttp, HttpClient } from './upstream/http-client.ts';
+import type { TraceOutgoing } from './upstream/traced-request.ts';
 
 /** What connections work with, and the client that has to be closed at the end. */
 export type WorkingContext = ConnectionContext & { readonly client: HttpClient };
@@ -10,12 +11,14 @@ export type WorkingContext = ConnectionContext & { readonly client: HttpClient }
 /** Builds what connections work with from what was opened. */
 export function createContext(
   opened: Pick<ConnectionContext, 'store' | 'vault' | 'log' | 'now' | 'delay' | 'config'>,
+  { trace, onRenewal = () => undefined }: { trace?: TraceOutgoing; onRenewal?: ConnectionContext['onRenewal'] } = {},
 ): WorkingContext {
   const { now } = opened;
   const allowedNetworks = () => opened.config().server.allowed_private_networks;
-  const client = new HttpClient({ allowedNetworks });
+  const client = new HttpClient({ allowedNetworks, ...(trace ? { trace } : {}) });
   return {
     ...opened,
+    onRenewal,
     client,
     authorizationServers: new MetadataCache(now),
     protectedResources: new MetadataCache(now),

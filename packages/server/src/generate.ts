@@ -66,6 +66,7 @@ async function openApi(): Promise<string> {
     host: '127.0.0.1',
     port: 0,
     environment: () => undefined,
+    tracing: undefined,
   };
   const server = await startServer({
     settings,

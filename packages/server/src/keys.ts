@@ -11,7 +11,8 @@ import { parseEncryptionKeys } from './vault/vault.ts';
 export interface Keys {
   /** The first seals. */
   readonly encryption: [Uint8Array, ...Uint8Array[]];
-  readonly secret: Secret<string>;
+  /** All are valid; while one is replaced there are two. */
+  readonly secrets: readonly Secret<string>[];
   /** What the operator must be told about them. */
   readonly notices: readonly string[];
 }
@@ -24,7 +25,9 @@ export async function readKeys(settings: Settings): Promise<Keys> {
   else prepareDataDirectory(settings.dataDirectory);
   const provider = given ?? embeddedKeys(settings, notices);
   const encryption = parseEncryptionKeys(await provider.read(), provider.source);
-  return { encryption, secret: new Secret(settings.secretKey ?? embeddedSecret(settings, notices)), notices };
+  const secrets = (settings.secretKey ?? embeddedSecret(settings, notices)).split(',').map((key) => key.trim());
+  assertSecretKeys(secrets, notices);
+  return { encryption, secrets: secrets.map((key) => new Secret(key)), notices };
 }
 
 /** Where the embedded store is. */
@@ -58,6 +61,19 @@ function assertKeysGiven({ secretKey }: Settings, given: KeyProvider | undefined
       'missing_setting',
       'With DATABASE_URL, NANGO_SECRET_KEY must be set: the key your back end sends. Make one with: openssl rand -base64 32',
     );
+}
+
+// As much as can be guessed online in years, at the rate wrong keys are answered.
+const SHORT_KEY = 20;
+
+function assertSecretKeys(keys: readonly string[], notices: string[]): void {
+  if (keys.some((key) => !/^[\w.~+/=-]{1,256}$/.test(key)))
+    throw new NangoError(
+      'missing_setting',
+      'NANGO_SECRET_KEY must have at most 256 letters, digits or "-._~+/="; several keys are separated by commas.',
+    );
+  if (keys.some((key) => key.length < SHORT_KEY))
+    notices.push(`NANGO_SECRET_KEY is short, and could be guessed. Make a better one with: openssl rand -base64 32`);
 }
 
 function embeddedKeys(settings: Settings, notices: string[]): KeyProvider {

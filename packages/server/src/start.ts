@@ -11,13 +11,22 @@ import { ConnectFlow } from './connections/connect-flow.ts';
 import { ConnectionCache } from './connections/connection-cache.ts';
 import { Connections } from './connections/connections.ts';
 import { DeviceFlow } from './connections/device-flow.ts';
+import { FollowUps } from './connections/follow-ups.ts';
+import { createReadPage } from './connections/read-page.ts';
+import { RequestLimits } from './connections/request-limits.ts';
 import { createSendRequest } from './connections/send-request.ts';
 import { messageOf, NangoError } from './errors/nango-error.ts';
 import { EventLog } from './events/event-log.ts';
 import { Retention } from './events/retention.ts';
 import { WebhookDelivery } from './events/webhook-delivery.ts';
 import { createApp, type App, type CreateAppOptions } from './http/app.ts';
+import { SecretKeys } from './http/secret-keys.ts';
 import { callbackUrl, type ServerContext } from './http/server-context.ts';
+import { AuditLog } from './observability/audit-log.ts';
+import { Metrics } from './observability/metrics.ts';
+import { createReportCall } from './observability/report-call.ts';
+import type { Tracing } from './observability/tracing.ts';
+import { createNameUser } from './observability/user-ids.ts';
 import { createClock } from './clock.ts';
 import { createContext, type WorkingContext } from './context.ts';
 import { isLoopbackHost } from './schema/loopback-host.ts';
@@ -56,7 +65,11 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   resources.defer(() => config.close());
   log.level = config.current.server.main_server_log_level;
   const keys = await readKeys(settings);
-  const context = await openContext(options, { config, keys, resources });
+  const tracing = await openTracing(settings);
+  resources.defer(() => tracing?.close());
+  const limits = new RequestLimits();
+  const metrics = new Metrics({ callsUnderWay: () => limits.underWay, callsWaiting: () => limits.waiting });
+  const context = await openContext(options, { config, keys, tracing, metrics, resources });
   let stopping = false;
   const webhooks = new WebhookDelivery(context);
   const cache = new ConnectionCache(context.store, {
@@ -65,7 +78,16 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     onChange: () => webhooks.nudge(),
   });
   resources.defer(() => cache.close());
-  const server = createServerContext(context, { options, keys, cache, webhooks, isStopping: () => stopping });
+  const server = createServerContext(context, {
+    options,
+    keys,
+    cache,
+    webhooks,
+    tracing,
+    limits,
+    metrics,
+    isStopping: () => stopping,
+  });
   // Renewals under way end with their tokens stored, and so give their leases back, before the store closes.
   resources.defer(() => server.connections.fresh.settled());
   const background = new BackgroundRefresh(context, server.connections.fresh);
@@ -90,23 +112,36 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   };
 }
 
+/** Loaded only where traces are wanted: the exporter is large. */
+async function openTracing({ tracing }: Settings): Promise<Tracing | undefined> {
+  if (!tracing) return undefined;
+  const { Tracing } = await import('./observability/tracing.ts');
+  return new Tracing(tracing, VERSION);
+}
+
 interface Parts {
   readonly config: LiveConfig;
   readonly keys: Keys;
+  readonly tracing: Tracing | undefined;
+  readonly metrics: Metrics;
   readonly resources: AsyncDisposableStack;
 }
 
 /** Opens what connections work with: the store, migrated and proven to be this key's, the vault and the HTTP client. */
 async function openContext(
   { settings, log, now = createClock(), delay = defaultDelay }: StartOptions,
-  { config, keys, resources }: Parts,
+  { config, keys, tracing, metrics, resources }: Parts,
 ): Promise<WorkingContext> {
   const store = await openStore(settings, { log, now });
   resources.defer(() => store.close());
   await store.migrate();
   const vault = createVault(...keys.encryption);
   await assertSameKey(store, vault);
-  const context = createContext({ store, vault, log, now, delay, config: () => config.current });
+  const opened = { store, vault, log, now, delay, config: () => config.current };
+  const context = createContext(opened, {
+    ...(tracing ? { trace: tracing.outgoing } : {}),
+    onRenewal: (integration, outcome) => metrics.renewal(integration, outcome),
+  });
   resources.defer(() => context.client.close());
   return context;
 }
@@ -116,31 +151,52 @@ interface ServerWiring {
   readonly keys: Keys;
   readonly cache: ConnectionCache;
   readonly webhooks: WebhookDelivery;
+  readonly tracing: Tracing | undefined;
+  readonly limits: RequestLimits;
+  readonly metrics: Metrics;
   readonly isStopping: () => boolean;
 }
 
 function createServerContext(
   context: WorkingContext,
-  { options: { settings, log }, keys, cache, webhooks, isStopping }: ServerWiring,
+  { options: { settings, log }, keys, cache, webhooks, tracing, limits, metrics, isStopping }: ServerWiring,
 ): ServerContext {
+  const { client, config, now } = context;
   const connections = new Connections(context, cache);
-  const sendRequest = createSendRequest({ fresh: connections.fresh, client: context.client, context });
+  const { fresh } = connections;
+  const followUps = new FollowUps(fresh, context);
+  const nameUser = createNameUser({
+    key: keys.encryption[0],
+    isHashed: () => config().server.log_user_ids === 'hashed',
+  });
+  const annotate = tracing && ((attributes: Record<string, string | number>) => tracing.annotate(attributes));
+  const report = createReportCall({ log, metrics, nameUser, annotate });
+  const sendRequest = createSendRequest({ fresh, client, context, limits, followUps, report });
+  const readPage = createReadPage({ sendRequest, fresh, context });
   const actions = new ActionCatalog(settings.folder);
   const createLogger = createActionLogger(log);
+  const { audit_log_file: file } = config().server;
   return {
     version: VERSION,
-    secretKey: keys.secret,
+    secretKeys: new SecretKeys({ full: keys.secrets, configured: () => config().server.secret_keys, now }),
+    audit: new AuditLog({ log, file, folder: settings.folder, nameUser }),
     context,
     connections,
     flow: new ConnectFlow(context),
     devices: new DeviceFlow(context),
     sendRequest,
-    client: context.client,
+    readPage,
+    limits,
+    followUps,
+    report,
+    metrics: () => metrics.registry.metrics(),
+    client,
     actions,
     events: new EventLog(context),
     nudgeWebhooks: () => webhooks.nudge(),
+    tracing,
     isStopping,
-    runAction: createRunAction({ context, catalog: actions, connections, sendRequest, createLogger }),
+    runAction: createRunAction({ context, catalog: actions, connections, sendRequest, readPage, createLogger }),
   };
 }
 

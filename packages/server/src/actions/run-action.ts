@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import type { ActionHost, ActionLogger } from '@nangohq/action';
+import type { ActionHost, ActionHttpRequest, ActionLogger, ActionPageRequest } from '@nangohq/action';
 import type { JsonValue } from '../auth-modes/auth-mode.ts';
 import { integrationNamed, type ConnectionContext } from '../connections/connection-context.ts';
 import type { Connections } from '../connections/connections.ts';
+import type { CallOrigin } from '../connections/call-report.ts';
 import type { ApiRequest } from '../connections/authorize-request.ts';
-import type { ApiResponse, SendRequest } from '../connections/send-request.ts';
-import { apiRequestSchema } from '../connections/api-request-schema.ts';
+import type { ReadPage } from '../connections/read-page.ts';
+import type { SendRequest } from '../connections/send-request.ts';
+import { apiRequestSchema, pageRequestSchema } from '../connections/api-request-schema.ts';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
 import type { ConnectionKey } from '../store/store.ts';
 import type { ActionCatalog } from './action-catalog.ts';
@@ -15,6 +17,7 @@ import type { ActionCatalog } from './action-catalog.ts';
 export interface ActionRun extends ConnectionKey {
   readonly action: string;
   readonly input: JsonValue;
+  readonly requestId?: string | undefined;
 }
 
 /** Makes the logger of one run, at the Integration's level. */
@@ -25,6 +28,7 @@ export interface ActionRunnerOptions {
   readonly catalog: ActionCatalog;
   readonly connections: Connections;
   readonly sendRequest: SendRequest;
+  readonly readPage: ReadPage;
   readonly createLogger: CreateActionLogger;
 }
 
@@ -50,20 +54,21 @@ export function createRunAction(options: ActionRunnerOptions): RunAction {
 }
 
 function createHost(
-  { integration, userId }: ActionRun,
+  { integration, userId, requestId }: ActionRun,
   logger: ActionLogger,
-  { connections, sendRequest }: ActionRunnerOptions,
+  { connections, sendRequest, readPage }: ActionRunnerOptions,
 ): ActionHost {
   const key = { integration, userId };
+  const origin: CallOrigin = { via: 'action', requestId };
   return {
     logger,
-    async httpRequest(request) {
-      const parsed = apiRequestSchema.safeParse({
-        ...request,
-        body: request.body === undefined ? undefined : JSON.parse(JSON.stringify(request.body)),
-      });
-      if (parsed.success) return logged(logger, parsed.data, () => sendRequest(key, parsed.data));
-      throw new NangoError('invalid_request', `httpRequest: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
+    async httpRequest(given) {
+      const request = { ...parseRequest(apiRequestSchema, given), retry: AFTER_QUOTA };
+      return logged(logger, request, () => sendRequest(key, request, origin));
+    },
+    async readPage(given) {
+      const request = { ...parseRequest(pageRequestSchema, given), retry: AFTER_QUOTA };
+      return logged(logger, request, () => readPage(key, request, origin));
     },
     async getCurrentConnection() {
       const { connection, credentials } = await connections.get(key);
@@ -75,19 +80,31 @@ function createHost(
   };
 }
 
+// Actions are promised that their calls wait for quota; an API that says it has none has done nothing.
+const AFTER_QUOTA = { anyMethod: true };
+
+function parseRequest<T extends z.ZodType>(schema: T, given: ActionHttpRequest | ActionPageRequest): z.output<T> {
+  const parsed = schema.safeParse({
+    ...given,
+    body: given.body === undefined ? undefined : JSON.parse(JSON.stringify(given.body)),
+  });
+  if (parsed.success) return parsed.data;
+  throw new NangoError('invalid_request', `httpRequest: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
+}
+
 /** Logs a request without its query, which may carry what the user would not want in a log. */
-async function logged(
+async function logged<T extends object>(
   logger: ActionLogger,
   { method, endpoint }: ApiRequest,
-  send: () => Promise<ApiResponse>,
-): Promise<ApiResponse> {
+  send: () => Promise<T>,
+): Promise<T> {
   const started = performance.now();
   const response = await send();
   const path = endpoint.replace(/\?.*$/s, '');
   logger.info('httpRequest', {
     method,
     endpoint: path,
-    status: response.status,
+    status: 'status' in response ? response.status : 200,
     ms: Math.round(performance.now() - started),
   });
   return response;

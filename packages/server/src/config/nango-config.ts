@@ -7,6 +7,14 @@ import { Secret } from '../vault/secret.ts';
 
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug', 'trace'] as const;
 
+/**
+ * What a secret key may permit: reading connections with their credentials, events too; letting users connect; calling APIs
+ * and running Actions; reading metrics; everything.
+ */
+export const SCOPES = ['connections:read', 'connect', 'proxy', 'metrics', 'admin'] as const;
+
+export type KeyScope = (typeof SCOPES)[number];
+
 /** The schema of `nango-config.yaml`; every key is optional. */
 export function nangoConfigSchema(fields: Fields) {
   return z.strictObject({
@@ -33,11 +41,22 @@ export function nangoConfigSchema(fields: Fields) {
       .array(fields.text().refine(isNetwork, 'must be a network such as 10.1.0.0/16 or fd00:1::/64'))
       .default([])
       .describe('Private networks that connections which choose their host may reach'),
+    secret_keys: z
+      .record(nameSchema, secretKeySchema(fields))
+      .default({})
+      .describe('Secret keys beside NANGO_SECRET_KEY, by names of your own, with what each permits'),
+    log_user_ids: fields
+      .choice(['clear', 'hashed'])
+      .default('clear')
+      .describe('hashed: logs, traces and the audit log hold a keyed hash of user ids, the same for the same id'),
+    audit_log_file: fields
+      .text()
+      .optional()
+      .describe(
+        'File that the audit log is appended to, beside the Nango folder; without it audit lines are part of the log',
+      ),
     webhooks: z
-      .record(
-        z.string().regex(WEBHOOK_NAME, 'is not a usable name (letters, digits, "-" and "_")'),
-        webhookSchema(fields),
-      )
+      .record(nameSchema, webhookSchema(fields))
       .default({})
       .describe('Where events are posted to, by names of your own'),
     events_retention_days: fields
@@ -61,7 +80,26 @@ function isNetwork(text: string): boolean {
   return family !== 0 && Number(prefix) <= (family === 4 ? 32 : 128);
 }
 
-const WEBHOOK_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/;
+const nameSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/, 'is not a usable name (letters, digits, "-" and "_")');
+
+/** A secret key, and what it permits. */
+function secretKeySchema(fields: Fields) {
+  const key = fields.secret().refine(
+    // That a variable is missing was said already.
+    (secret) => secret.reveal() === '' || SECRET_KEY.test(secret.reveal()),
+    'must have 20 to 256 letters, digits or "-._~+/=". Make one with: openssl rand -base64 32',
+  );
+  return z.strictObject({
+    key: z
+      .union([key.transform((one) => [one]), z.array(key).min(1).max(4)])
+      .describe('The key; while it is changed a list, all of which are valid'),
+    scopes: z.array(fields.choice(SCOPES)).min(1).describe('What it permits'),
+  });
+}
+
+const SECRET_KEY = /^[\w.~+/=-]{20,256}$/;
 
 /** A receiver of events. */
 function webhookSchema(fields: Fields) {

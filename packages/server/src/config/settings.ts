@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path';
+import { NangoError } from '../errors/nango-error.ts';
 import type { Environment } from '../schema/fields.ts';
 
 /** Where the server finds its things; from flags, then the environment, then defaults. */
@@ -20,6 +21,25 @@ export interface Settings {
   /** Overrides oauth_server_port. */
   readonly port: number | undefined;
   readonly environment: Environment;
+  /** Undefined = no traces. */
+  readonly tracing: TracingSettings | undefined;
+}
+
+const SAMPLERS = [
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+  'always_on',
+  'always_off',
+  'traceidratio',
+] as const;
+
+/** Where traces go. The exporter itself reads OpenTelemetry's own OTEL_EXPORTER_OTLP_* variables. */
+export interface TracingSettings {
+  readonly exporter: 'otlp' | 'console';
+  readonly sampler: (typeof SAMPLERS)[number];
+  /** From 0 to 1, for the samplers by ratio. */
+  readonly samplerArgument: number;
 }
 
 /** What the command line may override. */
@@ -47,7 +67,26 @@ export function readSettings(flags: SettingsFlags = {}, environment: NodeJS.Proc
     host: flags.host ?? variable('NANGO_HOST'),
     port: flags.port,
     environment: (name) => environment[name],
+    tracing: readTracing(variable),
   };
+}
+
+/** OpenTelemetry's variables; off unless an exporter or its endpoint is named. */
+function readTracing(variable: (name: string) => string | undefined): TracingSettings | undefined {
+  const endpoint = variable('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT') ?? variable('OTEL_EXPORTER_OTLP_ENDPOINT');
+  const exporter = variable('OTEL_TRACES_EXPORTER') ?? (endpoint === undefined ? 'none' : 'otlp');
+  if (exporter === 'none' || variable('OTEL_SDK_DISABLED')?.toLowerCase() === 'true') return undefined;
+  if (exporter !== 'otlp' && exporter !== 'console')
+    throw new NangoError('missing_setting', `OTEL_TRACES_EXPORTER must be otlp, console or none, not "${exporter}".`);
+  const named = variable('OTEL_TRACES_SAMPLER') ?? SAMPLERS[0];
+  const sampler = SAMPLERS.find((name) => name === named);
+  const samplerArgument = Number(variable('OTEL_TRACES_SAMPLER_ARG') ?? 1);
+  if (!sampler || !(samplerArgument >= 0 && samplerArgument <= 1))
+    throw new NangoError(
+      'missing_setting',
+      `OTEL_TRACES_SAMPLER must be one of ${SAMPLERS.join(', ')}, and OTEL_TRACES_SAMPLER_ARG a number from 0 to 1.`,
+    );
+  return { exporter, sampler, samplerArgument };
 }
 
 /** What a client of a running server needs; for the command line. */

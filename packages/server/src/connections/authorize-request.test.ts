@@ -30,6 +30,9 @@ function authorize(
   const mode: AuthMode | undefined = AUTH_MODES.get('OAUTH2');
   assert.ok(mode);
   const requests = {
+    rateLimit: undefined,
+    redirectOrigins: [],
+    pagination: undefined,
     baseUrl: template(base),
     headers: new Map(Object.entries(headers).map(([name, text]) => [name, template(text)])),
     params: new Map(Object.entries(params).map(([name, text]) => [name, template(text)])),

@@ -25,10 +25,16 @@ export interface ApiRequest<Method extends string = HttpMethod> {
 /** A list repeats the parameter; null leaves it out. */
 export type ParamValue = string | number | boolean | null | readonly (string | number | boolean)[];
 
-/** A request ready to be sent. Header names are in lower case. */
-export interface AuthorizedRequest<Method extends string = HttpMethod> {
-  readonly method: Method;
+/** A request as an answer to it is judged. */
+export interface AnsweredRequest {
   readonly url: string;
+  /** Origin of the API; credentials go there alone. */
+  readonly apiOrigin: string;
+}
+
+/** A request ready to be sent. Header names are in lower case. */
+export interface AuthorizedRequest<Method extends string = HttpMethod> extends AnsweredRequest {
+  readonly method: Method;
   readonly headers: Record<string, string>;
   readonly body: string | Uint8Array | undefined;
 }
@@ -55,13 +61,70 @@ export function authorizeRequest<Method extends string>(
   authorization: RequestAuthorization,
 ): AuthorizedRequest<Method> {
   const prepared = preparedFor(authorization);
-  const { headers, params, base, ownAuthorization } = prepared;
+  const { headers, params, base } = prepared;
   const target = joinEndpoint(base, request.endpoint);
   const query = [target.query, encodeParams(params, request)].filter((part) => part !== '').join('&');
   const url = query === '' ? target.url : `${target.url}?${query}`;
-  const unsigned = { method: request.method, url, ...authorizeHeaders(headers, request) };
+  return sign({ method: request.method, url, ...authorizeHeaders(headers, request) }, prepared, authorization);
+}
+
+/**
+ * Authorizes the request that follows a redirect. On the API's own origin it carries what every request does; on another,
+ * which the Integration lists, neither credentials nor anything of the caller's but what says which representation is
+ * wanted (RFC 9110 §15.4).
+ */
+export function authorizeRedirect<Method extends string>(
+  { target, ...request }: Omit<ApiRequest<Method>, 'endpoint' | 'params'> & { readonly target: URL },
+  authorization: RequestAuthorization,
+): AuthorizedRequest<Method> {
+  const prepared = preparedFor(authorization);
+  const { headers, params, base } = prepared;
+  const { method } = request;
+  if (target.origin !== base.origin) {
+    const { headers: kept, body } = authorizeHeaders([], { ...request, headers: harmlessHeaders(request.headers) });
+    return { method, url: target.href, apiOrigin: base.origin, headers: kept, body };
+  }
+  const url = new URL(target);
+  // An API that repeats the query it was asked with repeats credentials, which may be old ones by now.
+  for (const { name, isCredential } of params) if (isCredential) url.searchParams.delete(name);
+  const query = [url.search.slice(1), encodeParams(params, { endpoint: `${url.pathname}${url.search}` })];
+  url.search = query.filter((part) => part !== '').join('&');
+  return sign({ method, url: url.href, ...authorizeHeaders(headers, request) }, prepared, authorization);
+}
+
+/**
+ * A URL that an API named, as an endpoint of it, without the credentials that it may repeat. Throws `invalid_endpoint` when it
+ * is no URL below the base_url.
+ */
+export function endpointOf(text: string, authorization: RequestAuthorization): string {
+  const { base, params } = preparedFor(authorization);
+  const url = URL.parse(text, base.origin + base.root);
+  if (url?.origin !== base.origin || !url.pathname.startsWith(base.root))
+    throw invalidEndpoint('the API named one that is not below the base_url');
+  for (const { name } of params) url.searchParams.delete(name);
+  return url.pathname.slice(base.root.length) + url.search;
+}
+
+const HARMLESS = /^(accept(-encoding|-language)?|content-type|if-[a-z-]+|range|user-agent)$/i;
+
+function harmlessHeaders(headers: ApiRequest['headers'] = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => HARMLESS.test(name)));
+}
+
+function sign<Method extends string>(
+  unsigned: Omit<AuthorizedRequest<Method>, 'apiOrigin'>,
+  { ownAuthorization, base }: Prepared,
+  authorization: RequestAuthorization,
+): AuthorizedRequest<Method> {
   const signature = ownAuthorization ? undefined : authorization.mode.sign?.(unsigned, authorization);
-  return signature ? { ...unsigned, headers: { ...unsigned.headers, ...signature } } : unsigned;
+  const { method, url, headers, body } = unsigned;
+  return {
+    method,
+    url,
+    apiOrigin: base.origin,
+    headers: signature ? { ...headers, ...signature } : headers,
+    body,
+  };
 }
 
 /** What all requests of a connection have in common, rendered once: credentials never change in place. */
@@ -199,7 +262,10 @@ function decodeSeparators(path: string): string {
     .replace(/;[^/]*/g, '');
 }
 
-function encodeParams(configured: readonly RenderedField[], { params, endpoint }: ApiRequest<string>): string {
+function encodeParams(
+  configured: readonly RenderedField[],
+  { params, endpoint }: Pick<ApiRequest<string>, 'params' | 'endpoint'>,
+): string {
   if (configured.length === 0 && params === undefined) return '';
   const given = params ?? {};
   const own = new URLSearchParams(/\?(.*)$/s.exec(endpoint)?.[1] ?? '');
@@ -225,7 +291,7 @@ function encodeComponent(text: string): string {
   return encodeURIComponent(text);
 }
 
-function authorizeHeaders(configured: readonly RenderedField[], request: ApiRequest<string>) {
+function authorizeHeaders(configured: readonly RenderedField[], request: Pick<ApiRequest<string>, 'headers' | 'body'>) {
   const headers: Record<string, string> = {};
   const body = encodeBody(request.body);
   if (body?.type) headers['content-type'] = body.type;

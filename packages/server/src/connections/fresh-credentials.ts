@@ -184,7 +184,7 @@ export class FreshCredentials {
     connection: OpenConnection,
     { holder, renewed }: { holder: string; renewed: BaseCredentials },
   ): Promise<Renewed> {
-    const { store, vault, now, log } = this.#context;
+    const { store, vault, now, log, onRenewal } = this.#context;
     const { row } = connection;
     const wasExpired = this.#isExpired({ ...connection, credentials: renewed });
     const change = {
@@ -198,6 +198,7 @@ export class FreshCredentials {
       { integration: row.integration, connection: row.uuid, applied: written !== undefined },
       'access token renewed',
     );
+    onRenewal(row.integration, written ? 'renewed' : 'superseded');
     // While the store was away a short life may have passed; one that was over at birth would be so again.
     const opened = written && openConnection(written, this.#context);
     if (opened) return this.#isExpired(opened) && !wasExpired ? 'changed' : opened;
@@ -225,8 +226,9 @@ export class FreshCredentials {
     { holder, error }: { holder: string; error: unknown },
   ): Promise<Renewed> {
     const { row } = connection;
-    const { store, log, random, now } = this.#context;
+    const { store, log, random, now, onRenewal } = this.#context;
     const why = messageOf(error);
+    onRenewal(row.integration, isRevoked(error) ? 'needs_reconnect' : 'failed');
     log.warn({ integration: row.integration, connection: row.uuid, err: error }, 'access token could not be renewed');
     if (isRevoked(error)) {
       const lost = row.refresh.answerLost ? ' An earlier answer with new tokens may have been lost.' : '';

@@ -53,7 +53,8 @@ function authorize(
 ): AuthorizedRequest | undefined {
   const templates = (given: object) =>
     new Map(Object.entries(given).map(([name, text]) => [name, template(String(text))] as const));
-  const requests = { baseUrl: template(base), headers: templates(headers), params: templates(params) };
+  const unset = { rateLimit: undefined, redirectOrigins: [], pagination: undefined };
+  const requests = { ...unset, baseUrl: template(base), headers: templates(headers), params: templates(params) };
   const credentials = { access_token: value, raw: { nested: { value } } };
   const context = { now: () => 0, randomToken: () => 'nonce' };
   try {

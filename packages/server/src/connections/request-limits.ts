@@ -46,6 +46,16 @@ export class RequestLimits {
     else if (lane.running === 0) this.#lanes.delete(integration.name);
   }
 
+  /** Requests under way. */
+  get underWay(): number {
+    return this.#sum(({ running }) => running);
+  }
+
+  /** Requests that wait for a place. */
+  get waiting(): number {
+    return this.#sum(({ waiting }) => waiting);
+  }
+
   /** Runs a task with a place. */
   async run<T>(connection: OpenConnection, task: () => Promise<T>): Promise<T> {
     await this.enter(connection);
@@ -54,6 +64,10 @@ export class RequestLimits {
     } finally {
       this.leave(connection);
     }
+  }
+
+  #sum(count: (lane: Lane) => number): number {
+    return [...this.#lanes.values()].reduce((sum, lane) => sum + count(lane), 0);
   }
 
   #laneOf(name: string): Lane {

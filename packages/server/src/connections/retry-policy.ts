@@ -22,23 +22,24 @@ export interface RetryPolicy {
   readonly rateLimit: RateLimit | undefined;
   /** At most so many times; default 3. */
   readonly maxRetries?: number | undefined;
-  /** Whether methods that are not idempotent may be sent again too. */
+  /** Whether methods that are not idempotent may be sent again too; only when the API was out of quota, and so did nothing. */
   readonly anyMethod: boolean;
 }
 
 /**
  * Milliseconds to wait before an API is asked again, or undefined for an answer that is final: an API out of quota (429, RFC
  * 6585 §4, or what the Blueprint says of it), and one that names a time with 503 (RFC 9110 §15.6.4). At most three times,
- * and none longer than 30 s: that is the caller's decision. Only idempotent methods, unless the caller asked.
+ * and none longer than 30 s: that is the caller's decision. Methods that are not idempotent only where the caller asked, and
+ * only after 429, which says that nothing was done.
  */
 export function waitBeforeRetry(
   { method, status, headers, retries }: Answer,
   { rateLimit, maxRetries = MAX_RETRIES, anyMethod }: RetryPolicy,
   now: number,
 ): number | undefined {
-  if (status < 400 || retries >= maxRetries || !(anyMethod || IDEMPOTENT.has(method))) return undefined;
   const isOutOfQuota = status === 429 || (rateLimit?.statuses.includes(status) && hasNoQuota(rateLimit, headers));
-  if (!isOutOfQuota && status !== 503) return undefined;
+  if ((!isOutOfQuota && status !== 503) || retries >= maxRetries) return undefined;
+  if (!IDEMPOTENT.has(method) && !(anyMethod && isOutOfQuota)) return undefined;
   const named =
     parseRetryAfter(valueOf(headers, 'retry-after'), now) ?? (rateLimit && untilReset(rateLimit, headers, now));
   if (named === undefined && !isOutOfQuota) return undefined;

@@ -1,9 +1,14 @@
+import { promisify } from 'node:util';
+import { brotliDecompress, gunzip, inflate, zstdDecompress } from 'node:zlib';
+import { NangoError } from '../errors/nango-error.ts';
 import type { ConnectionKey } from '../store/store.ts';
-import type { HttpClient, UpstreamResponse } from '../upstream/http-client.ts';
-import { authorizeRequest, type ApiRequest } from './authorize-request.ts';
+import type { HttpClient, HttpMethod, UpstreamResponse } from '../upstream/http-client.ts';
+import { authorizeRedirect, authorizeRequest, type ApiRequest, type AuthorizedRequest } from './authorize-request.ts';
+import type { CallOrigin, ReportCall } from './call-report.ts';
 import type { ConnectionContext, OpenConnection } from './connection-context.ts';
+import { beginCall, type ApiCall, type FollowUps, type RetryChoice } from './follow-ups.ts';
 import type { FreshCredentials } from './fresh-credentials.ts';
-import { waitBeforeRetry } from './retry-policy.ts';
+import type { RequestLimits } from './request-limits.ts';
 
 const MAX_RESPONSE_BYTES = 10_485_760;
 
@@ -16,72 +21,139 @@ export interface ApiResponse {
   readonly json?: unknown;
 }
 
+/** A request, and how often it may be sent again. */
+export interface SentRequest extends ApiRequest {
+  readonly retry?: RetryChoice | undefined;
+}
+
 /** Sends a request to a connection's API with fresh credentials. Resolves for every HTTP status. */
-export type SendRequest = (key: ConnectionKey, request: ApiRequest) => Promise<ApiResponse>;
+export type SendRequest = (key: ConnectionKey, request: SentRequest, origin: CallOrigin) => Promise<ApiResponse>;
 
 export interface SendRequestOptions {
   readonly fresh: FreshCredentials;
   readonly client: HttpClient;
   readonly context: ConnectionContext;
+  readonly limits: RequestLimits;
+  readonly followUps: FollowUps;
+  readonly report: ReportCall;
 }
 
 /**
- * A token that the API refuses is renewed, once; an API that is out of quota is asked again after the time it names. Each
- * time the request is authorized anew. Also throws what {@link FreshCredentials.get} and {@link HttpClient.send} throw.
+ * What follows an answer is decided by {@link FollowUps}; each time the request is authorized anew. Also throws what
+ * {@link FreshCredentials.get}, {@link RequestLimits.enter} and {@link HttpClient.send} throw.
  */
 export function createSendRequest(options: SendRequestOptions): SendRequest {
-  const { fresh, context } = options;
-  return async (key, request) => {
+  const { fresh, limits, report } = options;
+  return async (key, request, origin) => {
     const started = performance.now();
-    let connection = await fresh.get(key);
-    for (let retries = 0, renewals = 0; ;) {
-      const response = await sendOnce(connection, request, options);
-      const renewed = response.status === 401 && renewals === 0 ? await fresh.afterRejection(connection) : undefined;
-      if (renewed) {
-        connection = renewed;
-        renewals += 1;
-        continue;
-      }
-      const wait = waitBeforeRetry({ method: request.method, ...response, retries }, context.now());
-      if (wait === undefined) {
-        const fields = {
-          integration: key.integration,
-          method: request.method,
-          status: response.status,
-          retries,
-          renewals,
-        };
-        context.log.debug({ ...fields, ms: Math.round(performance.now() - started) }, 'request sent');
-        return toApiResponse(response);
-      }
-      await context.delay(wait);
-      retries += 1;
-      connection = await fresh.get(key);
+    const sentBytes = typeof request.body === 'string' ? Buffer.byteLength(request.body) : 0;
+    let call: ApiCall | undefined;
+    const tell = (outcome: { status?: number; error?: string; receivedBytes: number }) =>
+      report({
+        ...key,
+        via: origin.via,
+        caller: origin.caller,
+        requestId: origin.requestId,
+        uuid: call?.connection.row.uuid,
+        method: request.method,
+        status: outcome.status,
+        error: outcome.error,
+        ms: Math.round(performance.now() - started),
+        firstByteMs: undefined,
+        sentBytes,
+        receivedBytes: outcome.receivedBytes,
+        retries: call?.retries ?? 0,
+        renewals: call?.renewals ?? 0,
+        redirects: call?.redirects ?? 0,
+      });
+    try {
+      const connection = await fresh.get(key);
+      const { method, retry = { anyMethod: false } } = request;
+      const begun = (call = beginCall({ key, connection, method, retry, isReplayable: true }));
+      const response = await limits.run(connection, () => exchange(begun, request, options));
+      tell({ status: response.status, receivedBytes: response.body.length });
+      return await toApiResponse(response);
+    } catch (error) {
+      tell({ error: error instanceof NangoError ? error.code : 'internal_error', receivedBytes: 0 });
+      throw error;
     }
   };
 }
 
+async function exchange(call: ApiCall, request: ApiRequest, options: SendRequestOptions): Promise<UpstreamResponse> {
+  for (;;) {
+    const authorized = authorize(call, request, options.context);
+    const response = await sendOnce(authorized, call.connection, options.client);
+    const again = options.followUps.after(call, { ...response, request: authorized });
+    if (again === false || !(await again)) return response;
+  }
+}
+
+function authorize(call: ApiCall, request: ApiRequest, context: ConnectionContext): AuthorizedRequest {
+  const authorization = { ...call.connection, context };
+  const { target, method, keepsBody } = call;
+  if (!target) return authorizeRequest(request, authorization);
+  const { headers, body } = request;
+  // A redirect changes the method to GET, if at all.
+  const followed = method === request.method ? request.method : ('GET' as const);
+  return authorizeRedirect({ target, method: followed, headers, body: keepsBody ? body : undefined }, authorization);
+}
+
 function sendOnce(
-  connection: OpenConnection,
-  request: ApiRequest,
-  { client, context }: SendRequestOptions,
+  { method, url, headers, body }: AuthorizedRequest<HttpMethod>,
+  { integration }: OpenConnection,
+  client: HttpClient,
 ): Promise<UpstreamResponse> {
-  const { method, url, headers, body } = authorizeRequest(request, { ...connection, context });
   return client.send({
     method,
     url,
     headers,
     body,
-    guarded: connection.integration.isGuarded,
-    clientCertificate: connection.integration.clientCertificate?.reveal(),
-    timeoutMs: connection.integration.httpRequestTimeoutSeconds * 1000,
+    guarded: integration.isGuarded,
+    clientCertificate: integration.clientCertificate?.reveal(),
+    timeoutMs: integration.httpRequestTimeoutSeconds * 1000,
+    connectTimeoutMs: integration.timeouts.connectMs,
     maxBytes: MAX_RESPONSE_BYTES,
   });
 }
 
-function toApiResponse({ body, ...response }: UpstreamResponse): ApiResponse {
-  const data = body.toString('utf8');
+async function toApiResponse({ body, ...response }: UpstreamResponse): Promise<ApiResponse> {
+  const data = (await decode(body, response.headers['content-encoding'])).toString('utf8');
   return { ...response, data, ...parseJson(String(response.headers['content-type'] ?? ''), data) };
+}
+
+type Decoder = (body: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>;
+
+const DECODERS: ReadonlyMap<string, Decoder> = new Map([
+  ['gzip', promisify(gunzip) as Decoder],
+  ['x-gzip', promisify(gunzip) as Decoder],
+  ['deflate', promisify(inflate) as Decoder],
+  ['br', promisify(brotliDecompress) as Decoder],
+  ['zstd', promisify(zstdDecompress) as Decoder],
+]);
+
+/** The text behind a content coding (RFC 9110 §8.4.1), bounded like any other, so that a small answer cannot become a large one. */
+async function decode(body: Buffer, encoding: string | string[] | undefined): Promise<Buffer> {
+  const decoder = DECODERS.get(
+    String(encoding ?? '')
+      .trim()
+      .toLowerCase(),
+  );
+  if (!decoder || body.length === 0) return body;
+  try {
+    return await decoder(body, { maxOutputLength: MAX_RESPONSE_BYTES });
+  } catch (cause) {
+    const isTooLarge = cause instanceof Error && 'code' in cause && cause.code === 'ERR_BUFFER_TOO_LARGE';
+    if (isTooLarge)
+      throw new NangoError(
+        'response_too_large',
+        `The answer is larger than ${MAX_RESPONSE_BYTES} bytes when unpacked.`,
+        {
+          cause,
+        },
+      );
+    throw new NangoError('request_failed', 'The answer is not encoded as its Content-Encoding says.', { cause });
+  }
 }
 
 function parseJson(contentType: string, text: string): { json?: unknown } {

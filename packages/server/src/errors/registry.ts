@@ -34,6 +34,7 @@ export const ERRORS = {
   missing_user_id: { status: 400, about: 'connect() was called without a user id.' },
   needs_reconnect: { status: 409, about: 'The grant was revoked or expired; the user has to connect again.' },
   not_found: { status: 404, about: 'No such route.' },
+  page_failed: { status: 502, about: 'The external API refused a page of a list, or its answer holds no list.' },
   provider_error: { status: 502, about: 'The provider answered the authorization request with an error.' },
   refresh_failed: { status: 503, about: 'The access token expired and refreshing it failed for now; try again.' },
   request_failed: { status: 502, about: 'The external API could not be reached, or cut the connection.' },

@@ -12,13 +12,20 @@ import { requestRoutes } from './routes/request.ts';
 import { serverRoutes } from './routes/server.ts';
 import { handleError } from './error-mapper.ts';
 import { assertJsonDepth } from './json-depth.ts';
-import { createProxy, PROXY_PATH, type Proxy } from './proxy/proxy.ts';
-import { requireSecretKey } from './secret-key.ts';
+import { auditRequests } from './audit.ts';
+import { PROXY_PATH } from './proxy/proxy-request.ts';
+import { createUpgrades, isUpgrade } from './proxy/proxy-upgrade.ts';
+import { createProxy, type Proxy } from './proxy/proxy.ts';
+import { metricsRoute } from './routes/metrics.ts';
+import { requestIdOf } from './request-id.ts';
+import { requireSecretKey } from './secret-keys.ts';
 import type { ServerContext } from './server-context.ts';
 
 const BODY_LIMIT = 10_485_760;
 const REQUEST_TIMEOUT_MS = 60_000;
 const HEADERS_TIMEOUT_MS = 30_000;
+// Request line and headers together; more is answered 431.
+const MAX_HEADER_BYTES = 16_384;
 const CLOSE_IDLE_MS = 50;
 const STOP_MS = 30_000;
 
@@ -32,12 +39,32 @@ export interface CreateAppOptions {
 }
 
 /** A server on which the proxy's requests never see the router. */
-function createHttpServer(proxy: Proxy): (handler: RequestListener) => Server {
+function createHttpServer(proxy: Proxy, tracing: ServerContext['tracing']): (handler: RequestListener) => Server {
   return (handler) => {
-    const server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: 0, keepAliveTimeout: 72_000 });
-    server.on('request', (request, response) =>
-      request.url?.startsWith(PROXY_PATH) ? proxy(request, response) : handler(limitBody(request), response),
+    const server = createServer({
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: 0,
+      keepAliveTimeout: 72_000,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      shouldUpgradeCallback: isUpgrade,
+    });
+    const upgrades = createUpgrades(proxy);
+    const isProxied = ({ url }: IncomingMessage) => url?.startsWith(PROXY_PATH);
+    const dispatch: RequestListener = (request, response) =>
+      isProxied(request) ? proxy(request, response) : handler(limitBody(request), response);
+    server.on(
+      'request',
+      tracing
+        ? (request, response) => tracing.incoming(request, response, () => dispatch(request, response))
+        : dispatch,
     );
+    // The proxy asks for the body itself, once it knows that it wants it.
+    server.on('checkContinue', (request, response) => {
+      if (!isProxied(request)) response.writeContinue();
+      server.emit('request', request, response);
+    });
+    server.on('upgrade', upgrades.handle);
+    server.once('closing', upgrades.close);
     return server;
   };
 }
@@ -56,9 +83,9 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
   const app: App = fastify({
     loggerInstance: log,
     bodyLimit: BODY_LIMIT,
-    serverFactory: createHttpServer(createProxy(server)),
+    serverFactory: createHttpServer(createProxy(server), server.tracing),
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
-    genReqId: () => crypto.randomUUID(),
+    genReqId: ({ headers }) => requestIdOf(headers),
     // A user id in a query may be long, but no route parameter is.
     routerOptions: { maxParamLength: 200 },
   }).withTypeProvider<ZodTypeProvider>();
@@ -71,14 +98,20 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
   // The route, not the URL: queries carry codes, states and user ids.
   app.addHook('onResponse', async (request, reply) => {
     const { method, routeOptions } = request;
+    server.tracing?.route(request.raw, routeOptions.url ?? '(none)');
     request.log.debug(
       { method, route: routeOptions.url ?? '(none)', status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
       'request',
     );
   });
   app.addHook('preValidation', async ({ body }) => assertJsonDepth(body));
-  app.addHook('onSend', async (_request, reply) => void reply.header('x-content-type-options', 'nosniff'));
+  app.decorateRequest('caller', undefined);
+  app.addHook(
+    'onSend',
+    async ({ id }, reply) => void reply.header('x-content-type-options', 'nosniff').header('nango-request-id', id),
+  );
   app.addHook('preClose', async () => {
+    app.server.emit('closing');
     // A connection that becomes idle now would be kept alive, and the server with it.
     const timer = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_MS);
     // An answer may be without end, as events are.
@@ -87,10 +120,12 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
   });
   await beforeRoutes?.(app);
   await app.register(serverRoutes(server));
+  await app.register(metricsRoute(server));
   await app.register(oauthRoutes(server), { prefix: '/oauth' });
   await app.register(
     async (api: App) => {
-      api.addHook('onRequest', requireSecretKey(server.secretKey));
+      api.addHook('onRequest', requireSecretKey(server.secretKeys));
+      api.addHook('onSend', auditRequests(server.audit));
       await api.register(connectionRoutes(server));
       await api.register(connectSessionRoutes(server));
       await api.register(requestRoutes(server));

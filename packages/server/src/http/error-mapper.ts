@@ -28,7 +28,7 @@ export interface ErrorAnswer {
 
 export function errorAnswer(error: unknown, requestId: string): ErrorAnswer {
   const { status, type, message, retryAfter } = describeError(error);
-  const headers: Record<string, string> = { 'cache-control': 'no-store' };
+  const headers: Record<string, string> = { 'cache-control': 'no-store', 'nango-request-id': requestId };
   if (retryAfter !== undefined) headers['retry-after'] = String(retryAfter);
   return { status, headers, body: { error: { type, message, requestId } } };
 }

@@ -4,26 +4,41 @@ import type { ConnectFlow } from '../connections/connect-flow.ts';
 import type { ConnectionContext } from '../connections/connection-context.ts';
 import type { DeviceFlow } from '../connections/device-flow.ts';
 import type { Connections } from '../connections/connections.ts';
+import type { ReportCall } from '../connections/call-report.ts';
+import type { ReadPage } from '../connections/read-page.ts';
+import type { FollowUps } from '../connections/follow-ups.ts';
+import type { RequestLimits } from '../connections/request-limits.ts';
 import type { SendRequest } from '../connections/send-request.ts';
 import type { EventLog } from '../events/event-log.ts';
 import type { HttpClient } from '../upstream/http-client.ts';
-import type { Secret } from '../vault/secret.ts';
+import type { AuditLog } from '../observability/audit-log.ts';
+import type { Tracing } from '../observability/tracing.ts';
+import type { SecretKeys } from './secret-keys.ts';
 
 /** What the HTTP routes work with. */
 export interface ServerContext {
   readonly version: string;
-  readonly secretKey: Secret<string>;
+  readonly secretKeys: SecretKeys;
+  readonly audit: AuditLog;
   readonly context: ConnectionContext;
   readonly connections: Connections;
   readonly flow: ConnectFlow;
   readonly devices: DeviceFlow;
   readonly sendRequest: SendRequest;
+  readonly readPage: ReadPage;
+  readonly limits: RequestLimits;
+  readonly followUps: FollowUps;
+  readonly report: ReportCall;
+  /** Prometheus' text format. */
+  readonly metrics: () => Promise<string>;
   readonly client: HttpClient;
   readonly actions: ActionCatalog;
   readonly runAction: RunAction;
   readonly events: EventLog;
   /** Tells that there may be something to deliver. */
   readonly nudgeWebhooks: () => void;
+  /** Undefined = no traces. */
+  readonly tracing: Pick<Tracing, 'incoming' | 'route'> | undefined;
   /** Whether requests should still be sent here. */
   readonly isStopping: () => boolean;
 }

@@ -51,7 +51,9 @@ export const rateLimitSchema = z.strictObject({
     .describe('seconds from now; seconds or milliseconds since 1970; or a date'),
 });
 
-const items = jsonPath.optional().describe('Where the items are in the answer, such as data.items; without it the answer');
+const items = jsonPath
+  .optional()
+  .describe('Where the items are in the answer, such as data.items; without it the answer');
 const pageSize = z.number().int().min(1).max(10_000);
 
 export const paginationSchema = z.discriminatedUnion('type', [

@@ -4,6 +4,7 @@ import { Agent, request, type Dispatcher } from 'undici';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
 import { createGuardedConnector } from './network-guard.ts';
 import { parseRetryAfter } from './retry-after.ts';
+import { TracedHandler, type TraceOutgoing } from './traced-request.ts';
 import type { ClientCertificate, OAuthHttp } from '../oauth/oauth-http.ts';
 
 const DEFAULT_TOKEN_TIMEOUT_MS = 20_000;
@@ -22,13 +23,23 @@ export interface UpstreamRequest {
   readonly guarded?: boolean;
   /** For the whole exchange; 0 = none. */
   readonly timeoutMs: number;
+  /** Until the connection stands; 0 = none. */
+  readonly connectTimeoutMs?: number;
   readonly maxBytes: number;
 }
 
-/** A request that is streamed; see undici's `DispatchOptions`. */
-export interface StreamedRequest extends Dispatcher.DispatchOptions {
+/** Which connections a request may use: those that were made alike, and no others. */
+interface Peer {
+  readonly clientCertificate: ClientCertificate | undefined;
   readonly guarded: boolean;
-  readonly clientCertificate?: ClientCertificate | undefined;
+  readonly connectTimeoutMs?: number | undefined;
+  /** Whether HTTP/2 is not an option, as for WebSockets. */
+  readonly http1?: boolean | undefined;
+}
+
+/** A request that is streamed; see undici's `DispatchOptions`. */
+export interface StreamedRequest extends Dispatcher.DispatchOptions, Peer {
+  readonly headers: Record<string, string>;
 }
 
 export interface UpstreamResponse {
@@ -47,10 +58,12 @@ export class HttpClient {
   readonly #agents = new Map<string, Agent>();
   readonly #allowedNetworks: () => readonly string[];
   readonly #connect: NonNullable<HttpClientOptions['connect']>;
+  readonly #trace: TraceOutgoing | undefined;
 
   /** `connect` is for tests that trust an authority of their own; `allowedNetworks` are private ones that guarded requests may reach. */
-  constructor({ connect = {}, allowedNetworks = () => [] }: HttpClientOptions = {}) {
+  constructor({ connect = {}, allowedNetworks = () => [], trace }: HttpClientOptions = {}) {
     this.#connect = connect;
+    this.#trace = trace;
     this.#allowedNetworks = allowedNetworks;
   }
 
@@ -62,50 +75,62 @@ export class HttpClient {
     timeoutMs,
     maxBytes,
     clientCertificate,
+    connectTimeoutMs,
     guarded = false,
   }: UpstreamRequest): Promise<UpstreamResponse> {
     const signal = timeoutMs === 0 ? null : AbortSignal.timeout(timeoutMs);
+    const span = this.#trace?.({ method, host: new URL(url).host });
     try {
       const response = await request(url, {
         method,
-        headers,
+        headers: span ? { ...headers, ...span.headers } : headers,
         body: body ?? null,
         signal,
-        dispatcher: this.#agentOf(clientCertificate, guarded),
+        dispatcher: this.#agentOf({ clientCertificate, guarded, connectTimeoutMs }),
       });
+      const answered = await readBounded(response.body, maxBytes);
+      span?.end({ status: response.statusCode });
       return {
         status: response.statusCode,
         statusText: STATUS_CODES[response.statusCode] ?? '',
         headers: joinHeaders(response.headers),
-        body: await readBounded(response.body, maxBytes),
+        body: answered,
       };
     } catch (error) {
+      span?.end({ error: error instanceof Error ? error.name : 'Error' });
       throw toNangoError(error, { url, timeoutMs });
     }
   }
 
-  /** Sends a request whose answer goes to `handler` piece by piece; nothing is bounded but the silence between pieces. */
-  stream({ clientCertificate, guarded, ...request }: StreamedRequest, handler: Dispatcher.DispatchHandler): void {
-    this.#agentOf(clientCertificate, guarded).dispatch(request, handler);
+  /** Sends a request whose answer goes to `handler` piece by piece; nothing is bounded but what the request says. */
+  stream(
+    { clientCertificate, guarded, connectTimeoutMs, http1, ...request }: StreamedRequest,
+    handler: Dispatcher.DispatchHandler,
+  ): void {
+    const agent = this.#agentOf({ clientCertificate, guarded, connectTimeoutMs, http1 });
+    const span = this.#trace?.({ method: request.method, host: new URL(String(request.origin)).host });
+    if (!span) return void agent.dispatch(request, handler);
+    const headers = { ...request.headers, ...span.headers };
+    agent.dispatch({ ...request, headers }, new TracedHandler(handler, span));
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.#agents.values()].map((agent) => agent.destroy()));
   }
 
-  /** Connections are shared by requests that present the same certificate and are equally guarded, and by no others. */
-  #agentOf(client: ClientCertificate | undefined, guarded: boolean): Agent {
-    const kind = guarded ? 'guarded' : 'open';
-    const name = client ? `${kind} ${digestOf(client)}` : kind;
+  #agentOf({ clientCertificate, guarded, connectTimeoutMs = CONNECT_TIMEOUT_MS, http1 = false }: Peer): Agent {
+    const kind = `${guarded ? 'guarded' : 'open'} ${http1 ? 'http1' : 'http'} ${connectTimeoutMs}`;
+    const name = clientCertificate ? `${kind} ${digestOf(clientCertificate)}` : kind;
     const known = this.#agents.get(name);
     if (known) return known;
     const options = {
       ...this.#connect,
-      ...(client ? { cert: client.certificate, key: client.key } : {}),
-      timeout: CONNECT_TIMEOUT_MS,
+      ...(clientCertificate ? { cert: clientCertificate.certificate, key: clientCertificate.key } : {}),
+      timeout: connectTimeoutMs,
+      allowH2: !http1,
     };
     const connect = guarded ? createGuardedConnector(options, this.#allowedNetworks) : options;
-    const agent = new Agent({ connect, headersTimeout: 0, bodyTimeout: 0 });
+    const agent = new Agent({ connect, allowH2: !http1, headersTimeout: 0, bodyTimeout: 0 });
     this.#agents.set(name, agent);
     return agent;
   }
@@ -114,6 +139,7 @@ export class HttpClient {
 export interface HttpClientOptions {
   readonly connect?: Partial<Record<'ca' | 'cert' | 'key', string>>;
   readonly allowedNetworks?: () => readonly string[];
+  readonly trace?: TraceOutgoing | undefined;
 }
 
 const digests = new WeakMap<ClientCertificate, string>();
@@ -181,9 +207,11 @@ function joinHeaders(headers: Record<string, string | string[] | undefined>): Re
 export function toNangoError(error: unknown, { url, timeoutMs }: { url: string; timeoutMs: number }): NangoError {
   if (error instanceof NangoError) return error;
   const { host } = new URL(url);
-  if (error instanceof Error && /^(TimeoutError|HeadersTimeoutError|BodyTimeoutError)$/.test(error.name)) {
+  const name = error instanceof Error ? error.name : '';
+  if (/^(TimeoutError|HeadersTimeoutError|BodyTimeoutError)$/.test(name))
     return new NangoError('request_timeout', `${host} did not answer within ${timeoutMs / 1000} s.`, { cause: error });
-  }
+  if (name === 'ConnectTimeoutError')
+    return new NangoError('request_timeout', `A connection to ${host} was not made in time.`, { cause: error });
   const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
   return new NangoError(
     'request_failed',

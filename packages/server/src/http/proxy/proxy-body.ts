@@ -20,17 +20,24 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 
 /**
  * Takes the body of a request. A small one is read first, so that it can be sent again; one that is `signed` must be known
- * as a whole. Everything else is passed on as it comes. Throws `invalid_request` when a signed one is too large.
+ * as a whole. Everything else is passed on as it comes; `onBytes` counts it. Throws `invalid_request` when a signed one is
+ * too large.
  */
-export async function takeBody(request: IncomingMessage, { signed }: { signed: boolean }): Promise<ProxyBody> {
+export async function takeBody(
+  request: IncomingMessage,
+  { signed, onBytes }: { signed: boolean; onBytes: (count: number) => void },
+): Promise<ProxyBody> {
   const contentLength = request.headers['content-length'];
   const chunked = request.headers['transfer-encoding'] !== undefined;
   const size = chunked ? Number.POSITIVE_INFINITY : Number(contentLength);
-  if (signed) return { bytes: await readBytes(request, MAX_SIGNED_BYTES) };
-  if (size <= MAX_REPLAYABLE_BYTES) return { bytes: await readBytes(request, MAX_REPLAYABLE_BYTES) };
+  if (signed || size <= MAX_REPLAYABLE_BYTES) {
+    const bytes = await readBytes(request, signed ? MAX_SIGNED_BYTES : MAX_REPLAYABLE_BYTES);
+    onBytes(bytes.length);
+    return { bytes };
+  }
   // A stream between the two: when the API cuts its connection, the caller's has to live on for our answer.
   const stream = new PassThrough({ highWaterMark: STREAM_BUFFER_BYTES });
-  request.pipe(stream);
+  request.on('data', (chunk: Buffer) => onBytes(chunk.length)).pipe(stream);
   request.once('error', (error) => stream.destroy(error));
   return { stream, ...(contentLength === undefined || chunked ? {} : { contentLength }) };
 }

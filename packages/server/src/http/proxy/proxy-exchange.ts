@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { responseHeaders } from './proxy-headers.ts';
 
@@ -11,6 +12,12 @@ export interface ExchangeOptions {
   readonly response: ServerResponse;
   /** Whether this answer is not passed on, since the request is sent again. Asked before anything is. */
   readonly isReplaced: (status: number, headers: Headers) => Promise<boolean> | false;
+  /** `performance.now()` when the call has to be over; undefined = never. */
+  readonly endsAt: number | undefined;
+  /** Added to the answer. */
+  readonly requestId: string;
+  /** Takes the API's socket when it agreed to change the protocol; undefined where that was not asked for. */
+  readonly onUpgrade?: ((headers: Headers, upstream: Duplex) => void) | undefined;
 }
 
 /** What was passed on. */
@@ -32,10 +39,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #replaced = false;
   #discarded = 0;
   #passed: { status: number; bytes: number; answeredAt: number } | undefined;
+  readonly #deadline: NodeJS.Timeout | undefined;
 
   constructor(options: ExchangeOptions) {
     this.#options = options;
     options.response.once('close', this.#onClose);
+    if (options.endsAt !== undefined)
+      this.#deadline = setTimeout(this.#onDeadline, Math.max(options.endsAt - performance.now(), 0)).unref();
   }
 
   /** Resolves when the answer was passed on, or replaced; rejects when the API gave none, or broke off. */
@@ -46,6 +56,22 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.#options.response.destroyed) controller.abort(new CallerGoneError());
+  }
+
+  onRequestUpgrade(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Headers,
+    upstream: Duplex,
+  ): void {
+    this.#leave();
+    const { onUpgrade, response } = this.#options;
+    if (!onUpgrade || response.destroyed) {
+      upstream.destroy();
+      return this.#settled.reject(new CallerGoneError());
+    }
+    onUpgrade(headers, upstream);
+    this.#settled.resolve({ status, bytes: 0, answeredAt: performance.now() });
   }
 
   onResponseStart(
@@ -104,6 +130,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#passed = { status, bytes: 0, answeredAt: performance.now() };
     response.sendDate = false;
     const passed = responseHeaders(headers);
+    passed['nango-request-id'] = this.#options.requestId;
     // An answer that comes before the request has ended may be all there is: what is left of the request is not waited for.
     if (!response.req.complete) passed['connection'] = 'close';
     response.writeHead(status, statusMessage, passed);
@@ -120,7 +147,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (!this.#options.response.writableFinished) this.#controller?.abort(new CallerGoneError());
   };
 
+  readonly #onDeadline = (): void => this.#controller?.abort(new CallTooLongError());
+
   #leave(): void {
+    clearTimeout(this.#deadline);
     this.#options.response.off('close', this.#onClose);
   }
 }
@@ -129,4 +159,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
 export class CallerGoneError extends Error {
   override readonly name = 'CallerGoneError';
   override readonly message = 'The caller went away.';
+}
+
+/** The call took longer than the Integration allows in all. */
+export class CallTooLongError extends Error {
+  override readonly name = 'TimeoutError';
+  override readonly message = 'The call took too long.';
 }

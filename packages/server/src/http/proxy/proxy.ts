@@ -1,37 +1,56 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { z } from 'zod';
-import { authorizeRequest } from '../../connections/authorize-request.ts';
-import type { OpenConnection } from '../../connections/connection-context.ts';
-import { integrationNameSchema, userIdSchema } from '../../connections/connection-input.ts';
-import { waitBeforeRetry } from '../../connections/retry-policy.ts';
-import { NangoError } from '../../errors/nango-error.ts';
+import { authorizeRedirect, authorizeRequest, type AuthorizedRequest } from '../../connections/authorize-request.ts';
+import type { CallReport } from '../../connections/call-report.ts';
+import { beginCall, type ApiCall } from '../../connections/follow-ups.ts';
 import type { ConnectionKey } from '../../store/store.ts';
-import { toNangoError, type HttpClient } from '../../upstream/http-client.ts';
+import { NangoError } from '../../errors/nango-error.ts';
+import { toNangoError } from '../../upstream/http-client.ts';
 import { errorAnswer } from '../error-mapper.ts';
-import { checkSecretKey } from '../secret-key.ts';
+import { requestIdOf } from '../request-id.ts';
+import { addressOf } from '../secret-keys.ts';
 import type { ServerContext } from '../server-context.ts';
 import { hasBody, takeBody, type ProxyBody } from './proxy-body.ts';
 import { CallerGoneError, Exchange, type ExchangeOptions, type Passed } from './proxy-exchange.ts';
 import { requestHeaders } from './proxy-headers.ts';
+import { parseKey, parseRetryChoice, PROXY_PATH } from './proxy-request.ts';
 
-/** Where the proxy is; what follows is the endpoint. */
-export const PROXY_PATH = '/proxy/';
+/** Answers a request whose path begins with {@link PROXY_PATH}; `onUpgrade` takes the API's socket if it becomes a WebSocket. */
+export type Proxy = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  onUpgrade?: ExchangeOptions['onUpgrade'],
+) => void;
 
-/** Answers a request whose path begins with {@link PROXY_PATH}. */
-export type Proxy = (request: IncomingMessage, response: ServerResponse) => void;
-
-type ProxyServer = Pick<ServerContext, 'context' | 'connections' | 'secretKey'> & { readonly client: HttpClient };
+type ProxyServer = Pick<
+  ServerContext,
+  'context' | 'connections' | 'secretKeys' | 'limits' | 'followUps' | 'client' | 'report'
+>;
 
 const NO_BODY: ProxyBody = {};
 
-/** A call that is under way. */
-interface Call {
-  readonly key: ConnectionKey;
+/** A request to the proxy, and what became of it so far. */
+interface Visit {
   readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly body: ProxyBody;
-  retries: number;
-  renewals: number;
+  readonly requestId: string;
+  /** `performance.now()` when it came. */
+  readonly started: number;
+  caller: string | undefined;
+  key: ConnectionKey | undefined;
+  call: ApiCall | undefined;
+  sentBytes: number;
+}
+
+/** A request that just came. */
+function beginVisit(request: IncomingMessage): Visit {
+  return {
+    request,
+    requestId: requestIdOf(request.headers),
+    started: performance.now(),
+    caller: undefined,
+    key: undefined,
+    call: undefined,
+    sentBytes: 0,
+  };
 }
 
 /**
@@ -39,161 +58,164 @@ interface Call {
  * router: on this way nothing is done that the bytes do not need.
  */
 export function createProxy(server: ProxyServer): Proxy {
-  const isSecretKey = checkSecretKey(server.secretKey);
-  return (request, response) => {
-    const started = performance.now();
-    serve(request, response, { server, isSecretKey }).then(
-      ({ call, passed }) => report(call, { server, passed, started }),
-      (error: unknown) => refuse(error, { request, response, server }),
+  return (request, response, onUpgrade) => {
+    const visit = beginVisit(request);
+    serve(visit, { response, onUpgrade }, server).then(
+      (passed) => reportVisit(visit, { server, passed }),
+      (error: unknown) => refuse(error, { visit, response, server }),
     );
   };
 }
 
-interface Serving {
-  readonly server: ProxyServer;
-  readonly isSecretKey: ReturnType<typeof checkSecretKey>;
-}
+type Answering = Pick<ExchangeOptions, 'response' | 'onUpgrade'>;
 
-async function serve(
-  request: IncomingMessage,
-  response: ServerResponse,
-  { server, isSecretKey }: Serving,
-): Promise<{ call: Call; passed: Passed }> {
-  isSecretKey(request.headers.authorization);
-  const key = parseKey(request);
-  const { fresh } = server.connections;
-  let connection = fresh.hot(key) ?? (await fresh.get(key));
-  const signed = connection.mode.sign !== undefined;
-  const body = hasBody(request) ? await takeBody(request, { signed }) : NO_BODY;
-  const call: Call = { key, request, response, body, retries: 0, renewals: 0 };
-  for (;;) {
-    let next: OpenConnection | undefined;
-    const isReplaced: ExchangeOptions['isReplaced'] = (status, headers) => {
-      if (call.body.stream) return false;
-      if (status === 401 && call.renewals === 0) {
-        call.renewals = 1;
-        return fresh.afterRejection(connection).then((renewed) => (next = renewed) !== undefined);
-      }
-      const answer = { method: request.method ?? '', status, headers, retries: call.retries };
-      const wait = waitBeforeRetry(answer, server.context.now());
-      if (wait === undefined) return false;
-      call.retries += 1;
-      return server.context
-        .delay(wait)
-        .then(() => fresh.get(key))
-        .then((again) => (next = again) !== undefined);
-    };
-    const passed = await send(call, connection, { server, isReplaced });
-    if (passed !== 'replaced') {
+async function serve(visit: Visit, { response, onUpgrade }: Answering, server: ProxyServer): Promise<Passed> {
+  const { request } = visit;
+  const call = await openCall(visit, server);
+  const { connection } = call;
+  const place = server.limits.enter(connection);
+  if (place) await place;
+  try {
+    const body = hasBody(request) ? await takeBodyOf(visit, response, connection.mode.sign !== undefined) : NO_BODY;
+    const { totalMs } = connection.integration.timeouts;
+    const endsAt = totalMs === 0 ? undefined : visit.started + totalMs;
+    call.isReplayable = !body.stream;
+    for (;;) {
+      const passed = await send(call, body, { visit, response, onUpgrade, endsAt, server });
+      if (passed === 'replaced') continue;
       if (body.stream) request.unpipe().resume();
-      return { call, passed };
+      return passed;
     }
-    if (!next) throw new NangoError('request_failed', 'The API broke off its answer.');
-    connection = next;
+  } finally {
+    server.limits.leave(connection);
   }
 }
 
+/** Who calls, for which connection. */
+async function openCall(visit: Visit, { secretKeys, connections }: ProxyServer): Promise<ApiCall> {
+  const { request } = visit;
+  visit.caller = secretKeys.check(request.headers.authorization, { scope: 'proxy', address: addressOf(request) });
+  const key = (visit.key = parseKey(request));
+  const { fresh } = connections;
+  const connection = fresh.hot(key) ?? (await fresh.get(key));
+  const call = beginCall({
+    key,
+    connection,
+    method: request.method ?? '',
+    isReplayable: true,
+    retry: parseRetryChoice(request),
+  });
+  return (visit.call = call);
+}
+
+function takeBodyOf(visit: Visit, response: ServerResponse, signed: boolean): Promise<ProxyBody> {
+  // Only now is the caller told to send it (RFC 9110 §10.1.1): whoever has no right to call has sent nothing in vain.
+  if (visit.request.headers.expect !== undefined) response.writeContinue();
+  return takeBody(visit.request, { signed, onBytes: (count) => (visit.sentBytes += count) });
+}
+
+interface Sending extends Answering {
+  readonly visit: Visit;
+  readonly endsAt: number | undefined;
+  readonly server: ProxyServer;
+}
+
 function send(
-  { request, response, body }: Call,
-  connection: OpenConnection,
-  { server, isReplaced }: { server: ProxyServer; isReplaced: ExchangeOptions['isReplaced'] },
+  call: ApiCall,
+  body: ProxyBody,
+  { visit, response, onUpgrade, endsAt, server }: Sending,
 ): Promise<Passed | 'replaced'> {
-  const authorized = authorizeRequest(
-    {
-      method: request.method ?? '',
-      endpoint: (request.url ?? '').slice(PROXY_PATH.length),
-      headers: requestHeaders(request),
-      body: body.bytes,
-    },
-    { ...connection, context: server.context },
-  );
-  const { integration } = connection;
-  const timeoutMs = integration.httpRequestTimeoutSeconds * 1000;
+  const authorized = authorize(call, visit.request, { server, bytes: call.keepsBody ? body.bytes : undefined });
   const { headers, url } = authorized;
+  const { integration } = call.connection;
+  const { connectMs, headersMs, idleMs } = integration.timeouts;
   if (body.contentLength !== undefined) headers['content-length'] = body.contentLength;
   const pathAt = url.indexOf('/', url.indexOf('//') + 2);
-  const exchange = new Exchange({ response, isReplaced });
+  const isReplaced: ExchangeOptions['isReplaced'] = (status, answered) =>
+    server.followUps.after(call, { status, headers: answered, request: authorized });
+  const exchange = new Exchange({ response, isReplaced, onUpgrade, endsAt, requestId: visit.requestId });
   server.client.stream(
     {
       origin: url.slice(0, pathAt),
       path: url.slice(pathAt),
       method: authorized.method,
       headers,
-      body: body.bytes ?? body.stream ?? null,
-      headersTimeout: timeoutMs,
-      bodyTimeout: timeoutMs,
+      body: (call.keepsBody ? (body.bytes ?? body.stream) : undefined) ?? null,
+      headersTimeout: headersMs,
+      bodyTimeout: idleMs,
+      connectTimeoutMs: connectMs,
+      ...(onUpgrade ? { upgrade: 'websocket', http1: true } : {}),
       guarded: integration.isGuarded,
       clientCertificate: integration.clientCertificate?.reveal(),
     },
     exchange,
   );
   return exchange.settled.catch((error: unknown) => {
+    const timeoutMs = endsAt === undefined ? headersMs : integration.timeouts.totalMs;
     throw error instanceof CallerGoneError ? error : toNangoError(error, { url, timeoutMs });
   });
 }
 
-const keySchema = z.object({ integration: integrationNameSchema, userId: userIdSchema });
-
-/** `Nango-Integration` and `Nango-User-Id`; the latter percent-encoded UTF-8, since header values are not Unicode. */
-function parseKey(request: IncomingMessage): ConnectionKey {
-  const parsed = keySchema.safeParse({
-    integration: single(request, 'nango-integration'),
-    userId: decode(single(request, 'nango-user-id')),
-  });
-  if (parsed.success) return parsed.data;
-  throw new NangoError(
-    'invalid_request',
-    `Send the headers Nango-Integration and Nango-User-Id, once each. ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`,
-  );
+/** The request as the API gets it. */
+function authorize(
+  { connection, method, target }: ApiCall,
+  request: IncomingMessage,
+  { server, bytes }: { server: ProxyServer; bytes: Buffer | undefined },
+): AuthorizedRequest<string> {
+  const authorization = { ...connection, context: server.context };
+  const headers = requestHeaders(request);
+  if (target) return authorizeRedirect({ method, target, headers, body: bytes }, authorization);
+  const endpoint = (request.url ?? '').slice(PROXY_PATH.length);
+  return authorizeRequest({ method, endpoint, headers, body: bytes }, authorization);
 }
 
-/** Undefined also when it was sent twice: no one may take the first for what another takes the last for. */
-function single(request: IncomingMessage, name: string): string | undefined {
-  const value = request.headers[name];
-  if (typeof value !== 'string') return undefined;
-  return value.includes(', ') && request.headersDistinct[name]?.length !== 1 ? undefined : value;
-}
-
-function decode(text: string | undefined): string | undefined {
-  if (text === undefined || !text.includes('%')) return text;
-  try {
-    return decodeURIComponent(text);
-  } catch (cause) {
-    throw new NangoError(
-      'invalid_request',
-      'Nango-User-Id is not percent-encoded UTF-8; encode it, "%" as "%25" too.',
-      {
-        cause,
-      },
-    );
-  }
-}
-
-function report(
-  { key, request, retries, renewals }: Call,
-  { server, passed, started }: { server: ProxyServer; passed: Passed; started: number },
+/** Tells of a visit that ended. */
+function reportVisit(
+  { request, requestId, started, caller, key, call, sentBytes }: Visit,
+  { server, passed, error }: { server: ProxyServer; passed?: Passed; error?: CallReport['error'] },
 ): void {
-  const { status, bytes, answeredAt } = passed;
-  const ms = { ms: Math.round(performance.now() - started), firstByteMs: Math.round(answeredAt - started) };
-  const fields = { integration: key.integration, method: request.method, status, bytes, retries, renewals, ...ms };
-  server.context.log.debug(fields, 'request passed on');
+  server.report({
+    integration: key?.integration ?? '',
+    userId: key?.userId ?? '',
+    uuid: call?.connection.row.uuid,
+    via: 'proxy',
+    caller,
+    requestId,
+    method: request.method ?? '',
+    status: passed?.status,
+    error,
+    ms: Math.round(performance.now() - started),
+    firstByteMs: passed && Math.round(passed.answeredAt - started),
+    sentBytes,
+    receivedBytes: passed?.bytes ?? 0,
+    retries: call?.retries ?? 0,
+    renewals: call?.renewals ?? 0,
+    redirects: call?.redirects ?? 0,
+  });
 }
 
 /** An error of ours, told apart from an API's by the header `nango-error`; behind an answer that has begun only its end is left. */
 function refuse(
   error: unknown,
-  { request, response, server }: { request: IncomingMessage; response: ServerResponse; server: ProxyServer },
+  { visit, response, server }: { visit: Visit; response: ServerResponse; server: ProxyServer },
 ): void {
+  const { request, requestId } = visit;
   if (error instanceof CallerGoneError || response.headersSent) {
-    if (!(error instanceof CallerGoneError)) server.context.log.warn({ err: error }, 'an answer was broken off');
+    const isGone = error instanceof CallerGoneError;
+    if (!isGone) server.context.log.warn({ err: error, requestId }, 'an answer was broken off');
+    reportVisit(visit, { server, error: isGone ? 'caller_gone' : codeOf(error) });
     return void response.destroy();
   }
-  const { status, headers, body } = errorAnswer(error, crypto.randomUUID());
-  if (status >= 500) server.context.log.warn({ err: error, requestId: body.error.requestId }, body.error.message);
+  const { status, headers, body } = errorAnswer(error, requestId);
+  reportVisit(visit, { server, error: body.error.type });
+  if (status >= 500) server.context.log.warn({ err: error, requestId }, body.error.message);
   // What is left of the request's body belongs to nobody.
   if (!request.complete) headers['connection'] = 'close';
-  const text = JSON.stringify(body);
   response
     .writeHead(status, { ...headers, 'content-type': 'application/json', 'nango-error': body.error.type })
-    .end(text);
+    .end(JSON.stringify(body));
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof NangoError ? error.code : 'internal_error';
 }

@@ -10,6 +10,7 @@ export function actionRoutes({ runAction }: ServerContext) {
     app.post(
       '/actions/:integration/:action',
       {
+        config: { scope: 'proxy', audit: 'action.run' },
         schema: {
           summary: 'Run an Action for one connection',
           params: z.object({ integration: z.string(), action: z.string() }),
@@ -24,7 +25,7 @@ export function actionRoutes({ runAction }: ServerContext) {
           },
         },
       },
-      async ({ params, body }) => ({ result: await runAction({ ...params, ...body }) }),
+      async ({ params, body, id }) => ({ result: await runAction({ ...params, ...body, requestId: id }) }),
     );
   };
 }

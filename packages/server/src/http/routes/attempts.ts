@@ -4,7 +4,8 @@ import { additionalConfigSchema } from '../../connections/connection-input.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import type { App } from '../app.ts';
 import { errorBodySchema } from '../error-mapper.ts';
-import { bearerToken } from '../secret-key.ts';
+import { recordConnect } from '../audit.ts';
+import { bearerToken } from '../secret-keys.ts';
 import { rootUrl, type ServerContext } from '../server-context.ts';
 import { assertAttemptKey } from './attempt-key.ts';
 
@@ -50,7 +51,7 @@ const resultSchema = {
 };
 
 /** What the front end SDK asks: to begin an attempt, and how it stands. */
-export function attemptRoutes(app: App, { flow, context }: ServerContext): void {
+export function attemptRoutes(app: App, { flow, context, audit }: ServerContext): void {
   const preValidation = async (request: FastifyRequest, reply: FastifyReply) => void allowOrigin(request, reply);
 
   app.options('/attempts', { schema: { hide: true } }, async (request, reply) =>
@@ -60,7 +61,8 @@ export function attemptRoutes(app: App, { flow, context }: ServerContext): void 
   app.post(
     '/attempts',
     { schema: createSchema, bodyLimit: MAX_ATTEMPT_BYTES, preValidation },
-    async ({ body, headers }, reply) => {
+    async (request, reply) => {
+      const { body, headers } = request;
       const requester = { token: bearerToken(headers.authorization), origin: headers.origin };
       const { additionalConfig, credentials } = body;
       const { attempt, status, expiresAt } = await flow.create({
@@ -69,6 +71,8 @@ export function attemptRoutes(app: App, { flow, context }: ServerContext): void 
         credentials,
         requester,
       });
+      if (status === 'succeeded')
+        recordConnect(audit, { request, integration: body.integration, userId: body.userId ?? '', status });
       const root = rootUrl(context.config().server.oauth_server_root_url);
       const connectUrl = `${root}/oauth/connect/${encodeURIComponent(body.integration)}?attempt=${attempt}`;
       void reply.code(201).header('cache-control', 'no-store');

@@ -3,20 +3,23 @@ import { NangoError } from '../../errors/nango-error.ts';
 import type { App } from '../app.ts';
 import { parseCookies } from '../cookies.ts';
 import { sendFailurePage, sendResultPage } from '../pages/result-page.ts';
+import { recordConnect } from '../audit.ts';
 import { callbackUrl, isSecureRoot, type ServerContext } from '../server-context.ts';
 import { queryOf, uniqueParams } from './unique-params.ts';
 
 const MAX_FORM_BYTES = 65_536;
 
 /** `/oauth/callback`: where providers send the user's browser back to (RFC 6749 §4.1.2). */
-export function callbackRoutes(app: App, { flow, context }: ServerContext): void {
+export function callbackRoutes(app: App, { flow, context, audit }: ServerContext): void {
   app.get(
     '/callback',
     { schema: { summary: 'Where providers send the user’s browser back to' } },
     async (request, reply) => {
       try {
         const cookies = parseCookies(request.headers.cookie, isSecureRoot(context));
-        return sendResultPage(reply, await flow.complete({ params: uniqueParams(queryOf(request)), cookies }));
+        const result = await flow.complete({ params: uniqueParams(queryOf(request)), cookies });
+        recordConnect(audit, { request, ...result });
+        return sendResultPage(reply, result);
       } catch (error) {
         return sendFailurePage(error, request, reply);
       }

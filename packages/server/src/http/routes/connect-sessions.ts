@@ -15,6 +15,7 @@ export function connectSessionRoutes({ context }: ServerContext) {
     app.post(
       '/connect-sessions',
       {
+        config: { scope: 'connect', audit: 'connect_session.create' },
         schema: {
           summary: 'Permit one user to connect accounts from the browser',
           body: z.object({

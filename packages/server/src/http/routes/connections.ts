@@ -21,6 +21,7 @@ export function connectionRoutes({ connections }: ServerContext) {
     app.get(
       '/connections',
       {
+        config: { scope: 'connections:read' },
         schema: {
           summary: 'List connections, without credentials',
           querystring: z.object({
@@ -42,6 +43,7 @@ export function connectionRoutes({ connections }: ServerContext) {
     app.post(
       '/connections',
       {
+        config: { audit: 'connection.register' },
         schema: {
           summary: 'Register a connection with credentials you have',
           body: keySchema.extend({
@@ -60,6 +62,7 @@ export function connectionRoutes({ connections }: ServerContext) {
     app.get(
       '/connection',
       {
+        config: { scope: 'connections:read', audit: 'credentials.read' },
         schema: {
           summary: 'Read one connection with fresh credentials',
           querystring: keySchema,
@@ -81,6 +84,7 @@ export function connectionRoutes({ connections }: ServerContext) {
     app.put(
       '/connection/credentials',
       {
+        config: { audit: 'credentials.replace' },
         schema: {
           summary: 'Replace the credentials',
           querystring: keySchema,
@@ -94,6 +98,7 @@ export function connectionRoutes({ connections }: ServerContext) {
     app.put(
       '/connection/config',
       {
+        config: { audit: 'config.replace' },
         schema: {
           summary: 'Replace the additionalConfig',
           querystring: keySchema,
@@ -107,6 +112,7 @@ export function connectionRoutes({ connections }: ServerContext) {
     app.delete(
       '/connection',
       {
+        config: { audit: 'connection.delete' },
         schema: {
           summary: 'Delete a connection and its credentials',
           querystring: keySchema.extend({

@@ -18,6 +18,7 @@ export function deviceRoutes({ devices }: ServerContext) {
     app.post(
       '/device-authorizations',
       {
+        config: { scope: 'connect', audit: 'device_authorization.begin' },
         schema: {
           summary: 'Begin connecting a user who enters a code on another device (RFC 8628)',
           body: z.object({
@@ -47,6 +48,7 @@ export function deviceRoutes({ devices }: ServerContext) {
     app.post(
       '/device-authorizations/poll',
       {
+        config: { scope: 'connect' },
         schema: {
           summary: 'Ask the provider once whether the user has agreed',
           body: z.object({ attempt: z.string().max(100) }),

@@ -18,6 +18,7 @@ export function eventRoutes({ events, nudgeWebhooks }: ServerContext) {
     app.get(
       '/events',
       {
+        config: { scope: 'connections:read' },
         schema: {
           summary: 'List events in order, from the oldest that is kept',
           querystring: page,
@@ -37,6 +38,7 @@ export function eventRoutes({ events, nudgeWebhooks }: ServerContext) {
     app.get(
       '/webhooks/dead',
       {
+        config: { scope: 'connections:read' },
         schema: {
           summary: 'List events that a webhook did not take in three days',
           querystring: page,
@@ -49,6 +51,7 @@ export function eventRoutes({ events, nudgeWebhooks }: ServerContext) {
     app.post(
       '/webhooks/replay',
       {
+        config: { audit: 'webhook.replay' },
         schema: {
           summary: 'Deliver such events again',
           body: z.object({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { apiRequestSchema } from '../../connections/api-request-schema.ts';
+import { apiRequestSchema, pageRequestSchema, pageSchema } from '../../connections/api-request-schema.ts';
 import { integrationNameSchema, userIdSchema } from '../../connections/connection-input.ts';
 import type { App } from '../app.ts';
 import { errorBodySchema } from '../error-mapper.ts';
@@ -13,30 +13,51 @@ const responseSchema = z.object({
   json: z.unknown().optional().describe('The body, where it is JSON'),
 });
 
+const keyShape = { integration: integrationNameSchema, userId: userIdSchema };
+const errors = {
+  400: errorBodySchema,
+  401: errorBodySchema,
+  403: errorBodySchema,
+  404: errorBodySchema,
+  409: errorBodySchema,
+  429: errorBodySchema,
+  502: errorBodySchema,
+  503: errorBodySchema,
+  504: errorBodySchema,
+};
+
 /** Authorized calls to external APIs, for `request()` of the SDK. */
-export function requestRoutes({ sendRequest }: ServerContext) {
+export function requestRoutes({ sendRequest, readPage }: ServerContext) {
   return async (app: App): Promise<void> => {
     app.post(
       '/request',
       {
+        config: { scope: 'proxy' },
         schema: {
           summary: 'Send an authorized request to a connection’s API',
-          body: apiRequestSchema.extend({ integration: integrationNameSchema, userId: userIdSchema }),
-          response: {
-            200: responseSchema,
-            400: errorBodySchema,
-            401: errorBodySchema,
-            404: errorBodySchema,
-            409: errorBodySchema,
-            502: errorBodySchema,
-            503: errorBodySchema,
-            504: errorBodySchema,
-          },
+          body: apiRequestSchema.extend(keyShape),
+          response: { 200: responseSchema, ...errors },
         },
       },
-      async ({ body: { integration, userId, ...request } }, reply) => {
+      async ({ body: { integration, userId, ...request }, caller, id }, reply) => {
         void reply.header('cache-control', 'no-store');
-        return sendRequest({ integration, userId }, request);
+        return sendRequest({ integration, userId }, request, { via: 'request', caller, requestId: id });
+      },
+    );
+
+    app.post(
+      '/request/page',
+      {
+        config: { scope: 'proxy' },
+        schema: {
+          summary: 'Read a page of a list from a connection’s API',
+          body: pageRequestSchema.extend(keyShape),
+          response: { 200: pageSchema, ...errors },
+        },
+      },
+      async ({ body: { integration, userId, ...request }, caller, id }, reply) => {
+        void reply.header('cache-control', 'no-store');
+        return readPage({ integration, userId }, request, { via: 'request', caller, requestId: id });
       },
     );
   };

@@ -4,7 +4,7 @@ import { inputFieldsSchema } from '../../connections/connection-input.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import type { App } from '../app.ts';
-import { requireSecretKey } from '../secret-key.ts';
+import { requireSecretKey } from '../secret-keys.ts';
 import { callbackUrl, type ServerContext } from '../server-context.ts';
 
 const serverSchema = z.object({
@@ -55,7 +55,8 @@ export function serverRoutes(server: ServerContext) {
     app.get(
       '/api/server',
       {
-        onRequest: requireSecretKey(server.secretKey),
+        onRequest: requireSecretKey(server.secretKeys),
+        config: { scope: 'any' },
         schema: {
           summary: 'Version, callback URL and integrations',
           response: { 200: serverSchema, 401: errorBodySchema },

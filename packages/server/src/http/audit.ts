@@ -1,0 +1,48 @@
+import type { FastifyRequest, onSendAsyncHookHandler } from 'fastify';
+import { z } from 'zod';
+import type { AuditLog } from '../observability/audit-log.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What the audit log calls a request of this route; without it the request is not recorded. */
+    audit?: string;
+  }
+}
+
+const namesSchema = z.object({
+  integration: z.string().max(200).optional().catch(undefined),
+  userId: z.string().max(1_000).optional().catch(undefined),
+});
+
+/** Records requests of routes that name an action, refused ones too, before they are answered. */
+export function auditRequests(audit: AuditLog): onSendAsyncHookHandler {
+  return async (request, reply) => {
+    const { audit: action } = request.routeOptions.config;
+    if (action === undefined) return;
+    const { integration, userId } = namesOf(request);
+    const { caller: actor, id: requestId, ip: address } = request;
+    audit.record({ action, actor, integration, userId, status: reply.statusCode, requestId, address });
+  };
+}
+
+function namesOf({ params, query, body }: FastifyRequest): z.output<typeof namesSchema> {
+  const parts = [params, query, body].map((part) => namesSchema.safeParse(part).data);
+  return {
+    integration: parts.find((part) => part?.integration !== undefined)?.integration,
+    userId: parts.find((part) => part?.userId !== undefined)?.userId,
+  };
+}
+
+/** Records how a user's page connected an account. */
+export function recordConnect(
+  audit: AuditLog,
+  {
+    request: { id: requestId, ip: address },
+    integration,
+    userId,
+    status,
+  }: { request: FastifyRequest; integration: string; userId: string; status: string },
+): void {
+  const code = status === 'succeeded' ? 200 : 400;
+  audit.record({ action: 'connection.connect', actor: 'page', integration, userId, status: code, requestId, address });
+}

@@ -1,0 +1,67 @@
+import type { IncomingMessage } from 'node:http';
+import { z } from 'zod';
+import { integrationNameSchema, userIdSchema } from '../../connections/connection-input.ts';
+import type { RetryChoice } from '../../connections/follow-ups.ts';
+import { NangoError } from '../../errors/nango-error.ts';
+import type { ConnectionKey } from '../../store/store.ts';
+
+/** Where the proxy is; what follows is the endpoint. */
+export const PROXY_PATH = '/proxy/';
+
+const MAX_RETRIES = 10;
+const keySchema = z.object({ integration: integrationNameSchema, userId: userIdSchema });
+const retrySchema = z.object({
+  'Nango-Retries': z.coerce.number().int().min(0).max(MAX_RETRIES).optional(),
+  'Nango-Retry-Any-Method': z.enum(['true', 'false']).optional(),
+});
+const NO_CHOICE: RetryChoice = { anyMethod: false };
+
+/** `Nango-Integration` and `Nango-User-Id`; the latter percent-encoded UTF-8, since header values are not Unicode. */
+export function parseKey(request: IncomingMessage): ConnectionKey {
+  const parsed = keySchema.safeParse({
+    integration: single(request, 'nango-integration'),
+    userId: decode(single(request, 'nango-user-id')),
+  });
+  if (parsed.success) return parsed.data;
+  throw new NangoError(
+    'invalid_request',
+    `Send the headers Nango-Integration and Nango-User-Id, once each. ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`,
+  );
+}
+
+/** `Nango-Retries` and `Nango-Retry-Any-Method`. */
+export function parseRetryChoice({ headers }: IncomingMessage): RetryChoice {
+  const retries = headers['nango-retries'];
+  const anyMethod = headers['nango-retry-any-method'];
+  if (retries === undefined && anyMethod === undefined) return NO_CHOICE;
+  const parsed = retrySchema.safeParse({ 'Nango-Retries': retries, 'Nango-Retry-Any-Method': anyMethod });
+  if (!parsed.success)
+    throw new NangoError(
+      'invalid_request',
+      `Nango-Retries is a number from 0 to ${MAX_RETRIES}, Nango-Retry-Any-Method "true" or "false".`,
+    );
+  return {
+    maxRetries: parsed.data['Nango-Retries'],
+    anyMethod: parsed.data['Nango-Retry-Any-Method'] === 'true',
+  };
+}
+
+/** Undefined also when it was sent twice: no one may take the first for what another takes the last for. */
+function single(request: IncomingMessage, name: string): string | undefined {
+  const value = request.headers[name];
+  if (typeof value !== 'string') return undefined;
+  return value.includes(', ') && request.headersDistinct[name]?.length !== 1 ? undefined : value;
+}
+
+function decode(text: string | undefined): string | undefined {
+  if (text === undefined || !text.includes('%')) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch (cause) {
+    throw new NangoError(
+      'invalid_request',
+      'Nango-User-Id is not percent-encoded UTF-8; encode it, "%" as "%25" too.',
+      { cause },
+    );
+  }
+}

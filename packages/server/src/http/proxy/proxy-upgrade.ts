@@ -1,0 +1,60 @@
+import { ServerResponse, type IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { responseHeaders } from './proxy-headers.ts';
+import { PROXY_PATH } from './proxy-request.ts';
+import type { Proxy } from './proxy.ts';
+
+/** Whether a request wants to become a WebSocket (RFC 6455 §4.1) of the proxy; all others stay requests. */
+export function isUpgrade({ url, headers }: IncomingMessage): boolean {
+  return url?.startsWith(PROXY_PATH) === true && headers.upgrade?.toLowerCase() === 'websocket';
+}
+
+/** WebSockets through the proxy. */
+export interface Upgrades {
+  /** Takes the socket of a request for which {@link isUpgrade} is true. */
+  handle(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Ends all that are open. */
+  close(): void;
+}
+
+/**
+ * Takes the handshake through the proxy like any other request; when the API agrees, bytes go both ways untouched, and the
+ * end of one side is the end of the other.
+ */
+export function createUpgrades(proxy: Proxy): Upgrades {
+  const open = new Set<Duplex>();
+  return {
+    handle(request, socket, head) {
+      const response = new ServerResponse(request);
+      response.shouldKeepAlive = false;
+      // The socket is one of a server of HTTP.
+      response.assignSocket(socket as Parameters<ServerResponse['assignSocket']>[0]);
+      response.once('finish', () => socket.end());
+      socket.on('error', () => socket.destroy());
+      proxy(request, response, (headers, upstream) => {
+        response.detachSocket(socket as Parameters<ServerResponse['detachSocket']>[0]);
+        open.add(socket);
+        socket.once('close', () => open.delete(socket));
+        socket.write(switchingHead(headers));
+        upstream.write(head);
+        join(socket, upstream);
+      });
+    },
+    close: () => open.forEach((socket) => socket.destroy()),
+  };
+}
+
+function join(one: Duplex, other: Duplex): void {
+  one.pipe(other).pipe(one);
+  for (const [ended, left] of [
+    [one, other],
+    [other, one],
+  ] as const)
+    ended.once('error', () => left.destroy()).once('close', () => left.destroy());
+}
+
+function switchingHead(headers: Parameters<typeof responseHeaders>[0]): string {
+  const { 'content-security-policy': _, 'x-content-type-options': __, ...passed } = responseHeaders(headers);
+  const fields = Object.entries(passed).flatMap(([name, value]) => [value].flat().map((one) => `${name}: ${one}\r\n`));
+  return `HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n${fields.join('')}\r\n`;
+}

@@ -1,0 +1,28 @@
+import { z } from 'zod';
+import type { App } from '../app.ts';
+import { errorBodySchema } from '../error-mapper.ts';
+import { requireSecretKey } from '../secret-keys.ts';
+import type { ServerContext } from '../server-context.ts';
+
+/** What Prometheus reads. */
+export function metricsRoute({ metrics, secretKeys }: ServerContext) {
+  return async (app: App): Promise<void> => {
+    app.get(
+      '/metrics',
+      {
+        onRequest: requireSecretKey(secretKeys),
+        config: { scope: 'metrics' },
+        schema: {
+          summary: 'Metrics in Prometheus’ text format; takes a secret key with the scope metrics',
+          response: { 200: z.string(), 401: errorBodySchema, 403: errorBodySchema },
+        },
+      },
+      async (_request, reply) => {
+        void reply
+          .header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
+          .header('cache-control', 'no-store');
+        return metrics();
+      },
+    );
+  };
+}

@@ -1,0 +1,164 @@
+import { timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { isIPv6 } from 'node:net';
+import type { onRequestAsyncHookHandler } from 'fastify';
+import { SCOPES, type KeyScope, type NangoConfig } from '../config/nango-config.ts';
+import { NangoError } from '../errors/nango-error.ts';
+import type { Secret } from '../vault/secret.ts';
+
+// More than any key has.
+const COMPARED_BYTES = 256;
+const WINDOW_MS = 60_000;
+const MAX_WRONG_KEYS = 20;
+// An address that several callers share, a load balancer's, is not shut for the mistakes of one.
+const TRUSTED_MS = 600_000;
+const MAX_ADDRESSES = 10_000;
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Name of the secret key that the request came with. */
+    caller: string | undefined;
+  }
+  interface FastifyContextConfig {
+    /** What a secret key must permit; default `admin`, `any` = every key. */
+    scope?: KeyScope | 'any';
+  }
+}
+
+/** A key as it is compared. */
+interface KnownKey {
+  readonly name: string;
+  readonly bytes: Buffer;
+  readonly length: number;
+  readonly scopes: ReadonlySet<KeyScope>;
+}
+
+/** What a request asks for. */
+export interface KeyDemand {
+  /** `any` = every key will do. */
+  readonly scope: KeyScope | 'any';
+  /** Where it came from, for {@link SecretKeys}'s limit of wrong keys. */
+  readonly address: string;
+}
+
+export interface SecretKeysOptions {
+  /** Keys that may do everything: from the environment, or the key file. */
+  readonly full: readonly Secret<string>[];
+  /** `secret_keys` of nango-config.yaml, asked each time, so that a reload takes effect. */
+  readonly configured: () => NangoConfig['secret_keys'];
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/** The secret keys callers may have, each with what it permits; several are valid while one is replaced. */
+export class SecretKeys {
+  readonly #options: SecretKeysOptions;
+  readonly #compared = Buffer.alloc(COMPARED_BYTES);
+  readonly #addresses = new Map<string, { wrong: number; since: number; trustedAt: number }>();
+  #known: readonly KnownKey[] = [];
+  #configured: NangoConfig['secret_keys'] | undefined;
+
+  constructor(options: SecretKeysOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The name of the key in an `Authorization` header. Throws `unauthorized` for none or a wrong one, `insufficient_scope`, and
+   * `too_many_requests` to an address that sent many wrong ones. Every key is compared, and as many bytes of it whatever
+   * was sent, so that time tells neither content, length nor which one.
+   */
+  check(authorization: string | undefined, { scope, address }: KeyDemand): string {
+    this.#assertAllowed(address);
+    const given = bearerToken(authorization);
+    const key = given === undefined ? undefined : this.#find(given);
+    if (!key) {
+      this.#countWrong(address);
+      const why = given === undefined ? 'is missing: send it as "Authorization: Bearer <key>"' : 'is wrong';
+      throw new NangoError('unauthorized', `The secret key ${why}.`);
+    }
+    if (this.#addresses.size > 0) this.#trust(address);
+    if (scope === 'any' || key.scopes.has(scope) || key.scopes.has('admin')) return key.name;
+    throw new NangoError(
+      'insufficient_scope',
+      `The secret key "${key.name}" lacks the scope ${scope}; give it in secret_keys of nango-config.yaml.`,
+    );
+  }
+
+  #find(given: string): KnownKey | undefined {
+    const compared = this.#compared.fill(0);
+    const written = compared.write(given);
+    const isWhole = given.length <= COMPARED_BYTES;
+    let found: KnownKey | undefined;
+    for (const key of this.#keys()) {
+      if (timingSafeEqual(compared, key.bytes) && written === key.length && isWhole) found = key;
+    }
+    return found;
+  }
+
+  #keys(): readonly KnownKey[] {
+    const configured = this.#options.configured();
+    if (configured === this.#configured) return this.#known;
+    this.#configured = configured;
+    const full = this.#options.full.map((key, index) =>
+      toKnown(index === 0 ? 'main' : `main-${index + 1}`, [key], SCOPES),
+    );
+    const named = Object.entries(configured).map(([name, { key, scopes }]) => toKnown(name, key, scopes));
+    this.#known = [...full, ...named].flat();
+    return this.#known;
+  }
+
+  #assertAllowed(address: string): void {
+    const seen = this.#addresses.get(address);
+    if (!seen || seen.wrong < MAX_WRONG_KEYS) return;
+    const now = this.#options.now();
+    const leftMs = seen.since + WINDOW_MS - now;
+    if (leftMs <= 0 || now - seen.trustedAt < TRUSTED_MS) return;
+    throw new NangoError('too_many_requests', 'Too many wrong keys came from this address. Try again later.', {
+      retryAfter: Math.ceil(leftMs / 1000),
+    });
+  }
+
+  #countWrong(address: string): void {
+    const now = this.#options.now();
+    const seen = this.#addresses.get(address) ?? { wrong: 0, since: now, trustedAt: -Infinity };
+    if (now - seen.since >= WINDOW_MS) Object.assign(seen, { wrong: 0, since: now });
+    seen.wrong += 1;
+    // The order of the map is the order of the last mistake; the oldest make room.
+    this.#addresses.delete(address);
+    this.#addresses.set(address, seen);
+    const [oldest] = this.#addresses.keys();
+    if (this.#addresses.size > MAX_ADDRESSES && oldest !== undefined) this.#addresses.delete(oldest);
+  }
+
+  #trust(address: string): void {
+    const seen = this.#addresses.get(address);
+    if (seen) seen.trustedAt = this.#options.now();
+  }
+}
+
+function toKnown(name: string, keys: readonly Secret<string>[], scopes: readonly KeyScope[]): KnownKey[] {
+  return keys.map((key) => {
+    const bytes = Buffer.alloc(COMPARED_BYTES);
+    const length = bytes.write(key.reveal());
+    return { name, bytes, length, scopes: new Set(scopes) };
+  });
+}
+
+/** The token of an `Authorization: Bearer` header (RFC 6750 §2.1); undefined when there is none. */
+export function bearerToken(authorization: string | undefined): string | undefined {
+  return /^Bearer +([\w.~+/=-]+)$/i.exec(authorization ?? '')?.[1];
+}
+
+/** The peer's address; of an IPv6 one the network that one customer is given. */
+export function addressOf({ socket: { remoteAddress = '' } }: Pick<IncomingMessage, 'socket'>): string {
+  const mapped = remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress;
+  return isIPv6(mapped) ? mapped.split(':').slice(0, 4).join(':') : mapped;
+}
+
+/** Refuses requests without a secret key that permits what the route's `config.scope` says. */
+export function requireSecretKey(keys: SecretKeys): onRequestAsyncHookHandler {
+  return async (request) => {
+    const { scope = 'admin' } = request.routeOptions.config;
+    request.caller = keys.check(request.headers.authorization, { scope, address: addressOf(request.raw) });
+  };
+}
