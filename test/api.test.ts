@@ -268,11 +268,22 @@ describe('rate limits', () => {
       delay: async (milliseconds) => void waits.push(milliseconds),
     });
     await nango.registerConnection('keyed', '1', { api_key: 'k' });
-    const send = async (method: 'GET' | 'POST') =>
-      (await nango.request('keyed', '1', { method, endpoint: 'x', ...(method === 'POST' ? { body: {} } : {}) }))
-        .returnValue.status;
+    const send = async (method: 'GET' | 'POST', retry?: { anyMethod: boolean }) => {
+      const body = method === 'POST' ? { body: {} } : {};
+      const request = { method, endpoint: 'x', ...body, ...(retry ? { retry } : {}) };
+      return (await nango.request('keyed', '1', request)).returnValue.status;
+    };
     return { provider, waits, send };
   }
+
+  test('P11: what is not idempotent is sent again only when that was asked for', async (t) => {
+    const limited = { status: 429, headers: { 'retry-after': '1' } };
+    const { waits, send } = await startLimited(t, [limited, limited, { body: {} }]);
+    assert.equal(await send('POST'), 429);
+    assert.deepEqual(waits, []);
+    assert.equal(await send('POST', { anyMethod: true }), 200);
+    assert.deepEqual(waits, [1000]);
+  });
 
   test('P11: 429 is retried after the time the API names, in seconds or as a date', async (t) => {
     const { waits, send } = await startLimited(t, [
@@ -280,7 +291,7 @@ describe('rate limits', () => {
       { status: 429, headers: { 'retry-after': 'Wed, 21 Oct 2026 07:28:03 GMT' } },
       { status: 429 },
     ]);
-    assert.equal(await send('POST'), 200);
+    assert.equal(await send('GET'), 200);
     assert.deepEqual(waits, [2000, 3000, 4000]);
   });
 

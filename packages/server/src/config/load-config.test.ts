@@ -94,6 +94,8 @@ test('an absent nango-config.yaml means all defaults', async (t) => {
       oauth_server_port: 3003,
       oauth_server_root_url: 'http://localhost:3003/',
       allowed_private_networks: [],
+      secret_keys: {},
+      log_user_ids: 'clear',
       webhooks: {},
       events_retention_days: 30,
       connection_cache_size: 10_000,

@@ -58,6 +58,7 @@ async function startEngine(
     random: () => 1,
     randomToken: () => crypto.randomUUID(),
     delay: async (milliseconds: number) => void (clock.now += milliseconds),
+    onRenewal: () => undefined,
     log: { debug() {}, info() {}, warn() {}, error() {} },
     config: () => ({ integrations: new Map([['acme', integration]]) }),
   } as unknown as ConnectionContext;

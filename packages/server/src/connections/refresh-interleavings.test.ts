@@ -223,6 +223,7 @@ function serverOf(world: World, server: number): FreshCredentials {
     random: () => 0,
     randomToken: () => `${server}-${(names += 1)}`,
     delay: () => world.gate(server, 'wait', () => undefined),
+    onRenewal: () => undefined,
     log: { debug() {}, info() {}, warn() {}, error() {} },
     config: () => ({ integrations: new Map([['acme', integration]]) }),
   } as unknown as ConnectionContext;

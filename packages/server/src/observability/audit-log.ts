@@ -47,7 +47,7 @@ export class AuditLog {
 /** Written before the answer that it tells of is, and readable by its owner alone. */
 function openFile(path: string): Pick<FastifyBaseLogger, 'info'> {
   return pino(
-    { base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: () => ({}) } },
+    { base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (level) => ({ level }) } },
     destination({ dest: path, append: true, sync: true, mode: 0o600, mkdir: true }),
   );
 }

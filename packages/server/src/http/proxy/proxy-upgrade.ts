@@ -23,6 +23,7 @@ export interface Upgrades {
  */
 export function createUpgrades(proxy: Proxy): Upgrades {
   const open = new Set<Duplex>();
+  let closed = false;
   return {
     handle(request, socket, head) {
       const response = new ServerResponse(request);
@@ -33,6 +34,11 @@ export function createUpgrades(proxy: Proxy): Upgrades {
       socket.on('error', () => socket.destroy());
       proxy(request, response, (headers, upstream) => {
         response.detachSocket(socket as Parameters<ServerResponse['detachSocket']>[0]);
+        // One that was under way when the server began to stop.
+        if (closed) {
+          socket.destroy();
+          return void upstream.destroy();
+        }
         open.add(socket);
         socket.once('close', () => open.delete(socket));
         socket.write(switchingHead(headers));
@@ -40,7 +46,10 @@ export function createUpgrades(proxy: Proxy): Upgrades {
         join(socket, upstream);
       });
     },
-    close: () => open.forEach((socket) => socket.destroy()),
+    close() {
+      closed = true;
+      for (const socket of open) socket.destroy();
+    },
   };
 }
 

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { startTestServer } from './support/nango-server.ts';
+import { startScriptedProvider, type ScriptedAnswer, type SeenRequest } from './support/scripted-provider.ts';
+
+const ITEMS = Array.from({ length: 5 }, (_, index) => ({ id: index }));
+
+async function startPaged(
+  t: TestContext,
+  answer: (request: SeenRequest, url: string) => ScriptedAnswer,
+  pagination: string,
+) {
+  let url = '';
+  const provider = await startScriptedProvider(t, (request) => answer(request, url));
+  ({ url } = provider);
+  const server = await startTestServer(t, {
+    integrations: `integrations:
+  acme:
+    auth: { auth_mode: API_KEY }
+    requests:
+      base_url: ${url}/v1/
+      params: { key: '\${api_key}' }
+${pagination}
+`,
+    files: {
+      'acme/all.action.ts': `import { NangoAction } from '@nangohq/action';
+class AcmeAllAction extends NangoAction {
+  override async executeAction() {
+    const items = [];
+    for await (const item of this.paginate('items')) items.push(item);
+    return items;
+  }
+}
+export { AcmeAllAction };
+`,
+    },
+  });
+  await server.nango.registerConnection('acme', '1', { api_key: 'k' });
+  const all = async (request: Partial<Parameters<typeof server.nango.paginate>[2]> = {}) => {
+    const items: unknown[] = [];
+    for await (const item of server.nango.paginate('acme', '1', { endpoint: 'items', ...request })) items.push(item);
+    return items;
+  };
+  return { server, provider, all };
+}
+
+const link = '      pagination: { type: link, items: data }';
+
+test('pages by the Link header, below the base_url only, and without repeating credentials', async (t) => {
+  const { all, provider, server } = await startPaged(
+    t,
+    ({ query }, url) => {
+      const page = Number(query.get('page') ?? 0);
+      const next = `<${url}/v1/items?page=${page + 1}&key=old>; rel="next", <${url}/v1/items>; rel=first`;
+      return { body: { data: ITEMS.slice(page * 2, page * 2 + 2) }, headers: page < 2 ? { link: next } : {} };
+    },
+    link,
+  );
+  assert.deepEqual(await all(), ITEMS);
+  assert.deepEqual(
+    provider.requests.map(({ path, query }) => [path, query.get('page'), query.getAll('key')]),
+    [
+      ['/v1/items', null, ['k']],
+      ['/v1/items', '1', ['k']],
+      ['/v1/items', '2', ['k']],
+    ],
+  );
+  const { returnValue } = await server.nango.triggerAction('acme', 'all', '1');
+  assert.deepEqual(returnValue, ITEMS);
+});
+
+test('a next link that leads elsewhere is refused', async (t) => {
+  for (const target of ['https://evil.example/v1/items', '/other/items', '/v1/../items']) {
+    const { all, provider } = await startPaged(
+      t,
+      () => ({ body: { data: ITEMS }, headers: { link: `<${target}>; rel="next"` } }),
+      link,
+    );
+    await assert.rejects(all(), { type: 'invalid_endpoint' });
+    assert.equal(provider.requests.length, 1);
+  }
+});
+
+test('pages by a cursor in the answer, until there is none, or it stays the same', async (t) => {
+  const { all, provider } = await startPaged(
+    t,
+    ({ query }) => {
+      const after = Number(query.get('cursor') ?? 0);
+      const following = after + 2 < ITEMS.length ? String(after + 2) : '';
+      return { body: { items: ITEMS.slice(after, after + 2), meta: { next_cursor: following } } };
+    },
+    '      pagination: { type: cursor, items: items, cursor: meta.next_cursor, cursor_param: cursor, limit_param: limit, limit: 2 }',
+  );
+  assert.deepEqual(await all({ params: { filter: 'a' } }), ITEMS);
+  assert.deepEqual(
+    provider.requests.map(({ query }) => [query.get('cursor'), query.get('limit'), query.get('filter')]),
+    [
+      [null, '2', 'a'],
+      ['2', '2', 'a'],
+      ['4', '2', 'a'],
+    ],
+  );
+  const stuck = await startPaged(
+    t,
+    () => ({ body: { items: [1], next: 'same' } }),
+    '      pagination: { type: cursor, items: items, cursor: next, cursor_param: cursor }',
+  );
+  assert.deepEqual(await stuck.all(), [1, 1]);
+});
+
+test('pages by offset or number, given per call', async (t) => {
+  const { all, provider } = await startPaged(
+    t,
+    ({ query }) => {
+      const limit = Number(query.get('limit'));
+      const from = query.has('page') ? (Number(query.get('page')) - 1) * limit : Number(query.get('offset'));
+      return { body: ITEMS.slice(from, from + limit) };
+    },
+    '',
+  );
+  const offset = { type: 'offset', offset_param: 'offset', limit_param: 'limit', limit: 2 } as const;
+  assert.deepEqual(await all({ pagination: offset }), ITEMS);
+  assert.deepEqual(await all({ pagination: { ...offset, offset_param: 'page', unit: 'pages' } }), ITEMS);
+  assert.deepEqual(
+    provider.requests.map(({ query }) => query.get('offset') ?? query.get('page')),
+    ['0', '2', '4', '1', '2', '3'],
+  );
+  await assert.rejects(all(), { type: 'invalid_request', message: /Nothing says how lists of "acme"/ });
+  await assert.rejects(all({ pagination: { type: 'cursor' } }), { type: 'invalid_request', message: /cursor_param/ });
+});
+
+test('a page that is refused, or no list, ends the iteration with an error', async (t) => {
+  let answer: ScriptedAnswer = { status: 404, body: {} };
+  const { all, server } = await startPaged(t, () => answer, link);
+  await assert.rejects(all(), { type: 'page_failed', message: /404/ });
+  answer = { body: { data: 'text' } };
+  await assert.rejects(all(), { type: 'page_failed', message: /"data" in the answer is no list/ });
+  const forged = Buffer.from('["endpoint","../../x"]').toString('base64url');
+  const { status } = await server.api('POST', '/api/request/page', {
+    integration: 'acme',
+    userId: '1',
+    endpoint: 'items',
+    next: forged,
+  });
+  assert.equal(status, 400);
+});
