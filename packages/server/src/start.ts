@@ -41,6 +41,8 @@ export interface StartOptions extends Pick<CreateAppOptions, 'beforeRoutes'> {
   readonly now?: () => number;
   /** Resolves after so many milliseconds; for tests. */
   readonly delay?: (milliseconds: number) => Promise<unknown>;
+  /** Makes what reads the metrics of this process and those beside it; without it those of this one. */
+  readonly gatherMetrics?: (registry: Metrics['registry']) => () => Promise<string>;
 }
 
 /** A server that answers requests. */
@@ -159,8 +161,9 @@ interface ServerWiring {
 
 function createServerContext(
   context: WorkingContext,
-  { options: { settings, log }, keys, cache, webhooks, tracing, limits, metrics, isStopping }: ServerWiring,
+  { options, keys, cache, webhooks, tracing, limits, metrics, isStopping }: ServerWiring,
 ): ServerContext {
+  const { settings, log, gatherMetrics = (registry) => () => registry.metrics() } = options;
   const { client, config, now } = context;
   const connections = new Connections(context, cache);
   const { fresh } = connections;
@@ -189,7 +192,7 @@ function createServerContext(
     limits,
     followUps,
     report,
-    metrics: () => metrics.registry.metrics(),
+    metrics: gatherMetrics(metrics.registry),
     client,
     actions,
     events: new EventLog(context),

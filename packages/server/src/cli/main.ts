@@ -56,6 +56,7 @@ function addFolderCommands(program: Command, terminal: Terminal): void {
     .option(...DATA_DIR)
     .option('-p, --port <port>', 'port to listen on, in place of oauth_server_port', parsePort)
     .option('--host <address>', 'address to listen on')
+    .option('--workers <count>', 'server processes on the port, about one a core', parseWorkers)
     .action(async (flags: StartFlags) => {
       const { startCommand } = await import('./start-command.ts');
       await startCommand(flags, terminal);
@@ -75,6 +76,12 @@ function parsePort(text: string): number {
   const port = Number(text);
   if (/^\d+$/.test(text) && port <= 65_535) return port;
   throw new InvalidArgumentError('It must be a number from 0 to 65535.');
+}
+
+function parseWorkers(text: string): number {
+  const count = Number(text);
+  if (/^\d+$/.test(text) && count >= 1 && count <= 64) return count;
+  throw new InvalidArgumentError('It must be a number from 1 to 64.');
 }
 
 function fail(error: unknown, terminal: Terminal): void {

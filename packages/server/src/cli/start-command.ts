@@ -1,45 +1,73 @@
 import type { FastifyBaseLogger } from 'fastify';
+import { destination } from 'pino';
 import { readSettings } from '../config/settings.ts';
 import { createLog } from '../log.ts';
 import { VERSION } from '../package-files.ts';
 import { startServer, type RunningServer } from '../start.ts';
 import { createPrettyLog } from './pretty-log.ts';
 import type { Terminal } from './terminal.ts';
+import { gatherMetrics, isWorker, tellReady, Workers } from './workers.ts';
 
 export interface StartFlags {
   readonly folder?: string;
   readonly dataDir?: string;
   readonly host?: string;
   readonly port?: number;
+  readonly workers?: number;
 }
+
+/** What is said of servers that are ready. */
+export type Ready = Pick<RunningServer, 'port' | 'callbackUrl' | 'storeDescription' | 'integrations' | 'notices'>;
 
 /** `nango start`: runs until SIGINT or SIGTERM. Logs go to stderr: JSON lines, or coloured ones on a terminal. */
 export async function startCommand(flags: StartFlags, terminal: Terminal): Promise<void> {
+  const log = createLog('info', terminal.interactive ? createPrettyLog(process.stderr) : createJsonDestination());
+  if ((flags.workers ?? 1) > 1 && !isWorker()) return startWorkers(flags.workers ?? 1, { terminal, log });
   const settings = readSettings({
     folder: flags.folder,
     dataDirectory: flags.dataDir,
     host: flags.host,
     port: flags.port,
   });
-  const log = createLog('info', terminal.interactive ? createPrettyLog(process.stderr) : process.stderr);
-  const server = await startServer({ settings, log });
-  if (terminal.interactive) printBanner(server, terminal);
-  else
-    log.info(
-      {
-        version: VERSION,
-        port: server.port,
-        callbackUrl: server.callbackUrl,
-        store: server.storeDescription,
-        integrations: server.integrations,
-      },
-      'Nango is ready',
-    );
-  for (const notice of server.notices) terminal.err(terminal.style('yellow', `! ${notice}`));
-  stopOnSignal(server, log);
+  const server = await startServer({ settings, log, ...(isWorker() ? { gatherMetrics } : {}) });
+  if (isWorker()) tellReady(server);
+  else announce(server, { terminal, log });
+  stopOnSignal(() => server.close().then(() => true), log);
 }
 
-function printBanner({ port, callbackUrl, storeDescription, integrations }: RunningServer, terminal: Terminal): void {
+interface Output {
+  readonly terminal: Terminal;
+  readonly log: FastifyBaseLogger;
+}
+
+async function startWorkers(count: number, { terminal, log }: Output): Promise<void> {
+  const workers = new Workers(count, log);
+  stopOnSignal(() => workers.stop(), log);
+  const ready = await workers.start();
+  // The worker said why.
+  if (ready) announce(ready, { terminal, log }, count);
+  else process.exitCode = 1;
+}
+
+function announce(server: Ready, { terminal, log }: Output, workers?: number): void {
+  const { port, callbackUrl, storeDescription: store, integrations } = server;
+  if (terminal.interactive) printBanner(server, terminal, workers);
+  else log.info({ version: VERSION, port, callbackUrl, store, integrations, workers }, 'Nango is ready');
+  for (const notice of server.notices) terminal.err(terminal.style('yellow', `! ${notice}`));
+}
+
+/** Lines are written while the next are made, so that no request waits for them; the last ones before the process ends. */
+function createJsonDestination(): ReturnType<typeof destination> {
+  const stderr = destination({ dest: 2, sync: false });
+  process.once('exit', () => stderr.flushSync());
+  return stderr;
+}
+
+function printBanner(
+  { port, callbackUrl, storeDescription, integrations }: Ready,
+  terminal: Terminal,
+  workers: number | undefined,
+): void {
   const err = (text: string) => terminal.err(text);
   const style: Terminal['style'] = (name, text) => terminal.style(name, text);
   err('');
@@ -50,24 +78,28 @@ function printBanner({ port, callbackUrl, storeDescription, integrations }: Runn
   err(`  Callback URL   ${style('cyan', callbackUrl)}  ${style('gray', '(register it at each provider)')}`);
   err(`  Integrations   ${integrations.join(', ') || 'none yet'}`);
   err(`  Store          ${storeDescription}`);
+  if (workers !== undefined) err(`  Workers        ${workers}`);
   err('');
 }
 
-function stopOnSignal(server: RunningServer, log: FastifyBaseLogger): void {
+/** `stop` resolves to whether everything ended cleanly. */
+function stopOnSignal(stop: () => Promise<boolean>, log: FastifyBaseLogger): void {
   let stopping = false;
-  const stop = (signal: NodeJS.Signals) => {
+  const onSignal = (signal: string) => {
     // A second signal means the person has no patience left.
     if (stopping) process.exit(1);
     stopping = true;
     log.info({ signal }, 'stopping');
-    server.close().then(
-      () => process.exit(0),
+    stop().then(
+      (clean) => process.exit(clean ? 0 : 1),
       (error: unknown) => {
         log.error({ err: error }, 'the server did not stop cleanly');
         process.exit(1);
       },
     );
   };
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
+  process.on('SIGTERM', onSignal);
+  // A terminal sends SIGINT to workers too; they wait for the word of the process that started them, or its end.
+  if (isWorker()) process.on('SIGINT', () => undefined).once('disconnect', () => onSignal('disconnect'));
+  else process.on('SIGINT', onSignal);
 }

@@ -1,0 +1,137 @@
+import cluster, { type Worker } from 'node:cluster';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { AggregatorRegistry, type Registry } from 'prom-client';
+import { z } from 'zod';
+import type { FastifyBaseLogger } from 'fastify';
+import type { Ready } from './start-command.ts';
+
+const FIRST_PAUSE_MS = 1_000;
+const MAX_PAUSE_MS = 30_000;
+const METRICS_TIMEOUT_MS = 5_000;
+
+/** What a worker says to the process that started it. */
+const saidSchema = z.discriminatedUnion('nango', [
+  z.object({
+    nango: z.literal('ready'),
+    ready: z.object({
+      port: z.number(),
+      callbackUrl: z.string(),
+      storeDescription: z.string(),
+      integrations: z.array(z.string()),
+      notices: z.array(z.string()),
+    }),
+  }),
+  z.object({ nango: z.literal('metrics'), id: z.string() }),
+]);
+
+const metricsSchema = z.object({ nango: z.literal('metrics'), id: z.string(), text: z.string() });
+
+/** Whether this process is one that {@link Workers} started. */
+export function isWorker(): boolean {
+  return cluster.isWorker;
+}
+
+/**
+ * Several server processes on one port. One that dies is replaced, after a pause that grows while they keep dying; what it
+ * had under way is taken over as that of any other server is.
+ */
+export class Workers {
+  readonly #log: FastifyBaseLogger;
+  readonly #registry = new AggregatorRegistry();
+  readonly #count: number;
+  #stopping = false;
+
+  constructor(count: number, log: FastifyBaseLogger) {
+    this.#count = count;
+    this.#log = log;
+  }
+
+  /** Resolves when all are ready. The first comes alone: it makes keys and migrates. Undefined when it could not start. */
+  async start(): Promise<Ready | undefined> {
+    const ready = await this.#fork(0);
+    if (!ready) return undefined;
+    await Promise.all(Array.from({ length: this.#count - 1 }, (_, index) => this.#fork(index + 1)));
+    return ready;
+  }
+
+  /** Ends all; resolves to whether each ended cleanly. */
+  async stop(): Promise<boolean> {
+    this.#stopping = true;
+    const workers = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
+    const codes = await Promise.all(
+      workers.map(async (worker) => {
+        worker.kill('SIGTERM');
+        const [code] = (await once(worker, 'exit')) as [number];
+        return code;
+      }),
+    );
+    return codes.every((code) => code === 0);
+  }
+
+  /** Resolves when the worker is ready, to undefined when it ended before. */
+  #fork(index: number, deaths = 0): Promise<Ready | undefined> {
+    const worker = cluster.fork();
+    const started = performance.now();
+    return new Promise((resolve) => {
+      let isReady = false;
+      worker.on('message', (message: unknown) => {
+        const said = saidSchema.safeParse(message).data;
+        if (said?.nango === 'metrics') void this.#answerMetrics(worker, said.id);
+        if (said?.nango !== 'ready') return;
+        isReady = true;
+        this.#log.info({ worker: index, pid: worker.process.pid }, 'a worker is ready');
+        resolve(said.ready);
+      });
+      worker.once('exit', (code, signal) => {
+        resolve(undefined);
+        if (this.#stopping || (!isReady && deaths === 0)) return;
+        const inARow = performance.now() - started > MAX_PAUSE_MS ? 1 : deaths + 1;
+        this.#log.error({ worker: index, code, signal }, 'a worker ended; another takes its place');
+        void this.#replace(index, inARow);
+      });
+    });
+  }
+
+  async #replace(index: number, deaths: number): Promise<void> {
+    await delay(Math.min(FIRST_PAUSE_MS * 2 ** (deaths - 1), MAX_PAUSE_MS));
+    if (!this.#stopping) await this.#fork(index, deaths);
+  }
+
+  async #answerMetrics(worker: Worker, id: string): Promise<void> {
+    const text = await this.#registry.clusterMetrics().catch((error: unknown) => {
+      this.#log.error({ err: error }, 'the workers’ metrics could not be gathered');
+      return '';
+    });
+    if (worker.isConnected()) worker.send({ nango: 'metrics', id, text });
+  }
+}
+
+/** Tells the process that started this one that it can be used. */
+export function tellReady(ready: Ready): void {
+  process.send?.({ nango: 'ready', ready });
+}
+
+/** The metrics of all workers, added up. */
+export function gatherMetrics(registry: Registry): () => Promise<string> {
+  AggregatorRegistry.setRegistries([registry]);
+  // Answers what the other process asks of each worker.
+  void new AggregatorRegistry();
+  return async () => {
+    const id = crypto.randomUUID();
+    const answered = Promise.withResolvers<string>();
+    const onMessage = (message: unknown) => {
+      const said = metricsSchema.safeParse(message).data;
+      if (said?.id === id) answered.resolve(said.text);
+    };
+    process.on('message', onMessage);
+    const timer = setTimeout(() => answered.reject(new Error('The other workers did not answer.')), METRICS_TIMEOUT_MS);
+    try {
+      process.send?.({ nango: 'metrics', id });
+      return await answered.promise;
+    } finally {
+      clearTimeout(timer);
+      process.off('message', onMessage);
+    }
+  };
+}
