@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { SecretKeys } from '../packages/server/src/http/secret-keys.ts';
@@ -107,7 +108,7 @@ test('A3: an address that sends many wrong keys has to wait, others and known on
   const keys = new SecretKeys({ full: [new Secret(SECRET_KEY)], configured: () => ({}), now: () => clock.now });
   const check = (key: string, address: string) => {
     try {
-      return keys.check(`Bearer ${key}`, { scope: 'admin', address });
+      return keys.check(`Bearer ${key}`, { scope: 'admin', from: { socket: { remoteAddress: address } as Socket } });
     } catch (error) {
       const { code, retryAfter } = error as { code: string; retryAfter?: number };
       return retryAfter === undefined ? code : `${code} ${retryAfter}`;

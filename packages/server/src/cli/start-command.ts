@@ -8,6 +8,10 @@ import { createPrettyLog } from './pretty-log.ts';
 import type { Terminal } from './terminal.ts';
 import { gatherMetrics, isWorker, tellReady, Workers } from './workers.ts';
 
+// A process that is killed loses what it logged in the last moments.
+const LOG_BUFFER_BYTES = 8_192;
+const LOG_FLUSH_MS = 100;
+
 export interface StartFlags {
   readonly folder?: string;
   readonly dataDir?: string;
@@ -56,9 +60,9 @@ function announce(server: Ready, { terminal, log }: Output, workers?: number): v
   for (const notice of server.notices) terminal.err(terminal.style('yellow', `! ${notice}`));
 }
 
-/** Lines are written while the next are made, so that no request waits for them; the last ones before the process ends. */
+/** Lines are written many at a time, so that hardly a request waits for them; the last ones before the process ends. */
 function createJsonDestination(): ReturnType<typeof destination> {
-  const stderr = destination({ dest: 2, sync: false });
+  const stderr = destination({ dest: 2, sync: true, minLength: LOG_BUFFER_BYTES, periodicFlush: LOG_FLUSH_MS });
   process.once('exit', () => stderr.flushSync());
   return stderr;
 }

@@ -45,7 +45,8 @@ function authorize(
   const credentials = mode.storedCredentials.parse({ access_token: accessToken, raw });
   return authorizeRequest(
     { method: 'GET', endpoint: 'users/me', ...request },
-    { integration, mode, credentials, config, context: { now: () => 0, randomToken: () => 'nonce' } },
+    { integration, mode, credentials, config },
+    { now: () => 0, randomToken: () => 'nonce' },
   );
 }
 

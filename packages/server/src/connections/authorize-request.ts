@@ -8,9 +8,11 @@ import type {
 } from '../auth-modes/auth-mode.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import { isSecureUrl } from '../schema/loopback-host.ts';
-import { hasDotSegment, headerValue, renderUrlTemplate, valueAt } from '../schema/render.ts';
+import { renderUrlTemplate, valueAt } from '../schema/render.ts';
 import type { Template } from '../schema/template.ts';
 import type { HttpMethod } from '../upstream/http-client.ts';
+import { authorizedHeaders, authorizeParsedHeaders, checkedHeader, type RenderedField } from './authorized-headers.ts';
+import { invalidEndpoint, joinEndpoint, type BaseUrl } from './join-endpoint.ts';
 
 /** What the application asks for; `endpoint` is relative to the Integration's base_url and may have a query. */
 export interface ApiRequest<Method extends string = HttpMethod> {
@@ -20,6 +22,8 @@ export interface ApiRequest<Method extends string = HttpMethod> {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Text and bytes go as they are, everything else as JSON. */
   readonly body?: JsonValue | Uint8Array | undefined;
+  /** Whether `headers` come from a parser of HTTP, in lower case and without framing, and are the callee's to change. */
+  readonly headersAreParsed?: boolean;
 }
 
 /** A list repeats the parameter; null leaves it out. */
@@ -45,9 +49,10 @@ export interface RequestAuthorization {
   readonly mode: AuthMode;
   readonly credentials: BaseCredentials;
   readonly config: AdditionalConfig;
-  /** For modes that sign each request. */
-  readonly context: Pick<AuthModeContext, 'now' | 'randomToken'>;
 }
+
+/** What modes need that sign each request. */
+type SigningContext = Pick<AuthModeContext, 'now' | 'randomToken'>;
 
 /**
  * Authorizes a request: the one place where credentials meet a URL or a header.
@@ -59,13 +64,14 @@ export interface RequestAuthorization {
 export function authorizeRequest<Method extends string>(
   request: ApiRequest<Method>,
   authorization: RequestAuthorization,
+  context: SigningContext,
 ): AuthorizedRequest<Method> {
   const prepared = preparedFor(authorization);
-  const { headers, params, base } = prepared;
-  const target = joinEndpoint(base, request.endpoint);
-  const query = [target.query, encodeParams(params, request)].filter((part) => part !== '').join('&');
+  const target = joinEndpoint(prepared.base, request.endpoint);
+  const added = encodeParams(prepared.params, request);
+  const query = target.query === '' || added === '' ? target.query + added : `${target.query}&${added}`;
   const url = query === '' ? target.url : `${target.url}?${query}`;
-  return sign({ method: request.method, url, ...authorizeHeaders(headers, request) }, prepared, authorization);
+  return complete(request, { url, prepared, authorization, context });
 }
 
 /**
@@ -76,20 +82,22 @@ export function authorizeRequest<Method extends string>(
 export function authorizeRedirect<Method extends string>(
   { target, ...request }: Omit<ApiRequest<Method>, 'endpoint' | 'params'> & { readonly target: URL },
   authorization: RequestAuthorization,
+  context: SigningContext,
 ): AuthorizedRequest<Method> {
   const prepared = preparedFor(authorization);
-  const { headers, params, base } = prepared;
-  const { method } = request;
+  const { params, base } = prepared;
   if (target.origin !== base.origin) {
-    const { headers: kept, body } = authorizeHeaders([], { ...request, headers: harmlessHeaders(request.headers) });
-    return { method, url: target.href, apiOrigin: base.origin, headers: kept, body };
+    const headers = authorizedHeaders([], harmlessHeaders(request.headers));
+    if (isJson(request.body)) headers['content-type'] ??= 'application/json';
+    const { method, body } = request;
+    return { method, url: target.href, apiOrigin: base.origin, headers, body: encodeBody(body) };
   }
   const url = new URL(target);
   // An API that repeats the query it was asked with repeats credentials, which may be old ones by now.
   for (const { name, isCredential } of params) if (isCredential) url.searchParams.delete(name);
   const query = [url.search.slice(1), encodeParams(params, { endpoint: `${url.pathname}${url.search}` })];
   url.search = query.filter((part) => part !== '').join('&');
-  return sign({ method, url: url.href, ...authorizeHeaders(headers, request) }, prepared, authorization);
+  return complete(request, { url: url.href, prepared, authorization, context });
 }
 
 /**
@@ -111,20 +119,27 @@ function harmlessHeaders(headers: ApiRequest['headers'] = {}): Record<string, st
   return Object.fromEntries(Object.entries(headers).filter(([name]) => HARMLESS.test(name)));
 }
 
-function sign<Method extends string>(
-  unsigned: Omit<AuthorizedRequest<Method>, 'apiOrigin'>,
-  { ownAuthorization, base }: Prepared,
-  authorization: RequestAuthorization,
+interface Completing {
+  readonly url: string;
+  readonly prepared: Prepared;
+  readonly authorization: RequestAuthorization;
+  readonly context: SigningContext;
+}
+
+function complete<Method extends string>(
+  request: Pick<ApiRequest<Method>, 'method' | 'headers' | 'body' | 'headersAreParsed'>,
+  { url, prepared, authorization, context }: Completing,
 ): AuthorizedRequest<Method> {
-  const signature = ownAuthorization ? undefined : authorization.mode.sign?.(unsigned, authorization);
-  const { method, url, headers, body } = unsigned;
-  return {
-    method,
-    url,
-    apiOrigin: base.origin,
-    headers: signature ? { ...headers, ...signature } : headers,
-    body,
-  };
+  const { method, headersAreParsed, headers: given = {} } = request;
+  const headers = headersAreParsed
+    ? authorizeParsedHeaders(prepared.headers, given)
+    : authorizedHeaders(prepared.headers, given);
+  const body = encodeBody(request.body);
+  if (isJson(request.body)) headers['content-type'] ??= 'application/json';
+  const { mode } = authorization;
+  if (mode.sign && !prepared.ownAuthorization)
+    Object.assign(headers, mode.sign({ method, url, headers, body }, { ...authorization, context }));
+  return { method, url, apiOrigin: prepared.base.origin, headers, body };
 }
 
 /** What all requests of a connection have in common, rendered once: credentials never change in place. */
@@ -136,22 +151,6 @@ interface Prepared {
   readonly params: readonly RenderedField[];
   /** Whether the Integration configures an `Authorization` header. */
   readonly ownAuthorization: boolean;
-}
-
-/** A configured header or parameter; one with a placeholder is a credential, and wins. */
-interface RenderedField {
-  readonly name: string;
-  readonly value: string;
-  readonly isCredential: boolean;
-}
-
-interface BaseUrl {
-  readonly origin: string;
-  /** The path, as it is. */
-  readonly path: string;
-  /** The path with a slash at its end. */
-  readonly root: string;
-  readonly query: string;
 }
 
 const preparedByCredentials = new WeakMap<BaseCredentials, Prepared>();
@@ -169,12 +168,13 @@ function prepare(authorization: RequestAuthorization): Prepared {
   const { integration, config } = authorization;
   const { baseUrl, headers, params } = integration.requests;
   const valueOf = (placeholder: string) => placeholderValue(placeholder, authorization);
-  const render = (fields: ReadonlyMap<string, Template>) =>
+  const render = (fields: ReadonlyMap<string, Template>, check: (name: string, value: string) => string) =>
     [...fields].map(([name, template]) => ({
       name,
-      value: template.render(valueOf),
+      value: check(name, template.render(valueOf)),
       isCredential: template.placeholders.length > 0,
     }));
+  const lower = new Map([...headers].map(([name, template]) => [name.toLowerCase(), template]));
   const { origin, pathname, search } = parseBase(renderUrlTemplate(baseUrl, valueOf), integration);
   return {
     integration,
@@ -185,9 +185,9 @@ function prepare(authorization: RequestAuthorization): Prepared {
       root: pathname.endsWith('/') ? pathname : `${pathname}/`,
       query: search.slice(1),
     },
-    headers: render(headers),
-    params: render(params),
-    ownAuthorization: [...headers.keys()].some((name) => name.toLowerCase() === 'authorization'),
+    headers: render(lower, checkedHeader),
+    params: render(params, (_name, value) => value),
+    ownAuthorization: lower.has('authorization'),
   };
 }
 
@@ -216,50 +216,6 @@ function parseBase(rendered: string, { allowHttp, name }: Integration): URL {
     );
   }
   return base;
-}
-
-// What a URL parser leaves as it is, and what is neither a scheme nor a dot segment.
-const PLAIN_PATH = /^[\w~!$&()*+,=@./-]*$/;
-const PLAIN_QUERY = /^[\w~!$&()*+,=:@./?%-]*$/;
-
-/** Appends the endpoint to the base path; nothing in it can choose another host or climb out (RFC 3986 §5.2.4). */
-function joinEndpoint(base: BaseUrl, endpoint: string): { url: string; query: string } {
-  const mark = endpoint.indexOf('?');
-  const path = mark === -1 ? endpoint : endpoint.slice(0, mark);
-  const own = mark === -1 ? '' : endpoint.slice(mark + 1);
-  const isPlain = PLAIN_PATH.test(path) && PLAIN_QUERY.test(own) && !/\.\.|\.\/|\/\.|^\.|^\/\/|\.$/.test(path);
-  const relative = path.startsWith('/') ? path.slice(1) : path;
-  if (isPlain) {
-    const query = base.query === '' || own === '' ? base.query + own : `${base.query}&${own}`;
-    return { url: base.origin + (relative === '' ? base.path : base.root + relative), query };
-  }
-  assertEndpoint(endpoint);
-  const url = new URL(base.origin);
-  url.pathname = relative === '' ? base.path : base.root + relative;
-  url.search = [base.query, own].filter((part) => part !== '').join('&');
-  if (url.origin !== base.origin || !`${url.pathname}/`.startsWith(base.root))
-    throw invalidEndpoint('it would leave the base_url');
-  return { url: url.origin + url.pathname, query: url.search.slice(1) };
-}
-
-function assertEndpoint(endpoint: string): void {
-  if (/[\p{Cc}\s\\#]/u.test(endpoint) || !endpoint.isWellFormed())
-    throw invalidEndpoint('it holds white space, a control character, "\\" or "#"; percent-encode them');
-  if (/^([a-z][a-z0-9+.-]*:)?\/\//i.test(endpoint))
-    throw invalidEndpoint('it must be relative to the base_url, such as "users/me"');
-  const path = endpoint.replace(/\?.*$/s, '');
-  // Some servers decode twice, so "%252e" is looked through too.
-  if ([path, decodeSeparators(path), decodeSeparators(decodeSeparators(path))].some(hasDotSegment))
-    throw invalidEndpoint('it has a "." or ".." segment');
-}
-
-function decodeSeparators(path: string): string {
-  return path
-    .replace(/%25/gi, '%')
-    .replace(/%2e/gi, '.')
-    .replace(/%2f/gi, '/')
-    .replace(/%5c/gi, '\\')
-    .replace(/;[^/]*/g, '');
 }
 
 function encodeParams(
@@ -291,50 +247,11 @@ function encodeComponent(text: string): string {
   return encodeURIComponent(text);
 }
 
-function authorizeHeaders(configured: readonly RenderedField[], request: Pick<ApiRequest<string>, 'headers' | 'body'>) {
-  const headers: Record<string, string> = {};
-  const body = encodeBody(request.body);
-  if (body?.type) headers['content-type'] = body.type;
-  for (const { name, value, isCredential } of configured) if (!isCredential) setHeader(headers, name, value);
-  const given = request.headers ?? {};
-  for (const name of Object.keys(given)) setHeader(headers, name, given[name] ?? '');
-  for (const { name, value, isCredential } of configured) if (isCredential) setHeader(headers, name, value);
-  return { headers, body: body?.text };
+/** Text and bytes as they are, everything else as JSON. */
+function encodeBody(body: ApiRequest['body']): string | Uint8Array | undefined {
+  return isJson(body) ? JSON.stringify(body) : body;
 }
 
-function encodeBody(
-  body: JsonValue | Uint8Array | undefined,
-): { text: string | Uint8Array; type?: string } | undefined {
-  if (body === undefined) return undefined;
-  return typeof body === 'string' || body instanceof Uint8Array
-    ? { text: body }
-    : { text: JSON.stringify(body), type: 'application/json' };
-}
-
-const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
-// These frame the message or name the peer: left to the HTTP client, or a caller could smuggle a second request.
-const FRAMING_HEADERS = new Set([
-  'connection',
-  'content-length',
-  'expect',
-  'host',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
-
-function setHeader(headers: Record<string, string>, name: string, value: string): void {
-  const lower = name.toLowerCase();
-  if (!HEADER_NAME.test(lower))
-    throw new NangoError('invalid_value', 'A header name holds characters that header names cannot have.');
-  if (FRAMING_HEADERS.has(lower))
-    throw new NangoError('invalid_value', `The header "${lower}" is set by the HTTP client and cannot be given.`);
-  headers[lower] = headerValue(lower, value);
-}
-
-function invalidEndpoint(why: string): NangoError {
-  return new NangoError('invalid_endpoint', `The endpoint is refused: ${why}.`);
+function isJson(body: ApiRequest['body']): body is Exclude<JsonValue, string> {
+  return body !== undefined && typeof body !== 'string' && !(body instanceof Uint8Array);
 }

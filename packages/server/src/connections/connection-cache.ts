@@ -26,10 +26,12 @@ interface Entry {
   readonly name: string;
   readonly connection: OpenConnection;
   readonly readAt: number;
+  /** Whether it was used since it was last looked at for its place. */
+  used: boolean;
 }
 
 /**
- * Opened connections that were used last, in memory. The store tells of every change, so an entry is as good as a read;
+ * Opened connections that are used, in memory. The store tells of every change, so an entry is as good as a read;
  * when it falls silent, entries are read again after {@link STALE_MS}.
  */
 export class ConnectionCache {
@@ -59,9 +61,7 @@ export class ConnectionCache {
     if (!entry) return undefined;
     const age = this.#ageOf(entry, confirmedAt);
     if (age > STALE_MS && !(age <= this.#options.outageMs() && this.#isOutage(confirmedAt))) return undefined;
-    // The order of the map is the order of use.
-    this.#entries.delete(entry.name);
-    this.#entries.set(entry.name, entry);
+    entry.used = true;
     return entry.connection;
   }
 
@@ -83,7 +83,7 @@ export class ConnectionCache {
       const { changed } = load;
       if (!connection) this.#remove(this.#entries.get(nameOf(key)));
       else if (!changed.has(undefined) && !changed.has(connection.row.uuid))
-        this.#keep({ name: nameOf(key), connection, readAt });
+        this.#keep({ name: nameOf(key), connection, readAt, used: false });
       return connection;
     } catch (error) {
       if (error instanceof NangoError && error.code === 'store_unavailable') this.#failedAt = this.#monotonic();
@@ -115,7 +115,17 @@ export class ConnectionCache {
     this.#remove(this.#entries.get(entry.name));
     this.#entries.set(entry.name, entry);
     this.#byUuid.set(entry.connection.row.uuid, entry);
-    while (this.#entries.size > this.#options.size()) this.#remove(this.#entries.values().next().value);
+    while (this.#entries.size > this.#options.size()) this.#evict();
+  }
+
+  /** Second chance: the oldest that was not used since its last turn goes. A use costs a flag, not a place in an order. */
+  #evict(): void {
+    for (const entry of this.#entries.values()) {
+      if (!entry.used) return this.#remove(entry);
+      entry.used = false;
+      this.#entries.delete(entry.name);
+      this.#entries.set(entry.name, entry);
+    }
   }
 
   #remove(entry: Entry | undefined): void {

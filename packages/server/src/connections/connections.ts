@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import type { AdditionalConfig, BaseCredentials } from '../auth-modes/auth-mode.ts';
+import type { AdditionalConfig, BaseCredentials, JsonObject } from '../auth-modes/auth-mode.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { ConnectionKey, ListConnections } from '../store/store.ts';
 import type { ConnectionCache } from './connection-cache.ts';
@@ -14,6 +14,7 @@ import {
   parseConfig,
   sealCredentials,
   type ConnectionContext,
+  type OpenConnection,
 } from './connection-context.ts';
 import { createCursor, parseCursor } from './cursor.ts';
 import { FreshCredentials } from './fresh-credentials.ts';
@@ -30,7 +31,7 @@ export interface ConnectionPage {
 /** A connection with the credentials the SDKs return. */
 export interface ConnectionWithCredentials {
   readonly connection: PublicConnection;
-  readonly credentials: Record<string, unknown>;
+  readonly credentials: { readonly raw: JsonObject } & Record<string, unknown>;
 }
 
 /** Registers, reads, changes and deletes connections. */
@@ -81,8 +82,7 @@ export class Connections {
 
   /** The connection with fresh credentials; see {@link FreshCredentials.get} for its errors. */
   async get(key: ConnectionKey): Promise<ConnectionWithCredentials> {
-    const { row, credentials } = await this.fresh.get(key);
-    return { connection: toPublicConnection(row), credentials: toPublicCredentials(credentials) };
+    return toCredentialsAnswer(await this.fresh.get(key));
   }
 
   async list(query: {
@@ -142,6 +142,14 @@ export class Connections {
       now: now(),
     };
   }
+}
+
+/** A connection with its credentials as the API answers it; `raw` is always there. */
+export function toCredentialsAnswer({ row, credentials }: OpenConnection): ConnectionWithCredentials {
+  return {
+    connection: toPublicConnection(row),
+    credentials: { ...toPublicCredentials(credentials), raw: credentials.raw },
+  };
 }
 
 /** Credentials as the SDKs return them: times as ISO 8601. */

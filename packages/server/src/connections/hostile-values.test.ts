@@ -60,7 +60,8 @@ function authorize(
   try {
     return authorizeRequest(
       { method: 'GET', endpoint: 'users/me', headers: { 'x-own': '1' } },
-      { integration: { ...integration, requests }, mode, credentials, config: { value }, context },
+      { integration: { ...integration, requests }, mode, credentials, config: { value } },
+      context,
     );
   } catch (error) {
     assert.ok(error instanceof NangoError && error.code === 'invalid_value', String(error));

@@ -74,7 +74,7 @@ async function verifyCredentials(
   const mode = authModeOf(integration);
   const verification = mode.entered?.verification(integration);
   if (!verification) return;
-  const { url, headers } = authorizeRequest(verification, { integration, mode, credentials, config, context });
+  const { url, headers } = authorizeRequest(verification, { integration, mode, credentials, config }, context);
   const clientCertificate = integration.clientCertificate?.reveal();
   const { status } = await modeContext(integration, context).http({
     method: verification.method,

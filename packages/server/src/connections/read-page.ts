@@ -45,7 +45,7 @@ export function createReadPage({ sendRequest, fresh, context }: ReadPageOptions)
     if (response.status >= 400)
       throw new NangoError('page_failed', `The API answered ${response.status} ${response.statusText} to a page.`);
     const items = itemsOf(response, pagination);
-    const follows = await followingPosition(pagination, { response, items, position, key, fresh, context });
+    const follows = await followingPosition(pagination, { response, items, position, key, fresh });
     const isSame = JSON.stringify(follows) === JSON.stringify(position);
     return { items, next: follows === undefined || isSame ? null : toCursor(follows) };
   };
@@ -109,7 +109,7 @@ function itemsOf({ json }: ApiResponse, { items }: Pagination): unknown[] {
   throw new NangoError('page_failed', `${where} is no list.`);
 }
 
-interface Following extends Pick<ReadPageOptions, 'fresh' | 'context'> {
+interface Following extends Pick<ReadPageOptions, 'fresh'> {
   readonly response: ApiResponse;
   readonly items: readonly unknown[];
   readonly position: Position | undefined;
@@ -118,13 +118,13 @@ interface Following extends Pick<ReadPageOptions, 'fresh' | 'context'> {
 
 async function followingPosition(
   pagination: Pagination,
-  { response, items, position, key, fresh, context }: Following,
+  { response, items, position, key, fresh }: Following,
 ): Promise<Position | undefined> {
   if (pagination.type === 'link') {
     const { next } = pagination;
     const url = next === undefined ? nextLink(response.headers['link']) : valueAtPath(response.json, next);
     if (typeof url !== 'string' || url === '') return undefined;
-    return { endpoint: endpointOf(url, { ...(await fresh.get(key)), context }) };
+    return { endpoint: endpointOf(url, await fresh.get(key)) };
   }
   if (pagination.type === 'cursor') {
     const cursor = valueAtPath(response.json, pagination.cursor);

@@ -90,13 +90,13 @@ async function exchange(call: ApiCall, request: ApiRequest, options: SendRequest
 }
 
 function authorize(call: ApiCall, request: ApiRequest, context: ConnectionContext): AuthorizedRequest {
-  const authorization = { ...call.connection, context };
-  const { target, method, keepsBody } = call;
-  if (!target) return authorizeRequest(request, authorization);
+  const { connection, target, method, keepsBody } = call;
+  if (!target) return authorizeRequest(request, connection, context);
   const { headers, body } = request;
   // A redirect changes the method to GET, if at all.
   const followed = method === request.method ? request.method : ('GET' as const);
-  return authorizeRedirect({ target, method: followed, headers, body: keepsBody ? body : undefined }, authorization);
+  const redirected = { target, method: followed, headers, body: keepsBody ? body : undefined };
+  return authorizeRedirect(redirected, connection, context);
 }
 
 function sendOnce(

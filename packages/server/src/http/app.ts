@@ -16,6 +16,7 @@ import { auditRequests } from './audit.ts';
 import { PROXY_PATH } from './proxy/proxy-request.ts';
 import { createUpgrades, isUpgrade } from './proxy/proxy-upgrade.ts';
 import { createProxy, type Proxy } from './proxy/proxy.ts';
+import { createReadCredentials, type ReadCredentials } from './read-credentials.ts';
 import { metricsRoute } from './routes/metrics.ts';
 import { requestIdOf } from './request-id.ts';
 import { requireSecretKey } from './secret-keys.ts';
@@ -39,7 +40,10 @@ export interface CreateAppOptions {
 }
 
 /** A server on which the proxy's requests never see the router. */
-function createHttpServer(proxy: Proxy, tracing: ServerContext['tracing']): (handler: RequestListener) => Server {
+function createHttpServer(
+  { proxy, readCredentials }: { proxy: Proxy; readCredentials: ReadCredentials },
+  tracing: ServerContext['tracing'],
+): (handler: RequestListener) => Server {
   return (handler) => {
     const server = createServer({
       headersTimeout: HEADERS_TIMEOUT_MS,
@@ -50,8 +54,10 @@ function createHttpServer(proxy: Proxy, tracing: ServerContext['tracing']): (han
     });
     const upgrades = createUpgrades(proxy);
     const isProxied = ({ url }: IncomingMessage) => url?.startsWith(PROXY_PATH);
-    const dispatch: RequestListener = (request, response) =>
-      isProxied(request) ? proxy(request, response) : handler(limitBody(request), response);
+    const dispatch: RequestListener = (request, response) => {
+      if (isProxied(request)) return proxy(request, response);
+      return readCredentials(request, response) || handler(limitBody(request), response);
+    };
     server.on(
       'request',
       tracing
@@ -83,7 +89,10 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
   const app: App = fastify({
     loggerInstance: log,
     bodyLimit: BODY_LIMIT,
-    serverFactory: createHttpServer(createProxy(server), server.tracing),
+    serverFactory: createHttpServer(
+      { proxy: createProxy(server), readCredentials: createReadCredentials(server) },
+      server.tracing,
+    ),
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: ({ headers }) => requestIdOf(headers),
     // A user id in a query may be long, but no route parameter is.

@@ -37,8 +37,8 @@ interface KnownKey {
 export interface KeyDemand {
   /** `any` = every key will do. */
   readonly scope: KeyScope | 'any';
-  /** Where it came from, for {@link SecretKeys}'s limit of wrong keys. */
-  readonly address: string;
+  /** Whose socket it came by, for {@link SecretKeys}'s limit of wrong keys. */
+  readonly from: Pick<IncomingMessage, 'socket'>;
 }
 
 export interface SecretKeysOptions {
@@ -67,21 +67,30 @@ export class SecretKeys {
    * `too_many_requests` to an address that sent many wrong ones. Every key is compared, and as many bytes of it whatever
    * was sent, so that time tells neither content, length nor which one.
    */
-  check(authorization: string | undefined, { scope, address }: KeyDemand): string {
-    this.#assertAllowed(address);
+  check(authorization: string | undefined, { scope, from }: KeyDemand): string {
+    if (this.#addresses.size > 0) this.#assertAllowed(addressOf(from));
     const given = bearerToken(authorization);
     const key = given === undefined ? undefined : this.#find(given);
     if (!key) {
-      this.#countWrong(address);
+      this.#countWrong(addressOf(from));
       const why = given === undefined ? 'is missing: send it as "Authorization: Bearer <key>"' : 'is wrong';
       throw new NangoError('unauthorized', `The secret key ${why}.`);
     }
-    if (this.#addresses.size > 0) this.#trust(address);
-    if (scope === 'any' || key.scopes.has(scope) || key.scopes.has('admin')) return key.name;
+    if (this.#addresses.size > 0) this.#trust(addressOf(from));
+    if (isPermitted(key, scope)) return key.name;
     throw new NangoError(
       'insufficient_scope',
       `The secret key "${key.name}" lacks the scope ${scope}; give it in secret_keys of nango-config.yaml.`,
     );
+  }
+
+  /** The name of a key that permits it; undefined for what {@link SecretKeys.check} throws at, and nothing is counted. */
+  permits(authorization: string | undefined, scope: KeyScope): string | undefined {
+    // Addresses that made mistakes are looked at by the other.
+    if (this.#addresses.size > 0) return undefined;
+    const given = bearerToken(authorization);
+    const key = given === undefined ? undefined : this.#find(given);
+    return key && isPermitted(key, scope) ? key.name : undefined;
   }
 
   #find(given: string): KnownKey | undefined {
@@ -136,6 +145,10 @@ export class SecretKeys {
   }
 }
 
+function isPermitted({ scopes }: KnownKey, scope: KeyDemand['scope']): boolean {
+  return scope === 'any' || scopes.has(scope) || scopes.has('admin');
+}
+
 function toKnown(name: string, keys: readonly Secret<string>[], scopes: readonly KeyScope[]): KnownKey[] {
   return keys.map((key) => {
     const bytes = Buffer.alloc(COMPARED_BYTES);
@@ -150,7 +163,7 @@ export function bearerToken(authorization: string | undefined): string | undefin
 }
 
 /** The peer's address; of an IPv6 one the network that one customer is given. */
-export function addressOf({ socket: { remoteAddress = '' } }: Pick<IncomingMessage, 'socket'>): string {
+function addressOf({ socket: { remoteAddress = '' } }: Pick<IncomingMessage, 'socket'>): string {
   const mapped = remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress;
   return isIPv6(mapped) ? mapped.split(':').slice(0, 4).join(':') : mapped;
 }
@@ -159,6 +172,6 @@ export function addressOf({ socket: { remoteAddress = '' } }: Pick<IncomingMessa
 export function requireSecretKey(keys: SecretKeys): onRequestAsyncHookHandler {
   return async (request) => {
     const { scope = 'admin' } = request.routeOptions.config;
-    request.caller = keys.check(request.headers.authorization, { scope, address: addressOf(request.raw) });
+    request.caller = keys.check(request.headers.authorization, { scope, from: request.raw });
   };
 }

@@ -17,8 +17,7 @@ export function createReportCall({
   annotate: ((attributes: Record<string, string | number>) => void) | undefined;
 }): ReportCall {
   return (report) => {
-    // A caller without a right or a connection names integrations as he likes; they would be metrics for ever.
-    metrics.call(report.uuid === undefined ? { ...report, integration: '' } : report);
+    metrics.call(report);
     log.info(fieldsOf(report, nameUser), 'api call');
     annotate?.({
       'nango.integration': report.integration,
@@ -32,6 +31,24 @@ export function createReportCall({
   };
 }
 
-function fieldsOf({ uuid, userId, ...report }: CallReport, nameUser: NameUser): object {
-  return { ...report, userId: nameUser(userId), connection: uuid };
+/** What is nothing is left out: the line is read by people, and written for every call. */
+function fieldsOf(report: CallReport, nameUser: NameUser): object {
+  return {
+    integration: report.integration,
+    userId: nameUser(report.userId),
+    connection: report.uuid,
+    via: report.via,
+    caller: report.caller,
+    requestId: report.requestId,
+    method: report.method,
+    status: report.status,
+    error: report.error,
+    ms: report.ms,
+    firstByteMs: report.firstByteMs,
+    sentBytes: report.sentBytes || undefined,
+    receivedBytes: report.receivedBytes || undefined,
+    retries: report.retries || undefined,
+    renewals: report.renewals || undefined,
+    redirects: report.redirects || undefined,
+  };
 }

@@ -17,9 +17,22 @@ const HOP_BY_HOP = new Set([
   'upgrade',
 ]);
 
-// What a browser would keep for our origin, or do on it, although an API said so.
-const FOR_OUR_ORIGIN =
-  /^(access-control-.*|alt-svc|clear-site-data|content-security-policy(-report-only)?|nel|permissions-policy|public-key-pins|report-to|reporting-endpoints|service-worker-allowed|set-cookie2|strict-transport-security)$/;
+// What a browser would keep for our origin, or do on it, although an API said so; and all that begins so.
+const FOR_OUR_ORIGIN = new Set([
+  'alt-svc',
+  'clear-site-data',
+  'content-security-policy',
+  'content-security-policy-report-only',
+  'nel',
+  'permissions-policy',
+  'public-key-pins',
+  'report-to',
+  'reporting-endpoints',
+  'service-worker-allowed',
+  'set-cookie2',
+  'strict-transport-security',
+]);
+const CORS = 'access-control-';
 
 /** Prefix of our own fields, which no API sees and no API can send. */
 const OURS = 'nango-';
@@ -54,7 +67,7 @@ export function responseHeaders(
     if (value === undefined || named?.has(name) || name.startsWith(OURS)) continue;
     if (name === 'set-cookie') passed['nango-set-cookie'] = value;
     else if (name === 'content-length' || name === 'trailer') passed[name] = value;
-    else if (!HOP_BY_HOP.has(name) && !FOR_OUR_ORIGIN.test(name)) passed[name] = value;
+    else if (!HOP_BY_HOP.has(name) && !FOR_OUR_ORIGIN.has(name) && !name.startsWith(CORS)) passed[name] = value;
   }
   // Should a browser ever show it: as nothing but itself.
   passed['content-security-policy'] = "default-src 'none'; sandbox";

@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { authorizeRedirect, authorizeRequest, type AuthorizedRequest } from '../../connections/authorize-request.ts';
 import type { CallReport } from '../../connections/call-report.ts';
+import type { OpenConnection } from '../../connections/connection-context.ts';
 import { beginCall, type ApiCall } from '../../connections/follow-ups.ts';
 import type { ConnectionKey } from '../../store/store.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import { toNangoError } from '../../upstream/http-client.ts';
 import { errorAnswer } from '../error-mapper.ts';
 import { requestIdOf } from '../request-id.ts';
-import { addressOf } from '../secret-keys.ts';
 import type { ServerContext } from '../server-context.ts';
 import { hasBody, takeBody, type ProxyBody } from './proxy-body.ts';
 import { CallerGoneError, Exchange, type ExchangeOptions, type Passed } from './proxy-exchange.ts';
@@ -71,7 +71,8 @@ type Answering = Pick<ExchangeOptions, 'response' | 'onUpgrade'>;
 
 async function serve(visit: Visit, { response, onUpgrade }: Answering, server: ProxyServer): Promise<Passed> {
   const { request } = visit;
-  const call = await openCall(visit, server);
+  const opened = openCall(visit, server);
+  const call = opened instanceof Promise ? await opened : opened;
   const { connection } = call;
   const place = server.limits.enter(connection);
   if (place) await place;
@@ -91,21 +92,16 @@ async function serve(visit: Visit, { response, onUpgrade }: Answering, server: P
   }
 }
 
-/** Who calls, for which connection. */
-async function openCall(visit: Visit, { secretKeys, connections }: ProxyServer): Promise<ApiCall> {
+/** Who calls, for which connection; at once when that is in memory. */
+function openCall(visit: Visit, { secretKeys, connections }: ProxyServer): ApiCall | Promise<ApiCall> {
   const { request } = visit;
-  visit.caller = secretKeys.check(request.headers.authorization, { scope: 'proxy', address: addressOf(request) });
+  visit.caller = secretKeys.check(request.headers.authorization, { scope: 'proxy', from: request });
   const key = (visit.key = parseKey(request));
-  const { fresh } = connections;
-  const connection = fresh.hot(key) ?? (await fresh.get(key));
-  const call = beginCall({
-    key,
-    connection,
-    method: request.method ?? '',
-    isReplayable: true,
-    retry: parseRetryChoice(request),
-  });
-  return (visit.call = call);
+  const retry = parseRetryChoice(request);
+  const begin = (connection: OpenConnection) =>
+    (visit.call = beginCall({ key, connection, method: request.method ?? '', isReplayable: true, retry }));
+  const hot = connections.fresh.hot(key);
+  return hot ? begin(hot) : connections.fresh.get(key).then(begin);
 }
 
 function takeBodyOf(visit: Visit, response: ServerResponse, signed: boolean): Promise<ProxyBody> {
@@ -162,11 +158,12 @@ function authorize(
   request: IncomingMessage,
   { server, bytes }: { server: ProxyServer; bytes: Buffer | undefined },
 ): AuthorizedRequest<string> {
-  const authorization = { ...connection, context: server.context };
   const headers = requestHeaders(request);
-  if (target) return authorizeRedirect({ method, target, headers, body: bytes }, authorization);
+  const { context } = server;
+  if (target) return authorizeRedirect({ method, target, headers, body: bytes }, connection, context);
   const endpoint = (request.url ?? '').slice(PROXY_PATH.length);
-  return authorizeRequest({ method, endpoint, headers, body: bytes }, authorization);
+  const whole = { method, endpoint, headers, body: bytes, headersAreParsed: true };
+  return authorizeRequest(whole, connection, context);
 }
 
 /** Tells of a visit that ended. */

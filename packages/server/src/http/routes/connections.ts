@@ -75,9 +75,8 @@ export function connectionRoutes({ connections }: ServerContext) {
         },
       },
       async ({ query }, reply) => {
-        const { connection, credentials } = await connections.get(query);
         void reply.header('cache-control', 'no-store');
-        return { connection, credentials: { raw: {}, ...credentials } };
+        return connections.get(query);
       },
     );
 

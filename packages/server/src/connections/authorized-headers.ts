@@ -1,0 +1,65 @@
+import { NangoError } from '../errors/nango-error.ts';
+import { headerValue } from '../schema/render.ts';
+
+/** A configured header or parameter with its value; one with a placeholder is a credential, and wins. */
+export interface RenderedField {
+  readonly name: string;
+  readonly value: string;
+  readonly isCredential: boolean;
+}
+
+/** Header names in lower case. */
+type Headers = Record<string, string>;
+
+/**
+ * A request's headers: the configured constants, over them the caller's, over those the configured credentials. `configured`
+ * went through {@link checkedHeader}. Throws `invalid_value`.
+ */
+export function authorizedHeaders(configured: readonly RenderedField[], given: Readonly<Headers> = {}): Headers {
+  const headers: Headers = {};
+  for (const { name, value, isCredential } of configured) if (!isCredential) headers[name] = value;
+  for (const name of Object.keys(given)) {
+    const lower = name.toLowerCase();
+    headers[lower] = checkedHeader(lower, given[name] ?? '');
+  }
+  return withCredentials(headers, configured);
+}
+
+/**
+ * The same for headers that a parser of HTTP made, which are in lower case and hold nothing to check. They are changed in
+ * place: a proxied request has no time for copies.
+ */
+export function authorizeParsedHeaders(configured: readonly RenderedField[], parsed: Headers): Headers {
+  for (const { name, value, isCredential } of configured)
+    if (!isCredential && parsed[name] === undefined) parsed[name] = value;
+  return withCredentials(parsed, configured);
+}
+
+function withCredentials(headers: Headers, configured: readonly RenderedField[]): Headers {
+  for (const { name, value, isCredential } of configured) if (isCredential) headers[name] = value;
+  return headers;
+}
+
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
+// These frame the message or name the peer: left to the HTTP client, or a caller could smuggle a second request.
+const FRAMING_HEADERS = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** A header's value; `lower` is its name. Throws `invalid_value` for what no header can be, or what frames the message. */
+export function checkedHeader(lower: string, value: string): string {
+  if (!HEADER_NAME.test(lower))
+    throw new NangoError('invalid_value', 'A header name holds characters that header names cannot have.');
+  if (FRAMING_HEADERS.has(lower))
+    throw new NangoError('invalid_value', `The header "${lower}" is set by the HTTP client and cannot be given.`);
+  return headerValue(lower, value);
+}

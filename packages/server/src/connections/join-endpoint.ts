@@ -1,0 +1,63 @@
+import { NangoError } from '../errors/nango-error.ts';
+import { hasDotSegment } from '../schema/render.ts';
+
+/** Where an API is. */
+export interface BaseUrl {
+  readonly origin: string;
+  /** The path, as it is. */
+  readonly path: string;
+  /** The path with a slash at its end. */
+  readonly root: string;
+  readonly query: string;
+}
+
+// What a URL parser leaves as it is, and what is neither a scheme nor a dot segment.
+const PLAIN_PATH = /^[\w~!$&()*+,=@./-]*$/;
+const PLAIN_QUERY = /^[\w~!$&()*+,=:@./?%-]*$/;
+
+/**
+ * Appends the endpoint to the base path; nothing in it can choose another host or climb out (RFC 3986 §5.2.4). Throws
+ * `invalid_endpoint`.
+ */
+export function joinEndpoint(base: BaseUrl, endpoint: string): { url: string; query: string } {
+  const mark = endpoint.indexOf('?');
+  const path = mark === -1 ? endpoint : endpoint.slice(0, mark);
+  const own = mark === -1 ? '' : endpoint.slice(mark + 1);
+  const isPlain = PLAIN_PATH.test(path) && PLAIN_QUERY.test(own) && !/\.\.|\.\/|\/\.|^\.|^\/\/|\.$/.test(path);
+  const relative = path.startsWith('/') ? path.slice(1) : path;
+  if (isPlain) {
+    const query = base.query === '' || own === '' ? base.query + own : `${base.query}&${own}`;
+    return { url: base.origin + (relative === '' ? base.path : base.root + relative), query };
+  }
+  assertEndpoint(endpoint);
+  const url = new URL(base.origin);
+  url.pathname = relative === '' ? base.path : base.root + relative;
+  url.search = [base.query, own].filter((part) => part !== '').join('&');
+  if (url.origin !== base.origin || !`${url.pathname}/`.startsWith(base.root))
+    throw invalidEndpoint('it would leave the base_url');
+  return { url: url.origin + url.pathname, query: url.search.slice(1) };
+}
+
+function assertEndpoint(endpoint: string): void {
+  if (/[\p{Cc}\s\\#]/u.test(endpoint) || !endpoint.isWellFormed())
+    throw invalidEndpoint('it holds white space, a control character, "\\" or "#"; percent-encode them');
+  if (/^([a-z][a-z0-9+.-]*:)?\/\//i.test(endpoint))
+    throw invalidEndpoint('it must be relative to the base_url, such as "users/me"');
+  const path = endpoint.replace(/\?.*$/s, '');
+  // Some servers decode twice, so "%252e" is looked through too.
+  if ([path, decodeSeparators(path), decodeSeparators(decodeSeparators(path))].some(hasDotSegment))
+    throw invalidEndpoint('it has a "." or ".." segment');
+}
+
+function decodeSeparators(path: string): string {
+  return path
+    .replace(/%25/gi, '%')
+    .replace(/%2e/gi, '.')
+    .replace(/%2f/gi, '/')
+    .replace(/%5c/gi, '\\')
+    .replace(/;[^/]*/g, '');
+}
+
+export function invalidEndpoint(why: string): NangoError {
+  return new NangoError('invalid_endpoint', `The endpoint is refused: ${why}.`);
+}

@@ -1,0 +1,57 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { toCredentialsAnswer } from '../connections/connections.ts';
+import type { OpenConnection } from '../connections/connection-context.ts';
+import { requestIdOf } from './request-id.ts';
+import type { ServerContext } from './server-context.ts';
+
+// Names that are the same decoded as encoded. Whatever else is asked goes to the route.
+const PLAIN_QUERY = /^\/api\/connection\?integration=([\w-]{1,100})&userId=([\w.@-]{1,100})$/;
+
+/** Answers a request, if it can do so at once. */
+export type ReadCredentials = (request: IncomingMessage, response: ServerResponse) => boolean;
+
+/**
+ * Reads of connections that are in memory, before the router: applications that call APIs themselves ask for each call. What
+ * is refused, or takes more, is left to the route, which answers the same.
+ */
+export function createReadCredentials({
+  secretKeys,
+  connections,
+  audit,
+}: Pick<ServerContext, 'secretKeys' | 'connections' | 'audit'>): ReadCredentials {
+  const bodies = new WeakMap<OpenConnection, string>();
+  /** The bytes of the answer, one a character: with its head they are one string, and one write. */
+  const bodyOf = (connection: OpenConnection) => {
+    const known = bodies.get(connection);
+    if (known !== undefined) return known;
+    const body = Buffer.from(JSON.stringify(toCredentialsAnswer(connection))).toString('latin1');
+    bodies.set(connection, body);
+    return body;
+  };
+  return (request, response) => {
+    const [, integration, userId] = PLAIN_QUERY.exec(request.url ?? '') ?? [];
+    if (integration === undefined || userId === undefined || request.method !== 'GET') return false;
+    const actor = secretKeys.permits(request.headers.authorization, 'connections:read');
+    const connection = actor === undefined ? undefined : connections.fresh.hot({ integration, userId });
+    if (!connection) return false;
+    const requestId = requestIdOf(request.headers);
+    const address = request.socket.remoteAddress ?? '';
+    audit.record({ action: 'credentials.read', actor, integration, userId, status: 200, requestId, address });
+    const body = bodyOf(connection);
+    response
+      .writeHead(200, [
+        'content-length',
+        String(body.length),
+        'content-type',
+        'application/json; charset=utf-8',
+        'cache-control',
+        'no-store',
+        'x-content-type-options',
+        'nosniff',
+        'nango-request-id',
+        requestId,
+      ])
+      .end(body, 'latin1');
+    return true;
+  };
+}
