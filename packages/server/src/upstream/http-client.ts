@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
-import { Agent, request, type Dispatcher } from 'undici';
+import { Readable } from 'node:stream';
+import { Agent, buildConnector, request, type Dispatcher } from 'undici';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
+import { Http1Pools } from './http1-pools.ts';
 import { createGuardedConnector } from './network-guard.ts';
 import { parseRetryAfter } from './retry-after.ts';
 import { TracedHandler, type TraceOutgoing } from './traced-request.ts';
@@ -37,10 +39,22 @@ interface Peer {
   readonly http1?: boolean | undefined;
 }
 
-/** A request that is streamed; see undici's `DispatchOptions`. */
-export interface StreamedRequest extends Dispatcher.DispatchOptions, Peer {
+/** A request whose answer is streamed. */
+interface OutgoingRequest {
+  readonly origin: string;
+  readonly path: string;
+  readonly method: string;
+  /** Names in lower case. */
   readonly headers: Record<string, string>;
+  readonly body: Uint8Array | Readable | null;
+  /** Milliseconds until the answer begins; 0 = none. */
+  readonly headersTimeout: number;
+  /** Milliseconds between two pieces of the answer; 0 = none. */
+  readonly bodyTimeout: number;
+  readonly upgrade?: string;
 }
+
+export type StreamedRequest = OutgoingRequest & Peer;
 
 export interface UpstreamResponse {
   readonly status: number;
@@ -55,7 +69,7 @@ export interface UpstreamResponse {
  * Throws `request_timeout`, `request_failed` and `response_too_large`.
  */
 export class HttpClient {
-  readonly #agents = new Map<string, Agent>();
+  readonly #peers = new Map<string, PeerConnections>();
   readonly #allowedNetworks: () => readonly string[];
   readonly #connect: NonNullable<HttpClientOptions['connect']>;
   readonly #trace: TraceOutgoing | undefined;
@@ -86,7 +100,7 @@ export class HttpClient {
         headers: span ? { ...headers, ...span.headers } : headers,
         body: body ?? null,
         signal,
-        dispatcher: this.#agentOf({ clientCertificate, guarded, connectTimeoutMs }),
+        dispatcher: this.#peerOf({ clientCertificate, guarded, connectTimeoutMs }).agent,
       });
       const answered = await readBounded(response.body, maxBytes);
       span?.end({ status: response.statusCode });
@@ -107,21 +121,21 @@ export class HttpClient {
     { clientCertificate, guarded, connectTimeoutMs, http1, ...request }: StreamedRequest,
     handler: Dispatcher.DispatchHandler,
   ): void {
-    const agent = this.#agentOf({ clientCertificate, guarded, connectTimeoutMs, http1 });
-    const span = this.#trace?.({ method: request.method, host: new URL(String(request.origin)).host });
-    if (!span) return void agent.dispatch(request, handler);
+    const peer = this.#peerOf({ clientCertificate, guarded, connectTimeoutMs, http1 });
+    const span = this.#trace?.({ method: request.method, host: new URL(request.origin).host });
+    if (!span) return peer.dispatch(request, handler);
     const headers = { ...request.headers, ...span.headers };
-    agent.dispatch({ ...request, headers }, new TracedHandler(handler, span));
+    return peer.dispatch({ ...request, headers }, new TracedHandler(handler, span));
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#agents.values()].map((agent) => agent.destroy()));
+    await Promise.all([...this.#peers.values()].map((peer) => peer.close()));
   }
 
-  #agentOf({ clientCertificate, guarded, connectTimeoutMs = CONNECT_TIMEOUT_MS, http1 = false }: Peer): Agent {
+  #peerOf({ clientCertificate, guarded, connectTimeoutMs = CONNECT_TIMEOUT_MS, http1 = false }: Peer): PeerConnections {
     const kind = `${guarded ? 'guarded' : 'open'} ${http1 ? 'http1' : 'http'} ${connectTimeoutMs}`;
     const name = clientCertificate ? `${kind} ${digestOf(clientCertificate)}` : kind;
-    const known = this.#agents.get(name);
+    const known = this.#peers.get(name);
     if (known) return known;
     const options = {
       ...this.#connect,
@@ -129,10 +143,39 @@ export class HttpClient {
       timeout: connectTimeoutMs,
       allowH2: !http1,
     };
-    const connect = guarded ? createGuardedConnector(options, this.#allowedNetworks) : options;
-    const agent = new Agent({ connect, allowH2: !http1, headersTimeout: 0, bodyTimeout: 0 });
-    this.#agents.set(name, agent);
-    return agent;
+    const connect = guarded ? createGuardedConnector(options, this.#allowedNetworks) : buildConnector(options);
+    const peer = new PeerConnections(connect, http1);
+    this.#peers.set(name, peer);
+    return peer;
+  }
+}
+
+/** Connections that were made alike. What is known as a whole goes over our own, everything else over undici's. */
+class PeerConnections {
+  readonly agent: Agent;
+  readonly #pools: Http1Pools;
+
+  constructor(connect: buildConnector.connector, http1: boolean) {
+    this.agent = new Agent({ connect, allowH2: !http1, headersTimeout: 0, bodyTimeout: 0 });
+    this.#pools = new Http1Pools({
+      connect,
+      onHttp2: (request, handler) => void this.agent.dispatch({ ...request, body: request.body ?? null }, handler),
+    });
+  }
+
+  dispatch(request: OutgoingRequest, handler: Dispatcher.DispatchHandler): void {
+    const { body, upgrade } = request;
+    if (upgrade !== undefined || body instanceof Readable) return void this.agent.dispatch(request, handler);
+    const { origin, path, method, headers, headersTimeout, bodyTimeout } = request;
+    this.#pools.dispatch(
+      { origin, path, method, headers, body: body ?? undefined, headersTimeout, bodyTimeout },
+      handler,
+    );
+  }
+
+  async close(): Promise<void> {
+    this.#pools.close();
+    await this.agent.destroy();
   }
 }
 

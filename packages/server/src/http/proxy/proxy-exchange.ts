@@ -39,6 +39,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly #settled = Promise.withResolvers<Passed | 'replaced'>();
   #controller: Dispatcher.DispatchController | undefined;
   #replaced = false;
+  /** Whether the time was over before the request began. */
+  #isLate = false;
   #discarded = 0;
   /** Length of an answer that may be sent as a whole. */
   #wholeBytes = -1;
@@ -60,6 +62,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.#options.response.destroyed) controller.abort(new CallerGoneError());
+    else if (this.#isLate) controller.abort(new CallTooLongError());
   }
 
   onRequestUpgrade(
@@ -154,7 +157,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (!this.#options.response.writableFinished) this.#controller?.abort(new CallerGoneError());
   };
 
-  readonly #onDeadline = (): void => this.#controller?.abort(new CallTooLongError());
+  readonly #onDeadline = (): void => {
+    this.#isLate = true;
+    this.#controller?.abort(new CallTooLongError());
+  };
 
   #leave(): void {
     clearTimeout(this.#deadline);
