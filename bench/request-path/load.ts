@@ -11,6 +11,8 @@ export interface Load {
   readonly seconds: number;
   /** How many values `{n}` in a header's value takes, at random. */
   readonly users?: number;
+  /** Whether they come one after the other, each once before any comes twice. */
+  readonly inOrder?: boolean;
 }
 
 /** What came of it; milliseconds. */
@@ -23,13 +25,15 @@ export interface Measured {
 const load = JSON.parse(process.argv[2] ?? '') as Load;
 process.stdout.write(JSON.stringify(await run(load)));
 
-async function run({ url, headers, clients, seconds, users = 1 }: Load): Promise<Measured> {
+async function run({ url, headers, clients, seconds, users = 1, inOrder = false }: Load): Promise<Measured> {
   const { hostname, port, pathname, search, host } = new URL(url);
   const requests = Array.from({ length: users }, (_, user) => {
     const fields = Object.entries(headers).map(([name, value]) => `${name}: ${value.replace('{n}', String(user))}\r\n`);
     return Buffer.from(`GET ${pathname}${search} HTTP/1.1\r\nhost: ${host}\r\n${fields.join('')}\r\n`);
   });
-  const pick = users === 1 ? () => requests[0] : () => requests[Math.floor(Math.random() * users)];
+  let last = -1;
+  const inTurn = () => requests[(last = (last + 1) % users)];
+  const pick = users === 1 || inOrder ? inTurn : () => requests[Math.floor(Math.random() * users)];
   const taken: number[] = [];
   const started = performance.now();
   const end = started + seconds * 1000;

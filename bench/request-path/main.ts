@@ -10,7 +10,11 @@ const MANY = 100_000;
 const GIGABYTE = 1024 ** 3;
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '5' }, seconds: { type: 'string', default: '2' } },
+  options: {
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '2' },
+    only: { type: 'string', default: 'rates,reads,large,workers' },
+  },
 });
 const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
@@ -22,10 +26,8 @@ const processes = new Processes();
 let failed = false;
 try {
   if (!PINNED) process.stdout.write('taskset or a second core is missing: servers and callers share what there is.\n');
-  await compareRates();
-  await compareReads();
-  await compareLarge();
-  await compareWorkers();
+  const benches = { rates: compareRates, reads: compareReads, large: compareLarge, workers: compareWorkers };
+  for (const [name, bench] of Object.entries(benches)) if (values.only.split(',').includes(name)) await bench();
 } finally {
   await processes.end();
   for (const cleanup of cleanups.toReversed()) await cleanup();
@@ -37,6 +39,8 @@ interface Subject {
   readonly url: string;
   readonly headers: Record<string, string>;
   readonly users?: number;
+  /** Seconds before anything is measured; each user comes in turn. */
+  readonly warmUp?: number;
 }
 
 interface Figures {
@@ -50,14 +54,15 @@ async function measure(subjects: readonly Subject[], { single = true } = {}): Pr
   const figures = new Map(
     subjects.map(({ name }) => [name, { rate: [], p99: [], single: [] } satisfies Figures as Figures]),
   );
-  for (const subject of subjects) await processes.load({ ...subject, clients: CLIENTS, seconds: 2 });
+  for (const subject of subjects)
+    await processes.load({ ...subject, clients: CLIENTS, seconds: subject.warmUp ?? 2, inOrder: true });
   for (let round = 0; round < rounds; round += 1) {
     for (const subject of subjects) {
       const many = await processes.load({ ...subject, clients: CLIENTS, seconds });
       figures.get(subject.name)?.rate.push(many.rate);
       figures.get(subject.name)?.p99.push(many.p99);
       if (!single) continue;
-      const one = await processes.load({ ...subject, clients: 1, seconds: seconds / 2 });
+      const one = await processes.load({ ...subject, clients: 1, seconds: Math.ceil(seconds / 2) });
       figures.get(subject.name)?.single.push(one.p50);
     }
   }
@@ -83,6 +88,7 @@ async function compareRates(): Promise<void> {
       url: proxied(await start({ connections: MANY, cacheSize: MANY })),
       headers: atRandom,
       users: MANY,
+      warmUp: 30,
     },
     {
       name: `the same, 10000 in memory`,

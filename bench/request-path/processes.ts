@@ -32,6 +32,8 @@ export function hasCommand(name: string): boolean {
   }
 }
 
+const WRK = hasCommand('wrk');
+
 /** A server under measurement. */
 export interface Running {
   readonly url: string;
@@ -59,9 +61,11 @@ export class Processes {
     return this.#answering(child, `http://127.0.0.1:${port}`);
   }
 
-  /** What the servers call; it has the core of the callers. */
+  /** What the servers call; it has the core of the callers. nginx where it is installed: it leaves more to measure. */
   api(name: 'api' | 'bytes'): Promise<Running> {
-    return this.subject(name, { core: OTHER_CORE });
+    if (name === 'bytes' || !hasCommand('nginx')) return this.subject(name, { core: OTHER_CORE });
+    const location = `default_type application/json; return 200 '{"text":"${'x'.repeat(189)}"}';`;
+    return this.#nginx({ core: OTHER_CORE, upstreams: '', location });
   }
 
   /** The product, with connections of the integration `acme` for the users "0", "1", … */
@@ -115,32 +119,52 @@ export class Processes {
   }
 
   /** nginx with one worker, as a reference in C. */
-  async nginx(upstream: string): Promise<Running> {
-    const port = await freePort();
-    const file = join(this.folder, 'nginx.conf');
-    writeFileSync(
-      file,
-      `daemon off; worker_processes 1; pid ${join(this.folder, 'nginx.pid')}; error_log /dev/null; events { worker_connections 1024; }
-http { access_log off; upstream api { server ${new URL(upstream).host}; keepalive 256; }
-server { listen 127.0.0.1:${port}; location / { proxy_pass http://api; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Authorization "Bearer constant"; } } }\n`,
-    );
-    const child = this.#spawn(SERVER_CORE, ['nginx', '-c', file]);
-    return this.#answering(child, `http://127.0.0.1:${port}`);
+  nginx(upstream: string): Promise<Running> {
+    return this.#nginx({
+      core: SERVER_CORE,
+      upstreams: `upstream api { server ${new URL(upstream).host}; keepalive 256; }`,
+      location:
+        'proxy_pass http://api; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Authorization "Bearer constant";',
+    });
   }
 
-  /** Requests from a process of its own. */
-  async load(load: Load): Promise<Measured> {
-    const child = this.#spawn(
-      OTHER_CORE,
-      [process.execPath, join(import.meta.dirname, 'load.ts'), JSON.stringify(load)],
-      {},
-      'pipe',
+  async #nginx({ core, upstreams, location }: { core: string; upstreams: string; location: string }): Promise<Running> {
+    const port = await freePort();
+    const file = join(this.folder, `nginx-${port}.conf`);
+    writeFileSync(
+      file,
+      `daemon off; worker_processes 1; pid ${join(this.folder, `nginx-${port}.pid`)}; error_log /dev/null; events { worker_connections 1024; }
+http { access_log off; keepalive_requests 1000000000; ${upstreams} server { listen 127.0.0.1:${port}; location / { ${location} } } }\n`,
     );
+    return this.#answering(this.#spawn(core, ['nginx', '-c', file]), `http://127.0.0.1:${port}`);
+  }
+
+  /** Requests from a process of its own: wrk where it is installed, else `load.ts`. */
+  async load(load: Load): Promise<Measured> {
+    const command = WRK
+      ? this.#wrk(load)
+      : [process.execPath, join(import.meta.dirname, 'load.ts'), JSON.stringify(load)];
+    const child = this.#spawn(OTHER_CORE, command, {}, 'pipe');
     let output = '';
     child.stdout?.on('data', (chunk) => (output += String(chunk)));
     const [code] = (await once(child, 'close')) as [number];
     if (code !== 0) throw new Error('The load generator failed.');
-    return JSON.parse(output) as Measured;
+    return WRK ? parseWrk(output) : (JSON.parse(output) as Measured);
+  }
+
+  #wrk({ url, headers, clients, seconds, users, inOrder }: Load): string[] {
+    const script = join(this.folder, 'load.lua');
+    const fields = Object.entries(headers).filter(([, value]) => !value.includes('{n}'));
+    const varied = Object.entries(headers).find(([, value]) => value.includes('{n}'))?.[0];
+    const pick = inOrder ? `n = (n + 1) % ${users}` : `n = math.random(0, ${(users ?? 1) - 1})`;
+    writeFileSync(
+      script,
+      varied
+        ? `n = 0\nfunction request()\n ${pick}\n wrk.headers["${varied}"] = n\n return wrk.format()\nend\nfunction init() math.randomseed(os.time()) end\n`
+        : '',
+    );
+    const flags = fields.flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
+    return ['wrk', '-t1', `-c${clients}`, `-d${seconds}s`, '--latency', '-s', script, ...flags, url];
   }
 
   async end(): Promise<void> {
@@ -178,6 +202,21 @@ server { listen 127.0.0.1:${port}; location / { proxy_pass http://api; proxy_htt
       await delay(20);
     }
   }
+}
+
+function parseWrk(output: string): Measured {
+  const failed = /Non-2xx or 3xx responses: (\d+)/.exec(output)?.[1];
+  if (failed !== undefined) throw new Error(`${failed} answers were not expected.`);
+  return {
+    rate: Number(/Requests\/sec:\s+([\d.]+)/.exec(output)?.[1]),
+    p50: milliseconds(/50%\s+([\d.]+)(us|ms|s)/.exec(output)),
+    p99: milliseconds(/99%\s+([\d.]+)(us|ms|s)/.exec(output)),
+  };
+}
+
+function milliseconds(match: RegExpExecArray | null): number {
+  const factor = { us: 0.001, ms: 1, s: 1000 }[match?.[2] ?? 'ms'] ?? Number.NaN;
+  return Number(match?.[1]) * factor;
 }
 
 /** `NANGO_BENCH_PROFILE=<folder>` has each process write a profile there. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { Agent, buildConnector, request, type Dispatcher } from 'undici';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
 import { Http1Pools } from './http1-pools.ts';
@@ -12,6 +12,7 @@ import type { ClientCertificate, OAuthHttp } from '../oauth/oauth-http.ts';
 const DEFAULT_TOKEN_TIMEOUT_MS = 20_000;
 const TOKEN_MAX_BYTES = 1_048_576;
 const CONNECT_TIMEOUT_MS = 10_000;
+const STREAM_BUFFER_BYTES = 262_144;
 
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS' | 'HEAD';
 
@@ -46,7 +47,9 @@ interface OutgoingRequest {
   readonly method: string;
   /** Names in lower case. */
   readonly headers: Record<string, string>;
-  readonly body: Uint8Array | Readable | null;
+  readonly body: Uint8Array | Readable | undefined;
+  /** Of a body that is a stream; undefined = unknown. */
+  readonly contentLength?: string | undefined;
   /** Milliseconds until the answer begins; 0 = none. */
   readonly headersTimeout: number;
   /** Milliseconds between two pieces of the answer; 0 = none. */
@@ -150,7 +153,7 @@ export class HttpClient {
   }
 }
 
-/** Connections that were made alike. What is known as a whole goes over our own, everything else over undici's. */
+/** Connections that were made alike: our own for HTTP/1.1, undici's for HTTP/2 and where the protocol is changed. */
 class PeerConnections {
   readonly agent: Agent;
   readonly #pools: Http1Pools;
@@ -159,16 +162,21 @@ class PeerConnections {
     this.agent = new Agent({ connect, allowH2: !http1, headersTimeout: 0, bodyTimeout: 0 });
     this.#pools = new Http1Pools({
       connect,
-      onHttp2: (request, handler) => void this.agent.dispatch({ ...request, body: request.body ?? null }, handler),
+      onHttp2: (request, handler) => this.#dispatchByUndici(request, handler),
     });
   }
 
   dispatch(request: OutgoingRequest, handler: Dispatcher.DispatchHandler): void {
-    const { body, upgrade } = request;
-    if (upgrade !== undefined || body instanceof Readable) return void this.agent.dispatch(request, handler);
-    const { origin, path, method, headers, headersTimeout, bodyTimeout } = request;
-    this.#pools.dispatch(
-      { origin, path, method, headers, body: body ?? undefined, headersTimeout, bodyTimeout },
+    if (request.upgrade === undefined) this.#pools.dispatch(request, handler);
+    else this.#dispatchByUndici(request, handler);
+  }
+
+  #dispatchByUndici({ body, contentLength, ...request }: OutgoingRequest, handler: Dispatcher.DispatchHandler): void {
+    const headers =
+      contentLength === undefined ? request.headers : { ...request.headers, 'content-length': contentLength };
+    // Undici destroys what it reads from when the API breaks off; the caller's connection has to live on for our answer.
+    this.agent.dispatch(
+      { ...request, headers, body: body instanceof Readable ? buffered(body) : (body ?? null) },
       handler,
     );
   }
@@ -177,6 +185,12 @@ class PeerConnections {
     this.#pools.close();
     await this.agent.destroy();
   }
+}
+
+function buffered(body: Readable): PassThrough {
+  const stream = new PassThrough({ highWaterMark: STREAM_BUFFER_BYTES });
+  body.once('error', (error) => stream.destroy(error)).once('close', () => body.readableEnded || stream.destroy());
+  return body.pipe(stream);
 }
 
 export interface HttpClientOptions {

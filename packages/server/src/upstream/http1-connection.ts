@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { ChunkedDecoder } from './chunked-decoder.ts';
 import { HttpSyntaxError, parseHead, type ResponseHead } from './http1-head.ts';
@@ -10,13 +11,14 @@ const MAX_KEEP_ALIVE_MS = 600_000;
 const KEEP_ALIVE_SLACK_MS = 1_000;
 const HEAD_END = Buffer.from('\r\n\r\n');
 
-/** A request whose body, if any, is known as a whole. */
-export interface WholeRequest {
+/** A request; of a body that is a stream, `contentLength` says how long it is, else it goes in chunks. */
+export interface ConnectionRequest {
   readonly method: string;
   readonly path: string;
   readonly host: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: Uint8Array | undefined;
+  readonly body: Uint8Array | Readable | undefined;
+  readonly contentLength?: string | undefined;
   /** Milliseconds until the answer begins; 0 = none. */
   readonly headersTimeout: number;
   /** Milliseconds between two pieces of the answer; 0 = none. */
@@ -32,12 +34,14 @@ export interface Http1ConnectionOptions {
 
 /** An exchange under way on a connection. */
 interface Exchange {
-  readonly request: WholeRequest;
+  readonly request: ConnectionRequest;
   readonly handler: Dispatcher.DispatchHandler;
   readonly controller: Controller;
   /** Called in place of the handler when the connection turns out to be closed already. */
   readonly onStale: (() => void) | undefined;
   readonly startedAt: number;
+  /** Whether the request was sent to its end. */
+  isSent: boolean;
   head: ResponseHead | undefined;
   left: number;
   decoder: ChunkedDecoder | undefined;
@@ -79,7 +83,7 @@ export class Http1Connection {
   }
 
   /** `onStale` is called, and the handler is not, when the other side had closed a connection that was used before. */
-  send(request: WholeRequest, handler: Dispatcher.DispatchHandler, onStale?: () => void): void {
+  send(request: ConnectionRequest, handler: Dispatcher.DispatchHandler, onStale?: () => void): void {
     const controller = new Controller(this.#socket, {
       onAbort: (reason) => this.#abort(reason),
       onResume: () => this.#takeHeld(),
@@ -93,6 +97,7 @@ export class Http1Connection {
       controller,
       startedAt,
       onStale: isReused ? onStale : undefined,
+      isSent: !(request.body instanceof Readable),
       head: undefined,
       left: 0,
       decoder: undefined,
@@ -104,18 +109,57 @@ export class Http1Connection {
     this.#write(request);
   }
 
-  #write(request: WholeRequest): void {
+  #write(request: ConnectionRequest): void {
     let head: string;
     try {
       head = headText(request);
     } catch (error) {
       return this.#abort(error instanceof Error ? error : new Error(String(error)));
     }
-    if (request.body === undefined) return void this.#socket.write(head, 'latin1');
+    const { body } = request;
+    if (body === undefined) return void this.#socket.write(head, 'latin1');
     this.#socket.cork();
     this.#socket.write(head, 'latin1');
-    this.#socket.write(request.body);
+    if (body instanceof Readable) this.#stream(body, request);
+    else this.#socket.write(body);
     this.#socket.uncork();
+  }
+
+  /** The body is read as fast as the API takes it. It is not destroyed when the exchange ends before it: it is the caller's. */
+  #stream(body: Readable, { contentLength }: ConnectionRequest): void {
+    const exchange = this.#exchange;
+    const socket = this.#socket;
+    let left = contentLength === undefined ? undefined : Number(contentLength);
+    const onDrain = () => body.resume();
+    const onData = (chunk: Buffer) => {
+      if (left === undefined) {
+        socket.cork();
+        socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
+        socket.write(chunk);
+        if (!socket.write('\r\n', 'latin1')) body.pause();
+        return socket.uncork();
+      }
+      left -= chunk.length;
+      if (left < 0) return onCut();
+      if (!socket.write(chunk)) body.pause();
+    };
+    const leave = () => {
+      body.off('data', onData).off('end', onBodyEnd).off('error', onCut).off('close', onCut);
+      socket.off('drain', onDrain).off('close', leave);
+    };
+    const onBodyEnd = () => {
+      leave();
+      if (left !== undefined && left > 0) return onCut();
+      if (left === undefined) socket.write('0\r\n\r\n', 'latin1');
+      if (exchange) exchange.isSent = true;
+    };
+    const onCut = () => {
+      leave();
+      // Half a body must not be taken for a whole one.
+      this.#abort(new Error('The body of the request broke off.'));
+    };
+    socket.on('drain', onDrain).once('close', leave);
+    body.on('data', onData).once('end', onBodyEnd).once('error', onCut).once('close', onCut).resume();
   }
 
   close(): void {
@@ -197,11 +241,11 @@ export class Http1Connection {
   }
 
   #finish(
-    { handler, controller, head }: Exchange,
+    { handler, controller, head, isSent }: Exchange,
     { trailers, rest }: { trailers: Readonly<Record<string, string | string[]>>; rest: Buffer },
   ): void {
     this.#exchange = undefined;
-    const isReusable = head?.isPersistent === true && rest.length === 0 && !this.#socket.destroyed;
+    const isReusable = head?.isPersistent === true && isSent && rest.length === 0 && !this.#socket.destroyed;
     if (isReusable) {
       this.idleUntil = performance.now() + keepAliveMs(head.headers['keep-alive']);
       this.#socket.unref();
@@ -281,7 +325,7 @@ class Controller implements Dispatcher.DispatchController {
 }
 
 /** Whoever made these checked them already; a line break here would be a second request, so they are looked at once more. */
-function headText({ method, path, host, headers, body }: WholeRequest): string {
+function headText({ method, path, host, headers, body, contentLength }: ConnectionRequest): string {
   if (!TARGET.test(path) || !TARGET.test(host) || !METHOD.test(method))
     throw new HttpSyntaxError('The request line would be malformed.');
   let text = `${method} ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: keep-alive\r\n`;
@@ -290,9 +334,14 @@ function headText({ method, path, host, headers, body }: WholeRequest): string {
     if (UNSAFE.test(value) || UNSAFE.test(name)) throw new HttpSyntaxError(`The header "${name}" would be malformed.`);
     if (name !== 'content-length') text += `${name}: ${value}\r\n`;
   }
-  // A method that says what is done with a body has a length even without one (RFC 9110 §8.6).
-  if (body !== undefined || TAKES_BODY.has(method)) text += `content-length: ${body?.length ?? 0}\r\n`;
-  return `${text}\r\n`;
+  return `${text}${framing(method, body, contentLength)}\r\n`;
+}
+
+/** A method that says what is done with a body has a length even without one (RFC 9110 §8.6). */
+function framing(method: string, body: ConnectionRequest['body'], contentLength: string | undefined): string {
+  if (body instanceof Readable)
+    return contentLength === undefined ? 'transfer-encoding: chunked\r\n' : `content-length: ${contentLength}\r\n`;
+  return body !== undefined || TAKES_BODY.has(method) ? `content-length: ${body?.length ?? 0}\r\n` : '';
 }
 
 const TARGET = /^[\x21-\x7e]+$/;

@@ -1,5 +1,6 @@
+import { Readable } from 'node:stream';
 import type { buildConnector, Dispatcher } from 'undici';
-import { Http1Connection, type WholeRequest } from './http1-connection.ts';
+import { Http1Connection, type ConnectionRequest } from './http1-connection.ts';
 
 const MAX_IDLE = 256;
 const SWEEP_MS = 1_000;
@@ -20,7 +21,7 @@ export interface Http1PoolsOptions {
   readonly onHttp2: (request: PooledRequest, handler: Dispatcher.DispatchHandler) => void;
 }
 
-export type PooledRequest = Omit<WholeRequest, 'host'> & { readonly origin: string };
+export type PooledRequest = Omit<ConnectionRequest, 'host'> & { readonly origin: string };
 
 /** Keeps connections to origins alive, and gives each request one of its own. */
 export class Http1Pools {
@@ -39,7 +40,8 @@ export class Http1Pools {
     const idle = takeIdle(pool);
     if (!idle) return this.#connect(pool, request, handler);
     // The API closed it in the very moment it was used; a request that may come twice is sent on another (RFC 9112 §9.3.1).
-    const onStale = IDEMPOTENT.has(request.method) ? () => this.#connect(pool, request, handler) : undefined;
+    const isRepeatable = IDEMPOTENT.has(request.method) && !(request.body instanceof Readable);
+    const onStale = isRepeatable ? () => this.#connect(pool, request, handler) : undefined;
     return idle.send(wholeOf(request), handler, onStale);
   }
 
@@ -100,7 +102,7 @@ function takeIdle({ idle }: Pool): Http1Connection | undefined {
   }
 }
 
-function wholeOf({ origin, ...request }: PooledRequest): WholeRequest {
+function wholeOf({ origin, ...request }: PooledRequest): ConnectionRequest {
   return { ...request, host: origin.slice(origin.indexOf('//') + 2) };
 }
 

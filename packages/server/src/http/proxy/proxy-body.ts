@@ -1,15 +1,13 @@
 import type { IncomingMessage } from 'node:http';
-import { PassThrough } from 'node:stream';
 import { NangoError } from '../../errors/nango-error.ts';
 
 const MAX_REPLAYABLE_BYTES = 65_536;
 const MAX_SIGNED_BYTES = 10_485_760;
-const STREAM_BUFFER_BYTES = 262_144;
 
 /** A request's body: nothing, bytes that can be sent again, or a stream that can be sent once. */
 export interface ProxyBody {
   readonly bytes?: Buffer;
-  readonly stream?: PassThrough;
+  readonly stream?: IncomingMessage;
   readonly contentLength?: string;
 }
 
@@ -35,11 +33,13 @@ export async function takeBody(
     onBytes(bytes.length);
     return { bytes };
   }
-  // A stream between the two: when the API cuts its connection, the caller's has to live on for our answer.
-  const stream = new PassThrough({ highWaterMark: STREAM_BUFFER_BYTES });
-  request.on('data', (chunk: Buffer) => onBytes(chunk.length)).pipe(stream);
-  request.once('error', (error) => stream.destroy(error));
-  return { stream, ...(contentLength === undefined || chunked ? {} : { contentLength }) };
+  // A stream that is sent to its end has as many bytes as it says.
+  if (contentLength === undefined || chunked) {
+    request.on('data', (chunk: Buffer) => onBytes(chunk.length)).pause();
+    return { stream: request };
+  }
+  onBytes(size);
+  return { stream: request, contentLength };
 }
 
 async function readBytes(request: IncomingMessage, limit: number): Promise<Buffer> {

@@ -125,7 +125,6 @@ function send(
   const { headers, url } = authorized;
   const { integration } = call.connection;
   const { connectMs, headersMs, idleMs } = integration.timeouts;
-  if (body.contentLength !== undefined) headers['content-length'] = body.contentLength;
   const pathAt = url.indexOf('/', url.indexOf('//') + 2);
   const isReplaced: ExchangeOptions['isReplaced'] = (status, answered) =>
     server.followUps.after(call, { status, headers: answered, request: authorized });
@@ -136,7 +135,8 @@ function send(
       path: url.slice(pathAt),
       method: authorized.method,
       headers,
-      body: (call.keepsBody ? (body.bytes ?? body.stream) : undefined) ?? null,
+      body: call.keepsBody ? (body.bytes ?? body.stream) : undefined,
+      contentLength: body.contentLength,
       headersTimeout: headersMs,
       bodyTimeout: idleMs,
       connectTimeoutMs: connectMs,
