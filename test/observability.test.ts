@@ -123,7 +123,7 @@ test('traces go to an OpenTelemetry collector, from the caller’s span through 
   const collector = createServer((request, response) => {
     void request.toArray().then((chunks: Buffer[]) => {
       received.push(Buffer.concat(chunks).toString());
-      response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+      return response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
     });
   });
   const seen: (string | undefined)[] = [];
@@ -138,7 +138,7 @@ test('traces go to an OpenTelemetry collector, from the caller’s span through 
     'nango-config.yaml': `oauth_server_port: ${port}\noauth_server_root_url: ${url}\n`,
     'integrations.yaml': `integrations:\n  acme:\n    auth: { auth_mode: API_KEY }\n    requests: { base_url: '${apiUrl}/', headers: { X-Key: '\${api_key}' } }\n`,
   });
-  const { stop, output } = await startServerProcess(t, {
+  const process = await startServerProcess(t, {
     folder,
     url,
     environment: {
@@ -162,7 +162,7 @@ test('traces go to an OpenTelemetry collector, from the caller’s span through 
       traceparent: `00-${trace}-${parent}-01`,
     },
   });
-  assert.equal(await stop(), 0, output());
+  assert.equal(await process.stop(), 0, process.output());
   const exported = received.map((text) => exportSchema.parse(JSON.parse(text)));
   const spans = exported.flatMap(({ resourceSpans }) =>
     resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans)),

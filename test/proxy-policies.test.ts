@@ -133,12 +133,12 @@ test('requests at the same time are limited by connection and Integration; those
 });
 
 test('a request that waits too long for its turn is answered 429 with Retry-After', async (t) => {
-  let held: ServerResponse | undefined;
-  const { call } = await startProxied(t, (_request, response) => void (held = response), {
+  const begun = Promise.withResolvers<ServerResponse>();
+  const { call } = await startProxied(t, (_request, response) => begun.resolve(response), {
     settings: '    max_concurrent_requests_per_connection: 1\n    max_queue_seconds: 0\n',
   });
   const first = call('x');
-  while (!held) await new Promise((resolve) => setImmediate(resolve));
+  const held = await begun.promise;
   const refused = await call('x');
   assert.deepEqual(
     [refused.status, refused.headers.get('nango-error'), refused.headers.get('retry-after')],
@@ -176,7 +176,7 @@ test('who has no right to call is told so before the body is sent (Expect: 100-c
       request.on('response', (answer) => {
         void answer.toArray().then((chunks: Buffer[]) => {
           request.destroy();
-          resolve({ continued, status: answer.statusCode, body: Buffer.concat(chunks).toString() });
+          return resolve({ continued, status: answer.statusCode, body: Buffer.concat(chunks).toString() });
         });
       });
       request.flushHeaders();

@@ -56,8 +56,8 @@ async function run({ url, headers, clients, seconds, users = 1, inOrder = false 
     let missing = 0;
     const next = () => {
       sent = performance.now();
-      if (sent >= end) return void socket.destroy();
-      socket.write(pick() ?? '');
+      if (sent >= end) socket.destroy();
+      else socket.write(pick() ?? '');
     };
     socket.on('data', (chunk) => {
       missing = missing === 0 ? lengthOf(chunk) - chunk.length : missing - chunk.length;

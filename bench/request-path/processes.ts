@@ -17,7 +17,7 @@ const ENCRYPTION_KEY = Buffer.alloc(32, 1);
 const NOW = Date.now();
 
 /** The core that servers run on, and the one of everything else: callers, API, database. */
-export const SERVER_CORE = '0';
+const SERVER_CORE = '0';
 const OTHER_CORE = '1';
 
 /** Where `taskset` is missing, the system decides, and the figures say less. */

@@ -33,8 +33,8 @@ function api(): void {
 function bytes(): void {
   createHttpServer((request, response) => {
     if (request.method !== 'GET') {
-      request.resume();
-      return void request.on('end', () => response.writeHead(200, { 'content-length': 2 }).end('ok'));
+      request.resume().on('end', () => response.writeHead(200, { 'content-length': 2 }).end('ok'));
+      return;
     }
     let left = Number(/(\d+)$/.exec(request.url ?? '')?.[1]);
     response.writeHead(200, { 'content-length': left });
@@ -97,8 +97,9 @@ function bareHeaders({ headers }: IncomingMessage): Record<string, string> {
 function constant(): void {
   const body = Buffer.from(JSON.stringify({ text: 'x'.repeat(400) }));
   createHttpServer((request, response) => {
-    if (request.headers.authorization !== 'Bearer bench-secret-key-0123') return void response.writeHead(401).end();
-    response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length }).end(body);
+    const isKey = request.headers.authorization === 'Bearer bench-secret-key-0123';
+    if (!isKey) response.writeHead(401).end();
+    else response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length }).end(body);
   }).listen(Number(port), '127.0.0.1');
 }
 

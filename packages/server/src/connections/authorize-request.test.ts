@@ -85,6 +85,7 @@ test('P1: an endpoint never leaves the base path or chooses the host', () => {
     'a/%2e%2e/%2e%2e/x',
     '.%2e/x',
     '%252e%252e%252fx',
+    'a;x%5c..%5c..%5cy',
     '..;/x',
     'a/..;b/x',
     '..\\x',

@@ -55,7 +55,7 @@ function decodeSeparators(path: string): string {
     .replace(/%2e/gi, '.')
     .replace(/%2f/gi, '/')
     .replace(/%5c/gi, '\\')
-    .replace(/;[^/]*/g, '');
+    .replace(/;[^/\\]*/g, '');
 }
 
 export function invalidEndpoint(why: string): NangoError {

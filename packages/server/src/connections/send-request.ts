@@ -2,7 +2,7 @@ import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate, zstdDecompress } from 'node:zlib';
 import { NangoError } from '../errors/nango-error.ts';
 import type { ConnectionKey } from '../store/store.ts';
-import type { HttpClient, HttpMethod, UpstreamResponse } from '../upstream/http-client.ts';
+import type { HttpClient, UpstreamResponse } from '../upstream/http-client.ts';
 import { authorizeRedirect, authorizeRequest, type ApiRequest, type AuthorizedRequest } from './authorize-request.ts';
 import type { CallOrigin, ReportCall } from './call-report.ts';
 import type { ConnectionContext, OpenConnection } from './connection-context.ts';
@@ -100,7 +100,7 @@ function authorize(call: ApiCall, request: ApiRequest, context: ConnectionContex
 }
 
 function sendOnce(
-  { method, url, headers, body }: AuthorizedRequest<HttpMethod>,
+  { method, url, headers, body }: AuthorizedRequest,
   { integration }: OpenConnection,
   client: HttpClient,
 ): Promise<UpstreamResponse> {

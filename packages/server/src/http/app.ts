@@ -69,8 +69,8 @@ function createHttpServer(
       if (!isProxied(request)) response.writeContinue();
       server.emit('request', request, response);
     });
-    server.on('upgrade', upgrades.handle);
-    server.once('closing', upgrades.close);
+    server.on('upgrade', (request, socket, head) => upgrades.handle(request, socket, head));
+    server.once('closing', () => upgrades.close());
     return server;
   };
 }

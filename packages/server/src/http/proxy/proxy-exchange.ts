@@ -175,7 +175,7 @@ export class CallerGoneError extends Error {
 }
 
 /** The call took longer than the Integration allows in all. */
-export class CallTooLongError extends Error {
+class CallTooLongError extends Error {
   override readonly name = 'TimeoutError';
   override readonly message = 'The call took too long.';
 }

@@ -37,7 +37,8 @@ export function createUpgrades(proxy: Proxy): Upgrades {
         // One that was under way when the server began to stop.
         if (closed) {
           socket.destroy();
-          return void upstream.destroy();
+          upstream.destroy();
+          return;
         }
         open.add(socket);
         socket.once('close', () => open.delete(socket));
