@@ -6,12 +6,14 @@ import swagger from '@fastify/swagger';
 import { jsonSchemaTransform } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { RESERVED_PLACEHOLDERS } from './auth-modes/registry.ts';
+import { BlueprintCatalog } from './config/blueprint-catalog.ts';
 import { blueprintFileSchema } from './config/blueprint-file.ts';
+import { buildIndex } from './config/blueprint-index.ts';
 import { integrationsFileSchema } from './config/integrations-file.ts';
 import { nangoConfigSchema } from './config/nango-config.ts';
 import { ERRORS } from './errors/registry.ts';
 import { createLog } from './log.ts';
-import { VERSION } from './package-files.ts';
+import { CATALOG_FOLDER, VERSION } from './package-files.ts';
 import { Fields } from './schema/fields.ts';
 import { startServer } from './start.ts';
 import type { App } from './http/app.ts';
@@ -25,11 +27,13 @@ export interface GeneratedFile {
 /** Everything that is generated from the schemas: JSON Schemas for editors, and the OpenAPI document. */
 export async function generateFiles(): Promise<GeneratedFile[]> {
   const fields = new Fields(() => undefined, RESERVED_PLACEHOLDERS);
+  const catalog = new BlueprintCatalog([CATALOG_FOLDER], CATALOG_FOLDER);
   return [
     { path: 'schemas/nango-config.schema.json', text: jsonSchema(nangoConfigSchema(fields), 'nango-config.yaml') },
     { path: 'schemas/integrations.schema.json', text: jsonSchema(integrationsFileSchema(fields), 'integrations.yaml') },
     { path: 'schemas/blueprint.schema.json', text: jsonSchema(blueprintSchema(fields), 'a Blueprint') },
     { path: 'openapi.json', text: await openApi() },
+    { path: 'blueprints/index.json', text: format(await buildIndex(CATALOG_FOLDER, catalog)) },
     { path: '../../docs/reference/errors.md', text: errorsPage() },
   ];
 }
@@ -38,10 +42,11 @@ export async function generateFiles(): Promise<GeneratedFile[]> {
 function blueprintSchema(fields: Fields): z.ZodType {
   const integration = integrationsFileSchema(fields).shape.integrations.valueType.shape;
   const { versions } = blueprintFileSchema.shape;
-  const version = versions.valueType.extend({
-    auth: integration.auth.unwrap(),
+  const version = z.strictObject({
+    ...versions.valueType.shape,
+    auth: integration.auth,
     config: integration.config,
-    requests: integration.requests.unwrap(),
+    requests: integration.requests,
   });
   return blueprintFileSchema.extend({ versions: z.record(versions.keyType, version) });
 }

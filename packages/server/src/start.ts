@@ -4,6 +4,8 @@ import { ActionCatalog } from './actions/action-catalog.ts';
 import { createRunAction } from './actions/run-action.ts';
 import { createActionLogger } from './log.ts';
 import { CATALOG_FOLDER, VERSION } from './package-files.ts';
+import { BlueprintCatalog } from './config/blueprint-catalog.ts';
+import { BlueprintIndex } from './config/blueprint-index.ts';
 import type { Settings } from './config/settings.ts';
 import { LiveConfig } from './config/watch-config.ts';
 import { BackgroundRefresh } from './connections/background-refresh.ts';
@@ -195,6 +197,8 @@ function createServerContext(
     metrics: gatherMetrics(metrics.registry),
     client,
     actions,
+    blueprints: new BlueprintCatalog([CATALOG_FOLDER], CATALOG_FOLDER),
+    blueprintIndex: new BlueprintIndex(CATALOG_FOLDER),
     events: new EventLog(context),
     nudgeWebhooks: () => webhooks.nudge(),
     tracing,

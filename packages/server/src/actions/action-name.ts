@@ -3,7 +3,7 @@ import { relative, resolve } from 'node:path';
 /** A name that can be a part of a file's path without leading anywhere else. */
 export const ACTION_NAME = /^[a-z0-9][a-z0-9_-]{0,99}$/i;
 
-/** `google-calendar` + `list-events` → `GoogleCalendarListEventsAction`. */
+/** `acme-crm` + `list-contacts` → `AcmeCrmListContactsAction`. */
 export function actionClassName(integration: string, action: string): string {
   return `${camelCase(integration)}${camelCase(action)}Action`;
 }
@@ -15,7 +15,7 @@ function camelCase(name: string): string {
     .join('');
 }
 
-/** `slack/notify.action.ts`: enough to find the file, nothing about the machine. */
+/** `acme/notify.action.ts`: enough to find the file, nothing about the machine. */
 export function shortName(file: string): string {
   return relative(resolve(file, '../..'), file);
 }

@@ -20,7 +20,7 @@ type JwtAuth = z.output<z.ZodObject<ReturnType<typeof jwtAuthShape>>> & { readon
 
 /**
  * `JWT`: each request carries a token that the server signs for it (RFC 7519), with the user's key or the application's:
- * GitHub Apps, App Store Connect, Zoom, Ghost.
+ * as APIs of app stores and server-to-server apps do.
  */
 export const jwt: AuthMode<JwtAuth> = {
   name: 'JWT',

@@ -63,10 +63,10 @@ function addConnectCommand(program: Command, terminal: Terminal): void {
 What an Integration needs and you did not give is asked for, on a terminal.
 
 Examples:
-  nango connect slack 1
-  nango connect zendesk 1 --config subdomain=acme
-  nango connect google-drive robot --credentials service-account.json
-  nango connect github 1 --device`,
+  nango connect acme 1
+  nango connect acme-desk 1 --config subdomain=mycompany
+  nango connect acme-drive robot --credentials service-account.json
+  nango connect acme 1 --device`,
     )
     .action(async (integration: string, userId: string, flags: ConnectFlags) => {
       const { connectCommand } = await import('./connect-command.ts');
@@ -82,7 +82,7 @@ function addTriggerCommand(program: Command, terminal: Terminal): void {
     .argument('<userId>')
     .option('--input <json>', 'the Action’s input; "-" reads it from stdin')
     .option('--json', 'print on one line')
-    .addHelpText('after', `\nExample:\n  nango trigger slack notify 1 --input '{"text":"Hello"}'`)
+    .addHelpText('after', `\nExample:\n  nango trigger acme notify 1 --input '{"text":"Hello"}'`)
     .action(async (integration: string, action: string, userId: string, flags: TriggerFlags) => {
       const { triggerCommand } = await import('./trigger-command.ts');
       await triggerCommand({ integration, action, userId }, { flags, terminal });

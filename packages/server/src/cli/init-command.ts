@@ -17,13 +17,9 @@ oauth_server_root_url: http://localhost:3003
 
 const INTEGRATIONS = `# yaml-language-server: $schema=../node_modules/@nangohq/server/schemas/integrations.schema.json
 integrations:
-  # A Blueprint knows URLs, parameters and headers; you bring the OAuth client and its scopes.
-  # Uncomment, then set SLACK_CLIENT_ID and SLACK_CLIENT_SECRET in the environment.
-  # slack:
-  #   extends_blueprint: slack:v0
-  #   oauth_client_id: \${SLACK_CLIENT_ID}
-  #   oauth_client_secret: \${SLACK_CLIENT_SECRET}
-  #   oauth_scopes: [chat:write]
+  # A Blueprint knows URLs, parameters and headers; you bring the OAuth client and its scopes:
+  #   npx nango blueprints search crm     which there are
+  #   npx nango blueprints add <name>     adds one here, and says what is left to do
 
   # An API without a Blueprint: say how users authenticate and how requests are authorized.
   example:

@@ -3,6 +3,7 @@ import { messageOf, NangoError } from '../errors/nango-error.ts';
 import { VERSION } from '../package-files.ts';
 import { addClientCommands } from './client-commands.ts';
 import { DATA_DIR, FOLDER, JSON_OUTPUT } from './options.ts';
+import { addBlueprintCommands } from './blueprint-commands.ts';
 import type { StartFlags } from './start-command.ts';
 import { addStoreCommands } from './store-commands.ts';
 import { createTerminal, type Terminal } from './terminal.ts';
@@ -35,6 +36,7 @@ function createProgram(terminal: Terminal): Command {
     .addHelpText('after', ENVIRONMENT)
     .configureOutput({ outputError: (text, write) => write(terminal.style('red', text)) });
   addFolderCommands(program, terminal);
+  addBlueprintCommands(program.command('blueprints').description('the catalog of providers'), terminal);
   addClientCommands(program, terminal);
   addStoreCommands(program, terminal);
   return program;

@@ -71,7 +71,7 @@ From the embedded store to PostgreSQL, with the key of .nango/encryption.key in 
 The whole file is checked first; with a fault in it nothing is stored.
 
 JSON of another system is a list of what registerConnection takes:
-  [{ "integration": "slack", "userId": "1", "credentials": { "access_token": "…" }, "additionalConfig": {} }]
+  [{ "integration": "acme", "userId": "1", "credentials": { "access_token": "…" }, "additionalConfig": {} }]
 CSV has the columns integration and userId, config.<name> for additionalConfig, and the credentials' fields:
   integration,userId,access_token,refresh_token,config.team`,
     )

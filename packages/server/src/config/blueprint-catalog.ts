@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { suggest } from '../schema/suggest.ts';
 import { readdir } from 'node:fs/promises';
-import { blueprintFileSchema, latestVersion } from './blueprint-file.ts';
+import { blueprintFileSchema, latestVersion, type BlueprintFile } from './blueprint-file.ts';
+import { deepMerge, isMap, mergeHeaders } from './deep-merge.ts';
 import type { ConfigFault, KeyPath } from './config-fault.ts';
 import { parseSourceFile, type SourceFile } from './source-file.ts';
 import { validate } from './validate.ts';
@@ -40,6 +41,21 @@ export class BlueprintCatalog {
 
   /** `reference` is `name` (latest version) or `name:version`. */
   async find(reference: string): Promise<Blueprint | BlueprintFailure> {
+    return this.#find(reference, []);
+  }
+
+  /** A Blueprint's file, for those who show it. */
+  async file(name: string): Promise<{ file: BlueprintFile; isOwn: boolean } | BlueprintFailure> {
+    const read = await this.#read(name);
+    if (!read) return { message: `names a Blueprint that does not exist.${suggest(name, await this.#names())}` };
+    const { source, isOwn } = read;
+    const faults = [...source.faults];
+    const located = { path: [], locate: (path: KeyPath) => source.positionOf(path) };
+    const file = faults.length > 0 ? undefined : validate(blueprintFileSchema, source.data, located, faults);
+    return file ? { file, isOwn } : { faults };
+  }
+
+  async #find(reference: string, extending: readonly string[]): Promise<Blueprint | BlueprintFailure> {
     const [name = '', version] = reference.split(':');
     const read = await this.#read(name);
     if (!read) return { message: `names a Blueprint that does not exist.${suggest(name, await this.#names())}` };
@@ -58,8 +74,17 @@ export class BlueprintCatalog {
     const found = file.versions[wanted];
     if (!found)
       return { message: `names version "${wanted}", but ${name} has ${Object.keys(file.versions).join(', ')}` };
-    const { auth, config, requests } = found;
-    return { name, version: wanted, auth, config, requests, source, isOwn, path: ['versions', wanted] };
+    const path = ['versions', wanted];
+    const { auth = {}, config, requests = {}, extends: base } = found;
+    const own = { name, version: wanted, auth, config, requests, source, isOwn, path };
+    if (base === undefined) return own;
+    const fault = (message: string) => ({
+      faults: [{ ...source.positionOf([...path, 'extends']), path: [...path, 'extends'], message }],
+    });
+    if (extending.includes(base)) return fault(`leads back to itself: ${[...extending, base].join(', ')}`);
+    const under = await this.#find(base, [...extending, `${name}:${wanted}`, base]);
+    if (!('source' in under)) return under.faults ? under : fault(under.message ?? '');
+    return { ...own, ...mergeBlueprint(under, own), isOwn: isOwn || under.isOwn };
   }
 
   async #read(name: string): Promise<{ source: SourceFile; isOwn: boolean } | undefined> {
@@ -81,6 +106,20 @@ export class BlueprintCatalog {
       .filter((file) => file.endsWith('.yaml'))
       .map((file) => file.slice(0, -'.yaml'.length));
   }
+}
+
+/** One version over the one it extends, as an Integration is merged over a Blueprint. */
+function mergeBlueprint(under: Blueprint, own: Blueprint): Pick<Blueprint, 'auth' | 'config' | 'requests'> {
+  const requests = deepMerge(under.requests, own.requests);
+  return {
+    auth: asMap(deepMerge(under.auth, own.auth)),
+    config: own.config || under.config ? asMap(deepMerge(under.config, own.config)) : undefined,
+    requests: { ...asMap(requests), headers: mergeHeaders(under.requests['headers'], own.requests['headers']) },
+  };
+}
+
+function asMap(value: unknown): Record<string, unknown> {
+  return isMap(value) ? value : {};
 }
 
 /** A file's text, or undefined where there is no such file. */

@@ -1,5 +1,48 @@
 import { z } from 'zod';
 
+/** What a provider is for. */
+export const CATEGORIES = [
+  'accounting',
+  'ai',
+  'analytics',
+  'calendar',
+  'communication',
+  'crm',
+  'customer-support',
+  'design',
+  'developer-tools',
+  'e-commerce',
+  'e-signature',
+  'education',
+  'email',
+  'erp',
+  'events',
+  'files',
+  'finance',
+  'forms',
+  'health',
+  'hr',
+  'identity',
+  'legal',
+  'logistics',
+  'marketing',
+  'media',
+  'monitoring',
+  'other',
+  'payments',
+  'productivity',
+  'project-management',
+  'recruiting',
+  'sales',
+  'scheduling',
+  'security',
+  'social',
+  'surveys',
+  'video',
+] as const;
+
+const VERSION = /^v\d+$/;
+
 /** The schema of a Blueprint's file. `auth` and `requests` are validated where they are used, merged with the Integration. */
 export const blueprintFileSchema = z.strictObject({
   name: z
@@ -7,21 +50,48 @@ export const blueprintFileSchema = z.strictObject({
     .regex(/^[A-Za-z0-9][A-Za-z0-9_-]*$/)
     .describe('Same as the file’s name'),
   display_name: z.string().min(1).describe('The provider’s name as people write it'),
+  categories: z.array(z.enum(CATEGORIES)).min(1).max(4).optional().describe('What the provider is for'),
   docs_url: z.url({ protocol: /^https?$/ }).describe('The provider’s documentation of its authorization'),
+  console_url: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe('Where an application is registered, or an API key is made'),
   maintainer: z.string().min(1).describe('Who to ask about this Blueprint'),
+  verified: z
+    .strictObject({
+      by: z
+        .enum(['sources', 'sandbox', 'live'])
+        .describe('sources: read from documentation and other catalogs; sandbox, live: run against the provider'),
+      date: z.iso.date(),
+      sources: z.array(z.string().min(1)).min(1).describe('What it was checked against'),
+    })
+    .optional()
+    .describe('What the facts rest on'),
   versions: z
     .record(
-      z.string().regex(/^v\d+$/, 'must be v0, v1, …'),
-      z.strictObject({
-        comment: z.string().optional().describe('What a developer must know before using it'),
-        auth: z.record(z.string(), z.unknown()).describe('As in integrations.yaml'),
-        config: z.record(z.string(), z.unknown()).optional().describe('As in integrations.yaml'),
-        requests: z.record(z.string(), z.unknown()).describe('As in integrations.yaml'),
-      }),
+      z.string().regex(VERSION, 'must be v0, v1, …'),
+      z
+        .strictObject({
+          comment: z.string().optional().describe('What a developer must know before using it'),
+          extends: z
+            .string()
+            .regex(/^[A-Za-z0-9][A-Za-z0-9_-]*:v\d+$/, 'must be a Blueprint’s name and version, such as acme:v0')
+            .optional()
+            .describe('Version of another Blueprint that auth, config and requests are merged over'),
+          auth: z.record(z.string(), z.unknown()).optional().describe('As in integrations.yaml'),
+          config: z.record(z.string(), z.unknown()).optional().describe('As in integrations.yaml'),
+          requests: z.record(z.string(), z.unknown()).optional().describe('As in integrations.yaml'),
+        })
+        .refine(
+          ({ extends: base, auth, requests }) => base !== undefined || (auth !== undefined && requests !== undefined),
+          'needs auth and requests, or extends',
+        ),
     )
     .refine((versions) => Object.keys(versions).length > 0, 'must have at least one version')
     .describe('Frozen once released; a changed fact is a new version'),
 });
+
+export type BlueprintFile = z.output<typeof blueprintFileSchema>;
 
 /** The newest of some versions: `v10` is newer than `v9`. */
 export function latestVersion(versions: readonly string[]): string | undefined {

@@ -39,7 +39,7 @@ function formatFault({ file, line, column, path, message }: ConfigFault): string
   return `${file}:${line}:${column} ${key === '' ? '' : `${key}: `}${message}`;
 }
 
-/** `integrations.slack.auth.token_url`, with quotes around keys that hold a dot. */
+/** `integrations.acme.auth.token_url`, with quotes around keys that hold a dot. */
 export function formatKeyPath(path: KeyPath): string {
   return path
     .map((key) => (typeof key === 'string' && /[.\s]/.test(key) ? JSON.stringify(key) : String(key)))

@@ -62,7 +62,7 @@ function integrationSettings(fields: Fields) {
   return {
     extends_blueprint: z
       .string()
-      .regex(BLUEPRINT_REFERENCE, 'must be a Blueprint’s name, or name:version such as slack:v0')
+      .regex(BLUEPRINT_REFERENCE, 'must be a Blueprint’s name, or name:version such as acme:v0')
       .optional()
       .describe('Blueprint whose auth and requests this Integration extends'),
     log_level: fields.choice(LOG_LEVELS).optional().describe('Log level of this Integration’s Actions'),

@@ -1,4 +1,4 @@
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Integration } from '../auth-modes/auth-mode.ts';
 import { RESERVED_PLACEHOLDERS } from '../auth-modes/registry.ts';
 import { Fields, type Environment } from '../schema/fields.ts';
@@ -56,6 +56,45 @@ export async function loadConfig({ folder, catalog, environment }: LoadConfigOpt
     integrations: new Map(integrations.map((integration) => [integration.name, integration])),
     warnings: warningsOf(integrations),
   };
+}
+
+/** The public root of the server, as the callback URL begins; the default where the file has faults. */
+export async function loadRootUrl(folder: string, environment: Environment): Promise<string> {
+  const fields = new Fields(environment, RESERVED_PLACEHOLDERS);
+  const { oauth_server_root_url: root } = await loadServerConfig(folder, fields, []);
+  return root.href.replace(/\/$/, '');
+}
+
+/** Every fault of a Blueprint's file: each version as an Integration would use it. */
+export async function checkBlueprint(path: string, catalog: string): Promise<ConfigFault[]> {
+  const name = basename(path, '.yaml');
+  const folder = dirname(path);
+  const blueprints = new BlueprintCatalog([...new Set([folder, catalog])], folder);
+  const read = await blueprints.file(name);
+  if (!('file' in read))
+    return [
+      ...(read.faults ?? [{ file: path, line: 1, column: 1, path: [], message: read.message ?? 'cannot be read' }]),
+    ];
+  const fields = new Fields(() => undefined, RESERVED_PLACEHOLDERS);
+  const faults: ConfigFault[] = [];
+  const context = {
+    schemas: new IntegrationSchemas(fields),
+    blueprints,
+    server: nangoConfigSchema(fields).parse({}),
+    faults,
+  };
+  for (const version of Object.keys(read.file.versions)) {
+    const entry = {
+      extends_blueprint: `${name}:${version}`,
+      oauth_client_id: 'id',
+      oauth_client_secret: 'secret',
+      oauth_scopes: ['scope'],
+      app_api_key: 'key',
+    };
+    const source = parseSourceFile(path, JSON.stringify({ integrations: { [name]: entry } }));
+    await resolveIntegration(name, entry, { ...context, source });
+  }
+  return faults;
 }
 
 async function loadServerConfig(folder: string, fields: Fields, faults: ConfigFault[]): Promise<NangoConfig> {

@@ -21,7 +21,7 @@ const MAX_WAIT_MS = 1_000;
 const PATIENCE = 10;
 const WRITE_PATIENCE_MS = 120_000;
 // A token that is served at the very end of its life is refused when it arrives.
-const SLACK_MS = 500;
+const MARGIN_MS = 500;
 
 // An API that refuses every token must not have each request renew one.
 const REJECTION_PAUSE_MS = 60_000;
@@ -291,8 +291,8 @@ export class FreshCredentials {
   /** Whether a token is not worth serving any more: its life counts from the receipt of its answer, the provider's from before. */
   #isExpired({ mode, credentials }: Pick<OpenConnection, 'mode' | 'credentials'>): boolean {
     const expiresAt = mode.renewal?.expiresAt(credentials);
-    const slackMs = SLACK_MS + (mode.renewal?.answerTookMs?.(credentials) ?? 0);
-    return expiresAt !== undefined && expiresAt <= this.#context.now() + slackMs;
+    const marginMs = MARGIN_MS + (mode.renewal?.answerTookMs?.(credentials) ?? 0);
+    return expiresAt !== undefined && expiresAt <= this.#context.now() + marginMs;
   }
 
   /** For a connection that is not due: what expired all the same cannot be renewed. */

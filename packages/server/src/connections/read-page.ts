@@ -146,7 +146,9 @@ function nextLink(header: string | string[] | undefined): string | undefined {
 
 function valueAtPath(value: unknown, path: string): unknown {
   let current = value;
-  for (const name of path.split('.')) {
+  // A dot that is part of a name stands behind a backslash.
+  for (const part of path.split(/(?<!\\)\./)) {
+    const name = part.replaceAll('\\.', '.');
     if (typeof current !== 'object' || current === null || !Object.hasOwn(current, name)) return undefined;
     current = Reflect.get(current, name);
   }

@@ -3,6 +3,7 @@ import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } 
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { NangoError } from '../errors/nango-error.ts';
 import { actionRoutes } from './routes/actions.ts';
+import { blueprintRoutes } from './routes/blueprints.ts';
 import { connectSessionRoutes } from './routes/connect-sessions.ts';
 import { connectionRoutes } from './routes/connections.ts';
 import { deviceRoutes } from './routes/device.ts';
@@ -141,6 +142,7 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
       await api.register(actionRoutes(server));
       await api.register(deviceRoutes(server));
       await api.register(eventRoutes(server));
+      await api.register(blueprintRoutes(server));
     },
     { prefix: '/api' },
   );

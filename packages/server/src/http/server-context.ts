@@ -1,5 +1,7 @@
 import type { ActionCatalog } from '../actions/action-catalog.ts';
 import type { RunAction } from '../actions/run-action.ts';
+import type { BlueprintCatalog } from '../config/blueprint-catalog.ts';
+import type { BlueprintIndex } from '../config/blueprint-index.ts';
 import type { ConnectFlow } from '../connections/connect-flow.ts';
 import type { ConnectionContext } from '../connections/connection-context.ts';
 import type { DeviceFlow } from '../connections/device-flow.ts';
@@ -33,6 +35,8 @@ export interface ServerContext {
   readonly metrics: () => Promise<string>;
   readonly client: HttpClient;
   readonly actions: ActionCatalog;
+  readonly blueprints: BlueprintCatalog;
+  readonly blueprintIndex: BlueprintIndex;
   readonly runAction: RunAction;
   readonly events: EventLog;
   /** Tells that there may be something to deliver. */

@@ -8,7 +8,7 @@ const MAX_HEAD_BYTES = 32_768;
 const DEFAULT_KEEP_ALIVE_MS = 4_000;
 const MAX_KEEP_ALIVE_MS = 600_000;
 // An API closes a connection a little earlier than it says, seen from here.
-const KEEP_ALIVE_SLACK_MS = 1_000;
+const KEEP_ALIVE_MARGIN_MS = 1_000;
 const HEAD_END = Buffer.from('\r\n\r\n');
 
 /** A request; of a body that is a stream, `contentLength` says how long it is, else it goes in chunks. */
@@ -353,7 +353,7 @@ const TAKES_BODY = new Set(['POST', 'PUT', 'PATCH']);
 function keepAliveMs(header: string | string[] | undefined): number {
   const seconds = header === undefined ? undefined : /timeout=(\d{1,6})/i.exec(String(header))?.[1];
   if (seconds === undefined) return DEFAULT_KEEP_ALIVE_MS;
-  return Math.min(Math.max(Number(seconds) * 1000 - KEEP_ALIVE_SLACK_MS, 0), MAX_KEEP_ALIVE_MS);
+  return Math.min(Math.max(Number(seconds) * 1000 - KEEP_ALIVE_MARGIN_MS, 0), MAX_KEEP_ALIVE_MS);
 }
 
 function isClosed(error: Error): boolean {

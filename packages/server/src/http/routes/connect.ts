@@ -37,7 +37,7 @@ interface Link {
   readonly userId: string;
 }
 
-/** `/oauth/connect/slack?user_id=1`: for a person who pastes an address, on a loopback root only. */
+/** `/oauth/connect/acme?user_id=1`: for a person who pastes an address, on a loopback root only. */
 async function createFromLink({ flow }: ServerContext, { request, userId }: Link): Promise<string> {
   const key = assertAttemptKey({ integration: request.params.integration, userId });
   // A link on somebody else's page must not connect the developer's account to an id of that page's choice.

@@ -1,0 +1,55 @@
+import type { Command } from 'commander';
+import type { BlueprintsFlags } from './blueprints-command.ts';
+import { FOLDER, JSON_OUTPUT } from './options.ts';
+import type { Terminal } from './terminal.ts';
+
+/** `nango blueprints …`; what they do is loaded when they run. */
+export function addBlueprintCommands(blueprints: Command, terminal: Terminal): void {
+  blueprints
+    .command('search')
+    .description('list Blueprints that hold every word in their name, provider or categories; all without words')
+    .argument('[words...]')
+    .option('--category <category>', 'only of this category, such as crm')
+    .option(...JSON_OUTPUT)
+    .addHelpText('after', '\nExample:\n  nango blueprints search accounting')
+    .action(async (words: string[], flags: BlueprintsFlags) => {
+      const { searchBlueprints } = await import('./blueprints-command.ts');
+      await searchBlueprints(words, { flags, terminal });
+    });
+  blueprints
+    .command('show')
+    .description('print a Blueprint: what it sets, what a connection brings, what to know')
+    .argument('<name>', 'a name, or name:version')
+    .option(...FOLDER)
+    .option(...JSON_OUTPUT)
+    .action(async (name: string, flags: BlueprintsFlags) => {
+      const { showBlueprint } = await import('./blueprints-command.ts');
+      await showBlueprint(name, { flags, terminal });
+    });
+  blueprints
+    .command('add')
+    .description('add an Integration that extends a Blueprint to integrations.yaml')
+    .argument('<name>', 'a name, or name:version')
+    .option(...FOLDER)
+    .option('--as <integration>', 'name of the Integration; default: the Blueprint’s')
+    .option('--client-id <id>', 'the OAuth client’s id, or ${VARIABLE}; asked for on a terminal')
+    .option(
+      '--client-secret <variable>',
+      'environment variable with the client’s secret; default: <NAME>_CLIENT_SECRET',
+    )
+    .option('--scopes <scopes>', 'separated by spaces or commas; asked for on a terminal')
+    .addHelpText('after', '\nExample:\n  nango blueprints add acme --scopes contacts.read,contacts.write')
+    .action(async (name: string, flags: BlueprintsFlags) => {
+      const { addBlueprint } = await import('./blueprints-command.ts');
+      await addBlueprint(name, { flags, terminal });
+    });
+  blueprints
+    .command('check')
+    .description('list every fault of Blueprints’ files, or of all in folders')
+    .argument('<paths...>')
+    .option(...JSON_OUTPUT)
+    .action(async (paths: string[], flags: BlueprintsFlags) => {
+      const { checkBlueprints } = await import('./blueprints-command.ts');
+      process.exitCode = await checkBlueprints(paths, { flags, terminal });
+    });
+}

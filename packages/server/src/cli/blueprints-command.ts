@@ -1,0 +1,184 @@
+import { readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { basename, dirname, extname, join, resolve } from 'node:path';
+import { addIntegration, type IntegrationEntry } from '../config/add-integration.ts';
+import { BlueprintCatalog, readIfPresent, type Blueprint, type BlueprintFailure } from '../config/blueprint-catalog.ts';
+import type { BlueprintFile } from '../config/blueprint-file.ts';
+import { BlueprintIndex, needsAppApiKey } from '../config/blueprint-index.ts';
+import { ConfigError, sortFaults, type ConfigFault } from '../config/config-fault.ts';
+import { BLUEPRINTS_FOLDER, checkBlueprint, loadRootUrl } from '../config/load-config.ts';
+import { readSettings } from '../config/settings.ts';
+import { NangoError } from '../errors/nango-error.ts';
+import { CATALOG_FOLDER } from '../package-files.ts';
+import { formatTable, type Terminal } from './terminal.ts';
+
+export interface BlueprintsFlags {
+  readonly folder?: string;
+  readonly json?: boolean;
+  readonly category?: string;
+  readonly as?: string;
+  readonly clientId?: string;
+  readonly clientSecret?: string;
+  readonly scopes?: string;
+}
+
+/** `nango blueprints search` */
+export async function searchBlueprints(words: readonly string[], { flags, terminal }: Command): Promise<void> {
+  const found = await new BlueprintIndex(CATALOG_FOLDER).search(words, flags.category);
+  if (flags.json) return terminal.out(JSON.stringify(found, null, 2));
+  if (found.length === 0) {
+    process.exitCode = 1;
+    return terminal.err('No Blueprint has that. One of your own is a file in blueprints/ of the Nango folder.');
+  }
+  const rows = found.map(({ name, displayName, categories, authMode, verified }) => [
+    name,
+    displayName,
+    authMode,
+    categories.join(', '),
+    verified?.by ?? '',
+  ]);
+  terminal.out(formatTable([['NAME', 'PROVIDER', 'AUTH MODE', 'CATEGORIES', 'VERIFIED BY'], ...rows]));
+}
+
+interface Command {
+  readonly flags: BlueprintsFlags;
+  readonly terminal: Terminal;
+}
+
+/** `nango blueprints show` */
+export async function showBlueprint(name: string, { flags, terminal }: Command): Promise<void> {
+  const { catalog } = openCatalog(flags);
+  const { file } = assertFound(await catalog.file(name.split(':')[0] ?? ''), name);
+  const found = assertFound(await catalog.find(name), name);
+  if (flags.json) {
+    const { auth, config, requests, version } = found;
+    return terminal.out(JSON.stringify({ ...file, shown: { version, auth, config, requests } }, null, 2));
+  }
+  const { stringify } = await import('yaml');
+  const comment = file.versions[found.version]?.comment;
+  terminal.out(`${file.display_name} (${found.name}:${found.version})`);
+  for (const line of [file.docs_url, file.console_url, comment]) if (line !== undefined) terminal.out(line);
+  if (file.verified)
+    terminal.out(
+      `Checked against ${file.verified.sources.join(', ')} on ${file.verified.date}; not run against the provider${file.verified.by === 'sources' ? '' : `, except: ${file.verified.by}`}.`,
+    );
+  const { auth, config, requests } = found;
+  terminal.out(`\n${stringify({ auth, ...(config ? { config } : {}), requests }, { lineWidth: 120 }).trimEnd()}`);
+}
+
+/** `nango blueprints add`: writes the entry, and says what is left to do. */
+export async function addBlueprint(name: string, { flags, terminal }: Command): Promise<void> {
+  const { catalog, folder, environment } = openCatalog(flags);
+  const { file } = assertFound(await catalog.file(name.split(':')[0] ?? ''), name);
+  const found = assertFound(await catalog.find(name), name);
+  const integration = flags.as ?? found.name;
+  const entry = await entryOf(found, { integration, flags, terminal });
+  const path = join(folder, 'integrations.yaml');
+  const text = (await readIfPresent(path)) ?? missingFile(path);
+  const temporary = `${path}.${process.pid}.tmp`;
+  writeFileSync(temporary, addIntegration(text, integration, entry));
+  renameSync(temporary, path);
+  terminal.err(`${terminal.style('green', '✓')} Added ${terminal.style('bold', integration)} to ${path}`);
+  await printNextSteps({ file, found, entry }, { folder, environment, integration, terminal });
+}
+
+async function entryOf(
+  found: Blueprint,
+  { integration, flags, terminal }: { integration: string; flags: BlueprintsFlags; terminal: Terminal },
+): Promise<IntegrationEntry> {
+  const prefix = integration.toUpperCase().replaceAll('-', '_');
+  const entry: Record<string, string | readonly string[]> = { extends_blueprint: `${found.name}:${found.version}` };
+  const isOAuth = /^OAUTH[12]$/.test(String(found.auth['auth_mode']));
+  if (isOAuth) {
+    entry['oauth_client_id'] =
+      flags.clientId ??
+      (await ask(`Client id, or the environment variable that holds it`, `\${${prefix}_CLIENT_ID}`, terminal));
+    if (found.auth['authorization_method'] !== 'none')
+      entry['oauth_client_secret'] = `\${${flags.clientSecret ?? `${prefix}_CLIENT_SECRET`}}`;
+    if (found.auth['default_scopes'] === undefined || flags.scopes !== undefined)
+      entry['oauth_scopes'] = (flags.scopes ?? (await ask('Scopes, separated by spaces or commas', '', terminal)))
+        .split(/[\s,]+/)
+        .filter((scope) => scope !== '');
+  }
+  if (needsAppApiKey(found.requests)) entry['app_api_key'] = `\${${prefix}_APP_API_KEY}`;
+  return entry;
+}
+
+async function ask(message: string, otherwise: string, terminal: Terminal): Promise<string> {
+  if (!terminal.interactive || !process.stdin.isTTY) return otherwise;
+  const { text, isCancel } = await import('@clack/prompts');
+  const answer = await text({
+    message,
+    output: process.stderr,
+    ...(otherwise === '' ? {} : { placeholder: otherwise, defaultValue: otherwise }),
+  });
+  if (isCancel(answer)) throw new NangoError('invalid_request', 'Nothing was added.');
+  return answer;
+}
+
+interface NextSteps {
+  readonly folder: string;
+  readonly environment: ReturnType<typeof readSettings>['environment'];
+  readonly integration: string;
+  readonly terminal: Terminal;
+}
+
+async function printNextSteps(
+  { file, found, entry }: { file: BlueprintFile; found: Blueprint; entry: IntegrationEntry },
+  { folder, environment, integration, terminal }: NextSteps,
+): Promise<void> {
+  const variables = [...JSON.stringify(entry).matchAll(/\$\{(\w+)\}/g)].map(([, variable = '']) => variable);
+  const unset = variables.filter((variable) => !environment(variable));
+  const steps: string[] = [];
+  if (/^OAUTH[12]$/.test(String(found.auth['auth_mode']))) {
+    const root = await loadRootUrl(folder, environment);
+    steps.push(
+      `Register an application${file.console_url ? ` at ${file.console_url}` : ` (${file.docs_url})`} with the callback URL ${root}/oauth/callback`,
+    );
+  }
+  if (unset.length > 0) steps.push(`Set ${unset.join(' and ')} in the environment`);
+  if (Array.isArray(entry['oauth_scopes']) && entry['oauth_scopes'].length === 0)
+    steps.push('Name the scopes you need in oauth_scopes');
+  steps.push(`Connect an account: nango connect ${integration} <userId>`);
+  for (const [index, step] of steps.entries()) terminal.err(`  ${index + 1}. ${step}`);
+  const comment = file.versions[found.version]?.comment;
+  if (comment !== undefined) terminal.err(`\n${terminal.style('gray', comment)}`);
+}
+
+/** `nango blueprints check`: every fault of files, or of all files of a folder. Returns the exit code. */
+export async function checkBlueprints(paths: readonly string[], { flags, terminal }: Command): Promise<number> {
+  const files = paths.flatMap((path) =>
+    statSync(path).isDirectory()
+      ? readdirSync(path)
+          .filter((file) => extname(file) === '.yaml')
+          .map((file) => join(path, file))
+      : [path],
+  );
+  const faults: ConfigFault[] = [];
+  for (const path of files) faults.push(...(await checkBlueprint(resolve(path), CATALOG_FOLDER)));
+  if (flags.json) terminal.out(JSON.stringify({ valid: faults.length === 0, files: files.length, faults }, null, 2));
+  else if (faults.length > 0) terminal.err(new ConfigError(sortFaults(faults)).message);
+  else
+    terminal.err(
+      `${terminal.style('green', '✓')} ${files.length} Blueprint${files.length === 1 ? ' is' : 's are'} valid.`,
+    );
+  return faults.length > 0 ? 1 : 0;
+}
+
+function openCatalog({ folder: given }: BlueprintsFlags) {
+  const { folder, environment } = readSettings({ folder: given });
+  const catalog = new BlueprintCatalog([join(folder, BLUEPRINTS_FOLDER), CATALOG_FOLDER], dirname(folder));
+  return { catalog, folder, environment };
+}
+
+function assertFound<T extends object>(found: T | BlueprintFailure, name: string): T {
+  if (!('message' in found) && !('faults' in found)) return found as T;
+  if (found.faults) throw new ConfigError(sortFaults(found.faults as ConfigFault[]));
+  throw new NangoError('not_found', `"${name}" ${String(found.message)}`);
+}
+
+function missingFile(path: string): never {
+  throw new NangoError(
+    'invalid_config',
+    `${basename(path)} does not exist in ${dirname(path)}. Create it with: nango init`,
+  );
+}

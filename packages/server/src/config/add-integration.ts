@@ -1,0 +1,77 @@
+import { isMap as isYamlMap, isScalar, parseDocument, type Pair } from 'yaml';
+import { NangoError } from '../errors/nango-error.ts';
+
+/** A new entry of `integrations.yaml`: scalars, and lists of them. */
+export type IntegrationEntry = Readonly<Record<string, string | readonly string[]>>;
+
+/**
+ * Adds an entry to the text of `integrations.yaml`. Everything that stands there stays as it is, comments and layout
+ * included. Throws `invalid_config` when the name is taken, or the text is not such a file.
+ */
+export function addIntegration(text: string, name: string, entry: IntegrationEntry): string {
+  const document = parseDocument(text);
+  const [fault] = document.errors;
+  if (fault) throw new NangoError('invalid_config', `integrations.yaml is no YAML: ${fault.message}`);
+  const { contents } = document;
+  if (contents === null || (isScalar(contents) && contents.value === null))
+    return `${withNewline(text)}integrations:\n${entryText(name, entry, 2)}`;
+  const pair = isYamlMap(contents) ? contents.items.find((item) => keyOf(item) === 'integrations') : undefined;
+  if (!isYamlMap(contents))
+    throw new NangoError('invalid_config', 'integrations.yaml must be a map with the key "integrations".');
+  if (!pair) return `${withNewline(text)}integrations:\n${entryText(name, entry, 2)}`;
+  const { value } = pair;
+  if (!isYamlMap(value) || value.items.length === 0) return intoEmpty(text, pair, entryText(name, entry, 2));
+  if (value.flow)
+    throw new NangoError(
+      'invalid_config',
+      'integrations.yaml has "integrations" in braces: put each on lines of its own first.',
+    );
+  if (value.items.some((item) => keyOf(item) === name))
+    throw new NangoError(
+      'invalid_config',
+      `integrations.yaml has an integration "${name}" already. Name the new one with --as.`,
+    );
+  const [first] = value.items;
+  const firstAt = startOf(first?.key);
+  const indent = firstAt - (text.lastIndexOf('\n', firstAt - 1) + 1);
+  const end = value.range?.[2] ?? text.length;
+  const before = withNewline(text.slice(0, end));
+  return before + entryText(name, entry, indent) + text.slice(end);
+}
+
+/** Behind `integrations:` with nothing, or `{}`, which the entry replaces. */
+function intoEmpty(text: string, pair: Pair, entry: string): string {
+  const colon = text.indexOf(':', startOf(pair.key));
+  const lineEnd = text.indexOf('\n', colon);
+  const end = lineEnd === -1 ? text.length : lineEnd + 1;
+  const rest = text.slice(colon + 1, end).replace(/^\s*(\{\s*\}|null|~)/, '');
+  return withNewline(text.slice(0, colon + 1) + rest) + entry + text.slice(end);
+}
+
+function entryText(name: string, entry: IntegrationEntry, indent: number): string {
+  const pad = ' '.repeat(indent);
+  const lines = Object.entries(entry).map(([key, value]) => {
+    const shown = typeof value === 'string' ? scalar(value) : `[${value.map(scalar).join(', ')}]`;
+    return `${pad}  ${key}: ${shown}\n`;
+  });
+  return `${pad}${name}:\n${lines.join('')}`;
+}
+
+/** Plain where that is the same text; otherwise in quotes. */
+function scalar(value: string): string {
+  const isPlain =
+    /^[A-Za-z$][\w${}.:/-]*$/.test(value) && !value.endsWith(':') && !/^(true|false|null|yes|no|on|off)$/i.test(value);
+  return isPlain ? value : `'${value.replaceAll("'", "''")}'`;
+}
+
+function withNewline(text: string): string {
+  return text === '' || text.endsWith('\n') ? text : `${text}\n`;
+}
+
+function keyOf({ key }: Pair): unknown {
+  return isScalar(key) ? key.value : undefined;
+}
+
+function startOf(node: unknown): number {
+  return isScalar(node) ? (node.range?.[0] ?? 0) : 0;
+}

@@ -1,0 +1,81 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { BlueprintCatalog } from './blueprint-catalog.ts';
+import { CATEGORIES, latestVersion } from './blueprint-file.ts';
+import { isMap } from './deep-merge.ts';
+
+/** What a list of Blueprints shows of each. */
+export const blueprintSummarySchema = z.object({
+  name: z.string(),
+  displayName: z.string(),
+  categories: z.array(z.enum(CATEGORIES)),
+  authMode: z.string().describe('Of the latest version'),
+  versions: z.array(z.string()),
+  docsUrl: z.string(),
+  verified: z
+    .object({ by: z.enum(['sources', 'sandbox', 'live']), date: z.string(), sources: z.array(z.string()) })
+    .nullable()
+    .describe('What its facts rest on'),
+});
+
+export type BlueprintSummary = z.output<typeof blueprintSummarySchema>;
+
+const INDEX_FILE = 'index.json';
+
+/** Searches the catalog. Its index is made from the files when the package is built, so that a search reads one of them. */
+export class BlueprintIndex {
+  readonly #folder: string;
+  #summaries: Promise<readonly BlueprintSummary[]> | undefined;
+
+  /** `folder` is the catalog's. */
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Those whose name, provider or categories hold every word; all without one. */
+  async search(words: readonly string[], category?: string): Promise<BlueprintSummary[]> {
+    this.#summaries ??= readIndex(join(this.#folder, INDEX_FILE));
+    const wanted = words.map((word) => word.toLowerCase());
+    return (await this.#summaries).filter(({ name, displayName, categories }) => {
+      const text = [name, displayName, ...categories].join(' ').toLowerCase();
+      return (
+        wanted.every((word) => text.includes(word)) &&
+        (category === undefined || categories.some((one) => one === category))
+      );
+    });
+  }
+}
+
+async function readIndex(path: string): Promise<BlueprintSummary[]> {
+  return z.array(blueprintSummarySchema).parse(JSON.parse(await readFile(path, 'utf8')));
+}
+
+/** The index of a folder of Blueprints; throws for one that is not valid. */
+export async function buildIndex(folder: string, catalog: BlueprintCatalog): Promise<BlueprintSummary[]> {
+  const files = (await readdir(folder)).filter((file) => file.endsWith('.yaml')).toSorted();
+  return Promise.all(files.map((file) => summaryOf(file.slice(0, -'.yaml'.length), catalog)));
+}
+
+async function summaryOf(name: string, catalog: BlueprintCatalog): Promise<BlueprintSummary> {
+  const read = await catalog.file(name);
+  const found = await catalog.find(name);
+  if (!('file' in read) || !('auth' in found))
+    throw new Error(`The Blueprint ${name} is not valid: nango blueprints check`);
+  const { file } = read;
+  const versions = Object.keys(file.versions);
+  return {
+    name,
+    displayName: file.display_name,
+    categories: file.categories ?? [],
+    authMode: typeof found.auth['auth_mode'] === 'string' ? found.auth['auth_mode'] : '',
+    versions: versions.toSorted((one, other) => (latestVersion([one, other]) === one ? 1 : -1)),
+    docsUrl: file.docs_url,
+    verified: file.verified ?? null,
+  };
+}
+
+/** Whether requests of a version need the application's own key. */
+export function needsAppApiKey(requests: unknown): boolean {
+  return isMap(requests) && JSON.stringify(requests).includes('${app_api_key}');
+}

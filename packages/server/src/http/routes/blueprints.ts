@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import { blueprintSummarySchema } from '../../config/blueprint-index.ts';
+import { NangoError } from '../../errors/nango-error.ts';
+import type { App } from '../app.ts';
+import { errorBodySchema } from '../error-mapper.ts';
+import type { ServerContext } from '../server-context.ts';
+
+const sections = z.record(z.string(), z.unknown());
+const blueprintSchema = blueprintSummarySchema.extend({
+  version: z.string().describe('The version that is shown'),
+  consoleUrl: z.string().nullable().describe('Where an application is registered'),
+  comment: z.string().nullable().describe('What a developer must know before using it'),
+  auth: sections,
+  config: sections,
+  requests: sections,
+});
+const errors = { 400: errorBodySchema, 401: errorBodySchema };
+
+/** The catalog of Blueprints. */
+export function blueprintRoutes({ blueprints, blueprintIndex }: ServerContext) {
+  return async (app: App): Promise<void> => {
+    app.get(
+      '/blueprints',
+      {
+        config: { scope: 'any' },
+        schema: {
+          summary: 'Search the catalog of Blueprints',
+          querystring: z.object({
+            q: z.string().max(200).default('').describe('Words that name, provider or categories hold'),
+            category: z.string().max(100).optional(),
+          }),
+          response: { 200: z.object({ blueprints: z.array(blueprintSummarySchema) }), ...errors },
+        },
+      },
+      async ({ query: { q, category } }) => ({
+        blueprints: await blueprintIndex.search(q.split(/\s+/).filter(Boolean), category),
+      }),
+    );
+
+    app.get(
+      '/blueprints/:name',
+      {
+        config: { scope: 'any' },
+        schema: {
+          summary: 'Read one Blueprint, by name or name:version; what it extends is merged in',
+          params: z.object({ name: z.string().max(200) }),
+          response: { 200: z.object({ blueprint: blueprintSchema }), ...errors, 404: errorBodySchema },
+        },
+      },
+      async ({ params: { name } }) => {
+        const [base = ''] = name.split(':');
+        const [summary] = (await blueprintIndex.search([base])).filter((one) => one.name === base);
+        const read = await blueprints.file(base);
+        const found = await blueprints.find(name);
+        if (!summary || !('file' in read) || !('source' in found))
+          throw new NangoError('not_found', `The catalog has no Blueprint "${name}".`);
+        const { version, auth, config = {}, requests } = found;
+        const { console_url: consoleUrl = null, versions } = read.file;
+        const comment = versions[version]?.comment ?? null;
+        return { blueprint: { ...summary, version, consoleUrl, comment, auth, config, requests } };
+      },
+    );
+  };
+}

@@ -1,0 +1,33 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BlueprintCatalog } from '../packages/server/src/config/blueprint-catalog.ts';
+import { blueprintDigest } from '../packages/server/src/config/blueprint-digest.ts';
+import { BlueprintIndex } from '../packages/server/src/config/blueprint-index.ts';
+
+// Freezes what the catalog says of each version: run when a release is made. Versions that are frozen already and say
+// something else now are named, and nothing is written: a changed fact is a new version.
+const folder = join(import.meta.dirname, '../packages/server/blueprints');
+const path = join(folder, 'released.json');
+const released = JSON.parse(await readFile(path, 'utf8')) as Record<string, string>;
+const catalog = new BlueprintCatalog([folder], folder);
+const changed: string[] = [];
+let added = 0;
+for (const { name, versions } of await new BlueprintIndex(folder).search([])) {
+  for (const version of versions) {
+    const reference = `${name}:${version}`;
+    const found = await catalog.find(reference);
+    if (!('source' in found)) throw new Error(`${reference} is not valid: nango blueprints check`);
+    const digest = blueprintDigest(found);
+    if (released[reference] === undefined) added += 1;
+    else if (released[reference] !== digest) changed.push(reference);
+    released[reference] ??= digest;
+  }
+}
+if (changed.length > 0) {
+  process.stderr.write(`Released, and changed since: ${changed.join(', ')}. Make each a new version.\n`);
+  process.exitCode = 1;
+} else {
+  const sorted = Object.fromEntries(Object.entries(released).toSorted(([one], [other]) => (one < other ? -1 : 1)));
+  await writeFile(path, `${JSON.stringify(sorted, null, 2)}\n`);
+  process.stdout.write(`${added} versions are frozen from now on, ${Object.keys(sorted).length} in all.\n`);
+}

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { addIntegration } from '../packages/server/src/config/add-integration.ts';
+import { startTestServer } from './support/nango-server.ts';
+import { runCli } from './support/server-process.ts';
+import { temporaryFolder } from './support/temporary-folder.ts';
+
+const ENTRY = { extends_blueprint: 'slack:v0', oauth_scopes: ['chat:write', "it's"] };
+
+test('an entry is added behind the last one, and nothing else changes', () => {
+  const text = `# head
+integrations:
+    # first
+    one:   { auth: { auth_mode: API_KEY } }   # kept
+    two:
+        log_level: "info"
+
+    # a comment at the end
+other: 1
+`;
+  const added = addIntegration(text, 'slack', ENTRY);
+  assert.ok(added.startsWith(text.slice(0, text.indexOf('    # a comment'))));
+  assert.match(added, /\n {4}slack:\n {6}extends_blueprint: slack:v0\n {6}oauth_scopes: \[chat:write, 'it''s'\]\n/);
+  assert.ok(added.endsWith('other: 1\n') && added.includes('# a comment at the end'));
+});
+
+test('an empty file, an empty map and one without a last newline are begun', () => {
+  const entry = '  slack:\n    extends_blueprint: slack:v0\n';
+  const added = { extends_blueprint: 'slack:v0' };
+  for (const [text, expected] of [
+    ['', `integrations:\n${entry}`],
+    ['# only a comment', `# only a comment\nintegrations:\n${entry}`],
+    ['integrations: {} # none\n', `integrations: # none\n${entry}`],
+    ['integrations:\n', `integrations:\n${entry}`],
+    ['integrations:\n  a: { log_level: info }', `integrations:\n  a: { log_level: info }\n${entry}`],
+  ] as const)
+    assert.equal(addIntegration(text, 'slack', added), expected, JSON.stringify(text));
+});
+
+test('a name that is taken, and what is no such file, are refused', () => {
+  assert.throws(() => addIntegration('integrations:\n  slack: {}\n', 'slack', ENTRY), /already.*--as/);
+  assert.throws(() => addIntegration('- a\n', 'slack', ENTRY), /must be a map/);
+  assert.throws(() => addIntegration('a: [', 'slack', ENTRY), /is no YAML/);
+  assert.throws(() => addIntegration('integrations: { a: {} }\n', 'slack', ENTRY), /in braces/);
+});
+
+async function inFolder(t: TestContext) {
+  const folder = temporaryFolder(t, { 'integrations.yaml': 'integrations: {}\n' });
+  return { folder, run: (parameters: string[], environment = {}) => runCli(parameters, { cwd: folder, environment }) };
+}
+
+test('nango blueprints add writes a valid Integration, and says what is left to do', async (t) => {
+  const { folder, run } = await inFolder(t);
+  const added = await run([
+    'blueprints',
+    'add',
+    'hubspot',
+    '-f',
+    folder,
+    '--as',
+    'crm',
+    '--scopes',
+    'oauth, crm.objects.contacts.read',
+  ]);
+  assert.equal(added.code, 0, added.stderr);
+  assert.match(added.stderr, /callback URL http:\/\/localhost:3003\/oauth\/callback/);
+  assert.match(added.stderr, /Set CRM_CLIENT_ID and CRM_CLIENT_SECRET/);
+  assert.doesNotMatch(added.stderr, /\u001b/);
+  assert.match(
+    readFileSync(join(folder, 'integrations.yaml'), 'utf8'),
+    /oauth_scopes: \[oauth, crm\.objects\.contacts\.read\]/,
+  );
+  const valid = await run(['validate', '-f', folder], { CRM_CLIENT_ID: 'id', CRM_CLIENT_SECRET: 's' });
+  assert.equal(valid.code, 0, valid.stderr);
+  const again = await run(['blueprints', 'add', 'hubspot', '-f', folder, '--as', 'crm']);
+  assert.deepEqual([again.code, /already/.test(again.stderr)], [1, true]);
+  const unknown = await run(['blueprints', 'add', 'hubspt', '-f', folder]);
+  assert.match(unknown.stderr, /Did you mean "hubspot"/);
+});
+
+test('nango blueprints search, show and check', async (t) => {
+  const { folder, run } = await inFolder(t);
+  const found = JSON.parse((await run(['blueprints', 'search', 'zoho', 'crm', '--json'])).stdout) as { name: string }[];
+  assert.deepEqual(
+    found.map(({ name }) => name),
+    ['zoho-bigin', 'zoho-crm'],
+  );
+  assert.equal((await run(['blueprints', 'search', 'nothing-like-it'])).code, 1);
+  const shown = await run(['blueprints', 'show', 'zoho-crm']);
+  assert.match(shown.stdout, /accounts\.zoho\.\$\{config\.domain\}[\s\S]*zohoapis/);
+  const own = temporaryFolder(t, {
+    'mine.yaml': `name: mine
+display_name: Mine
+docs_url: https://mine.example/docs
+maintainer: Me
+versions:
+  v0:
+    auth: { auth_mode: OAUTH2, authorization_url: https://mine.example/a, tokn_url: https://mine.example/t }
+    requests: { base_url: https://mine.example/, headers: { Authorization: 'Bearer \${acess_token}' } }
+  v1:
+    extends: mine:v1
+`,
+  });
+  const checked = await run(['blueprints', 'check', own]);
+  assert.equal(checked.code, 1);
+  for (const part of [/mine\.yaml:7:\d+/, /token_url/, /access_token/, /leads back to itself/])
+    assert.match(checked.stderr, part);
+  assert.equal((await run(['blueprints', 'check', join(folder, '..')])).code, 0);
+});
+
+test('GET /api/blueprints searches the catalog, and shows one', async (t) => {
+  const { api } = await startTestServer(t, { integrations: 'integrations: {}\n' });
+  const { body } = await api('GET', '/api/blueprints?q=calendar&category=calendar');
+  const names = (body as { blueprints: { name: string }[] }).blueprints.map(({ name }) => name);
+  assert.ok(names.includes('google-calendar'));
+  const one = await api('GET', '/api/blueprints/google-calendar');
+  const { blueprint } = one.body as {
+    blueprint: { authMode: string; auth: { token_url: string }; requests: { base_url: string } };
+  };
+  assert.deepEqual(
+    [blueprint.authMode, blueprint.auth.token_url, blueprint.requests.base_url],
+    ['OAUTH2', 'https://oauth2.googleapis.com/token', 'https://www.googleapis.com/calendar/v3/'],
+  );
+  for (const name of ['nothing', '..%2F..%2Fpackage', 'slack:v9'])
+    assert.equal((await api('GET', `/api/blueprints/${name}`)).status, 404, name);
+});

@@ -1,0 +1,367 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { parse } from 'yaml';
+import type { AuthModeContext, Integration } from '../packages/server/src/auth-modes/auth-mode.ts';
+import { AUTH_MODES } from '../packages/server/src/auth-modes/registry.ts';
+import { BlueprintCatalog } from '../packages/server/src/config/blueprint-catalog.ts';
+import { blueprintDigest } from '../packages/server/src/config/blueprint-digest.ts';
+import { CATEGORIES } from '../packages/server/src/config/blueprint-file.ts';
+import { loadConfig } from '../packages/server/src/config/load-config.ts';
+import { authorizeRequest } from '../packages/server/src/connections/authorize-request.ts';
+import { withDefaults } from '../packages/server/src/schema/input-fields.ts';
+import { CATALOG_FOLDER } from '../packages/server/src/package-files.ts';
+import { BlueprintProvider, describedSchema, type Described } from './support/blueprint-provider.ts';
+import { temporaryFolder } from './support/temporary-folder.ts';
+
+interface Version {
+  extends?: string;
+  auth?: Record<string, unknown>;
+  config?: Record<string, { example?: string; default?: string; pattern?: string }>;
+  requests?: Record<string, unknown>;
+}
+
+interface File {
+  name: string;
+  display_name: string;
+  categories?: string[];
+  docs_url: string;
+  verified?: { by: string; date: string; sources: string[] };
+  versions: Record<string, Version>;
+}
+
+const files = new Map(
+  readdirSync(CATALOG_FOLDER)
+    .filter((file) => file.endsWith('.yaml'))
+    .map((file) => {
+      const read = parse(readFileSync(join(CATALOG_FOLDER, file), 'utf8')) as File;
+      return [file.slice(0, -'.yaml'.length), read] as const;
+    }),
+);
+const references = [...files].flatMap(([name, { versions }]) =>
+  Object.keys(versions).map((version) => `${name}:${version}`),
+);
+
+/** A version with those it extends under it, merged as a reader of the reference would. */
+function versionOf(reference: string): Version {
+  const [name = '', version = ''] = reference.split(':');
+  const own = files.get(name)?.versions[version] ?? assert.fail(reference);
+  if (own.extends === undefined) return own;
+  const under = versionOf(own.extends);
+  const headers = { ...(under.requests?.['headers'] as object), ...(own.requests?.['headers'] as object) };
+  return {
+    auth: { ...under.auth, ...own.auth },
+    config: { ...under.config, ...own.config },
+    requests: { ...under.requests, ...own.requests, headers },
+  };
+}
+
+const CLIENT = {
+  id: 'client:id',
+  secret: 'secret+%ü',
+  scopes: ['one', 'two'],
+  appApiKey: 'app-key',
+  redirectUri: 'https://nango.example/oauth/callback',
+};
+// Without a user who authorizes in a browser by endpoints that stand in the file, there is no flow to walk.
+const DISCOVERED = new Set(['mcp:v0']);
+
+let integrations: ReadonlyMap<string, Integration>;
+
+before(async () => {
+  const folder = temporaryFolder(
+    { after: () => undefined },
+    {
+      'integrations.yaml': `integrations:\n${references
+        .map(
+          (reference) =>
+            `  ${nameOf(reference)}:\n    extends_blueprint: ${reference}\n    oauth_client_id: '${CLIENT.id}'\n    oauth_client_secret: '${CLIENT.secret}'\n    oauth_scopes: [one, two]\n    app_api_key: ${CLIENT.appApiKey}\n`,
+        )
+        .join('')}`,
+    },
+  );
+  ({ integrations } = await loadConfig({ folder, catalog: CATALOG_FOLDER, environment: () => undefined }));
+});
+
+function nameOf(reference: string): string {
+  return reference.replace(':', '_');
+}
+
+/** What a connection brings: the examples of the fields. */
+function configOf({ config = {} }: Version): Record<string, string> {
+  const examples = Object.entries(config).map(([name, { example, default: otherwise }]) => [
+    name,
+    example ?? otherwise ?? '',
+  ]);
+  return Object.fromEntries(examples) as Record<string, string>;
+}
+
+/** Walks connect, token, refresh and request between the server's code and a provider of that Blueprint. */
+async function walk(
+  reference: string,
+  { described, integration }: { described: Described; integration: Integration },
+): Promise<string[]> {
+  const version = versionOf(reference);
+  const mode = AUTH_MODES.get(integration.auth.auth_mode) ?? assert.fail();
+  let config: Record<string, unknown> = configOf(version);
+  const fromCallback = Object.entries(described.auth.config_from_callback).map(([name, param]) => [
+    name,
+    `callback-${param}`,
+  ]);
+  const fromAnswer = Object.entries(described.auth.config_from_token_response).map(([name, path]) => [
+    name,
+    `answer-${path}`,
+  ]);
+  const brought = { ...config, ...Object.fromEntries([...fromCallback, ...fromAnswer]) } as Record<string, string>;
+  const provider = new BlueprintProvider(described, { ...CLIENT, config: brought });
+  const seen: string[] = [];
+  const context = {
+    now: () => Date.now(),
+    randomToken: () => 'a-random-token-of-some-length-0123456789abcdef',
+    http: async (call: Parameters<AuthModeContext['http']>[0]) => {
+      seen.push([call.method, call.url, authenticationOf(call.headers), call.body ?? ''].join(' '));
+      const body = provider.token(call);
+      return { status: 200, contentType: 'application/json', body };
+    },
+  } as unknown as AuthModeContext;
+  let credentials;
+  const { authorization, renewal } = mode;
+  if (authorization?.applies(integration)) {
+    const { redirectUri } = CLIENT;
+    const begun = await authorization.begin(
+      { integration, config: config as never, state: 'state', redirectUri },
+      context,
+    );
+    seen.unshift(begun.authorizationUrl);
+    const callback = provider.authorize(begun.authorizationUrl);
+    const done = await authorization.complete(
+      { integration, config: config as never, callback, secrets: begun.secrets, redirectUri },
+      context,
+    );
+    config = { ...config, ...done.config };
+    credentials = done.credentials;
+    if (mode.name === 'OAUTH2') {
+      assert.equal(renewal?.isRenewable(credentials, integration), true);
+      credentials =
+        (await renewal?.renew({ integration, config: config as never, credentials }, context)) ?? assert.fail();
+    }
+  } else credentials = mode.storedCredentials.parse({ ...ENTERED, raw: { ...ENTERED, ...fieldsOf(version) } });
+  const authorized = authorizeRequest(
+    { method: 'GET', endpoint: 'some/endpoint' },
+    { integration, mode, credentials, config: withDefaults(integration.configFields, config as never) },
+    { now: () => Date.now(), randomToken: () => 'nonce' },
+  );
+  provider.request(authorized, { ...ENTERED, ...fieldsOf(version), access_token: provider.accessToken });
+  return seen;
+}
+
+const ENTERED = {
+  api_key: 'the-key',
+  username: 'the-name',
+  password: 'the-password',
+  basic_auth_encoded: Buffer.from('the-name:the-password').toString('base64'),
+};
+
+function fieldsOf({ auth = {} }: Version): Record<string, string> {
+  const fields = Object.keys((auth['credentials'] as object | undefined) ?? {}).filter((name) => !(name in ENTERED));
+  return Object.fromEntries(fields.map((name) => [name, `the-${name}`]));
+}
+
+function authenticationOf({ authorization }: Record<string, string>): string {
+  return authorization === undefined ? '-' : (authorization.split(' ')[0] ?? '');
+}
+
+function integrationOf(reference: string): Integration {
+  return integrations.get(nameOf(reference)) ?? assert.fail(reference);
+}
+
+describe('every Blueprint', () => {
+  test('is described: categories, a source of its facts, https, one provider a name', () => {
+    const displayed = new Map<string, string>();
+    for (const [name, file] of files) {
+      assert.equal(file.name, name);
+      assert.ok(
+        file.categories?.every((category) => (CATEGORIES as readonly string[]).includes(category)),
+        name,
+      );
+      assert.ok(file.verified && file.verified.sources.length > 0, name);
+      assert.match(file.docs_url, /^https:\/\//, name);
+      assert.doesNotMatch(JSON.stringify(file), /"http:\/\//, name);
+      const shown = file.display_name.toLowerCase();
+      assert.equal(displayed.get(shown), undefined, `${name} and ${displayed.get(shown)} are both shown as ${shown}`);
+      displayed.set(shown, name);
+    }
+  });
+
+  test('asks for every value that its URLs and headers read of the connection, with an example that fits', () => {
+    for (const reference of references) {
+      const { auth, config = {}, requests } = versionOf(reference);
+      const read = new Set(
+        [...JSON.stringify([auth, requests]).matchAll(/\$\{config\.(\w+)\}/g)].map(([, name = '']) => name),
+      );
+      const brought = [auth?.['config_from_callback'], auth?.['config_from_token_response']].flatMap((map) =>
+        Object.keys(map ?? {}),
+      );
+      for (const name of read)
+        assert.ok(name in config || brought.includes(name), `${reference} declares no config.${name}`);
+      for (const [name, { example, default: otherwise, pattern }] of Object.entries(config)) {
+        assert.ok(example ?? otherwise, `${reference} has no example of config.${name}`);
+        assert.match(
+          example ?? otherwise ?? '',
+          new RegExp(`^(?:${pattern ?? '.*'})$`, 'u'),
+          `${reference} config.${name}`,
+        );
+      }
+    }
+  });
+
+  test('connects, renews and calls at a provider that was made from its description', async () => {
+    for (const reference of references.filter((one) => !DISCOVERED.has(one))) {
+      try {
+        const described = describedSchema.parse(versionOf(reference));
+        await walk(reference, { described, integration: integrationOf(reference) });
+      } catch (error) {
+        throw new Error(`${reference}: ${error instanceof Error ? error.message : ''}`, { cause: error });
+      }
+    }
+  });
+
+  test('a provider that differs in any of its quirks refuses: the walk can fail', async () => {
+    const other: Record<string, (value: unknown) => unknown> = {
+      authorization_method: (value) => (value === 'header' ? 'body' : 'header'),
+      body_format: (value) => (value === 'json' ? 'form' : 'json'),
+      code_challenge_method: (value) => (value === 'none' ? 'S256' : 'none'),
+      scope_separator: (value) => (value === ',' ? ' ' : ','),
+      token_http_method: (value) => (value === 'GET' ? 'POST' : 'GET'),
+      authorization_url: (value) => `${String(value)}x`,
+      token_url: (value) => `${String(value)}x`,
+      refresh_url: (value) => (value === undefined ? 'https://elsewhere.example/' : `${String(value)}x`),
+      request_url: (value) => `${String(value)}x`,
+      signature_method: (value) => (value === 'PLAINTEXT' ? 'HMAC-SHA1' : 'PLAINTEXT'),
+      authorization_params: (value) => ({ ...(value as object), mutated: 'x' }),
+      token_params: (value) => ({ ...(value as object), mutated: 'x' }),
+      refresh_params: (value) => ({ ...(value as object), mutated: 'x' }),
+      token_headers: (value) => ({ ...(value as object), 'X-Mutated': 'x' }),
+      token_response_paths: (value) => ({ ...(value as object), access_token: 'somewhere.else' }),
+      authorization_parameter_names: (value) => ({ ...(value as object), redirect_uri: 'mutated' }),
+      token_parameter_names: (value) => ({ ...(value as object), code: 'mutated' }),
+    };
+    const ofMode: Record<string, string[]> = {
+      OAUTH1: ['authorization_url', 'token_url', 'request_url', 'signature_method', 'token_http_method'],
+      OAUTH2: Object.keys(other).filter((key) => key !== 'request_url' && key !== 'signature_method'),
+    };
+    let mutated = 0;
+    for (const reference of references.filter((one) => !DISCOVERED.has(one))) {
+      const described = describedSchema.parse(versionOf(reference));
+      const integration = integrationOf(reference);
+      for (const key of ofMode[described.auth.auth_mode] ?? []) {
+        // Without a form there is no format of it.
+        if (key === 'body_format' && described.auth.token_http_method === 'GET') continue;
+        if (key === 'scope_separator' && described.auth.authorization_parameter_names['scope'] === '') continue;
+        const auth = { ...described.auth, [key]: other[key]?.(described.auth[key]) };
+        const changed = describedSchema.parse({ ...described, auth });
+        mutated += 1;
+        await assert.rejects(
+          walk(reference, { described: changed, integration }),
+          `${reference} does not notice ${key}`,
+        );
+      }
+      const { requests } = described;
+      const headers = { ...requests.headers, 'X-Mutated': 'x' };
+      await assert.rejects(
+        walk(reference, { described: { ...described, requests: { ...requests, headers } }, integration }),
+      );
+      const moved = { ...requests, base_url: 'https://elsewhere.example/' };
+      await assert.rejects(walk(reference, { described: { ...described, requests: moved }, integration }));
+      mutated += 2;
+    }
+    assert.ok(mutated > 5_000, `${mutated} mutations`);
+  });
+
+  test('sends what was reviewed', async () => {
+    const lines: string[] = [];
+    for (const reference of references.filter((one) => !DISCOVERED.has(one)).toSorted()) {
+      const described = describedSchema.parse(versionOf(reference));
+      const seen = await walk(reference, { described, integration: integrationOf(reference) });
+      const steps = seen.map((line) =>
+        line
+          .replaceAll(/code_(challenge|verifier)(=|":")[\w-]+/g, 'code_$1$2…')
+          .replaceAll(/oauth_(nonce|timestamp|signature)="[^"]*"/g, 'oauth_$1="…"'),
+      );
+      lines.push(
+        `${reference}\n${steps.map((line) => `  ${line}\n`).join('')}  ${described.requests.base_url} ${JSON.stringify(described.requests.headers)}\n`,
+      );
+    }
+    const path = join(import.meta.dirname, 'snapshots/blueprints.txt');
+    const text = lines.join('');
+    if (process.env['UPDATE_SNAPSHOTS'] === '1') {
+      const { writeFileSync } = await import('node:fs');
+      writeFileSync(path, text);
+    }
+    const reviewed = readFileSync(path, 'utf8').split('\n');
+    for (const [index, line] of text.split('\n').entries())
+      assert.equal(
+        line,
+        reviewed[index],
+        `line ${index + 1} of test/snapshots/blueprints.txt; after a review: UPDATE_SNAPSHOTS=1`,
+      );
+    assert.equal(text.split('\n').length, reviewed.length);
+  });
+
+  test('no provider is named in code', () => {
+    // Words that are names of providers as well.
+    const words = new Set([
+      'front',
+      'line',
+      'box',
+      'close',
+      'circle',
+      'motion',
+      'segment',
+      'frame',
+      'cursor',
+      'buffer',
+      'linear',
+      'universe',
+    ]);
+    const names = [...files.keys()].filter((name) => !words.has(name));
+    const folder = join(CATALOG_FOLDER, '../src');
+    for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile() || !/(?<!\.test)\.ts$/.test(entry.name)) continue;
+      const code = readFileSync(join(entry.parentPath, entry.name), 'utf8').replaceAll(
+        /\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm,
+        '',
+      );
+      const named = names.filter((name) => new RegExp(`['"\`]${name}(:v\\d+)?['"\`]`).test(code));
+      assert.deepEqual(named, [], entry.name);
+    }
+  });
+});
+
+test('a released version of a Blueprint is frozen: a changed fact is a new version', async () => {
+  const released = JSON.parse(readFileSync(join(CATALOG_FOLDER, 'released.json'), 'utf8')) as Record<string, string>;
+  const catalog = new BlueprintCatalog([CATALOG_FOLDER], CATALOG_FOLDER);
+  for (const [reference, digest] of Object.entries(released)) {
+    const found = await catalog.find(reference);
+    assert.ok('source' in found, `${reference} was released, and is gone`);
+    assert.equal(blueprintDigest(found), digest, `${reference} was released, and says something else now`);
+  }
+});
+
+test('what is frozen is what a version says, not how', async (t) => {
+  const text = readFileSync(join(CATALOG_FOLDER, 'salesforce-sandbox.yaml'), 'utf8');
+  const base = readFileSync(join(CATALOG_FOLDER, 'salesforce.yaml'), 'utf8');
+  const digest = async (own: string, under: string) => {
+    const folder = temporaryFolder(t, { 'salesforce-sandbox.yaml': own, 'salesforce.yaml': under });
+    const found = await new BlueprintCatalog([folder], folder).find('salesforce-sandbox:v0');
+    return 'source' in found ? blueprintDigest(found) : assert.fail();
+  };
+  const before = await digest(text, base);
+  assert.equal(await digest(text.replace(/comment: .*/, 'comment: another'), base), before);
+  assert.notEqual(await digest(text.replaceAll('https://test.', 'https://other.'), base), before);
+  assert.notEqual(
+    await digest(text, base.replace('authorization_method: body', 'authorization_method: header')),
+    before,
+  );
+});

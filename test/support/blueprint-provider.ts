@@ -1,0 +1,305 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import oauthSign from 'oauth-sign';
+import { z } from 'zod';
+
+// A provider as a Blueprint's YAML describes it. It shares no code with the server: what the two understand differently
+// shows as a refusal.
+
+const text = z.string();
+const texts = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String)).default({});
+
+/** The parts of a Blueprint that a provider is made of. */
+export const describedSchema = z.object({
+  auth: z.looseObject({
+    auth_mode: text,
+    authorization_url: text.optional(),
+    token_url: text.optional(),
+    refresh_url: text.optional(),
+    request_url: text.optional(),
+    authorization_params: texts,
+    token_params: texts,
+    refresh_params: texts,
+    token_headers: texts,
+    scope_separator: text.default(' '),
+    authorization_method: text.default('header'),
+    basic_encoding: text.default('form'),
+    body_format: text.default('form'),
+    token_http_method: text.default('POST'),
+    request_http_method: text.default('POST'),
+    signature_method: text.optional(),
+    code_challenge_method: text.default('S256'),
+    authorization_parameter_names: texts,
+    token_parameter_names: texts,
+    callback_parameter_names: texts,
+    token_response_paths: texts,
+    token_types: z.array(text).default(['bearer']),
+    config_from_callback: texts,
+    config_from_token_response: texts,
+    expires_in_unit: text.default('seconds'),
+    token_lifetime_seconds: z.number().optional(),
+  }),
+  requests: z.object({ base_url: text, headers: texts, params: texts }),
+});
+
+export type Described = z.output<typeof describedSchema>;
+
+/** A call as it arrives. */
+export interface Call {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array | undefined;
+}
+
+export interface Client {
+  readonly id: string;
+  readonly secret: string;
+  readonly scopes: readonly string[];
+  readonly redirectUri: string;
+  readonly config: Readonly<Record<string, string>>;
+  readonly appApiKey: string;
+}
+
+/** Names that answers carry, which `raw.*` reads. */
+const RAW: Record<string, string> = { instance_url: 'https://instance.example' };
+
+export class BlueprintProvider {
+  readonly #described: Described;
+  readonly #client: Client;
+  #challenge: string | undefined;
+  #tokens = 0;
+
+  constructor(described: Described, client: Client) {
+    this.#described = described;
+    this.#client = client;
+  }
+
+  /** Takes the user's browser; resolves to the parameters of the callback. */
+  authorize(address: string): Map<string, string> {
+    const { auth } = this.#described;
+    const url = new URL(address);
+    const expected = new URL(this.#fill(auth.authorization_url ?? ''));
+    assert.equal(url.origin + url.pathname, expected.origin + expected.pathname, 'authorization endpoint');
+    const params = new Map(url.searchParams);
+    if (auth.auth_mode === 'OAUTH1') return this.#authorize1(params);
+    const named = (name: string) => params.get(auth.authorization_parameter_names[name] ?? name);
+    if (auth.authorization_parameter_names['client_id'] !== '')
+      assert.equal(named('client_id'), this.#client.id, 'client_id');
+    assert.equal(named('redirect_uri'), this.#client.redirectUri, 'redirect_uri');
+    if (auth.authorization_parameter_names['response_type'] !== '')
+      assert.equal(named('response_type'), 'code', 'response_type');
+    const scope = this.#client.scopes.join(auth.scope_separator);
+    if (auth.authorization_parameter_names['scope'] !== '') assert.equal(named('scope'), scope, 'scope');
+    for (const [name, value] of Object.entries(auth.authorization_params))
+      assert.equal(params.get(name), this.#fill(value), `authorization parameter ${name}`);
+    const method = auth.code_challenge_method;
+    assert.equal(params.get('code_challenge_method') ?? 'none', method, 'PKCE');
+    this.#challenge = params.get('code_challenge');
+    assert.equal(this.#challenge === undefined, method === 'none', 'PKCE');
+    const code = auth.callback_parameter_names['code'] ?? 'code';
+    const extra = Object.values(auth.config_from_callback).map((name) => [name, `callback-${name}`] as const);
+    return new Map([[code, 'code-1'], ['state', params.get('state') ?? ''], ...extra]);
+  }
+
+  /** The token endpoint, or that of temporary credentials. */
+  token(call: Call): string {
+    const { auth } = this.#described;
+    if (auth.auth_mode === 'OAUTH1') return this.#token1(call);
+    const params = this.#tokenParams(call);
+    const named = (name: string) => params.get(auth.token_parameter_names[name] ?? name);
+    const isLeftOut = (name: string) => auth.token_parameter_names[name] === '';
+    const isRefresh = this.#tokens > 0;
+    const url = isRefresh ? (auth.refresh_url ?? auth.token_url ?? '') : (auth.token_url ?? '');
+    const expected = this.#fill(url);
+    assert.equal(expected.includes('?') ? call.url : withoutQuery(call.url), expected, 'token endpoint');
+    this.#authenticate(call, params);
+    for (const [name, value] of Object.entries(auth.token_headers))
+      assert.equal(call.headers[name.toLowerCase()], this.#fill(value), `header ${name}`);
+    const own = isRefresh ? auth.refresh_params : auth.token_params;
+    for (const [name, value] of Object.entries(own))
+      assert.equal(params.get(name), this.#fill(value), `parameter ${name}`);
+    if (isRefresh) {
+      if (!isLeftOut('grant_type'))
+        assert.equal(own['grant_type'] ?? named('grant_type'), own['grant_type'] ?? 'refresh_token');
+      assert.equal(named('refresh_token'), `rt-${this.#tokens}`, 'refresh_token');
+    } else {
+      if (!isLeftOut('grant_type')) assert.equal(named('grant_type'), own['grant_type'] ?? 'authorization_code');
+      if (!isLeftOut('redirect_uri')) assert.equal(named('redirect_uri'), this.#client.redirectUri, 'redirect_uri');
+      assert.equal(named('code'), 'code-1', 'code');
+      const verifier = named('code_verifier');
+      assert.equal(verifier === undefined, this.#challenge === undefined, 'PKCE verifier');
+      if (verifier !== undefined && auth.code_challenge_method === 'S256')
+        assert.equal(createHash('sha256').update(verifier).digest('base64url'), this.#challenge, 'PKCE verifier');
+    }
+    this.#tokens += 1;
+    return JSON.stringify(this.#answer());
+  }
+
+  /** The API. */
+  request(call: Call, credentials: Readonly<Record<string, string>>): void {
+    const { requests } = this.#described;
+    const fill = (value: string) => this.#fill(value, credentials);
+    const base = fill(requests.base_url);
+    assert.ok(call.url.startsWith(base.endsWith('/') ? base : `${base}/`), `${call.url} is not below ${base}`);
+    for (const [name, value] of Object.entries(requests.headers))
+      assert.equal(call.headers[name.toLowerCase()], fill(value), `header ${name}`);
+    const { searchParams } = new URL(call.url);
+    for (const [name, value] of Object.entries(requests.params))
+      assert.equal(searchParams.get(name), fill(value), `parameter ${name}`);
+    if (this.#described.auth.auth_mode === 'OAUTH1' && !requests.headers['Authorization'])
+      this.#assertSigned(call, { token: 'token-2', secret: 'secret-2' });
+  }
+
+  get accessToken(): string {
+    return `at-${this.#tokens}`;
+  }
+
+  #tokenParams(call: Call): Map<string, string> {
+    const { auth } = this.#described;
+    assert.equal(call.method, auth.token_http_method, 'method of the token request');
+    if (auth.token_http_method === 'GET') return new Map(new URL(call.url).searchParams);
+    const type = call.headers['content-type'] ?? '';
+    assert.match(
+      type,
+      auth.body_format === 'json' ? /^application\/json/ : /^application\/x-www-form-urlencoded/,
+      'body format',
+    );
+    const body = String(call.body ?? '');
+    return auth.body_format === 'json'
+      ? new Map(Object.entries(texts.parse(JSON.parse(body))))
+      : new Map(new URLSearchParams(body));
+  }
+
+  #authenticate(call: Call, params: ReadonlyMap<string, string>): void {
+    const { auth } = this.#described;
+    const { id, secret } = this.#client;
+    const names = auth.token_parameter_names;
+    const inBody = {
+      id: params.get(names['client_id'] ?? 'client_id'),
+      secret: params.get(names['client_secret'] ?? 'client_secret'),
+    };
+    const basic = /^Basic (.+)$/.exec(call.headers['authorization'] ?? '')?.[1];
+    const encode = (value: string) => (auth.basic_encoding === 'form' ? encodeURIComponent(value) : value);
+    if (auth.authorization_method === 'header') {
+      assert.equal(
+        Buffer.from(basic ?? '', 'base64').toString(),
+        `${encode(id)}:${encode(secret)}`,
+        'client authentication',
+      );
+      assert.equal(inBody.secret, undefined, 'client authentication in the body, too');
+      return;
+    }
+    assert.equal(basic, undefined, 'client authentication in the header');
+    if (names['client_id'] !== '') assert.equal(inBody.id, id, 'client_id');
+    assert.equal(inBody.secret, auth.authorization_method === 'none' ? undefined : secret, 'client authentication');
+  }
+
+  #answer(): object {
+    const { auth } = this.#described;
+    const paths = auth.token_response_paths;
+    const answer: Record<string, unknown> = { ...this.#raw(), token_type: auth.token_types[0] };
+    const put = (path: string, value: unknown) => {
+      const names = path.split('.');
+      const last = names.pop() ?? '';
+      let target = answer;
+      for (const name of names) target = (target[name] ??= {}) as Record<string, unknown>;
+      target[last] = value;
+    };
+    put(paths['access_token'] ?? 'access_token', `at-${this.#tokens}`);
+    put(paths['refresh_token'] ?? 'refresh_token', `rt-${this.#tokens}`);
+    if (paths['expires_at']) put(paths['expires_at'], new Date(Date.now() + 3_600_000).toISOString());
+    else if (auth.token_lifetime_seconds === undefined)
+      put(paths['expires_in'] ?? 'expires_in', auth.expires_in_unit === 'milliseconds' ? 3_600_000 : 3_600);
+    for (const path of Object.values(auth.config_from_token_response)) put(path, `answer-${path}`);
+    return answer;
+  }
+
+  /** What requests read of the answer. */
+  #raw(): Record<string, string> {
+    const { requests } = this.#described;
+    const read = [...JSON.stringify(requests).matchAll(/(^|.)\$\{raw\.(\w+)\}/g)];
+    return Object.fromEntries(
+      read.map(([, before, name = '']) => [
+        name,
+        RAW[name] ?? (before === '"' ? 'https://raw.example' : 'raw.example'),
+      ]),
+    );
+  }
+
+  #fill(template: string, credentials: Readonly<Record<string, string>> = {}): string {
+    const raw = this.#raw();
+    return template.replaceAll(/\$\{([\w.]+)\}/g, (_, name: string) => {
+      const [first = '', rest = ''] = name.split(/\.(.*)/s);
+      const value =
+        first === 'config'
+          ? this.#client.config[rest]
+          : first === 'raw'
+            ? (credentials[rest] ?? raw[rest])
+            : {
+                oauth_client_id: this.#client.id,
+                oauth_client_secret: this.#client.secret,
+                app_api_key: this.#client.appApiKey,
+                ...credentials,
+              }[name];
+      return value ?? assert.fail(`nothing says what \${${name}} is`);
+    });
+  }
+
+  #authorize1(params: ReadonlyMap<string, string>): Map<string, string> {
+    assert.equal(params.get('oauth_token'), 'token-1', 'temporary credentials');
+    for (const [name, value] of Object.entries(this.#described.auth.authorization_params))
+      assert.equal(params.get(name), this.#fill(value), `authorization parameter ${name}`);
+    return new Map([
+      ['oauth_token', 'token-1'],
+      ['oauth_verifier', 'verifier'],
+    ]);
+  }
+
+  #token1(call: Call): string {
+    const { auth } = this.#described;
+    const isFirst = (this.#tokens += 1) === 1;
+    const url = isFirst ? auth.request_url : auth.token_url;
+    assert.equal(withoutQuery(call.url), this.#fill(url ?? ''), isFirst ? 'request endpoint' : 'token endpoint');
+    assert.equal(call.method, isFirst ? auth.request_http_method : auth.token_http_method, 'method');
+    const signed = this.#assertSigned(call, isFirst ? undefined : { token: 'token-1', secret: 'secret-1' });
+    if (isFirst) assert.equal(signed['oauth_callback']?.split('?')[0], this.#client.redirectUri, 'oauth_callback');
+    else assert.equal(signed['oauth_verifier'], 'verifier', 'oauth_verifier');
+    const number = isFirst ? 1 : 2;
+    return `oauth_token=token-${number}&oauth_token_secret=secret-${number}${isFirst ? '&oauth_callback_confirmed=true' : ''}`;
+  }
+
+  /** Checks the signature with another implementation; resolves to the protocol parameters. */
+  #assertSigned(call: Call, token: { token: string; secret: string } | undefined): Record<string, string> {
+    const header = call.headers['authorization'] ?? assert.fail('the request is not signed');
+    const fields = [...header.matchAll(/(\w+)="([^"]*)"/g)].map(([, name = '', value = '']) => [
+      name,
+      decodeURIComponent(value),
+    ]);
+    const { oauth_signature: signature, realm: _, ...params } = Object.fromEntries(fields) as Record<string, string>;
+    assert.equal(params['oauth_consumer_key'], this.#client.id, 'consumer key');
+    assert.equal(params['oauth_token'], token?.token, 'token');
+    const method = this.#described.auth.signature_method;
+    assert.equal(params['oauth_signature_method'], method, 'signature method');
+    const { searchParams } = new URL(call.url);
+    const all = Object.entries({ ...params, ...Object.fromEntries(searchParams) }).map(([name, value]) => [
+      name,
+      [value],
+    ]);
+    const signed = Object.fromEntries(all) as Record<string, string[]>;
+    const expected = oauthSign.sign(
+      method ?? '',
+      call.method,
+      withoutQuery(call.url),
+      signed,
+      this.#client.secret,
+      token?.secret ?? '',
+    );
+    assert.equal(signature, expected, 'signature');
+    return params;
+  }
+}
+
+function withoutQuery(url: string): string {
+  return url.split('?')[0] ?? url;
+}
