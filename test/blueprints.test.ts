@@ -200,11 +200,10 @@ describe('every Blueprint', () => {
       const read = new Set(
         [...JSON.stringify([auth, requests]).matchAll(/\$\{config\.(\w+)\}/g)].map(([, name = '']) => name),
       );
-      const brought = [auth?.['config_from_callback'], auth?.['config_from_token_response']].flatMap((map) =>
-        Object.keys(map ?? {}),
-      );
+      const maps = [auth?.['config_from_callback'], auth?.['config_from_token_response']];
+      const brought = new Set(maps.flatMap((map) => Object.keys(map ?? {})));
       for (const name of read)
-        assert.ok(name in config || brought.includes(name), `${reference} declares no config.${name}`);
+        assert.ok(name in config || brought.has(name), `${reference} declares no config.${name}`);
       for (const [name, { example, default: otherwise, pattern }] of Object.entries(config)) {
         assert.ok(example ?? otherwise, `${reference} has no example of config.${name}`);
         assert.match(

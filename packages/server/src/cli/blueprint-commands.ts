@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { BlueprintsFlags } from './blueprints-command.ts';
+import type { NewBlueprintFlags } from './new-blueprint-command.ts';
 import { FOLDER, JSON_OUTPUT } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -42,6 +43,27 @@ export function addBlueprintCommands(blueprints: Command, terminal: Terminal): v
     .action(async (name: string, flags: BlueprintsFlags) => {
       const { addBlueprint } = await import('./blueprints-command.ts');
       await addBlueprint(name, { flags, terminal });
+    });
+  blueprints
+    .command('new')
+    .description('draft a Blueprint of your own from what a provider publishes, or from answers')
+    .argument('<name>')
+    .option(...FOLDER)
+    .option(
+      '--issuer <url>',
+      'of an authorization server that publishes its metadata (RFC 8414, OpenID Connect Discovery)',
+    )
+    .option('--openapi <file or url>', 'an OpenAPI 3 document')
+    .option('--authorization-url <url>', 'where neither is published')
+    .option('--token-url <url>')
+    .option('--base-url <url>', 'root of the API')
+    .addHelpText(
+      'after',
+      '\nExample:\n  nango blueprints new acme --issuer https://login.acme.com --base-url https://api.acme.com/',
+    )
+    .action(async (name: string, flags: NewBlueprintFlags) => {
+      const { newBlueprint } = await import('./new-blueprint-command.ts');
+      await newBlueprint(name, flags, terminal);
     });
   blueprints
     .command('check')

@@ -170,10 +170,14 @@ function openCatalog({ folder: given }: BlueprintsFlags) {
   return { catalog, folder, environment };
 }
 
-function assertFound<T extends object>(found: T | BlueprintFailure, name: string): T {
-  if (!('message' in found) && !('faults' in found)) return found as T;
-  if (found.faults) throw new ConfigError(sortFaults(found.faults as ConfigFault[]));
-  throw new NangoError('not_found', `"${name}" ${String(found.message)}`);
+function assertFound<T extends { readonly name?: string } | { readonly file: BlueprintFile }>(
+  found: T | BlueprintFailure,
+  name: string,
+): Exclude<T, BlueprintFailure> {
+  const { message, faults }: BlueprintFailure = 'source' in found || 'file' in found ? {} : (found as BlueprintFailure);
+  if (faults) throw new ConfigError(sortFaults([...faults]));
+  if (message !== undefined) throw new NangoError('not_found', `"${name}" ${message}`);
+  return found as Exclude<T, BlueprintFailure>;
 }
 
 function missingFile(path: string): never {

@@ -49,7 +49,7 @@ export function blueprintRoutes({ blueprints, blueprintIndex }: ServerContext) {
       },
       async ({ params: { name } }) => {
         const [base = ''] = name.split(':');
-        const [summary] = (await blueprintIndex.search([base])).filter((one) => one.name === base);
+        const summary = (await blueprintIndex.search([base])).find((one) => one.name === base);
         const read = await blueprints.file(base);
         const found = await blueprints.find(name);
         if (!summary || !('file' in read) || !('source' in found))

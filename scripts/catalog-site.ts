@@ -1,0 +1,138 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { stringify } from 'yaml';
+import { BlueprintCatalog } from '../packages/server/src/config/blueprint-catalog.ts';
+import { BlueprintIndex, type BlueprintSummary } from '../packages/server/src/config/blueprint-index.ts';
+
+// A static, searchable site of the catalog: an index, and a page for each Blueprint. No request leaves it.
+const folder = join(import.meta.dirname, '../packages/server/blueprints');
+const target = resolve(process.argv[2] ?? join(import.meta.dirname, '../artifacts/catalog'));
+const catalog = new BlueprintCatalog([folder], folder);
+const summaries = (await new BlueprintIndex(folder).search([])).toSorted((one, other) =>
+  one.displayName.localeCompare(other.displayName, 'en'),
+);
+function indexPage(): string {
+  const categories = [...new Set(summaries.flatMap((one) => one.categories))].toSorted();
+  const cards = summaries.map(
+    ({ name, displayName, categories: own, authMode }) =>
+      `<a class="card" href="${escape(name)}.html" data-text="${escape([name, displayName, ...own].join(' ').toLowerCase())}" data-categories="${escape(own.join(' '))}"><strong>${escape(displayName)}</strong><code>${escape(name)}</code><span>${escape(authMode)}</span></a>`,
+  );
+  const options = categories.map(
+    (category) => `<option value="${escape(category)}">${escape(words(category))}</option>`,
+  );
+  return page(
+    'Blueprints',
+    `<header><h1>Blueprints</h1><p>${summaries.length} providers, each in two lines of YAML.</p></header>
+<form role="search" onsubmit="return false"><input type="search" id="q" placeholder="Search providers" aria-label="Search providers" autofocus><select id="category" aria-label="Category"><option value="">All categories</option>${options.join('')}</select></form>
+<p id="count" role="status"></p><main class="cards">${cards.join('\n')}</main>
+<script>${SEARCH}</script>`,
+  );
+}
+
+const SEARCH = `
+const q = document.getElementById('q'), category = document.getElementById('category'), count = document.getElementById('count');
+const cards = [...document.querySelectorAll('.card')];
+const show = () => {
+  const wanted = q.value.toLowerCase().split(/\\s+/).filter(Boolean);
+  let shown = 0;
+  for (const card of cards) {
+    const fits = wanted.every((word) => card.dataset.text.includes(word)) && (category.value === '' || card.dataset.categories.split(' ').includes(category.value));
+    card.hidden = !fits;
+    if (fits) shown += 1;
+  }
+  count.textContent = shown === 1 ? '1 provider' : shown + ' providers';
+};
+q.addEventListener('input', show);
+category.addEventListener('change', show);
+show();`;
+
+async function blueprintPage({
+  name,
+  displayName,
+  categories,
+  authMode,
+  docsUrl,
+  verified,
+}: BlueprintSummary): Promise<string> {
+  const read = await catalog.file(name);
+  const found = await catalog.find(name);
+  if (!('file' in read) || !('source' in found)) throw new Error(`${name} is not valid: nango blueprints check`);
+  const { file } = read;
+  const { auth, config, requests, version } = found;
+  const comment = file.versions[version]?.comment;
+  const isOAuth = /^OAUTH[12]$/.test(authMode);
+  const variable = name.toUpperCase().replaceAll('-', '_');
+  const ready = [
+    'integrations:',
+    `  ${name}:`,
+    `    extends_blueprint: ${name}:${version}`,
+    ...(isOAuth
+      ? [`    oauth_client_id: \${${variable}_CLIENT_ID}`, `    oauth_client_secret: \${${variable}_CLIENT_SECRET}`]
+      : []),
+    ...(isOAuth && auth['default_scopes'] === undefined ? ['    oauth_scopes: []'] : []),
+  ].join('\n');
+  const console = file.console_url ? ` · <a href="${escape(file.console_url)}">Register an application</a>` : '';
+  return page(
+    displayName,
+    `<header><p><a href="index.html">← Blueprints</a></p><h1>${escape(displayName)}</h1>
+<p><code>${escape(name)}:${escape(version)}</code> · ${escape(authMode)} · ${escape(categories.map(words).join(', '))}</p>
+<p><a href="${escape(docsUrl)}">Documentation of the provider</a>${console}</p></header>
+<main>${comment ? `<h2>What to know</h2><p>${escape(comment)}</p>` : ''}
+<h2>Use it</h2><pre><code>${escape(ready)}</code></pre><p>Or: <code>npx nango blueprints add ${escape(name)}</code></p>
+${fieldsTable('What a connection brings', config)}${fieldsTable('What the user types in', auth['credentials'])}
+<h2>What it sets</h2><pre><code>${escape(stringify({ auth, requests }, { lineWidth: 100 }).trimEnd())}</code></pre>
+${verified ? `<p class="verified">Checked against ${escape(verified.sources.join(', '))} on ${escape(verified.date)}${verified.by === 'sources' ? '; not run against the provider' : `, and run against ${verified.by === 'live' ? 'the provider' : 'its sandbox'}`}.</p>` : ''}</main>`,
+  );
+}
+
+function fieldsTable(title: string, fields: unknown): string {
+  if (typeof fields !== 'object' || fields === null || Object.keys(fields).length === 0) return '';
+  const rows = Object.entries(fields as Record<string, Record<string, unknown>>).map(
+    ([name, { label, description, example }]) =>
+      `<tr><td><code>${escape(name)}</code></td><td>${escape([label, description].filter(Boolean).join('. '))}</td><td>${example === undefined ? '' : `<code>${escape(String(example))}</code>`}</td></tr>`,
+  );
+  return `<h2>${title}</h2><div class="table"><table><thead><tr><th>Name</th><th>Meaning</th><th>Example</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
+}
+
+function page(title: string, body: string): string {
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="referrer" content="no-referrer">
+<title>${escape(title)}</title><style>${STYLE}</style></head><body>${body}</body></html>
+`;
+}
+
+const STYLE = `
+:root { color-scheme: light dark; --text: #1b1f24; --dim: #5b6470; --back: #fbfbfc; --card: #fff; --line: #e2e5e9; --accent: #2457d6; }
+@media (prefers-color-scheme: dark) { :root { --text: #e7eaee; --dim: #9aa4b1; --back: #14171a; --card: #1c2024; --line: #2d333a; --accent: #8db0ff; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 68rem; padding: 1.5rem 1rem 4rem; font: 1rem/1.55 system-ui, sans-serif; color: var(--text); background: var(--back); }
+h1 { font-size: 1.9rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; } a { color: var(--accent); }
+header p { color: var(--dim); margin: .3rem 0; }
+form { display: flex; gap: .6rem; margin: 1.2rem 0 .4rem; position: sticky; top: 0; background: var(--back); padding: .5rem 0; flex-wrap: wrap; }
+input, select { font: inherit; padding: .55rem .7rem; border: 1px solid var(--line); border-radius: .5rem; background: var(--card); color: inherit; }
+input { flex: 1 1 14rem; min-width: 0; } select { flex: 0 1 13rem; } #count { color: var(--dim); margin: 0 0 .8rem; font-size: .9rem; }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: .7rem; }
+.card { display: grid; align-content: start; gap: .15rem; padding: .8rem .9rem; border: 1px solid var(--line); border-radius: .7rem; background: var(--card); text-decoration: none; color: inherit; overflow: hidden; }
+.card[hidden] { display: none; } .card:hover, .card:focus-visible { border-color: var(--accent); } .card code, .card span { color: var(--dim); font-size: .8rem; overflow-wrap: anywhere; }
+pre { overflow-x: auto; padding: .9rem 1rem; border: 1px solid var(--line); border-radius: .6rem; background: var(--card); } code { font: .88em/1.5 ui-monospace, monospace; }
+table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .4rem .6rem .4rem 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: break-word; } th, td code { white-space: nowrap; } .table { overflow-x: auto; }
+.verified { color: var(--dim); font-size: .9rem; margin-top: 2rem; }`;
+
+function words(category: string): string {
+  return category.replaceAll('-', ' ');
+}
+
+function escape(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+    .replaceAll("'", '&#39;');
+}
+
+await rm(target, { recursive: true, force: true });
+await mkdir(target, { recursive: true });
+await writeFile(join(target, 'index.html'), indexPage());
+for (const summary of summaries) await writeFile(join(target, `${summary.name}.html`), await blueprintPage(summary));
+process.stdout.write(`${summaries.length + 1} pages in ${target}\n`);
