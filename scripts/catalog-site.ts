@@ -87,9 +87,11 @@ ${verified ? `<p class="verified">Checked against ${escape(verified.sources.join
 
 function fieldsTable(title: string, fields: unknown): string {
   if (typeof fields !== 'object' || fields === null || Object.keys(fields).length === 0) return '';
-  const rows = Object.entries(fields as Record<string, Record<string, unknown>>).map(
+  const rows = Object.entries(
+    fields as Record<string, Record<'label' | 'description' | 'example', string | undefined>>,
+  ).map(
     ([name, { label, description, example }]) =>
-      `<tr><td><code>${escape(name)}</code></td><td>${escape([label, description].filter(Boolean).join('. '))}</td><td>${example === undefined ? '' : `<code>${escape(String(example))}</code>`}</td></tr>`,
+      `<tr><td><code>${escape(name)}</code></td><td>${escape([label, description].filter(Boolean).join('. '))}</td><td>${example === undefined ? '' : `<code>${escape(example)}</code>`}</td></tr>`,
   );
   return `<h2>${title}</h2><div class="table"><table><thead><tr><th>Name</th><th>Meaning</th><th>Example</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
 }

@@ -1,12 +1,10 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parse, stringify } from 'yaml';
-import { draftFromMetadata, draftFromOpenApi, type BlueprintDraft } from '../config/blueprint-draft.ts';
+import { stringify } from 'yaml';
+import { draftFromDocument, draftFromIssuer, type BlueprintDraft } from '../blueprint-draft.ts';
 import { BLUEPRINTS_FOLDER } from '../config/load-config.ts';
 import { readSettings } from '../config/settings.ts';
 import { NangoError } from '../errors/nango-error.ts';
-import { authorizationServerMetadata } from '../oauth/authorization-server-metadata.ts';
-import { createOAuthHttp, HttpClient } from '../upstream/http-client.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface NewBlueprintFlags {
@@ -17,9 +15,6 @@ export interface NewBlueprintFlags {
   readonly tokenUrl?: string;
   readonly baseUrl?: string;
 }
-
-const MAX_DOCUMENT_BYTES = 10_485_760;
-const TIMEOUT_MS = 20_000;
 
 /** `nango blueprints new`: drafts a Blueprint of one's own from what the provider publishes, or from answers. */
 export async function newBlueprint(name: string, flags: NewBlueprintFlags, terminal: Terminal): Promise<void> {
@@ -48,31 +43,15 @@ export async function newBlueprint(name: string, flags: NewBlueprintFlags, termi
 }
 
 async function draft(flags: NewBlueprintFlags, terminal: Terminal): Promise<BlueprintDraft> {
-  const client = new HttpClient();
-  try {
-    if (flags.openapi !== undefined) return draftFromOpenApi(parse(await readDocument(flags.openapi, client)));
-    if (flags.issuer !== undefined) {
-      const metadata = await authorizationServerMetadata(flags.issuer, createOAuthHttp(client, { now: Date.now }));
-      return draftFromMetadata(metadata, flags.baseUrl ?? (await ask('Root of the API', terminal, '--base-url')));
-    }
-  } finally {
-    await client.close();
-  }
+  if (flags.openapi !== undefined) return draftFromDocument(flags.openapi);
+  const base = () => flags.baseUrl ?? ask('Root of the API', terminal, '--base-url');
+  if (flags.issuer !== undefined) return draftFromIssuer(flags.issuer, await base());
   const auth = {
     auth_mode: 'OAUTH2',
     authorization_url: flags.authorizationUrl ?? (await ask('Authorization URL', terminal, '--authorization-url')),
     token_url: flags.tokenUrl ?? (await ask('Token URL', terminal, '--token-url')),
   };
-  const base = flags.baseUrl ?? (await ask('Root of the API', terminal, '--base-url'));
-  return { auth, requests: { base_url: base, headers: { Authorization: 'Bearer ${access_token}' } } };
-}
-
-async function readDocument(source: string, client: HttpClient): Promise<string> {
-  if (!/^https?:\/\//.test(source)) return readFileSync(source, 'utf8');
-  const request = { method: 'GET', url: source, headers: { 'user-agent': 'Nango' } } as const;
-  const { status, body } = await client.send({ ...request, timeoutMs: TIMEOUT_MS, maxBytes: MAX_DOCUMENT_BYTES });
-  if (status === 200) return body.toString('utf8');
-  throw new NangoError('request_failed', `${source} answered ${status}.`);
+  return { auth, requests: { base_url: await base(), headers: { Authorization: 'Bearer ${access_token}' } } };
 }
 
 async function ask(message: string, terminal: Terminal, flag: string): Promise<string> {

@@ -1,6 +1,12 @@
+import { readFileSync } from 'node:fs';
+import { parse } from 'yaml';
 import { z } from 'zod';
-import { NangoError } from '../errors/nango-error.ts';
-import type { AuthorizationServerMetadata } from '../oauth/authorization-server-metadata.ts';
+import { NangoError } from './errors/nango-error.ts';
+import {
+  authorizationServerMetadata,
+  type AuthorizationServerMetadata,
+} from './oauth/authorization-server-metadata.ts';
+import { createOAuthHttp, HttpClient } from './upstream/http-client.ts';
 
 /** The `auth` and `requests` of a Blueprint that is being written. */
 export interface BlueprintDraft {
@@ -10,8 +16,33 @@ export interface BlueprintDraft {
 
 const BEARER = { Authorization: 'Bearer ${access_token}' };
 
-/** What an authorization server publishes of itself (RFC 8414), as a draft. */
-export function draftFromMetadata(metadata: AuthorizationServerMetadata, baseUrl: string): BlueprintDraft {
+const MAX_DOCUMENT_BYTES = 10_485_760;
+const TIMEOUT_MS = 20_000;
+
+/** A draft from what an authorization server publishes of itself (RFC 8414). */
+export async function draftFromIssuer(issuer: string, baseUrl: string): Promise<BlueprintDraft> {
+  await using client = disposable(new HttpClient());
+  return draftFromMetadata(
+    await authorizationServerMetadata(issuer, createOAuthHttp(client.it, { now: Date.now })),
+    baseUrl,
+  );
+}
+
+/** A draft from an OpenAPI 3 document, in a file or at a URL. */
+export async function draftFromDocument(source: string): Promise<BlueprintDraft> {
+  if (!/^https?:\/\//.test(source)) return draftFromOpenApi(parse(readFileSync(source, 'utf8')));
+  await using client = disposable(new HttpClient());
+  const request = { method: 'GET', url: source, headers: { 'user-agent': 'Nango' } } as const;
+  const { status, body } = await client.it.send({ ...request, timeoutMs: TIMEOUT_MS, maxBytes: MAX_DOCUMENT_BYTES });
+  if (status !== 200) throw new NangoError('request_failed', `${source} answered ${status}.`);
+  return draftFromOpenApi(parse(body.toString('utf8')));
+}
+
+function disposable(client: HttpClient): AsyncDisposable & { readonly it: HttpClient } {
+  return { it: client, [Symbol.asyncDispose]: () => client.close() };
+}
+
+function draftFromMetadata(metadata: AuthorizationServerMetadata, baseUrl: string): BlueprintDraft {
   const { token_endpoint_auth_methods_supported: methods, code_challenge_methods_supported: challenges } = metadata;
   const auth: Record<string, unknown> = {
     auth_mode: 'OAUTH2',
@@ -60,7 +91,7 @@ type Scheme = z.output<typeof schemeSchema>;
  * What an OpenAPI 3 document says of how its API is called, as a draft: OAuth 2.0 where it has that, else keys. Throws
  * `invalid_request` for a document that says neither.
  */
-export function draftFromOpenApi(document: unknown): BlueprintDraft {
+function draftFromOpenApi(document: unknown): BlueprintDraft {
   const parsed = openApiSchema.safeParse(document);
   if (!parsed.success)
     throw new NangoError(
