@@ -105,15 +105,16 @@ async function walk(
   const version = versionOf(reference);
   const mode = AUTH_MODES.get(integration.auth.auth_mode) ?? assert.fail();
   let config: Record<string, unknown> = configOf(version);
-  const fromCallback = Object.entries(described.auth.config_from_callback).map(([name, param]) => [
+  const { config_from_callback: byCallback, config_from_token_response: byAnswer, steps } = described.auth;
+  const fromCallback = Object.entries(byCallback).map(([name, param]) => [name, `callback-${param}`]);
+  const told = [...Object.keys(byAnswer), ...steps.flatMap(({ store }) => Object.keys(store))];
+  // One that stands for an origin has to be one.
+  const isOrigin = (name: string) => described.requests.base_url.startsWith(`\${config.${name}}`);
+  const fromAnswers = told.map((name) => [
     name,
-    `callback-${param}`,
+    isOrigin(name) ? 'https://told.example' : `told-${name.replaceAll('_', '-')}`,
   ]);
-  const fromAnswer = Object.entries(described.auth.config_from_token_response).map(([name, path]) => [
-    name,
-    `answer-${path}`,
-  ]);
-  const brought = { ...config, ...Object.fromEntries([...fromCallback, ...fromAnswer]) } as Record<string, string>;
+  const brought = { ...config, ...Object.fromEntries([...fromCallback, ...fromAnswers]) } as Record<string, string>;
   const provider = new BlueprintProvider(described, { ...CLIENT, config: brought });
   const seen: string[] = [];
   const context = {
@@ -121,7 +122,7 @@ async function walk(
     randomToken: () => 'a-random-token-of-some-length-0123456789abcdef',
     http: async (call: Parameters<AuthModeContext['http']>[0]) => {
       seen.push([call.method, call.url, authenticationOf(call.headers), call.body ?? ''].join(' '));
-      const body = provider.token(call);
+      const body = provider.isStep(call) ? provider.step(call) : provider.token(call);
       return { status: 200, contentType: 'application/json', body };
     },
   } as unknown as AuthModeContext;
@@ -200,7 +201,12 @@ describe('every Blueprint', () => {
       const read = new Set(
         [...JSON.stringify([auth, requests]).matchAll(/\$\{config\.(\w+)\}/g)].map(([, name = '']) => name),
       );
-      const maps = [auth?.['config_from_callback'], auth?.['config_from_token_response']];
+      const { steps } = describedSchema.parse(versionOf(reference)).auth;
+      const maps = [
+        auth?.['config_from_callback'],
+        auth?.['config_from_token_response'],
+        ...steps.map(({ store }) => store),
+      ];
       const brought = new Set(maps.flatMap((map) => Object.keys(map ?? {})));
       for (const name of read)
         assert.ok(name in config || brought.has(name), `${reference} declares no config.${name}`);

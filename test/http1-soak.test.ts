@@ -119,7 +119,7 @@ test('thousands of requests of every shape, many at once, get the answers that a
               assert.equal(head['x-received'], hash(sent), `request ${seed} ${JSON.stringify(plan)}`);
               resolve();
             } catch (error) {
-              reject(error as Error);
+              reject(error);
             }
           },
           onResponseError: (_controller, error) =>

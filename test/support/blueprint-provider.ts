@@ -38,6 +38,15 @@ export const describedSchema = z.object({
     config_from_token_response: texts,
     expires_in_unit: text.default('seconds'),
     token_lifetime_seconds: z.number().optional(),
+    steps: z
+      .array(
+        z.object({
+          request: z.object({ method: text.default('POST'), url: text, headers: texts, params: texts }),
+          store: texts,
+          token: z.boolean().default(false),
+        }),
+      )
+      .default([]),
   }),
   requests: z.object({ base_url: text, headers: texts, params: texts }),
 });
@@ -69,6 +78,7 @@ export class BlueprintProvider {
   readonly #client: Client;
   #challenge: string | undefined;
   #tokens = 0;
+  #isExchanged = false;
 
   constructor(described: Described, client: Client) {
     this.#described = described;
@@ -133,7 +143,31 @@ export class BlueprintProvider {
         assert.equal(createHash('sha256').update(verifier).digest('base64url'), this.#challenge, 'PKCE verifier');
     }
     this.#tokens += 1;
+    this.#isExchanged = false;
     return JSON.stringify(this.#answer());
+  }
+
+  /** Whether a call is one of the steps behind the token answer. */
+  isStep(call: Call): boolean {
+    return this.#stepOf(call) !== undefined;
+  }
+
+  /** Answers a step, where it comes with the token and with what was described. */
+  step(call: Call): string {
+    const step = this.#stepOf(call) ?? assert.fail();
+    const fill = (value: string) => this.#fill(value, { access_token: this.accessToken });
+    for (const [name, value] of Object.entries(step.request.headers))
+      assert.equal(call.headers[name.toLowerCase()], fill(value), `header ${name} of a step`);
+    const { searchParams } = new URL(call.url);
+    for (const [name, value] of Object.entries(step.request.params))
+      assert.equal(searchParams.get(name), fill(value), `parameter ${name} of a step`);
+    if (step.token) {
+      this.#isExchanged = true;
+      return JSON.stringify({ access_token: this.accessToken, expires_in: 5_184_000 });
+    }
+    const answer = {};
+    for (const [name, path] of Object.entries(step.store)) put(answer, path, this.#client.config[name]);
+    return JSON.stringify(answer);
   }
 
   /** The API. */
@@ -152,7 +186,13 @@ export class BlueprintProvider {
   }
 
   get accessToken(): string {
-    return `at-${this.#tokens}`;
+    return `at-${this.#tokens}${this.#isExchanged ? '-exchanged' : ''}`;
+  }
+
+  #stepOf(call: Call) {
+    return this.#described.auth.steps.find(
+      ({ request }) => request.method === call.method && this.#fill(request.url) === withoutQuery(call.url),
+    );
   }
 
   #tokenParams(call: Call): Map<string, string> {
@@ -199,19 +239,13 @@ export class BlueprintProvider {
     const { auth } = this.#described;
     const paths = auth.token_response_paths;
     const answer: Record<string, unknown> = { ...this.#raw(), token_type: auth.token_types[0] };
-    const put = (path: string, value: unknown) => {
-      const names = path.split('.');
-      const last = names.pop() ?? '';
-      let target = answer;
-      for (const name of names) target = (target[name] ??= {}) as Record<string, unknown>;
-      target[last] = value;
-    };
-    put(paths['access_token'] ?? 'access_token', `at-${this.#tokens}`);
-    put(paths['refresh_token'] ?? 'refresh_token', `rt-${this.#tokens}`);
-    if (paths['expires_at']) put(paths['expires_at'], new Date(Date.now() + 3_600_000).toISOString());
+    put(answer, paths['access_token'] ?? 'access_token', `at-${this.#tokens}`);
+    put(answer, paths['refresh_token'] ?? 'refresh_token', `rt-${this.#tokens}`);
+    if (paths['expires_at']) put(answer, paths['expires_at'], new Date(Date.now() + 3_600_000).toISOString());
     else if (auth.token_lifetime_seconds === undefined)
-      put(paths['expires_in'] ?? 'expires_in', auth.expires_in_unit === 'milliseconds' ? 3_600_000 : 3_600);
-    for (const path of Object.values(auth.config_from_token_response)) put(path, `answer-${path}`);
+      put(answer, paths['expires_in'] ?? 'expires_in', auth.expires_in_unit === 'milliseconds' ? 3_600_000 : 3_600);
+    for (const [name, path] of Object.entries(auth.config_from_token_response))
+      put(answer, path, this.#client.config[name]);
     return answer;
   }
 
@@ -302,4 +336,13 @@ export class BlueprintProvider {
 
 function withoutQuery(url: string): string {
   return url.split('?')[0] ?? url;
+}
+
+/** Puts a value where a dotted path leads. */
+function put(target: object, path: string, value: unknown): void {
+  const names = path.split('.');
+  const last = names.pop() ?? '';
+  let place = target as Record<string, unknown>;
+  for (const name of names) place = (place[name] ??= {}) as Record<string, unknown>;
+  place[last] = value;
 }

@@ -12,7 +12,8 @@ import type {
   JsonObject,
 } from './auth-mode.ts';
 import { rawObject } from './credential-schema.ts';
-import { requestEnteredToken, tokenRequestSchema } from './entered-token.ts';
+import { describedRequestSchema } from './described-request.ts';
+import { requestEnteredToken } from './entered-token.ts';
 import { expiryOf, renewalDueAt, tokenShape } from './token-fields.ts';
 
 /** `auth.verification`. */
@@ -33,7 +34,7 @@ export function enteredAuthShape(fields: Fields, placeholders: readonly string[]
       .optional()
       .describe('What the user is asked for; fields beside the mode’s own are kept as raw.*'),
     verification: verificationSchema(fields),
-    token_request: tokenRequestSchema(fields, placeholders)
+    token_request: describedRequestSchema(fields, placeholders)
       .optional()
       .describe('Exchanges the credentials for a token that expires, for ${access_token}'),
     ...tokenShape(fields),

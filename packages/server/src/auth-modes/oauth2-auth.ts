@@ -3,6 +3,7 @@ import { JWT_BEARER } from '../oauth/jwt-bearer-grant.ts';
 import { CONNECTION_SCOPE, type Fields } from '../schema/fields.ts';
 import { credentialFieldsSchema } from '../schema/input-fields.ts';
 import type { ClientSetting } from './auth-mode.ts';
+import { stepsSchema } from './connect-step-fields.ts';
 import { jwtShape } from './jwt-fields.ts';
 import { parameterNames, tokenShape } from './token-fields.ts';
 
@@ -19,6 +20,7 @@ export function oauth2Shape(fields: Fields) {
     ...tokenRequestShape(fields),
     ...clientShape(fields),
     ...tokenShape(fields),
+    steps: stepsSchema(fields),
     credentials: credentialFieldsSchema.optional().describe('What the user is asked for, where a grant needs it'),
     assertion: z
       .strictObject(jwtShape(fields, ['scope', 'token_url']))

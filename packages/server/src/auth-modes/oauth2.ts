@@ -15,6 +15,7 @@ import { renderParams } from '../schema/render.ts';
 import { namedGroups, type InputFields } from '../schema/input-fields.ts';
 import type { AuthMode, AuthModeContext, Integration, JsonObject } from './auth-mode.ts';
 import { credentialText, keepRaw, timeInput } from './credential-schema.ts';
+import { storedBySteps, takeSteps } from './connect-steps.ts';
 import { acceptTyped, refusedAtLogin } from './entered-mode.ts';
 import { signDescribedJwt } from './jwt-fields.ts';
 import { checkOAuth2Auth, grantTypeOf, oauth2Shape, requiredOAuth2Settings, type OAuth2Auth } from './oauth2-auth.ts';
@@ -70,6 +71,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
     bringsConfig: ({ auth }) => [
       ...Object.keys(auth.config_from_callback),
       ...Object.keys(auth.config_from_token_response),
+      ...storedBySteps(auth),
     ],
     usesFormPost: ({ auth }) => auth.authorization_params['response_mode']?.parts[0] === 'form_post',
     async begin({ integration, config, state, redirectUri }, context) {
@@ -119,7 +121,8 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
         context,
       });
       const credentials = received(response, integration, { now: context.now(), ...rememberedGrant(secrets) });
-      return { credentials, config: { ...keptFromCallback(owner, callback), ...keptFromResponse(owner, response) } };
+      const brought = { ...keptFromCallback(owner, callback), ...keptFromResponse(owner, response) };
+      return takeSteps(owner, { credentials, config: brought }, { context });
     },
   },
   device: {
@@ -154,7 +157,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       const response = await deviceTokenRequest(endpoint, grant, context.http);
       if (typeof response === 'string') return response;
       const credentials = received(response, integration, { now: context.now(), ...rememberedGrant(secrets) });
-      return { credentials, config: keptFromResponse(owner, response) };
+      return takeSteps(owner, { credentials, config: keptFromResponse(owner, response) }, { context });
     },
   },
   entered: {
@@ -222,7 +225,8 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       const renewed = received(response, integration, { ...grant, now: context.now() });
       // A refresh token that stays lives as long as it did.
       const stays = renewed.refresh_token === refresh_token && renewed.refresh_token_expires_at === undefined;
-      return stays ? { ...renewed, refresh_token_expires_at: credentials.refresh_token_expires_at } : renewed;
+      const kept = stays ? { ...renewed, refresh_token_expires_at: credentials.refresh_token_expires_at } : renewed;
+      return (await takeSteps(owner, { credentials: kept, config: {} }, { context, tokensOnly: true })).credentials;
     },
   },
 };

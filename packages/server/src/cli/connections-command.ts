@@ -17,10 +17,16 @@ export async function listConnections(flags: ConnectionsFlags, terminal: Termina
   if (flags.json) return terminal.out(JSON.stringify(found, null, 2));
   if (found.length === 0)
     return terminal.err('There are no connections yet. Make one with: nango connect <integration> <userId>');
-  const rows = found.map(({ integration, userId, authMode, status, lastModified }) =>
-    [integration, userId, authMode, status, lastModified].map(printable),
+  const rows = found.map(({ integration, userId, authMode, status, lastModified, additionalConfig }) =>
+    [integration, userId, accountOf(additionalConfig), authMode, status, lastModified].map(printable),
   );
-  terminal.out(formatTable([['INTEGRATION', 'USER ID', 'AUTH MODE', 'STATUS', 'LAST MODIFIED'], ...rows]));
+  terminal.out(formatTable([['INTEGRATION', 'USER ID', 'ACCOUNT', 'AUTH MODE', 'STATUS', 'LAST MODIFIED'], ...rows]));
+}
+
+/** Who is connected, where the Blueprint asks the provider for it. */
+function accountOf({ account_name: name, account_id: id }: Connection['additionalConfig']): string {
+  const account = name ?? id;
+  return typeof account === 'string' ? account : '';
 }
 
 async function connectionsOf(

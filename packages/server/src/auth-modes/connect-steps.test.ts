@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { z } from 'zod';
+import { integrationOf } from '../../../../test/support/integration.ts';
+import type { OAuthHttpRequest } from '../oauth/oauth-http.ts';
+import { Fields } from '../schema/fields.ts';
+import type { AuthModeContext } from './auth-mode.ts';
+import { stepsSchema } from './connect-step-fields.ts';
+import { storedBySteps, takeSteps } from './connect-steps.ts';
+import { oauth2 } from './oauth2.ts';
+import { RESERVED_PLACEHOLDERS } from './registry.ts';
+
+const NOW = 1_800_000_000_000;
+const ENDPOINTS = { authorization_url: 'https://acme.example/a', token_url: 'https://acme.example/t' };
+const ASKED = { method: 'GET', url: 'https://acme.example/me', headers: { Authorization: 'Bearer ${access_token}' } };
+const EXCHANGED = { method: 'GET', url: 'https://acme.example/exchange', params: { secret: '${oauth_client_secret}' } };
+
+/** Takes steps at a provider that answers as told; resolves to what came of it and what was asked. */
+async function take(steps: object[], answers: [status: number, body: unknown][], { tokensOnly = false } = {}) {
+  const seen: OAuthHttpRequest[] = [];
+  const integration = integrationOf(oauth2, { ...ENDPOINTS, steps });
+  const context = {
+    now: () => NOW,
+    http: async (request: OAuthHttpRequest) => {
+      seen.push(request);
+      const [status, body] = answers.shift() ?? assert.fail('too many steps');
+      return { status, contentType: 'application/json', body: typeof body === 'string' ? body : JSON.stringify(body) };
+    },
+  } as unknown as AuthModeContext;
+  const credentials = { access_token: 'at', refresh_token: 'rt', expires_at: NOW, raw: { first: 'kept' } };
+  const begun = { credentials, config: { before: 'b' } };
+  const done = await takeSteps({ integration, config: { subdomain: 's' } }, begun, { context, tokensOnly });
+  return { ...done, seen };
+}
+
+test('what a step finds becomes config, numbers as text, list members by number, and later steps may use it', async () => {
+  const second = { request: { ...ASKED, url: 'https://${config.host}/${config.before}' }, store: { name: 'n' } };
+  const { config, seen } = await take(
+    [{ request: ASKED, store: { host: 'list.0.host', id: 'list.0.id' } }, second],
+    [
+      [200, { list: [{ host: 'eu.acme.example', id: 7 }] }],
+      [200, { n: 'Acme' }],
+    ],
+  );
+  assert.deepEqual(config, { before: 'b', host: 'eu.acme.example', id: '7', name: 'Acme' });
+  assert.deepEqual(
+    seen.map(({ url, headers }) => [url, headers['authorization']]),
+    [
+      ['https://acme.example/me', 'Bearer at'],
+      ['https://eu.acme.example/b', 'Bearer at'],
+    ],
+  );
+});
+
+test('a token step replaces the token, keeps the refresh token, and is all that a renewal takes', async () => {
+  const steps = [
+    { request: EXCHANGED, token: true },
+    { request: ASKED, store: { id: 'id' } },
+  ];
+  const exchange: [number, unknown] = [200, { access_token: 'long', expires_in: 100, second: 's' }];
+  const { credentials, config, seen } = await take(steps, [exchange, [200, { id: 'i' }]]);
+  assert.deepEqual(
+    [credentials.access_token, credentials.refresh_token, credentials.expires_at, config['id']],
+    ['long', 'rt', NOW + 100_000, 'i'],
+  );
+  assert.deepEqual(credentials.raw, { first: 'kept', access_token: 'long', expires_in: 100, second: 's' });
+  assert.equal(seen[1]?.headers['authorization'], 'Bearer long');
+  const renewed = await take(steps, [exchange], { tokensOnly: true });
+  assert.deepEqual([renewed.credentials.access_token, renewed.seen.length], ['long', 1]);
+});
+
+test('a step that fails ends connecting, unless it is optional; nothing of the answer is quoted', async () => {
+  const step = { request: ASKED, store: { id: 'id' } };
+  for (const answer of [
+    [404, { id: 'x' }],
+    [302, ''],
+    [200, 'no JSON SECRET'],
+    [200, { id: { deep: 'SECRET' } }],
+    [200, { id: '' }],
+    [200, { id: 'x'.repeat(3_000) }],
+  ] as [number, unknown][]) {
+    await assert.rejects(take([step], [[...answer]]), (error: Error & { code?: string }) => {
+      assert.equal(error.code, 'token_exchange_failed');
+      assert.doesNotMatch(error.message, /SECRET/);
+      return true;
+    });
+    const { config } = await take([{ ...step, optional: true }], [[...answer]]);
+    assert.deepEqual(config, { before: 'b' });
+  }
+  await assert.rejects(take([{ request: EXCHANGED, token: true }], [[400, { error: 'invalid_request' }]]));
+});
+
+test('a step cannot be led to plain http by what was answered, and prototypes are no members', async () => {
+  const step = { request: { ...ASKED, url: '${raw.where}/me' }, store: { id: 'id' } };
+  const integration = integrationOf(oauth2, { ...ENDPOINTS, steps: [step] });
+  const credentials = { access_token: 'at', raw: { where: 'http://acme.example' } };
+  const http = async () => assert.fail('sent');
+  const context = { now: () => NOW, http } as unknown as AuthModeContext;
+  await assert.rejects(takeSteps({ integration, config: {} }, { credentials, config: {} }, { context }), {
+    code: 'invalid_value',
+  });
+  await assert.rejects(take([{ request: ASKED, store: { id: 'constructor.name' } }], [[200, {}]]));
+});
+
+test('a step that stores nothing, and one too many, are faults', () => {
+  const schema = stepsSchema(new Fields(() => undefined, RESERVED_PLACEHOLDERS));
+  const step = { request: ASKED, store: { id: 'id' } };
+  assert.equal(schema.safeParse([{ request: ASKED }]).success, false);
+  assert.equal(schema.safeParse(Array.from({ length: 6 }, () => step)).success, false);
+  assert.equal(schema.safeParse([{ ...step, store: { 'not a name': 'id' } }]).success, false);
+  assert.ok(z.array(z.unknown()).parse(schema.parse([step])).length === 1);
+  assert.deepEqual(storedBySteps(integrationOf(oauth2, { ...ENDPOINTS, steps: [step] }).auth), ['id']);
+});

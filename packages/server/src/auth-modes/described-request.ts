@@ -1,0 +1,76 @@
+import { z } from 'zod';
+import { NangoError } from '../errors/nango-error.ts';
+import type { OAuthHttpResponse } from '../oauth/oauth-http.ts';
+import type { Fields } from '../schema/fields.ts';
+import { isSecureUrl } from '../schema/loopback-host.ts';
+import { Template } from '../schema/template.ts';
+import type { AuthModeContext } from './auth-mode.ts';
+import { AUTH_VALUES, fill, fillHeaders, fillTemplates, fillUrl, type AuthValueSources } from './auth-values.ts';
+
+/** A request that a Blueprint describes; its values may use those of `auth` and the given placeholders. */
+export function describedRequestSchema(fields: Fields, placeholders: readonly string[]) {
+  const scope = { names: [...AUTH_VALUES.names, ...placeholders], prefixes: AUTH_VALUES.prefixes };
+  const value = fields.template(scope);
+  return z.strictObject({
+    method: fields.choice(['POST', 'GET', 'PUT']).default('POST').describe('HTTP method'),
+    url: fields.url(scope).describe('Where it is sent'),
+    headers: fields.headers(scope).default({}).describe('Headers'),
+    params: fields.params(scope).default({}).describe('Query parameters'),
+    body_format: fields.choice(['json', 'form']).default('json').describe('Encoding of the body'),
+    body: z
+      .record(z.string().min(1), z.union([value, z.record(z.string().min(1), value)]))
+      .optional()
+      .describe('Members of the body; a map is a member with members of its own'),
+  });
+}
+
+export type DescribedRequest = z.output<ReturnType<typeof describedRequestSchema>>;
+
+/** Sends it. Throws `invalid_value` where a value makes the URL an insecure one, and what `http` throws. */
+export function sendDescribed(
+  request: DescribedRequest,
+  sources: AuthValueSources,
+  { http }: Pick<AuthModeContext, 'http'>,
+): Promise<OAuthHttpResponse> {
+  const { method } = request;
+  const url = new URL(fillUrl(request.url, sources));
+  if (!isSecureUrl(url, sources.integration.allowHttp))
+    throw new NangoError('invalid_value', `${url.origin} is http; only https is used outside loopback.`);
+  for (const [name, value] of Object.entries(fillTemplates(request.params, sources))) url.searchParams.set(name, value);
+  const body = encodeBody(request, sources);
+  return http({
+    method,
+    url: url.href,
+    headers: { accept: 'application/json', ...body?.headers, ...fillHeaders(request.headers, sources) },
+    ...(body ? { body: body.text } : {}),
+    clientCertificate: sources.integration.clientCertificate?.reveal(),
+  });
+}
+
+/** What was sent and must not come back in a message. */
+export function sentSecrets({ raw, named = {}, integration }: AuthValueSources): string[] {
+  const own = [integration.appApiKey?.reveal(), integration.oauthClientSecret?.reveal()];
+  const values = [...Object.values(raw), ...Object.values(named), ...own];
+  return values.filter((value) => typeof value === 'string');
+}
+
+function encodeBody({ body, body_format }: DescribedRequest, sources: AuthValueSources) {
+  if (!body) return undefined;
+  const members = Object.entries(body).map(([name, member]) => {
+    return [name, member instanceof Template ? fill(member, sources) : fillTemplates(member, sources)] as const;
+  });
+  if (body_format === 'json')
+    return { text: JSON.stringify(Object.fromEntries(members)), headers: { 'content-type': 'application/json' } };
+  const pairs = members.flatMap(([name, value]) =>
+    typeof value === 'string' ? [[name, value] as [string, string]] : nested(name, value),
+  );
+  return {
+    text: new URLSearchParams(pairs).toString(),
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+  };
+}
+
+/** `user[name]=…`, as forms spell members of members. */
+function nested(name: string, members: Record<string, string>): [string, string][] {
+  return Object.entries(members).map(([member, value]) => [`${name}[${member}]`, value]);
+}
