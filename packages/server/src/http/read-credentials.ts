@@ -18,7 +18,8 @@ export function createReadCredentials({
   secretKeys,
   connections,
   audit,
-}: Pick<ServerContext, 'secretKeys' | 'connections' | 'audit'>): ReadCredentials {
+  tracing,
+}: Pick<ServerContext, 'secretKeys' | 'connections' | 'audit' | 'tracing'>): ReadCredentials {
   const bodies = new WeakMap<OpenConnection, string>();
   /** The bytes of the answer, one a character: with its head they are one string, and one write. */
   const bodyOf = (connection: OpenConnection) => {
@@ -34,6 +35,7 @@ export function createReadCredentials({
     const actor = secretKeys.permits(request.headers.authorization, 'connections:read');
     const connection = actor === undefined ? undefined : connections.fresh.hot({ integration, userId });
     if (!connection) return false;
+    tracing?.route(request, '/api/connection');
     const requestId = requestIdOf(request.headers);
     const address = request.socket.remoteAddress ?? '';
     audit.record({ action: 'credentials.read', actor, integration, userId, status: 200, requestId, address });

@@ -39,7 +39,8 @@ interface Exchange {
   readonly controller: Controller;
   /** Called in place of the handler when the connection turns out to be closed already. */
   readonly onStale: (() => void) | undefined;
-  readonly startedAt: number;
+  /** `performance.now()` when the request, or the last of its body, was sent. */
+  sentAt: number;
   /** Whether the request was sent to its end. */
   isSent: boolean;
   head: ResponseHead | undefined;
@@ -90,12 +91,11 @@ export class Http1Connection {
     });
     const isReused = this.#uses > 0;
     this.#uses += 1;
-    const startedAt = performance.now();
     this.#exchange = {
       request,
       handler,
       controller,
-      startedAt,
+      sentAt: performance.now(),
       onStale: isReused ? onStale : undefined,
       isSent: !(request.body instanceof Readable),
       head: undefined,
@@ -151,7 +151,9 @@ export class Http1Connection {
       leave();
       if (left !== undefined && left > 0) return onCut();
       if (left === undefined) socket.write('0\r\n\r\n', 'latin1');
-      if (exchange) exchange.isSent = true;
+      if (!exchange) return;
+      exchange.isSent = true;
+      exchange.sentAt = performance.now();
     };
     const onCut = () => {
       leave();
@@ -188,9 +190,11 @@ export class Http1Connection {
     const all = this.#pending ? Buffer.concat([this.#pending, bytes]) : bytes;
     const end = all.indexOf(HEAD_END);
     const { headersTimeout, method } = exchange.request;
-    if (headersTimeout > 0 && performance.now() - exchange.startedAt > headersTimeout) throw new HeadersTimeoutError();
     if (end === -1 || end > MAX_HEAD_BYTES) {
       if (all.length > MAX_HEAD_BYTES) throw new HttpSyntaxError('The head of the answer is too long.');
+      // One that comes drop by drop keeps the socket busy, and the clock of its silence from striking.
+      const isLate = exchange.isSent && performance.now() - exchange.sentAt > headersTimeout;
+      if (headersTimeout > 0 && isLate) throw new HeadersTimeoutError();
       this.#pending = all;
       return;
     }
@@ -217,6 +221,8 @@ export class Http1Connection {
   }
 
   #takeHeld(): void {
+    // The time of a caller's pause is not the API's.
+    if (this.#timeoutMs > 0) this.#socket.setTimeout(this.#timeoutMs);
     const held = this.#held;
     this.#held = undefined;
     if (held && this.#exchange) this.#receive(held);
@@ -264,8 +270,9 @@ export class Http1Connection {
 
   #onTimeout(): void {
     const exchange = this.#exchange;
-    // A caller who reads slowly is not the API's fault.
-    if (!exchange || this.#socket.isPaused()) return;
+    // A caller who reads or writes slowly is not the API's fault.
+    const waitsForCaller = exchange && !exchange.isSent && !this.#socket.writableNeedDrain;
+    if (!exchange || waitsForCaller || this.#socket.isPaused()) return;
     this.#fail(exchange.head ? new BodyTimeoutError() : new HeadersTimeoutError());
     this.close();
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import { test, type TestContext } from 'node:test';
 import { buildConnector, type Dispatcher } from 'undici';
 import { Http1Pools, type PooledRequest } from './http1-pools.ts';
@@ -156,11 +157,13 @@ test('requests that would be malformed are never written', async (t) => {
 test('time that an API takes to begin, and between two pieces, is bounded; a caller’s pause is not', async (t) => {
   const { send } = await startRaw(t, (socket, text) => {
     if (text.startsWith('GET /silent')) return;
+    if (text.startsWith('GET /drips')) return void setInterval(() => socket.write('H'), 10).unref();
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab');
     if (text.startsWith('GET /paused')) socket.write('cd');
   });
   const limits = { headersTimeout: 60, bodyTimeout: 50 };
   assert.equal((await send({ path: '/silent', ...limits })).error?.name, 'HeadersTimeoutError');
+  assert.equal((await send({ path: '/drips', ...limits })).error?.name, 'HeadersTimeoutError');
   assert.equal((await send({ path: '/stalls', ...limits })).error?.name, 'BodyTimeoutError');
   const paused = await send(
     { path: '/paused', ...limits },
@@ -172,6 +175,19 @@ test('time that an API takes to begin, and between two pieces, is bounded; a cal
     },
   );
   assert.deepEqual([paused.error, paused.body], [undefined, 'abcd']);
+});
+
+test('an upload may take longer than an answer may take to begin', async (t) => {
+  const { send } = await startRaw(t, (socket, text) => void (text.endsWith('end') && socket.write(OK)));
+  const body = Readable.from(
+    (async function* slow() {
+      yield Buffer.from('begin');
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      yield Buffer.from('end');
+    })(),
+  );
+  const answer = await send({ method: 'POST', body, contentLength: '8', headersTimeout: 50, bodyTimeout: 50 });
+  assert.deepEqual([answer.error, answer.body], [undefined, 'ok']);
 });
 
 test('what came with the head waits while the head is being judged', async (t) => {

@@ -28,6 +28,7 @@ export class Http1Pools {
   readonly #options: Http1PoolsOptions;
   readonly #pools = new Map<string, Pool>();
   readonly #sweep: NodeJS.Timeout;
+  #isClosed = false;
 
   constructor(options: Http1PoolsOptions) {
     this.#options = options;
@@ -46,6 +47,7 @@ export class Http1Pools {
   }
 
   close(): void {
+    this.#isClosed = true;
     clearInterval(this.#sweep);
     for (const { open } of this.#pools.values()) for (const connection of open) connection.close();
   }
@@ -62,6 +64,10 @@ export class Http1Pools {
     const { protocol, hostname, port, host } = new URL(request.origin);
     this.#options.connect({ protocol, hostname, port, host }, (error, socket) => {
       if (error) return handler.onResponseError?.(NEVER_STARTED, error);
+      if (this.#isClosed) {
+        socket.destroy();
+        return handler.onResponseError?.(NEVER_STARTED, new Error('The server is stopping.'));
+      }
       if ('alpnProtocol' in socket && socket.alpnProtocol === 'h2') {
         pool.speaksHttp2 = true;
         socket.destroy();
