@@ -12,6 +12,8 @@ export interface ApiCall {
   method: string;
   /** Where a redirect led; undefined = the endpoint that was asked for. */
   target: URL | undefined;
+  /** Where the request went that was sent last. */
+  url: string | undefined;
   /** Whether the body is sent, too. */
   keepsBody: boolean;
   /** Whether the request can be sent again: it has no body, or one that is known as a whole. */
@@ -40,7 +42,9 @@ export interface AnswerHead {
 
 /** A call at its beginning. */
 export function beginCall(options: Pick<ApiCall, 'key' | 'connection' | 'method' | 'isReplayable' | 'retry'>): ApiCall {
-  return { ...options, target: undefined, keepsBody: true, retries: 0, renewals: 0, redirects: 0 };
+  const { key, connection, method, isReplayable, retry } = options;
+  const begun = { url: undefined, target: undefined, keepsBody: true, retries: 0, renewals: 0, redirects: 0 };
+  return { key, connection, method, isReplayable, retry, ...begun };
 }
 
 /**

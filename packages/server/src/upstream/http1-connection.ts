@@ -15,7 +15,6 @@ const HEAD_END = Buffer.from('\r\n\r\n');
 export interface ConnectionRequest {
   readonly method: string;
   readonly path: string;
-  readonly host: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array | Readable | undefined;
   readonly contentLength?: string | undefined;
@@ -27,6 +26,8 @@ export interface ConnectionRequest {
 
 export interface Http1ConnectionOptions {
   readonly socket: Socket;
+  /** As the Host field names it. */
+  readonly host: string;
   /** Told when the answer ended and the connection can be used again. */
   readonly onIdle: (connection: Http1Connection) => void;
   readonly onClose: (connection: Http1Connection) => void;
@@ -103,7 +104,6 @@ export class Http1Connection {
       decoder: undefined,
     };
     if (!isReused || this.#timeoutMs !== request.headersTimeout) this.#setTimeout(request.headersTimeout);
-    this.#socket.ref();
     handler.onRequestStart?.(controller, undefined);
     if (this.#exchange === undefined) return;
     this.#write(request);
@@ -112,7 +112,7 @@ export class Http1Connection {
   #write(request: ConnectionRequest): void {
     let head: string;
     try {
-      head = headText(request);
+      head = headText(request, this.#options.host);
     } catch (error) {
       return this.#abort(error instanceof Error ? error : new Error(String(error)));
     }
@@ -254,7 +254,6 @@ export class Http1Connection {
     const isReusable = head?.isPersistent === true && isSent && rest.length === 0 && !this.#socket.destroyed;
     if (isReusable) {
       this.idleUntil = performance.now() + keepAliveMs(head.headers['keep-alive']);
-      this.#socket.unref();
       if (this.#socket.isPaused()) this.#socket.resume();
     } else this.close();
     handler.onResponseEnd?.(controller, trailers);
@@ -332,7 +331,7 @@ class Controller implements Dispatcher.DispatchController {
 }
 
 /** Whoever made these checked them already; a line break here would be a second request, so they are looked at once more. */
-function headText({ method, path, host, headers, body, contentLength }: ConnectionRequest): string {
+function headText({ method, path, headers, body, contentLength }: ConnectionRequest, host: string): string {
   if (!TARGET.test(path) || !TARGET.test(host) || !METHOD.test(method))
     throw new HttpSyntaxError('The request line would be malformed.');
   let text = `${method} ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: keep-alive\r\n`;

@@ -11,6 +11,8 @@ interface Pool {
   readonly open: Set<Http1Connection>;
   /** The one used last is used first, so that those not needed end. */
   readonly idle: Http1Connection[];
+  /** As the Host field names it. */
+  readonly host: string;
   /** Whether the origin chose HTTP/2, which this does not speak. */
   speaksHttp2: boolean;
 }
@@ -21,7 +23,7 @@ export interface Http1PoolsOptions {
   readonly onHttp2: (request: PooledRequest, handler: Dispatcher.DispatchHandler) => void;
 }
 
-export type PooledRequest = Omit<ConnectionRequest, 'host'> & { readonly origin: string };
+export type PooledRequest = ConnectionRequest & { readonly origin: string };
 
 /** Keeps connections to origins alive, and gives each request one of its own. */
 export class Http1Pools {
@@ -43,7 +45,7 @@ export class Http1Pools {
     // The API closed it in the very moment it was used; a request that may come twice is sent on another (RFC 9112 §9.3.1).
     const isRepeatable = IDEMPOTENT.has(request.method) && !(request.body instanceof Readable);
     const onStale = isRepeatable ? () => this.#connect(pool, request, handler) : undefined;
-    return idle.send(wholeOf(request), handler, onStale);
+    return idle.send(request, handler, onStale);
   }
 
   close(): void {
@@ -55,7 +57,7 @@ export class Http1Pools {
   #poolOf(origin: string): Pool {
     const known = this.#pools.get(origin);
     if (known) return known;
-    const pool: Pool = { open: new Set(), idle: [], speaksHttp2: false };
+    const pool: Pool = { open: new Set(), idle: [], speaksHttp2: false, host: origin.slice(origin.indexOf('//') + 2) };
     this.#pools.set(origin, pool);
     return pool;
   }
@@ -75,13 +77,14 @@ export class Http1Pools {
       }
       const connection = new Http1Connection({
         socket,
+        host: pool.host,
         onIdle: (idle) => (pool.idle.length < MAX_IDLE ? void pool.idle.push(idle) : idle.close()),
         onClose: (closed) => void pool.open.delete(closed),
       });
       pool.open.add(connection);
       // Not undefined even so: an origin that is asked again may have left the map while the connection was made.
       this.#pools.set(request.origin, pool);
-      return connection.send(wholeOf(request), handler);
+      return connection.send(request, handler);
     });
   }
 
@@ -106,10 +109,6 @@ function takeIdle({ idle }: Pool): Http1Connection | undefined {
     if (connection.isUsable && connection.idleUntil > performance.now()) return connection;
     connection.close();
   }
-}
-
-function wholeOf({ origin, ...request }: PooledRequest): ConnectionRequest {
-  return { ...request, host: origin.slice(origin.indexOf('//') + 2) };
 }
 
 /** Of a request that no connection could be made for: there is nothing to steer. */

@@ -39,6 +39,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly #settled = Promise.withResolvers<Passed | 'replaced'>();
   #controller: Dispatcher.DispatchController | undefined;
   #replaced = false;
+  /** Whether the API has nothing more to say; what becomes of the caller does not matter then. */
+  #isOver = false;
   /** Whether the time was over before the request began. */
   #isLate = false;
   #discarded = 0;
@@ -49,7 +51,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   constructor(options: ExchangeOptions) {
     this.#options = options;
-    options.response.once('close', this.#onClose);
+    options.response.on('close', this.#onClose);
     if (options.endsAt !== undefined)
       this.#deadline = setTimeout(this.#onDeadline, Math.max(options.endsAt - performance.now(), 0)).unref();
   }
@@ -138,9 +140,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#passed = { status, bytes: 0, answeredAt: performance.now() };
     response.sendDate = false;
     const passed = responseHeaders(headers);
-    passed['nango-request-id'] = this.#options.requestId;
+    passed.push('nango-request-id', this.#options.requestId);
     // An answer that comes before the request has ended may be all there is: what is left of the request is not waited for.
-    if (!response.req.complete) passed['connection'] = 'close';
+    if (!response.req.complete) passed.push('connection', 'close');
     response.writeHead(status, statusMessage, passed);
     const length = headers['content-length'];
     // Events and other slow answers begin before their first byte.
@@ -154,7 +156,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   readonly #onClose = (): void => {
-    if (!this.#options.response.writableFinished) this.#controller?.abort(new CallerGoneError());
+    if (!this.#isOver && !this.#options.response.writableFinished) this.#controller?.abort(new CallerGoneError());
   };
 
   readonly #onDeadline = (): void => {
@@ -163,8 +165,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   };
 
   #leave(): void {
-    clearTimeout(this.#deadline);
-    this.#options.response.off('close', this.#onClose);
+    this.#isOver = true;
+    if (this.#deadline) clearTimeout(this.#deadline);
   }
 }
 

@@ -53,26 +53,36 @@ export function requestHeaders({ headers }: IncomingMessage): Record<string, str
   return passed;
 }
 
+// Should a browser ever show an answer: as nothing but itself.
+const SHOWN_AS_NOTHING = [
+  'content-security-policy',
+  "default-src 'none'; sandbox",
+  'x-content-type-options',
+  'nosniff',
+];
+
 /**
- * An API's fields as the caller may see them. Cookies are renamed to `nango-set-cookie`, so that a browser does not take
- * them for ours, and what would have a browser do something on our origin is left out.
+ * An API's fields as the caller may see them: names and values in turn, as `writeHead` takes them. Cookies are renamed to
+ * `nango-set-cookie`, so that a browser does not take them for ours, and what would have a browser do something on our
+ * origin is left out.
  */
-export function responseHeaders(
-  headers: Readonly<Record<string, string | string[] | undefined>>,
-): Record<string, string | string[]> {
+export function responseHeaders(headers: Readonly<Record<string, string | string[] | undefined>>): string[] {
   const named = namedByConnection(headers['connection']);
-  const passed: Record<string, string | string[]> = {};
+  const passed: string[] = [];
   for (const name in headers) {
     const value = headers[name];
-    if (value === undefined || named?.has(name) || name.startsWith(OURS)) continue;
-    if (name === 'set-cookie') passed['nango-set-cookie'] = value;
-    else if (name === 'content-length' || name === 'trailer') passed[name] = value;
-    else if (!HOP_BY_HOP.has(name) && !FOR_OUR_ORIGIN.has(name) && !name.startsWith(CORS)) passed[name] = value;
+    if (value === undefined || named?.has(name) || name.startsWith(OURS) || isWithheld(name)) continue;
+    const shown = name === 'set-cookie' ? 'nango-set-cookie' : name;
+    if (typeof value === 'string') passed.push(shown, value);
+    else for (const one of value) passed.push(shown, one);
   }
-  // Should a browser ever show it: as nothing but itself.
-  passed['content-security-policy'] = "default-src 'none'; sandbox";
-  passed['x-content-type-options'] = 'nosniff';
+  passed.push(...SHOWN_AS_NOTHING);
   return passed;
+}
+
+function isWithheld(name: string): boolean {
+  if (name === 'content-length' || name === 'trailer') return false;
+  return HOP_BY_HOP.has(name) || FOR_OUR_ORIGIN.has(name) || name === 'x-content-type-options' || name.startsWith(CORS);
 }
 
 function namedByConnection(value: string | string[] | undefined): Set<string> | undefined {

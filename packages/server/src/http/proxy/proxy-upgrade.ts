@@ -64,7 +64,8 @@ function join(one: Duplex, other: Duplex): void {
 }
 
 function switchingHead(headers: Parameters<typeof responseHeaders>[0]): string {
-  const { 'content-security-policy': _, 'x-content-type-options': __, ...passed } = responseHeaders(headers);
-  const fields = Object.entries(passed).flatMap(([name, value]) => [value].flat().map((one) => `${name}: ${one}\r\n`));
-  return `HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n${fields.join('')}\r\n`;
+  const passed = responseHeaders(headers);
+  let fields = '';
+  for (let index = 0; index < passed.length; index += 2) fields += `${passed[index]}: ${passed[index + 1]}\r\n`;
+  return `HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n${fields}\r\n`;
 }

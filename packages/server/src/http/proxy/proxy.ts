@@ -60,16 +60,23 @@ function beginVisit(request: IncomingMessage): Visit {
 export function createProxy(server: ProxyServer): Proxy {
   return (request, response, onUpgrade) => {
     const visit = beginVisit(request);
-    serve(visit, { response, onUpgrade }, server).then(
-      (passed) => reportVisit(visit, { server, passed }),
-      (error: unknown) => refuse(error, { visit, response, server }),
-    );
+    void serve(visit, { response, onUpgrade }, server);
   };
 }
 
 type Answering = Pick<ExchangeOptions, 'response' | 'onUpgrade'>;
 
-async function serve(visit: Visit, { response, onUpgrade }: Answering, server: ProxyServer): Promise<Passed> {
+/** Answers a visit, and tells of it; never rejects. */
+async function serve(visit: Visit, answering: Answering, server: ProxyServer): Promise<void> {
+  try {
+    reportVisit(visit, { server, passed: await pass(visit, answering, server) });
+  } catch (error) {
+    const { response } = answering;
+    refuse(visit.call ? toCallError(error, visit.call) : error, { visit, response, server });
+  }
+}
+
+async function pass(visit: Visit, { response, onUpgrade }: Answering, server: ProxyServer): Promise<Passed> {
   const { request } = visit;
   const opened = openCall(visit, server);
   const call = opened instanceof Promise ? await opened : opened;
@@ -123,6 +130,7 @@ function send(
 ): Promise<Passed | 'replaced'> {
   const authorized = authorize(call, visit.request, { server, bytes: call.keepsBody ? body.bytes : undefined });
   const { headers, url } = authorized;
+  call.url = url;
   const { integration } = call.connection;
   const { connectMs, headersMs, idleMs } = integration.timeouts;
   const pathAt = url.indexOf('/', url.indexOf('//') + 2);
@@ -146,10 +154,14 @@ function send(
     },
     exchange,
   );
-  return exchange.settled.catch((error: unknown) => {
-    const timeoutMs = endsAt === undefined ? headersMs : integration.timeouts.totalMs;
-    throw error instanceof CallerGoneError ? error : toNangoError(error, { url, timeoutMs });
-  });
+  return exchange.settled;
+}
+
+/** An error as the caller is told of it. */
+function toCallError(error: unknown, { connection, url }: ApiCall): unknown {
+  if (error instanceof CallerGoneError || error instanceof NangoError || url === undefined) return error;
+  const { totalMs, headersMs } = connection.integration.timeouts;
+  return toNangoError(error, { url, timeoutMs: totalMs === 0 ? headersMs : totalMs });
 }
 
 /** The request as the API gets it. */
