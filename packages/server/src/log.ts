@@ -7,16 +7,36 @@ const MAX_CAUSES = 5;
 
 /** The server's log: one JSON object a line. */
 export function createLog(level: string, destination: DestinationStream): FastifyBaseLogger {
-  return pino(
+  const timestamp = createTimestamp();
+  const log = pino(
     {
       level,
       base: null,
-      timestamp: createTimestamp(),
+      timestamp,
       serializers: { err: describeError },
       formatters: { level: (label) => ({ level: label }) },
     },
     destination,
   );
+  writers.set(log, (fields, message) => {
+    // Fields of no value leave nothing but the braces.
+    destination.write(`{"level":"info"${timestamp()},${JSON.stringify(fields).slice(1, -1)},"msg":"${message}"}\n`);
+  });
+  return log;
+}
+
+/** Writes a line at the level info: plain fields, at least one of them, and a message without anything to escape. */
+export type WriteLine = (fields: object, message: string) => void;
+
+const writers = new WeakMap<FastifyBaseLogger, WriteLine>();
+
+/**
+ * The same lines at half the price, for what is written for every call: the engine's own JSON in place of the logger's,
+ * which looks at each character. `always` = whatever the level of the log.
+ */
+export function lineWriter(log: FastifyBaseLogger, { always = false } = {}): WriteLine {
+  const write = writers.get(log) ?? ((fields: object, message: string) => log.info(fields, message));
+  return always ? write : (fields, message) => void (log.isLevelEnabled('info') && write(fields, message));
 }
 
 /** The time as a member of a line. One millisecond has many lines, and is written once for them. */

@@ -2,7 +2,7 @@ import { setTimeout as defaultDelay } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
 import { ActionCatalog } from './actions/action-catalog.ts';
 import { createRunAction } from './actions/run-action.ts';
-import { createActionLogger } from './log.ts';
+import { createActionLogger, lineWriter } from './log.ts';
 import { CATALOG_FOLDER, VERSION } from './package-files.ts';
 import { BlueprintCatalog } from './config/blueprint-catalog.ts';
 import { BlueprintIndex } from './config/blueprint-index.ts';
@@ -175,7 +175,7 @@ function createServerContext(
     isHashed: () => config().server.log_user_ids === 'hashed',
   });
   const annotate = tracing && ((attributes: Record<string, string | number>) => tracing.annotate(attributes));
-  const report = createReportCall({ log, metrics, nameUser, annotate });
+  const report = createReportCall({ writeLine: lineWriter(log), metrics, nameUser, annotate });
   const sendRequest = createSendRequest({ fresh, client, context, limits, followUps, report });
   const readPage = createReadPage({ sendRequest, fresh, context });
   const actions = new ActionCatalog(settings.folder);
@@ -184,7 +184,7 @@ function createServerContext(
   return {
     version: VERSION,
     secretKeys: new SecretKeys({ full: keys.secrets, configured: () => config().server.secret_keys, now }),
-    audit: new AuditLog({ log, file, folder: settings.folder, nameUser }),
+    audit: new AuditLog({ writeLine: lineWriter(log, { always: true }), file, folder: settings.folder, nameUser }),
     context,
     connections,
     flow: new ConnectFlow(context),

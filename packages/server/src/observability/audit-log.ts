@@ -1,5 +1,4 @@
 import { resolve } from 'node:path';
-import type { FastifyBaseLogger } from 'fastify';
 import { destination, pino } from 'pino';
 import type { NameUser } from './user-ids.ts';
 
@@ -20,34 +19,39 @@ export interface AuditEntry {
 
 /** Lines of the audit log, whatever level the log has. */
 export class AuditLog {
-  readonly #log: Pick<FastifyBaseLogger, 'info'>;
+  readonly #write: (fields: object, message: string) => void;
   readonly #nameUser: NameUser;
 
   /** `file` is relative to `folder`; without one entries are part of the log. */
   constructor({
-    log,
+    writeLine,
     file,
     folder,
     nameUser,
   }: {
-    log: FastifyBaseLogger;
+    /** Of the log, whatever its level. */
+    writeLine: (fields: object, message: string) => void;
     file: string | undefined;
     folder: string;
     nameUser: NameUser;
   }) {
     this.#nameUser = nameUser;
-    this.#log = file === undefined ? log.child({ log: 'audit' }, { level: 'info' }) : openFile(resolve(folder, file));
+    this.#write =
+      file === undefined
+        ? (fields, message) => writeLine({ log: 'audit', ...fields }, message)
+        : openFile(resolve(folder, file));
   }
 
   record({ userId, ...entry }: AuditEntry): void {
-    this.#log.info({ ...entry, userId: userId === undefined ? undefined : this.#nameUser(userId) }, 'audit');
+    this.#write({ ...entry, userId: userId === undefined ? undefined : this.#nameUser(userId) }, 'audit');
   }
 }
 
 /** Written before the answer that it tells of is, and readable by its owner alone. */
-function openFile(path: string): Pick<FastifyBaseLogger, 'info'> {
-  return pino(
+function openFile(path: string): (fields: object, message: string) => void {
+  const log = pino(
     { base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (level) => ({ level }) } },
     destination({ dest: path, append: true, sync: true, mode: 0o600, mkdir: true }),
   );
+  return (fields, message) => log.info(fields, message);
 }

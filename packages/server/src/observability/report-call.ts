@@ -1,16 +1,15 @@
 import type { CallReport, ReportCall } from '../connections/call-report.ts';
-import type { Log } from '../connections/connection-context.ts';
 import type { Metrics } from './metrics.ts';
 import type { NameUser } from './user-ids.ts';
 
 /** Writes one line of the log for each call, and counts it. Neither URLs nor headers: both may carry secrets. */
 export function createReportCall({
-  log,
+  writeLine,
   metrics,
   nameUser,
   annotate,
 }: {
-  log: Log;
+  writeLine: (fields: object, message: string) => void;
   metrics: Metrics;
   nameUser: NameUser;
   /** Adds to the current span. */
@@ -18,7 +17,7 @@ export function createReportCall({
 }): ReportCall {
   return (report) => {
     metrics.call(report);
-    log.info(fieldsOf(report, nameUser), 'api call');
+    writeLine(fieldsOf(report, nameUser), 'api call');
     annotate?.({
       'nango.integration': report.integration,
       'nango.connection': report.uuid ?? '',

@@ -73,6 +73,8 @@ export interface UpstreamResponse {
  */
 export class HttpClient {
   readonly #peers = new Map<string, PeerConnections>();
+  /** The one that was asked for last, which is the one that is asked for next. */
+  #last: { readonly peer: Peer; readonly connections: PeerConnections } | undefined;
   readonly #allowedNetworks: () => readonly string[];
   readonly #connect: NonNullable<HttpClientOptions['connect']>;
   readonly #trace: TraceOutgoing | undefined;
@@ -136,6 +138,20 @@ export class HttpClient {
   }
 
   #peerOf({ clientCertificate, guarded, connectTimeoutMs = CONNECT_TIMEOUT_MS, http1 = false }: Peer): PeerConnections {
+    const last = this.#last?.peer;
+    const isSame = last?.guarded === guarded && last.connectTimeoutMs === connectTimeoutMs && last.http1 === http1;
+    if (this.#last && isSame && last.clientCertificate === clientCertificate) return this.#last.connections;
+    const found = this.#findPeer({ clientCertificate, guarded, connectTimeoutMs, http1 });
+    this.#last = { peer: { clientCertificate, guarded, connectTimeoutMs, http1 }, connections: found };
+    return found;
+  }
+
+  #findPeer({
+    clientCertificate,
+    guarded,
+    connectTimeoutMs = CONNECT_TIMEOUT_MS,
+    http1 = false,
+  }: Peer): PeerConnections {
     const kind = `${guarded ? 'guarded' : 'open'} ${http1 ? 'http1' : 'http'} ${connectTimeoutMs}`;
     const name = clientCertificate ? `${kind} ${digestOf(clientCertificate)}` : kind;
     const known = this.#peers.get(name);

@@ -46,13 +46,15 @@ export function parseHead(text: string, method: string): ResponseHead {
 export function parseFields(text: string): Record<string, string | string[]> {
   const fields: Record<string, string | string[]> = {};
   if (text === '') return fields;
-  for (const line of text.split('\r\n')) {
-    const colon = line.indexOf(':');
-    const name = line.slice(0, colon);
-    const value = line.slice(colon + 1).trim();
-    if (colon === -1 || !FIELD_NAME.test(name) || !FIELD_VALUE.test(value))
-      throw new HttpSyntaxError('A header field is malformed.');
-    const lower = name.toLowerCase();
+  for (let at = 0; at <= text.length;) {
+    const lineEnd = text.indexOf('\r\n', at);
+    const end = lineEnd === -1 ? text.length : lineEnd;
+    const colon = text.indexOf(':', at);
+    const name = colon === -1 || colon > end ? '' : text.slice(at, colon);
+    const value = text.slice(colon + 1, end).trim();
+    at = end + 2;
+    const lower = lowerNameOf(name);
+    if (!FIELD_VALUE.test(value)) throw new HttpSyntaxError('A header field is malformed.');
     // A name such as __proto__ is one like any other.
     const known = Object.hasOwn(fields, lower) ? fields[lower] : undefined;
     const all = known === undefined ? value : [...[known].flat(), value];
@@ -61,6 +63,20 @@ export function parseFields(text: string): Record<string, string | string[]> {
     else fields[lower] = all;
   }
   return fields;
+}
+
+// APIs use a few names over and over.
+const knownNames = new Map<string, string>();
+const MAX_KNOWN_NAMES = 500;
+
+/** A field's name in lower case. Throws {@link HttpSyntaxError} for what is none. */
+function lowerNameOf(name: string): string {
+  const known = knownNames.get(name);
+  if (known !== undefined) return known;
+  if (!FIELD_NAME.test(name)) throw new HttpSyntaxError('A header field is malformed.');
+  const lower = name.toLowerCase();
+  if (knownNames.size < MAX_KNOWN_NAMES && name.length < 100) knownNames.set(name, lower);
+  return lower;
 }
 
 function bodyOf(status: number, method: string, headers: ResponseHead['headers']): ResponseHead['body'] {
