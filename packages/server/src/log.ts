@@ -18,9 +18,11 @@ export function createLog(level: string, destination: DestinationStream): Fastif
     },
     destination,
   );
-  writers.set(log, (fields, message) => {
-    // Fields of no value leave nothing but the braces.
-    destination.write(`{"level":"info"${timestamp()},${JSON.stringify(fields).slice(1, -1)},"msg":"${message}"}\n`);
+  writers.set(log, {
+    isEnabled: () => log.isLevelEnabled('info'),
+    // Without fields there would be a comma too many.
+    write: (fields, message) =>
+      destination.write(`{"level":"info"${timestamp()},${JSON.stringify(fields).slice(1, -1)},"msg":"${message}"}\n`),
   });
   return log;
 }
@@ -28,15 +30,16 @@ export function createLog(level: string, destination: DestinationStream): Fastif
 /** Writes a line at the level info: plain fields, at least one of them, and a message without anything to escape. */
 export type WriteLine = (fields: object, message: string) => void;
 
-const writers = new WeakMap<FastifyBaseLogger, WriteLine>();
+const writers = new WeakMap<FastifyBaseLogger, { write: WriteLine; isEnabled: () => boolean }>();
 
 /**
  * The same lines at half the price, for what is written for every call: the engine's own JSON in place of the logger's,
  * which looks at each character. `always` = whatever the level of the log.
  */
 export function lineWriter(log: FastifyBaseLogger, { always = false } = {}): WriteLine {
-  const write = writers.get(log) ?? ((fields: object, message: string) => log.info(fields, message));
-  return always ? write : (fields, message) => void (log.isLevelEnabled('info') && write(fields, message));
+  const writer = writers.get(log);
+  if (!writer) return (fields, message) => log.info(fields, message);
+  return always ? writer.write : (fields, message) => writer.isEnabled() && writer.write(fields, message);
 }
 
 /** The time as a member of a line. One millisecond has many lines, and is written once for them. */
