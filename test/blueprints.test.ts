@@ -107,12 +107,14 @@ async function walk(
   let config: Record<string, unknown> = configOf(version);
   const { config_from_callback: byCallback, config_from_token_response: byAnswer, steps } = described.auth;
   const fromCallback = Object.entries(byCallback).map(([name, param]) => [name, `callback-${param}`]);
-  const told = [...Object.keys(byAnswer), ...steps.flatMap(({ store }) => Object.keys(store))];
+  const told = [...Object.entries(byAnswer), ...steps.flatMap(({ store }) => Object.entries(store))];
   // One that stands for an origin has to be one.
   const isOrigin = (name: string) => described.requests.base_url.startsWith(`\${config.${name}}`);
-  const fromAnswers = told.map((name) => [
+  const valueOf = (name: string) => (isOrigin(name) ? 'https://told.example' : `told-${name.replaceAll('_', '-')}`);
+  // Two names of one place have one value.
+  const fromAnswers = told.map(([name, path]) => [
     name,
-    isOrigin(name) ? 'https://told.example' : `told-${name.replaceAll('_', '-')}`,
+    valueOf(told.find(([, other]) => other === path)?.[0] ?? name),
   ]);
   const brought = { ...config, ...Object.fromEntries([...fromCallback, ...fromAnswers]) } as Record<string, string>;
   const provider = new BlueprintProvider(described, { ...CLIENT, config: brought });
