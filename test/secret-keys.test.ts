@@ -125,6 +125,32 @@ test('A3: an address that sends many wrong keys has to wait, others and known on
   assert.equal(check(SECRET_KEY, '192.0.2.1'), 'main');
 });
 
+test('A3: the addresses of one IPv6 network are one, however they are written', () => {
+  const keys = new SecretKeys({ full: [new Secret(SECRET_KEY)], configured: () => ({}), now: () => 1_000_000 });
+  const check = (remoteAddress: string) =>
+    keys.check('Bearer wrong', { scope: 'admin', from: { socket: { remoteAddress } as Socket } });
+  for (let count = 0; count < 20; count += 1)
+    assert.throws(() => check(`2001:db8::${count + 1}:0:0:1`), { code: 'unauthorized' });
+  assert.throws(() => check('2001:db8::1'), { code: 'too_many_requests' });
+  assert.throws(() => check('2001:db8:0:1::1'), { code: 'unauthorized' });
+});
+
+test('a wrong key sends its own address to the slow way, for a minute; a right one there is remembered', () => {
+  const clock = { now: 1_000_000 };
+  const keys = new SecretKeys({ full: [new Secret(SECRET_KEY)], configured: () => ({}), now: () => clock.now });
+  const from = (remoteAddress: string) => ({ socket: { remoteAddress } as Socket });
+  const permits = (address: string) => keys.permits(`Bearer ${SECRET_KEY}`, { scope: 'admin', from: from(address) });
+  const mistake = () =>
+    assert.throws(() => keys.check('Bearer wrong', { scope: 'admin', from: from('192.0.2.1') }), {
+      code: 'unauthorized',
+    });
+  mistake();
+  assert.deepEqual([permits('192.0.2.1'), permits('192.0.2.2')], [undefined, 'main']);
+  clock.now += 60_000;
+  assert.equal(permits('192.0.2.1'), 'main');
+  for (let count = 0; count < 30; count += 1) mistake();
+});
+
 test('A3: the limit holds for API and proxy, with Retry-After', async (t) => {
   const server = await startTestServer(t, { integrations: 'integrations: {}\n' });
   const wrong = { authorization: 'Bearer wrong' };

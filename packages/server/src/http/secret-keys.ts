@@ -85,12 +85,15 @@ export class SecretKeys {
   }
 
   /** The name of a key that permits it; undefined for what {@link SecretKeys.check} throws at, and nothing is counted. */
-  permits(authorization: string | undefined, scope: KeyScope): string | undefined {
-    // Addresses that made mistakes are looked at by the other.
-    if (this.#addresses.size > 0) return undefined;
+  permits(authorization: string | undefined, { scope, from }: KeyDemand): string | undefined {
+    const seen = this.#addresses.size > 0 ? this.#addresses.get(addressOf(from)) : undefined;
+    // Addresses that made mistakes of late are looked at by the other.
+    if (seen && this.#options.now() - seen.since < WINDOW_MS) return undefined;
     const given = bearerToken(authorization);
     const key = given === undefined ? undefined : this.#find(given);
-    return key && isPermitted(key, scope) ? key.name : undefined;
+    if (!key) return undefined;
+    if (seen) seen.trustedAt = this.#options.now();
+    return isPermitted(key, scope) ? key.name : undefined;
   }
 
   #find(given: string): KnownKey | undefined {
@@ -165,7 +168,14 @@ export function bearerToken(authorization: string | undefined): string | undefin
 /** The peer's address; of an IPv6 one the network that one customer is given. */
 function addressOf({ socket: { remoteAddress = '' } }: Pick<IncomingMessage, 'socket'>): string {
   const mapped = remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress;
-  return isIPv6(mapped) ? mapped.split(':').slice(0, 4).join(':') : mapped;
+  return isIPv6(mapped) ? networkOf(mapped) : mapped;
+}
+
+/** The first 64 bits of an IPv6 address, with the zeros that `::` stands for (RFC 4291 §2.2). */
+function networkOf(address: string): string {
+  const [before = [], after = []] = address.split('::').map((part) => part.split(':').filter(Boolean));
+  const zeros = Array.from({ length: Math.max(0, 8 - before.length - after.length) }, () => '0');
+  return [...before, ...zeros, ...after].slice(0, 4).join(':');
 }
 
 /** Refuses requests without a secret key that permits what the route's `config.scope` says. */

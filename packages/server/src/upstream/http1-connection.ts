@@ -189,20 +189,18 @@ export class Http1Connection {
   #readHead(exchange: Exchange, bytes: Buffer): void {
     const all = this.#pending ? Buffer.concat([this.#pending, bytes]) : bytes;
     const end = all.indexOf(HEAD_END);
-    const { headersTimeout, method } = exchange.request;
     if (end === -1 || end > MAX_HEAD_BYTES) {
       if (all.length > MAX_HEAD_BYTES) throw new HttpSyntaxError('The head of the answer is too long.');
-      // One that comes drop by drop keeps the socket busy, and the clock of its silence from striking.
-      const isLate = exchange.isSent && performance.now() - exchange.sentAt > headersTimeout;
-      if (headersTimeout > 0 && isLate) throw new HeadersTimeoutError();
+      assertInTime(exchange);
       this.#pending = all;
       return;
     }
     this.#pending = undefined;
-    const head = parseHead(all.toString('latin1', 0, end), method);
+    const head = parseHead(all.toString('latin1', 0, end), exchange.request.method);
     const rest = all.subarray(end + HEAD_END.length);
     if (head.status === 101) throw new HttpSyntaxError('The API changed the protocol without being asked.');
     if (head.status < 200) {
+      assertInTime(exchange);
       exchange.handler.onResponseStart?.(exchange.controller, head.status, head.headers, head.statusMessage);
       // Another head follows.
       if (rest.length > 0) this.#readHead(exchange, rest);
@@ -355,6 +353,11 @@ const METHOD = /^[A-Z][A-Z-]{0,31}$/;
 // oxlint-disable-next-line no-control-regex -- these are what must not be there
 const UNSAFE = /[\0\r\n\u0100-\uffff]/;
 const TAKES_BODY = new Set(['POST', 'PUT', 'PATCH']);
+
+/** Heads that come drop by drop, or interim ones without end, keep the socket busy, and the clock of its silence from striking. */
+function assertInTime({ request: { headersTimeout }, isSent, sentAt }: Exchange): void {
+  if (headersTimeout > 0 && isSent && performance.now() - sentAt > headersTimeout) throw new HeadersTimeoutError();
+}
 
 function keepAliveMs(header: string | string[] | undefined): number {
   const seconds = header === undefined ? undefined : /timeout=(\d{1,6})/i.exec(String(header))?.[1];

@@ -158,12 +158,15 @@ test('time that an API takes to begin, and between two pieces, is bounded; a cal
   const { send } = await startRaw(t, (socket, text) => {
     if (text.startsWith('GET /silent')) return;
     if (text.startsWith('GET /drips')) return void setInterval(() => socket.write('H'), 10).unref();
+    if (text.startsWith('GET /interim'))
+      return void setInterval(() => socket.write('HTTP/1.1 102 Processing\r\n\r\n'), 10).unref();
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab');
     if (text.startsWith('GET /paused')) socket.write('cd');
   });
   const limits = { headersTimeout: 60, bodyTimeout: 50 };
   assert.equal((await send({ path: '/silent', ...limits })).error?.name, 'HeadersTimeoutError');
   assert.equal((await send({ path: '/drips', ...limits })).error?.name, 'HeadersTimeoutError');
+  assert.equal((await send({ path: '/interim', ...limits })).error?.name, 'HeadersTimeoutError');
   assert.equal((await send({ path: '/stalls', ...limits })).error?.name, 'BodyTimeoutError');
   const paused = await send(
     { path: '/paused', ...limits },
