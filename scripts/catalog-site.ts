@@ -22,7 +22,7 @@ function indexPage(): string {
   );
   return page(
     'Blueprints',
-    `<header><h1>Blueprints</h1><p>${summaries.length} providers, each in two lines of YAML.</p></header>
+    `<header><h1>Blueprints</h1><p>${summaries.length} providers, each in a few lines of YAML.</p></header>
 <form role="search" onsubmit="return false"><input type="search" id="q" placeholder="Search providers" aria-label="Search providers" autofocus><select id="category" aria-label="Category"><option value="">All categories</option>${options.join('')}</select></form>
 <p id="count" role="status"></p><main class="cards">${cards.join('\n')}</main>
 <script>${SEARCH}</script>`,
