@@ -235,7 +235,7 @@ describe('every Blueprint', () => {
   });
 
   test('a provider that differs in any of its quirks refuses: the walk can fail', async () => {
-    const other: Record<string, (value: unknown) => unknown> = {
+    const other: Record<string, (value: unknown, usual: unknown) => unknown> = {
       authorization_method: (value) => (value === 'header' ? 'body' : 'header'),
       body_format: (value) => (value === 'json' ? 'form' : 'json'),
       code_challenge_method: (value) => (value === 'none' ? 'S256' : 'none'),
@@ -253,6 +253,9 @@ describe('every Blueprint', () => {
       token_response_paths: (value) => ({ ...(value as object), access_token: 'somewhere.else' }),
       authorization_parameter_names: (value) => ({ ...(value as object), redirect_uri: 'mutated' }),
       token_parameter_names: (value) => ({ ...(value as object), code: 'mutated' }),
+      redirect_uri: () => 'another-name',
+      refresh_request: () => ({ url: 'https://elsewhere.example/renew' }),
+      refresh_authorization_method: (value, usual) => ((value ?? usual) === 'header' ? 'body' : 'header'),
     };
     const ofMode: Record<string, string[]> = {
       OAUTH1: ['authorization_url', 'token_url', 'request_url', 'signature_method', 'token_http_method'],
@@ -265,8 +268,13 @@ describe('every Blueprint', () => {
       for (const key of ofMode[described.auth.auth_mode] ?? []) {
         // Without a form there is no format of it.
         if (key === 'body_format' && described.auth.token_http_method === 'GET') continue;
+        // What another key takes the place of is not looked at.
+        if (described.auth.refresh_request && /^refresh_(url|params|authorization_method)$/.test(key)) continue;
         if (key === 'scope_separator' && described.auth.authorization_parameter_names['scope'] === '') continue;
-        const auth = { ...described.auth, [key]: other[key]?.(described.auth[key]) };
+        const auth = {
+          ...described.auth,
+          [key]: other[key]?.(described.auth[key], described.auth.authorization_method),
+        };
         const changed = describedSchema.parse({ ...described, auth });
         mutated += 1;
         await assert.rejects(

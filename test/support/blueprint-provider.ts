@@ -20,9 +20,14 @@ export const describedSchema = z.object({
     authorization_params: texts,
     token_params: texts,
     refresh_params: texts,
+    refresh_request: z
+      .object({ method: text.default('POST'), url: text, headers: texts, params: texts, body: texts })
+      .optional(),
+    redirect_uri: text.optional(),
     token_headers: texts,
     scope_separator: text.default(' '),
     authorization_method: text.default('header'),
+    refresh_authorization_method: text.optional(),
     basic_encoding: text.default('form'),
     body_format: text.default('form'),
     token_http_method: text.default('POST'),
@@ -96,7 +101,7 @@ export class BlueprintProvider {
     const named = (name: string) => params.get(auth.authorization_parameter_names[name] ?? name);
     if (auth.authorization_parameter_names['client_id'] !== '')
       assert.equal(named('client_id'), this.#client.id, 'client_id');
-    assert.equal(named('redirect_uri'), this.#client.redirectUri, 'redirect_uri');
+    assert.equal(named('redirect_uri'), this.#redirectUri, 'redirect_uri');
     if (auth.authorization_parameter_names['response_type'] !== '')
       assert.equal(named('response_type'), 'code', 'response_type');
     const scope = this.#client.scopes.join(auth.scope_separator);
@@ -116,6 +121,7 @@ export class BlueprintProvider {
   token(call: Call): string {
     const { auth } = this.#described;
     if (auth.auth_mode === 'OAUTH1') return this.#token1(call);
+    if (auth.refresh_request && this.#tokens > 0) return this.#refreshAsDescribed(call, auth.refresh_request);
     const params = this.#tokenParams(call);
     const named = (name: string) => params.get(auth.token_parameter_names[name] ?? name);
     const isLeftOut = (name: string) => auth.token_parameter_names[name] === '';
@@ -123,7 +129,7 @@ export class BlueprintProvider {
     const url = isRefresh ? (auth.refresh_url ?? auth.token_url ?? '') : (auth.token_url ?? '');
     const expected = this.#fill(url);
     assert.equal(expected.includes('?') ? call.url : withoutQuery(call.url), expected, 'token endpoint');
-    this.#authenticate(call, params);
+    this.#authenticate(call, params, (isRefresh && auth.refresh_authorization_method) || auth.authorization_method);
     for (const [name, value] of Object.entries(auth.token_headers))
       assert.equal(call.headers[name.toLowerCase()], this.#fill(value), `header ${name}`);
     const own = isRefresh ? auth.refresh_params : auth.token_params;
@@ -135,7 +141,7 @@ export class BlueprintProvider {
       assert.equal(named('refresh_token'), `rt-${this.#tokens}`, 'refresh_token');
     } else {
       if (!isLeftOut('grant_type')) assert.equal(named('grant_type'), own['grant_type'] ?? 'authorization_code');
-      if (!isLeftOut('redirect_uri')) assert.equal(named('redirect_uri'), this.#client.redirectUri, 'redirect_uri');
+      if (!isLeftOut('redirect_uri')) assert.equal(named('redirect_uri'), this.#redirectUri, 'redirect_uri');
       assert.equal(named('code'), 'code-1', 'code');
       const verifier = named('code_verifier');
       assert.equal(verifier === undefined, this.#challenge === undefined, 'PKCE verifier');
@@ -155,6 +161,7 @@ export class BlueprintProvider {
   /** Answers a step, where it comes with the token and with what was described. */
   step(call: Call): string {
     const step = this.#stepOf(call) ?? assert.fail();
+    if (this.#described.auth.auth_mode === 'OAUTH1') this.#assertSigned(call, { token: 'token-2', secret: 'secret-2' });
     const fill = (value: string) => this.#fill(value, { access_token: this.accessToken });
     for (const [name, value] of Object.entries(step.request.headers))
       assert.equal(call.headers[name.toLowerCase()], fill(value), `header ${name} of a step`);
@@ -211,7 +218,34 @@ export class BlueprintProvider {
       : new Map(new URLSearchParams(body));
   }
 
-  #authenticate(call: Call, params: ReadonlyMap<string, string>): void {
+  /** A refresh request of the provider's own. */
+  #refreshAsDescribed(call: Call, described: NonNullable<Described['auth']['refresh_request']>): string {
+    assert.equal(call.method, described.method, 'method of the refresh request');
+    const fill = (value: string) =>
+      this.#fill(value, { access_token: this.accessToken, refresh_token: `rt-${this.#tokens}` });
+    assert.equal(withoutQuery(call.url), fill(described.url), 'refresh endpoint');
+    const { searchParams } = new URL(call.url);
+    for (const [name, value] of Object.entries(described.params))
+      assert.equal(searchParams.get(name), fill(value), `parameter ${name} of the refresh request`);
+    for (const [name, value] of Object.entries(described.headers))
+      assert.equal(call.headers[name.toLowerCase()], fill(value), `header ${name} of the refresh request`);
+    const sent = String(call.body ?? '{}');
+    const body: Map<string, string> = sent.startsWith('{')
+      ? new Map(Object.entries(texts.parse(JSON.parse(sent))))
+      : new Map(new URLSearchParams(sent));
+    for (const [name, value] of Object.entries(described.body))
+      assert.equal(body.get(name), fill(value), `member ${name} of the refresh request`);
+    this.#tokens += 1;
+    this.#isExchanged = false;
+    return JSON.stringify(this.#answer());
+  }
+
+  get #redirectUri(): string {
+    const { redirect_uri } = this.#described.auth;
+    return redirect_uri === undefined ? this.#client.redirectUri : this.#fill(redirect_uri);
+  }
+
+  #authenticate(call: Call, params: ReadonlyMap<string, string>, authorizationMethod: string): void {
     const { auth } = this.#described;
     const { id, secret } = this.#client;
     const names = auth.token_parameter_names;
@@ -221,7 +255,7 @@ export class BlueprintProvider {
     };
     const basic = /^Basic (.+)$/.exec(call.headers['authorization'] ?? '')?.[1];
     const encode = (value: string) => (auth.basic_encoding === 'form' ? encodeURIComponent(value) : value);
-    if (auth.authorization_method === 'header') {
+    if (authorizationMethod === 'header') {
       assert.equal(
         Buffer.from(basic ?? '', 'base64').toString(),
         `${encode(id)}:${encode(secret)}`,
@@ -232,7 +266,7 @@ export class BlueprintProvider {
     }
     assert.equal(basic, undefined, 'client authentication in the header');
     if (names['client_id'] !== '') assert.equal(inBody.id, id, 'client_id');
-    assert.equal(inBody.secret, auth.authorization_method === 'none' ? undefined : secret, 'client authentication');
+    assert.equal(inBody.secret, authorizationMethod === 'none' ? undefined : secret, 'client authentication');
   }
 
   #answer(): object {
@@ -300,7 +334,12 @@ export class BlueprintProvider {
     if (isFirst) assert.equal(signed['oauth_callback']?.split('?')[0], this.#client.redirectUri, 'oauth_callback');
     else assert.equal(signed['oauth_verifier'], 'verifier', 'oauth_verifier');
     const number = isFirst ? 1 : 2;
-    return `oauth_token=token-${number}&oauth_token_secret=secret-${number}${isFirst ? '&oauth_callback_confirmed=true' : ''}`;
+    const answer = new URLSearchParams({ oauth_token: `token-${number}`, oauth_token_secret: `secret-${number}` });
+    if (isFirst) answer.set('oauth_callback_confirmed', 'true');
+    else
+      for (const [name, member] of Object.entries(auth.config_from_token_response))
+        answer.set(member, this.#client.config[name] ?? assert.fail(name));
+    return answer.toString();
   }
 
   /** Checks the signature with another implementation; resolves to the protocol parameters. */

@@ -4,28 +4,41 @@ import { describedRequestSchema } from './described-request.ts';
 
 const MAX_STEPS = 5;
 
+/** `auth.steps` where the token cannot be exchanged: requests that follow the token answer, each with what it stores. */
+export function storeStepsSchema(fields: Fields, placeholders: readonly string[]) {
+  const step = z.strictObject(stepShape(fields, placeholders)).transform((given) => ({ ...given, token: false }));
+  return listOf(step.refine(({ store }) => Object.keys(store).length > 0, 'stores nothing'));
+}
+
 /** `auth.steps`: requests that follow the token answer, for what a provider tells in no other way. */
-export function stepsSchema(fields: Fields) {
+export function stepsSchema(fields: Fields, placeholders: readonly string[]) {
+  const step = z.strictObject({
+    ...stepShape(fields, placeholders),
+    token: fields
+      .boolean()
+      .default(false)
+      .describe('true: the answer is a token that takes the place of the one before; done again at each renewal'),
+  });
+  return listOf(step.refine(({ store, token }) => token || Object.keys(store).length > 0, 'stores nothing'));
+}
+
+function stepShape(fields: Fields, placeholders: readonly string[]) {
+  return {
+    request: describedRequestSchema(fields, placeholders).describe('What is asked'),
+    store: z
+      .record(z.string().regex(/^[A-Za-z_]\w{0,63}$/), z.string().min(1).max(200))
+      .default({})
+      .describe('Members of the answer that are kept as config.*, by dotted path; numbers count in lists'),
+    optional: fields.boolean().default(false).describe('true: a connection is made without it, where it fails'),
+  };
+}
+
+function listOf<Step extends z.ZodType>(step: Step) {
   return z
-    .array(
-      z
-        .strictObject({
-          request: describedRequestSchema(fields, ['access_token']).describe(
-            'What is asked, by GET unless it says else',
-          ),
-          store: z
-            .record(z.string().regex(/^[A-Za-z_]\w{0,63}$/), z.string().min(1).max(200))
-            .default({})
-            .describe('Members of the answer that are kept as config.*, by dotted path; numbers count in lists'),
-          token: fields
-            .boolean()
-            .default(false)
-            .describe('true: the answer is a token that takes the place of the one before; done again at each renewal'),
-          optional: fields.boolean().default(false).describe('true: a connection is made without it, where it fails'),
-        })
-        .refine(({ store, token }) => token || Object.keys(store).length > 0, 'stores nothing'),
-    )
+    .array(step)
     .max(MAX_STEPS)
     .default([])
     .describe('Requests that follow the token answer: a second token exchange, an id or name from another call');
 }
+
+export type Step = z.output<ReturnType<typeof stepsSchema>>[number];

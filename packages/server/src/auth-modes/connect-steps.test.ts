@@ -7,6 +7,9 @@ import { Fields } from '../schema/fields.ts';
 import type { AuthModeContext } from './auth-mode.ts';
 import { stepsSchema } from './connect-step-fields.ts';
 import { storedBySteps, takeSteps } from './connect-steps.ts';
+import { oauth1 } from './oauth1.ts';
+import type { OAuth2Credentials } from './oauth2-credentials.ts';
+import { oauth2StepMode } from './oauth2-described.ts';
 import { oauth2 } from './oauth2.ts';
 import { RESERVED_PLACEHOLDERS } from './registry.ts';
 
@@ -29,7 +32,12 @@ async function take(steps: object[], answers: [status: number, body: unknown][],
   } as unknown as AuthModeContext;
   const credentials = { access_token: 'at', refresh_token: 'rt', expires_at: NOW, raw: { first: 'kept' } };
   const begun = { credentials, config: { before: 'b' } };
-  const done = await takeSteps({ integration, config: { subdomain: 's' } }, begun, { context, tokensOnly });
+  const owner = { integration, config: { subdomain: 's' } };
+  const done = await takeSteps<OAuth2Credentials>(owner, begun, {
+    mode: oauth2StepMode(owner, context),
+    context,
+    tokensOnly,
+  });
   return { ...done, seen };
 }
 
@@ -96,18 +104,63 @@ test('a step cannot be led to plain http by what was answered, and prototypes ar
   const credentials = { access_token: 'at', raw: { where: 'http://acme.example' } };
   const http = async () => assert.fail('sent');
   const context = { now: () => NOW, http } as unknown as AuthModeContext;
-  await assert.rejects(takeSteps({ integration, config: {} }, { credentials, config: {} }, { context }), {
+  const owner = { integration, config: {} };
+  const mode = oauth2StepMode(owner, context);
+  await assert.rejects(takeSteps<OAuth2Credentials>(owner, { credentials, config: {} }, { mode, context }), {
     code: 'invalid_value',
   });
   await assert.rejects(take([{ request: ASKED, store: { id: 'constructor.name' } }], [[200, {}]]));
 });
 
 test('a step that stores nothing, and one too many, are faults', () => {
-  const schema = stepsSchema(new Fields(() => undefined, RESERVED_PLACEHOLDERS));
+  const schema = stepsSchema(new Fields(() => undefined, RESERVED_PLACEHOLDERS), ['access_token']);
   const step = { request: ASKED, store: { id: 'id' } };
   assert.equal(schema.safeParse([{ request: ASKED }]).success, false);
   assert.equal(schema.safeParse(Array.from({ length: 6 }, () => step)).success, false);
   assert.equal(schema.safeParse([{ ...step, store: { 'not a name': 'id' } }]).success, false);
   assert.ok(z.array(z.unknown()).parse(schema.parse([step])).length === 1);
   assert.deepEqual(storedBySteps(integrationOf(oauth2, { ...ENDPOINTS, steps: [step] }).auth), ['id']);
+});
+
+test('OAuth 1.0a: steps are signed with the token, and what the token answer tells is kept', async () => {
+  const auth = {
+    request_url: 'https://acme.example/request',
+    authorization_url: 'https://acme.example/a',
+    token_url: 'https://acme.example/t',
+    signature_method: 'HMAC-SHA1',
+    config_from_token_response: { account_name: 'screen_name' },
+    steps: [{ request: { method: 'GET', url: 'https://api.acme.example/me' }, store: { account_id: 'id' } }],
+  };
+  const integration = integrationOf(oauth1, auth);
+  const asked: OAuthHttpRequest[] = [];
+  const context = {
+    now: () => NOW,
+    randomToken: () => 'nonce',
+    http: async (request: OAuthHttpRequest) => {
+      asked.push(request);
+      const isToken = request.url === auth.token_url;
+      const body = isToken ? 'oauth_token=t2&oauth_token_secret=s2&screen_name=ada' : '{"id":7}';
+      return { status: 200, contentType: 'text/plain', body };
+    },
+  } as unknown as AuthModeContext;
+  const done = await oauth1.authorization?.complete(
+    {
+      integration,
+      config: {},
+      callback: new Map([
+        ['oauth_token', 't1'],
+        ['oauth_verifier', 'v'],
+      ]),
+      secrets: { oauth_token: 't1', oauth_token_secret: 's1' },
+      redirectUri: 'https://nango.example/oauth/callback',
+    },
+    context,
+  );
+  assert.deepEqual(done?.config, { account_name: 'ada', account_id: '7' });
+  assert.deepEqual(oauth1.authorization?.bringsConfig(integration), ['account_name', 'account_id']);
+  const signed = asked[1]?.headers['authorization'] ?? '';
+  assert.match(signed, /^OAuth .*oauth_token="t2"/);
+  assert.match(signed, /oauth_signature="[\w%]+"/);
+  // No token can be exchanged for another.
+  assert.throws(() => integrationOf(oauth1, { ...auth, steps: [{ ...auth.steps[0], token: true }] }));
 });

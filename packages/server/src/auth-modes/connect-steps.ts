@@ -1,41 +1,63 @@
 import { NangoError } from '../errors/nango-error.ts';
+import type { OAuthHttpResponse } from '../oauth/oauth-http.ts';
 import { parseJson } from '../oauth/parse-json.ts';
-import { processTokenResponse } from '../oauth/token-response.ts';
-import type { AdditionalConfig, AuthModeContext, JsonObject, JsonValue } from './auth-mode.ts';
-import { sendDescribed, sentSecrets } from './described-request.ts';
-import type { OAuth2Auth } from './oauth2-auth.ts';
-import { received, type OAuth2Credentials } from './oauth2-credentials.ts';
-import type { OAuth2Owner } from './oauth2-server.ts';
-import { responseFormat } from './token-fields.ts';
+import type {
+  AdditionalConfig,
+  AuthModeContext,
+  BaseCredentials,
+  Integration,
+  JsonObject,
+  JsonValue,
+} from './auth-mode.ts';
+import type { Step } from './connect-step-fields.ts';
+import { sendDescribed, sentSecrets, type RequestSigner } from './described-request.ts';
 
 const MAX_VALUE = 2_000;
 
-type Step = OAuth2Auth['steps'][number];
-
 /** Names of `config` that steps bring. */
-export function storedBySteps({ steps }: OAuth2Auth): string[] {
+export function storedBySteps({ steps }: { readonly steps: readonly Step[] }): string[] {
   return steps.flatMap(({ store }) => Object.keys(store));
 }
 
-interface Progress {
-  readonly credentials: OAuth2Credentials;
+/** What was brought so far. */
+export interface Progress<Credentials extends BaseCredentials> {
+  readonly credentials: Credentials;
   readonly config: JsonObject;
+}
+
+/** How one auth mode asks. */
+export interface StepMode<Credentials extends BaseCredentials> {
+  /** Values of the mode's own placeholders. */
+  named(credentials: Credentials): Readonly<Record<string, string>>;
+  /** Signs the requests, where the mode does. */
+  signerOf?(credentials: Credentials): RequestSigner;
+  /** Reads the answer to a step with `token`; absent where no token can be exchanged. `secrets` were sent. */
+  exchange?(answer: OAuthHttpResponse, before: Credentials, secrets: readonly string[]): Credentials;
+}
+
+interface StepOwner {
+  readonly integration: Integration & { readonly auth: { readonly steps: readonly Step[] } };
+  readonly config: AdditionalConfig;
 }
 
 /**
  * Takes the steps, each with what those before it brought. Throws `token_exchange_failed` when one that is not optional
  * fails, and {@link OAuthResponseError} for a token answer that is none. `tokensOnly` is for renewals.
  */
-export async function takeSteps(
-  owner: OAuth2Owner,
-  begun: Progress,
-  { context, tokensOnly = false }: { context: AuthModeContext; tokensOnly?: boolean },
-): Promise<Progress> {
+export async function takeSteps<Credentials extends BaseCredentials>(
+  owner: StepOwner,
+  begun: Progress<Credentials>,
+  {
+    mode,
+    context,
+    tokensOnly = false,
+  }: { mode: StepMode<Credentials>; context: AuthModeContext; tokensOnly?: boolean },
+): Promise<Progress<Credentials>> {
   let progress = begun;
   for (const [index, step] of owner.integration.auth.steps.entries()) {
     if (tokensOnly && !step.token) continue;
     try {
-      progress = await takeStep(step, progress, { owner, context, number: index + 1 });
+      progress = await takeStep(step, progress, { owner, mode, context, number: index + 1 });
     } catch (error) {
       if (!step.optional) throw error;
     }
@@ -43,24 +65,22 @@ export async function takeSteps(
   return progress;
 }
 
-async function takeStep(
+async function takeStep<Credentials extends BaseCredentials>(
   { request, store, token }: Step,
-  { credentials, config }: Progress,
-  { owner, context, number }: { owner: OAuth2Owner; context: AuthModeContext; number: number },
-): Promise<Progress> {
-  const { integration } = owner;
+  { credentials, config }: Progress<Credentials>,
+  {
+    owner,
+    mode,
+    context,
+    number,
+  }: { owner: StepOwner; mode: StepMode<Credentials>; context: AuthModeContext; number: number },
+): Promise<Progress<Credentials>> {
   const known: AdditionalConfig = { ...owner.config, ...config };
-  const { raw, access_token } = credentials;
-  const sources = { integration, config: known, raw, named: { access_token } };
-  const response = await sendDescribed(request, sources, context);
-  if (token) {
-    const format = responseFormat(integration.auth, undefined);
-    const answer = processTokenResponse(response, format, [...sentSecrets(sources), access_token]);
-    const { grant, refresh_token, refresh_token_expires_at } = credentials;
-    const exchanged = received(answer, integration, { ...grant, now: context.now() });
-    const kept = exchanged.refresh_token === undefined ? { refresh_token, refresh_token_expires_at } : {};
-    return { credentials: { ...exchanged, ...kept, raw: { ...raw, ...exchanged.raw } }, config };
-  }
+  const named = mode.named(credentials);
+  const sources = { integration: owner.integration, config: known, raw: credentials.raw, named };
+  const response = await sendDescribed(request, sources, context, mode.signerOf?.(credentials));
+  if (token && mode.exchange)
+    return { credentials: mode.exchange(response, credentials, sentSecrets(sources)), config };
   if (response.status >= 300)
     throw new NangoError(
       'token_exchange_failed',

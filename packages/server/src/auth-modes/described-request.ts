@@ -4,7 +4,7 @@ import type { OAuthHttpResponse } from '../oauth/oauth-http.ts';
 import type { Fields } from '../schema/fields.ts';
 import { isSecureUrl } from '../schema/loopback-host.ts';
 import { Template } from '../schema/template.ts';
-import type { AuthModeContext } from './auth-mode.ts';
+import type { AuthModeContext, SignableRequest } from './auth-mode.ts';
 import { AUTH_VALUES, fill, fillHeaders, fillTemplates, fillUrl, type AuthValueSources } from './auth-values.ts';
 
 /** A request that a Blueprint describes; its values may use those of `auth` and the given placeholders. */
@@ -12,7 +12,7 @@ export function describedRequestSchema(fields: Fields, placeholders: readonly st
   const scope = { names: [...AUTH_VALUES.names, ...placeholders], prefixes: AUTH_VALUES.prefixes };
   const value = fields.template(scope);
   return z.strictObject({
-    method: fields.choice(['POST', 'GET', 'PUT']).default('POST').describe('HTTP method'),
+    method: fields.choice(['POST', 'GET', 'PUT', 'DELETE']).default('POST').describe('HTTP method'),
     url: fields.url(scope).describe('Where it is sent'),
     headers: fields.headers(scope).default({}).describe('Headers'),
     params: fields.params(scope).default({}).describe('Query parameters'),
@@ -26,11 +26,15 @@ export function describedRequestSchema(fields: Fields, placeholders: readonly st
 
 export type DescribedRequest = z.output<ReturnType<typeof describedRequestSchema>>;
 
-/** Sends it. Throws `invalid_value` where a value makes the URL an insecure one, and what `http` throws. */
+/** Headers that sign a request. */
+export type RequestSigner = (request: SignableRequest) => Record<string, string>;
+
+/** Sends it, signed where `sign` is given. Throws `invalid_value` where a value makes the URL an insecure one, and what `http` throws. */
 export function sendDescribed(
   request: DescribedRequest,
   sources: AuthValueSources,
   { http }: Pick<AuthModeContext, 'http'>,
+  sign?: RequestSigner,
 ): Promise<OAuthHttpResponse> {
   const { method } = request;
   const url = new URL(fillUrl(request.url, sources));
@@ -38,10 +42,12 @@ export function sendDescribed(
     throw new NangoError('invalid_value', `${url.origin} is http; only https is used outside loopback.`);
   for (const [name, value] of Object.entries(fillTemplates(request.params, sources))) url.searchParams.set(name, value);
   const body = encodeBody(request, sources);
+  const headers = { accept: 'application/json', ...body?.headers, ...fillHeaders(request.headers, sources) };
+  const signature = sign?.({ method, url: url.href, headers, body: body?.text });
   return http({
     method,
     url: url.href,
-    headers: { accept: 'application/json', ...body?.headers, ...fillHeaders(request.headers, sources) },
+    headers: { ...headers, ...signature },
     ...(body ? { body: body.text } : {}),
     clientCertificate: sources.integration.clientCertificate?.reveal(),
   });
@@ -73,4 +79,14 @@ function encodeBody({ body, body_format }: DescribedRequest, sources: AuthValueS
 /** `user[name]=…`, as forms spell members of members. */
 function nested(name: string, members: Record<string, string>): [string, string][] {
   return Object.entries(members).map(([member, value]) => [`${name}[${member}]`, value]);
+}
+
+/** Whether a placeholder stands anywhere in the request. */
+export function readsPlaceholder({ url, headers, params, body = {} }: DescribedRequest, name: string): boolean {
+  const members = Object.values(body).flatMap((member) =>
+    member instanceof Template ? member : Object.values(member),
+  );
+  return [url, ...Object.values(headers), ...Object.values(params), ...members].some((template) =>
+    template.placeholders.includes(name),
+  );
 }

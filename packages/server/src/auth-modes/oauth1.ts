@@ -5,8 +5,11 @@ import { oauth1AuthorizationHeader, type Freshness, type OAuth1Signer } from '..
 import { temporaryCredentialsRequest, tokenCredentialsRequest } from '../oauth/oauth1/credentials-request.ts';
 import { CONNECTION_SCOPE, type Fields } from '../schema/fields.ts';
 import { renderParams, renderUrl } from '../schema/render.ts';
-import type { AuthMode, AuthModeContext, BaseCredentials, Integration } from './auth-mode.ts';
+import type { AuthMode, AuthModeContext, BaseCredentials, Integration, SignableRequest, Signing } from './auth-mode.ts';
+import { storeStepsSchema } from './connect-step-fields.ts';
+import { storedBySteps, takeSteps } from './connect-steps.ts';
 import { credentialText, keepRaw, rawObject } from './credential-schema.ts';
+import { configFromTokenResponseSchema, keptFromResponse } from './kept-config.ts';
 
 interface OAuth1Credentials extends BaseCredentials {
   readonly oauth_token: string;
@@ -30,6 +33,8 @@ function oauth1Shape(fields: Fields) {
     signature_method: fields
       .choice(['HMAC-SHA1', 'HMAC-SHA256', 'RSA-SHA1', 'RSA-SHA256', 'PLAINTEXT'])
       .describe('RFC 5849 §3.4; RSA methods take the PEM private key in oauth_client_secret'),
+    config_from_token_response: configFromTokenResponseSchema(),
+    steps: storeStepsSchema(fields, []),
     body_hash: fields
       .boolean()
       .default(false)
@@ -58,20 +63,10 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
     oauth_client_id: (_, integration) => integration.oauthClientId ?? '',
     oauth_client_secret: (_, integration) => integration.oauthClientSecret?.reveal() ?? '',
   },
-  sign({ method, url, headers, body }, { credentials, integration, context }) {
-    const isForm = /^application\/x-www-form-urlencoded\b/i.test(headers['content-type'] ?? '');
-    const formParameters = isForm
-      ? [...new URLSearchParams(body === undefined ? '' : Buffer.from(body).toString())]
-      : [];
-    const signer = { ...signerOf(integration), token: credentials };
-    const { body_hash, signature_method } = integration.auth;
-    const protocolParameters = body_hash && !isForm ? bodyHashParameter(body ?? '', signature_method) : {};
-    const request = { method, url, formParameters, protocolParameters };
-    return { authorization: oauth1AuthorizationHeader(request, signer, freshness(context)) };
-  },
+  sign: signed,
   authorization: {
     applies: () => true,
-    bringsConfig: () => [],
+    bringsConfig: ({ auth }) => [...Object.keys(auth.config_from_token_response), ...storedBySteps(auth)],
     usesFormPost: () => false,
     async begin({ integration, config, state, redirectUri }, context) {
       const { auth } = integration;
@@ -114,10 +109,30 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
       };
       const signer = { ...signerOf(integration), token };
       const request = { endpoint, signer, freshness: freshness(context), oauth_verifier };
-      return { credentials: await tokenCredentialsRequest(request, context.http), config: {} };
+      const credentials = await tokenCredentialsRequest(request, context.http);
+      const begun = { credentials, config: keptFromResponse(integration, credentials.raw) };
+      const mode = {
+        named: () => ({}),
+        signerOf: (held: OAuth1Credentials) => (unsigned: SignableRequest) =>
+          signed(unsigned, { credentials: held, integration, context }),
+      };
+      return takeSteps<OAuth1Credentials>({ integration, config }, begun, { mode, context });
     },
   },
 };
+
+function signed(
+  { method, url, headers, body }: SignableRequest,
+  { credentials, integration, context }: Omit<Signing<OAuth1Auth, OAuth1Credentials>, 'config'>,
+): Record<string, string> {
+  const isForm = /^application\/x-www-form-urlencoded\b/i.test(headers['content-type'] ?? '');
+  const formParameters = isForm ? [...new URLSearchParams(body === undefined ? '' : Buffer.from(body).toString())] : [];
+  const signer = { ...signerOf(integration), token: credentials };
+  const { body_hash, signature_method } = integration.auth;
+  const protocolParameters = body_hash && !isForm ? bodyHashParameter(body ?? '', signature_method) : {};
+  const request = { method, url, formParameters, protocolParameters };
+  return { authorization: oauth1AuthorizationHeader(request, signer, freshness(context)) };
+}
 
 /** The verifier of an authorization response (RFC 5849 §2.2). Throws `access_denied` and `provider_error`. */
 function parseOAuth1Response(callback: ReadonlyMap<string, string>, expectedToken: string): string {

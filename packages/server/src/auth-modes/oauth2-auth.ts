@@ -3,9 +3,17 @@ import { JWT_BEARER } from '../oauth/jwt-bearer-grant.ts';
 import { CONNECTION_SCOPE, type Fields } from '../schema/fields.ts';
 import { credentialFieldsSchema } from '../schema/input-fields.ts';
 import type { ClientSetting } from './auth-mode.ts';
+import { AUTH_VALUES } from './auth-values.ts';
 import { stepsSchema } from './connect-step-fields.ts';
+import { describedRequestSchema, readsPlaceholder } from './described-request.ts';
 import { jwtShape } from './jwt-fields.ts';
+import { configFromTokenResponseSchema } from './kept-config.ts';
 import { parameterNames, tokenShape } from './token-fields.ts';
+
+// Headers of token requests may name the client a second time.
+const CLIENT_SCOPE = { names: AUTH_VALUES.names, prefixes: CONNECTION_SCOPE.prefixes };
+// Few providers name the client in the path of the authorization endpoint.
+const AUTHORIZATION_URL_SCOPE = { names: ['oauth_client_id'], prefixes: CONNECTION_SCOPE.prefixes };
 
 /** What `token_params.grant_type` may select; the first is the default. */
 export const GRANT_TYPES = ['authorization_code', 'client_credentials', 'password', JWT_BEARER] as const;
@@ -20,7 +28,7 @@ export function oauth2Shape(fields: Fields) {
     ...tokenRequestShape(fields),
     ...clientShape(fields),
     ...tokenShape(fields),
-    steps: stepsSchema(fields),
+    steps: stepsSchema(fields, ['access_token']),
     credentials: credentialFieldsSchema.optional().describe('What the user is asked for, where a grant needs it'),
     assertion: z
       .strictObject(jwtShape(fields, ['scope', 'token_url']))
@@ -39,12 +47,15 @@ export type OAuth2Auth = z.output<z.ZodObject<ReturnType<typeof oauth2Shape>>> &
 function serverShape(fields: Fields) {
   return {
     authorization_url: fields
-      .url(CONNECTION_SCOPE)
+      .url(AUTHORIZATION_URL_SCOPE)
       .optional()
       .describe('Authorization endpoint, where the user is sent'),
     token_url: fields.url(CONNECTION_SCOPE).optional().describe('Token endpoint'),
     refresh_url: fields.url(CONNECTION_SCOPE).optional().describe('Token endpoint for refreshing; default token_url'),
     revocation_url: fields.url(CONNECTION_SCOPE).optional().describe('Token revocation endpoint (RFC 7009)'),
+    revocation_request: describedRequestSchema(fields, ['access_token', 'refresh_token'])
+      .optional()
+      .describe('Takes the place of the revocation request, for providers that revoke by one of their own'),
     device_authorization_url: fields
       .url(CONNECTION_SCOPE)
       .optional()
@@ -74,6 +85,10 @@ function authorizationShape(fields: Fields) {
       .describe('Where parameters go when authorization_url has a fragment, which RFC 6749 §3.1 forbids'),
     scope_separator: z.string().max(8).default(' ').describe('Joins oauth_scopes'),
     default_scopes: z.array(fields.text()).optional().describe('Used where the Integration names no oauth_scopes'),
+    redirect_uri: fields
+      .template(CONNECTION_SCOPE)
+      .optional()
+      .describe('Sent as redirect_uri in place of the callback URL, where the provider gives that a name of its own'),
     code_challenge_method: fields.choice(['S256', 'plain', 'none']).default('S256').describe('PKCE (RFC 7636)'),
     authorization_parameter_names: parameterNames(['client_id', 'redirect_uri', 'response_type', 'scope']).describe(
       'The provider’s names for parameters of the authorization request; an empty name leaves one out',
@@ -96,7 +111,7 @@ function tokenRequestShape(fields: Fields) {
     refresh_params: fields.params(CONNECTION_SCOPE).default({}).describe('Added to the refresh request'),
     body_format: fields.choice(['form', 'json']).default('form').describe('Encoding of token requests'),
     token_http_method: fields.choice(['POST', 'GET', 'PUT']).default('POST').describe('HTTP method of token requests'),
-    token_headers: fields.headers(CONNECTION_SCOPE).default({}).describe('Extra headers of token requests'),
+    token_headers: fields.headers(CLIENT_SCOPE).default({}).describe('Extra headers of token requests'),
     token_parameter_names: parameterNames([
       'client_id',
       'client_secret',
@@ -116,10 +131,11 @@ function tokenRequestShape(fields: Fields) {
       .number({ min: 60, max: 10 * 365 * 86_400 })
       .optional()
       .describe('Life of a refresh token that is not used; it is used before'),
-    config_from_token_response: z
-      .record(z.string().min(1), z.string().min(1))
-      .default({})
-      .describe('Members of the token answer that are kept as config.*, by their dotted path'),
+    config_from_token_response: configFromTokenResponseSchema(),
+    refresh_request: describedRequestSchema(fields, ['access_token', 'refresh_token'])
+      .transform((request) => ({ ...request, presentsRefreshToken: readsPlaceholder(request, 'refresh_token') }))
+      .optional()
+      .describe('Takes the place of the refresh request (RFC 6749 §6), for providers that renew by one of their own'),
   };
 }
 
@@ -132,6 +148,10 @@ function clientShape(fields: Fields) {
       .describe(
         'Client authentication: header (default) = client_secret_basic, body = client_secret_post, none = public client; private_key_jwt takes the PEM key in oauth_client_secret, tls_client_auth the client_certificate',
       ),
+    refresh_authorization_method: fields
+      .choice(['header', 'body'])
+      .optional()
+      .describe('Client authentication of refresh requests, where it differs'),
     basic_encoding: fields
       .choice(['form', 'plain'])
       .default('form')

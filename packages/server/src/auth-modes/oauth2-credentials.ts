@@ -1,11 +1,10 @@
 import { z } from 'zod';
-import { NangoError } from '../errors/nango-error.ts';
 import { registeredClientSchema } from '../oauth/client-registration.ts';
-import { memberAt, type TokenResponse } from '../oauth/token-response.ts';
-import type { BaseCredentials, Integration, JsonObject } from './auth-mode.ts';
+import type { TokenResponse } from '../oauth/token-response.ts';
+import type { BaseCredentials, Integration } from './auth-mode.ts';
 import { rawObject } from './credential-schema.ts';
 import type { OAuth2Auth } from './oauth2-auth.ts';
-import { configuredClientOf, type AuthorizationServer, type OAuth2Client, type OAuth2Owner } from './oauth2-server.ts';
+import { configuredClientOf, type AuthorizationServer, type OAuth2Client } from './oauth2-server.ts';
 import { expiryOf } from './token-fields.ts';
 
 const grantSchema = z.object({
@@ -78,33 +77,4 @@ export function rememberedGrant({ issuer, client }: Record<string, string>): Omi
 /** The client that began the grant. */
 export function rememberedClient(integration: Integration, secrets: Record<string, string>): OAuth2Client | undefined {
   return rememberedGrant(secrets).client ?? configuredClientOf(integration);
-}
-
-/** Values of the callback that become `config.*`. */
-export function keptFromCallback(owner: OAuth2Owner, callback: ReadonlyMap<string, string>): JsonObject {
-  return kept(owner, owner.integration.auth.config_from_callback, (parameter) => callback.get(parameter));
-}
-
-/** Values of the token answer that become `config.*`. */
-export function keptFromResponse(owner: OAuth2Owner, { raw }: TokenResponse): JsonObject {
-  return kept(owner, owner.integration.auth.config_from_token_response, (path) => memberAt(raw, path));
-}
-
-/** Throws `provider_error` where one is missing that the Integration counts on. */
-function kept(
-  { integration }: OAuth2Owner,
-  sources: Readonly<Record<string, string>>,
-  valueOf: (source: string) => unknown,
-): JsonObject {
-  const found = Object.entries(sources).flatMap(([name, source]) => {
-    const value = valueOf(source);
-    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
-      return [[name, value] as const];
-    if (integration.configFields[name]?.optional) return [];
-    throw new NangoError(
-      'provider_error',
-      `The provider’s answer has no "${source}", which "${integration.name}" keeps as config.${name}.`,
-    );
-  });
-  return Object.fromEntries(found);
 }

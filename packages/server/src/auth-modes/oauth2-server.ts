@@ -18,7 +18,7 @@ import { isSecureUrl } from '../schema/loopback-host.ts';
 import { renderParams, renderUrl } from '../schema/render.ts';
 import type { Template } from '../schema/template.ts';
 import type { AdditionalConfig, AuthModeContext, Integration } from './auth-mode.ts';
-import { fillHeaders } from './auth-values.ts';
+import { fillHeaders, fillUrl } from './auth-values.ts';
 import { isDiscovered, type OAuth2Auth } from './oauth2-auth.ts';
 import { responseFormat } from './token-fields.ts';
 
@@ -73,7 +73,9 @@ export async function authorizationServerOf(
     throw new NangoError('provider_error', 'The authorization server names no token endpoint.');
   const server = {
     issuer: metadata?.issuer ?? url(auth.issuer),
-    authorizationUrl: url(auth.authorization_url) ?? metadata?.authorization_endpoint,
+    authorizationUrl:
+      (auth.authorization_url && fillUrl(auth.authorization_url, { ...owner, raw: {} })) ??
+      metadata?.authorization_endpoint,
     tokenUrl,
     refreshUrl: url(auth.refresh_url) ?? tokenUrl,
     revocationUrl: url(auth.revocation_url) ?? endpoints?.revocation_endpoint,
@@ -172,14 +174,20 @@ export function tokenEndpointOf(
     server,
     client,
     url = server.tokenUrl,
-  }: { server: AuthorizationServer; client: OAuth2Client | undefined; url?: string },
+    method = integration.auth.authorization_method,
+  }: {
+    server: AuthorizationServer;
+    client: OAuth2Client | undefined;
+    url?: string;
+    method?: OAuth2Auth['authorization_method'];
+  },
   context: AuthModeContext,
 ): TokenEndpoint {
   const { auth, clientCertificate } = integration;
   return {
     url,
     client: client ? configuredClient(client.client_id, client.client_secret) : {},
-    authenticate: client ? authenticationOf(auth, { server, client }, context) : noClientSecret,
+    authenticate: client ? authenticationOf(auth, { server, client, method }, context) : noClientSecret,
     bodyFormat: auth.body_format,
     method: auth.token_http_method,
     headers: fillHeaders(auth.token_headers, { integration, config, raw: {} }),
@@ -197,11 +205,14 @@ const METHODS_BY_WIRE_NAME = {
 
 function authenticationOf(
   auth: OAuth2Auth,
-  { server, client }: { server: AuthorizationServer; client: OAuth2Client },
+  {
+    server,
+    client,
+    method = negotiatedMethod(client, server),
+  }: { server: AuthorizationServer; client: OAuth2Client; method: OAuth2Auth['authorization_method'] },
   context: AuthModeContext,
 ): ClientAuthenticationMethod {
   const { client_assertion_key_id: keyId } = auth;
-  const method = auth.authorization_method ?? negotiatedMethod(client, server);
   const audience = auth.client_assertion_audience ?? server.issuer ?? server.tokenUrl;
   const methods: Record<typeof method, () => ClientAuthenticationMethod> = {
     header: () => (auth.basic_encoding === 'plain' ? clientSecretBasicUnencoded : clientSecretBasic),
@@ -225,4 +236,17 @@ function negotiatedMethod(
   return !authMethodsSupported.includes('client_secret_basic') && authMethodsSupported.includes('client_secret_post')
     ? 'body'
     : 'header';
+}
+
+/** `scope`, as one value: what the Integration asks for, or what the resource names. */
+export function scopeOf(
+  { auth, oauthScopes }: Integration<OAuth2Auth>,
+  { resourceScopes }: AuthorizationServer,
+): string {
+  return (oauthScopes.length > 0 ? oauthScopes : resourceScopes).join(auth.scope_separator);
+}
+
+/** `resource` (RFC 8707), where there is one. */
+export function resourceParam({ resource }: AuthorizationServer): Record<string, string> {
+  return resource === undefined ? {} : { resource };
 }

@@ -3,25 +3,20 @@ import { NangoError } from '../errors/nango-error.ts';
 import { authorizationCodeGrant } from '../oauth/authorization-code-grant.ts';
 import { buildAuthorizationUrl } from '../oauth/authorization-request.ts';
 import { parseAuthorizationResponse } from '../oauth/authorization-response.ts';
-import { clientCredentialsGrant } from '../oauth/client-credentials-grant.ts';
 import { deviceAuthorizationRequest, deviceTokenRequest } from '../oauth/device-authorization.ts';
-import { JWT_BEARER, jwtBearerGrant } from '../oauth/jwt-bearer-grant.ts';
 import { OAuthResponseError } from '../oauth/oauth-error.ts';
 import { codeChallengeParams } from '../oauth/pkce.ts';
 import { refreshTokenGrant } from '../oauth/refresh-token-grant.ts';
-import { resourceOwnerPasswordGrant } from '../oauth/resource-owner-password-grant.ts';
 import { revocationRequest } from '../oauth/token-revocation.ts';
 import { renderParams } from '../schema/render.ts';
-import { namedGroups, type InputFields } from '../schema/input-fields.ts';
-import type { AuthMode, AuthModeContext, Integration, JsonObject } from './auth-mode.ts';
+import { namedGroups } from '../schema/input-fields.ts';
+import type { AuthMode, AuthModeContext, Integration } from './auth-mode.ts';
 import { credentialText, keepRaw, timeInput } from './credential-schema.ts';
 import { storedBySteps, takeSteps } from './connect-steps.ts';
-import { acceptTyped, refusedAtLogin } from './entered-mode.ts';
-import { signDescribedJwt } from './jwt-fields.ts';
+import { refusedAtLogin } from './entered-mode.ts';
+import { keptFromCallback, keptFromResponse } from './kept-config.ts';
 import { checkOAuth2Auth, grantTypeOf, oauth2Shape, requiredOAuth2Settings, type OAuth2Auth } from './oauth2-auth.ts';
 import {
-  keptFromCallback,
-  keptFromResponse,
   received,
   rememberedClient,
   rememberedGrant,
@@ -29,10 +24,14 @@ import {
   storedOAuth2Credentials,
   type OAuth2Credentials,
 } from './oauth2-credentials.ts';
+import { enteredFields, grantToEntered, isIssuedToClient, issueToClient } from './oauth2-direct-grants.ts';
+import { oauth2StepMode, refreshAsDescribed, revokeAsDescribed } from './oauth2-described.ts';
 import {
   authorizationServerOf,
   clientOf,
   configuredClientOf,
+  resourceParam,
+  scopeOf,
   tokenEndpointOf,
   type AuthorizationServer,
   type OAuth2Owner,
@@ -84,7 +83,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
         authorizationUrl: authorizationEndpoint(server),
         parametersIn: auth.authorization_parameters_in ?? 'query',
         client_id: client?.client_id ?? '',
-        redirect_uri: redirectUri,
+        redirect_uri: sentRedirectUri(owner, redirectUri),
         state,
         scope: scopeOf(integration, server),
         codeChallenge: codeChallengeParams(codeVerifier, auth.code_challenge_method),
@@ -109,7 +108,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       });
       const grant = {
         code,
-        redirect_uri: redirectUri,
+        redirect_uri: sentRedirectUri(owner, redirectUri),
         code_verifier: auth.code_challenge_method === 'none' ? undefined : secrets['code_verifier'],
         params: { ...resourceParam(server), ...renderParams(auth.token_params, config) },
       };
@@ -121,8 +120,11 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
         context,
       });
       const credentials = received(response, integration, { now: context.now(), ...rememberedGrant(secrets) });
-      const brought = { ...keptFromCallback(owner, callback), ...keptFromResponse(owner, response) };
-      return takeSteps(owner, { credentials, config: brought }, { context });
+      const brought = {
+        ...keptFromCallback(integration, callback),
+        ...keptFromResponse(integration, response.raw),
+      };
+      return takeSteps(owner, { credentials, config: brought }, { mode: oauth2StepMode(owner, context), context });
     },
   },
   device: {
@@ -157,7 +159,8 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       const response = await deviceTokenRequest(endpoint, grant, context.http);
       if (typeof response === 'string') return response;
       const credentials = received(response, integration, { now: context.now(), ...rememberedGrant(secrets) });
-      return takeSteps(owner, { credentials, config: keptFromResponse(owner, response) }, { context });
+      const begun = { credentials, config: keptFromResponse(integration, response.raw) };
+      return takeSteps(owner, begun, { mode: oauth2StepMode(owner, context), context });
     },
   },
   entered: {
@@ -177,9 +180,12 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
     issue: ({ integration, config }, context) => issueToClient({ integration, config }, context),
   },
   revocation: {
-    applies: ({ auth }) => auth.revocation_url !== undefined || auth.token_url === undefined,
+    applies: ({ auth }) =>
+      (auth.revocation_url ?? auth.revocation_request) !== undefined || auth.token_url === undefined,
     async revoke({ integration, config, credentials }, context) {
       const owner = { integration, config };
+      const { revocation_request: described } = integration.auth;
+      if (described) return revokeAsDescribed(described, { owner, credentials, context });
       const server = await authorizationServerOf(owner, context, credentials.grant?.issuer);
       const { revocationUrl: url } = server;
       if (url === undefined)
@@ -205,97 +211,61 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       const { expires_at, grant } = credentials;
       return renewalDueAt({ expires_at, received_at: grant?.received_at }, integration.auth);
     },
-    keepAliveAt: ({ refresh_token, refresh_token_expires_at, grant }, { auth }) => {
+    keepAliveAt: ({ refresh_token, refresh_token_expires_at, expires_at, grant }, { auth }) => {
       const received = grant?.received_at;
-      if (refresh_token === undefined || received === undefined) return undefined;
+      const renewsItself = auth.refresh_request?.presentsRefreshToken === false;
+      if ((refresh_token === undefined && !renewsItself) || received === undefined) return undefined;
       const idle = auth.refresh_token_idle_seconds;
-      const diesAt = refresh_token_expires_at ?? (idle === undefined ? undefined : received + idle * 1000);
+      const diesOfDisuseAt = refresh_token_expires_at ?? (idle === undefined ? undefined : received + idle * 1000);
+      const diesAt = renewsItself ? expires_at : diesOfDisuseAt;
       return diesAt === undefined ? undefined : received + (diesAt - received) * KEEP_ALIVE_AT;
     },
     async renew({ integration, config, credentials }, context) {
       const owner = { integration, config };
       const { refresh_token, grant } = credentials;
       if (isIssuedToClient(integration.auth)) return issueToClient(owner, context);
-      if (refresh_token === undefined) return grantToEntered(owner, grant?.entered ?? {}, context);
-      const server = await authorizationServerOf(owner, context, grant?.issuer);
-      const client = grant?.client ?? configuredClientOf(integration);
-      const endpoint = tokenEndpointOf(owner, { server, client, url: server.refreshUrl }, context);
-      const params = { ...resourceParam(server), ...renderParams(integration.auth.refresh_params, config) };
-      const response = await refreshTokenGrant(endpoint, { refresh_token, params }, context.http);
+      if (grant?.entered && refresh_token === undefined) return grantToEntered(owner, grant.entered, context);
+      const response = await refreshed(owner, { credentials, refresh_token, context });
       const renewed = received(response, integration, { ...grant, now: context.now() });
       // A refresh token that stays lives as long as it did.
       const stays = renewed.refresh_token === refresh_token && renewed.refresh_token_expires_at === undefined;
       const kept = stays ? { ...renewed, refresh_token_expires_at: credentials.refresh_token_expires_at } : renewed;
-      return (await takeSteps(owner, { credentials: kept, config: {} }, { context, tokensOnly: true })).credentials;
+      const progress = { credentials: kept, config: {} };
+      const mode = oauth2StepMode(owner, context);
+      return (await takeSteps(owner, progress, { mode, context, tokensOnly: true })).credentials;
     },
   },
 };
 
 function isRenewable({ refresh_token, grant }: OAuth2Credentials, { auth }: Integration<OAuth2Auth>): boolean {
-  return refresh_token !== undefined || grant?.entered !== undefined || isIssuedToClient(auth);
+  if (refresh_token !== undefined || grant?.entered !== undefined || isIssuedToClient(auth)) return true;
+  return auth.refresh_request?.presentsRefreshToken === false;
 }
 
-/** What the user types in: by the grant, or declared. An assertion of the application's own asks him for nothing. */
-function enteredFields(auth: OAuth2Auth): InputFields | undefined {
-  const grantType = grantTypeOf(auth);
-  if (grantType === JWT_BEARER) return auth.credentials;
-  if (grantType !== 'password') return undefined;
-  return { username: { label: 'User name', secret: false }, password: { label: 'Password' }, ...auth.credentials };
+interface Refreshing {
+  readonly credentials: OAuth2Credentials;
+  readonly refresh_token: string | undefined;
+  readonly context: AuthModeContext;
 }
 
-/** Whether tokens are issued to the application itself, so that nobody has to do anything. */
-function isIssuedToClient(auth: OAuth2Auth): boolean {
-  const grantType = grantTypeOf(auth);
-  return grantType === 'client_credentials' || (grantType === JWT_BEARER && auth.credentials === undefined);
-}
-
-async function issueToClient(owner: OAuth2Owner, context: AuthModeContext): Promise<OAuth2Credentials> {
-  const { integration, config } = owner;
-  if (grantTypeOf(integration.auth) === JWT_BEARER) return grantToEntered(owner, {}, context);
-  const server = await authorizationServerOf(owner, context);
-  const endpoint = tokenEndpointOf(owner, { server, client: configuredClientOf(integration) }, context);
-  const params = { ...resourceParam(server), ...renderParams(integration.auth.token_params, config) };
-  const response = await clientCredentialsGrant(
-    endpoint,
-    { scope: scopeOf(integration, server), params },
-    context.http,
-  );
-  return received(response, integration, { now: context.now() });
-}
-
-const passwordSchema = z.object({ username: credentialText, password: credentialText });
-
-/** The grants whose authorization is what the user typed in: his password, or an assertion signed with his key. */
-async function grantToEntered(
-  owner: OAuth2Owner,
-  entered: JsonObject,
-  context: AuthModeContext,
-): Promise<OAuth2Credentials> {
+/** New tokens, by the refresh token grant (RFC 6749 §6) or as the Blueprint describes. */
+async function refreshed(owner: OAuth2Owner, { credentials, refresh_token, context }: Refreshing) {
   const { integration, config } = owner;
   const { auth } = integration;
-  const server = await authorizationServerOf(owner, context);
-  const endpoint = tokenEndpointOf(owner, { server, client: configuredClientOf(integration) }, context);
-  const params = { ...resourceParam(server), ...renderParams(auth.token_params, config) };
-  const scope = scopeOf(integration, server);
-  if (auth.assertion && grantTypeOf(auth) === JWT_BEARER) {
-    const sources = { integration, config, raw: entered, named: { scope, token_url: server.tokenUrl } };
-    const assertion = signDescribedJwt(auth.assertion, sources, context);
-    const response = await jwtBearerGrant(endpoint, { assertion, scope, params }, context.http);
-    return received(response, integration, { now: context.now(), entered });
-  }
-  const typed = acceptTyped(passwordSchema, entered, integration);
-  const response = await resourceOwnerPasswordGrant(endpoint, { ...typed, scope, params }, context.http);
-  // RFC 6749 §4.3.1: the password is discarded once there is a token, save where nothing else could renew it.
-  const keep = auth.keep_password && response.refresh_token === undefined;
-  return received(response, integration, { now: context.now(), ...(keep ? { entered } : {}) });
+  const { grant } = credentials;
+  if (auth.refresh_request) return refreshAsDescribed(auth.refresh_request, { owner, credentials, context });
+  const server = await authorizationServerOf(owner, context, grant?.issuer);
+  const client = grant?.client ?? configuredClientOf(integration);
+  const { refresh_authorization_method: method = auth.authorization_method } = auth;
+  const endpoint = tokenEndpointOf(owner, { server, client, url: server.refreshUrl, method }, context);
+  const params = { ...resourceParam(server), ...renderParams(auth.refresh_params, config) };
+  return refreshTokenGrant(endpoint, { refresh_token: refresh_token ?? '', params }, context.http);
 }
 
-function scopeOf({ auth, oauthScopes }: Integration<OAuth2Auth>, { resourceScopes }: AuthorizationServer): string {
-  return (oauthScopes.length > 0 ? oauthScopes : resourceScopes).join(auth.scope_separator);
-}
-
-function resourceParam({ resource }: AuthorizationServer): Record<string, string> {
-  return resource === undefined ? {} : { resource };
+/** What the authorization and token requests carry as redirect_uri. */
+function sentRedirectUri({ integration, config }: OAuth2Owner, callbackUrl: string): string {
+  const { redirect_uri } = integration.auth;
+  return redirect_uri === undefined ? callbackUrl : (renderParams({ redirect_uri }, config)['redirect_uri'] ?? '');
 }
 
 function authorizationEndpoint({ authorizationUrl }: AuthorizationServer): string {

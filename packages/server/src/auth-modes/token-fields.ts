@@ -24,9 +24,14 @@ export function tokenShape(fields: Fields) {
       'expires_in',
       'expires_at',
       'refresh_token_expires_in',
+      'error',
     ]).describe(
       'Dotted paths of members of the token answer that stand elsewhere; expires_at is a time in place of a duration',
     ),
+    invalid_grant_errors: z
+      .array(z.string().min(1))
+      .default([])
+      .describe('The provider’s words, at error, for what the RFC calls invalid_grant: the user has to connect again'),
     expires_in_unit: fields.choice(['seconds', 'milliseconds']).default('seconds').describe('Unit of expires_in'),
     token_lifetime_seconds: fields
       .number({ min: 1, max: MAX_LIFETIME_SECONDS })
@@ -43,10 +48,15 @@ type TokenAuth = z.output<z.ZodObject<ReturnType<typeof tokenShape>>>;
 
 /** How answers with a token are read; `tokenTypes` as in {@link TokenResponseFormat}. */
 export function responseFormat(
-  { token_response_paths, expires_in_unit }: TokenAuth,
+  { token_response_paths, expires_in_unit, invalid_grant_errors }: TokenAuth,
   tokenTypes: readonly string[] | undefined,
 ): TokenResponseFormat {
-  return { tokenTypes, paths: token_response_paths, expiresInUnit: expires_in_unit };
+  return {
+    tokenTypes,
+    paths: token_response_paths,
+    expiresInUnit: expires_in_unit,
+    invalidGrantErrors: invalid_grant_errors,
+  };
 }
 
 /** When a token that was just received expires, in milliseconds since the epoch; undefined = unknown. */

@@ -96,7 +96,7 @@ function toIntegration({ name, blueprint, settings, sections, server }: Integrat
 /** The URLs of `auth`, wherever they stand. */
 function hostTemplates(section: object): Template[] {
   return Object.entries(section).flatMap(([key, value]: [string, unknown]) => {
-    if (value instanceof Template) return /(^|_)(url|uri|issuer|resource)$/.test(key) ? [value] : [];
+    if (value instanceof Template) return /(^|_)(url|issuer|resource)$/.test(key) ? [value] : [];
     return typeof value === 'object' && value !== null ? hostTemplates(value) : [];
   });
 }

@@ -6,7 +6,7 @@ export interface ClientCertificate {
 
 /** A call to an authorization server. */
 export interface OAuthHttpRequest {
-  readonly method: 'GET' | 'POST' | 'PUT';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly url: string;
   readonly headers: Record<string, string>;
   readonly body?: string;

@@ -30,12 +30,14 @@ export interface TokenResponseFormat {
   readonly paths: Readonly<
     Partial<
       Record<
-        'access_token' | 'refresh_token' | 'expires_in' | 'expires_at' | 'refresh_token_expires_in',
+        'access_token' | 'refresh_token' | 'expires_in' | 'expires_at' | 'refresh_token_expires_in' | 'error',
         string | undefined
       >
     >
   >;
   readonly expiresInUnit: 'seconds' | 'milliseconds';
+  /** Values of `error` that mean the same as `invalid_grant` (RFC 6749 §5.2). */
+  readonly invalidGrantErrors?: readonly string[];
 }
 
 const jsonObject = z.record(z.string(), z.json());
@@ -51,7 +53,7 @@ export function processTokenResponse(
 ): TokenResponse {
   const raw = parseBody(response.body);
   const ok = response.status >= 200 && response.status < 300;
-  if (!ok || !raw || isError(raw)) throw refusal(response, raw, secrets);
+  if (!ok || !raw || isError(raw)) throw refusal(response, raw, { format, secrets });
   assertTokenType(raw['token_type'], format.tokenTypes, response);
   const member = (name: keyof TokenResponseFormat['paths']) => memberAt(raw, format.paths[name] ?? name);
   const seconds = (lifetime: number | undefined) =>
@@ -67,20 +69,14 @@ export function processTokenResponse(
   };
 }
 
-/** What a dotted path leads to. Walks own members only, so no path leads into a prototype. */
+/** What a dotted path leads to; numbers count in lists. Walks own members only, so no path leads into a prototype. */
 export function memberAt(raw: Record<string, Json>, path: string): Json | undefined {
-  let holder: Record<string, Json> = raw;
-  const keys = path.split('.');
-  for (const key of keys.slice(0, -1)) {
-    const inner = ownMember(holder, key);
-    if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return undefined;
-    holder = inner;
+  let found: Json | undefined = raw;
+  for (const key of path.split('.')) {
+    if (typeof found !== 'object' || found === null || !Object.hasOwn(found, key)) return undefined;
+    found = Array.isArray(found) ? found[Number(key)] : found[key];
   }
-  return ownMember(holder, keys.at(-1) ?? '');
-}
-
-function ownMember(holder: Record<string, Json>, key: string): Json | undefined {
-  return Object.hasOwn(holder, key) ? holder[key] : undefined;
+  return found;
 }
 
 /** A time as ISO 8601, or an epoch in seconds or milliseconds. */
@@ -113,9 +109,11 @@ function isError(raw: Record<string, Json>): boolean {
 function refusal(
   response: OAuthHttpResponse,
   raw: Record<string, Json> | undefined,
-  secrets: readonly string[],
+  { format, secrets }: { format: TokenResponseFormat; secrets: readonly string[] },
 ): OAuthResponseError {
-  const error = typeof raw?.['error'] === 'string' ? excerpt(raw['error'], secrets) : undefined;
+  const code = raw && memberAt(raw, format.paths.error ?? 'error');
+  const named = typeof code === 'string' || typeof code === 'number' ? excerpt(String(code), secrets) : undefined;
+  const error = named !== undefined && format.invalidGrantErrors?.includes(named) ? 'invalid_grant' : named;
   const said = excerpt(raw ? errorWords(raw) : unreadableBody(response), secrets);
   return new OAuthResponseError(
     'token_exchange_failed',

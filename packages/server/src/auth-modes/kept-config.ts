@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import { NangoError } from '../errors/nango-error.ts';
+import { memberAt } from '../oauth/token-response.ts';
+import type { Integration, JsonObject } from './auth-mode.ts';
+
+/** `auth.config_from_token_response`. */
+export function configFromTokenResponseSchema() {
+  return z
+    .record(z.string().min(1), z.string().min(1))
+    .default({})
+    .describe('Members of the token answer that are kept as config.*, by their dotted path');
+}
+
+/** Values of the token answer that become `config.*`. Throws `provider_error` where one is missing. */
+export function keptFromResponse(
+  integration: Integration & {
+    readonly auth: { readonly config_from_token_response: Readonly<Record<string, string>> };
+  },
+  raw: JsonObject,
+): JsonObject {
+  return kept(integration, integration.auth.config_from_token_response, (path) => memberAt(raw, path));
+}
+
+/** Values of the callback that become `config.*`. Throws `provider_error` where one is missing. */
+export function keptFromCallback(
+  integration: Integration & { readonly auth: { readonly config_from_callback: Readonly<Record<string, string>> } },
+  callback: ReadonlyMap<string, string>,
+): JsonObject {
+  return kept(integration, integration.auth.config_from_callback, (parameter) => callback.get(parameter));
+}
+
+function kept(
+  integration: Integration,
+  sources: Readonly<Record<string, string>>,
+  valueOf: (source: string) => unknown,
+): JsonObject {
+  const found = Object.entries(sources).flatMap(([name, source]) => {
+    const value = valueOf(source);
+    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+      return [[name, value] as const];
+    if (integration.configFields[name]?.optional) return [];
+    throw new NangoError(
+      'provider_error',
+      `The provider’s answer has no "${source}", which "${integration.name}" keeps as config.${name}.`,
+    );
+  });
+  return Object.fromEntries(found);
+}
