@@ -155,7 +155,13 @@ async function walk(
     { integration, mode, credentials, config: withDefaults(integration.configFields, config as never) },
     { now: () => Date.now(), randomToken: () => 'nonce' },
   );
-  provider.request(authorized, { ...ENTERED, ...fieldsOf(version), access_token: provider.accessToken });
+  provider.request(authorized, {
+    ...ENTERED,
+    ...fieldsOf(version),
+    access_token: provider.accessToken,
+    oauth_token: 'token-2',
+    oauth_token_secret: 'secret-2',
+  });
   return seen;
 }
 

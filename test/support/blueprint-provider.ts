@@ -95,7 +95,8 @@ export class BlueprintProvider {
     const { auth } = this.#described;
     const url = new URL(address);
     const expected = new URL(this.#fill(auth.authorization_url ?? ''));
-    assert.equal(url.origin + url.pathname, expected.origin + expected.pathname, 'authorization endpoint');
+    const place = ({ origin, pathname }: URL) => origin + decodeURIComponent(pathname);
+    assert.equal(place(url), place(expected), 'authorization endpoint');
     const params = new Map(url.searchParams);
     if (auth.auth_mode === 'OAUTH1') return this.#authorize1(params);
     const named = (name: string) => params.get(auth.authorization_parameter_names[name] ?? name);

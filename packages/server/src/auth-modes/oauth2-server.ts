@@ -33,7 +33,7 @@ export interface AuthorizationServer {
   readonly issuer: string | undefined;
   readonly authorizationUrl: string | undefined;
   readonly tokenUrl: string;
-  readonly refreshUrl: string;
+  /** As metadata names it; {@link revocationUrlOf} knows the configured one. */
   readonly revocationUrl: string | undefined;
   readonly deviceAuthorizationUrl: string | undefined;
   readonly registrationUrl: string | undefined;
@@ -77,8 +77,7 @@ export async function authorizationServerOf(
       (auth.authorization_url && fillUrl(auth.authorization_url, { ...owner, raw: {} })) ??
       metadata?.authorization_endpoint,
     tokenUrl,
-    refreshUrl: url(auth.refresh_url) ?? tokenUrl,
-    revocationUrl: url(auth.revocation_url) ?? endpoints?.revocation_endpoint,
+    revocationUrl: endpoints?.revocation_endpoint,
     deviceAuthorizationUrl: url(auth.device_authorization_url) ?? endpoints?.device_authorization_endpoint,
     registrationUrl: metadata?.registration_endpoint,
   };
@@ -124,6 +123,22 @@ function assertSecure(url: string | undefined, allowHttp: boolean): void {
     'provider_error',
     `The authorization server names ${new URL(url).host} by http; only https is used outside loopback.`,
   );
+}
+
+/** Where tokens are refreshed. Rendered when it is used: connecting may first bring what it reads. */
+export function refreshUrlOf(owner: OAuth2Owner, { tokenUrl }: AuthorizationServer): string {
+  return laterUrl(owner, owner.integration.auth.refresh_url) ?? tokenUrl;
+}
+
+/** Where tokens are revoked, the same way. */
+export function revocationUrlOf(owner: OAuth2Owner, { revocationUrl }: AuthorizationServer): string | undefined {
+  return laterUrl(owner, owner.integration.auth.revocation_url) ?? revocationUrl;
+}
+
+function laterUrl({ integration, config }: OAuth2Owner, template: Template | undefined): string | undefined {
+  const url = template && renderUrl(template, config);
+  assertSecure(url, integration.allowHttp);
+  return url;
 }
 
 /** The client: as configured, or registered dynamically for this Integration, issuer and redirect URI (RFC 7591). */

@@ -30,7 +30,9 @@ import {
   authorizationServerOf,
   clientOf,
   configuredClientOf,
+  refreshUrlOf,
   resourceParam,
+  revocationUrlOf,
   scopeOf,
   tokenEndpointOf,
   type AuthorizationServer,
@@ -187,7 +189,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       const { revocation_request: described } = integration.auth;
       if (described) return revokeAsDescribed(described, { owner, credentials, context });
       const server = await authorizationServerOf(owner, context, credentials.grant?.issuer);
-      const { revocationUrl: url } = server;
+      const url = revocationUrlOf(owner, server);
       if (url === undefined)
         throw new NangoError(
           'unsupported_auth_mode',
@@ -257,7 +259,7 @@ async function refreshed(owner: OAuth2Owner, { credentials, refresh_token, conte
   const server = await authorizationServerOf(owner, context, grant?.issuer);
   const client = grant?.client ?? configuredClientOf(integration);
   const { refresh_authorization_method: method = auth.authorization_method } = auth;
-  const endpoint = tokenEndpointOf(owner, { server, client, url: server.refreshUrl, method }, context);
+  const endpoint = tokenEndpointOf(owner, { server, client, url: refreshUrlOf(owner, server), method }, context);
   const params = { ...resourceParam(server), ...renderParams(auth.refresh_params, config) };
   return refreshTokenGrant(endpoint, { refresh_token: refresh_token ?? '', params }, context.http);
 }
