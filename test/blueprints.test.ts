@@ -149,6 +149,10 @@ async function walk(
       credentials =
         (await renewal?.renew({ integration, config: config as never, credentials }, context)) ?? assert.fail();
     }
+  } else if (mode.issuance?.applies(integration)) {
+    credentials = await mode.issuance.issue({ integration, config: config as never }, context);
+    credentials =
+      (await renewal?.renew({ integration, config: config as never, credentials }, context)) ?? assert.fail();
   } else credentials = mode.storedCredentials.parse({ ...ENTERED, raw: { ...ENTERED, ...fieldsOf(version) } });
   const authorized = authorizeRequest(
     { method: 'GET', endpoint: 'some/endpoint' },
@@ -267,11 +271,20 @@ describe('every Blueprint', () => {
       OAUTH1: ['authorization_url', 'token_url', 'request_url', 'signature_method', 'token_http_method'],
       OAUTH2: Object.keys(other).filter((key) => key !== 'request_url' && key !== 'signature_method'),
     };
+    // The application asks for itself: nobody is sent anywhere, and nothing is refreshed.
+    const ofIssuance = [
+      'authorization_method',
+      'body_format',
+      'scope_separator',
+      'token_http_method',
+      'token_url',
+    ].concat(['token_params', 'token_headers', 'token_response_paths']);
     let mutated = 0;
     for (const reference of references.filter((one) => !DISCOVERED.has(one))) {
       const described = describedSchema.parse(versionOf(reference));
       const integration = integrationOf(reference);
-      for (const key of ofMode[described.auth.auth_mode] ?? []) {
+      const isIssued = described.auth.token_params['grant_type'] === 'client_credentials';
+      for (const key of isIssued ? ofIssuance : (ofMode[described.auth.auth_mode] ?? [])) {
         // Without a form there is no format of it.
         if (key === 'body_format' && described.auth.token_http_method === 'GET') continue;
         // What another key takes the place of is not looked at.

@@ -126,7 +126,8 @@ export class BlueprintProvider {
     const params = this.#tokenParams(call);
     const named = (name: string) => params.get(auth.token_parameter_names[name] ?? name);
     const isLeftOut = (name: string) => auth.token_parameter_names[name] === '';
-    const isRefresh = this.#tokens > 0;
+    const isIssued = auth.token_params['grant_type'] === 'client_credentials';
+    const isRefresh = !isIssued && this.#tokens > 0;
     const url = isRefresh ? (auth.refresh_url ?? auth.token_url ?? '') : (auth.token_url ?? '');
     const expected = this.#fill(url);
     assert.equal(expected.includes('?') ? call.url : withoutQuery(call.url), expected, 'token endpoint');
@@ -136,7 +137,8 @@ export class BlueprintProvider {
     const own = isRefresh ? auth.refresh_params : auth.token_params;
     for (const [name, value] of Object.entries(own))
       assert.equal(params.get(name), this.#fill(value), `parameter ${name}`);
-    if (isRefresh) {
+    if (isIssued) assert.equal(named('scope') ?? '', this.#client.scopes.join(auth.scope_separator), 'scope');
+    else if (isRefresh) {
       if (!isLeftOut('grant_type'))
         assert.equal(own['grant_type'] ?? named('grant_type'), own['grant_type'] ?? 'refresh_token');
       assert.equal(named('refresh_token'), `rt-${this.#tokens}`, 'refresh_token');

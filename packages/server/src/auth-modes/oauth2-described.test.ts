@@ -52,6 +52,13 @@ test('a token that renews itself is renewable, and kept alive well before it die
   assert.equal(asked[0]?.url, 'https://acme.example/renew?grant_type=acme_renew&access_token=at-SECRET');
 });
 
+test('what a described renewal answers is the token: no step exchanges it again', async () => {
+  const steps = [{ request: { method: 'GET', url: 'https://acme.example/exchange' }, token: true }];
+  const { context, asked } = provider([200, { access_token: 'at-2' }]);
+  assert.equal((await renew({ refresh_request: ITSELF, steps }, HELD, context))?.access_token, 'at-2');
+  assert.equal(asked.length, 1);
+});
+
 test('one that presents the refresh token needs one, and keeps it where the answer has none', async () => {
   const request = {
     url: 'https://${config.region}.acme.example/renew',

@@ -232,6 +232,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       // A refresh token that stays lives as long as it did.
       const stays = renewed.refresh_token === refresh_token && renewed.refresh_token_expires_at === undefined;
       const kept = stays ? { ...renewed, refresh_token_expires_at: credentials.refresh_token_expires_at } : renewed;
+      if (integration.auth.refresh_request) return kept;
       const progress = { credentials: kept, config: {} };
       const mode = oauth2StepMode(owner, context);
       return (await takeSteps(owner, progress, { mode, context, tokensOnly: true })).credentials;
