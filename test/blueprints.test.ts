@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
@@ -118,13 +119,15 @@ async function walk(
   ]);
   const brought = { ...config, ...Object.fromEntries([...fromCallback, ...fromAnswers]) } as Record<string, string>;
   const provider = new BlueprintProvider(described, { ...CLIENT, config: brought });
+  const entered = enteredIn(version);
   const seen: string[] = [];
   const context = {
     now: () => Date.now(),
     randomToken: () => 'a-random-token-of-some-length-0123456789abcdef',
     http: async (call: Parameters<AuthModeContext['http']>[0]) => {
       seen.push([call.method, call.url, authenticationOf(call.headers), call.body ?? ''].join(' '));
-      const body = provider.isStep(call) ? provider.step(call) : provider.token(call);
+      const answer = () => (described.auth.token_request ? provider.exchange(call, entered) : provider.token(call));
+      const body = provider.isStep(call) ? provider.step(call) : answer();
       return { status: 200, contentType: 'application/json', body };
     },
   } as unknown as AuthModeContext;
@@ -153,15 +156,22 @@ async function walk(
     credentials = await mode.issuance.issue({ integration, config: config as never }, context);
     credentials =
       (await renewal?.renew({ integration, config: config as never, credentials }, context)) ?? assert.fail();
-  } else credentials = mode.storedCredentials.parse({ ...ENTERED, raw: { ...ENTERED, ...fieldsOf(version) } });
+  } else {
+    const fields = mode.entered?.fields(integration) ?? assert.fail();
+    const asked = Object.entries(fields).filter(([name, { optional }]) => !optional || name in entered);
+    const values = Object.fromEntries(asked.map(([name]) => [name, entered[name] ?? assert.fail(name)]));
+    const accept = { integration, config: config as never, values };
+    credentials = (await mode.entered?.accept(accept, context)) ?? assert.fail();
+    if (described.auth.token_request)
+      credentials = (await renewal?.renew({ ...accept, credentials }, context)) ?? assert.fail();
+  }
   const authorized = authorizeRequest(
     { method: 'GET', endpoint: 'some/endpoint' },
     { integration, mode, credentials, config: withDefaults(integration.configFields, config as never) },
     { now: () => Date.now(), randomToken: () => 'nonce' },
   );
-  provider.request(authorized, {
-    ...ENTERED,
-    ...fieldsOf(version),
+  await provider.request(authorized, {
+    ...entered,
     access_token: provider.accessToken,
     oauth_token: 'token-2',
     oauth_token_secret: 'secret-2',
@@ -169,16 +179,28 @@ async function walk(
   return seen;
 }
 
-const ENTERED = {
-  api_key: 'the-key',
-  username: 'the-name',
-  password: 'the-password',
-  basic_auth_encoded: Buffer.from('the-name:the-password').toString('base64'),
-};
+const PRIVATE_KEY = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
+  type: 'pkcs8',
+  format: 'pem',
+});
 
-function fieldsOf({ auth = {} }: Version): Record<string, string> {
-  const fields = Object.keys((auth['credentials'] as object | undefined) ?? {}).filter((name) => !(name in ENTERED));
-  return Object.fromEntries(fields.map((name) => [name, `the-${name}`]));
+/** What the user types in, with what is made of it: the examples of fields that want a certain form. */
+function enteredIn({ auth = {} }: Version): Record<string, string> {
+  const fields = (auth['credentials'] ?? {}) as Record<string, { example?: string; pattern?: string }>;
+  const own = Object.entries(fields).map(([name, { example, pattern }]) => {
+    if (name === 'private_key') return [name, String(PRIVATE_KEY)];
+    return [name, pattern === undefined ? `the-${name}` : (example ?? assert.fail(`no example of ${name}`))];
+  });
+  const known = ['api_key', 'username', 'password', 'access_key_id', 'secret_access_key'];
+  const values: Record<string, string> = {
+    ...Object.fromEntries(known.map((name) => [name, `the-${name}`])),
+    ...(Object.fromEntries(own) as Record<string, string>),
+  };
+  const named = Object.entries(fields).map(
+    ([name, { pattern = '' }]) => new RegExp(`^(?:${pattern})$`, 'u').exec(values[name] ?? '')?.groups ?? {},
+  );
+  const basic = Buffer.from(`${values['username']}:${values['password']}`).toString('base64');
+  return Object.assign(values, { basic_auth_encoded: basic }, ...named) as Record<string, string>;
 }
 
 function authenticationOf({ authorization }: Record<string, string>): string {
@@ -263,14 +285,22 @@ describe('every Blueprint', () => {
       token_response_paths: (value) => ({ ...(value as object), access_token: 'somewhere.else' }),
       authorization_parameter_names: (value) => ({ ...(value as object), redirect_uri: 'mutated' }),
       token_parameter_names: (value) => ({ ...(value as object), code: 'mutated' }),
+      token_request: () => ({ url: 'https://elsewhere.example/token' }),
+      jwt: (value) => ({ ...(value as object), claims: { aud: 'another' } }),
+      service: () => 'another',
+      region: () => 'another-region-1',
       redirect_uri: () => 'another-name',
       refresh_request: () => ({ url: 'https://elsewhere.example/renew' }),
       refresh_authorization_method: (value, usual) => ((value ?? usual) === 'header' ? 'body' : 'header'),
     };
     const ofMode: Record<string, string[]> = {
       OAUTH1: ['authorization_url', 'token_url', 'request_url', 'signature_method', 'token_http_method'],
-      OAUTH2: Object.keys(other).filter((key) => key !== 'request_url' && key !== 'signature_method'),
+      JWT: ['jwt'],
+      AWS_SIGV4: ['service', 'region'],
     };
+    const ofOthers = new Set(['request_url', 'signature_method', 'token_request', 'jwt', 'service', 'region']);
+    ofMode['OAUTH2'] = Object.keys(other).filter((key) => !ofOthers.has(key));
+    for (const mode of ['API_KEY', 'USERNAME_PASSWORD']) ofMode[mode] = ['token_request'];
     // The application asks for itself: nobody is sent anywhere, and nothing is refreshed.
     const ofIssuance = [
       'authorization_method',
@@ -285,6 +315,7 @@ describe('every Blueprint', () => {
       const integration = integrationOf(reference);
       const isIssued = described.auth.token_params['grant_type'] === 'client_credentials';
       for (const key of isIssued ? ofIssuance : (ofMode[described.auth.auth_mode] ?? [])) {
+        if (key === 'token_request' && described.auth.token_request === undefined) continue;
         // Without a form there is no format of it.
         if (key === 'body_format' && described.auth.token_http_method === 'GET') continue;
         // What another key takes the place of is not looked at.

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
+import { createHash, createPublicKey } from 'node:crypto';
+import aws4 from 'aws4';
+import { jwtVerify } from 'jose';
 import oauthSign from 'oauth-sign';
 import { z } from 'zod';
 
@@ -8,6 +10,8 @@ import { z } from 'zod';
 
 const text = z.string();
 const texts = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String)).default({});
+
+const request = z.object({ method: text.default('POST'), url: text, headers: texts, params: texts, body: texts });
 
 /** The parts of a Blueprint that a provider is made of. */
 export const describedSchema = z.object({
@@ -20,9 +24,20 @@ export const describedSchema = z.object({
     authorization_params: texts,
     token_params: texts,
     refresh_params: texts,
-    refresh_request: z
-      .object({ method: text.default('POST'), url: text, headers: texts, params: texts, body: texts })
+    refresh_request: request.optional(),
+    token_request: request.optional(),
+    jwt: z
+      .object({
+        algorithm: text,
+        key: text,
+        key_encoding: text.default('text'),
+        key_id: text.optional(),
+        claims: texts,
+      })
       .optional(),
+    authorization_scheme: text.default('Bearer'),
+    service: text.optional(),
+    region: text.optional(),
     redirect_uri: text.optional(),
     token_headers: texts,
     scope_separator: text.default(' '),
@@ -181,10 +196,10 @@ export class BlueprintProvider {
   }
 
   /** The API. */
-  request(call: Call, credentials: Readonly<Record<string, string>>): void {
+  async request(call: Call, credentials: Readonly<Record<string, string>>): Promise<void> {
     const { requests } = this.#described;
     const fill = (value: string) => this.#fill(value, credentials);
-    const base = fill(requests.base_url);
+    const base = new URL(fill(requests.base_url)).href;
     assert.ok(call.url.startsWith(base.endsWith('/') ? base : `${base}/`), `${call.url} is not below ${base}`);
     for (const [name, value] of Object.entries(requests.headers))
       assert.equal(call.headers[name.toLowerCase()], fill(value), `header ${name}`);
@@ -193,6 +208,47 @@ export class BlueprintProvider {
       assert.equal(searchParams.get(name), fill(value), `parameter ${name}`);
     if (this.#described.auth.auth_mode === 'OAUTH1' && !requests.headers['Authorization'])
       this.#assertSigned(call, { token: 'token-2', secret: 'secret-2' });
+    if (this.#described.auth.jwt) await this.#assertToken(call, this.#described.auth.jwt, credentials);
+    if (this.#described.auth.auth_mode === 'AWS_SIGV4') this.#assertAwsSignature(call, credentials);
+  }
+
+  async #assertToken(
+    { headers }: Call,
+    jwt: NonNullable<Described['auth']['jwt']>,
+    credentials: Readonly<Record<string, string>>,
+  ): Promise<void> {
+    const [scheme, token = ''] = headers['authorization']?.split(' ') ?? [];
+    assert.equal(scheme, this.#described.auth.authorization_scheme, 'scheme');
+    const text = this.#fill(jwt.key, credentials);
+    const key = jwt.algorithm.startsWith('HS')
+      ? Buffer.from(text, jwt.key_encoding === 'text' ? 'utf8' : (jwt.key_encoding as BufferEncoding))
+      : createPublicKey(text);
+    const { payload, protectedHeader } = await jwtVerify(token, key, { algorithms: [jwt.algorithm] });
+    if (jwt.key_id) assert.equal(protectedHeader.kid, this.#fill(jwt.key_id, credentials), 'kid');
+    for (const [name, value] of Object.entries(jwt.claims))
+      assert.equal(payload[name], this.#fill(value, credentials), `claim ${name}`);
+    assert.ok((payload.exp ?? 0) > (payload.iat ?? 0), 'exp');
+  }
+
+  /** Signs the same request with another implementation. */
+  #assertAwsSignature({ method, url, headers }: Call, credentials: Readonly<Record<string, string>>): void {
+    const { service = '', region = '' } = this.#described.auth;
+    const { host, pathname, search } = new URL(url);
+    const { authorization = '', ...others } = headers;
+    const options = {
+      host,
+      method,
+      path: pathname + search,
+      service: this.#fill(service),
+      region: this.#fill(region),
+      headers: others,
+      extraHeadersToIgnore: { 'content-length': true },
+    };
+    const signed = aws4.sign(options as never, {
+      accessKeyId: credentials['access_key_id'] ?? '',
+      secretAccessKey: credentials['secret_access_key'] ?? '',
+    });
+    assert.equal(authorization, (signed.headers as Record<string, string>)['Authorization'], 'signature');
   }
 
   get accessToken(): string {
@@ -223,21 +279,33 @@ export class BlueprintProvider {
 
   /** A refresh request of the provider's own. */
   #refreshAsDescribed(call: Call, described: NonNullable<Described['auth']['refresh_request']>): string {
-    assert.equal(call.method, described.method, 'method of the refresh request');
-    const fill = (value: string) =>
-      this.#fill(value, { access_token: this.accessToken, refresh_token: `rt-${this.#tokens}` });
-    assert.equal(withoutQuery(call.url), fill(described.url), 'refresh endpoint');
+    return this.#tokenAsDescribed(call, described, {
+      access_token: this.accessToken,
+      refresh_token: `rt-${this.#tokens}`,
+    });
+  }
+
+  /** The exchange of what a user typed in, where the Blueprint describes one. */
+  exchange(call: Call, entered: Readonly<Record<string, string>>): string {
+    const { token_request: described } = this.#described.auth;
+    return this.#tokenAsDescribed(call, described ?? assert.fail('nothing is exchanged'), entered);
+  }
+
+  #tokenAsDescribed(call: Call, described: z.output<typeof request>, values: Readonly<Record<string, string>>): string {
+    assert.equal(call.method, described.method, 'method of the token request');
+    const fill = (value: string) => this.#fill(value, values);
+    assert.equal(withoutQuery(call.url), fill(described.url), 'endpoint of the token request');
     const { searchParams } = new URL(call.url);
     for (const [name, value] of Object.entries(described.params))
-      assert.equal(searchParams.get(name), fill(value), `parameter ${name} of the refresh request`);
+      assert.equal(searchParams.get(name), fill(value), `parameter ${name} of the token request`);
     for (const [name, value] of Object.entries(described.headers))
-      assert.equal(call.headers[name.toLowerCase()], fill(value), `header ${name} of the refresh request`);
+      assert.equal(call.headers[name.toLowerCase()], fill(value), `header ${name} of the token request`);
     const sent = String(call.body ?? '{}');
     const body: Map<string, string> = sent.startsWith('{')
       ? new Map(Object.entries(texts.parse(JSON.parse(sent))))
       : new Map(new URLSearchParams(sent));
     for (const [name, value] of Object.entries(described.body))
-      assert.equal(body.get(name), fill(value), `member ${name} of the refresh request`);
+      assert.equal(body.get(name), fill(value), `member ${name} of the token request`);
     this.#tokens += 1;
     this.#isExchanged = false;
     return JSON.stringify(this.#answer());
