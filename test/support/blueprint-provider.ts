@@ -244,7 +244,7 @@ export class BlueprintProvider {
       headers: others,
       extraHeadersToIgnore: { 'content-length': true },
     };
-    const signed = aws4.sign(options as never, {
+    const signed = aws4.sign(options, {
       accessKeyId: credentials['access_key_id'] ?? '',
       secretAccessKey: credentials['secret_access_key'] ?? '',
     });
