@@ -1,7 +1,9 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
+import { addIntegration, suggestedEntry } from '../packages/server/src/config/add-integration.ts';
 import { BlueprintCatalog } from '../packages/server/src/config/blueprint-catalog.ts';
+import type { BlueprintFile } from '../packages/server/src/config/blueprint-file.ts';
 import { BlueprintIndex, type BlueprintSummary } from '../packages/server/src/config/blueprint-index.ts';
 
 // A static, searchable site of the catalog: an index, and a page for each Blueprint. No request leaves it.
@@ -60,18 +62,9 @@ async function blueprintPage({
   const { file } = read;
   const { auth, config, requests, version } = found;
   const comment = file.versions[version]?.comment;
-  const isOAuth = /^OAUTH[12]$/.test(authMode);
-  const variable = name.toUpperCase().replaceAll('-', '_');
-  const ready = [
-    'integrations:',
-    `  ${name}:`,
-    `    extends_blueprint: ${name}:${version}`,
-    ...(isOAuth
-      ? [`    oauth_client_id: \${${variable}_CLIENT_ID}`, `    oauth_client_secret: \${${variable}_CLIENT_SECRET}`]
-      : []),
-    ...(isOAuth && auth['default_scopes'] === undefined ? ['    oauth_scopes: []'] : []),
-  ].join('\n');
-  const console = file.console_url ? ` · <a href="${escape(file.console_url)}">Register an application</a>` : '';
+  const ready = addIntegration('', name, suggestedEntry(found, name)).trimEnd();
+  const registers = /^OAUTH[12]$/.test(authMode) ? 'Register an application' : 'Get the credentials';
+  const console = file.console_url ? ` · <a href="${escape(file.console_url)}">${registers}</a>` : '';
   return page(
     displayName,
     `<header><p><a href="index.html">← Blueprints</a></p><h1>${escape(displayName)}</h1>
@@ -81,7 +74,7 @@ async function blueprintPage({
 <h2>Use it</h2><pre><code>${escape(ready)}</code></pre><p>Or: <code>npx nango blueprints add ${escape(name)}</code></p>
 ${fieldsTable('What a connection brings', config)}${fieldsTable('What the user types in', auth['credentials'])}
 <h2>What it sets</h2><pre><code>${escape(stringify({ auth, requests }, { lineWidth: 100 }).trimEnd())}</code></pre>
-${verified ? `<p class="verified">Checked against ${escape(verified.sources.join(', '))} on ${escape(verified.date)}${verified.by === 'sources' ? '; not run against the provider' : `, and run against ${verified.by === 'live' ? 'the provider' : 'its sandbox'}`}.</p>` : ''}</main>`,
+${verified ? provenance(verified) : ''}</main>`,
   );
 }
 
@@ -118,10 +111,34 @@ input { flex: 1 1 14rem; min-width: 0; } select { flex: 0 1 13rem; } #count { co
 .card[hidden] { display: none; } .card:hover, .card:focus-visible { border-color: var(--accent); } .card code, .card span { color: var(--dim); font-size: .8rem; overflow-wrap: anywhere; }
 pre { overflow-x: auto; padding: .9rem 1rem; border: 1px solid var(--line); border-radius: .6rem; background: var(--card); } code { font: .88em/1.5 ui-monospace, monospace; }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .4rem .6rem .4rem 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: break-word; } th, td code { white-space: nowrap; } .table { overflow-x: auto; }
-.verified { color: var(--dim); font-size: .9rem; margin-top: 2rem; }`;
+.verified { color: var(--dim); font-size: .9rem; margin-top: 2rem; } .verified ul { padding-left: 1.2rem; } p, li { overflow-wrap: anywhere; }`;
+
+/** What the facts rest on, with addresses as links. */
+function provenance({ by, date, sources }: NonNullable<BlueprintFile['verified']>): string {
+  const run = {
+    sources: 'not run against the provider',
+    sandbox: 'and run against its sandbox',
+    live: 'and run against it',
+  };
+  const items = sources.map((source) => {
+    const linked = escape(source).replace(/https:\/\/[^\s,]+/, (url) => `<a href="${url}">${url}</a>`);
+    return `<li>${linked}</li>`;
+  });
+  return `<section class="verified"><h2>Checked against</h2><p>On ${escape(date)}; ${run[by]}.</p><ul>${items.join('')}</ul></section>`;
+}
+
+/** Categories whose words are no plain ones. */
+const SPELT: Readonly<Record<string, string>> = {
+  ai: 'AI',
+  crm: 'CRM',
+  'e-commerce': 'e-commerce',
+  'e-signature': 'e-signature',
+  erp: 'ERP',
+  hr: 'HR',
+};
 
 function words(category: string): string {
-  return category.replaceAll('-', ' ');
+  return SPELT[category] ?? category.replaceAll('-', ' ');
 }
 
 function escape(text: string): string {

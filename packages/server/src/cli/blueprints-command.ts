@@ -1,9 +1,10 @@
 import { readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve } from 'node:path';
-import { addIntegration, type IntegrationEntry } from '../config/add-integration.ts';
+import { addIntegration, suggestedEntry, type IntegrationEntry } from '../config/add-integration.ts';
 import { BlueprintCatalog, readIfPresent, type Blueprint, type BlueprintFailure } from '../config/blueprint-catalog.ts';
 import type { BlueprintFile } from '../config/blueprint-file.ts';
-import { BlueprintIndex, needsAppApiKey } from '../config/blueprint-index.ts';
+import { BlueprintIndex } from '../config/blueprint-index.ts';
+import { isMap } from '../config/deep-merge.ts';
 import { ConfigError, sortFaults, type ConfigFault } from '../config/config-fault.ts';
 import { BLUEPRINTS_FOLDER, checkBlueprint, loadRootUrl } from '../config/load-config.ts';
 import { readSettings } from '../config/settings.ts';
@@ -85,21 +86,17 @@ async function entryOf(
   found: Blueprint,
   { integration, flags, terminal }: { integration: string; flags: BlueprintsFlags; terminal: Terminal },
 ): Promise<IntegrationEntry> {
-  const prefix = integration.toUpperCase().replaceAll('-', '_');
-  const entry: Record<string, string | readonly string[]> = { extends_blueprint: `${found.name}:${found.version}` };
-  const isOAuth = /^OAUTH[12]$/.test(String(found.auth['auth_mode']));
-  if (isOAuth) {
+  const entry: Record<string, string | readonly string[]> = { ...suggestedEntry(found, integration) };
+  const { oauth_client_id, oauth_client_secret, oauth_scopes } = entry;
+  if (typeof oauth_client_id === 'string')
     entry['oauth_client_id'] =
-      flags.clientId ??
-      (await ask(`Client id, or the environment variable that holds it`, `\${${prefix}_CLIENT_ID}`, terminal));
-    if (found.auth['authorization_method'] !== 'none')
-      entry['oauth_client_secret'] = `\${${flags.clientSecret ?? `${prefix}_CLIENT_SECRET`}}`;
-    if (found.auth['default_scopes'] === undefined || flags.scopes !== undefined)
-      entry['oauth_scopes'] = (flags.scopes ?? (await ask('Scopes, separated by spaces or commas', '', terminal)))
-        .split(/[\s,]+/)
-        .filter((scope) => scope !== '');
-  }
-  if (needsAppApiKey(found.requests)) entry['app_api_key'] = `\${${prefix}_APP_API_KEY}`;
+      flags.clientId ?? (await ask(`Client id, or the environment variable that holds it`, oauth_client_id, terminal));
+  if (oauth_client_secret !== undefined && flags.clientSecret !== undefined)
+    entry['oauth_client_secret'] = `\${${flags.clientSecret}}`;
+  if (oauth_scopes !== undefined || (oauth_client_id !== undefined && flags.scopes !== undefined))
+    entry['oauth_scopes'] = (flags.scopes ?? (await ask('Scopes, separated by spaces or commas', '', terminal)))
+      .split(/[\s,]+/)
+      .filter((scope) => scope !== '');
   return entry;
 }
 
@@ -114,6 +111,8 @@ async function ask(message: string, otherwise: string, terminal: Terminal): Prom
   if (isCancel(answer)) throw new NangoError('invalid_request', 'Nothing was added.');
   return answer;
 }
+
+const conjunction = new Intl.ListFormat('en', { type: 'conjunction' });
 
 interface NextSteps {
   readonly folder: string;
@@ -130,12 +129,15 @@ async function printNextSteps(
   const unset = variables.filter((variable) => !environment(variable));
   const steps: string[] = [];
   if (/^OAUTH[12]$/.test(String(found.auth['auth_mode']))) {
+    const place = file.console_url ? ` at ${file.console_url}` : ` (${file.docs_url})`;
     const root = await loadRootUrl(folder, environment);
-    steps.push(
-      `Register an application${file.console_url ? ` at ${file.console_url}` : ` (${file.docs_url})`} with the callback URL ${root}/oauth/callback`,
-    );
-  }
-  if (unset.length > 0) steps.push(`Set ${unset.join(' and ')} in the environment`);
+    // Without a user who authorizes it in a browser there is no callback.
+    const params = found.auth['token_params'];
+    const isIssued = isMap(params) && params['grant_type'] === 'client_credentials';
+    const callback = isIssued ? '' : ` with the callback URL ${root}/oauth/callback`;
+    steps.push(`Register an application${place}${callback}`);
+  } else steps.push(`Your users get their credentials at ${file.console_url ?? file.docs_url}`);
+  if (unset.length > 0) steps.push(`Set ${conjunction.format(unset)} in the environment`);
   if (Array.isArray(entry['oauth_scopes']) && entry['oauth_scopes'].length === 0)
     steps.push('Name the scopes you need in oauth_scopes');
   steps.push(`Connect an account: nango connect ${integration} <userId>`);

@@ -1,8 +1,27 @@
 import { isMap as isYamlMap, isScalar, parseDocument, type Pair } from 'yaml';
 import { NangoError } from '../errors/nango-error.ts';
+import type { Blueprint } from './blueprint-catalog.ts';
 
 /** A new entry of `integrations.yaml`: scalars, and lists of them. */
 export type IntegrationEntry = Readonly<Record<string, string | readonly string[]>>;
+
+/** The entry of an Integration that takes a Blueprint as it is, with secrets from the environment. */
+export function suggestedEntry(
+  { name, version, auth, requests }: Pick<Blueprint, 'name' | 'version' | 'auth' | 'requests'>,
+  integration: string,
+): IntegrationEntry {
+  const prefix = integration.toUpperCase().replaceAll('-', '_');
+  const isOAuth = /^OAUTH[12]$/.test(String(auth['auth_mode']));
+  return {
+    extends_blueprint: `${name}:${version}`,
+    ...(isOAuth ? { oauth_client_id: `\${${prefix}_CLIENT_ID}` } : {}),
+    ...(isOAuth && auth['authorization_method'] !== 'none'
+      ? { oauth_client_secret: `\${${prefix}_CLIENT_SECRET}` }
+      : {}),
+    ...(isOAuth && auth['default_scopes'] === undefined ? { oauth_scopes: [] } : {}),
+    ...(JSON.stringify(requests).includes('${app_api_key}') ? { app_api_key: `\${${prefix}_APP_API_KEY}` } : {}),
+  };
+}
 
 /**
  * Adds an entry to the text of `integrations.yaml`. Everything that stands there stays as it is, comments and layout

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { BlueprintCatalog } from './blueprint-catalog.ts';
 import { CATEGORIES, latestVersion } from './blueprint-file.ts';
-import { isMap } from './deep-merge.ts';
 
 /** What a list of Blueprints shows of each. */
 export const blueprintSummarySchema = z.object({
@@ -73,9 +72,4 @@ async function summaryOf(name: string, catalog: BlueprintCatalog): Promise<Bluep
     docsUrl: file.docs_url,
     verified: file.verified ?? null,
   };
-}
-
-/** Whether requests of a version need the application's own key. */
-export function needsAppApiKey(requests: unknown): boolean {
-  return isMap(requests) && JSON.stringify(requests).includes('${app_api_key}');
 }
