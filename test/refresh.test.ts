@@ -133,6 +133,37 @@ test('R5: invalid_grant marks the connection, the provider is not asked again, a
   assert.equal((await read()).status, 'active');
 });
 
+test('a token without refresh token renews itself where the Blueprint says how, until the provider says in its own words that it is dead', async (t) => {
+  const auth = `      refresh_request:
+        method: GET
+        url: http://localhost/renew
+        params: { grant_type: acme_renew, token: '\${access_token}' }
+      token_response_paths: { error: error.code }
+      invalid_grant_errors: ['190']`;
+  const provider = await startScriptedProvider(t, () => ({ body: { access_token: 'at-2', expires_in: 1000 } }));
+  const clock = { now: START };
+  const server = await startTestServer(t, {
+    integrations: `integrations:${scriptedIntegration(provider.url, { auth: auth.replace('http://localhost', provider.url) })}`,
+    now: () => clock.now,
+  });
+  const given = { access_token: 'at-1', expires_at: START / 1000 + LIFE_SECONDS };
+  await server.nango.registerConnection('acme', '1', given);
+  const read = async () => (await server.nango.getConnection('acme', '1')).returnValue;
+  clock.now += (LIFE_SECONDS - 30) * 1000;
+  assert.equal((await read()).credentials['access_token'], 'at-2');
+  const [asked] = provider.requests;
+  assert.equal(
+    `${asked?.method} ${asked?.path} ${asked?.query.toString()}`,
+    'GET /renew grant_type=acme_renew&token=at-1',
+  );
+  provider.answer = () => ({ status: 400, body: { error: { code: 190, message: 'Session of at-2 has expired' } } });
+  clock.now += (LIFE_SECONDS - 30) * 1000;
+  const { status, statusReason } = await read();
+  assert.equal(status, 'needs_reconnect');
+  assert.match(statusReason ?? '', /190|Session of \[secret\] has expired/);
+  assert.doesNotMatch(statusReason ?? '', /at-2/);
+});
+
 test('an expired token without refresh token needs a reconnect', async (t) => {
   const { clock, provider, credentials, server } = await startRefresh(t, { credentials: { refresh_token: undefined } });
   assert.equal((await credentials())['access_token'], 'at-1');
