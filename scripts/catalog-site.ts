@@ -72,10 +72,16 @@ async function blueprintPage({
 <p><a href="${escape(docsUrl)}">Documentation of the provider</a>${console}</p></header>
 <main>${comment ? `<h2>What to know</h2><p>${escape(comment)}</p>` : ''}
 <h2>Use it</h2><pre><code>${escape(ready)}</code></pre><p>Or: <code>npx nango blueprints add ${escape(name)}</code></p>
-${fieldsTable('What a connection brings', config)}${fieldsTable('What the user types in', auth['credentials'])}
+${fieldsTable('What the application sets', fieldsOf(config, 'application'))}${fieldsTable('What a connection brings', fieldsOf(config, 'connection'))}${fieldsTable('What the user types in', auth['credentials'])}
 <h2>What it sets</h2><pre><code>${escape(stringify({ auth, requests }, { lineWidth: 100 }).trimEnd())}</code></pre>
 ${verified ? provenance(verified) : ''}</main>`,
   );
+}
+
+function fieldsOf(config: Record<string, unknown> | undefined, who: 'application' | 'connection'): object {
+  const setBy = (field: unknown) =>
+    typeof field === 'object' && field !== null && 'set_by' in field ? field.set_by : 'connection';
+  return Object.fromEntries(Object.entries(config ?? {}).filter(([, field]) => setBy(field) === who));
 }
 
 function fieldsTable(title: string, fields: unknown): string {

@@ -19,7 +19,7 @@ import { temporaryFolder } from './support/temporary-folder.ts';
 interface Version {
   extends?: string;
   auth?: Record<string, unknown>;
-  config?: Record<string, { example?: string; default?: string; pattern?: string }>;
+  config?: Record<string, { example?: string; default?: string; pattern?: string; set_by?: string }>;
   requests?: Record<string, unknown>;
 }
 
@@ -77,13 +77,19 @@ before(async () => {
       'integrations.yaml': `integrations:\n${references
         .map(
           (reference) =>
-            `  ${nameOf(reference)}:\n    extends_blueprint: ${reference}\n    oauth_client_id: '${CLIENT.id}'\n    oauth_client_secret: '${CLIENT.secret}'\n    oauth_scopes: [one, two]\n    app_api_key: ${CLIENT.appApiKey}\n`,
+            `  ${nameOf(reference)}:\n    extends_blueprint: ${reference}\n    oauth_client_id: '${CLIENT.id}'\n    oauth_client_secret: '${CLIENT.secret}'\n    oauth_scopes: [one, two]\n    app_api_key: ${CLIENT.appApiKey}\n    config: ${applicationConfig(versionOf(reference))}\n`,
         )
         .join('')}`,
     },
   );
   ({ integrations } = await loadConfig({ folder, catalog: CATALOG_FOLDER, environment: () => undefined }));
 });
+
+/** What the application sets for all its connections, as YAML. */
+function applicationConfig({ config = {} }: Version): string {
+  const fields = Object.entries(config).filter(([, { set_by }]) => set_by === 'application');
+  return JSON.stringify(Object.fromEntries(fields.map(([name, { example }]) => [name, { default: example }])));
+}
 
 function nameOf(reference: string): string {
   return reference.replace(':', '_');

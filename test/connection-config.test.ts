@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { startTestServer } from './support/nango-server.ts';
+import { SECRET_KEY, startTestServer } from './support/nango-server.ts';
 import { scriptedIntegration, startScriptedProvider } from './support/scripted-provider.ts';
 import { attemptResult, beginAttempt, UserAgent } from './support/user-agent.ts';
 
@@ -92,4 +92,19 @@ test('fields of config: required, matched whole, with defaults, by whichever way
     example: 'acme',
     pattern: '[a-z0-9-]+',
   });
+});
+
+test('what the application sets is asked of nobody, and no connection overrides it', async (t) => {
+  const { server, connect } = await start(t, {
+    auth: '      redirect_uri: ${config.callback_name}',
+    settings: '    config:\n      callback_name: { set_by: application, default: acme-app, pattern: "[a-z-]+" }',
+  });
+  const connected = await connect({}, { callback_name: 'another' });
+  assert.ok('location' in connected);
+  assert.equal(connected.location.searchParams.get('redirect_uri'), 'acme-app');
+  const response = await fetch(`${server.url}/api/server`, {
+    headers: { authorization: `Bearer ${SECRET_KEY}` },
+  });
+  const { integrations } = (await response.json()) as { integrations: { config: object }[] };
+  assert.deepEqual(integrations[0]?.config, {});
 });

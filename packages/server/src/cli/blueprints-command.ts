@@ -86,7 +86,7 @@ async function entryOf(
   found: Blueprint,
   { integration, flags, terminal }: { integration: string; flags: BlueprintsFlags; terminal: Terminal },
 ): Promise<IntegrationEntry> {
-  const entry: Record<string, string | readonly string[]> = { ...suggestedEntry(found, integration) };
+  const entry: Record<string, IntegrationEntry[string]> = { ...suggestedEntry(found, integration) };
   const { oauth_client_id, oauth_client_secret, oauth_scopes } = entry;
   if (typeof oauth_client_id === 'string')
     entry['oauth_client_id'] =

@@ -1,17 +1,25 @@
 import { isMap as isYamlMap, isScalar, parseDocument, type Pair } from 'yaml';
 import { NangoError } from '../errors/nango-error.ts';
 import type { Blueprint } from './blueprint-catalog.ts';
+import { isMap } from './deep-merge.ts';
 
-/** A new entry of `integrations.yaml`: scalars, and lists of them. */
-export type IntegrationEntry = Readonly<Record<string, string | readonly string[]>>;
+/** A new entry of `integrations.yaml`: scalars, lists of them, and maps. */
+export interface IntegrationEntry {
+  readonly [key: string]: string | readonly string[] | IntegrationEntry;
+}
 
 /** The entry of an Integration that takes a Blueprint as it is, with secrets from the environment. */
 export function suggestedEntry(
-  { name, version, auth, requests }: Pick<Blueprint, 'name' | 'version' | 'auth' | 'requests'>,
+  { name, version, auth, config = {}, requests }: Pick<Blueprint, 'name' | 'version' | 'auth' | 'config' | 'requests'>,
   integration: string,
 ): IntegrationEntry {
   const prefix = integration.toUpperCase().replaceAll('-', '_');
   const isOAuth = /^OAUTH[12]$/.test(String(auth['auth_mode']));
+  const ofApplication = Object.entries(config).flatMap(([field, described]) =>
+    isMap(described) && described['set_by'] === 'application'
+      ? [[field, { default: `\${${prefix}_${field.toUpperCase()}}` }] as const]
+      : [],
+  );
   return {
     extends_blueprint: `${name}:${version}`,
     ...(isOAuth ? { oauth_client_id: `\${${prefix}_CLIENT_ID}` } : {}),
@@ -20,6 +28,7 @@ export function suggestedEntry(
       : {}),
     ...(isOAuth && auth['default_scopes'] === undefined ? { oauth_scopes: [] } : {}),
     ...(JSON.stringify(requests).includes('${app_api_key}') ? { app_api_key: `\${${prefix}_APP_API_KEY}` } : {}),
+    ...(ofApplication.length > 0 ? { config: Object.fromEntries(ofApplication) } : {}),
   };
 }
 
@@ -70,10 +79,15 @@ function intoEmpty(text: string, pair: Pair, entry: string): string {
 function entryText(name: string, entry: IntegrationEntry, indent: number): string {
   const pad = ' '.repeat(indent);
   const lines = Object.entries(entry).map(([key, value]) => {
-    const shown = typeof value === 'string' ? scalar(value) : `[${value.map(scalar).join(', ')}]`;
-    return `${pad}  ${key}: ${shown}\n`;
+    if (typeof value === 'string') return `${pad}  ${key}: ${scalar(value)}\n`;
+    if (isList(value)) return `${pad}  ${key}: [${value.map(scalar).join(', ')}]\n`;
+    return entryText(key, value, indent + 2);
   });
   return `${pad}${name}:\n${lines.join('')}`;
+}
+
+function isList(value: readonly string[] | IntegrationEntry): value is readonly string[] {
+  return Array.isArray(value);
 }
 
 /** Plain where that is the same text; otherwise in quotes. */

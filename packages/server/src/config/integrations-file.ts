@@ -47,7 +47,7 @@ export class IntegrationSchemas {
 function sectionsSchema(fields: Fields, mode: AuthMode) {
   return z.object({
     auth: z.strictObject({ auth_mode: z.literal(mode.name), ...mode.authShape(fields) }),
-    config: configFieldsSchema.default({}),
+    config: configFieldsSchema(fields).default({}),
     requests: z.strictObject(requestsShape(fields, placeholderScopeOf(mode))),
   });
 }
@@ -88,7 +88,7 @@ function integrationSchema(fields: Fields) {
   return z.strictObject({
     ...integrationSettings(fields),
     auth: partialAuthSchema(fields).optional().describe('How users authenticate'),
-    config: nullableMap(configFieldsSchema).optional().describe('What each connection brings, for ${config.x}'),
+    config: nullableMap(configFieldsSchema(fields)).optional().describe('What each connection brings, for ${config.x}'),
     requests: z
       .strictObject(overridable(requestsShape(fields, RESERVED_PLACEHOLDERS)))
       .optional()

@@ -382,3 +382,20 @@ test('C5: a slip in the syntax is one fault, at the place to mend', async (t) =>
   assert.equal(faults.length, 1);
   assert.match(faults[0] ?? '', /^3:39 /);
 });
+
+test('what the application sets for all connections must be set, and fit; it may come from the environment', async (t) => {
+  const integrations = (config: string) =>
+    `integrations:\n  shop:\n    extends_blueprint: ebay\n    oauth_client_id: id\n    oauth_client_secret: s\n    oauth_scopes: [a]\n${config}`;
+  await assertFault(t, { integrations: integrations('') }, /config\.ru_name\.default: .*RuName.* is required/);
+  const given = '    config: { ru_name: { default: "${RU_NAME}" } }\n';
+  await assertFault(
+    t,
+    { integrations: integrations(given), environment: { RU_NAME: 'not a name' } },
+    /7:26 .*config\.ru_name\.default: .*must match/,
+  );
+  const { integrations: loaded } = await load(t, {
+    integrations: integrations(given),
+    environment: { RU_NAME: 'A-b' },
+  });
+  assert.equal(loaded.get('shop')?.configFields['ru_name']?.default, 'A-b');
+});

@@ -90,11 +90,22 @@ export async function checkBlueprint(path: string, catalog: string): Promise<Con
       oauth_client_secret: 'secret',
       oauth_scopes: ['scope'],
       app_api_key: 'key',
+      config: await applicationExamples(`${name}:${version}`, blueprints),
     };
     const source = parseSourceFile(path, JSON.stringify({ integrations: { [name]: entry } }));
     await resolveIntegration(name, entry, { ...context, source });
   }
   return faults;
+}
+
+/** Examples in place of what an Integration has to set. */
+async function applicationExamples(reference: string, blueprints: BlueprintCatalog): Promise<Record<string, unknown>> {
+  const found = await blueprints.find(reference);
+  const config = 'source' in found && isMap(found.config) ? found.config : {};
+  const examples = Object.entries(config).flatMap(([name, field]) =>
+    isMap(field) && field['set_by'] === 'application' ? [[name, { default: field['example'] ?? 'x' }] as const] : [],
+  );
+  return Object.fromEntries(examples);
 }
 
 async function loadServerConfig(folder: string, fields: Fields, faults: ConfigFault[]): Promise<NangoConfig> {

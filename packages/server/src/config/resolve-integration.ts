@@ -2,6 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import type { ClientSetting, Integration } from '../auth-modes/auth-mode.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
+import { inputProblems } from '../schema/input-fields.ts';
 import { isSecureUrl } from '../schema/loopback-host.ts';
 import { Template } from '../schema/template.ts';
 import { Secret } from '../vault/secret.ts';
@@ -154,7 +155,19 @@ function crossChecks(integration: Integration, settings: Settings): Problem[] {
     ...certificateChecks(settings),
     ...httpChecks(integration),
     ...placeholderChecks(integration),
+    ...applicationChecks(integration),
   ];
+}
+
+/** What the application sets for all connections must be set, and fit. */
+function applicationChecks({ configFields }: Integration): Problem[] {
+  const ofApplication = Object.entries(configFields).filter(([, { set_by }]) => set_by === 'application');
+  return ofApplication.flatMap(([name, { default: value, ...field }]) =>
+    inputProblems({ [name]: field }, value === undefined ? {} : { [name]: value }).map((problem) => ({
+      key: ['config', name, 'default'],
+      message: `${problem}: your application’s own, set here for all connections`,
+    })),
+  );
 }
 
 function certificateOf({ client_certificate, client_certificate_key }: Settings): Integration['clientCertificate'] {

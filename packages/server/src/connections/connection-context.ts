@@ -12,7 +12,7 @@ import type { Config } from '../config/load-config.ts';
 import { additionalConfigSchema } from './connection-input.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { OAuthHttp } from '../oauth/oauth-http.ts';
-import { inputProblems, withDefaults } from '../schema/input-fields.ts';
+import { askedFields, inputProblems, withDefaults, type InputFields } from '../schema/input-fields.ts';
 import { suggest } from '../schema/suggest.ts';
 import type { ConnectionKey, ConnectionRow, Store } from '../store/store.ts';
 import type { SealedPlace, Vault } from '../vault/vault.ts';
@@ -114,21 +114,29 @@ export function configOf({ configFields }: Integration, additionalConfig: Additi
   return withDefaults(configFields, additionalConfig);
 }
 
+/** Fields of `config` that a connection brings. */
+export function askedConfig({ configFields }: Integration): InputFields {
+  return askedFields(configFields);
+}
+
 /**
  * Checks `additionalConfig` against the Integration's `config`. `later` are values that the provider will bring.
  * Throws `invalid_request`, which names every field.
  */
 export function assertConfig(
-  { name, configFields }: Integration,
+  integration: Integration,
   additionalConfig: AdditionalConfig,
   later: readonly string[] = [],
 ): void {
-  const fields = Object.entries(configFields).filter(
+  const fields = Object.entries(askedConfig(integration)).filter(
     ([field]) => Object.hasOwn(additionalConfig, field) || !later.includes(field),
   );
   const problems = inputProblems(Object.fromEntries(fields), additionalConfig);
   if (problems.length === 0) return;
-  throw new NangoError('invalid_request', `A connection to "${name}" needs additionalConfig: ${problems.join('; ')}.`);
+  throw new NangoError(
+    'invalid_request',
+    `A connection to "${integration.name}" needs additionalConfig: ${problems.join('; ')}.`,
+  );
 }
 
 /** `additionalConfig` as it is stored. */

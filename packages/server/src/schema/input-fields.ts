@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Fields } from './fields.ts';
 
 const NAME = /^[A-Za-z_]\w{0,63}$/;
 const MAX_VALUE = 100_000;
@@ -11,6 +12,8 @@ export interface InputField {
   /** A regular expression (`u` flag) that the whole value must match. */
   readonly pattern?: string | undefined;
   readonly default?: string | undefined;
+  /** Who gives it: each connection, or the application once, as `default` of its Integration. */
+  readonly set_by?: 'connection' | 'application' | undefined;
   readonly optional?: boolean | undefined;
   /** Whether it may be shown while it is typed. */
   readonly secret?: boolean | undefined;
@@ -33,9 +36,18 @@ const shape = {
 };
 
 /** Fields of `config`: what a connection brings beside its credentials. */
-export const configFieldsSchema = fieldsSchema(
-  z.strictObject({ ...shape, default: z.string().optional().describe('Used where a connection has none') }),
-);
+export function configFieldsSchema(fields: Fields) {
+  return fieldsSchema(
+    z.strictObject({
+      ...shape,
+      default: fields.text().optional().describe('Used where a connection has none'),
+      set_by: fields
+        .choice(['connection', 'application'])
+        .optional()
+        .describe('application: the same for all connections, given as default in integrations.yaml'),
+    }),
+  );
+}
 
 /** Fields of `auth.credentials`: what the user types in. Named groups of a pattern become values of their own. */
 export const credentialFieldsSchema = fieldsSchema(
@@ -73,12 +85,17 @@ export function namedGroups(
   return Object.assign({}, ...groups);
 }
 
-/** Given values over the fields' defaults. */
+/** Those that a connection brings, and not the application for all of them. */
+export function askedFields(fields: InputFields): InputFields {
+  return Object.fromEntries(Object.entries(fields).filter(([, { set_by }]) => set_by !== 'application'));
+}
+
+/** Given values over the fields' defaults; what the application sets no connection overrides. */
 export function withDefaults<T>(fields: InputFields, given: Readonly<Record<string, T>>): Record<string, T | string> {
-  const defaults = Object.entries(fields).flatMap(([name, field]) =>
-    field.default === undefined ? [] : [[name, field.default] as const],
+  const values = Object.entries(fields).flatMap(([name, { default: value, set_by }]) =>
+    value !== undefined && (set_by === 'application' || !Object.hasOwn(given, name)) ? [[name, value] as const] : [],
   );
-  return { ...Object.fromEntries(defaults), ...given };
+  return { ...given, ...Object.fromEntries(values) };
 }
 
 function describe({ label, example }: InputField): string {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { authModeOf } from '../../connections/connection-context.ts';
+import { askedConfig, authModeOf } from '../../connections/connection-context.ts';
 import { inputFieldsSchema } from '../../connections/connection-input.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import { errorBodySchema } from '../error-mapper.ts';
@@ -69,7 +69,7 @@ export function serverRoutes(server: ServerContext) {
           blueprint: integration.blueprint ?? null,
           actions: await server.actions.list(integration.name),
           credentials: authModeOf(integration).entered?.fields(integration) ?? null,
-          config: integration.configFields,
+          config: askedConfig(integration),
         }));
         return {
           version: server.version,
