@@ -5,20 +5,17 @@ import { loadConfig } from '../packages/server/src/config/load-config.ts';
 import { BlueprintIndex } from '../packages/server/src/config/blueprint-index.ts';
 import { CATALOG_FOLDER } from '../packages/server/src/package-files.ts';
 
-// What the size of the catalog costs a start: a configuration without a Blueprint beside one that uses ten of them, and a
+// What the size of the catalog costs a start: a configuration of ten OAuth Integrations beside one whose ten take Blueprints, and a
 // search of all. Only what is used is read, so the bar of 20 ms holds however many there are.
 const USED = ['slack', 'google', 'github', 'hubspot', 'notion', 'salesforce', 'stripe', 'shopify', 'zoho-crm', 'jira'];
 const BAR_MS = 20;
 const ROUNDS = 15;
-const own = 'auth: { auth_mode: API_KEY }, requests: { base_url: https://api.example/ }';
+const URLS = 'authorization_url: https://a.example/authorize, token_url: https://a.example/token';
+const CLIENT = 'oauth_client_id: id, oauth_client_secret: s, oauth_scopes: []';
+const own = `${CLIENT}, auth: { auth_mode: OAUTH2, ${URLS} }, requests: { base_url: https://api.example/ }`;
 
 const without = await load(USED.map((name) => `  ${name}: { ${own} }\n`));
-const extending = await load(
-  USED.map(
-    (name) =>
-      `  ${name}: { extends_blueprint: ${name}, oauth_client_id: id, oauth_client_secret: s, oauth_scopes: [] }\n`,
-  ),
-);
+const extending = await load(USED.map((name) => `  ${name}: { extends_blueprint: ${name}, ${CLIENT} }\n`));
 const search = await median(() => new BlueprintIndex(CATALOG_FOLDER).search(['crm']));
 const cost = extending - without;
 process.stdout.write(`load without a Blueprint   ${without.toFixed(1)} ms\n`);

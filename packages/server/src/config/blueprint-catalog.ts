@@ -28,10 +28,17 @@ export interface BlueprintFailure {
   readonly faults?: readonly ConfigFault[];
 }
 
+interface ReadBlueprint {
+  readonly source: SourceFile;
+  readonly isOwn: boolean;
+}
+
 /** Finds Blueprints by reference; the user's own folder is looked at before the catalog. Only what is used is read. */
 export class BlueprintCatalog {
   readonly #folders: readonly string[];
   readonly #root: string;
+  /** Each file is read once: many Blueprints may extend one. */
+  readonly #reads = new Map<string, Promise<ReadBlueprint | undefined>>();
 
   /** `folders` in the order they are looked at; files are named relative to `root` in faults. */
   constructor(folders: readonly string[], root: string) {
@@ -87,7 +94,13 @@ export class BlueprintCatalog {
     return { ...own, ...mergeBlueprint(under, own), isOwn: isOwn || under.isOwn };
   }
 
-  async #read(name: string): Promise<{ source: SourceFile; isOwn: boolean } | undefined> {
+  #read(name: string): Promise<ReadBlueprint | undefined> {
+    const reading = this.#reads.get(name) ?? this.#readFile(name);
+    this.#reads.set(name, reading);
+    return reading;
+  }
+
+  async #readFile(name: string): Promise<ReadBlueprint | undefined> {
     for (const folder of this.#folders) {
       const path = join(folder, `${name}.yaml`);
       const text = await readIfPresent(path);
