@@ -144,3 +144,31 @@ test('a page that is refused, or no list, ends the iteration with an error', asy
   });
   assert.equal(status, 400);
 });
+
+test('the cursor may be that of the last item, and the answer may say whether there is more', async (t) => {
+  const { all, provider } = await startPaged(
+    t,
+    ({ query }) => {
+      const after = query.has('after') ? Number(query.get('after')) + 1 : 0;
+      return { body: { data: ITEMS.slice(after, after + 2), has_more: after + 2 < ITEMS.length } };
+    },
+    '      pagination: { type: cursor, items: data, cursor: data.-1.id, cursor_param: after, more: has_more }',
+  );
+  assert.deepEqual(await all(), ITEMS);
+  assert.deepEqual(
+    provider.requests.map(({ query }) => query.get('after')),
+    [null, '1', '3'],
+  );
+});
+
+test('"*" is the one list of the answer, whatever the API calls it; where there are two, the call must say which', async (t) => {
+  const { all, provider } = await startPaged(
+    t,
+    () => ({ body: { meta: { total: 5 }, people: ITEMS } }),
+    '      pagination: { type: link, items: "*" }',
+  );
+  assert.deepEqual(await all(), ITEMS);
+  provider.answer = () => ({ body: { people: ITEMS, included: [] } });
+  await assert.rejects(all(), { type: 'page_failed', message: /pagination\.items/ });
+  assert.deepEqual(await all({ pagination: { items: 'people' } }), ITEMS);
+});

@@ -103,6 +103,8 @@ function startOf({ start, unit }: Extract<Pagination, { type: 'offset' }>): numb
 function itemsOf({ json }: ApiResponse, { items }: Pagination): unknown[] {
   const list = items === undefined ? json : valueAtPath(json, items);
   if (Array.isArray(list)) return list;
+  if (items?.endsWith('*'))
+    throw new NangoError('page_failed', 'The answer has no list, or more than one: name it in pagination.items.');
   // Some APIs leave an empty list out.
   if (items !== undefined && (list === undefined || list === null)) return [];
   const where = items === undefined ? 'The answer' : `"${items}" in the answer`;
@@ -126,6 +128,7 @@ async function followingPosition(
     if (typeof url !== 'string' || url === '') return undefined;
     return { endpoint: endpointOf(url, await fresh.get(key)) };
   }
+  if (pagination.more !== undefined && valueAtPath(response.json, pagination.more) === false) return undefined;
   if (pagination.type === 'cursor') {
     const cursor = valueAtPath(response.json, pagination.cursor);
     return (typeof cursor === 'string' || typeof cursor === 'number') && cursor !== '' ? { value: cursor } : undefined;
@@ -144,11 +147,27 @@ function nextLink(header: string | string[] | undefined): string | undefined {
   return undefined;
 }
 
+/** The member that is a list, where it is the only one. */
+function onlyListOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value;
+  const lists = typeof value === 'object' && value !== null ? Object.values(value).filter(Array.isArray) : [];
+  return lists.length === 1 ? lists[0] : undefined;
+}
+
+/** What a path leads to: names joined by dots, `*` for the only list, negative numbers from the end of a list. */
 function valueAtPath(value: unknown, path: string): unknown {
   let current = value;
   // A dot that is part of a name stands behind a backslash.
   for (const part of path.split(/(?<!\\)\./)) {
     const name = part.replaceAll('\\.', '.');
+    if (name === '*') {
+      current = onlyListOf(current);
+      continue;
+    }
+    if (Array.isArray(current) && /^-\d+$/.test(name)) {
+      current = current.at(Number(name));
+      continue;
+    }
     if (typeof current !== 'object' || current === null || !Object.hasOwn(current, name)) return undefined;
     current = Reflect.get(current, name);
   }

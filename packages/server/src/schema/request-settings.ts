@@ -53,7 +53,8 @@ export const rateLimitSchema = z.strictObject({
 
 const items = jsonPath
   .optional()
-  .describe('Where the items are in the answer, such as data.items; without it the answer');
+  .describe('Where the items are in the answer, such as data.items, "*" for its only list; without it the answer');
+const more = jsonPath.optional().describe('Where the answer says whether another page follows; false ends the list');
 const pageSize = z.number().int().min(1).max(10_000);
 
 export const paginationSchema = z.discriminatedUnion('type', [
@@ -65,7 +66,10 @@ export const paginationSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('cursor').describe('The answer names a cursor, which the next request sends'),
     items,
-    cursor: jsonPath.describe('Where the cursor is in the answer; absent, null or empty on the last page'),
+    cursor: jsonPath.describe(
+      'Where the cursor is in the answer, such as next or data.-1.id; absent, null or empty on the last page',
+    ),
+    more,
     cursor_param: name.describe('Parameter that takes it'),
     limit_param: name.optional().describe('Parameter that takes the size of a page'),
     limit: pageSize.optional().describe('Items of a page'),
@@ -74,6 +78,7 @@ export const paginationSchema = z.discriminatedUnion('type', [
     type: z.literal('offset').describe('Requests say where a page begins'),
     items,
     offset_param: name.describe('Parameter that takes it'),
+    more,
     unit: z.enum(['items', 'pages']).default('items').describe('What is counted'),
     start: z.number().int().min(0).max(1).optional().describe('The first; default 0 for items and 1 for pages'),
     limit_param: name.optional().describe('Parameter that takes the size of a page'),
