@@ -1,4 +1,5 @@
 import { NangoError } from '../errors/nango-error.ts';
+import { memberAt } from '../oauth/json-path.ts';
 import type { OAuthHttpResponse } from '../oauth/oauth-http.ts';
 import { parseJson } from '../oauth/parse-json.ts';
 import type {
@@ -92,10 +93,7 @@ async function takeStep<Credentials extends BaseCredentials>(
 }
 
 function textAt(answer: unknown, path: string, number: number): JsonValue {
-  let value = answer;
-  for (const key of path.split('.'))
-    value =
-      typeof value === 'object' && value !== null && Object.hasOwn(value, key) ? Reflect.get(value, key) : undefined;
+  const value = memberAt(answer, path);
   if ((typeof value === 'string' && value !== '' && value.length <= MAX_VALUE) || typeof value === 'number')
     return String(value);
   throw new NangoError('token_exchange_failed', `The answer to step ${number} of connecting has no text at "${path}".`);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { NangoError } from '../errors/nango-error.ts';
-import { memberAt } from '../oauth/token-response.ts';
+import { memberAt } from '../oauth/json-path.ts';
 import type { Integration, JsonObject } from './auth-mode.ts';
 
 /** `auth.config_from_token_response`. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { NangoError } from '../errors/nango-error.ts';
+import { memberAt } from '../oauth/json-path.ts';
 import { paginationSchema, type Pagination } from '../schema/request-settings.ts';
 import type { ConnectionKey } from '../store/store.ts';
 import { endpointOf, type ParamValue } from './authorize-request.ts';
@@ -101,7 +102,7 @@ function startOf({ start, unit }: Extract<Pagination, { type: 'offset' }>): numb
 }
 
 function itemsOf({ json }: ApiResponse, { items }: Pagination): unknown[] {
-  const list = items === undefined ? json : valueAtPath(json, items);
+  const list = items === undefined ? json : memberAt(json, items);
   if (Array.isArray(list)) return list;
   if (items?.endsWith('*'))
     throw new NangoError('page_failed', 'The answer has no list, or more than one: name it in pagination.items.');
@@ -124,13 +125,13 @@ async function followingPosition(
 ): Promise<Position | undefined> {
   if (pagination.type === 'link') {
     const { next } = pagination;
-    const url = next === undefined ? nextLink(response.headers['link']) : valueAtPath(response.json, next);
+    const url = next === undefined ? nextLink(response.headers['link']) : memberAt(response.json, next);
     if (typeof url !== 'string' || url === '') return undefined;
     return { endpoint: endpointOf(url, await fresh.get(key)) };
   }
-  if (pagination.more !== undefined && valueAtPath(response.json, pagination.more) === false) return undefined;
+  if (pagination.more !== undefined && memberAt(response.json, pagination.more) === false) return undefined;
   if (pagination.type === 'cursor') {
-    const cursor = valueAtPath(response.json, pagination.cursor);
+    const cursor = memberAt(response.json, pagination.cursor);
     return (typeof cursor === 'string' || typeof cursor === 'number') && cursor !== '' ? { value: cursor } : undefined;
   }
   if (items.length < pagination.limit) return undefined;
@@ -145,31 +146,4 @@ function nextLink(header: string | string[] | undefined): string | undefined {
     if ((relations?.[1] ?? relations?.[2] ?? '').toLowerCase().split(/\s+/).includes('next')) return target;
   }
   return undefined;
-}
-
-/** The member that is a list, where it is the only one. */
-function onlyListOf(value: unknown): unknown {
-  if (Array.isArray(value)) return value;
-  const lists = typeof value === 'object' && value !== null ? Object.values(value).filter(Array.isArray) : [];
-  return lists.length === 1 ? lists[0] : undefined;
-}
-
-/** What a path leads to: names joined by dots, `*` for the only list, negative numbers from the end of a list. */
-function valueAtPath(value: unknown, path: string): unknown {
-  let current = value;
-  // A dot that is part of a name stands behind a backslash.
-  for (const part of path.split(/(?<!\\)\./)) {
-    const name = part.replaceAll('\\.', '.');
-    if (name === '*') {
-      current = onlyListOf(current);
-      continue;
-    }
-    if (Array.isArray(current) && /^-\d+$/.test(name)) {
-      current = current.at(Number(name));
-      continue;
-    }
-    if (typeof current !== 'object' || current === null || !Object.hasOwn(current, name)) return undefined;
-    current = Reflect.get(current, name);
-  }
-  return current;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { memberAt } from './json-path.ts';
 import { excerpt, OAuthResponseError } from './oauth-error.ts';
 import type { OAuthHttpResponse } from './oauth-http.ts';
 
@@ -69,18 +70,8 @@ export function processTokenResponse(
   };
 }
 
-/** What a dotted path leads to; numbers count in lists. Walks own members only, so no path leads into a prototype. */
-export function memberAt(raw: Record<string, Json>, path: string): Json | undefined {
-  let found: Json | undefined = raw;
-  for (const key of path.split('.')) {
-    if (typeof found !== 'object' || found === null || !Object.hasOwn(found, key)) return undefined;
-    found = Array.isArray(found) ? found[Number(key)] : found[key];
-  }
-  return found;
-}
-
 /** A time as ISO 8601, or an epoch in seconds or milliseconds. */
-function readTime(value: Json | undefined): number | undefined {
+function readTime(value: unknown): number | undefined {
   const numeric = typeof value === 'string' && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value;
   if (typeof numeric === 'number')
     return numeric > 0 ? Math.round(numeric < 1e11 ? numeric * 1000 : numeric) : undefined;
@@ -154,7 +145,7 @@ function assertTokenType(
 }
 
 /** RFC 6749 Appendix A.12 and A.17: tokens are visible ASCII and spaces, so none can split a header. */
-function readToken(token: Json | undefined, name: string, response: OAuthHttpResponse): string | undefined {
+function readToken(token: unknown, name: string, response: OAuthHttpResponse): string | undefined {
   if (token === undefined || token === null || token === '') return undefined;
   if (typeof token !== 'string') throw unusable(`${name} is not a string`, response);
   if (!/^[\x20-\x7e]+$/.test(token)) throw unusable(`${name} holds characters that tokens cannot have`, response);
@@ -170,7 +161,7 @@ function missingAccessToken(raw: Record<string, Json>, response: OAuthHttpRespon
 }
 
 /** Zero and less say nothing usable, so they count as unknown; a life is never taken as longer than ten years. */
-function readLifetime(value: Json | undefined): number | undefined {
+function readLifetime(value: unknown): number | undefined {
   const seconds = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
   if (typeof seconds !== 'number' || !Number.isFinite(seconds) || seconds <= 0) return undefined;
   return Math.min(seconds, MAX_LIFETIME_SECONDS);
