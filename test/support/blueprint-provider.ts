@@ -110,7 +110,7 @@ export class BlueprintProvider {
     const { auth } = this.#described;
     const url = new URL(address);
     const expected = new URL(this.#fill(auth.authorization_url ?? ''));
-    const place = ({ origin, pathname }: URL) => origin + decodeURIComponent(pathname);
+    const place = ({ origin, pathname, hash }: URL) => origin + decodeURIComponent(pathname) + hash;
     assert.equal(place(url), place(expected), 'authorization endpoint');
     const params = new Map(url.searchParams);
     if (auth.auth_mode === 'OAUTH1') return this.#authorize1(params);
