@@ -94,6 +94,18 @@ test('the provider’s own words for invalid_grant count as it, and no others; n
   assert.equal((await refused({}, { error: 'bad_refresh_token' }))?.error, 'bad_refresh_token');
 });
 
+test('an error that a provider reports with status 200 and under a name of its own is one', async () => {
+  const auth = { token_response_paths: { error: 'errcode' }, invalid_grant_errors: ['42002'] };
+  const answer = (body: object) =>
+    renew({ refresh_request: ITSELF, ...auth }, HELD, provider([200, body]).context)?.then(
+      ({ access_token }) => access_token,
+      (error: Error & { error?: string }) => `${error.error}: ${error.message}`,
+    );
+  assert.match((await answer({ errcode: 42002, errmsg: 'refresh_token timeout' })) ?? '', /^invalid_grant: .*42002/);
+  assert.match((await answer({ errcode: 40001, errmsg: 'no' })) ?? '', /^40001: /);
+  assert.equal(await answer({ errcode: 0, access_token: 'at-2' }), 'at-2');
+});
+
 test('refresh requests may authenticate the client in a way of their own', async () => {
   const auth = { authorization_method: 'body', refresh_authorization_method: 'header' };
   const { context, asked } = provider([200, { access_token: 'at-2' }]);

@@ -55,8 +55,11 @@ export function processTokenResponse(
   const raw = parseBody(response.body);
   const ok = response.status >= 200 && response.status < 300;
   if (!ok || !raw || isError(raw)) throw refusal(response, raw, { format, secrets });
-  assertTokenType(raw['token_type'], format.tokenTypes, response);
   const member = (name: keyof TokenResponseFormat['paths']) => memberAt(raw, format.paths[name] ?? name);
+  // Some report errors with status 200 and under a name of their own.
+  if (isMissing(member('access_token')) && !isMissing(member('error')))
+    throw refusal(response, raw, { format, secrets });
+  assertTokenType(raw['token_type'], format.tokenTypes, response);
   const seconds = (lifetime: number | undefined) =>
     lifetime === undefined || format.expiresInUnit === 'seconds' ? lifetime : lifetime / 1000;
   return {
@@ -93,8 +96,11 @@ function parseBody(body: string): Record<string, Json> | undefined {
 }
 
 function isError(raw: Record<string, Json>): boolean {
-  const error = raw['error'];
-  return raw['ok'] === false || (error !== undefined && error !== null && error !== '' && error !== false);
+  return raw['ok'] === false || !isMissing(raw['error']);
+}
+
+function isMissing(value: unknown): boolean {
+  return value === undefined || value === null || value === '' || value === false;
 }
 
 function refusal(
@@ -105,7 +111,7 @@ function refusal(
   const code = raw && memberAt(raw, format.paths.error ?? 'error');
   const named = typeof code === 'string' || typeof code === 'number' ? excerpt(String(code), secrets) : undefined;
   const error = named !== undefined && format.invalidGrantErrors?.includes(named) ? 'invalid_grant' : named;
-  const said = excerpt(raw ? errorWords(raw) : unreadableBody(response), secrets);
+  const said = excerpt(raw ? errorWords(raw, code) : unreadableBody(response), secrets);
   return new OAuthResponseError(
     'token_exchange_failed',
     `The token endpoint answered with status ${response.status}: ${said || '(no reason given)'}`,
@@ -118,11 +124,19 @@ function refusal(
 }
 
 /** The provider's own words, from the members that carry words and no others: the rest may be tokens. */
-function errorWords(raw: Record<string, Json>): string {
+function errorWords(raw: Record<string, Json>, code: unknown): string {
   const { error } = raw;
   const nested = typeof error === 'object' && error !== null && !Array.isArray(error) ? error : {};
-  const words = [error, raw['error_description'], raw['message'], nested['code'], nested['message']];
-  return [...new Set(words.filter((word) => typeof word === 'string'))].join(': ');
+  const words = [
+    error,
+    code,
+    raw['error_description'],
+    raw['message'],
+    raw['errmsg'],
+    nested['code'],
+    nested['message'],
+  ];
+  return [...new Set(words.filter((word) => typeof word === 'string' || typeof word === 'number'))].join(': ');
 }
 
 /** A success that cannot be read may hold tokens, so its text is never quoted. */
