@@ -171,17 +171,25 @@ async function walk(
     if (described.auth.token_request)
       credentials = (await renewal?.renew({ ...accept, credentials }, context)) ?? assert.fail();
   }
-  const authorized = authorizeRequest(
-    { method: 'GET', endpoint: 'some/endpoint' },
-    { integration, mode, credentials, config: withDefaults(integration.configFields, config as never) },
-    { now: () => Date.now(), randomToken: () => 'nonce' },
-  );
-  await provider.request(authorized, {
+  const held = {
+    integration,
+    mode,
+    credentials,
+    config: withDefaults<never>(integration.configFields, config as never),
+  };
+  const known = {
     ...entered,
     access_token: provider.accessToken,
     oauth_token: 'token-2',
     oauth_token_secret: 'secret-2',
-  });
+  };
+  const verification = mode.entered?.verification(integration);
+  for (const request of [verification, { method: 'GET', endpoint: 'some/endpoint' }]) {
+    if (!request) continue;
+    const call = authorizeRequest(request, held, { now: () => Date.now(), randomToken: () => 'nonce' });
+    await provider.request(call, known);
+    if (request === verification) seen.push(`verified by ${call.method} ${call.url}`);
+  }
   return seen;
 }
 
