@@ -10,6 +10,9 @@ import { jwtShape } from './jwt-fields.ts';
 import { configFromTokenResponseSchema } from './kept-config.ts';
 import { parameterNames, tokenShape } from './token-fields.ts';
 
+/** Placeholders of refresh and revocation requests beside those of `auth`; the last is id and secret as Basic takes them (RFC 7617 §2). */
+const RENEWAL_PLACEHOLDERS = ['access_token', 'refresh_token', 'oauth_client_basic_encoded'];
+
 // Headers of token requests may name the client a second time.
 const CLIENT_SCOPE = { names: AUTH_VALUES.names, prefixes: CONNECTION_SCOPE.prefixes };
 // Few providers name the client in the path of the authorization endpoint.
@@ -53,7 +56,7 @@ function serverShape(fields: Fields) {
     token_url: fields.url(CONNECTION_SCOPE).optional().describe('Token endpoint'),
     refresh_url: fields.url(CONNECTION_SCOPE).optional().describe('Token endpoint for refreshing; default token_url'),
     revocation_url: fields.url(CONNECTION_SCOPE).optional().describe('Token revocation endpoint (RFC 7009)'),
-    revocation_request: describedRequestSchema(fields, ['access_token', 'refresh_token'])
+    revocation_request: describedRequestSchema(fields, RENEWAL_PLACEHOLDERS)
       .optional()
       .describe('Takes the place of the revocation request, for providers that revoke by one of their own'),
     device_authorization_url: fields
@@ -132,7 +135,7 @@ function tokenRequestShape(fields: Fields) {
       .optional()
       .describe('Life of a refresh token that is not used; it is used before'),
     config_from_token_response: configFromTokenResponseSchema(),
-    refresh_request: describedRequestSchema(fields, ['access_token', 'refresh_token'])
+    refresh_request: describedRequestSchema(fields, RENEWAL_PLACEHOLDERS)
       .transform((request) => ({ ...request, presentsRefreshToken: readsPlaceholder(request, 'refresh_token') }))
       .optional()
       .describe('Takes the place of the refresh request (RFC 6749 §6), for providers that renew by one of their own'),

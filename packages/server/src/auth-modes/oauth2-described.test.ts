@@ -118,7 +118,7 @@ test('a token is given back as the Blueprint describes; a refusal is an error wi
   const revocation_request = {
     method: 'DELETE',
     url: 'https://acme.example/tokens/${raw.user_id}',
-    headers: { Authorization: 'Bearer ${access_token}' },
+    headers: { Authorization: 'Bearer ${access_token}', 'X-Client': 'Basic ${oauth_client_basic_encoded}' },
   };
   const integration = integrationOf(oauth2, { ...URLS, revocation_request });
   assert.equal(oauth2.revocation?.applies(integration), true);
@@ -129,6 +129,7 @@ test('a token is given back as the Blueprint describes; a refusal is an error wi
     [asked[0]?.method, asked[0]?.url, asked[0]?.headers['authorization']],
     ['DELETE', 'https://acme.example/tokens/7', 'Bearer at-SECRET'],
   );
+  assert.equal(asked[0]?.headers['x-client'], `Basic ${Buffer.from('client-1:secret-1').toString('base64')}`);
   await assert.rejects(async () => revoke(), { code: 'provider_error', message: /401: .*\[secret\]\?/ });
 });
 

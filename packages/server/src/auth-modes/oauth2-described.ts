@@ -51,6 +51,11 @@ export async function revokeAsDescribed(request: DescribedRequest, described: De
 
 function sourcesOf({ owner: { integration, config }, credentials }: Described): AuthValueSources {
   const { access_token, refresh_token, raw } = credentials;
-  const named = { access_token, ...(refresh_token === undefined ? {} : { refresh_token }) };
+  const client = `${integration.oauthClientId ?? ''}:${integration.oauthClientSecret?.reveal() ?? ''}`;
+  const named = {
+    access_token,
+    ...(refresh_token === undefined ? {} : { refresh_token }),
+    oauth_client_basic_encoded: Buffer.from(client).toString('base64'),
+  };
   return { integration, config, raw, named };
 }
