@@ -127,11 +127,16 @@ async function walk(
   const provider = new BlueprintProvider(described, { ...CLIENT, config: brought });
   const entered = enteredIn(version);
   const seen: string[] = [];
+  let isRevoking = false;
   const context = {
     now: () => Date.now(),
     randomToken: () => 'a-random-token-of-some-length-0123456789abcdef',
     http: async (call: Parameters<AuthModeContext['http']>[0]) => {
       seen.push([call.method, call.url, authenticationOf(call.headers), call.body ?? ''].join(' '));
+      if (isRevoking) {
+        provider.revoke(call);
+        return { status: 200, contentType: 'application/json', body: '' };
+      }
       const answer = () => (described.auth.token_request ? provider.exchange(call, entered) : provider.token(call));
       const body = provider.isStep(call) ? provider.step(call) : answer();
       return { status: 200, contentType: 'application/json', body };
@@ -189,6 +194,10 @@ async function walk(
     const call = authorizeRequest(request, held, { now: () => Date.now(), randomToken: () => 'nonce' });
     await provider.request(call, known);
     if (request === verification) seen.push(`verified by ${call.method} ${call.url}`);
+  }
+  if (mode.revocation?.applies(integration)) {
+    isRevoking = true;
+    await mode.revocation.revoke({ integration, config: held.config as never, credentials }, context);
   }
   return seen;
 }
@@ -305,6 +314,8 @@ describe('every Blueprint', () => {
       region: () => 'another-region-1',
       redirect_uri: () => 'another-name',
       refresh_request: () => ({ url: 'https://elsewhere.example/renew' }),
+      revocation_url: (value) => `${String(value)}x`,
+      revocation_request: () => ({ url: 'https://elsewhere.example/revoke' }),
       refresh_authorization_method: (value, usual) => ((value ?? usual) === 'header' ? 'body' : 'header'),
     };
     const ofMode: Record<string, string[]> = {
@@ -332,6 +343,7 @@ describe('every Blueprint', () => {
         if (key === 'token_request' && described.auth.token_request === undefined) continue;
         // Without a form there is no format of it.
         if (key === 'body_format' && described.auth.token_http_method === 'GET') continue;
+        if (key.startsWith('revocation_') && described.auth[key] === undefined) continue;
         // What another key takes the place of is not looked at.
         if (described.auth.refresh_request && /^refresh_(url|params|authorization_method)$/.test(key)) continue;
         if (key === 'scope_separator' && described.auth.authorization_parameter_names['scope'] === '') continue;

@@ -25,6 +25,8 @@ export const describedSchema = z.object({
     token_params: texts,
     refresh_params: texts,
     refresh_request: request.optional(),
+    revocation_url: text.optional(),
+    revocation_request: request.optional(),
     token_request: request.optional(),
     jwt: z
       .object({
@@ -171,6 +173,18 @@ export class BlueprintProvider {
     return JSON.stringify(this.#answer());
   }
 
+  /** The end of a grant: as RFC 7009 has it, or as the Blueprint describes. */
+  revoke(call: Call): void {
+    const { revocation_url: url, revocation_request: described } = this.#described.auth;
+    const token = `rt-${this.#tokens}`;
+    if (described)
+      return this.#assertDescribed(call, described, { access_token: this.accessToken, refresh_token: token });
+    assert.equal(`${call.method} ${call.url}`, `POST ${this.#fill(url ?? '')}`, 'revocation endpoint');
+    const params = new Map(new URLSearchParams(String(call.body)));
+    assert.deepEqual([params.get('token'), params.get('token_type_hint')], [token, 'refresh_token'], 'what is revoked');
+    this.#authenticate(call, params, this.#described.auth.authorization_method, {});
+  }
+
   /** Whether a call is one of the steps behind the token answer. */
   isStep(call: Call): boolean {
     return this.#stepOf(call) !== undefined;
@@ -292,23 +306,29 @@ export class BlueprintProvider {
   }
 
   #tokenAsDescribed(call: Call, described: z.output<typeof request>, values: Readonly<Record<string, string>>): string {
-    assert.equal(call.method, described.method, 'method of the token request');
+    this.#assertDescribed(call, described, values);
+    this.#tokens += 1;
+    this.#isExchanged = false;
+    return JSON.stringify(this.#answer());
+  }
+
+  #assertDescribed(call: Call, described: z.output<typeof request>, given: Readonly<Record<string, string>>): void {
+    const client = Buffer.from(`${this.#client.id}:${this.#client.secret}`).toString('base64');
+    const values = { oauth_client_basic_encoded: client, ...given };
+    assert.equal(call.method, described.method, 'method of a described request');
     const fill = (value: string) => this.#fill(value, values);
-    assert.equal(withoutQuery(call.url), fill(described.url), 'endpoint of the token request');
+    assert.equal(decodeURIComponent(withoutQuery(call.url)), fill(described.url), 'endpoint of a described request');
     const { searchParams } = new URL(call.url);
     for (const [name, value] of Object.entries(described.params))
-      assert.equal(searchParams.get(name), fill(value), `parameter ${name} of the token request`);
+      assert.equal(searchParams.get(name), fill(value), `parameter ${name} of a described request`);
     for (const [name, value] of Object.entries(described.headers))
-      assert.equal(call.headers[name.toLowerCase()], fill(value), `header ${name} of the token request`);
+      assert.equal(call.headers[name.toLowerCase()], fill(value), `header ${name} of a described request`);
     const sent = String(call.body ?? '{}');
     const body: Map<string, string> = sent.startsWith('{')
       ? new Map(Object.entries(texts.parse(JSON.parse(sent))))
       : new Map(new URLSearchParams(sent));
     for (const [name, value] of Object.entries(described.body))
-      assert.equal(body.get(name), fill(value), `member ${name} of the token request`);
-    this.#tokens += 1;
-    this.#isExchanged = false;
-    return JSON.stringify(this.#answer());
+      assert.equal(body.get(name), fill(value), `member ${name} of a described request`);
   }
 
   get #redirectUri(): string {
@@ -316,10 +336,14 @@ export class BlueprintProvider {
     return redirect_uri === undefined ? this.#client.redirectUri : this.#fill(redirect_uri);
   }
 
-  #authenticate(call: Call, params: ReadonlyMap<string, string>, authorizationMethod: string): void {
+  #authenticate(
+    call: Call,
+    params: ReadonlyMap<string, string>,
+    authorizationMethod: string,
+    names: Readonly<Record<string, string>> = this.#described.auth.token_parameter_names,
+  ): void {
     const { auth } = this.#described;
     const { id, secret } = this.#client;
-    const names = auth.token_parameter_names;
     const inBody = {
       id: params.get(names['client_id'] ?? 'client_id'),
       secret: params.get(names['client_secret'] ?? 'client_secret'),
