@@ -4,7 +4,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { parse } from 'yaml';
-import type { AuthModeContext, Integration } from '../packages/server/src/auth-modes/auth-mode.ts';
+import type {
+  AdditionalConfig,
+  AuthMode,
+  AuthModeContext,
+  BaseCredentials,
+  Integration,
+} from '../packages/server/src/auth-modes/auth-mode.ts';
 import { AUTH_MODES } from '../packages/server/src/auth-modes/registry.ts';
 import { BlueprintCatalog } from '../packages/server/src/config/blueprint-catalog.ts';
 import { blueprintDigest } from '../packages/server/src/config/blueprint-digest.ts';
@@ -104,102 +110,117 @@ function configOf({ config = {} }: Version): Record<string, string> {
   return Object.fromEntries(examples) as Record<string, string>;
 }
 
-/** Walks connect, token, refresh and request between the server's code and a provider of that Blueprint. */
+/** What a connection has once it was made: its fields' examples, and what the provider brings. */
+function broughtConfig(version: Version, { auth, requests }: Described): Record<string, string> {
+  const { config_from_callback: byCallback, config_from_token_response: byAnswer, steps } = auth;
+  const fromCallback = Object.entries(byCallback).map(([name, param]) => [name, `callback-${param}`]);
+  const told = [...Object.entries(byAnswer), ...steps.flatMap(({ store }) => Object.entries(store))];
+  // One that stands for an origin has to be one.
+  const isOrigin = (name: string) => requests.base_url.startsWith(`\${config.${name}}`);
+  const valueOf = (name: string) => (isOrigin(name) ? 'https://told.example' : `told-${name.replaceAll('_', '-')}`);
+  // Two names of one place have one value.
+  const firstOf = (path: string) => told.find(([, other]) => other === path)?.[0];
+  const fromAnswers = told.map(([name, path]) => [name, valueOf(firstOf(path) ?? name)]);
+  return { ...configOf(version), ...Object.fromEntries([...fromCallback, ...fromAnswers]) } as Record<string, string>;
+}
+
+/** One Blueprint's provider, and the server's code on the way to it. */
+interface Walk {
+  readonly integration: Integration;
+  readonly mode: AuthMode;
+  readonly described: Described;
+  readonly provider: BlueprintProvider;
+  /** What the user types in. */
+  readonly entered: Record<string, string>;
+  readonly context: AuthModeContext;
+  /** What was asked, in its order. */
+  readonly seen: string[];
+}
+
+interface Connected {
+  readonly credentials: BaseCredentials;
+  readonly config: AdditionalConfig;
+}
+
+/** Walks connect, token, refresh, request and revocation between the server's code and a provider of that Blueprint. */
 async function walk(
   reference: string,
   { described, integration }: { described: Described; integration: Integration },
 ): Promise<string[]> {
   const version = versionOf(reference);
   const mode = AUTH_MODES.get(integration.auth.auth_mode) ?? assert.fail();
-  let config: Record<string, unknown> = configOf(version);
-  const { config_from_callback: byCallback, config_from_token_response: byAnswer, steps } = described.auth;
-  const fromCallback = Object.entries(byCallback).map(([name, param]) => [name, `callback-${param}`]);
-  const told = [...Object.entries(byAnswer), ...steps.flatMap(({ store }) => Object.entries(store))];
-  // One that stands for an origin has to be one.
-  const isOrigin = (name: string) => described.requests.base_url.startsWith(`\${config.${name}}`);
-  const valueOf = (name: string) => (isOrigin(name) ? 'https://told.example' : `told-${name.replaceAll('_', '-')}`);
-  // Two names of one place have one value.
-  const fromAnswers = told.map(([name, path]) => [
-    name,
-    valueOf(told.find(([, other]) => other === path)?.[0] ?? name),
-  ]);
-  const brought = { ...config, ...Object.fromEntries([...fromCallback, ...fromAnswers]) } as Record<string, string>;
-  const provider = new BlueprintProvider(described, { ...CLIENT, config: brought });
+  const provider = new BlueprintProvider(described, { ...CLIENT, config: broughtConfig(version, described) });
   const entered = enteredIn(version);
   const seen: string[] = [];
-  let isRevoking = false;
   const context = {
     now: () => Date.now(),
     randomToken: () => 'a-random-token-of-some-length-0123456789abcdef',
     http: async (call: Parameters<AuthModeContext['http']>[0]) => {
       seen.push([call.method, call.url, authenticationOf(call.headers), call.body ?? ''].join(' '));
-      if (isRevoking) {
-        provider.revoke(call);
-        return { status: 200, contentType: 'application/json', body: '' };
-      }
-      const answer = () => (described.auth.token_request ? provider.exchange(call, entered) : provider.token(call));
-      const body = provider.isStep(call) ? provider.step(call) : answer();
-      return { status: 200, contentType: 'application/json', body };
+      return { status: 200, contentType: 'application/json', body: provider.answer(call, entered) };
     },
   } as unknown as AuthModeContext;
-  let credentials;
-  const { authorization, renewal } = mode;
-  if (authorization?.applies(integration)) {
-    const { redirectUri } = CLIENT;
-    const begun = await authorization.begin(
-      { integration, config: config as never, state: 'state', redirectUri },
-      context,
-    );
-    seen.unshift(begun.authorizationUrl);
-    const callback = provider.authorize(begun.authorizationUrl);
-    const done = await authorization.complete(
-      { integration, config: config as never, callback, secrets: begun.secrets, redirectUri },
-      context,
-    );
-    config = { ...config, ...done.config };
-    credentials = done.credentials;
-    if (mode.name === 'OAUTH2') {
-      assert.equal(renewal?.isRenewable(credentials, integration), true);
-      credentials =
-        (await renewal?.renew({ integration, config: config as never, credentials }, context)) ?? assert.fail();
-    }
-  } else if (mode.issuance?.applies(integration)) {
-    credentials = await mode.issuance.issue({ integration, config: config as never }, context);
-    credentials =
-      (await renewal?.renew({ integration, config: config as never, credentials }, context)) ?? assert.fail();
-  } else {
-    const fields = mode.entered?.fields(integration) ?? assert.fail();
-    const asked = Object.entries(fields).filter(([name, { optional }]) => !optional || name in entered);
-    const values = Object.fromEntries(asked.map(([name]) => [name, entered[name] ?? assert.fail(name)]));
-    const accept = { integration, config: config as never, values };
-    credentials = (await mode.entered?.accept(accept, context)) ?? assert.fail();
-    if (described.auth.token_request)
-      credentials = (await renewal?.renew({ ...accept, credentials }, context)) ?? assert.fail();
+  const walking = { integration, mode, described, provider, entered, context, seen };
+  const config = configOf(version);
+  const connected = await connect(walking, config);
+  await call(walking, connected);
+  if (mode.revocation?.applies(integration)) {
+    provider.expectRevocation();
+    await mode.revocation.revoke({ integration, ...connected }, context);
   }
-  const held = {
-    integration,
-    mode,
-    credentials,
-    config: withDefaults<never>(integration.configFields, config as never),
+  return seen;
+}
+
+/** A connection whose token, if it has one, was renewed once. */
+async function connect(walking: Walk, config: AdditionalConfig): Promise<Connected> {
+  const { integration, mode, described, context, entered } = walking;
+  const { authorization, issuance } = mode;
+  const renewed = async ({ config: own, credentials }: Connected): Promise<Connected> => {
+    assert.equal(mode.renewal?.isRenewable(credentials, integration), true);
+    const after = await mode.renewal.renew({ integration, config: own, credentials }, context);
+    return { config: own, credentials: after };
   };
-  const known = {
-    ...entered,
-    access_token: provider.accessToken,
-    oauth_token: 'token-2',
-    oauth_token_secret: 'secret-2',
-  };
+  if (authorization?.applies(integration)) {
+    const authorized = await authorize(walking, { authorization, config });
+    return mode.name === 'OAUTH2' ? renewed(authorized) : authorized;
+  }
+  if (issuance?.applies(integration))
+    return renewed({ config, credentials: await issuance.issue({ integration, config }, context) });
+  const fields = mode.entered?.fields(integration) ?? assert.fail();
+  const asked = Object.entries(fields).filter(([name, { optional }]) => !optional || name in entered);
+  const values = Object.fromEntries(asked.map(([name]) => [name, entered[name] ?? assert.fail(name)]));
+  const credentials = await mode.entered?.accept({ integration, config, values }, context);
+  const accepted = { config, credentials: credentials ?? assert.fail() };
+  return described.auth.token_request ? renewed(accepted) : accepted;
+}
+
+async function authorize(
+  { integration, provider, context, seen }: Walk,
+  { authorization, config }: { authorization: NonNullable<AuthMode['authorization']>; config: AdditionalConfig },
+): Promise<Connected> {
+  const { redirectUri } = CLIENT;
+  const begun = await authorization.begin({ integration, config, state: 'state', redirectUri }, context);
+  seen.unshift(begun.authorizationUrl);
+  const callback = provider.authorize(begun.authorizationUrl);
+  const { secrets } = begun;
+  const done = await authorization.complete({ integration, config, callback, secrets, redirectUri }, context);
+  return { credentials: done.credentials, config: { ...config, ...done.config } };
+}
+
+/** Calls the API: what verifies credentials first, where there is such a request. */
+async function call(
+  { integration, mode, provider, entered, seen }: Walk,
+  { credentials, config }: Connected,
+): Promise<void> {
+  const held = { integration, mode, credentials, config: withDefaults(integration.configFields, config) };
+  const token = { access_token: provider.accessToken, oauth_token: 'token-2', oauth_token_secret: 'secret-2' };
   const verification = mode.entered?.verification(integration);
   for (const request of [verification, { method: 'GET', endpoint: 'some/endpoint' }]) {
     if (!request) continue;
-    const call = authorizeRequest(request, held, { now: () => Date.now(), randomToken: () => 'nonce' });
-    await provider.request(call, known);
-    if (request === verification) seen.push(`verified by ${call.method} ${call.url}`);
+    const sent = authorizeRequest(request, held, { now: () => Date.now(), randomToken: () => 'nonce' });
+    await provider.request(sent, { ...entered, ...token });
+    if (request === verification) seen.push(`verified by ${sent.method} ${sent.url}`);
   }
-  if (mode.revocation?.applies(integration)) {
-    isRevoking = true;
-    await mode.revocation.revoke({ integration, config: held.config as never, credentials }, context);
-  }
-  return seen;
 }
 
 const PRIVATE_KEY = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({

@@ -101,6 +101,7 @@ export class BlueprintProvider {
   #challenge: string | undefined;
   #tokens = 0;
   #isExchanged = false;
+  #isRevoking = false;
 
   constructor(described: Described, client: Client) {
     this.#described = described;
@@ -135,8 +136,21 @@ export class BlueprintProvider {
     return new Map([[code, 'code-1'], ['state', params.get('state') ?? ''], ...extra]);
   }
 
+  /** Answers a call that is none of the API: of steps, of the token endpoint, of revocation. `entered` is what a user typed in. */
+  answer(call: Call, entered: Readonly<Record<string, string>>): string {
+    if (this.#isRevoking) return this.#revoke(call);
+    if (this.#stepOf(call)) return this.#step(call);
+    const { token_request: described } = this.#described.auth;
+    return described ? this.#tokenAsDescribed(call, described, entered) : this.#token(call);
+  }
+
+  /** From here on a revocation is expected, and nothing else. */
+  expectRevocation(): void {
+    this.#isRevoking = true;
+  }
+
   /** The token endpoint, or that of temporary credentials. */
-  token(call: Call): string {
+  #token(call: Call): string {
     const { auth } = this.#described;
     if (auth.auth_mode === 'OAUTH1') return this.#token1(call);
     if (auth.refresh_request && this.#tokens > 0) return this.#refreshAsDescribed(call, auth.refresh_request);
@@ -174,24 +188,22 @@ export class BlueprintProvider {
   }
 
   /** The end of a grant: as RFC 7009 has it, or as the Blueprint describes. */
-  revoke(call: Call): void {
+  #revoke(call: Call): string {
     const { revocation_url: url, revocation_request: described } = this.#described.auth;
     const token = `rt-${this.#tokens}`;
-    if (described)
-      return this.#assertDescribed(call, described, { access_token: this.accessToken, refresh_token: token });
+    if (described) {
+      this.#assertDescribed(call, described, { access_token: this.accessToken, refresh_token: token });
+      return '';
+    }
     assert.equal(`${call.method} ${call.url}`, `POST ${this.#fill(url ?? '')}`, 'revocation endpoint');
     const params = new Map(new URLSearchParams(String(call.body)));
     assert.deepEqual([params.get('token'), params.get('token_type_hint')], [token, 'refresh_token'], 'what is revoked');
     this.#authenticate(call, params, this.#described.auth.authorization_method, {});
-  }
-
-  /** Whether a call is one of the steps behind the token answer. */
-  isStep(call: Call): boolean {
-    return this.#stepOf(call) !== undefined;
+    return '';
   }
 
   /** Answers a step, where it comes with the token and with what was described. */
-  step(call: Call): string {
+  #step(call: Call): string {
     const step = this.#stepOf(call) ?? assert.fail();
     if (this.#described.auth.auth_mode === 'OAUTH1') this.#assertSigned(call, { token: 'token-2', secret: 'secret-2' });
     const fill = (value: string) => this.#fill(value, { access_token: this.accessToken });
@@ -297,12 +309,6 @@ export class BlueprintProvider {
       access_token: this.accessToken,
       refresh_token: `rt-${this.#tokens}`,
     });
-  }
-
-  /** The exchange of what a user typed in, where the Blueprint describes one. */
-  exchange(call: Call, entered: Readonly<Record<string, string>>): string {
-    const { token_request: described } = this.#described.auth;
-    return this.#tokenAsDescribed(call, described ?? assert.fail('nothing is exchanged'), entered);
   }
 
   #tokenAsDescribed(call: Call, described: z.output<typeof request>, values: Readonly<Record<string, string>>): string {
