@@ -94,10 +94,12 @@ test('fields of config: required, matched whole, with defaults, by whichever way
   });
 });
 
-test('what the application sets is asked of nobody, and no connection overrides it', async (t) => {
+test('what the application sets, and what the provider tells, is asked of nobody; no connection overrides the former', async (t) => {
   const { server, connect } = await start(t, {
-    auth: '      redirect_uri: ${config.callback_name}',
-    settings: '    config:\n      callback_name: { set_by: application, default: acme-app, pattern: "[a-z-]+" }',
+    auth: '      redirect_uri: ${config.callback_name}\n      config_from_token_response: { account_id: id }',
+    settings: `    config:
+      callback_name: { set_by: application, default: acme-app, pattern: "[a-z-]+" }
+      account_id: { optional: true }`,
   });
   const connected = await connect({}, { callback_name: 'another' });
   assert.ok('location' in connected);

@@ -114,9 +114,13 @@ export function configOf({ configFields }: Integration, additionalConfig: Additi
   return withDefaults(configFields, additionalConfig);
 }
 
-/** Fields of `config` that a connection brings. */
-export function askedConfig({ configFields }: Integration): InputFields {
-  return askedFields(configFields);
+/** Fields of `config` that a user, or the application for him, is asked for: neither set once for all, nor told by the provider. */
+export function askedConfig(integration: Integration): InputFields {
+  const { authorization } = authModeOf(integration);
+  const told = authorization?.applies(integration) ? authorization.bringsConfig(integration) : [];
+  return Object.fromEntries(
+    Object.entries(askedFields(integration.configFields)).filter(([name]) => !told.includes(name)),
+  );
 }
 
 /**
@@ -128,7 +132,7 @@ export function assertConfig(
   additionalConfig: AdditionalConfig,
   later: readonly string[] = [],
 ): void {
-  const fields = Object.entries(askedConfig(integration)).filter(
+  const fields = Object.entries(askedFields(integration.configFields)).filter(
     ([field]) => Object.hasOwn(additionalConfig, field) || !later.includes(field),
   );
   const problems = inputProblems(Object.fromEntries(fields), additionalConfig);
