@@ -337,6 +337,7 @@ describe('every Blueprint', () => {
       refresh_request: () => ({ url: 'https://elsewhere.example/renew' }),
       revocation_url: (value) => `${String(value)}x`,
       revocation_request: () => ({ url: 'https://elsewhere.example/revoke' }),
+      refresh_with_redirect_uri: (value) => value !== true,
       refresh_authorization_method: (value, usual) => ((value ?? usual) === 'header' ? 'body' : 'header'),
     };
     const ofMode: Record<string, string[]> = {
@@ -366,7 +367,8 @@ describe('every Blueprint', () => {
         if (key === 'body_format' && described.auth.token_http_method === 'GET') continue;
         if (key.startsWith('revocation_') && described.auth[key] === undefined) continue;
         // What another key takes the place of is not looked at.
-        if (described.auth.refresh_request && /^refresh_(url|params|authorization_method)$/.test(key)) continue;
+        if (described.auth.refresh_request && /^refresh_(url|params|authorization_method|with_redirect_uri)$/.test(key))
+          continue;
         if (key === 'scope_separator' && described.auth.authorization_parameter_names['scope'] === '') continue;
         const auth = {
           ...described.auth,

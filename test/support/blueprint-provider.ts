@@ -45,6 +45,7 @@ export const describedSchema = z.object({
     scope_separator: text.default(' '),
     authorization_method: text.default('header'),
     refresh_authorization_method: text.optional(),
+    refresh_with_redirect_uri: z.boolean().default(false),
     basic_encoding: text.default('form'),
     body_format: text.default('form'),
     token_http_method: text.default('POST'),
@@ -173,6 +174,8 @@ export class BlueprintProvider {
       if (!isLeftOut('grant_type'))
         assert.equal(own['grant_type'] ?? named('grant_type'), own['grant_type'] ?? 'refresh_token');
       assert.equal(named('refresh_token'), `rt-${this.#tokens}`, 'refresh_token');
+      const redirectUri = auth.refresh_with_redirect_uri ? this.#redirectUri : undefined;
+      assert.equal(named('redirect_uri'), redirectUri, 'redirect_uri of the refresh request');
     } else {
       if (!isLeftOut('grant_type')) assert.equal(named('grant_type'), own['grant_type'] ?? 'authorization_code');
       if (!isLeftOut('redirect_uri')) assert.equal(named('redirect_uri'), this.#redirectUri, 'redirect_uri');

@@ -112,6 +112,10 @@ function tokenRequestShape(fields: Fields) {
       .default({})
       .describe('Added to the token request; grant_type selects the grant'),
     refresh_params: fields.params(CONNECTION_SCOPE).default({}).describe('Added to the refresh request'),
+    refresh_with_redirect_uri: fields
+      .boolean()
+      .default(false)
+      .describe('Sends redirect_uri with the refresh request too, as it was when the user connected'),
     body_format: fields.choice(['form', 'json']).default('form').describe('Encoding of token requests'),
     token_http_method: fields.choice(['POST', 'GET', 'PUT']).default('POST').describe('HTTP method of token requests'),
     token_headers: fields.headers(CLIENT_SCOPE).default({}).describe('Extra headers of token requests'),

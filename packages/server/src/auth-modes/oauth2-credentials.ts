@@ -16,6 +16,8 @@ const grantSchema = z.object({
   issuer: z.string().optional(),
   /** The client, where it was registered dynamically: a later registration would not fit the refresh token. */
   client: registeredClientSchema.optional(),
+  /** What was sent as redirect_uri, where refreshing needs it again. */
+  redirect_uri: z.string().optional(),
   /** What the user typed in, where it is needed again. */
   entered: rawObject.optional(),
 });

@@ -155,3 +155,19 @@ test('a provider’s own name of the callback URL is sent in its place, in both 
   assert.equal(new URLSearchParams(String(asked[0]?.body)).get('redirect_uri'), 'acme-app-1');
   assert.equal(asked[0]?.headers['client-id'], 'client-1');
 });
+
+test('where the provider wants redirect_uri for refreshing too, it gets the one that the grant began with', async () => {
+  const integration = integrationOf(oauth2, { ...URLS, refresh_with_redirect_uri: true });
+  const request = { integration, config: {}, redirectUri: 'https://nango.example/oauth/callback' };
+  const { context, asked } = provider([200, { access_token: 'at', refresh_token: 'rt' }], [200, { access_token: 'b' }]);
+  const begun = await oauth2.authorization?.begin({ ...request, state: 's' }, context);
+  const callback = new Map([
+    ['code', 'c'],
+    ['state', 's'],
+  ]);
+  const done = await oauth2.authorization?.complete({ ...request, callback, secrets: begun?.secrets ?? {} }, context);
+  const { credentials } = done ?? assert.fail();
+  const again = await oauth2.renewal?.renew({ integration, config: {}, credentials }, context);
+  assert.equal(new URLSearchParams(String(asked[1]?.body)).get('redirect_uri'), request.redirectUri);
+  assert.equal(again?.grant?.redirect_uri, request.redirectUri);
+});

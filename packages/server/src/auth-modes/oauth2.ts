@@ -121,7 +121,12 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
         redirectUri,
         context,
       });
-      const credentials = received(response, integration, { now: context.now(), ...rememberedGrant(secrets) });
+      const memory = auth.refresh_with_redirect_uri ? { redirect_uri: grant.redirect_uri } : {};
+      const credentials = received(response, integration, {
+        now: context.now(),
+        ...rememberedGrant(secrets),
+        ...memory,
+      });
       const brought = {
         ...keptFromCallback(integration, callback),
         ...keptFromResponse(integration, response.raw),
@@ -261,7 +266,8 @@ async function refreshed(owner: OAuth2Owner, { credentials, refresh_token, conte
   const client = grant?.client ?? configuredClientOf(integration);
   const { refresh_authorization_method: method = auth.authorization_method } = auth;
   const endpoint = tokenEndpointOf(owner, { server, client, url: refreshUrlOf(owner, server), method }, context);
-  const params = { ...resourceParam(server), ...renderParams(auth.refresh_params, config) };
+  const redirect = grant?.redirect_uri === undefined ? {} : { redirect_uri: grant.redirect_uri };
+  const params = { ...resourceParam(server), ...redirect, ...renderParams(auth.refresh_params, config) };
   return refreshTokenGrant(endpoint, { refresh_token: refresh_token ?? '', params }, context.http);
 }
 
