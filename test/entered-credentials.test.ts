@@ -8,6 +8,7 @@ async function startApi(t: TestContext) {
   const basic = `Basic ${Buffer.from('ada:right').toString('base64')}`;
   const provider = await startScriptedProvider(t, ({ path, headers }) => {
     if (path === '/down') return { status: 503 };
+    if (path === '/secret' && headers['x-key'] === 'right') return { status: 403 };
     return { status: headers['x-key'] === 'right' || headers.authorization === basic ? 200 : 401 };
   });
   const server = await startTestServer(t, {
@@ -18,6 +19,9 @@ async function startApi(t: TestContext) {
   basic:
     auth: { auth_mode: USERNAME_PASSWORD, verification: { method: POST, endpoint: login } }
     requests: { base_url: '${provider.url}/', headers: { Authorization: 'Basic \${basic_auth_encoded}' } }
+  narrow:
+    auth: { auth_mode: API_KEY, verification: { endpoint: secret, accept_statuses: [403] } }
+    requests: { base_url: '${provider.url}/', headers: { X-Key: '\${api_key}' } }
   down:
     auth: { auth_mode: API_KEY, verification: { endpoint: down } }
     requests: { base_url: '${provider.url}/', headers: { X-Key: '\${api_key}' } }
@@ -73,6 +77,12 @@ test('wrong credentials are invalid_credentials, and nothing is stored', async (
     type: 'invalid_credentials',
   });
   assert.equal((await server.nango.getConnection('keyed', '1')).returnValue.credentials['api_key'], 'right');
+});
+
+test('a key that the API knows, and that may do little, is proven where the Blueprint says by which status', async (t) => {
+  const { connect } = await startApi(t);
+  assert.equal(await connect('narrow', { api_key: 'right' }), 'succeeded');
+  assert.equal(await connect('narrow', { api_key: 'wrong' }), 'invalid_credentials');
 });
 
 test('an API that cannot tell is provider_error, and nothing is stored', async (t) => {

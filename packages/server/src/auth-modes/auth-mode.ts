@@ -146,6 +146,8 @@ export interface VerificationRequest {
   readonly method: 'GET' | 'POST';
   /** Relative to base_url. */
   readonly endpoint: string;
+  /** Statuses beside 2xx that prove credentials: the API knows them, and says what they may not do. */
+  readonly accept_statuses: readonly number[];
 }
 
 /** Settings of an Integration that a mode may demand. */

@@ -22,6 +22,11 @@ export function verificationSchema(fields: Fields) {
     .strictObject({
       method: fields.choice(['GET', 'POST']).default('GET').describe('HTTP method'),
       endpoint: z.string().min(1).describe('Relative to base_url'),
+      accept_statuses: z
+        .array(z.int().min(400).max(499))
+        .max(5)
+        .default([])
+        .describe('Statuses beside 2xx that prove credentials too: 403, where the API answers 401 to unknown ones'),
     })
     .optional()
     .describe('Request that proves credentials before they are stored');

@@ -82,7 +82,7 @@ async function verifyCredentials(
     headers,
     clientCertificate,
   });
-  if (status >= 200 && status < 300) return;
+  if ((status >= 200 && status < 300) || verification.accept_statuses.includes(status)) return;
   if (status === 401 || status === 403) {
     throw new NangoError(
       'invalid_credentials',
