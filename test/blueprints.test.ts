@@ -75,6 +75,7 @@ const CLIENT = {
 const DISCOVERED = new Set(['mcp:v0']);
 
 let integrations: ReadonlyMap<string, Integration>;
+let warnings: readonly string[];
 
 before(async () => {
   const folder = temporaryFolder(
@@ -88,7 +89,7 @@ before(async () => {
         .join('')}`,
     },
   );
-  ({ integrations } = await loadConfig({ folder, catalog: CATALOG_FOLDER, environment: () => undefined }));
+  ({ integrations, warnings } = await loadConfig({ folder, catalog: CATALOG_FOLDER, environment: () => undefined }));
 });
 
 /** What the application sets for all its connections, as YAML. */
@@ -256,6 +257,14 @@ function integrationOf(reference: string): Integration {
 }
 
 describe('every Blueprint', () => {
+  test('leaves it to no connection who is sent the application’s secret', () => {
+    // Its clients are registered with each server for itself: a secret is set where one server is meant.
+    assert.deepEqual(
+      warnings.filter((warning) => !warning.startsWith('Integration "mcp_v0"')),
+      [],
+    );
+  });
+
   test('is described: categories, a source of its facts, https, one provider a name', () => {
     const displayed = new Map<string, string>();
     for (const [name, file] of files) {

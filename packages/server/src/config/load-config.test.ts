@@ -183,6 +183,40 @@ test('C3: names from the prototype are refused as integration, header and parame
   assert.ok(integrations.get('hasOwnProperty')?.requests.headers.has('toString'));
 });
 
+test('a host that is sent the application’s secret, and that a connection may name, is warned of', async (t) => {
+  const loadWith = async (tokenUrl: string, config = '') => {
+    const integrations = `${OAUTH2.replace('https://acme.com/token', tokenUrl)}\n    config: {${config}}\n`;
+    return load(t, { integrations, environment: ENVIRONMENT });
+  };
+  const warningsFor = async (tokenUrl: string, config?: string) => (await loadWith(tokenUrl, config)).warnings;
+  const host = 'https://${config.host}/token';
+  const [warning, ...others] = await warningsFor(host);
+  assert.match(warning ?? '', /"acme" sends its secret to whatever host a connection names in config\.host/);
+  assert.deepEqual(others, []);
+  assert.equal((await warningsFor('${config.host}/token')).length, 1, 'an origin');
+  assert.equal((await warningsFor('https://api.${config.host}/token')).length, 1, 'behind a fixed label');
+  assert.equal((await warningsFor('https://${config.host}.com/token')).length, 1, 'any domain of .com');
+  assert.equal((await warningsFor(host, 'host: { pattern: ".+" }')).length, 1, 'a pattern that fixes nothing');
+  assert.equal((await warningsFor('${config.host}/token', 'host: { pattern: "https://.+" }')).length, 1);
+
+  assert.deepEqual(await warningsFor('https://${config.host}.acme.com/token'), [], 'a host of one owner');
+  assert.deepEqual(await warningsFor('https://acme.com/${config.host}/token'), [], 'a path');
+  assert.deepEqual(await warningsFor(host, 'host: { pattern: "[a-z]+[.]acme[.]com" }'), []);
+  const fixed = await loadWith(host, 'host: { set_by: application, default: acme.com }');
+  assert.deepEqual([fixed.warnings, fixed.integrations.get('acme')?.isGuarded], [[], false]);
+  assert.equal((await loadWith(host)).integrations.get('acme')?.isGuarded, true);
+  const told =
+    'https://acme.com/token\n      refresh_url: https://${config.host}/token\n      config_from_token_response: { host: host }';
+  assert.deepEqual(await warningsFor(told), [], 'the provider’s own word');
+  const user = OAUTH2.replace('https://acme.com/authorize', 'https://${config.host}/authorize');
+  assert.deepEqual((await load(t, { integrations: user, environment: ENVIRONMENT })).warnings, [], 'sees no secret');
+  const api = user
+    .replace('base_url: https://api.acme.com/', 'base_url: https://${config.api}/')
+    .replace('oauth_client_id', 'app_api_key: key\n    oauth_client_id')
+    .replace('${access_token}', '${access_token}\n        Key: ${app_api_key}');
+  assert.match((await load(t, { integrations: api, environment: ENVIRONMENT })).warnings.join(), /config\.api/);
+});
+
 test('C4: http URLs of a provider are refused outside loopback unless named, and then warned of', async (t) => {
   const http = OAUTH2.replace('https://acme.com/token', 'http://acme.com/token');
   await assertFault(t, { integrations: http, environment: ENVIRONMENT }, /auth\.token_url: must be https/);

@@ -3,6 +3,7 @@ import type { Integration } from '../auth-modes/auth-mode.ts';
 import { RESERVED_PLACEHOLDERS } from '../auth-modes/registry.ts';
 import { Fields, type Environment } from '../schema/fields.ts';
 import { BlueprintCatalog, readIfPresent } from './blueprint-catalog.ts';
+import { openHosts } from './chosen-hosts.ts';
 import { ConfigError, sortFaults, type ConfigFault } from './config-fault.ts';
 import { isMap } from './deep-merge.ts';
 import { IntegrationSchemas } from './integrations-file.ts';
@@ -141,7 +142,13 @@ async function readSource(folder: string, file: string): Promise<SourceFile | un
 }
 
 function warningsOf(integrations: readonly Integration[]): string[] {
-  return integrations
-    .filter((integration) => integration.allowHttp)
-    .map(({ name }) => `Integration "${name}" has allow_http: its credentials may travel unencrypted.`);
+  return integrations.flatMap((integration) => [
+    ...(integration.allowHttp
+      ? [`Integration "${integration.name}" has allow_http: its credentials may travel unencrypted.`]
+      : []),
+    ...openHosts(integration).map(
+      (field) =>
+        `Integration "${integration.name}" sends its secret to whatever host a connection names in config.${field}: give that field set_by: application and a default, or a pattern of the provider’s hosts.`,
+    ),
+  ]);
 }

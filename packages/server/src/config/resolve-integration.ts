@@ -6,9 +6,9 @@ import { inputProblems } from '../schema/input-fields.ts';
 import { isSecureUrl } from '../schema/loopback-host.ts';
 import { Template } from '../schema/template.ts';
 import { Secret } from '../vault/secret.ts';
-import { choosesHost } from '../schema/render.ts';
 import { requestBounds } from '../schema/request-settings.ts';
 import type { Blueprint, BlueprintCatalog } from './blueprint-catalog.ts';
+import { choosesHosts } from './chosen-hosts.ts';
 import type { ConfigFault, KeyPath } from './config-fault.ts';
 import { deepMerge, isMap, mergeHeaders } from './deep-merge.ts';
 import type { IntegrationSchemas } from './integrations-file.ts';
@@ -79,7 +79,7 @@ function toIntegration({ name, blueprint, settings, sections, server }: Integrat
     logLevel: settings.log_level ?? server.default_action_log_level,
     ...requestBounds(settings, server.default_http_request_timeout_seconds),
     allowHttp: settings.allow_http ?? false,
-    isGuarded: blueprint?.isOwn === true || choosesHost(requests.base_url) || hostTemplates(auth).some(choosesHost),
+    isGuarded: blueprint?.isOwn === true || choosesHosts(auth, sections.config, requests.base_url),
     refreshConcurrency: settings.refresh_concurrency ?? DEFAULT_REFRESH_CONCURRENCY,
     auth,
     configFields: sections.config,
@@ -92,14 +92,6 @@ function toIntegration({ name, blueprint, settings, sections, server }: Integrat
       pagination: requests.pagination,
     },
   };
-}
-
-/** The URLs of `auth`, wherever they stand. */
-function hostTemplates(section: object): Template[] {
-  return Object.entries(section).flatMap(([key, value]: [string, unknown]) => {
-    if (value instanceof Template) return /(^|_)(url|issuer|resource)$/.test(key) ? [value] : [];
-    return typeof value === 'object' && value !== null ? hostTemplates(value) : [];
-  });
 }
 
 async function findBlueprint(

@@ -68,15 +68,27 @@ export function hasDotSegment(url: string): boolean {
   return /(^|[/\\])(\.|%2e){1,2}([/\\]|$)/i.test(path);
 }
 
-/** Whether a URL's host, or a part of it, comes from a placeholder. */
-export function choosesHost({ parts }: Template): boolean {
+/**
+ * The placeholders within a URL's host. The `owner` decides whose host it is, as in `https://${config.x}/` or
+ * `https://api.${config.x}/`; before a fixed domain, as in `https://${config.x}.acme.com/`, none does.
+ */
+export function hostPlaceholders({ parts }: Template): { names: string[]; owner: string | undefined } {
+  const names: string[] = [];
+  let owner: string | undefined;
   let text = '';
   for (const part of parts) {
-    if (typeof part === 'string') text += part;
-    else if (text === '' || zoneOf(text) === 'host') return true;
-    else text += 'x';
+    if (typeof part === 'string') {
+      if (/^[^/?#:]*\.[^./?#:]+\.[^./?#:]+/.test(part)) owner = undefined;
+      text += part;
+      continue;
+    }
+    if (text === '') return { names: [part.placeholder], owner: part.placeholder };
+    if (zoneOf(text) !== 'host') break;
+    names.push(part.placeholder);
+    owner = part.placeholder;
+    text += 'x';
   }
-  return false;
+  return { names, owner };
 }
 
 function zoneOf(rendered: string): 'host' | 'path' | 'query' {
