@@ -77,6 +77,15 @@ test('nango blueprints add writes a valid Integration, and says what is left to 
   assert.equal(valid.code, 0, valid.stderr);
   const again = await run(['blueprints', 'add', 'hubspot', '-f', folder, '--as', 'crm']);
   assert.deepEqual([again.code, /already/.test(again.stderr)], [1, true]);
+  const before = readFileSync(join(folder, 'integrations.yaml'), 'utf8');
+  const unusable = await run(['blueprints', 'add', 'hubspot', '-f', folder, '--as', 'a b: c']);
+  assert.deepEqual([unusable.code, /"a b: c" is not a usable name/.test(unusable.stderr)], [1, true]);
+  const secret = await run(['blueprints', 'add', 'hubspot', '-f', folder, '--client-secret', 'shh-5ecr3t/+']);
+  assert.deepEqual([secret.code, /--client-secret takes the name of an environment/.test(secret.stderr)], [1, true]);
+  assert.ok(!secret.stderr.includes('5ecr3t'));
+  assert.equal(readFileSync(join(folder, 'integrations.yaml'), 'utf8'), before);
+  const digit = await run(['blueprints', 'add', 'hubspot', '-f', folder, '--as', '2nd']);
+  assert.match(digit.stderr, /Set _2ND_CLIENT_ID and _2ND_CLIENT_SECRET/, 'no variable begins with a digit');
   const unknown = await run(['blueprints', 'add', 'hubspt', '-f', folder]);
   assert.match(unknown.stderr, /Did you mean "hubspot"/);
 });

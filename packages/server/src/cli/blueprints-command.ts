@@ -91,6 +91,11 @@ async function entryOf(
   if (typeof oauth_client_id === 'string')
     entry['oauth_client_id'] =
       flags.clientId ?? (await ask(`Client id, or the environment variable that holds it`, oauth_client_id, terminal));
+  if (flags.clientSecret !== undefined && !/^[A-Za-z_]\w*$/.test(flags.clientSecret))
+    throw new NangoError(
+      'invalid_request',
+      '--client-secret takes the name of an environment variable; the secret itself belongs into no file and no shell history.',
+    );
   if (oauth_client_secret !== undefined && flags.clientSecret !== undefined)
     entry['oauth_client_secret'] = `\${${flags.clientSecret}}`;
   if (oauth_scopes !== undefined || (oauth_client_id !== undefined && flags.scopes !== undefined))

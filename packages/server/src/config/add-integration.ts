@@ -2,6 +2,7 @@ import { isMap as isYamlMap, isScalar, parseDocument, type Pair } from 'yaml';
 import { NangoError } from '../errors/nango-error.ts';
 import type { Blueprint } from './blueprint-catalog.ts';
 import { isMap } from './deep-merge.ts';
+import { integrationNameInFile } from './integrations-file.ts';
 
 /** A new entry of `integrations.yaml`: scalars, lists of them, and maps. */
 export interface IntegrationEntry {
@@ -13,7 +14,11 @@ export function suggestedEntry(
   { name, version, auth, config = {}, requests }: Pick<Blueprint, 'name' | 'version' | 'auth' | 'config' | 'requests'>,
   integration: string,
 ): IntegrationEntry {
-  const prefix = integration.toUpperCase().replaceAll('-', '_');
+  // No variable begins with a digit.
+  const prefix = integration
+    .toUpperCase()
+    .replaceAll('-', '_')
+    .replace(/^(?=\d)/, '_');
   const isOAuth = /^OAUTH[12]$/.test(String(auth['auth_mode']));
   const ofApplication = Object.entries(config).flatMap(([field, described]) =>
     isMap(described) && described['set_by'] === 'application'
@@ -34,9 +39,11 @@ export function suggestedEntry(
 
 /**
  * Adds an entry to the text of `integrations.yaml`. Everything that stands there stays as it is, comments and layout
- * included. Throws `invalid_config` when the name is taken, or the text is not such a file.
+ * included. Throws `invalid_config` when the name is taken or unusable, or the text is not such a file.
  */
 export function addIntegration(text: string, name: string, entry: IntegrationEntry): string {
+  const named = integrationNameInFile.safeParse(name);
+  if (!named.success) throw new NangoError('invalid_config', `"${name}" ${named.error.issues[0]?.message ?? ''}.`);
   const document = parseDocument(text);
   const [fault] = document.errors;
   if (fault) throw new NangoError('invalid_config', `integrations.yaml is no YAML: ${fault.message}`);

@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { suggest } from '../schema/suggest.ts';
-import { readdir } from 'node:fs/promises';
 import { blueprintFileSchema, latestVersion, type BlueprintFile } from './blueprint-file.ts';
 import { deepMerge, isMap, mergeHeaders } from './deep-merge.ts';
 import type { ConfigFault, KeyPath } from './config-fault.ts';

@@ -6,16 +6,16 @@ import { configFieldsSchema } from '../schema/input-fields.ts';
 import { requestBehaviourShape, requestBoundsShape } from '../schema/request-settings.ts';
 import { LOG_LEVELS } from './nango-config.ts';
 
-const INTEGRATION_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/;
+/** What Integrations may be called. */
+export const integrationNameInFile = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/, 'is not a usable name (letters, digits, "-" and "_")');
 const BLUEPRINT_REFERENCE = /^[A-Za-z0-9][A-Za-z0-9_-]*(:v\d+)?$/;
 
 /** The schema of `integrations.yaml`. `auth` and `requests` are partial here: a Blueprint may hold the rest. */
 export function integrationsFileSchema(fields: Fields) {
   return z.strictObject({
-    integrations: z.record(
-      z.string().regex(INTEGRATION_NAME, 'is not a usable name (letters, digits, "-" and "_")'),
-      integrationSchema(fields),
-    ),
+    integrations: z.record(integrationNameInFile, integrationSchema(fields)),
   });
 }
 
