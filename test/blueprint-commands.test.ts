@@ -133,14 +133,28 @@ test('nango blueprints new drafts a Blueprint from an issuer’s metadata, an Op
             code_challenge_methods_supported: ['plain'],
           },
         }
-      : { status: 404 },
+      : path === '/docs/openapi.json'
+        ? { body: { ...openApi, servers: [{ url: 'v2' }] } }
+        : { status: 404 },
   );
   const openApi = {
     openapi: '3.1.0',
     servers: [{ url: 'https://api.acme.example/v2' }],
     components: { securitySchemes: { key: { type: 'apiKey', name: 'X-Acme-Key', in: 'header' } } },
   };
-  const document = join(temporaryFolder(t, { 'openapi.json': JSON.stringify(openApi) }), 'openapi.json');
+  const servers = [
+    {
+      url: 'https://{tenant}.acme.example/{stage}',
+      variables: { tenant: { default: 'demo' }, stage: { default: 'v2', enum: ['v2', 'v2.1'] } },
+    },
+  ];
+  const documents = temporaryFolder(t, {
+    'openapi.json': JSON.stringify(openApi),
+    'variables.json': JSON.stringify({ ...openApi, servers }),
+    'relative.json': JSON.stringify({ ...openApi, servers: [{ url: '/v2' }] }),
+    'broken.yaml': ': : :',
+  });
+  const document = join(documents, 'openapi.json');
   const drafts: [string[], RegExp[]][] = [
     [
       ['issued', '--issuer', provider.url, '--base-url', 'https://api.acme.example/'],
@@ -149,6 +163,19 @@ test('nango blueprints new drafts a Blueprint from an issuer’s metadata, an Op
     [
       ['described', '--openapi', document],
       [/auth_mode: API_KEY/, /X-Acme-Key: \$\{api_key\}/, /acme\.example\/v2\/$/m],
+    ],
+    [
+      ['variable', '--openapi', join(documents, 'variables.json')],
+      [
+        /base_url: https:\/\/\$\{config\.tenant\}\.acme\.example\/\$\{config\.stage\}\/$/m,
+        /default: demo/,
+        /pattern: v2\|v2\\\.1/,
+      ],
+    ],
+    [['remote', '--openapi', `${provider.url}/docs/openapi.json`], [/base_url: http:\/\/.*:\d+\/docs\/v2\/$/m]],
+    [
+      ['relative', '--openapi', join(documents, 'relative.json'), '--base-url', 'https://other.example/v2'],
+      [/base_url: https:\/\/other\.example\/v2\/$/m],
     ],
     [
       [
@@ -171,13 +198,19 @@ test('nango blueprints new drafts a Blueprint from an issuer’s metadata, an Op
     const checked = await run(['blueprints', 'check', path]);
     assert.equal(checked.code, 0, checked.stderr);
   }
-  for (const wrong of [
-    ['told', '--base-url', 'https://x.example/'],
-    ['../x'],
-    ['vague'],
-    ['bad', '--openapi', join(folder, 'integrations.yaml')],
-  ])
+  for (const wrong of [['told', '--base-url', 'https://x.example/'], ['../x'], ['vague']])
     assert.equal((await run(['blueprints', 'new', ...wrong, '-f', folder])).code, 1, wrong.join(' '));
+  const both = await run(['blueprints', 'new', 'bad', '--openapi', document, '--issuer', provider.url, '-f', folder]);
+  assert.deepEqual([both.code, /cannot be used with/.test(both.stderr)], [2, true], both.stderr);
+  for (const [path, why] of [
+    [join(folder, 'integrations.yaml'), /integrations\.yaml is no OpenAPI 3 document/],
+    [join(documents, 'broken.yaml'), /broken\.yaml is no OpenAPI 3 document/],
+    [join(documents, 'none.yaml'), /none\.yaml cannot be read/],
+    [join(documents, 'relative.json'), /give --base-url/],
+  ] as const) {
+    const refused = await run(['blueprints', 'new', 'bad', '--openapi', path, '-f', folder]);
+    assert.deepEqual([refused.code, why.test(refused.stderr)], [1, true], refused.stderr);
+  }
 });
 
 test('GET /api/blueprints searches the catalog, and shows one', async (t) => {

@@ -1,16 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { NangoError } from './errors/nango-error.ts';
+import { messageOf, NangoError } from './errors/nango-error.ts';
 import {
   authorizationServerMetadata,
   type AuthorizationServerMetadata,
 } from './oauth/authorization-server-metadata.ts';
 import { createOAuthHttp, HttpClient } from './upstream/http-client.ts';
 
-/** The `auth` and `requests` of a Blueprint that is being written. */
+/** The sections of a Blueprint that is being written. */
 export interface BlueprintDraft {
   readonly auth: Record<string, unknown>;
+  readonly config?: Record<string, unknown>;
   readonly requests: Record<string, unknown>;
 }
 
@@ -28,14 +29,34 @@ export async function draftFromIssuer(issuer: string, baseUrl: string): Promise<
   );
 }
 
-/** A draft from an OpenAPI 3 document, in a file or at a URL. */
-export async function draftFromDocument(source: string): Promise<BlueprintDraft> {
-  if (!/^https?:\/\//.test(source)) return draftFromOpenApi(parse(readFileSync(source, 'utf8')));
+/**
+ * A draft from an OpenAPI 3 document, in a file or at a URL; `baseUrl` in place of the server it names. Throws
+ * `invalid_request` for what is no such document, or says too little, and `request_failed`.
+ */
+export async function draftFromDocument(source: string, baseUrl?: string): Promise<BlueprintDraft> {
+  const isRemote = /^https?:\/\//.test(source);
+  const document = parseDocument(isRemote ? await fetchText(source) : readText(source), source);
+  const draft = draftOfApi(document);
+  const server = baseUrl === undefined ? serverOf(document, isRemote ? source : undefined) : { base_url: baseUrl };
+  const { config, base_url: base } = server;
+  const requests = { base_url: base.endsWith('/') ? base : `${base}/`, ...draft.requests };
+  return { ...draft, ...(config ? { config } : {}), requests };
+}
+
+async function fetchText(url: string): Promise<string> {
   await using client = disposable(new HttpClient());
-  const request = { method: 'GET', url: source, headers: { 'user-agent': 'Nango' } } as const;
+  const request = { method: 'GET', url, headers: { 'user-agent': 'Nango' } } as const;
   const { status, body } = await client.it.send({ ...request, timeoutMs: TIMEOUT_MS, maxBytes: MAX_DOCUMENT_BYTES });
-  if (status !== 200) throw new NangoError('request_failed', `${source} answered ${status}.`);
-  return draftFromOpenApi(parse(body.toString('utf8')));
+  if (status !== 200) throw new NangoError('request_failed', `${url} answered ${status}.`);
+  return body.toString('utf8');
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new NangoError('invalid_request', `${path} cannot be read: ${messageOf(cause)}`, { cause });
+  }
 }
 
 function disposable(client: HttpClient): AsyncDisposable & { readonly it: HttpClient } {
@@ -79,35 +100,69 @@ const schemeSchema = z.discriminatedUnion('type', [
   z.looseObject({ type: z.literal('mutualTLS') }),
 ]);
 
+const serverVariableSchema = z.looseObject({
+  default: z.string(),
+  enum: z.array(z.string()).min(1).optional(),
+  description: z.string().optional(),
+});
+
 /** As much of an OpenAPI 3 document as says how its API is called. */
 const openApiSchema = z.looseObject({
-  servers: z.array(z.looseObject({ url: z.string() })).min(1, 'names no server'),
+  openapi: z.string().regex(/^3\./, 'is not 3.x'),
+  // Without servers it is "/" (OpenAPI 3.1 §4.8.1.1).
+  servers: z
+    .array(z.looseObject({ url: z.string(), variables: z.record(z.string(), serverVariableSchema).default({}) }))
+    .default([]),
   components: z.looseObject({ securitySchemes: z.record(z.string(), schemeSchema) }),
 });
 
+type OpenApi = z.output<typeof openApiSchema>;
 type Scheme = z.output<typeof schemeSchema>;
 
-/**
- * What an OpenAPI 3 document says of how its API is called, as a draft: OAuth 2.0 where it has that, else keys. Throws
- * `invalid_request` for a document that says neither.
- */
-function draftFromOpenApi(document: unknown): BlueprintDraft {
+function parseDocument(text: string, source: string): OpenApi {
+  const unusable = (why: string) =>
+    new NangoError('invalid_request', `${source} is no OpenAPI 3 document: ${why.replaceAll(/\s+/g, ' ')}`);
+  let document: unknown;
+  try {
+    document = parse(text);
+  } catch (error) {
+    throw unusable(messageOf(error));
+  }
   const parsed = openApiSchema.safeParse(document);
-  if (!parsed.success)
-    throw new NangoError(
-      'invalid_request',
-      `The OpenAPI document cannot be used: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`,
-    );
-  const { servers, components } = parsed.data;
-  const base = servers[0]?.url ?? '';
-  const schemes = Object.values(components.securitySchemes);
-  const draft = schemes.map(draftOf).find((one) => one !== undefined);
-  if (!draft)
-    throw new NangoError(
-      'invalid_request',
-      'The OpenAPI document has no security scheme that a Blueprint can express.',
-    );
-  return { auth: draft.auth, requests: { base_url: base.endsWith('/') ? base : `${base}/`, ...draft.requests } };
+  if (!parsed.success) throw unusable(z.prettifyError(parsed.error));
+  return parsed.data;
+}
+
+/** How the API is authorized: by OAuth 2.0 or keys, whichever stands first. Throws `invalid_request` where it is neither. */
+function draftOfApi({ components }: OpenApi): BlueprintDraft {
+  const draft = Object.values(components.securitySchemes)
+    .map(draftOf)
+    .find((one) => one !== undefined);
+  if (draft) return draft;
+  throw new NangoError('invalid_request', 'The OpenAPI document has no security scheme that a Blueprint can express.');
+}
+
+/** The first server; its variables become fields of `config`. `location` is where the document stands, if it is a URL. */
+function serverOf(
+  { servers: [server = { url: '/', variables: {} }] }: OpenApi,
+  location: string | undefined,
+): { base_url: string; config?: Record<string, unknown> } {
+  const { url, variables } = server;
+  const isAbsolute = /^(https?:\/\/|\{)/.test(url);
+  if (!isAbsolute && location === undefined)
+    throw new NangoError('invalid_request', `The OpenAPI document has no absolute URL of a server: give --base-url.`);
+  const absolute = isAbsolute ? url : URL.parse(url, location)?.href.replaceAll('%7B', '{').replaceAll('%7D', '}');
+  const base_url = (absolute ?? url).replaceAll(/\{([^{}]+)\}/g, (_, name: string) => `\${config.${fieldName(name)}}`);
+  const fields = Object.entries(variables).map(([name, { default: value, enum: values, description }]) => {
+    const pattern = values?.map((one) => one.replaceAll(/[^\w-]/g, String.raw`\$&`)).join('|');
+    return [fieldName(name), withoutUndefined({ label: name, description, default: value, pattern })] as const;
+  });
+  return { base_url, ...(fields.length > 0 ? { config: Object.fromEntries(fields) } : {}) };
+}
+
+/** A name that `config` takes. */
+function fieldName(name: string): string {
+  return name.replaceAll(/\W/g, '_').replace(/^(?=\d)/, '_');
 }
 
 function draftOf(scheme: Scheme): BlueprintDraft | undefined {

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { BlueprintsFlags } from './blueprints-command.ts';
 import type { NewBlueprintFlags } from './new-blueprint-command.ts';
 import { FOLDER, JSON_OUTPUT } from './options.ts';
@@ -49,14 +49,18 @@ export function addBlueprintCommands(blueprints: Command, terminal: Terminal): v
     .description('draft a Blueprint of your own from what a provider publishes, or from answers')
     .argument('<name>')
     .option(...FOLDER)
-    .option(
-      '--issuer <url>',
-      'of an authorization server that publishes its metadata (RFC 8414, OpenID Connect Discovery)',
+    .addOption(
+      new Option(
+        '--issuer <url>',
+        'of an authorization server that publishes its metadata (RFC 8414, OpenID Connect Discovery)',
+      ).conflicts(['openapi', 'authorizationUrl', 'tokenUrl']),
     )
-    .option('--openapi <file or url>', 'an OpenAPI 3 document')
+    .addOption(
+      new Option('--openapi <file or url>', 'an OpenAPI 3 document').conflicts(['authorizationUrl', 'tokenUrl']),
+    )
     .option('--authorization-url <url>', 'where neither is published')
     .option('--token-url <url>')
-    .option('--base-url <url>', 'root of the API')
+    .option('--base-url <url>', 'root of the API; with --openapi, in place of the server it names')
     .addHelpText(
       'after',
       '\nExample:\n  nango blueprints new acme --issuer https://login.acme.com --base-url https://api.acme.com/',

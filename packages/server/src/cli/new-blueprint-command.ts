@@ -23,7 +23,7 @@ export async function newBlueprint(name: string, flags: NewBlueprintFlags, termi
   const folder = join(readSettings({ folder: flags.folder }).folder, BLUEPRINTS_FOLDER);
   const path = join(folder, `${name}.yaml`);
   if (existsSync(path)) throw new NangoError('invalid_request', `${path} exists already.`);
-  const { auth, requests } = await draft(flags, terminal);
+  const { auth, config, requests } = await draft(flags, terminal);
   const docs =
     flags.issuer ?? (/^https?:/.test(flags.openapi ?? '') ? flags.openapi : undefined) ?? 'https://example.com/docs';
   const blueprint = {
@@ -31,7 +31,14 @@ export async function newBlueprint(name: string, flags: NewBlueprintFlags, termi
     display_name: name.replace(/^./, (first) => first.toUpperCase()),
     docs_url: docs,
     maintainer: 'Me',
-    versions: { v0: { comment: 'What a developer must know: scopes, lifetimes, reviews.', auth, requests } },
+    versions: {
+      v0: {
+        comment: 'What a developer must know: scopes, lifetimes, reviews.',
+        auth,
+        ...(config ? { config } : {}),
+        requests,
+      },
+    },
   };
   mkdirSync(folder, { recursive: true });
   const schema = '# yaml-language-server: $schema=../../node_modules/@nangohq/server/schemas/blueprint.schema.json';
@@ -43,7 +50,7 @@ export async function newBlueprint(name: string, flags: NewBlueprintFlags, termi
 }
 
 async function draft(flags: NewBlueprintFlags, terminal: Terminal): Promise<BlueprintDraft> {
-  if (flags.openapi !== undefined) return draftFromDocument(flags.openapi);
+  if (flags.openapi !== undefined) return draftFromDocument(flags.openapi, flags.baseUrl);
   const base = () => flags.baseUrl ?? ask('Root of the API', terminal, '--base-url');
   if (flags.issuer !== undefined) return draftFromIssuer(flags.issuer, await base());
   const auth = {
