@@ -232,7 +232,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       const { refresh_token, grant } = credentials;
       if (isIssuedToClient(integration.auth)) return issueToClient(owner, context);
       if (grant?.entered && refresh_token === undefined) return grantToEntered(owner, grant.entered, context);
-      const response = await refreshed(owner, { credentials, refresh_token, context });
+      const response = await refreshed(owner, credentials, context);
       const renewed = received(response, integration, { ...grant, now: context.now() });
       // A refresh token that stays lives as long as it did.
       const stays = renewed.refresh_token === refresh_token && renewed.refresh_token_expires_at === undefined;
@@ -250,17 +250,11 @@ function isRenewable({ refresh_token, grant }: OAuth2Credentials, { auth }: Inte
   return auth.refresh_request?.presentsRefreshToken === false;
 }
 
-interface Refreshing {
-  readonly credentials: OAuth2Credentials;
-  readonly refresh_token: string | undefined;
-  readonly context: AuthModeContext;
-}
-
 /** New tokens, by the refresh token grant (RFC 6749 §6) or as the Blueprint describes. */
-async function refreshed(owner: OAuth2Owner, { credentials, refresh_token, context }: Refreshing) {
+async function refreshed(owner: OAuth2Owner, credentials: OAuth2Credentials, context: AuthModeContext) {
   const { integration, config } = owner;
   const { auth } = integration;
-  const { grant } = credentials;
+  const { grant, refresh_token = '' } = credentials;
   if (auth.refresh_request) return refreshAsDescribed(auth.refresh_request, { owner, credentials, context });
   const server = await authorizationServerOf(owner, context, grant?.issuer);
   const client = grant?.client ?? configuredClientOf(integration);
@@ -268,7 +262,7 @@ async function refreshed(owner: OAuth2Owner, { credentials, refresh_token, conte
   const endpoint = tokenEndpointOf(owner, { server, client, url: refreshUrlOf(owner, server), method }, context);
   const redirect = grant?.redirect_uri === undefined ? {} : { redirect_uri: grant.redirect_uri };
   const params = { ...resourceParam(server), ...redirect, ...renderParams(auth.refresh_params, config) };
-  return refreshTokenGrant(endpoint, { refresh_token: refresh_token ?? '', params }, context.http);
+  return refreshTokenGrant(endpoint, { refresh_token, params }, context.http);
 }
 
 /** What the authorization and token requests carry as redirect_uri. */

@@ -49,11 +49,13 @@ export function blueprintRoutes({ blueprints, blueprintIndex }: ServerContext) {
       },
       async ({ params: { name } }) => {
         const [base = ''] = name.split(':');
+        const unknown = () => new NangoError('not_found', `The catalog has no Blueprint "${name}".`);
+        // The index first: no name from outside leads to a file.
         const summary = (await blueprintIndex.search([base])).find((one) => one.name === base);
+        if (!summary) throw unknown();
         const read = await blueprints.file(base);
         const found = await blueprints.find(name);
-        if (!summary || !('file' in read) || !('source' in found))
-          throw new NangoError('not_found', `The catalog has no Blueprint "${name}".`);
+        if (!('file' in read) || !('source' in found)) throw unknown();
         const { version, auth, config = {}, requests } = found;
         const { console_url: consoleUrl = null, versions } = read.file;
         const comment = versions[version]?.comment ?? null;
