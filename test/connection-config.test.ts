@@ -58,6 +58,13 @@ test('a value the Integration counts on is missing, or does not match: provider_
   assert.deepEqual((await server.nango.getConnections()).returnValue, []);
 });
 
+test('a value of the callback is matched before a step uses it', async (t) => {
+  const step = '{ request: { url: "http://localhost:9/${config.realm_id}" }, store: { account_id: id } }';
+  const { connect } = await start(t, { auth: `${KEPT}\n      steps: [${step}]`, settings: FIELDS });
+  const { error } = await connect({ realmId: 'hostile' });
+  assert.match(error?.message ?? '', /realm_id must match/);
+});
+
 const SUBDOMAIN = `    config:
       subdomain: { label: Subdomain, example: acme, pattern: '[a-z0-9-]+' }
       region: { default: eu }`;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { NangoError } from '../errors/nango-error.ts';
 import { memberAt } from '../oauth/json-path.ts';
+import { inputProblems } from '../schema/input-fields.ts';
 import type { Integration, JsonObject } from './auth-mode.ts';
 
 /** `auth.config_from_token_response`. */
@@ -36,9 +37,14 @@ function kept(
 ): JsonObject {
   const found = Object.entries(sources).flatMap(([name, source]) => {
     const value = valueOf(source);
-    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
-      return [[name, value] as const];
-    if (integration.configFields[name]?.optional) return [];
+    const field = integration.configFields[name];
+    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
+      // Steps use it before the connection is made, and a callback is as the user's browser has it.
+      const [problem] = field ? inputProblems({ [name]: field }, { [name]: value }) : [];
+      if (problem === undefined) return [[name, value] as const];
+      throw new NangoError('provider_error', `The provider’s answer does not fit. ${problem}.`);
+    }
+    if (field?.optional) return [];
     throw new NangoError(
       'provider_error',
       `The provider’s answer has no "${source}", which "${integration.name}" keeps as config.${name}.`,

@@ -1,5 +1,6 @@
 import type { BaseAuth, Integration } from '../auth-modes/auth-mode.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
+import { isMap } from './deep-merge.ts';
 import { askedFields, inputProblems, type InputField, type InputFields } from '../schema/input-fields.ts';
 import { hostPlaceholders } from '../schema/render.ts';
 import { Template } from '../schema/template.ts';
@@ -19,7 +20,12 @@ export function choosesHosts(auth: BaseAuth, configFields: InputFields, baseUrl:
 export function openHosts(integration: Integration): string[] {
   const { auth, configFields, requests, oauthClientSecret } = integration;
   const mode = AUTH_MODES.get(auth.auth_mode);
-  const told = mode?.authorization?.bringsConfig(integration) ?? [];
+  // What a callback brings is as the user's browser has it.
+  const viaBrowser =
+    'config_from_callback' in auth && isMap(auth.config_from_callback) ? auth.config_from_callback : {};
+  const told = (mode?.authorization?.bringsConfig(integration) ?? []).filter(
+    (name) => !Object.hasOwn(viaBrowser, name),
+  );
   const authenticatesClient = oauthClientSecret !== undefined && mode?.requiredSettings !== undefined;
   const values = [...requests.headers.values(), ...requests.params.values()];
   const templates = [
