@@ -19,23 +19,33 @@ export function choosesHosts(auth: BaseAuth, configFields: InputFields, baseUrl:
  */
 export function openHosts(integration: Integration): string[] {
   const { auth, configFields, requests, oauthClientSecret } = integration;
-  const mode = AUTH_MODES.get(auth.auth_mode);
-  // What a callback brings is as the user's browser has it.
-  const viaBrowser =
-    'config_from_callback' in auth && isMap(auth.config_from_callback) ? auth.config_from_callback : {};
-  const told = (mode?.authorization?.bringsConfig(integration) ?? []).filter(
-    (name) => !Object.hasOwn(viaBrowser, name),
-  );
-  const authenticatesClient = oauthClientSecret !== undefined && mode?.requiredSettings !== undefined;
+  const authenticatesClient =
+    oauthClientSecret !== undefined && AUTH_MODES.get(auth.auth_mode)?.requiredSettings !== undefined;
   const values = [...requests.headers.values(), ...requests.params.values()];
-  const templates = [
+  const sent = [
     ...(authenticatesClient || readsSecret(templatesOf(auth)) ? urlsOf(auth) : []),
     ...(readsSecret(values) ? [requests.baseUrl] : []),
   ];
-  // What the user's browser opens sees no secret.
-  const sent = templates.filter((template) => !('authorization_url' in auth && template === auth.authorization_url));
-  const fields = sent.flatMap((template) => configField(hostPlaceholders(template).owner ?? '') ?? []);
-  return [...new Set(fields)].filter((field) => !told.includes(field) && isOpen(configFields[field]));
+  const told = toldByProvider(integration);
+  const before = new Set(BEFORE_ANSWER.map((key): unknown => Reflect.get(auth, key)));
+  const fields = sent.flatMap((template) => {
+    // What the user's browser opens sees no secret.
+    if ('authorization_url' in auth && template === auth.authorization_url) return [];
+    const field = configField(hostPlaceholders(template).owner ?? '');
+    return field === undefined || (told.has(field) && !before.has(template)) ? [] : [field];
+  });
+  return [...new Set(fields)].filter((field) => isOpen(configFields[field]));
+}
+
+/** URLs that are used before the provider has told anything. */
+const BEFORE_ANSWER = ['token_url', 'request_url', 'device_authorization_url', 'issuer', 'resource'];
+
+/** Fields of `config` in the provider's own words. What a callback brings is as the user's browser has it. */
+function toldByProvider(integration: Integration): ReadonlySet<string> {
+  const { auth } = integration;
+  const brought = AUTH_MODES.get(auth.auth_mode)?.authorization?.bringsConfig(integration) ?? [];
+  const viaBrowser = 'config_from_callback' in auth ? auth.config_from_callback : undefined;
+  return new Set(brought.filter((name) => !isMap(viaBrowser) || !Object.hasOwn(viaBrowser, name)));
 }
 
 /** The URLs of `auth`, wherever they stand. */

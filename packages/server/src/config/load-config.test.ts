@@ -208,6 +208,8 @@ test('a host that is sent the application’s secret, and that a connection may 
   const told =
     'https://acme.com/token\n      refresh_url: https://${config.host}/token\n      config_from_token_response: { host: host }';
   assert.deepEqual(await warningsFor(told), [], 'the provider’s own word');
+  const late = `${host}\n      config_from_token_response: { host: host }`;
+  assert.equal((await warningsFor(late)).length, 1, 'told only once the secret was sent');
   const viaBrowser = told.replace('token_response: { host: host }', 'callback: { host: host }');
   assert.equal((await warningsFor(viaBrowser)).length, 1, 'a callback is as its user’s browser has it');
   const user = OAUTH2.replace('https://acme.com/authorize', 'https://${config.host}/authorize');
