@@ -72,8 +72,11 @@ function configField(placeholder: string): string | undefined {
   return scope === 'config' ? field : undefined;
 }
 
+// A pattern cannot be asked whose hosts it admits, so it is tried with some that anybody could have.
+const ANYBODYS = ['attacker.example', 'attacker.com', 'api.attacker.io'].flatMap((host) => [host, `https://${host}`]);
+
 /** Whether a connection may name a host of anybody's. */
 function isOpen(field: InputField = {}): boolean {
   const admits = (host: string) => inputProblems({ host: field }, { host }).length === 0;
-  return field.set_by !== 'application' && ['attacker.example', 'https://attacker.example'].some(admits);
+  return field.set_by !== 'application' && ANYBODYS.some(admits);
 }

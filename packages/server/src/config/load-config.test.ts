@@ -198,6 +198,7 @@ test('a host that is sent the application’s secret, and that a connection may 
   assert.equal((await warningsFor('https://${config.host}.com/token')).length, 1, 'any domain of .com');
   assert.equal((await warningsFor(host, 'host: { pattern: ".+" }')).length, 1, 'a pattern that fixes nothing');
   assert.equal((await warningsFor('${config.host}/token', 'host: { pattern: "https://.+" }')).length, 1);
+  assert.equal((await warningsFor(host, 'host: { pattern: "[a-z]+[.]com" }')).length, 1, 'a top-level domain');
 
   assert.deepEqual(await warningsFor('https://${config.host}.acme.com/token'), [], 'a host of one owner');
   assert.deepEqual(await warningsFor('https://acme.com/${config.host}/token'), [], 'a path');
