@@ -55,6 +55,36 @@ describe('the API', () => {
     assert.equal((await server.api('GET', '/api/connections')).status, 200);
   });
 
+  test('D3: a connection is never found under a name that only reads like its own', async (t) => {
+    const api = await startScriptedProvider(t, () => ({ body: '{}' }));
+    const server = await startTestServer(t, { integrations: KEYED(api.url) });
+    await server.nango.registerConnection('keyed', 'org1/42', { api_key: 'key-of-42' });
+    const read = (integration: string, userId: string) =>
+      server.api('GET', `/api/connection?${new URLSearchParams({ integration, userId }).toString()}`);
+    const proxied = (integration: string, userId: string) =>
+      server.api('GET', '/proxy/x', undefined, {
+        'nango-integration': integration,
+        'nango-user-id': encodeURIComponent(userId),
+      });
+    const alike = [
+      ['keyed/org1', '42'],
+      ['keyed%2forg1', '42'],
+      ['keyed/', 'org1/42'],
+      ['', 'keyed/org1/42'],
+      ['keyed', '/org1/42'],
+      ['["keyed","org1/42"]', '42'],
+    ] as const;
+    for (const isCached of [false, true]) {
+      if (isCached) assert.equal((await read('keyed', 'org1/42')).status, 200);
+      for (const [integration, userId] of alike) {
+        assert.ok([400, 404].includes((await read(integration, userId)).status), `${integration} ${userId}`);
+        assert.ok([400, 404].includes((await proxied(integration, userId)).status), `${integration} ${userId}`);
+      }
+    }
+    assert.equal((await proxied('keyed', 'org1/42')).status, 200);
+    assert.equal(api.requests.length, 1);
+  });
+
   test('A4: malformed, polluted and mistyped bodies are 400 with the place of the fault', async (t) => {
     const server = await startTestServer(t, { integrations: KEYED('http://localhost:1') });
     const nested = '['.repeat(200_000) + ']'.repeat(200_000);

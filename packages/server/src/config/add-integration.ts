@@ -2,7 +2,7 @@ import { isMap as isYamlMap, isScalar, parseDocument, type Pair } from 'yaml';
 import { NangoError } from '../errors/nango-error.ts';
 import type { Blueprint } from './blueprint-catalog.ts';
 import { isMap } from './deep-merge.ts';
-import { integrationNameInFile } from './integrations-file.ts';
+import { integrationNameSchema } from './integration-name.ts';
 
 /** A new entry of `integrations.yaml`: scalars, lists of them, and maps. */
 export interface IntegrationEntry {
@@ -42,7 +42,7 @@ export function suggestedEntry(
  * included. Throws `invalid_config` when the name is taken or unusable, or the text is not such a file.
  */
 export function addIntegration(text: string, name: string, entry: IntegrationEntry): string {
-  const named = integrationNameInFile.safeParse(name);
+  const named = integrationNameSchema.safeParse(name);
   if (!named.success) throw new NangoError('invalid_config', `"${name}" ${named.error.issues[0]?.message ?? ''}.`);
   const document = parseDocument(text);
   const [fault] = document.errors;

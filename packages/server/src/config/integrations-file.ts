@@ -3,19 +3,16 @@ import type { AuthMode } from '../auth-modes/auth-mode.ts';
 import { AUTH_MODES, placeholderScopeOf, RESERVED_PLACEHOLDERS } from '../auth-modes/registry.ts';
 import type { Fields, PlaceholderScope } from '../schema/fields.ts';
 import { configFieldsSchema } from '../schema/input-fields.ts';
+import { integrationNameSchema } from './integration-name.ts';
 import { requestBehaviourShape, requestBoundsShape } from '../schema/request-settings.ts';
 import { LOG_LEVELS } from './nango-config.ts';
 
-/** What Integrations may be called. */
-export const integrationNameInFile = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/, 'is not a usable name (letters, digits, "-" and "_")');
 const BLUEPRINT_REFERENCE = /^[A-Za-z0-9][A-Za-z0-9_-]*(:v\d+)?$/;
 
 /** The schema of `integrations.yaml`. `auth` and `requests` are partial here: a Blueprint may hold the rest. */
 export function integrationsFileSchema(fields: Fields) {
   return z.strictObject({
-    integrations: z.record(integrationNameInFile, integrationSchema(fields)),
+    integrations: z.record(integrationNameSchema, integrationSchema(fields)),
   });
 }
 

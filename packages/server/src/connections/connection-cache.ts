@@ -1,6 +1,6 @@
 import { NangoError } from '../errors/nango-error.ts';
 import type { ConnectionWatch } from '../store/connection-watch.ts';
-import type { ConnectionKey, Store } from '../store/store.ts';
+import { connectionKeyText, type ConnectionKey, type Store } from '../store/store.ts';
 import type { OpenConnection } from './connection-context.ts';
 
 /**
@@ -57,7 +57,7 @@ export class ConnectionCache {
   /** A connection that is as a read would find it; with the database gone, as it was found last. */
   fresh(key: ConnectionKey): OpenConnection | undefined {
     const confirmedAt = this.#watch.confirmedAt();
-    const entry = this.#entries.get(nameOf(key));
+    const entry = this.#entries.get(connectionKeyText(key));
     if (!entry) return undefined;
     const age = this.#ageOf(entry, confirmedAt);
     if (age > STALE_MS && !(age <= this.#options.outageMs() && this.#isOutage(confirmedAt))) return undefined;
@@ -67,7 +67,7 @@ export class ConnectionCache {
 
   /** A connection as it was known last, for when the store cannot be asked; not for longer than `outageMs`. */
   lastKnown(key: ConnectionKey): OpenConnection | undefined {
-    const entry = this.#entries.get(nameOf(key));
+    const entry = this.#entries.get(connectionKeyText(key));
     const tooOld = entry && this.#ageOf(entry, this.#watch.confirmedAt()) > this.#options.outageMs();
     return tooOld ? undefined : entry?.connection;
   }
@@ -81,9 +81,9 @@ export class ConnectionCache {
       const connection = await read();
       this.#failedAt = undefined;
       const { changed } = load;
-      if (!connection) this.#remove(this.#entries.get(nameOf(key)));
+      if (!connection) this.#remove(this.#entries.get(connectionKeyText(key)));
       else if (!changed.has(undefined) && !changed.has(connection.row.uuid))
-        this.#keep({ name: nameOf(key), connection, readAt, used: false });
+        this.#keep({ name: connectionKeyText(key), connection, readAt, used: false });
       return connection;
     } catch (error) {
       if (error instanceof NangoError && error.code === 'store_unavailable') this.#failedAt = this.#monotonic();
@@ -140,9 +140,4 @@ export class ConnectionCache {
     this.#entries.clear();
     this.#byUuid.clear();
   }
-}
-
-// A name of an Integration has no slash, so no two pairs have one name.
-function nameOf({ integration, userId }: ConnectionKey): string {
-  return `${integration}/${userId}`;
 }

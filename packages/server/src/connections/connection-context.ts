@@ -14,7 +14,7 @@ import { NangoError } from '../errors/nango-error.ts';
 import type { OAuthHttp } from '../oauth/oauth-http.ts';
 import { askedFields, inputProblems, withDefaults, type InputFields } from '../schema/input-fields.ts';
 import { suggest } from '../schema/suggest.ts';
-import type { ConnectionKey, ConnectionRow, Store } from '../store/store.ts';
+import { connectionKeyText, type ConnectionKey, type ConnectionRow, type Store } from '../store/store.ts';
 import type { SealedPlace, Vault } from '../vault/vault.ts';
 
 /** What everything about connections works with. `config` is asked each time, so that a reload takes effect. */
@@ -149,6 +149,6 @@ export function parseConfig(json: string): AdditionalConfig {
 }
 
 // The pair, not the uuid, names the row: a reconnect replaces the credentials of a row whose uuid it has not seen.
-function credentialsPlace({ integration, userId }: ConnectionKey): SealedPlace {
-  return { table: 'connections', row: JSON.stringify([integration, userId]), column: 'sealed_credentials' };
+function credentialsPlace(key: ConnectionKey): SealedPlace {
+  return { table: 'connections', row: connectionKeyText(key), column: 'sealed_credentials' };
 }

@@ -11,9 +11,6 @@ export const userIdSchema = z
   .refine((text) => text.isWellFormed() && !text.includes('\0'), 'must be valid Unicode without NUL')
   .describe('The application’s own id of the user');
 
-/** An integration's name, as the application gives it. */
-export const integrationNameSchema = z.string().min(1).max(100).describe('A name in integrations.yaml');
-
 /** What `${config.x}` reads: a JSON object the application may set and read back. */
 export const additionalConfigSchema = z
   .record(z.string().max(200), z.json())

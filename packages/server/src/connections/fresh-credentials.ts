@@ -1,7 +1,7 @@
 import type { BaseCredentials } from '../auth-modes/auth-mode.ts';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
 import { OAuthResponseError } from '../oauth/oauth-error.ts';
-import type { ConnectionKey } from '../store/store.ts';
+import { connectionKeyText, type ConnectionKey } from '../store/store.ts';
 import {
   modeContext,
   openConnection,
@@ -119,7 +119,7 @@ export class FreshCredentials {
   }
 
   #once(key: ConnectionKey, renew: () => Promise<OpenConnection | undefined>): Promise<OpenConnection | undefined> {
-    const name = JSON.stringify([key.integration, key.userId]);
+    const name = connectionKeyText(key);
     const running = this.#renewals.get(name);
     if (running) return running;
     const renewal = renew().finally(() => this.#renewals.delete(name));

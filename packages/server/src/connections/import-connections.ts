@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { NangoError, messageOf } from '../errors/nango-error.ts';
-import type { ConnectionKey, ImportedConnection } from '../store/store.ts';
+import { connectionKeyText, type ConnectionKey, type ImportedConnection } from '../store/store.ts';
 import {
   assertConfig,
   authModeOf,
@@ -56,7 +56,7 @@ export async function checkImport(
     count += 1;
     try {
       const key = header ? toExported(value, context).row : checkForeign(value, context);
-      const name = `${key.integration}/${key.userId}`;
+      const name = connectionKeyText(key);
       const earlier = lines.get(name);
       if (earlier !== undefined) throw new NangoError('invalid_import', `the same pair stands in line ${earlier}`);
       lines.set(name, line);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { additionalConfigSchema, integrationNameSchema, userIdSchema } from './connection-input.ts';
+import { integrationNameSchema } from '../config/integration-name.ts';
+import { additionalConfigSchema, userIdSchema } from './connection-input.ts';
 import { publicConnectionSchema } from './public-connection.ts';
 
 /** The first line of an export: how the credentials of the others are written. */

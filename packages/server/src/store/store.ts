@@ -65,6 +65,14 @@ export interface ConnectionKey {
   readonly userId: string;
 }
 
+/**
+ * The key of a connection as one text. Two keys never share it, whatever characters they hold. Credentials are sealed for
+ * it, so its form must not change.
+ */
+export function connectionKeyText({ integration, userId }: ConnectionKey): string {
+  return JSON.stringify([integration, userId]);
+}
+
 export interface NewConnection extends ConnectionKey {
   readonly uuid: string;
   readonly authMode: string;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { createConnectSession, MAX_SESSION_SECONDS } from '../../connections/connect-sessions.ts';
-import { integrationNameSchema, userIdSchema } from '../../connections/connection-input.ts';
+import { userIdSchema } from '../../connections/connection-input.ts';
+import { integrationNameSchema } from '../../config/integration-name.ts';
 import type { App } from '../app.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import type { ServerContext } from '../server-context.ts';

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { additionalConfigSchema, integrationNameSchema, userIdSchema } from '../../connections/connection-input.ts';
+import { additionalConfigSchema, userIdSchema } from '../../connections/connection-input.ts';
+import { integrationNameSchema } from '../../config/integration-name.ts';
 import { publicConnectionSchema } from '../../connections/public-connection.ts';
 import type { App } from '../app.ts';
 import { errorBodySchema } from '../error-mapper.ts';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { apiRequestSchema, pageRequestSchema, pageSchema } from '../../connections/api-request-schema.ts';
-import { integrationNameSchema, userIdSchema } from '../../connections/connection-input.ts';
+import { userIdSchema } from '../../connections/connection-input.ts';
+import { integrationNameSchema } from '../../config/integration-name.ts';
 import type { App } from '../app.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import type { ServerContext } from '../server-context.ts';
