@@ -3,7 +3,9 @@ import { createCipheriv, randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test, type TestContext } from 'node:test';
+import { DatabaseSync } from 'node:sqlite';
 import Nango from '@nangohq/node-client';
+import pg from 'pg';
 import { freePort } from './support/free-port.ts';
 import { ENCRYPTION_KEY, SECRET_KEY } from './support/nango-server.ts';
 import { startPostgres, type TestPostgres } from './support/postgres.ts';
@@ -311,3 +313,55 @@ decipher.setAuthTag(bytes.subarray(-16));
 console.log(Buffer.concat([decipher.update(bytes.subarray(12, -16)), decipher.final()]).toString('base64'));`;
   return { text, unwrapScript };
 }
+
+test('S1: a dry run and a refused import with a wrong key leave an empty database to whichever key a server brings', async (t) => {
+  const database = { DATABASE_URL: await postgres.createDatabase() };
+  const wrong = await setUp(t, { ...database, NANGO_ENCRYPTION_KEY: randomBytes(32).toString('base64') });
+  const good = wrong.write('good.json', '[{"integration":"keyed","userId":"1","credentials":{"api_key":"k"}}]');
+  const bad = wrong.write('bad.json', '[{"integration":"keyd","userId":"1","credentials":{"api_key":"k"}}]');
+  const rehearsed = await wrong.cli('import', good, '--dry-run');
+  assert.deepEqual([rehearsed.code, rehearsed.stderr], [0, '✓ 1 connections can be imported.\n']);
+  assert.match((await wrong.cli('import', bad)).stderr, /no integration "keyd"/);
+  for (const parameters of [['export'], ['keys', 'check'], ['keys', 'rotate']]) {
+    const refused = await wrong.cli(...parameters);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /The database is empty: no server has used it yet/);
+  }
+  const client = new pg.Client(database.DATABASE_URL);
+  await client.connect();
+  const tables = await client.query(`select 1 from information_schema.tables where table_schema = 'public'`);
+  await client.end();
+  assert.equal(tables.rowCount, 0);
+
+  const right = await setUp(t, database);
+  await right.start();
+  const locked = await wrong.cli('import', good, '--dry-run');
+  assert.equal(locked.code, 1);
+  assert.match(locked.stderr, /not the one this database was sealed with/);
+  assert.equal((await right.cli('import', good)).code, 0);
+  assert.equal(await right.keyOf('1'), 'k');
+});
+
+test('reading commands and dry runs make no file where the embedded store is missing', async (t) => {
+  const { cli, write, dataDirectory, path } = await setUp(t, { NANGO_ENCRYPTION_KEY: '' });
+  const file = write('list.json', '[{"integration":"keyed","userId":"1","credentials":{"api_key":"k"}}]');
+  assert.match((await cli('import', file, '--dry-run')).stderr, /1 connections can be imported/);
+  for (const parameters of [['export'], ['keys', 'check'], ['keys', 'rotate'], ['backup', path('b.db')]])
+    assert.match((await cli(...parameters)).stderr, /There is no database/);
+  assert.ok(!existsSync(dataDirectory));
+  assert.equal((await cli('import', file)).code, 0);
+  assert.ok(existsSync(join(dataDirectory, 'encryption.key')));
+});
+
+test('reading commands refuse a database of an earlier version, and leave it as it is', async (t) => {
+  const { cli, start, dataDirectory } = await setUp(t);
+  await (await start()).stop();
+  const undo = new DatabaseSync(join(dataDirectory, 'nango.db'));
+  const last = `select name from nango_migrations order by name desc limit 1`;
+  undo.exec(`delete from nango_migrations where name = (${last})`);
+  const before = undo.prepare(last).get()?.['name'];
+  for (const parameters of [['export'], ['keys', 'check']])
+    assert.match((await cli(...parameters)).stderr, /An earlier version wrote this database.*Start a server/);
+  assert.equal(undo.prepare(last).get()?.['name'], before);
+  undo.close();
+});

@@ -59,7 +59,7 @@ export async function checkKeys(settings: Settings): Promise<KeyUsage> {
  * whoever changed it; what was done stays done, so that a rotation cut short is simply begun again.
  */
 export async function rotateKeys(settings: Settings, onProgress: (done: KeyRotation) => void): Promise<KeyRotation> {
-  await using opened = await openKeyedStore(settings);
+  await using opened = await openKeyedStore(settings, { missing: 'refuse', outdated: 'migrate' });
   const { store, vault } = opened;
   const done = { resealed: 0, current: 0, unreadable: 0 };
   let seen = 0;

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Settings } from './config/settings.ts';
@@ -19,15 +20,27 @@ export interface Keys {
 
 /** Keys from wherever the settings say; in embedded mode made on first start where they are absent. */
 export async function readKeys(settings: Settings): Promise<Keys> {
-  const notices: string[] = [];
-  const given = givenProvider(settings);
-  if (settings.databaseUrl !== undefined) assertKeysGiven(settings, given);
-  else prepareDataDirectory(settings.dataDirectory);
-  const provider = given ?? embeddedKeys(settings, notices);
-  const encryption = parseEncryptionKeys(await provider.read(), provider.source);
+  assertSecretKeyGiven(settings);
+  const { encryption, notices } = await readEncryptionKeys(settings, 'create');
   const secrets = (settings.secretKey ?? embeddedSecret(settings, notices)).split(',').map((key) => key.trim());
   assertSecretKeys(secrets, notices);
   return { encryption, secrets: secrets.map((key) => new Secret(key)), notices };
+}
+
+/**
+ * The encryption keys alone. Where the embedded store has neither key nor database, `create` makes the key file,
+ * `imagine` a key that nobody keeps, and `refuse` throws `invalid_encryption_key`.
+ */
+export async function readEncryptionKeys(
+  settings: Settings,
+  missing: 'refuse' | 'imagine' | 'create',
+): Promise<{ encryption: Keys['encryption']; notices: string[] }> {
+  const notices: string[] = [];
+  const given = givenProvider(settings);
+  if (settings.databaseUrl !== undefined) assertEncryptionKeyGiven(given);
+  if (missing === 'create' && settings.databaseUrl === undefined) prepareDataDirectory(settings.dataDirectory);
+  const provider = given ?? embeddedKeys(settings, { notices, missing });
+  return { encryption: parseEncryptionKeys(await provider.read(), provider.source), notices };
 }
 
 /** Where the embedded store is. */
@@ -50,13 +63,16 @@ function givenProvider({ encryptionKey, encryptionKeyFile, encryptionKeyCommand 
   return given[0];
 }
 
-function assertKeysGiven({ secretKey }: Settings, given: KeyProvider | undefined): void {
+function assertEncryptionKeyGiven(given: KeyProvider | undefined): void {
   if (given === undefined)
     throw new NangoError(
       'missing_setting',
       'With DATABASE_URL, NANGO_ENCRYPTION_KEY must be set (or …_FILE, …_COMMAND): 32 random bytes, the same for all servers. Make one with: openssl rand -base64 32',
     );
-  if (secretKey === undefined)
+}
+
+function assertSecretKeyGiven({ databaseUrl, secretKey }: Settings): void {
+  if (databaseUrl !== undefined && secretKey === undefined)
     throw new NangoError(
       'missing_setting',
       'With DATABASE_URL, NANGO_SECRET_KEY must be set: the key your back end sends. Make one with: openssl rand -base64 32',
@@ -76,12 +92,18 @@ function assertSecretKeys(keys: readonly string[], notices: string[]): void {
     notices.push(`NANGO_SECRET_KEY is short, and could be guessed. Make a better one with: openssl rand -base64 32`);
 }
 
-function embeddedKeys(settings: Settings, notices: string[]): KeyProvider {
+function embeddedKeys(
+  settings: Settings,
+  { notices, missing }: { notices: string[]; missing: 'refuse' | 'imagine' | 'create' },
+): KeyProvider {
   const path = join(settings.dataDirectory, 'encryption.key');
+  const mustExist = missing === 'refuse' || existsSync(databaseFile(settings));
+  if (missing === 'imagine' && !mustExist && !existsSync(path))
+    return { source: 'a key for this run', read: async () => randomBytes(32).toString('base64') };
   return {
     source: path,
     read: async () => {
-      const file = readOrCreateKeyFile(path, { mustExist: existsSync(databaseFile(settings)) });
+      const file = readOrCreateKeyFile(path, { mustExist });
       const made = 'Encryption key made. Back it up, without it no stored credential can be read:';
       note(file, made, notices);
       return file.text;

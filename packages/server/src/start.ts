@@ -32,7 +32,7 @@ import { createNameUser } from './observability/user-ids.ts';
 import { createClock } from './clock.ts';
 import { createContext, type WorkingContext } from './context.ts';
 import { isLoopbackHost } from './schema/loopback-host.ts';
-import { assertSameKey, openStore } from './open-store.ts';
+import { openStore, prepareStore } from './open-store.ts';
 import { readKeys, type Keys } from './keys.ts';
 import { createVault } from './vault/vault.ts';
 
@@ -138,9 +138,8 @@ async function openContext(
 ): Promise<WorkingContext> {
   const store = await openStore(settings, { log, now });
   resources.defer(() => store.close());
-  await store.migrate();
   const vault = createVault(...keys.encryption);
-  await assertSameKey(store, vault);
+  await prepareStore(store, vault, { missing: 'create', outdated: 'migrate' });
   const opened = { store, vault, log, now, delay, config: () => config.current };
   const context = createContext(opened, {
     ...(tracing ? { trace: tracing.outgoing } : {}),

@@ -5,8 +5,8 @@ import { backup, DatabaseSync } from 'node:sqlite';
 import { createClock } from './clock.ts';
 import type { Settings } from './config/settings.ts';
 import { messageOf, NangoError } from './errors/nango-error.ts';
-import { databaseFile, readKeys } from './keys.ts';
-import { assertSameKey } from './open-store.ts';
+import { databaseFile, readEncryptionKeys } from './keys.ts';
+import { prepareStore } from './open-store.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { createVault } from './vault/vault.ts';
 
@@ -60,7 +60,7 @@ export interface Restore extends Backup {
 export async function restore({ settings, file, onProgress }: BackupOptions): Promise<Restore> {
   assertEmbedded(settings, 'restore it with pg_restore');
   if (!existsSync(file)) throw new NangoError('missing_setting', `There is no file ${file}.`);
-  const keys = await readKeys(settings);
+  const keys = await readEncryptionKeys(settings, 'refuse');
   const target = databaseFile(settings);
   const candidate = join(dirname(target), `restore-${randomBytes(6).toString('hex')}.db`);
   try {
@@ -68,8 +68,8 @@ export async function restore({ settings, file, onProgress }: BackupOptions): Pr
     const connections = inspectBackup(candidate);
     const store = openSqliteStore(candidate, createClock());
     try {
-      await store.migrate();
-      await assertSameKey(store, createVault(...keys.encryption));
+      const vault = createVault(...keys.encryption);
+      await prepareStore(store, vault, { missing: 'create', outdated: 'migrate' });
     } finally {
       await store.close();
     }

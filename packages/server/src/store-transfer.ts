@@ -4,14 +4,14 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createClock } from './clock.ts';
-import { loadConfig } from './config/load-config.ts';
+import { loadConfig, type Config } from './config/load-config.ts';
 import type { Settings } from './config/settings.ts';
-import { createContext } from './context.ts';
+import { createContext, type WorkingContext } from './context.ts';
 import { exportConnections } from './connections/export-connections.ts';
 import { checkImport, importConnections, type ImportFault, type OnExisting } from './connections/import-connections.ts';
 import { NangoError } from './errors/nango-error.ts';
 import { openImportFile } from './import-file.ts';
-import { openKeyedStore } from './open-store.ts';
+import { openKeyedStore, type StoreAccess } from './open-store.ts';
 import { CATALOG_FOLDER } from './package-files.ts';
 
 // What matters is in the result.
@@ -73,7 +73,8 @@ export interface ImportResult {
 
 /**
  * Imports connections from a file, while servers go on. The whole file is checked first: with any fault in it nothing is
- * stored, and `invalid_import` lists them with their lines.
+ * stored, and `invalid_import` lists them with their lines. Until then nothing is written: an empty database stays
+ * free for any key.
  */
 export async function importStore(options: ImportOptions): Promise<ImportResult> {
   const { settings, file, existing, dryRun, onProgress } = options;
@@ -82,18 +83,29 @@ export async function importStore(options: ImportOptions): Promise<ImportResult>
     catalog: CATALOG_FOLDER,
     environment: settings.environment,
   });
-  await using opened = await openKeyedStore(settings, { create: true });
-  const now = createClock();
-  const context = createContext({ ...opened, now, delay, log: SILENT, config: () => config });
-  const { count, faults } = await checkImport(await openImportFile(file), { existing, context });
-  if (faults.length > 0)
-    throw new NangoError(
-      'invalid_import',
-      `Nothing was imported. ${file} has faults:\n${faults.map(({ line, message }) => `  line ${line}: ${message}`).join('\n')}`,
-    );
-  if (dryRun) return { count, stored: 0, faults };
+  const outdated = dryRun ? 'refuse' : 'migrate';
+  const count = await withContext({ settings, config, access: { missing: 'imagine', outdated } }, async (context) => {
+    const checked = await checkImport(await openImportFile(file), { existing, context });
+    if (checked.faults.length === 0) return checked.count;
+    const list = checked.faults.map(({ line, message }) => `  line ${line}: ${message}`).join('\n');
+    throw new NangoError('invalid_import', `Nothing was imported. ${file} has faults:\n${list}`);
+  });
+  if (dryRun) return { count, stored: 0, faults: [] };
+  return withContext({ settings, config, access: { missing: 'create', outdated: 'migrate' } }, async (context) => ({
+    count,
+    ...(await importConnections(await openImportFile(file), { existing, context, onProgress })),
+  }));
+}
+
+/** Opens what connections work with, for as long as `use` takes. */
+async function withContext<T>(
+  { settings, config, access }: { settings: Settings; config: Config; access: StoreAccess },
+  use: (context: WorkingContext) => Promise<T>,
+): Promise<T> {
+  await using opened = await openKeyedStore(settings, access);
+  const context = createContext({ ...opened, now: createClock(), delay, log: SILENT, config: () => config });
   try {
-    return { count, ...(await importConnections(await openImportFile(file), { existing, context, onProgress })) };
+    return await use(context);
   } finally {
     await context.client.close();
   }

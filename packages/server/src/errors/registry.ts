@@ -46,6 +46,10 @@ export const ERRORS = {
     status: 429,
     about: 'Too many requests at the same time, or too many with wrong keys; Retry-After says when to try again.',
   },
+  store_not_ready: {
+    status: 503,
+    about: 'The database is missing, empty or of an earlier version, and this command may not write it.',
+  },
   store_unavailable: { status: 503, about: 'The database cannot be reached or written.' },
   token_exchange_failed: { status: 502, about: 'The token endpoint refused, or its answer is unusable.' },
   unauthorized: { status: 401, about: 'The secret key or connect session token is missing, wrong or expired.' },

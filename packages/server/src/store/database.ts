@@ -90,6 +90,8 @@ export interface DatabaseDialect {
   readonly bytesType: 'blob' | 'bytea';
   /** The column type of a primary key that the database counts up itself. */
   readonly identityType: string;
+  /** Whether this database has a table of that name. */
+  readonly hasTable: (name: string) => RawBuilder<unknown>;
   /** Whether `for update` keeps others from changing a row that is read. */
   readonly locksReads: boolean;
   /** Tells other servers, with the transaction's commit, that the connection of this uuid changed; absent where a server need not be told. */

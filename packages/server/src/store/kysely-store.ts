@@ -7,7 +7,7 @@ import type { ChangeListener, ConnectionWatch } from './connection-watch.ts';
 import type { Database, DatabaseDialect } from './database.ts';
 import { deliveryStatements } from './delivery-statements.ts';
 import { eventStatements } from './event-statements.ts';
-import { migrate } from './migrate.ts';
+import { migrate, schemaState } from './migrate.ts';
 import { refreshStatements } from './refresh-statements.ts';
 import { registrationStatements } from './registration-statements.ts';
 import { sealedStatements } from './sealed-statements.ts';
@@ -23,6 +23,7 @@ export function createKyselyStore(db: Kysely<Database>, dialect: DatabaseDialect
   return withStoreErrors({
     description: dialect.description,
     migrate: () => migrate(db, dialect),
+    schemaState: () => schemaState(db, dialect),
     ping: async () => void (await sql`select 1`.execute(db)),
     close: () => db.destroy(),
     watchConnections: (listener) => watchBoth(listener, { changes, dialect }),
@@ -55,16 +56,17 @@ function watchBoth(
   };
 }
 
-function keyCheckStatements(db: Kysely<Database>): Pick<Store, 'keyCheck'> {
+function keyCheckStatements(db: Kysely<Database>): Pick<Store, 'keyCheck' | 'storedKeyCheck'> {
+  const stored = db.selectFrom('nango_meta').select('value').where('name', '=', KEY_CHECK);
   return {
+    storedKeyCheck: async () => (await stored.executeTakeFirst())?.value,
     async keyCheck(candidate) {
       await db
         .insertInto('nango_meta')
         .values({ name: KEY_CHECK, value: candidate })
         .onConflict((conflict) => conflict.column('name').doNothing())
         .execute();
-      return (await db.selectFrom('nango_meta').select('value').where('name', '=', KEY_CHECK).executeTakeFirstOrThrow())
-        .value;
+      return (await stored.executeTakeFirstOrThrow()).value;
     },
   };
 }

@@ -5,6 +5,7 @@ import { connections } from './migrations/0001-connections.ts';
 import { clientRegistrations } from './migrations/0002-client-registrations.ts';
 import { refreshLeases } from './migrations/0003-refresh-leases.ts';
 import { events } from './migrations/0004-events.ts';
+import type { SchemaState } from './store.ts';
 
 /**
  * In the order they run.
@@ -40,17 +41,34 @@ async function runMissing(
     .addColumn('name', 'text', (c) => c.primaryKey())
     .addColumn('applied_at', 'bigint', (c) => c.notNull())
     .execute();
-  const applied = new Set((await db.selectFrom('nango_migrations').select('name').execute()).map((row) => row.name));
-  const known = new Set(migrations.map((migration) => migration.name));
-  const unknown = [...applied].filter((name) => !known.has(name));
-  if (unknown.length > 0) {
-    throw new NangoError(
-      'schema_too_new',
-      `The database has migrations this version does not know (${unknown.join(', ')}). Start the newer server, or restore a backup.`,
-    );
-  }
+  const applied = await appliedMigrations(db, migrations);
   for (const migration of migrations.filter(({ name }) => !applied.has(name))) {
     await migration.up(db, dialect);
     await db.insertInto('nango_migrations').values({ name: migration.name, applied_at: Date.now() }).execute();
   }
+}
+
+/** Whether a database can be read as it is. Writes nothing. Throws `schema_too_new`. */
+export async function schemaState(
+  db: Kysely<Database>,
+  dialect: DatabaseDialect,
+  migrations = MIGRATIONS,
+): Promise<SchemaState> {
+  const { rows } = await sql<{ found: unknown }>`select ${dialect.hasTable('nango_migrations')} as found`.execute(db);
+  // SQLite has numbers in place of booleans.
+  if (!rows[0]?.found) return 'empty';
+  const applied = await appliedMigrations(db, migrations);
+  if (applied.size === 0) return 'empty';
+  return applied.size < migrations.length ? 'outdated' : 'current';
+}
+
+async function appliedMigrations(db: Kysely<Database>, migrations: readonly Migration[]): Promise<Set<string>> {
+  const applied = new Set((await db.selectFrom('nango_migrations').select('name').execute()).map((row) => row.name));
+  const known = new Set(migrations.map((migration) => migration.name));
+  const unknown = [...applied].filter((name) => !known.has(name));
+  if (unknown.length === 0) return applied;
+  throw new NangoError(
+    'schema_too_new',
+    `The database has migrations this version does not know (${unknown.join(', ')}). Start the newer server, or restore a backup.`,
+  );
 }

@@ -33,6 +33,7 @@ export function openPostgresStore(connectionString: string, { onError }: Postgre
     description: `PostgreSQL, ${describe(connectionString)}`,
     bytesType: 'bytea',
     identityType: 'bigint generated always as identity primary key',
+    hasTable: (name) => sql`to_regclass(${name}) is not null`,
     locksReads: true,
     announce: (uuid) => sql`select pg_notify(${CHANGES_CHANNEL}, ${uuid})`,
     watch: (listener) => listenForChanges({ connectionString, ...(onError ? { onError } : {}) }, listener),

@@ -19,24 +19,33 @@ const KEPT_STATEMENTS = 100;
  */
 export function openSqliteStore(path: string, now: () => number = Date.now): Store {
   try {
-    const database = openFile(path);
-    database.function('now_ms', () => Math.floor(now()));
-    const dialect: DatabaseDialect = {
-      description: `SQLite, ${path}`,
-      bytesType: 'blob',
-      identityType: 'integer primary key autoincrement',
-      locksReads: false,
-      watch: (listener) => watchFile(database, listener),
-      now: () => sql<number>`now_ms()`,
-      beginExclusive: ['begin immediate'],
-    };
-    const db = new Kysely<Database>({ dialect: new SqliteDialect({ database: toKyselyDatabase(database) }) });
-    return createKyselyStore(db, dialect);
+    return openDatabase(openFile(path), `SQLite, ${path}`, now);
   } catch (cause) {
     throw new NangoError('store_unavailable', `The database file ${path} cannot be opened: ${messageOf(cause)}.`, {
       cause,
     });
   }
+}
+
+/** Opens an empty store that is gone when it is closed. */
+export function openMemoryStore(now: () => number): Store {
+  return openDatabase(new DatabaseSync(':memory:'), 'SQLite, in memory', now);
+}
+
+function openDatabase(database: DatabaseSync, description: string, now: () => number): Store {
+  database.function('now_ms', () => Math.floor(now()));
+  const dialect: DatabaseDialect = {
+    description,
+    bytesType: 'blob',
+    identityType: 'integer primary key autoincrement',
+    hasTable: (name) => sql`exists(select 1 from sqlite_schema where type = 'table' and name = ${name})`,
+    locksReads: false,
+    watch: (listener) => watchFile(database, listener),
+    now: () => sql<number>`now_ms()`,
+    beginExclusive: ['begin immediate'],
+  };
+  const db = new Kysely<Database>({ dialect: new SqliteDialect({ database: toKyselyDatabase(database) }) });
+  return createKyselyStore(db, dialect);
 }
 
 function openFile(path: string): DatabaseSync {

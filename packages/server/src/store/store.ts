@@ -59,6 +59,9 @@ export interface RefreshFailure {
   readonly now: number;
 }
 
+/** Empty: no server has used this database. Outdated: migrations of this version are missing. */
+export type SchemaState = 'empty' | 'outdated' | 'current';
+
 /** The pair that names a connection. */
 export interface ConnectionKey {
   readonly integration: string;
@@ -196,6 +199,8 @@ export interface Store extends EventStore {
   readonly description: string;
   /** Brings the schema up to date; safe when several servers start at once. Throws `schema_too_new`. */
   migrate(): Promise<void>;
+  /** Whether the data can be read as it is; writes nothing. Throws `schema_too_new`. */
+  schemaState(): Promise<SchemaState>;
   ping(): Promise<void>;
   close(): Promise<void>;
   /** Tells of every change of a connection, by this server or another. */
@@ -203,6 +208,8 @@ export interface Store extends EventStore {
 
   /** The value that proves the encryption key, written once by whoever comes first. */
   keyCheck(candidate: Uint8Array): Promise<Uint8Array>;
+  /** The same as it is stored; undefined = no server has used this database. */
+  storedKeyCheck(): Promise<Uint8Array | undefined>;
 
   /** Undefined when the pair already has a connection. */
   insertConnection(connection: NewConnection): Promise<ConnectionRow | undefined>;

@@ -27,7 +27,7 @@ export interface KeyFile {
 
 /**
  * Reads a key file of the data directory; makes it, readable by its owner alone, where there is none.
- * With `mustExist`, a missing file is an error: what it protects is there, and a new key would not open it.
+ * With `mustExist`, a missing file is an error: a new key would not open what it protects.
  */
 export function readOrCreateKeyFile(
   path: string,
@@ -38,7 +38,7 @@ export function readOrCreateKeyFile(
   if (mustExist) {
     throw new NangoError(
       'invalid_encryption_key',
-      `The database exists but its key file ${path} is missing. Restore the key file from your backup, or set NANGO_ENCRYPTION_KEY.`,
+      `The key file ${path} of this database is missing. Restore it from your backup, or set NANGO_ENCRYPTION_KEY.`,
     );
   }
   prepareDataDirectory(dirname(path));
