@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util';
 import { fuzz } from '../test/support/fuzz.ts';
+import { findNonlinear, READERS } from '../test/support/linearity.ts';
 
 // A million hostile inputs for the code that joins URLs, sets headers, fills placeholders and reads answers. The same seed
-// makes the same inputs.
+// makes the same inputs. Then every reader of outside text gets 1 MiB of what could make it slow.
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
@@ -23,3 +24,13 @@ const seconds = (performance.now() - started) / 1000;
 process.stdout.write(
   `${inputs} inputs with seed ${seed} in ${seconds.toFixed(1)} s: ${refused} refused, ${inputs - refused} taken, none escaped\n`,
 );
+
+const nonlinear = findNonlinear(1_048_576);
+process.stdout.write(
+  nonlinear.length === 0
+    ? `${Object.keys(READERS).length} readers of outside text take linear time for 1 MiB\n`
+    : `Time that grows faster than the text, in ms for half and for all of 1 MiB:\n`,
+);
+for (const { reader, piece, half, whole } of nonlinear)
+  process.stdout.write(`  ${reader} on ${JSON.stringify(piece)}: ${half.toFixed(0)}, ${whole.toFixed(0)}\n`);
+if (nonlinear.length > 0) process.exitCode = 1;

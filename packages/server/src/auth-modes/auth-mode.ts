@@ -17,6 +17,8 @@ export type JsonObject = Record<string, JsonValue>;
 /** What every `auth` section has. */
 export interface BaseAuth {
   readonly auth_mode: string;
+  /** Largest response of a call to the provider, in bytes; undefined = the default. */
+  readonly max_response_bytes?: number | undefined;
 }
 
 /** What every set of credentials has. */

@@ -7,6 +7,7 @@ import { integrationNameSchema } from './integration-name.ts';
 import { requestBehaviourShape, requestBoundsShape } from '../schema/request-settings.ts';
 import { LOG_LEVELS } from './nango-config.ts';
 
+const MAX_RAISED_BYTES = 1_048_576;
 const BLUEPRINT_REFERENCE = /^[A-Za-z0-9][A-Za-z0-9_-]*(:v\d+)?$/;
 
 /** The schema of `integrations.yaml`. `auth` and `requests` are partial here: a Blueprint may hold the rest. */
@@ -43,7 +44,7 @@ export class IntegrationSchemas {
 
 function sectionsSchema(fields: Fields, mode: AuthMode) {
   return z.object({
-    auth: z.strictObject({ auth_mode: z.literal(mode.name), ...mode.authShape(fields) }),
+    auth: z.strictObject({ auth_mode: z.literal(mode.name), ...everyAuthShape(fields), ...mode.authShape(fields) }),
     config: configFieldsSchema(fields).default({}),
     requests: z.strictObject(requestsShape(fields, placeholderScopeOf(mode))),
   });
@@ -96,7 +97,18 @@ function integrationSchema(fields: Fields) {
 function partialAuthSchema(fields: Fields) {
   // Which mode it is shows after the merge with the Blueprint, and with it which placeholders fit.
   const shapes = [...AUTH_MODES.values()].map((mode) => mode.authShape(fields.lenient()));
-  return z.strictObject(overridable({ auth_mode: authModeField(fields), ...Object.assign({}, ...shapes.reverse()) }));
+  const own = Object.assign({}, ...shapes.reverse());
+  return z.strictObject(overridable({ auth_mode: authModeField(fields), ...everyAuthShape(fields), ...own }));
+}
+
+/** The keys of `auth` that every mode has. */
+function everyAuthShape(fields: Fields) {
+  return {
+    max_response_bytes: fields
+      .number({ min: 1_024, max: MAX_RAISED_BYTES, integer: true })
+      .optional()
+      .describe('Largest response that is read while connecting and refreshing, in bytes; default 65536'),
+  };
 }
 
 function requestsShape(fields: Fields, scope: PlaceholderScope) {

@@ -71,8 +71,10 @@ export function authModeOf(integration: Integration): AuthMode {
 }
 
 /** What an auth mode works with for one Integration: where its connections choose hosts, requests are guarded. */
-export function modeContext({ isGuarded }: Integration, context: ConnectionContext): AuthModeContext {
-  return isGuarded ? { ...context, http: context.guardedHttp } : context;
+export function modeContext({ isGuarded, auth }: Integration, context: ConnectionContext): AuthModeContext {
+  const http = isGuarded ? context.guardedHttp : context.http;
+  const maxBytes = auth.max_response_bytes;
+  return { ...context, http: maxBytes === undefined ? http : (call) => http({ maxBytes, ...call }) };
 }
 
 /** Seals credentials for the row of their pair. */

@@ -55,6 +55,7 @@ function decodeSeparators(path: string): string {
     .replace(/%2e/gi, '.')
     .replace(/%2f/gi, '/')
     .replace(/%5c/gi, '\\')
+    .replace(/%3b/gi, ';')
     .replace(/;[^/\\]*/g, '');
 }
 

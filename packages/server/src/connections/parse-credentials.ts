@@ -5,6 +5,8 @@ import { inputProblems } from '../schema/input-fields.ts';
 import { authorizeRequest } from './authorize-request.ts';
 import { authModeOf, modeContext, type ConnectionContext } from './connection-context.ts';
 
+const MAX_VERIFICATION_BYTES = 1_048_576;
+
 /** Credentials from outside, and the connection they are for. */
 export interface GivenCredentials {
   readonly integration: Integration;
@@ -81,6 +83,8 @@ async function verifyCredentials(
     url,
     headers,
     clientCertificate,
+    // A verification request may list things; nothing but the status is read.
+    maxBytes: MAX_VERIFICATION_BYTES,
   });
   if ((status >= 200 && status < 300) || verification.accept_statuses.includes(status)) return;
   if (status === 401 || status === 403) {

@@ -9,6 +9,7 @@ import type { ConnectionContext } from './connection-context.ts';
 import { integrationNamed } from './connection-context.ts';
 import { createCursor, parseCursor } from './cursor.ts';
 import type { FreshCredentials } from './fresh-credentials.ts';
+import { nextLink } from './next-link.ts';
 import type { ApiResponse, SendRequest, SentRequest } from './send-request.ts';
 
 /** One page of a list. */
@@ -137,13 +138,4 @@ async function followingPosition(
   if (items.length < pagination.limit) return undefined;
   const from = position && 'value' in position ? Number(position.value) : startOf(pagination);
   return { value: from + (pagination.unit === 'pages' ? 1 : items.length) };
-}
-
-/** The target of `rel="next"` in a Link header (RFC 8288 §3). */
-function nextLink(header: string | string[] | undefined): string | undefined {
-  for (const [, target, params = ''] of String(header ?? '').matchAll(/<([^>]*)>([^<]*)/g)) {
-    const relations = /;\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,]+))/i.exec(params);
-    if ((relations?.[1] ?? relations?.[2] ?? '').toLowerCase().split(/\s+/).includes('next')) return target;
-  }
-  return undefined;
 }

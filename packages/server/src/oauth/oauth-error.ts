@@ -1,7 +1,10 @@
 import { NangoError, type NangoErrorOptions } from '../errors/nango-error.ts';
 import type { ErrorCode } from '../errors/registry.ts';
+import { longestForm, maskSecrets } from './mask-secrets.ts';
 
 const MAX_EXCERPT = 300;
+// A page's words stand behind its head, which may be long.
+const MAX_SCANNED = 16_384;
 
 /** An authorization server's refusal, with its own `error` code (RFC 6749 §4.1.2.1, §5.2) where it gave one. */
 export class OAuthResponseError extends NangoError {
@@ -23,14 +26,39 @@ export class OAuthResponseError extends NangoError {
 
 /**
  * A short, one-line excerpt of a provider's text: without markup and control characters, and without any of the
- * `secrets` that were sent, should the provider echo them.
+ * `secrets` that were sent, should the provider return them in whatever encoding. Only the beginning of the text is read.
  */
 export function excerpt(text: string, secrets: readonly string[] = []): string {
-  let result = text.replace(/<(script|style)[\s\S]*?<\/\1>/gi, ' ').replace(/<[^>]*>/g, ' ');
-  for (const secret of secrets) {
-    if (secret.length < 4) continue;
-    result = result.replaceAll(secret, '[secret]').replaceAll(encodeURIComponent(secret), '[secret]');
-  }
-  const line = result.replace(/[\p{Cc}\u2028\u2029\s]+/gu, ' ').trim();
+  const line = withoutMarkup(beginningOf(text, secrets))
+    .replace(/[\p{Cc}\u2028\u2029\s]+/gu, ' ')
+    .trim();
   return line.length > MAX_EXCERPT ? `${line.slice(0, MAX_EXCERPT)}…` : line;
+}
+
+/** What may be quoted, masked. A secret that the cut would split, and so hide from the mask, is cut away whole. */
+function beginningOf(text: string, secrets: readonly string[]): string {
+  if (text.length <= MAX_SCANNED) return maskSecrets(text, secrets);
+  const masked = maskSecrets(text.slice(0, MAX_SCANNED), secrets);
+  return masked.slice(0, Math.max(0, masked.length - longestForm(secrets)));
+}
+
+/** Text without tags, and without what stands in scripts and style sheets. One pass: each character is read once. */
+function withoutMarkup(text: string): string {
+  const lower = text.toLowerCase();
+  // Lower case can be longer, as of "İ"; positions would differ then.
+  const searched = lower.length === text.length ? lower : text;
+  let words = '';
+  let at = 0;
+  while (at < text.length) {
+    const tag = text.indexOf('<', at);
+    if (tag === -1) return words + text.slice(at);
+    words += `${text.slice(at, tag)} `;
+    const hidden = ['script', 'style'].find((name) => searched.startsWith(name, tag + 1));
+    const from = hidden === undefined ? tag : searched.indexOf(`</${hidden}`, tag);
+    const end = from === -1 ? -1 : text.indexOf('>', from);
+    // An unfinished tag goes to the end.
+    if (end === -1) return words;
+    at = end + 1;
+  }
+  return words;
 }

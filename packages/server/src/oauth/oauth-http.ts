@@ -11,9 +11,14 @@ export interface OAuthHttpRequest {
   readonly headers: Record<string, string>;
   readonly body?: string;
   readonly clientCertificate?: ClientCertificate | undefined;
+  /** Largest body of the response, in bytes; default: {@link MAX_RESPONSE_BYTES}. */
+  readonly maxBytes?: number | undefined;
 }
 
-/** Its answer; the body is cut off at the sender's limit, never unbounded. */
+/** What a response of an authorization server may have, in bytes: it is parsed, kept and quoted as a whole. */
+export const MAX_RESPONSE_BYTES = 65_536;
+
+/** Its answer; a body above the limit is an error. */
 export interface OAuthHttpResponse {
   readonly status: number;
   readonly contentType: string;

@@ -18,7 +18,7 @@ export type ProtectedResourceMetadata = z.output<typeof protectedResourceMetadat
 export async function protectedResourceMetadata(resource: string, http: OAuthHttp): Promise<ProtectedResourceMetadata> {
   const { origin } = new URL(resource);
   const { wwwAuthenticate = '' } = await http({ method: 'GET', url: resource, headers: { accept: '*/*' } });
-  const [, challenged] = /\bresource_metadata="([^"\s]+)"/i.exec(wwwAuthenticate) ?? [];
+  const challenged = challengedMetadata(wwwAuthenticate);
   const wellKnown = [resource, origin].map((identifier) => wellKnownUrl(identifier, 'oauth-protected-resource'));
   return metadataDocument(
     {
@@ -30,6 +30,11 @@ export async function protectedResourceMetadata(resource: string, http: OAuthHtt
     },
     http,
   );
+}
+
+/** Where a challenge says that the metadata lies (RFC 9728 §5.1). */
+export function challengedMetadata(wwwAuthenticate: string): string | undefined {
+  return /\bresource_metadata="([^"\s]+)"/i.exec(wwwAuthenticate)?.[1];
 }
 
 /** A server may describe its whole origin, or a path above the one asked, in one document. */

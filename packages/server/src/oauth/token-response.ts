@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { memberAt } from './json-path.ts';
 import { excerpt, OAuthResponseError } from './oauth-error.ts';
 import type { OAuthHttpResponse } from './oauth-http.ts';
+import { parseJson } from './parse-json.ts';
 
 const MAX_LIFETIME_SECONDS = 10 * 365 * 86_400;
 
@@ -41,7 +42,11 @@ export interface TokenResponseFormat {
   readonly invalidGrantErrors?: readonly string[];
 }
 
-const jsonObject = z.record(z.string(), z.json());
+// What JSON.parse returns holds nothing but JSON, so its members need no second look, which takes ten times as long.
+const jsonObject = z.record(
+  z.string(),
+  z.custom<Json>((value) => value !== undefined),
+);
 
 /**
  * Turns a token endpoint's answer into tokens, whatever its content type claims: providers answer JSON or form-encoded,
@@ -85,13 +90,7 @@ function readTime(value: unknown): number | undefined {
 /** JSON object, or form-encoded pairs; undefined for anything else. */
 function parseBody(body: string): Record<string, Json> | undefined {
   const text = body.trim();
-  if (text.startsWith('{')) {
-    try {
-      return jsonObject.parse(JSON.parse(text));
-    } catch {
-      return undefined;
-    }
-  }
+  if (text.startsWith('{')) return jsonObject.safeParse(parseJson(text)).data;
   return /^[\w.~%+-]+=[^\s<>]*$/.test(text) ? Object.fromEntries(new URLSearchParams(text)) : undefined;
 }
 

@@ -118,7 +118,13 @@ function originOf(placeholder: string, value: string): string {
     url.hash === '';
   if (!clean || /[\\\s\p{Cc}]/u.test(value))
     throw unsafe(placeholder, 'it must be an http or https URL without credentials, query or fragment');
-  return url.href.replace(/\/+$/, '');
+  return withoutSlashesAtEnd(url.href);
+}
+
+function withoutSlashesAtEnd(text: string): string {
+  let end = text.length;
+  while (text.charAt(end - 1) === '/') end -= 1;
+  return text.slice(0, end);
 }
 
 function unsafe(placeholder: string, why: string): NangoError {

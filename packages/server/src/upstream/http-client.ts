@@ -7,10 +7,9 @@ import { Http1Pools } from './http1-pools.ts';
 import { createGuardedConnector } from './network-guard.ts';
 import { parseRetryAfter } from './retry-after.ts';
 import { TracedHandler, type TraceOutgoing } from './traced-request.ts';
-import type { ClientCertificate, OAuthHttp } from '../oauth/oauth-http.ts';
+import { MAX_RESPONSE_BYTES, type ClientCertificate, type OAuthHttp } from '../oauth/oauth-http.ts';
 
 const DEFAULT_TOKEN_TIMEOUT_MS = 20_000;
-const TOKEN_MAX_BYTES = 1_048_576;
 const CONNECT_TIMEOUT_MS = 10_000;
 const STREAM_BUFFER_BYTES = 262_144;
 
@@ -244,7 +243,7 @@ export function createOAuthHttp(
       status,
       headers: answered,
       body,
-    } = await client.send({ ...call, headers, guarded, timeoutMs, maxBytes: TOKEN_MAX_BYTES });
+    } = await client.send({ ...call, headers, guarded, timeoutMs, maxBytes: call.maxBytes ?? MAX_RESPONSE_BYTES });
     return {
       status,
       contentType: String(answered['content-type'] ?? ''),

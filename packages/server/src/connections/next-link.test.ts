@@ -1,0 +1,14 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { nextLink } from './next-link.ts';
+
+test('finds the next page among the relations of a Link header, however it is written', () => {
+  assert.equal(nextLink('<a>; rel=next'), 'a');
+  assert.equal(nextLink('<https://x/?a=1,2;b=3>; title="a, <b>; rel=x"; REL="prev NEXT"'), 'https://x/?a=1,2;b=3');
+  assert.equal(nextLink(['<a>; rel="last"', '<b> ; rel = "next"']), 'b');
+});
+
+test('there is no next page where the header is absent, malformed or names other relations', () => {
+  for (const header of [undefined, '', 'nonsense', '<a', '<a>; rel="nextpage"', '<a>; title="rel=next"'])
+    assert.equal(nextLink(header), undefined);
+});

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { excerpt } from './oauth-error.ts';
+
+test('quotes the words of a page, without its markup, scripts and control characters', () => {
+  assert.equal(
+    excerpt('<html><STYLE>a{}</style><script>x < y</script >\n<h1 class="a">Bad\u2028 gateway</h1>'),
+    'Bad gateway',
+  );
+  assert.equal(excerpt('a <b'), 'a');
+  assert.equal(excerpt('<script>never closed'), '');
+  assert.equal(excerpt('x'.repeat(301)), `${'x'.repeat(300)}…`);
+});
+
+test('P13: a secret does not survive in an excerpt in any encoding', () => {
+  const secret = `pa/ss"wörd&<'%1~Z`;
+  const bytes = Buffer.from(secret);
+  const forms = [
+    secret,
+    encodeURIComponent(secret),
+    encodeURIComponent(secret).toLowerCase(),
+    encodeURIComponent(encodeURIComponent(secret)),
+    new URLSearchParams({ a: secret }).toString(),
+    JSON.stringify({ a: secret }),
+    JSON.stringify(secret).replaceAll('/', String.raw`\/`),
+    secret.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;').replaceAll("'", '&#39;'),
+    bytes.toString('hex'),
+    bytes.toString('hex').toUpperCase(),
+    ...['', 'u', 'us', 'user:'].flatMap((before) => [
+      Buffer.from(`${before}${secret}`).toString('base64'),
+      Buffer.from(`${before}${secret}`).toString('base64url'),
+    ]),
+  ];
+  for (const form of forms) {
+    const said = excerpt(`you sent ${form}.`, [secret]);
+    assert.match(said, /\[secret\]/, form);
+    assert.doesNotMatch(said, /pa\/ss|pa%2fss|w%c3|w\\?ö?rd|70612f|cGEvc3|YS9zcyJ3|hL3NzIncD/i, `${form} → ${said}`);
+  }
+});
+
+test('P13: a secret at the cut is not quoted in part', () => {
+  const secret = 'secret-CANARY-0123456789';
+  for (let before = 16_384 - secret.length; before <= 16_384; before += 1) {
+    // Markup is left out, so that the cut comes into the excerpt.
+    const said = excerpt(`<${'a'.repeat(before - 2)}>${secret}`, [secret]);
+    assert.doesNotMatch(said, /secret-C/, `${before}`);
+  }
+});
+
+test('a short secret is masked where it stands alone, and stays where it is part of a word', () => {
+  assert.equal(excerpt('permission_denied: denied', ['denied']), 'permission_denied: [secret]');
+});

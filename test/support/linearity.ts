@@ -1,0 +1,210 @@
+import type { IncomingMessage } from 'node:http';
+import { joinEndpoint } from '../../packages/server/src/connections/join-endpoint.ts';
+import { nextLink } from '../../packages/server/src/connections/next-link.ts';
+import { parseCursor } from '../../packages/server/src/connections/cursor.ts';
+import { redirectOf } from '../../packages/server/src/connections/redirects.ts';
+import { parseCookies } from '../../packages/server/src/http/cookies.ts';
+import { requestHeaders, responseHeaders } from '../../packages/server/src/http/proxy/proxy-headers.ts';
+import { uniqueParams } from '../../packages/server/src/http/routes/unique-params.ts';
+import { bearerToken } from '../../packages/server/src/http/secret-keys.ts';
+import { memberAt } from '../../packages/server/src/oauth/json-path.ts';
+import { maskSecrets } from '../../packages/server/src/oauth/mask-secrets.ts';
+import { excerpt } from '../../packages/server/src/oauth/oauth-error.ts';
+import { parseAuthorizationResponse } from '../../packages/server/src/oauth/authorization-response.ts';
+import { parseJson } from '../../packages/server/src/oauth/parse-json.ts';
+import { challengedMetadata } from '../../packages/server/src/oauth/protected-resource-metadata.ts';
+import { processTokenResponse } from '../../packages/server/src/oauth/token-response.ts';
+import { headerValue, renderUrlTemplate } from '../../packages/server/src/schema/render.ts';
+import { splitTemplate, Template } from '../../packages/server/src/schema/template.ts';
+import { parseRetryAfter } from '../../packages/server/src/upstream/retry-after.ts';
+import { z } from 'zod';
+
+/** Every function that reads text which users, pages, providers, APIs or callers chose. A refusal is as good as a result. */
+export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
+  excerpt: (text) => excerpt(text, ['secret-1', '<<<<', '{}{}']),
+  maskSecrets: (text) => maskSecrets(text, ['secret-1', '<<<<', '{}{}']),
+  parseJson,
+  processTokenResponse: (body) =>
+    processTokenResponse(
+      { status: 200, contentType: 'application/json', body },
+      { tokenTypes: undefined, paths: { access_token: 'a.*.b' }, expiresInUnit: 'seconds' },
+      ['secret-1'],
+    ),
+  'processTokenResponse, refused': (body) =>
+    processTokenResponse(
+      { status: 400, contentType: 'text/html', body },
+      { tokenTypes: undefined, paths: {}, expiresInUnit: 'seconds' },
+      ['secret-1'],
+    ),
+  parseAuthorizationResponse: (text) =>
+    parseAuthorizationResponse(
+      new Map([
+        ['error', text],
+        ['error_description', text],
+      ]),
+      {
+        issuer: undefined,
+        issuerDemanded: false,
+        authorizationUrl: 'https://acme.example/a',
+        codeParameter: 'code',
+      },
+    ),
+  'parseAuthorizationResponse, iss': (text) =>
+    parseAuthorizationResponse(new Map([['iss', text]]), {
+      issuer: undefined,
+      issuerDemanded: true,
+      authorizationUrl: 'https://acme.example/a',
+      codeParameter: 'code',
+    }),
+  challengedMetadata,
+  memberAt: (text) => memberAt({ a: { [text]: [text] } }, text),
+  nextLink,
+  uniqueParams,
+  parseCookies: (text) => parseCookies(text, true),
+  bearerToken,
+  parseCursor: (text) => parseCursor(text, z.array(z.string())),
+  parseRetryAfter: (text) => parseRetryAfter(text, 0),
+  requestHeaders: (text) => requestHeaders({ headers: { connection: text, cookie: text } } as IncomingMessage),
+  responseHeaders: (text) => responseHeaders({ connection: text, 'set-cookie': [text] }),
+  headerValue: (text) => headerValue('x', text),
+  splitTemplate,
+  'renderUrlTemplate, origin': (text) => renderUrlTemplate(new Template([{ placeholder: 'config.x' }]), () => text),
+  'renderUrlTemplate, origin’s path': (text) =>
+    renderUrlTemplate(new Template([{ placeholder: 'config.x' }]), () => `https://acme.example/${text}`),
+  'renderUrlTemplate, path': (text) =>
+    renderUrlTemplate(new Template(['https://acme.example/', { placeholder: 'config.x' }]), () => text),
+  'renderUrlTemplate, host': (text) =>
+    renderUrlTemplate(new Template(['https://', { placeholder: 'config.x' }, '.acme.example']), () => text),
+  joinEndpoint: (text) =>
+    joinEndpoint({ origin: 'https://acme.example', path: '/v1', root: '/v1/', query: 'a=b' }, text),
+  redirectOf: (location) =>
+    redirectOf(
+      { method: 'GET', status: 302, location, url: 'https://acme.example/', redirects: 0, isReplayable: true },
+      { apiOrigin: 'https://acme.example', listed: [], allowHttp: false },
+    ),
+};
+
+/** What readers are made to repeat: each is the start of something that a careless one looks for to the end. */
+const PIECES = [
+  '<',
+  '<>',
+  '<a>;',
+  '<a>; rel="',
+  '<script>',
+  '</',
+  '>',
+  '{',
+  '{}',
+  '{},',
+  '[',
+  '[{},',
+  '{"a":',
+  '"',
+  '\\"',
+  '"\\\\',
+  ',',
+  ';',
+  '; ',
+  ' ',
+  '\t',
+  '\n',
+  '\r\n',
+  '=',
+  '&',
+  'a=',
+  'a=b&',
+  '%',
+  '%25',
+  '%2e',
+  '%c3',
+  '/',
+  '//',
+  '/a',
+  '../',
+  '..%2f',
+  '?',
+  '#',
+  ':',
+  '@',
+  '.',
+  'a.',
+  '\\.',
+  '-',
+  '_',
+  '0',
+  '1',
+  'e1',
+  'a',
+  'A',
+  'ä',
+  '😀',
+  '\ud800',
+  '\u2028',
+  '\u0130',
+  '\0',
+  '$',
+  '${',
+  '${a}',
+  'secret-',
+  'resource_metadata="',
+  'Bearer ',
+  'W/"',
+  "'",
+  '(',
+  '*',
+  '+',
+];
+
+/** One reader on one repeated piece; milliseconds of processor time for half and for all of the text. */
+export interface Growth {
+  readonly reader: string;
+  readonly piece: string;
+  readonly half: number;
+  readonly whole: number;
+}
+
+// Below this nothing can hold a server up, and a clock cannot tell what it measures.
+const NEGLIGIBLE_MS = 8;
+const RUNS = 12;
+/** t(2n) / t(n): 2 where time is linear, 4 where it is quadratic. */
+const MAX_RATIO = 3;
+
+/** Reads every piece repeated to `bytes` with every reader. Returns those whose time grows faster than the text. */
+export function findNonlinear(bytes: number, readers: Iterable<string> = Object.keys(READERS)): Growth[] {
+  const found: Growth[] = [];
+  for (const reader of readers)
+    for (const piece of PIECES)
+      // A text of one kind, and one that ends as nothing of the kind does.
+      for (const end of ['', '\u0001x']) {
+        const growth = measure({ reader, piece, end }, bytes);
+        if (growth) found.push(growth);
+      }
+  return found;
+}
+
+function measure({ reader, piece, end }: { reader: string; piece: string; end: string }, bytes: number) {
+  const read = READERS[reader];
+  if (!read) throw new Error(`There is no reader ${reader}.`);
+  const text = (size: number) => piece.repeat(Math.ceil(size / piece.length)) + end;
+  const [half, whole] = [text(bytes / 2), text(bytes)];
+  const best = { half: Infinity, whole: Infinity };
+  // The least of several runs: what else the machine does only ever adds.
+  for (let run = 0; run < RUNS; run += 1) {
+    best.whole = Math.min(best.whole, timeOf(read, whole));
+    if (best.whole < NEGLIGIBLE_MS) return undefined;
+    best.half = Math.min(best.half, timeOf(read, half));
+    if (best.whole / best.half <= MAX_RATIO) return undefined;
+  }
+  return { reader, piece, ...best };
+}
+
+function timeOf(read: (text: string) => unknown, text: string): number {
+  const before = process.cpuUsage();
+  try {
+    read(text);
+  } catch {
+    // A refusal.
+  }
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
+}
