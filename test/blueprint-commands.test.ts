@@ -67,7 +67,10 @@ test('nango blueprints add writes a valid Integration, and says what is left to 
   ]);
   assert.equal(added.code, 0, added.stderr);
   assert.match(added.stderr, /callback URL http:\/\/localhost:3003\/oauth\/callback/);
-  assert.match(added.stderr, /Set CRM_CLIENT_ID and CRM_CLIENT_SECRET/);
+  assert.match(
+    added.stderr,
+    /Put CRM_CLIENT_ID and CRM_CLIENT_SECRET into \S+\/\.env, or into the server’s environment/,
+  );
   assert.ok(!added.stderr.includes('\u001B'));
   assert.match(
     readFileSync(join(folder, 'integrations.yaml'), 'utf8'),
@@ -85,7 +88,7 @@ test('nango blueprints add writes a valid Integration, and says what is left to 
   assert.ok(!secret.stderr.includes('5ecr3t'));
   assert.equal(readFileSync(join(folder, 'integrations.yaml'), 'utf8'), before);
   const digit = await run(['blueprints', 'add', 'hubspot', '-f', folder, '--as', '2nd']);
-  assert.match(digit.stderr, /Set _2ND_CLIENT_ID and _2ND_CLIENT_SECRET/, 'no variable begins with a digit');
+  assert.match(digit.stderr, /Put _2ND_CLIENT_ID and _2ND_CLIENT_SECRET/, 'no variable begins with a digit');
   const unknown = await run(['blueprints', 'add', 'hubspt', '-f', folder]);
   assert.match(unknown.stderr, /Did you mean "hubspot"/);
 });

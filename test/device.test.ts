@@ -150,5 +150,5 @@ test('nango connect takes config and credentials, from a file or stdin', async (
   assert.equal(broken.code, 1);
   assert.match(broken.stderr, /--credentials - cannot be used: it is not a JSON object/);
   assert.ok(!broken.stderr.includes('CANARY'));
-  assert.match((await connect('missing.json')).stderr, /ENOENT/);
+  assert.match((await connect('missing.json')).stderr, /missing\.json does not exist/);
 });

@@ -108,7 +108,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     callbackUrl: callbackUrl(context),
     storeDescription: context.store.description,
     integrations: [...config.current.integrations.keys()],
-    notices: keys.notices,
+    notices: [...(settings.environmentFiles?.notices ?? []), ...keys.notices],
     close: () => {
       stopping = true;
       return running.disposeAsync();
@@ -207,7 +207,8 @@ function createServerContext(
 }
 
 function openConfig(settings: Settings, log: FastifyBaseLogger): Promise<LiveConfig> {
-  const options = { folder: settings.folder, catalog: CATALOG_FOLDER, environment: settings.environment };
+  const { folder, environment, environmentFiles } = settings;
+  const options = { folder, catalog: CATALOG_FOLDER, environment, environmentFiles };
   return LiveConfig.open(options, {
     onReload(current, previous) {
       log.level = current.server.main_server_log_level;

@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander';
 import type { BlueprintsFlags } from './blueprints-command.ts';
 import type { NewBlueprintFlags } from './new-blueprint-command.ts';
-import { FOLDER, JSON_OUTPUT } from './options.ts';
+import { ENV_FILE, FOLDER, JSON_OUTPUT } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
 /** `nango blueprints …`; what they do is loaded when they run. */
@@ -32,6 +32,7 @@ export function addBlueprintCommands(blueprints: Command, terminal: Terminal): v
     .description('add an Integration that extends a Blueprint to integrations.yaml')
     .argument('<name>', 'a name, or name:version')
     .option(...FOLDER)
+    .option(...ENV_FILE)
     .option('--as <integration>', 'name of the Integration; default: the Blueprint’s')
     .option('--client-id <id>', 'the OAuth client’s id, or ${VARIABLE}; asked for on a terminal')
     .option(

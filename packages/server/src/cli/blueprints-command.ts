@@ -6,10 +6,11 @@ import type { BlueprintFile } from '../config/blueprint-file.ts';
 import { BlueprintIndex } from '../config/blueprint-index.ts';
 import { isMap } from '../config/deep-merge.ts';
 import { ConfigError, sortFaults, type ConfigFault } from '../config/config-fault.ts';
-import { BLUEPRINTS_FOLDER, checkBlueprint, loadRootUrl } from '../config/load-config.ts';
-import { readSettings } from '../config/settings.ts';
+import { BLUEPRINTS_FOLDER, checkBlueprint, loadServerAddress } from '../config/load-config.ts';
+import { readSettings, type Settings } from '../config/settings.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import { CATALOG_FOLDER } from '../package-files.ts';
+import { isLoaded } from './client.ts';
 import { formatTable, type Terminal } from './terminal.ts';
 
 export interface BlueprintsFlags {
@@ -20,6 +21,7 @@ export interface BlueprintsFlags {
   readonly clientId?: string;
   readonly clientSecret?: string;
   readonly scopes?: string;
+  readonly envFile?: readonly string[];
 }
 
 /** `nango blueprints search` */
@@ -68,18 +70,18 @@ export async function showBlueprint(name: string, { flags, terminal }: Command):
 
 /** `nango blueprints add`: writes the entry, and says what is left to do. */
 export async function addBlueprint(name: string, { flags, terminal }: Command): Promise<void> {
-  const { catalog, folder, environment } = openCatalog(flags);
+  const { catalog, settings } = openCatalog(flags);
   const { file } = assertFound(await catalog.file(name.split(':')[0] ?? ''), name);
   const found = assertFound(await catalog.find(name), name);
   const integration = flags.as ?? found.name;
   const entry = await entryOf(found, { integration, flags, terminal });
-  const path = join(folder, 'integrations.yaml');
+  const path = join(settings.folder, 'integrations.yaml');
   const text = (await readIfPresent(path)) ?? missingFile(path);
   const temporary = `${path}.${process.pid}.tmp`;
   writeFileSync(temporary, addIntegration(text, integration, entry));
   renameSync(temporary, path);
   terminal.err(`${terminal.style('green', '✓')} Added ${terminal.style('bold', integration)} to ${path}`);
-  await printNextSteps({ file, found, entry }, { folder, environment, integration, terminal });
+  await printNextSteps({ file, found, entry }, { settings, integration, terminal });
 }
 
 async function entryOf(
@@ -120,35 +122,57 @@ async function ask(message: string, otherwise: string, terminal: Terminal): Prom
 const conjunction = new Intl.ListFormat('en', { type: 'conjunction' });
 
 interface NextSteps {
-  readonly folder: string;
-  readonly environment: ReturnType<typeof readSettings>['environment'];
+  readonly settings: Settings;
   readonly integration: string;
   readonly terminal: Terminal;
 }
 
 async function printNextSteps(
   { file, found, entry }: { file: BlueprintFile; found: Blueprint; entry: IntegrationEntry },
-  { folder, environment, integration, terminal }: NextSteps,
+  { settings, integration, terminal }: NextSteps,
 ): Promise<void> {
+  const { folder, environment, environmentFiles } = settings;
   const variables = [...JSON.stringify(entry).matchAll(/\$\{(\w+)\}/g)].map(([, variable = '']) => variable);
   const unset = variables.filter((variable) => !environment(variable));
   const steps: string[] = [];
   if (/^OAUTH[12]$/.test(String(found.auth['auth_mode']))) {
     const place = file.console_url ? ` at ${file.console_url}` : ` (${file.docs_url})`;
-    const root = await loadRootUrl(folder, environment);
+    const { rootUrl } = await loadServerAddress(folder, environment);
     // Without a user who authorizes it in a browser there is no callback.
     const params = found.auth['token_params'];
     const isIssued = isMap(params) && params['grant_type'] === 'client_credentials';
-    const callback = isIssued ? '' : ` with the callback URL ${root}/oauth/callback`;
+    const callback = isIssued ? '' : ` with the callback URL ${rootUrl}/oauth/callback`;
     steps.push(`Register an application${place}${callback}`);
   } else steps.push(`Your users get their credentials at ${file.console_url ?? file.docs_url}`);
-  if (unset.length > 0) steps.push(`Set ${conjunction.format(unset)} in the environment`);
+  const environmentFile = environmentFiles?.paths.at(-1);
+  if (unset.length > 0)
+    steps.push(`Put ${conjunction.format(unset)} into ${environmentFile}, or into the server’s environment`);
   if (Array.isArray(entry['oauth_scopes']) && entry['oauth_scopes'].length === 0)
     steps.push('Name the scopes you need in oauth_scopes');
   steps.push(`Connect an account: nango connect ${integration} <userId>`);
   for (const [index, step] of steps.entries()) terminal.err(`  ${index + 1}. ${step}`);
+  await reportRunningServer({ variables, unset }, { settings, integration, terminal });
   const comment = file.versions[found.version]?.comment;
   if (comment !== undefined) terminal.err(`\n${terminal.style('gray', comment)}`);
+}
+
+/** A running server that lacks a variable keeps its last good configuration: nobody would see that but in its log. */
+async function reportRunningServer(
+  { variables, unset }: { variables: readonly string[]; unset: readonly string[] },
+  { settings, integration, terminal }: NextSteps,
+): Promise<void> {
+  const loaded = await isLoaded(integration, settings);
+  if (loaded === undefined) return;
+  if (loaded) return terminal.err(`The running server has loaded ${integration}.`);
+  const lacking = unset.length > 0 ? unset : variables;
+  const why = lacking.length > 0 ? ` It lacks ${conjunction.format(lacking)}.` : '';
+  const path = settings.environmentFiles?.paths.at(-1) ?? '.env';
+  terminal.err(
+    terminal.style(
+      'yellow',
+      `! The running server has not loaded ${integration}, and keeps its last good configuration.${why} It reads ${path} again as soon as that changes; variables of its environment it has from its start, so start it again. Its log lists what is wrong.`,
+    ),
+  );
 }
 
 /** `nango blueprints check`: every fault of files, or of all files of a folder. Returns the exit code. */
@@ -171,10 +195,11 @@ export async function checkBlueprints(paths: readonly string[], { flags, termina
   return faults.length > 0 ? 1 : 0;
 }
 
-function openCatalog({ folder: given }: BlueprintsFlags) {
-  const { folder, environment } = readSettings({ folder: given });
+function openCatalog(flags: Pick<BlueprintsFlags, 'folder' | 'envFile'>) {
+  const settings = readSettings(flags);
+  const { folder } = settings;
   const catalog = new BlueprintCatalog([join(folder, BLUEPRINTS_FOLDER), CATALOG_FOLDER], dirname(folder));
-  return { catalog, folder, environment };
+  return { catalog, settings };
 }
 
 function assertFound<T extends { readonly name?: string } | { readonly file: BlueprintFile }>(

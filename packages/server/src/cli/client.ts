@@ -1,16 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import Nango from '@nangohq/node-client';
-import { loadConfig } from '../config/load-config.ts';
-import { readClientSettings, readSettings, type Settings } from '../config/settings.ts';
+import { loadServerAddress } from '../config/load-config.ts';
+import { readSettings, type Settings } from '../config/settings.ts';
 import { NangoError } from '../errors/nango-error.ts';
-import { CATALOG_FOLDER } from '../package-files.ts';
 
 /** Flags of every command that talks to a running server. */
 export interface ClientFlags {
   readonly folder?: string;
   readonly dataDir?: string;
   readonly server?: string;
+  readonly envFile?: readonly string[];
 }
 
 /** A client of the running server, and where that is. */
@@ -21,15 +22,40 @@ export interface ServerClient {
 
 /** Finds the server by flag, NANGO_SERVER_URL or the Nango folder; its key by NANGO_SECRET_KEY or the data directory. */
 export async function openClient(flags: ClientFlags): Promise<ServerClient> {
-  const settings = readSettings({ folder: flags.folder, dataDirectory: flags.dataDir });
-  const serverUrl = flags.server ?? readClientSettings().serverUrl ?? (await urlFromConfig(settings));
+  const settings = readSettings({ ...flags, dataDirectory: flags.dataDir });
+  const serverUrl = flags.server ?? settings.serverUrl ?? (await urlFromConfig(settings));
   return { nango: new Nango({ serverUrl, secretKey: settings.secretKey ?? keyFromFile(settings) }), serverUrl };
+}
+
+/** How long a server on this machine may take to load a changed file. */
+const RELOAD_MS = 3_000;
+const ASK_EVERY_MS = 200;
+
+/** Whether a server that runs on this machine has loaded an Integration; undefined = no server of this folder answers. */
+export async function isLoaded(integration: string, settings: Settings): Promise<boolean | undefined> {
+  const deadline = Date.now() + RELOAD_MS;
+  for (;;) {
+    const found = await loadedIntegrations(settings);
+    if (found === undefined || found.includes(integration)) return found && true;
+    if (Date.now() > deadline) return false;
+    await delay(ASK_EVERY_MS);
+  }
+}
+
+async function loadedIntegrations(settings: Settings): Promise<readonly string[] | undefined> {
+  try {
+    const serverUrl = await urlFromConfig(settings);
+    const nango = new Nango({ serverUrl, secretKey: settings.secretKey ?? keyFromFile(settings) });
+    return (await nango.connect()).returnValue.integrations.map(({ name }) => name);
+  } catch {
+    // Nobody listens there, or it is another installation's server.
+    return undefined;
+  }
 }
 
 /** The server runs on this machine, so its port counts and not its public root. */
 async function urlFromConfig({ folder, environment }: Settings): Promise<string> {
-  const { server } = await loadConfig({ folder, catalog: CATALOG_FOLDER, environment });
-  return `http://localhost:${server.oauth_server_port}`;
+  return `http://localhost:${(await loadServerAddress(folder, environment)).port}`;
 }
 
 function keyFromFile({ dataDirectory }: Settings): string {

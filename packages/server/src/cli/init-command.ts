@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { readSettings } from '../config/settings.ts';
+import { newFolder } from '../config/settings.ts';
 import type { Terminal } from './terminal.ts';
 
 const NANGO_CONFIG = `# yaml-language-server: $schema=../node_modules/@nangohq/server/schemas/nango-config.schema.json
@@ -57,6 +57,11 @@ const TSCONFIG = `{
 }
 `;
 
+const GITIGNORE = `node_modules/
+.nango/
+.env
+`;
+
 const FILES: Record<string, string> = {
   'nango-config.yaml': NANGO_CONFIG,
   'integrations.yaml': INTEGRATIONS,
@@ -66,17 +71,30 @@ const FILES: Record<string, string> = {
 
 /** `nango init`: scaffolds the Nango folder. Files that exist are left as they are. */
 export function initCommand({ folder }: { folder?: string }, terminal: Terminal): void {
-  const root = readSettings({ folder }).folder;
-  for (const [name, content] of Object.entries(FILES)) {
-    const path = join(root, name);
-    const shown = relative(process.cwd(), path) || path;
-    if (existsSync(path)) {
-      terminal.err(`${terminal.style('gray', '·')} ${shown} exists and stays as it is`);
-      continue;
-    }
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, content, { flag: 'wx' });
-    terminal.err(`${terminal.style('green', '+')} ${shown}`);
+  const root = newFolder(folder);
+  for (const [name, content] of Object.entries(FILES)) writeNew(join(root, name), content, terminal);
+  const ignoreFile = join(root, '..', '.gitignore');
+  writeNew(ignoreFile, GITIGNORE, terminal);
+  if (!/^\/?\.env\*?$/m.test(readFileSync(ignoreFile, 'utf8')))
+    terminal.err(terminal.style('yellow', `! Add .env to ${shown(ignoreFile)}: it will hold your clients’ secrets.`));
+  const flag = folder === undefined ? '' : ` --folder ${shellWord(folder)}`;
+  terminal.err(`\nNext:\n  npx nango validate${flag}\n  npx nango start${flag}`);
+}
+
+function writeNew(path: string, content: string, terminal: Terminal): void {
+  if (existsSync(path)) {
+    terminal.err(`${terminal.style('gray', '·')} ${shown(path)} exists and stays as it is`);
+    return;
   }
-  terminal.err(`\nNext:\n  npx nango validate\n  npx nango start`);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, content, { flag: 'wx' });
+  terminal.err(`${terminal.style('green', '+')} ${shown(path)}`);
+}
+
+function shown(path: string): string {
+  return relative(process.cwd(), path) || path;
+}
+
+function shellWord(text: string): string {
+  return /^[\w./:@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -6,6 +6,7 @@ export interface KeysFlags {
   readonly folder?: string;
   readonly dataDir?: string;
   readonly json?: boolean;
+  readonly envFile?: readonly string[];
 }
 
 /** `nango keys check`: which key seals how many values. Returns the exit code: 1 when a value does not open. */
@@ -52,5 +53,5 @@ export async function rotateKeysCommand(flags: KeysFlags, terminal: Terminal): P
 }
 
 function settingsOf(flags: KeysFlags): Settings {
-  return readSettings({ folder: flags.folder, dataDirectory: flags.dataDir });
+  return readSettings({ ...flags, dataDirectory: flags.dataDir });
 }

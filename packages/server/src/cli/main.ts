@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
 import { VERSION } from '../package-files.ts';
 import { addClientCommands } from './client-commands.ts';
-import { DATA_DIR, FOLDER, JSON_OUTPUT } from './options.ts';
+import { DATA_DIR, ENV_FILE, FOLDER, JSON_OUTPUT } from './options.ts';
 import { addBlueprintCommands } from './blueprint-commands.ts';
 import type { StartFlags } from './start-command.ts';
 import { addStoreCommands } from './store-commands.ts';
@@ -21,6 +21,7 @@ Environment:
   NANGO_SECRET_KEY      the key your back end sends; made on first start with the embedded store
   NANGO_SERVER_URL      where the server runs, for commands that talk to it
   NANGO_HOST            address to listen on
+Variables that are not set are looked for in .env beside the Nango folder, or in what --env-file names.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage`;
 
@@ -56,6 +57,7 @@ function addFolderCommands(program: Command, terminal: Terminal): void {
     .description('start the server')
     .option(...FOLDER)
     .option(...DATA_DIR)
+    .option(...ENV_FILE)
     .option('-p, --port <port>', 'port to listen on, in place of oauth_server_port', parsePort)
     .option('--host <address>', 'address to listen on')
     .option('--workers <count>', 'server processes on the port, about one a core', parseWorkers)
@@ -67,6 +69,7 @@ function addFolderCommands(program: Command, terminal: Terminal): void {
     .command('validate')
     .description('check both YAML files and list every fault')
     .option(...FOLDER)
+    .option(...ENV_FILE)
     .option(...JSON_OUTPUT)
     .action(async (flags: ValidateFlags) => {
       const { validateCommand } = await import('./validate-command.ts');

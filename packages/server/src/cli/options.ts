@@ -6,10 +6,18 @@ export const DATA_DIR = ['--data-dir <path>', 'folder of the embedded store and 
 const SERVER = ['-s, --server <url>', 'where the server runs'] as const;
 export const JSON_OUTPUT = ['--json', 'print JSON'] as const;
 
+/** Repeatable; later files win. */
+export const ENV_FILE = [
+  '--env-file <path>',
+  'a file of environment variables, in place of .env beside the Nango folder; repeat it for more',
+  (path: string, earlier: readonly string[] = []): readonly string[] => [...earlier, path],
+] as const;
+
 /** The flags of commands that talk to a running server. */
 export function client(command: Command): Command {
   return command
     .option(...FOLDER)
     .option(...DATA_DIR)
+    .option(...ENV_FILE)
     .option(...SERVER);
 }

@@ -18,6 +18,7 @@ export interface StartFlags {
   readonly host?: string;
   readonly port?: number;
   readonly workers?: number;
+  readonly envFile?: readonly string[];
 }
 
 /** What is said of servers that are ready. */
@@ -28,10 +29,8 @@ export async function startCommand(flags: StartFlags, terminal: Terminal): Promi
   const log = createLog('info', terminal.interactive ? createPrettyLog(process.stderr) : createJsonDestination());
   if ((flags.workers ?? 1) > 1 && !isWorker()) return startWorkers(flags.workers ?? 1, { terminal, log });
   const settings = readSettings({
-    folder: flags.folder,
+    ...flags,
     dataDirectory: flags.dataDir,
-    host: flags.host,
-    port: flags.port,
   });
   const server = await startServer({ settings, log, ...(isWorker() ? { gatherMetrics } : {}) });
   if (isWorker()) tellReady(server);

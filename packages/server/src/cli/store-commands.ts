@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
 import type { KeysFlags } from './keys-command.ts';
-import { DATA_DIR, FOLDER, JSON_OUTPUT } from './options.ts';
+import { DATA_DIR, ENV_FILE, FOLDER, JSON_OUTPUT } from './options.ts';
 import type { Terminal } from './terminal.ts';
 import type { ExportFlags, ImportFlags } from './transfer-command.ts';
 
@@ -16,6 +16,7 @@ function store(command: Command): Command {
   return command
     .option(...FOLDER)
     .option(...DATA_DIR)
+    .option(...ENV_FILE)
     .option(...JSON_OUTPUT);
 }
 

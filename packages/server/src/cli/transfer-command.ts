@@ -7,6 +7,7 @@ interface StoreFlags {
   readonly folder?: string;
   readonly dataDir?: string;
   readonly json?: boolean;
+  readonly envFile?: readonly string[];
 }
 
 export interface ExportFlags extends StoreFlags {
@@ -93,5 +94,5 @@ function createProgress(terminal: Terminal): (text: string) => void {
 }
 
 function settingsOf(flags: StoreFlags): Settings {
-  return readSettings({ folder: flags.folder, dataDirectory: flags.dataDir });
+  return readSettings({ ...flags, dataDirectory: flags.dataDir });
 }

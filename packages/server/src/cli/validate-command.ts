@@ -7,11 +7,12 @@ import type { Terminal } from './terminal.ts';
 export interface ValidateFlags {
   readonly folder?: string;
   readonly json?: boolean;
+  readonly envFile?: readonly string[];
 }
 
 /** `nango validate`: every fault of the Nango folder at once. Returns the exit code: 1 when there are any. */
-export async function validateCommand({ folder, json }: ValidateFlags, terminal: Terminal): Promise<number> {
-  const settings = readSettings({ folder });
+export async function validateCommand({ json, ...flags }: ValidateFlags, terminal: Terminal): Promise<number> {
+  const settings = readSettings(flags);
   try {
     const { integrations, warnings } = await loadConfig({
       folder: settings.folder,

@@ -3,8 +3,9 @@ import type { Integration } from '../auth-modes/auth-mode.ts';
 import { RESERVED_PLACEHOLDERS } from '../auth-modes/registry.ts';
 import { Fields, type Environment } from '../schema/fields.ts';
 import { BlueprintCatalog, readIfPresent } from './blueprint-catalog.ts';
+import type { EnvironmentFiles } from './environment-files.ts';
 import { openHosts } from './chosen-hosts.ts';
-import { ConfigError, sortFaults, type ConfigFault } from './config-fault.ts';
+import { ConfigError, sortFaults, type ConfigFault, type KeyPath } from './config-fault.ts';
 import { isMap } from './deep-merge.ts';
 import { IntegrationSchemas } from './integrations-file.ts';
 import { nangoConfigSchema, type NangoConfig } from './nango-config.ts';
@@ -30,6 +31,8 @@ export interface LoadConfigOptions {
   /** The folder of the catalog's Blueprints. */
   readonly catalog: string;
   readonly environment: Environment;
+  /** Files that environment variables come from too, read again at each reload. */
+  readonly environmentFiles?: EnvironmentFiles | undefined;
 }
 
 /** Reads the Nango folder. Throws {@link ConfigError} with every fault of every file it read. */
@@ -59,11 +62,27 @@ export async function loadConfig({ folder, catalog, environment }: LoadConfigOpt
   };
 }
 
-/** The public root of the server, as the callback URL begins; the default where the file has faults. */
-export async function loadRootUrl(folder: string, environment: Environment): Promise<string> {
-  const fields = new Fields(environment, RESERVED_PLACEHOLDERS);
-  const { oauth_server_root_url: root } = await loadServerConfig(folder, fields, []);
-  return root.href.replace(/\/$/, '');
+/** Where a server with this Nango folder is reached. */
+export interface ServerAddress {
+  readonly port: number;
+  /** The public root, as the callback URL begins. */
+  readonly rootUrl: string;
+}
+
+/**
+ * Reads the address alone: whatever else `nango-config.yaml` and `integrations.yaml` need may be missing. Throws
+ * {@link ConfigError} where the address itself has faults.
+ */
+export async function loadServerAddress(folder: string, environment: Environment): Promise<ServerAddress> {
+  const schema = nangoConfigSchema(new Fields(environment, RESERVED_PLACEHOLDERS))
+    .pick({ oauth_server_port: true, oauth_server_root_url: true })
+    .loose();
+  const source = await readSource(folder, NANGO_CONFIG_FILE);
+  const faults: ConfigFault[] = [...(source?.faults ?? [])];
+  const locate = (path: KeyPath) => source?.positionOf(path) ?? { file: folder, line: 1, column: 1 };
+  const read = validate(schema, source?.data ?? {}, { path: [], locate }, faults);
+  if (!read) throw new ConfigError(sortFaults(faults));
+  return { port: read.oauth_server_port, rootUrl: read.oauth_server_root_url.href.replace(/\/$/, '') };
 }
 
 /** Every fault of a Blueprint's file: each version as an Integration would use it. */

@@ -1,6 +1,8 @@
-import { join, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { NangoError } from '../errors/nango-error.ts';
 import type { Environment } from '../schema/fields.ts';
+import { isOwn, openEnvironmentFiles, type EnvironmentFiles } from './environment-files.ts';
 
 /** Where the server finds its things; from flags, then the environment, then defaults. */
 export interface Settings {
@@ -21,6 +23,10 @@ export interface Settings {
   /** Overrides oauth_server_port. */
   readonly port: number | undefined;
   readonly environment: Environment;
+  /** Where {@link environment} comes from beside the process; undefined = from nowhere else. */
+  readonly environmentFiles?: EnvironmentFiles | undefined;
+  /** Where a running server is, for commands that talk to it. */
+  readonly serverUrl?: string | undefined;
   /** Undefined = no traces. */
   readonly tracing: TracingSettings | undefined;
 }
@@ -48,14 +54,17 @@ export interface SettingsFlags {
   readonly dataDirectory?: string | undefined;
   readonly host?: string | undefined;
   readonly port?: number | undefined;
+  /** Files of environment variables, in place of `.env` beside the Nango folder. */
+  readonly envFile?: readonly string[] | undefined;
 }
 
 const DEFAULT_FOLDER = 'nango-integrations';
 
 /** Reads the settings; the only place that looks at the process's environment. */
 export function readSettings(flags: SettingsFlags = {}, environment: NodeJS.ProcessEnv = process.env): Settings {
-  const variable = (name: string) => environment[name] || undefined;
-  const folder = resolve(flags.folder ?? variable('NANGO_FOLDER') ?? DEFAULT_FOLDER);
+  const folder = findFolder(flags.folder ?? (environment['NANGO_FOLDER'] || undefined));
+  const files = openEnvironmentFiles({ folder, named: flags.envFile, processEnvironment: environment });
+  const variable = (name: string) => files.get(name) || undefined;
   return {
     folder,
     dataDirectory: resolve(flags.dataDirectory ?? variable('NANGO_DATA_DIR') ?? join(folder, '..', '.nango')),
@@ -66,9 +75,28 @@ export function readSettings(flags: SettingsFlags = {}, environment: NodeJS.Proc
     secretKey: variable('NANGO_SECRET_KEY'),
     host: flags.host ?? variable('NANGO_HOST'),
     port: flags.port,
-    environment: (name) => environment[name],
-    tracing: readTracing(variable),
+    environment: files.get,
+    environmentFiles: files,
+    serverUrl: variable('NANGO_SERVER_URL'),
+    // The exporter reads the process's environment alone, so nothing else may switch it on.
+    tracing: readTracing((name) => environment[name] || undefined),
   };
+}
+
+/** Where `nango init` makes the folder: never above the working folder. */
+export function newFolder(named: string | undefined, environment: NodeJS.ProcessEnv = process.env): string {
+  return resolve(named ?? (environment['NANGO_FOLDER'] || DEFAULT_FOLDER));
+}
+
+/** The folder that was named; else the nearest of the default name, from the working folder upwards. */
+function findFolder(named: string | undefined): string {
+  if (named !== undefined) return resolve(named);
+  const here = resolve(DEFAULT_FOLDER);
+  for (let parent = process.cwd(); ; parent = dirname(parent)) {
+    const candidate = join(parent, DEFAULT_FOLDER);
+    if (existsSync(candidate) && (candidate === here || isOwn(candidate))) return candidate;
+    if (parent === dirname(parent)) return here;
+  }
 }
 
 /** OpenTelemetry's variables; off unless an exporter or its endpoint is named. */
@@ -87,9 +115,4 @@ function readTracing(variable: (name: string) => string | undefined): TracingSet
       `OTEL_TRACES_SAMPLER must be one of ${SAMPLERS.join(', ')}, and OTEL_TRACES_SAMPLER_ARG a number from 0 to 1.`,
     );
   return { exporter, sampler, samplerArgument };
-}
-
-/** What a client of a running server needs; for the command line. */
-export function readClientSettings(environment: NodeJS.ProcessEnv = process.env): { serverUrl: string | undefined } {
-  return { serverUrl: environment['NANGO_SERVER_URL'] || undefined };
 }

@@ -1,5 +1,5 @@
 import { watch, type FSWatcher } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { ConfigError } from './config-fault.ts';
 import { BLUEPRINTS_FOLDER, loadConfig, type Config, type LoadConfigOptions } from './load-config.ts';
 
@@ -58,6 +58,7 @@ export class LiveConfig {
 
   async #load(): Promise<void> {
     try {
+      this.#options.environmentFiles?.reload();
       const config = await loadConfig(this.#options);
       const previous = this.#current;
       this.#current = config;
@@ -73,22 +74,30 @@ export class LiveConfig {
 
   /** Folders rather than files: editors replace a file when they save it, and a watch on the old one goes blind. */
   #watch(): void {
-    for (const folder of [this.#options.folder, join(this.#options.folder, BLUEPRINTS_FOLDER)]) {
-      if (this.#watchers.has(folder)) continue;
+    const { folder: nangoFolder, environmentFiles } = this.#options;
+    const watched = [
+      // Kubernetes swaps the link ..data when a mounted ConfigMap changes, and touches no file.
+      { folder: nangoFolder, matches: /\.ya?ml$|^blueprints$|^\.\.data$/ },
+      { folder: join(nangoFolder, BLUEPRINTS_FOLDER), matches: /\.ya?ml$/ },
+      ...(environmentFiles?.paths ?? []).map((path) => ({ folder: dirname(path), matches: basename(path) })),
+    ];
+    for (const { folder, matches } of watched) {
+      const name = JSON.stringify([folder, String(matches)]);
+      if (this.#watchers.has(name)) continue;
       try {
-        const watcher = watch(folder, { persistent: false }, (_event, file) => this.#onChange(file));
-        watcher.on('error', () => this.#watchers.delete(folder));
-        this.#watchers.set(folder, watcher);
+        const watcher = watch(folder, { persistent: false }, (_event, file) => {
+          if (file === null || (typeof matches === 'string' ? file === matches : matches.test(file))) this.#onChange();
+        });
+        watcher.on('error', () => this.#watchers.delete(name));
+        this.#watchers.set(name, watcher);
       } catch {
         // The folder is not there yet; looked for again at the next change.
       }
     }
   }
 
-  #onChange(file: string | null): void {
+  #onChange(): void {
     this.#watch();
-    // Kubernetes swaps the link ..data when a mounted ConfigMap changes, and touches no file.
-    if (file !== null && !/\.ya?ml$|^blueprints$|^\.\.data$/.test(file)) return;
     // One save is several events; the file may be half written at the first.
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.reload(), SETTLE_MS);

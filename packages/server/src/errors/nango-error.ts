@@ -31,5 +31,24 @@ export class NangoError extends Error {
 
 /** The message of anything that was thrown, as text for a person. */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  if (!(thrown instanceof Error)) return String(thrown);
+  return fileProblem(thrown) ?? thrown.message;
+}
+
+const FILE_PROBLEMS: Readonly<Record<string, string>> = {
+  EACCES: 'cannot be opened: permission denied',
+  EEXIST: 'exists already',
+  EISDIR: 'is a folder, not a file',
+  ENOENT: 'does not exist',
+  ENOSPC: 'cannot be written: the disk is full',
+  ENOTDIR: 'cannot be there: a part of that path is a file, not a folder',
+  EPERM: 'cannot be changed: permission denied',
+  EROFS: 'cannot be written: the file system is read-only',
+};
+
+/** What Node's file functions throw, in words; undefined for any other error. */
+function fileProblem(error: Error): string | undefined {
+  if (!('code' in error && 'path' in error && typeof error.path === 'string')) return undefined;
+  const problem = FILE_PROBLEMS[String(error.code)];
+  return problem && `${error.path} ${problem}`;
 }
