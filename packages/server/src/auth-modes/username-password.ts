@@ -8,22 +8,24 @@ interface UsernamePasswordCredentials extends EnteredCredentials {
 }
 
 // RFC 7617 §2: the user-id cannot hold a colon, and neither part a control character. Either part may be empty:
-// several APIs take the key as user name and nothing as password.
+// several APIs take the key as user name and nothing as password. `optional` of the field says so to forms.
 const username = z
   .string()
   .max(10_000)
-  .regex(/^[^:\p{Cc}]*$/u, 'must not hold a colon or a control character');
+  .regex(/^[^:\p{Cc}]*$/u, 'must not hold a colon or a control character')
+  .default('');
 const password = z
   .string()
   .max(10_000)
-  .regex(/^\P{Cc}*$/u, 'must not hold a control character');
+  .regex(/^\P{Cc}*$/u, 'must not hold a control character')
+  .default('');
 
 /** `USERNAME_PASSWORD`: HTTP Basic credentials (RFC 7617), or a login that is exchanged for a token. */
 export const usernamePassword = enteredMode<UsernamePasswordCredentials>({
   name: 'USERNAME_PASSWORD',
   fields: {
-    username: { label: 'User name', secret: false, optional: true },
-    password: { label: 'Password', optional: true },
+    username: { label: 'User name', secret: false, acceptsEmpty: true },
+    password: { label: 'Password', acceptsEmpty: true },
   },
   credentialsInput: z
     .looseObject({ username, password })

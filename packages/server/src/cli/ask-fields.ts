@@ -8,23 +8,27 @@ export interface FieldQuestions {
   readonly given: Readonly<Record<string, unknown>>;
   /** Whether answers may be shown while they are typed, where the field does not say. */
   readonly visible: boolean;
+  /** Whether optional fields are asked for too; an empty answer leaves them out. */
+  readonly asksOptional: boolean;
 }
 
 /** Asks for the fields that are missing, one by one; where nobody watches, they stay missing and the server names them. */
 export async function askFields(
-  { fields, given, visible }: FieldQuestions,
+  { fields, given, visible, asksOptional }: FieldQuestions,
   terminal: Terminal,
 ): Promise<Record<string, unknown>> {
   const missing = Object.entries(fields).filter(
-    ([name, { optional, default: fallback }]) => given[name] === undefined && !optional && fallback === undefined,
+    ([name, { optional, default: fallback }]) =>
+      given[name] === undefined && (asksOptional || !optional) && fallback === undefined,
   );
   if (missing.length === 0 || !terminal.interactive || !process.stdin.isTTY) return { ...given };
   const { text, password, isCancel } = await import('@clack/prompts');
   const answers: Record<string, unknown> = { ...given };
   for (const [name, field] of missing) {
-    const { label, description, example, pattern, secret = !visible } = field;
-    const message = printable([label ?? name, description].filter(Boolean).join(' — '));
-    const validate = (value: string | undefined) => problem(value ?? '', pattern);
+    const { label, description, example, secret = !visible } = field;
+    const hint = field.optional ? '(may be empty)' : undefined;
+    const message = printable([[label ?? name, hint], [description]].map(joinWords).filter(Boolean).join(' — '));
+    const validate = (value: string | undefined) => problem(value ?? '', field);
     const answer = secret
       ? await password({ message, validate, output: process.stderr })
       : await text({
@@ -34,13 +38,17 @@ export async function askFields(
           ...(example === undefined ? {} : { placeholder: printable(example) }),
         });
     if (isCancel(answer)) throw new NangoError('invalid_request', 'Nothing was connected.');
-    answers[name] = answer;
+    if (answer !== '') answers[name] = answer;
   }
   return answers;
 }
 
-function problem(value: string, pattern: string | undefined): string | undefined {
-  if (value === '') return 'This is required.';
+function joinWords(words: readonly (string | undefined)[]): string {
+  return words.filter((word) => word !== undefined).join(' ');
+}
+
+function problem(value: string, { pattern, optional }: InputField): string | undefined {
+  if (value === '') return optional ? undefined : 'This is required.';
   if (pattern === undefined || new RegExp(`^(?:${pattern})$`, 'u').test(value)) return undefined;
   return `This must match ${pattern}`;
 }

@@ -46,10 +46,10 @@ export async function connectCommand(
   const { nango, serverUrl } = await openClient(flags);
   const { integrations } = (await nango.connect()).returnValue;
   const known = integrations.find(({ name }) => name === integration);
-  const config = { fields: known?.config ?? {}, given: flags.config ?? {}, visible: true };
+  const config = { fields: known?.config ?? {}, given: flags.config ?? {}, visible: true, asksOptional: false };
   const additionalConfig = await askFields(config, terminal);
   if (flags.device) return deviceResult(nango, { integration, userId, additionalConfig, terminal }, flags);
-  const typed = { fields: known?.credentials ?? {}, given: readCredentials(flags), visible: false };
+  const typed = { fields: known?.credentials ?? {}, given: readCredentials(flags), visible: false, asksOptional: true };
   const credentials = await askFields(typed, terminal);
   const { token } = (await nango.createConnectSession({ userId, integrations: [integration] })).returnValue;
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };

@@ -15,6 +15,8 @@ export interface InputField {
   /** Who gives it: each connection, or the application once, as `default` of its Integration. */
   readonly set_by?: 'connection' | 'application' | undefined;
   readonly optional?: boolean | undefined;
+  /** Whether an empty value is accepted from whoever sends one on purpose. Forms ask for the field all the same. */
+  readonly acceptsEmpty?: boolean | undefined;
   /** Whether it may be shown while it is typed. */
   readonly secret?: boolean | undefined;
 }
@@ -32,7 +34,7 @@ const shape = {
     .refine(isPattern, 'is not a regular expression')
     .optional()
     .describe('Regular expression that the whole value must match'),
-  optional: z.boolean().optional().describe('true: may be left out'),
+  optional: z.boolean().optional().describe('true: may be left out, or be empty'),
 };
 
 /** Fields of `config`: what a connection brings beside its credentials. */
@@ -63,6 +65,7 @@ export function inputProblems(fields: InputFields, given: Readonly<Record<string
   return Object.entries(fields).flatMap(([name, field]) => {
     const value = Object.hasOwn(given, name) ? given[name] : undefined;
     const what = `${name}${describe(field)}`;
+    if (value === '' && field.acceptsEmpty) return [];
     if (value === undefined || value === null || value === '')
       return field.optional || field.default !== undefined ? [] : [`${what} is required`];
     const text = textOf(value);
