@@ -3,16 +3,18 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import Nango from '@nangohq/node-client';
+import pg from 'pg';
 import { openSqliteStore } from '../packages/server/src/store/sqlite.ts';
 import { freePort } from './support/free-port.ts';
-import { SECRET_KEY } from './support/nango-server.ts';
+import { ENCRYPTION_KEY, SECRET_KEY } from './support/nango-server.ts';
+import { startPostgres } from './support/postgres.ts';
 import { runCli, startServerProcess } from './support/server-process.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
 const CONNECTIONS = 450;
 
 /** A folder with an embedded store, its own keys, and connections in it. */
-async function setUp(t: Parameters<typeof temporaryFolder>[0]) {
+async function setUp(t: Parameters<typeof temporaryFolder>[0], more: Record<string, string> = {}) {
   const port = await freePort();
   const url = `http://localhost:${port}`;
   const folder = temporaryFolder(t, {
@@ -20,7 +22,7 @@ async function setUp(t: Parameters<typeof temporaryFolder>[0]) {
     'integrations.yaml': `integrations:\n  keyed:\n    auth: { auth_mode: API_KEY }\n    requests: { base_url: 'https://a.example/' }\n`,
   });
   const dataDirectory = join(folder, 'data');
-  const environment = { NANGO_SECRET_KEY: SECRET_KEY, NANGO_DATA_DIR: dataDirectory };
+  const environment = { NANGO_SECRET_KEY: SECRET_KEY, NANGO_DATA_DIR: dataDirectory, ...more };
   const nango = new Nango({ serverUrl: url, secretKey: SECRET_KEY });
   t.after(() => nango.close());
   const start = () => startServerProcess(t, { folder, url, environment });
@@ -107,4 +109,67 @@ test('keys check names what does not open, and where no database is', async (t) 
   assert.equal(code, 1);
   assert.match(stderr, /1 values do not open/);
   assert.equal((await keys('rotate')).code, 0);
+});
+
+test('S3: a rotation is refused while a server runs without the newest key, and names it; nothing becomes unreadable', async (t) => {
+  const { nango, start, keys, read } = await setUp(t);
+  const first = await start();
+  await nango.registerConnection('keyed', '1', { api_key: 'key-1' });
+  await keys('add');
+  const refused = await keys('rotate');
+  assert.equal(refused.code, 1);
+  assert.match(
+    refused.stderr,
+    new RegExp(`these servers run without the newest key[\\s\\S]*\\(process ${first.child.pid}\\)`),
+  );
+  assert.match(
+    (await keys('check')).stderr,
+    new RegExp(`process ${first.child.pid}\\) runs without the key that seals`),
+  );
+  await nango.updateConnectionConfig('keyed', '1', { a: 1 });
+  assert.equal((await read(1))['api_key'], 'key-1');
+  await first.stop();
+  await start();
+  const rotated = await keys('rotate');
+  assert.equal(rotated.code, 0, rotated.stderr);
+  assert.equal((await read(1))['api_key'], 'key-1');
+});
+
+test('S3: of servers on PostgreSQL all must hold the key, those of an earlier release too', async (t) => {
+  const postgres = await startPostgres(t);
+  const DATABASE_URL = await postgres.createDatabase();
+  const newest = Buffer.alloc(32, 9).toString('base64');
+  const withKeys = (NANGO_ENCRYPTION_KEY: string) => setUp(t, { DATABASE_URL, NANGO_ENCRYPTION_KEY });
+  const old = await (await withKeys(ENCRYPTION_KEY)).start();
+  const both = await withKeys(`${ENCRYPTION_KEY},${newest}`);
+  await both.start();
+  await both.nango.registerConnection('keyed', '1', { api_key: 'key-1' });
+  const operator = await withKeys(`${newest},${ENCRYPTION_KEY}`);
+  const refused = await operator.keys('rotate');
+  assert.equal(refused.code, 1);
+  assert.deepEqual(refused.stderr.match(/\(process \d+\)/g), [`(process ${old.child.pid})`]);
+  assert.equal(await old.stop(), 0);
+
+  const earlier = new pg.Client({ connectionString: DATABASE_URL, application_name: 'nango changes' });
+  await earlier.connect();
+  assert.match((await operator.keys('rotate')).stderr, /a server of an earlier release at 127\.0\.0\.1/);
+  await earlier.end();
+  const rotated = await operator.keys('rotate', '--json');
+  assert.equal(rotated.code, 0, rotated.stderr);
+  assert.equal((await both.read(1))['api_key'], 'key-1');
+  await assert.rejects((await withKeys(ENCRYPTION_KEY)).start(), /not the one this database was sealed with/);
+});
+
+test('a server that seals with a key which others lack says so at its start', async (t) => {
+  const postgres = await startPostgres(t);
+  const DATABASE_URL = await postgres.createDatabase();
+  const newest = Buffer.alloc(32, 9).toString('base64');
+  const old = await (await setUp(t, { DATABASE_URL, NANGO_ENCRYPTION_KEY: ENCRYPTION_KEY })).start();
+  const next = await setUp(t, { DATABASE_URL, NANGO_ENCRYPTION_KEY: `${newest},${ENCRYPTION_KEY}` });
+  const server = await next.start();
+  await server.stop();
+  assert.match(
+    server.output(),
+    new RegExp(`process ${old.child.pid}.*other servers do not hold the key that this one seals with`),
+  );
 });

@@ -331,6 +331,20 @@ for (const { name, setUp } of STORE_KINDS) {
       assert.equal(await store.findSession('h', NOW + 10), undefined);
     });
 
+    test('a server is live from its record until that is old, or removed', async () => {
+      const names = async (withinMs: number) => (await store.liveServers(withinMs)).map(({ name }) => name);
+      await store.recordServer({ id: 'a', name: 'host a', keyIds: ['k1'] });
+      await store.recordServer({ id: 'a', name: 'host a', keyIds: ['k2', 'k1'] });
+      await store.recordServer({ id: 'b', name: 'host b', keyIds: [] });
+      assert.deepEqual(await store.liveServers(60_000), [
+        { name: 'host a', keyIds: ['k2', 'k1'] },
+        { name: 'host b', keyIds: [] },
+      ]);
+      assert.deepEqual(await names(-60_000), []);
+      await store.removeServer('a');
+      assert.deepEqual(await names(60_000), ['host b']);
+    });
+
     test('the first key check stays', async () => {
       assert.deepEqual([...(await store.keyCheck(Uint8Array.of(1)))], [1]);
       assert.deepEqual([...(await store.keyCheck(Uint8Array.of(2)))], [1]);

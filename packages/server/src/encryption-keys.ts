@@ -2,12 +2,14 @@ import { join } from 'node:path';
 import type { Settings } from './config/settings.ts';
 import { NangoError } from './errors/nango-error.ts';
 import { openKeyedStore } from './open-store.ts';
+import { serversWithout } from './server-presence.ts';
 import type { SealedTable, SealedValue, Store } from './store/store.ts';
 import { prependKey } from './vault/key-files.ts';
 import { keyIdOf, type SealedPlace, type Vault } from './vault/vault.ts';
 
 const BATCH = 200;
-const TABLES: readonly SealedTable[] = ['connections', 'client_registrations', 'connect_attempts', 'nango_meta'];
+// The key check value comes first: once it is sealed anew, no server can start without the newest key.
+const TABLES: readonly SealedTable[] = ['nango_meta', 'connections', 'client_registrations', 'connect_attempts'];
 
 /** How many values each key seals, by its id. */
 export interface KeyUsage {
@@ -16,6 +18,8 @@ export interface KeyUsage {
   readonly keys: readonly { readonly id: string; readonly values: number; readonly present: boolean }[];
   /** Values that no key here opens, or that are damaged. */
   readonly unreadable: number;
+  /** Servers that run and do not hold the key that seals here, or do not say. */
+  readonly serversWithoutKey: readonly string[];
 }
 
 /** What a rotation did. */
@@ -51,23 +55,47 @@ export async function checkKeys(settings: Settings): Promise<KeyUsage> {
     counts.set(id, (counts.get(id) ?? 0) + 1);
   }
   const keys = [...counts].map(([id, values]) => ({ id, values, present: vault.keyIds.includes(id) }));
-  return { sealingKeyId: vault.keyId, keys, unreadable };
+  const serversWithoutKey = (await serversWithout(vault.keyId, store)).map(({ name }) => name);
+  return { sealingKeyId: vault.keyId, keys, unreadable, serversWithoutKey };
 }
 
 /**
  * Seals every value with the newest key, in batches, while servers go on. A value that changes meanwhile is left to
- * whoever changed it; what was done stays done, so that a rotation cut short is simply begun again.
+ * whoever changed it; what was done stays done, so that a rotation cut short is simply begun again. Throws
+ * `key_not_everywhere`, with nothing changed, while a server runs that could not open what is sealed anew.
  */
 export async function rotateKeys(settings: Settings, onProgress: (done: KeyRotation) => void): Promise<KeyRotation> {
-  await using opened = await openKeyedStore(settings, { missing: 'refuse', outdated: 'migrate' });
+  await using opened = await openKeyedStore(settings, { missing: 'refuse', outdated: 'refuse' });
   const { store, vault } = opened;
+  await assertHeldEverywhere(store, vault);
   const done = { resealed: 0, current: 0, unreadable: 0 };
   let seen = 0;
   for await (const value of sealedValues(store)) {
     done[await reseal(value, store, vault)] += 1;
+    if (value.table === 'nango_meta') await assertStillHeldEverywhere(value, store, vault);
     if ((seen += 1) % BATCH === 0) onProgress({ ...done });
   }
   return done;
+}
+
+async function assertHeldEverywhere(store: Store, vault: Vault): Promise<void> {
+  const lacking = await serversWithout(vault.keyId, store);
+  if (lacking.length === 0) return;
+  throw new NangoError(
+    'key_not_everywhere',
+    `Nothing was sealed anew: these servers run without the newest key, and could not open it:\n${lacking.map(({ name }) => `  ${name}`).join('\n')}\nGive each both keys and start it again. One that was ended without notice counts for 45 seconds.`,
+  );
+}
+
+/** A server that started between the first look and the new key check value is seen now; it gets the value back. */
+async function assertStillHeldEverywhere(check: SealedValue, store: Store, vault: Vault): Promise<void> {
+  try {
+    await assertHeldEverywhere(store, vault);
+  } catch (error) {
+    const [current] = await store.sealedValues('nango_meta', { after: undefined, limit: 1 });
+    if (current) await store.replaceSealed(current, check.sealed);
+    throw error;
+  }
 }
 
 async function reseal(value: SealedValue, store: Store, vault: Vault): Promise<keyof KeyRotation> {

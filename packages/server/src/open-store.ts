@@ -90,6 +90,12 @@ export async function prepareStore(store: Store, vault: Vault, access: StoreAcce
   return 'ready';
 }
 
+/** Proves the key once more: a rotation may have come between the first proof and the record of this server. */
+export async function assertSameKey(store: Store, vault: Vault): Promise<void> {
+  const check = await store.storedKeyCheck();
+  if (check) assertOpens(check, vault);
+}
+
 /** A key that is not this database's must stop the start: it would seal new credentials that the right one cannot open. */
 function assertOpens(check: Uint8Array, vault: Vault): void {
   try {

@@ -32,8 +32,9 @@ import { createNameUser } from './observability/user-ids.ts';
 import { createClock } from './clock.ts';
 import { createContext, type WorkingContext } from './context.ts';
 import { isLoopbackHost } from './schema/loopback-host.ts';
-import { openStore, prepareStore } from './open-store.ts';
+import { assertSameKey, openStore, prepareStore } from './open-store.ts';
 import { readKeys, type Keys } from './keys.ts';
+import { ServerPresence } from './server-presence.ts';
 import { createVault } from './vault/vault.ts';
 
 export interface StartOptions extends Pick<CreateAppOptions, 'beforeRoutes'> {
@@ -140,6 +141,10 @@ async function openContext(
   resources.defer(() => store.close());
   const vault = createVault(...keys.encryption);
   await prepareStore(store, vault, { missing: 'create', outdated: 'migrate' });
+  const presence = new ServerPresence({ store, vault, log });
+  resources.defer(() => presence.stop());
+  await presence.start();
+  await assertSameKey(store, vault);
   const opened = { store, vault, log, now, delay, config: () => config.current };
   const context = createContext(opened, {
     ...(tracing ? { trace: tracing.outgoing } : {}),

@@ -1,6 +1,6 @@
 import { readSettings, type Settings } from '../config/settings.ts';
 import { addKey, checkKeys, rotateKeys, type KeyRotation } from '../encryption-keys.ts';
-import { formatTable, type Terminal } from './terminal.ts';
+import { formatTable, printable, type Terminal } from './terminal.ts';
 
 export interface KeysFlags {
   readonly folder?: string;
@@ -22,6 +22,8 @@ export async function checkKeysCommand(flags: KeysFlags, terminal: Terminal): Pr
     terminal.out(formatTable([['key', 'values', ''], ...rows]));
     if (usage.unreadable > 0)
       terminal.err(`${terminal.style('red', '✗')} ${usage.unreadable} values do not open with the keys that are here.`);
+    for (const name of usage.serversWithoutKey)
+      terminal.err(`${terminal.style('yellow', '!')} ${printable(name)} runs without the key that seals here.`);
   }
   return usage.unreadable > 0 ? 1 : 0;
 }

@@ -30,6 +30,7 @@ export const ERRORS = {
   invalid_request: { status: 400, about: 'The request does not fit its schema; the message names the field.' },
   invalid_state: { status: 400, about: 'The callback’s state is unknown, used, expired, or from another browser.' },
   invalid_value: { status: 400, about: 'A value cannot be placed safely in a header, parameter or URL.' },
+  key_not_everywhere: { status: 409, about: 'A running server does not hold the newest encryption key yet.' },
   missing_setting: { status: 500, about: 'A setting the server cannot start without is missing.' },
   missing_user_id: { status: 400, about: 'connect() was called without a user id.' },
   needs_reconnect: { status: 409, about: 'The grant was revoked or expired; the user has to connect again.' },

@@ -65,6 +65,7 @@ export interface Database {
     created_at: number;
     position: number | null;
   };
+  servers: { id: string; name: string; key_ids: string; seen_at: number };
   event_counter: { name: string; value: number };
   webhook_deliveries: {
     webhook: string;
@@ -96,6 +97,8 @@ export interface DatabaseDialect {
   readonly locksReads: boolean;
   /** Tells other servers, with the transaction's commit, that the connection of this uuid changed; absent where a server need not be told. */
   readonly announce?: (uuid: string) => RawBuilder<unknown>;
+  /** Servers of an earlier release, which record nothing; absent where they cannot be found. */
+  readonly earlierServers?: () => RawBuilder<{ name: string }>;
   /** Begins to hear of changes by others. */
   readonly watch: (listener: ChangeListener) => ConnectionWatch;
   /** Milliseconds since the epoch by the clock of the database, so that servers whose own clocks differ agree. */

@@ -11,6 +11,7 @@ import { migrate, schemaState } from './migrate.ts';
 import { refreshStatements } from './refresh-statements.ts';
 import { registrationStatements } from './registration-statements.ts';
 import { sealedStatements } from './sealed-statements.ts';
+import { serverStatements } from './server-statements.ts';
 import { sessionStatements } from './session-statements.ts';
 import type { Store } from './store.ts';
 import { transferStatements } from './transfer-statements.ts';
@@ -34,6 +35,7 @@ export function createKyselyStore(db: Kysely<Database>, dialect: DatabaseDialect
     ...eventStatements(db, dialect.now),
     ...deliveryStatements(db, dialect.now),
     ...sessionStatements(db),
+    ...serverStatements(db, dialect),
     ...registrationStatements(db),
     ...sealedStatements(db),
     ...transferStatements(dialect.now, changes),

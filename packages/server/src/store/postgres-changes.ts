@@ -4,6 +4,8 @@ import type { ChangeListener, ConnectionWatch } from './connection-watch.ts';
 
 /** Carries the uuids of connections that changed. */
 export const CHANGES_CHANNEL = 'nango_connections';
+/** Servers of earlier releases, which do not record themselves, have another name. */
+const APPLICATION_NAME = 'nango server';
 const HEARTBEAT_MS = 1_000;
 const ANSWER_MS = 3_000;
 const RECONNECT_MS = 1_000;
@@ -52,7 +54,7 @@ class PostgresWatch implements ConnectionWatch {
     const { connectionString } = this.#options;
     const client = new pg.Client({
       connectionString,
-      application_name: 'nango changes',
+      application_name: APPLICATION_NAME,
       connectionTimeoutMillis: ANSWER_MS,
       query_timeout: ANSWER_MS,
     });

@@ -35,6 +35,12 @@ export function openPostgresStore(connectionString: string, { onError }: Postgre
     identityType: 'bigint generated always as identity primary key',
     hasTable: (name) => sql`to_regclass(${name}) is not null`,
     locksReads: true,
+    // The one session that each of them has all the time.
+    earlierServers: () =>
+      sql<{
+        name: string;
+      }>`select 'a server of an earlier release at ' || coalesce(host(client_addr), 'this host') as name
+        from pg_stat_activity where datname = current_database() and application_name = 'nango changes'`,
     announce: (uuid) => sql`select pg_notify(${CHANGES_CHANNEL}, ${uuid})`,
     watch: (listener) => listenForChanges({ connectionString, ...(onError ? { onError } : {}) }, listener),
     now: () => sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint`,

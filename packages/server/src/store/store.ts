@@ -59,6 +59,20 @@ export interface RefreshFailure {
   readonly now: number;
 }
 
+/** A server process, and the ids of the encryption keys it holds. */
+export interface ServerRecord {
+  readonly id: string;
+  /** Where it runs, for people. */
+  readonly name: string;
+  readonly keyIds: readonly string[];
+}
+
+/** A server that runs; its keys are unknown where an earlier release recorded none. */
+export interface LiveServer {
+  readonly name: string;
+  readonly keyIds: readonly string[] | undefined;
+}
+
 /** Empty: no server has used this database. Outdated: migrations of this version are missing. */
 export type SchemaState = 'empty' | 'outdated' | 'current';
 
@@ -263,6 +277,12 @@ export interface Store extends EventStore {
    * `replace` becomes the imported one. Resolves to how many were stored.
    */
   importConnections(connections: readonly ImportedConnection[], options: { replace: boolean }): Promise<number>;
+
+  /** Notes that a server runs now, by the database's clock. */
+  recordServer(server: ServerRecord): Promise<void>;
+  removeServer(id: string): Promise<void>;
+  /** Servers that recorded themselves so recently. */
+  liveServers(withinMs: number): Promise<LiveServer[]>;
 
   /** Sealed values of a table in the order of its key, behind `after`. */
   sealedValues(
