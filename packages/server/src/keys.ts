@@ -20,8 +20,8 @@ export interface Keys {
 
 /** Keys from wherever the settings say; in embedded mode made on first start where they are absent. */
 export async function readKeys(settings: Settings): Promise<Keys> {
-  assertSecretKeyGiven(settings);
   const { encryption, notices } = await readEncryptionKeys(settings, 'create');
+  assertSecretKeyGiven(settings);
   const secrets = (settings.secretKey ?? embeddedSecret(settings, notices)).split(',').map((key) => key.trim());
   assertSecretKeys(secrets, notices);
   return { encryption, secrets: secrets.map((key) => new Secret(key)), notices };
