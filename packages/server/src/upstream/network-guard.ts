@@ -1,48 +1,61 @@
 import { lookup } from 'node:dns';
-import { BlockList, isIP, type LookupFunction } from 'node:net';
+import type { LookupFunction } from 'node:net';
+import ipaddr from 'ipaddr.js';
 import { buildConnector } from 'undici';
 import { NangoError } from '../errors/nango-error.ts';
+import { CLOUD_ADDRESSES, EMBEDDED_IPV4, GLOBAL_UNICAST, SPECIAL_NETWORKS } from './special-addresses.ts';
 
-// Addresses that do not lead to the Internet (IANA special-purpose registries, RFC 6890), cloud metadata services among them.
-const PRIVATE: readonly [network: string, prefix: number, family: 'ipv4' | 'ipv6'][] = [
-  ['0.0.0.0', 8, 'ipv4'],
-  ['10.0.0.0', 8, 'ipv4'],
-  ['100.64.0.0', 10, 'ipv4'],
-  ['127.0.0.0', 8, 'ipv4'],
-  ['169.254.0.0', 16, 'ipv4'],
-  ['172.16.0.0', 12, 'ipv4'],
-  ['192.0.0.0', 24, 'ipv4'],
-  ['192.168.0.0', 16, 'ipv4'],
-  ['198.18.0.0', 15, 'ipv4'],
-  ['224.0.0.0', 4, 'ipv4'],
-  ['240.0.0.0', 4, 'ipv4'],
-  ['::', 96, 'ipv6'],
-  ['64:ff9b::', 96, 'ipv6'],
-  ['64:ff9b:1::', 48, 'ipv6'],
-  ['100::', 64, 'ipv6'],
-  ['2001::', 23, 'ipv6'],
-  ['2002::', 16, 'ipv6'],
-  ['fc00::', 7, 'ipv6'],
-  ['fe80::', 10, 'ipv6'],
-  ['ff00::', 8, 'ipv6'],
-];
+type Address = ipaddr.IPv4 | ipaddr.IPv6;
+type Network = readonly [Address, number];
 
-const refused = new BlockList();
-for (const subnet of PRIVATE) refused.addSubnet(...subnet);
+const special = SPECIAL_NETWORKS.map(([network]) => parseNetwork(network));
+const clouds = new Set(CLOUD_ADDRESSES.map(([address]) => ipaddr.parse(address).toNormalizedString()));
+const globalUnicast = parseNetwork(GLOBAL_UNICAST);
+const embedding = EMBEDDED_IPV4.map((place) => ({ ...place, network: parseNetwork(place.network) }));
 
-/** Whether an address is private, and not in one of the networks that are `allowed` (`10.1.0.0/16`). */
-export function isRefusedAddress(address: string, allowed: readonly string[]): boolean {
-  const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-  return refused.check(address, family) && !toBlockList(allowed).check(address, family);
+/**
+ * Whether an address is not one of the Internet's, and in none of the networks that are `allowed` (`10.1.0.0/16`). IPv6
+ * addresses that lead to an IPv4 address are judged by that one. What is no address is refused.
+ */
+export function isRefusedAddress(text: string, allowed: readonly string[]): boolean {
+  const address = parseAddress(text);
+  return address === undefined || isRefused(address, allowed.map(parseNetwork));
 }
 
-function toBlockList(networks: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const text of networks) {
-    const [network = '', prefix = ''] = text.split('/');
-    list.addSubnet(network, Number(prefix), isIP(network) === 6 ? 'ipv6' : 'ipv4');
-  }
-  return list;
+function isRefused(address: Address, allowed: readonly Network[]): boolean {
+  if (allowed.some((network) => isWithin(address, network))) return false;
+  const embedded = embeddedIpv4(address);
+  if (embedded.length > 0) return embedded.some((inner) => isRefused(inner, allowed));
+  return !isPublic(address);
+}
+
+function isPublic(address: Address): boolean {
+  if (address.kind() === 'ipv6' && !isWithin(address, globalUnicast)) return false;
+  return !clouds.has(address.toNormalizedString()) && !special.some((network) => isWithin(address, network));
+}
+
+function embeddedIpv4(address: Address): Address[] {
+  const bytes = address.toByteArray();
+  return embedding
+    .filter(({ network }) => isWithin(address, network))
+    .map(({ at, inverted }) => {
+      const inner = bytes.slice(at, at + 4);
+      return ipaddr.fromByteArray(inverted ? inner.map((byte) => byte ^ 0xff) : inner);
+    });
+}
+
+function isWithin(address: Address, [network, prefix]: Network): boolean {
+  return address.kind() === network.kind() && address.match(network, prefix);
+}
+
+/** As resolvers and sockets read it: with a zone (RFC 4007 §11), and `0x7f.1` as 127.0.0.1. */
+function parseAddress(text: string): Address | undefined {
+  const withoutZone = text.replace(/%.*$/s, '');
+  return ipaddr.isValid(withoutZone) ? ipaddr.parse(withoutZone) : undefined;
+}
+
+function parseNetwork(text: string): Network {
+  return ipaddr.parseCIDR(text);
 }
 
 /**
@@ -56,8 +69,8 @@ export function createGuardedConnector(
   const connect = buildConnector({ ...options, lookup: createGuardedLookup(allowed) });
   return (target, callback) => {
     // An address is not looked up.
-    const host = target.hostname.replace(/^\[|\]$/g, '');
-    if (isIP(host) !== 0 && isRefusedAddress(host, allowed())) callback(refusal(host), null);
+    const host = target.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
+    if (parseAddress(host) !== undefined && isRefusedAddress(host, allowed())) callback(refusal(host), null);
     else connect(target, callback);
   };
 }
@@ -79,6 +92,6 @@ export function createGuardedLookup(allowed: () => readonly string[], resolve: t
 function refusal(host: string): NangoError {
   return new NangoError(
     'address_refused',
-    `${host} leads into a private network. Where connections or Blueprints of your own choose the host, allowed_private_networks in nango-config.yaml has to name the network.`,
+    `${host} leads into a private network. A host that a connection, a provider’s response or a Blueprint of your own chose may do so only where allowed_private_networks in nango-config.yaml names the network.`,
   );
 }
