@@ -6,6 +6,7 @@ import type {
   Integration,
 } from '../../packages/server/src/auth-modes/auth-mode.ts';
 import { RESERVED_PLACEHOLDERS } from '../../packages/server/src/auth-modes/registry.ts';
+import { configuredOrigins } from '../../packages/server/src/config/chosen-hosts.ts';
 import { Fields } from '../../packages/server/src/schema/fields.ts';
 import { requestBounds } from '../../packages/server/src/schema/request-settings.ts';
 import { splitTemplate, Template } from '../../packages/server/src/schema/template.ts';
@@ -27,6 +28,7 @@ export function integrationOf<Auth extends BaseAuth, Credentials extends BaseCre
 ): Integration<Auth> {
   const shape = mode.authShape(new Fields(() => undefined, RESERVED_PLACEHOLDERS));
   const parsed = z.strictObject({ auth_mode: z.literal(mode.name), ...shape }).parse({ auth_mode: mode.name, ...auth });
+  const baseUrl = template('https://api.example');
   return {
     name: 'acme',
     blueprint: undefined,
@@ -39,10 +41,11 @@ export function integrationOf<Auth extends BaseAuth, Credentials extends BaseCre
     ...requestBounds({}, 1),
     allowHttp: false,
     isGuarded: false,
+    configuredOrigins: configuredOrigins(parsed, {}, baseUrl),
     refreshConcurrency: 10,
     configFields: {},
     requests: {
-      baseUrl: template('https://api.example'),
+      baseUrl,
       headers: new Map(),
       params: new Map(),
       rateLimit: undefined,

@@ -46,6 +46,8 @@ export interface Integration<Auth extends BaseAuth = BaseAuth> {
   readonly allowHttp: boolean;
   /** Whether its connections, or a Blueprint of the user's own, choose hosts, so that only public addresses may be reached. */
   readonly isGuarded: boolean;
+  /** Where the operator's own configuration leads. Every other origin was chosen by a connection or a provider's response. */
+  readonly configuredOrigins: ReadonlySet<string>;
   /** Renewals at the same time, in one server. */
   readonly refreshConcurrency: number;
   readonly auth: Auth;

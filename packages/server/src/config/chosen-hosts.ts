@@ -1,16 +1,33 @@
 import type { BaseAuth, Integration } from '../auth-modes/auth-mode.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
 import { isMap } from './deep-merge.ts';
-import { askedFields, inputProblems, type InputField, type InputFields } from '../schema/input-fields.ts';
+import { askedFields, inputProblems, withDefaults, type InputField, type InputFields } from '../schema/input-fields.ts';
 import { hostPlaceholders } from '../schema/render.ts';
 import { Template } from '../schema/template.ts';
 
 /** Whether connections choose a host that is sent requests, or a part of one. */
 export function choosesHosts(auth: BaseAuth, configFields: InputFields, baseUrl: Template): boolean {
-  const asked = askedFields(configFields);
-  const isFixed = (field: string) => Object.hasOwn(configFields, field) && !Object.hasOwn(asked, field);
+  const isFixed = (field: string) => Object.hasOwn(applicationFields(configFields), field);
   const names = [baseUrl, ...urlsOf(auth)].flatMap((template) => hostPlaceholders(template).names);
   return names.some((name) => !isFixed(configField(name) ?? ''));
+}
+
+/** The origins of URLs whose host stands in the configuration, or is set by the application. */
+export function configuredOrigins(auth: BaseAuth, configFields: InputFields, baseUrl: Template): ReadonlySet<string> {
+  const set = Object.entries(withDefaults(applicationFields(configFields), {}));
+  const values = new Map(set.map(([field, value]) => [`config.${field}`, String(value)]));
+  return new Set([baseUrl, ...urlsOf(auth)].flatMap((template) => originOf(template, values) ?? []));
+}
+
+function applicationFields(configFields: InputFields): InputFields {
+  const asked = askedFields(configFields);
+  return Object.fromEntries(Object.entries(configFields).filter(([name]) => !Object.hasOwn(asked, name)));
+}
+
+/** undefined where a connection chooses the host, or no URL comes of it. */
+function originOf(template: Template, values: ReadonlyMap<string, string>): string | undefined {
+  const isChosen = hostPlaceholders(template).names.some((name) => !values.has(name));
+  return isChosen ? undefined : URL.parse(template.render((name) => values.get(name) ?? 'x'))?.origin;
 }
 
 /**

@@ -40,7 +40,7 @@ export function nangoConfigSchema(fields: Fields) {
     allowed_private_networks: z
       .array(fields.text().refine(isNetwork, 'must be a network such as 10.1.0.0/16 or fd00:1::/64'))
       .default([])
-      .describe('Private networks that connections which choose their host may reach'),
+      .describe('Private networks that hosts may lead into which connections or providers’ responses chose'),
     secret_keys: z
       .record(nameSchema, secretKeySchema(fields))
       .default({})

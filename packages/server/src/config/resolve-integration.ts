@@ -8,7 +8,7 @@ import { Template } from '../schema/template.ts';
 import { Secret } from '../vault/secret.ts';
 import { requestBounds } from '../schema/request-settings.ts';
 import type { Blueprint, BlueprintCatalog } from './blueprint-catalog.ts';
-import { choosesHosts } from './chosen-hosts.ts';
+import { choosesHosts, configuredOrigins } from './chosen-hosts.ts';
 import type { ConfigFault, KeyPath } from './config-fault.ts';
 import { deepMerge, isMap, mergeHeaders } from './deep-merge.ts';
 import type { IntegrationSchemas } from './integrations-file.ts';
@@ -80,6 +80,7 @@ function toIntegration({ name, blueprint, settings, sections, server }: Integrat
     ...requestBounds(settings, server.default_http_request_timeout_seconds),
     allowHttp: settings.allow_http ?? false,
     isGuarded: blueprint?.isOwn === true || choosesHosts(auth, sections.config, requests.base_url),
+    configuredOrigins: configuredOrigins(auth, sections.config, requests.base_url),
     refreshConcurrency: settings.refresh_concurrency ?? DEFAULT_REFRESH_CONCURRENCY,
     auth,
     configFields: sections.config,

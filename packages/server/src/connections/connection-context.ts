@@ -13,6 +13,7 @@ import { additionalConfigSchema } from './connection-input.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { OAuthHttp } from '../oauth/oauth-http.ts';
 import { askedFields, inputProblems, withDefaults, type InputFields } from '../schema/input-fields.ts';
+import { isSecureUrl } from '../schema/loopback-host.ts';
 import { suggest } from '../schema/suggest.ts';
 import { connectionKeyText, type ConnectionKey, type ConnectionRow, type Store } from '../store/store.ts';
 import type { SealedPlace, Vault } from '../vault/vault.ts';
@@ -70,11 +71,21 @@ export function authModeOf(integration: Integration): AuthMode {
   return mode;
 }
 
-/** What an auth mode works with for one Integration: where its connections choose hosts, requests are guarded. */
-export function modeContext({ isGuarded, auth }: Integration, context: ConnectionContext): AuthModeContext {
-  const http = isGuarded ? context.guardedHttp : context.http;
+/**
+ * What an auth mode works with for one Integration. Requests are guarded unless the configuration itself names their
+ * origin: any other one comes from a connection, a metadata document or another response.
+ */
+export function modeContext(integration: Integration, context: ConnectionContext): AuthModeContext {
+  const { isGuarded, configuredOrigins, allowHttp, auth } = integration;
   const maxBytes = auth.max_response_bytes;
-  return { ...context, http: maxBytes === undefined ? http : (call) => http({ maxBytes, ...call }) };
+  const http: OAuthHttp = async (call) => {
+    const url = new URL(call.url);
+    if (!isSecureUrl(url, allowHttp))
+      throw new NangoError('provider_error', `${url.host} was named by http; only https is used outside loopback.`);
+    const send = !isGuarded && configuredOrigins.has(url.origin) ? context.http : context.guardedHttp;
+    return send(maxBytes === undefined ? call : { maxBytes, ...call });
+  };
+  return { ...context, http };
 }
 
 /** Seals credentials for the row of their pair. */

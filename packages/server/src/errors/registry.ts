@@ -10,7 +10,7 @@ export const ERRORS = {
   address_refused: {
     status: 400,
     about:
-      'A host that a connection, or a Blueprint of one’s own, chose leads into a private network that is not allowed.',
+      'A host that a connection, a provider’s response or a Blueprint of your own chose leads into a private network that is not allowed.',
   },
   connection_exists: { status: 409, about: 'The pair (integration, userId) already has a connection.' },
   connection_not_found: { status: 404, about: 'The pair (integration, userId) has no connection.' },

@@ -28,6 +28,8 @@ export interface OAuthHttpResponse {
   readonly retryAfterMs?: number | undefined;
   /** The challenge of a 401 (RFC 9110 §11.6.1). */
   readonly wwwAuthenticate?: string;
+  /** Where a redirect leads. */
+  readonly location?: string | undefined;
   readonly body: string;
 }
 

@@ -250,6 +250,7 @@ export function createOAuthHttp(
       tookMs: Math.ceil(performance.now() - sent),
       retryAfterMs: parseRetryAfter(String(answered['retry-after'] ?? ''), now()),
       wwwAuthenticate: String(answered['www-authenticate'] ?? ''),
+      location: typeof answered['location'] === 'string' ? answered['location'] : undefined,
       body: body.toString('utf8'),
     };
   };
