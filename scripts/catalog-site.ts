@@ -9,7 +9,7 @@ import { BlueprintIndex, type BlueprintSummary } from '../packages/server/src/co
 // A static, searchable site of the catalog: an index, and a page for each Blueprint. No request leaves it.
 const folder = join(import.meta.dirname, '../packages/server/blueprints');
 const target = resolve(process.argv[2] ?? join(import.meta.dirname, '../artifacts/catalog'));
-const catalog = new BlueprintCatalog([folder], folder);
+const catalog = new BlueprintCatalog([folder]);
 const summaries = (await new BlueprintIndex(folder).search([])).toSorted((one, other) =>
   one.displayName.localeCompare(other.displayName, 'en'),
 );

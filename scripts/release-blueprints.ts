@@ -9,7 +9,7 @@ import { BlueprintIndex } from '../packages/server/src/config/blueprint-index.ts
 const folder = join(import.meta.dirname, '../packages/server/blueprints');
 const path = join(folder, 'released.json');
 const released = JSON.parse(await readFile(path, 'utf8')) as Record<string, string>;
-const catalog = new BlueprintCatalog([folder], folder);
+const catalog = new BlueprintCatalog([folder]);
 const changed: string[] = [];
 let added = 0;
 for (const { name, versions } of await new BlueprintIndex(folder).search([])) {

@@ -84,7 +84,7 @@ test('nango blueprints add writes a valid Integration, and says what is left to 
   const unusable = await run(['blueprints', 'add', 'hubspot', '-f', folder, '--as', 'a b: c']);
   assert.deepEqual([unusable.code, /"a b: c" is not a usable name/.test(unusable.stderr)], [1, true]);
   const secret = await run(['blueprints', 'add', 'hubspot', '-f', folder, '--client-secret', 'shh-5ecr3t/+']);
-  assert.deepEqual([secret.code, /--client-secret takes the name of an environment/.test(secret.stderr)], [1, true]);
+  assert.deepEqual([secret.code, /--client-secret takes the name of an environment/.test(secret.stderr)], [2, true]);
   assert.ok(!secret.stderr.includes('5ecr3t'));
   assert.equal(readFileSync(join(folder, 'integrations.yaml'), 'utf8'), before);
   const digit = await run(['blueprints', 'add', 'hubspot', '-f', folder, '--as', '2nd']);
@@ -201,8 +201,10 @@ test('nango blueprints new drafts a Blueprint from an issuer’s metadata, an Op
     const checked = await run(['blueprints', 'check', path]);
     assert.equal(checked.code, 0, checked.stderr);
   }
-  for (const wrong of [['told', '--base-url', 'https://x.example/'], ['../x'], ['vague']])
-    assert.equal((await run(['blueprints', 'new', ...wrong, '-f', folder])).code, 1, wrong.join(' '));
+  const existing = await run(['blueprints', 'new', 'told', '--base-url', 'https://x.example/', '-f', folder]);
+  assert.deepEqual([existing.code, /exists already/.test(existing.stderr)], [1, true]);
+  for (const wrong of ['../x', 'vague'])
+    assert.equal((await run(['blueprints', 'new', wrong, '-f', folder])).code, 2, wrong);
   const both = await run(['blueprints', 'new', 'bad', '--openapi', document, '--issuer', provider.url, '-f', folder]);
   assert.deepEqual([both.code, /cannot be used with/.test(both.stderr)], [2, true], both.stderr);
   for (const [path, why] of [

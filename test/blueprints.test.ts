@@ -464,7 +464,7 @@ describe('every Blueprint', () => {
 
 test('a released version of a Blueprint is frozen: a changed fact is a new version', async () => {
   const released = JSON.parse(readFileSync(join(CATALOG_FOLDER, 'released.json'), 'utf8')) as Record<string, string>;
-  const catalog = new BlueprintCatalog([CATALOG_FOLDER], CATALOG_FOLDER);
+  const catalog = new BlueprintCatalog([CATALOG_FOLDER]);
   for (const [reference, digest] of Object.entries(released)) {
     const found = await catalog.find(reference);
     assert.ok('source' in found, `${reference} was released, and is gone`);
@@ -477,7 +477,7 @@ test('what is frozen is what a version says, not how', async (t) => {
   const base = readFileSync(join(CATALOG_FOLDER, 'salesforce.yaml'), 'utf8');
   const digest = async (own: string, under: string) => {
     const folder = temporaryFolder(t, { 'salesforce-sandbox.yaml': own, 'salesforce.yaml': under });
-    const found = await new BlueprintCatalog([folder], folder).find('salesforce-sandbox:v0');
+    const found = await new BlueprintCatalog([folder]).find('salesforce-sandbox:v0');
     return 'source' in found ? blueprintDigest(found) : assert.fail();
   };
   const before = await digest(text, base);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { formatTable } from '../packages/server/src/cli/terminal.ts';
 import { SECRET_KEY, startTestServer } from './support/nango-server.ts';
 import { scriptedIntegration, startScriptedProvider } from './support/scripted-provider.ts';
 import { runCli } from './support/server-process.ts';
@@ -57,6 +58,93 @@ test('wrong usage exits with 2 and points to the help; --help exits with 0', asy
   }
 });
 
+test('every wrong call exits with 2, and points to the help of the command that was called', async (t) => {
+  const cwd = temporaryFolder(t, { 'nango-integrations/integrations.yaml': 'integrations: {}\n' });
+  const run = async (...parameters: string[]) => runCli(parameters, { cwd });
+  for (const [parameters, expected] of [
+    [['connections', 'foo'], /\(nango connections --help shows the commands\)/],
+    [['connections', 'show', 'a'], /\(nango connections show --help shows its arguments and options\)/],
+    [['blueprints', 'search', '--category', 'nope'], /There is no category "nope"\. Categories: accounting, ai, /],
+    [['blueprints', 'new', 'x'], /Give --authorization-url/],
+    [['blueprints', 'new', 'a b'], /cannot be a Blueprint’s name/],
+    [['blueprints', 'add', 'github', '--client-id', 'a', '--client-secret', 'not a name'], /environment variable/],
+    [['trigger', 'a', 'b', 'c', '--input', '{'], /--input is not JSON/],
+    [['import', 'x', '--existing', 'maybe'], /Allowed choices are fail, skip, replace/],
+  ] as const) {
+    const { code, stdout, stderr } = await run(...parameters);
+    assert.deepEqual([code, stdout], [2, ''], parameters.join(' '));
+    assert.match(stderr, expected);
+  }
+  assert.match((await run('blueprints', 'categories')).stdout, /^CATEGORY +BLUEPRINTS\naccounting +\d+\n/);
+});
+
+test('with --json a failure is JSON on stdout, as the API answers it', async (t) => {
+  const cwd = temporaryFolder(t, { 'nango-integrations/integrations.yaml': 'integrations: [\n' });
+  const failureOf = async (...parameters: string[]) => {
+    const { code, stdout, stderr } = await runCli(parameters, {
+      cwd,
+      environment: { NANGO_SERVER_URL: 'http://localhost:1', NANGO_SECRET_KEY: SECRET_KEY },
+    });
+    assert.deepEqual([code, stderr], [1, '']);
+    return (JSON.parse(stdout) as { error: { type: string; message: string; faults?: { line: number }[] } }).error;
+  };
+  assert.deepEqual(await failureOf('keys', 'check', '--json'), {
+    type: 'store_not_ready',
+    message: `There is no database ${join(cwd, '.nango/nango.db')}.`,
+  });
+  assert.equal((await failureOf('blueprints', 'show', 'nope', '--json')).type, 'not_found');
+  assert.match((await failureOf('connections', 'list', '--json')).message, /could not be reached/);
+  const { type, faults } = await failureOf('import', 'x.json', '--json');
+  assert.deepEqual([type, faults?.[0]?.line], ['invalid_config', 2]);
+});
+
+test('messages name files as the system knows them, in words, and never a parser’s or a schema’s own', async (t) => {
+  const cwd = temporaryFolder(t, {
+    'project/nango-integrations/integrations.yaml': 'integrations: [\n',
+    'project/other/integrations.yaml': `integrations:\n  a: { auth: { auth_mode: API_KEY }, requests: { base_url: 'https://a.example/' } }\n`,
+    'api.json': '{"openapi":"3.0.0"}',
+    'in.json': '[{"integration":"a","userId":1},3]',
+    file: '',
+  });
+  const project = join(cwd, 'project');
+  const run = async (...parameters: string[]) => (await runCli(parameters, { cwd: project })).stderr;
+  assert.match(await run('validate'), /^nango-integrations\/integrations\.yaml:2:1 /);
+  const elsewhere = await runCli(['validate', '-f', 'project/nango-integrations'], { cwd });
+  assert.match(elsewhere.stderr, /^project\/nango-integrations\/integrations\.yaml:2:1 /);
+  const outside = await runCli(['validate', '-f', 'nango-integrations'], {
+    cwd: project,
+    environment: { PWD: project },
+  });
+  assert.match(outside.stderr, /^nango-integrations\/integrations\.yaml:2:1 /);
+  assert.ok((await run('validate', '-f', '../nowhere')).startsWith(`${join(cwd, 'nowhere/integrations.yaml')}:1:1 `));
+  assert.match(
+    await run('blueprints', 'add', 'airtable'),
+    /^nango-integrations\/integrations\.yaml:2:1 This is no YAML: [^\n]*\n$/,
+  );
+  assert.match(await run('blueprints', 'check', '/nope.yaml'), /\/nope\.yaml does not exist/);
+  assert.match(await run('init', '-f', '../file/x'), /a part of that path is a file, not a folder/);
+  assert.match(
+    await run('blueprints', 'new', 'x', '--openapi', '../api.json'),
+    /no OpenAPI 3 document: components is required/,
+  );
+  const imported = await run('import', '-f', 'other', '../in.json', '--dry-run');
+  assert.match(
+    imported,
+    /line 1: userId must be text, not a number; credentials is required\n {2}line 2: it must be a map, not a number/,
+  );
+});
+
+test('tables fit the terminal, and wrap inside their columns', () => {
+  const rows = [
+    ['NAME', 'ABOUT'],
+    ['one', 'a sentence that is too long'],
+  ];
+  assert.equal(formatTable(rows), 'NAME  ABOUT\none   a sentence that is too long');
+  assert.equal(formatTable(rows, 20), 'NAME  ABOUT\none   a sentence\n      that is too\n      long');
+  for (const line of formatTable([['x'.repeat(50), 'y'.repeat(50)]], 40).split('\n'))
+    assert.ok(line.length <= 40, line);
+});
+
 test('connections, connect and trigger work against a running server', async (t) => {
   const provider = await startScriptedProvider(t, ({ path }) =>
     path === '/token' ? { body: { access_token: 'at-CANARY' } } : { body: { ok: true } },
@@ -94,6 +182,11 @@ test('connections, connect and trigger work against a running server', async (t)
   );
   const hidden = await cli('connections', 'show', 'acme', 'user 1');
   assert.ok(hidden.stdout.includes('[secret]') && !hidden.stdout.includes('CANARY'));
+  const starts = hidden.stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => /^\S+ +/.exec(line)?.[0].length);
+  assert.equal(new Set(starts).size, 1, hidden.stdout);
   assert.ok((await cli('connections', 'show', 'acme', 'user 1', '--show-secrets')).stdout.includes('at-CANARY'));
 
   assert.deepEqual(JSON.parse((await cli('trigger', 'acme', 'echo', 'user 1', '--input', '{"a":[1]}')).stdout), {
@@ -102,7 +195,7 @@ test('connections, connect and trigger work against a running server', async (t)
   const piped = await runCli(['trigger', 'acme', 'echo', 'user 1', '--input', '-'], { environment, input: '"in"' });
   assert.deepEqual(JSON.parse(piped.stdout), { input: 'in' });
   const broken = await cli('trigger', 'acme', 'echo', 'user 1', '--input', '{');
-  assert.equal(broken.code, 1);
+  assert.equal(broken.code, 2);
   assert.match(broken.stderr, /--input is not JSON/);
 
   assert.equal((await cli('connections', 'delete', 'acme', 'user 1')).code, 0);

@@ -6,6 +6,7 @@ import {
   authorizationServerMetadata,
   type AuthorizationServerMetadata,
 } from './oauth/authorization-server-metadata.ts';
+import { describeIssue, problemsOf } from './schema/describe-issue.ts';
 import { createOAuthHttp, HttpClient } from './upstream/http-client.ts';
 
 /** The sections of a Blueprint that is being written. */
@@ -128,8 +129,8 @@ function parseDocument(text: string, source: string): OpenApi {
   } catch (error) {
     throw unusable(messageOf(error));
   }
-  const parsed = openApiSchema.safeParse(document);
-  if (!parsed.success) throw unusable(z.prettifyError(parsed.error));
+  const parsed = openApiSchema.safeParse(document, { error: describeIssue });
+  if (!parsed.success) throw unusable(problemsOf(parsed.error, 'it'));
   return parsed.data;
 }
 

@@ -27,7 +27,7 @@ export interface GeneratedFile {
 /** Everything that is generated from the schemas: JSON Schemas for editors, and the OpenAPI document. */
 export async function generateFiles(): Promise<GeneratedFile[]> {
   const fields = new Fields(() => undefined, RESERVED_PLACEHOLDERS);
-  const catalog = new BlueprintCatalog([CATALOG_FOLDER], CATALOG_FOLDER);
+  const catalog = new BlueprintCatalog([CATALOG_FOLDER]);
   return [
     { path: 'schemas/nango-config.schema.json', text: jsonSchema(nangoConfigSchema(fields), 'nango-config.yaml') },
     { path: 'schemas/integrations.schema.json', text: jsonSchema(integrationsFileSchema(fields), 'integrations.yaml') },

@@ -201,7 +201,7 @@ function createServerContext(
     metrics: gatherMetrics(metrics.registry),
     client,
     actions,
-    blueprints: new BlueprintCatalog([CATALOG_FOLDER], CATALOG_FOLDER),
+    blueprints: new BlueprintCatalog([CATALOG_FOLDER]),
     blueprintIndex: new BlueprintIndex(CATALOG_FOLDER),
     events: new EventLog(context),
     nudgeWebhooks: () => webhooks.nudge(),

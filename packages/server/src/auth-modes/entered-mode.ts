@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { NangoError } from '../errors/nango-error.ts';
 import { OAuthResponseError } from '../oauth/oauth-error.ts';
+import { describeIssue, problemsOf } from '../schema/describe-issue.ts';
 import type { Fields } from '../schema/fields.ts';
 import { credentialFieldsSchema, namedGroups, type InputFields } from '../schema/input-fields.ts';
 import type {
@@ -138,9 +139,9 @@ export function enteredMode<Typed extends EnteredCredentials>(
 
 /** Values from outside as credentials. Throws `invalid_credentials`; the schema's words name fields, never values. */
 export function acceptTyped<T>(schema: z.ZodType<T>, given: unknown, { auth }: Integration): T {
-  const parsed = schema.safeParse(given);
+  const parsed = schema.safeParse(given, { error: describeIssue });
   if (parsed.success) return parsed.data;
-  const line = z.prettifyError(parsed.error).replaceAll('\n', ' ');
+  const line = problemsOf(parsed.error, 'what was given');
   throw new NangoError('invalid_credentials', `The credentials do not fit auth_mode ${auth.auth_mode}: ${line}`);
 }
 

@@ -10,12 +10,20 @@ export function addBlueprintCommands(blueprints: Command, terminal: Terminal): v
     .command('search')
     .description('list Blueprints that hold every word in their name, provider or categories; all without words')
     .argument('[words...]')
-    .option('--category <category>', 'only of this category, such as crm')
+    .option('--category <category>', 'only of this category; nango blueprints categories lists them')
     .option(...JSON_OUTPUT)
     .addHelpText('after', '\nExample:\n  nango blueprints search accounting')
     .action(async (words: string[], flags: BlueprintsFlags) => {
       const { searchBlueprints } = await import('./blueprints-command.ts');
       await searchBlueprints(words, { flags, terminal });
+    });
+  blueprints
+    .command('categories')
+    .description('list the categories, with how many Blueprints each has')
+    .option(...JSON_OUTPUT)
+    .action(async (flags: BlueprintsFlags) => {
+      const { listCategories } = await import('./blueprints-command.ts');
+      await listCategories({ flags, terminal });
     });
   blueprints
     .command('show')

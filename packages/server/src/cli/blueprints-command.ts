@@ -1,16 +1,17 @@
 import { readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { basename, dirname, extname, join, resolve } from 'node:path';
+import { extname, join, resolve } from 'node:path';
 import { addIntegration, suggestedEntry, type IntegrationEntry } from '../config/add-integration.ts';
 import { BlueprintCatalog, readIfPresent, type Blueprint, type BlueprintFailure } from '../config/blueprint-catalog.ts';
-import type { BlueprintFile } from '../config/blueprint-file.ts';
+import { CATEGORIES, type BlueprintFile } from '../config/blueprint-file.ts';
 import { BlueprintIndex } from '../config/blueprint-index.ts';
 import { isMap } from '../config/deep-merge.ts';
-import { ConfigError, sortFaults, type ConfigFault } from '../config/config-fault.ts';
+import { ConfigError, shownPath, sortFaults, type ConfigFault } from '../config/config-fault.ts';
 import { BLUEPRINTS_FOLDER, checkBlueprint, loadServerAddress } from '../config/load-config.ts';
 import { readSettings, type Settings } from '../config/settings.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import { CATALOG_FOLDER } from '../package-files.ts';
 import { isLoaded } from './client.ts';
+import { UsageError } from './failure.ts';
 import { formatTable, type Terminal } from './terminal.ts';
 
 export interface BlueprintsFlags {
@@ -26,7 +27,10 @@ export interface BlueprintsFlags {
 
 /** `nango blueprints search` */
 export async function searchBlueprints(words: readonly string[], { flags, terminal }: Command): Promise<void> {
-  const found = await new BlueprintIndex(CATALOG_FOLDER).search(words, flags.category);
+  const { category } = flags;
+  if (category !== undefined && !CATEGORIES.some((one) => one === category))
+    throw new UsageError(`There is no category "${category}". Categories: ${CATEGORIES.join(', ')}`);
+  const found = await new BlueprintIndex(CATALOG_FOLDER).search(words, category);
   if (flags.json) return terminal.out(JSON.stringify(found, null, 2));
   if (found.length === 0) {
     process.exitCode = 1;
@@ -39,7 +43,21 @@ export async function searchBlueprints(words: readonly string[], { flags, termin
     categories.join(', '),
     verified?.by ?? '',
   ]);
-  terminal.out(formatTable([['NAME', 'PROVIDER', 'AUTH MODE', 'CATEGORIES', 'VERIFIED BY'], ...rows]));
+  terminal.out(
+    formatTable([['NAME', 'PROVIDER', 'AUTH MODE', 'CATEGORIES', 'VERIFIED BY'], ...rows], terminal.columns),
+  );
+}
+
+/** `nango blueprints categories` */
+export async function listCategories({ flags, terminal }: Command): Promise<void> {
+  const all = await new BlueprintIndex(CATALOG_FOLDER).search([]);
+  const counted = CATEGORIES.map((category) => ({
+    category,
+    blueprints: all.filter(({ categories }) => categories.includes(category)).length,
+  }));
+  if (flags.json) return terminal.out(JSON.stringify(counted, null, 2));
+  const rows = counted.map(({ category, blueprints }) => [category, String(blueprints)]);
+  terminal.out(formatTable([['CATEGORY', 'BLUEPRINTS'], ...rows], terminal.columns));
 }
 
 interface Command {
@@ -78,9 +96,9 @@ export async function addBlueprint(name: string, { flags, terminal }: Command): 
   const path = join(settings.folder, 'integrations.yaml');
   const text = (await readIfPresent(path)) ?? missingFile(path);
   const temporary = `${path}.${process.pid}.tmp`;
-  writeFileSync(temporary, addIntegration(text, integration, entry));
+  writeFileSync(temporary, addIntegration(text, integration, entry, shownPath(path)));
   renameSync(temporary, path);
-  terminal.err(`${terminal.style('green', '✓')} Added ${terminal.style('bold', integration)} to ${path}`);
+  terminal.err(`${terminal.style('green', '✓')} Added ${terminal.style('bold', integration)} to ${shownPath(path)}`);
   await printNextSteps({ file, found, entry }, { settings, integration, terminal });
 }
 
@@ -94,8 +112,7 @@ async function entryOf(
     entry['oauth_client_id'] =
       flags.clientId ?? (await ask(`Client id, or the environment variable that holds it`, oauth_client_id, terminal));
   if (flags.clientSecret !== undefined && !/^[A-Za-z_]\w*$/.test(flags.clientSecret))
-    throw new NangoError(
-      'invalid_request',
+    throw new UsageError(
       '--client-secret takes the name of an environment variable; the secret itself belongs into no file and no shell history.',
     );
   if (oauth_client_secret !== undefined && flags.clientSecret !== undefined)
@@ -198,7 +215,7 @@ export async function checkBlueprints(paths: readonly string[], { flags, termina
 function openCatalog(flags: Pick<BlueprintsFlags, 'folder' | 'envFile'>) {
   const settings = readSettings(flags);
   const { folder } = settings;
-  const catalog = new BlueprintCatalog([join(folder, BLUEPRINTS_FOLDER), CATALOG_FOLDER], dirname(folder));
+  const catalog = new BlueprintCatalog([join(folder, BLUEPRINTS_FOLDER), CATALOG_FOLDER]);
   return { catalog, settings };
 }
 
@@ -213,8 +230,5 @@ function assertFound<T extends { readonly name?: string } | { readonly file: Blu
 }
 
 function missingFile(path: string): never {
-  throw new NangoError(
-    'invalid_config',
-    `${basename(path)} does not exist in ${dirname(path)}. Create it with: nango init`,
-  );
+  throw new NangoError('invalid_config', `${path} does not exist. Create it with: nango init`);
 }

@@ -7,6 +7,7 @@ import { messageOf, NangoError } from '../errors/nango-error.ts';
 import { askFields } from './ask-fields.ts';
 import { openClient, type ClientFlags } from './client.ts';
 import { deviceConnect, type DeviceConnection } from './device-connect.ts';
+import { UsageError } from './failure.ts';
 import { printable, type Terminal } from './terminal.ts';
 
 const POLL_MS = 1_000;
@@ -101,7 +102,7 @@ function readCredentials({ credentials }: ConnectFlags): Record<string, unknown>
   } catch (cause) {
     // The parser's words may quote a part of a key.
     const why = cause instanceof Error && 'code' in cause ? messageOf(cause) : 'it is not a JSON object';
-    throw new NangoError('invalid_request', `--credentials ${credentials} cannot be used: ${why}.`, { cause });
+    throw new UsageError(`--credentials ${credentials} cannot be used: ${why}.`, cause);
   }
 }
 

@@ -20,7 +20,12 @@ export async function listConnections(flags: ConnectionsFlags, terminal: Termina
   const rows = found.map(({ integration, userId, authMode, status, lastModified, additionalConfig }) =>
     [integration, userId, accountOf(additionalConfig), authMode, status, lastModified].map(printable),
   );
-  terminal.out(formatTable([['INTEGRATION', 'USER ID', 'ACCOUNT', 'AUTH MODE', 'STATUS', 'LAST MODIFIED'], ...rows]));
+  terminal.out(
+    formatTable(
+      [['INTEGRATION', 'USER ID', 'ACCOUNT', 'AUTH MODE', 'STATUS', 'LAST MODIFIED'], ...rows],
+      terminal.columns,
+    ),
+  );
 }
 
 /** Who is connected, where the Blueprint asks the provider for it. */
@@ -53,16 +58,13 @@ export async function showConnection(
   const { credentials, ...connection } = (await nango.getConnection(integration, userId)).returnValue;
   const shown = { ...connection, credentials: flags.showSecrets ? credentials : hide(credentials) };
   if (flags.json) return terminal.out(JSON.stringify(shown, null, 2));
-  terminal.out(
-    formatTable(
-      Object.entries(connection).map(([name, value]) => [
-        name,
-        printable(typeof value === 'string' ? value : JSON.stringify(value)),
-      ]),
-    ),
+  const ofCredentials = Object.entries(shown.credentials).map(
+    ([name, value]) => [`credentials.${name}`, value] as const,
   );
-  for (const [name, value] of Object.entries(shown.credentials))
-    terminal.out(`credentials.${name}  ${printable(typeof value === 'string' ? value : JSON.stringify(value))}`);
+  const rows = [...Object.entries(connection), ...ofCredentials].map(([name, value]) =>
+    [name, typeof value === 'string' ? value : JSON.stringify(value)].map(printable),
+  );
+  terminal.out(formatTable(rows, terminal.columns));
   if (!flags.showSecrets) terminal.err(terminal.style('gray', 'Credentials are hidden; --show-secrets shows them.'));
 }
 

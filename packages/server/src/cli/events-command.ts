@@ -38,7 +38,7 @@ export async function deadCommand(flags: EventsFlags, terminal: Terminal): Promi
   const rows = dead.map(({ webhook, event, error }) =>
     [webhook, event.id, event.type, event.timestamp, error ?? ''].map(printable),
   );
-  terminal.out(formatTable([['WEBHOOK', 'EVENT', 'TYPE', 'TIME', 'ERROR'], ...rows]));
+  terminal.out(formatTable([['WEBHOOK', 'EVENT', 'TYPE', 'TIME', 'ERROR'], ...rows], terminal.columns));
 }
 
 /** `nango webhooks replay` */

@@ -19,7 +19,7 @@ export async function checkKeysCommand(flags: KeysFlags, terminal: Terminal): Pr
       String(values),
       id === usage.sealingKeyId ? 'seals' : present ? 'opens' : 'missing',
     ]);
-    terminal.out(formatTable([['key', 'values', ''], ...rows]));
+    terminal.out(formatTable([['key', 'values', ''], ...rows], terminal.columns));
     if (usage.unreadable > 0)
       terminal.err(`${terminal.style('red', '✗')} ${usage.unreadable} values do not open with the keys that are here.`);
     for (const name of usage.serversWithoutKey)

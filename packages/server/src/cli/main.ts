@@ -1,9 +1,9 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { messageOf, NangoError } from '../errors/nango-error.ts';
 import { VERSION } from '../package-files.ts';
 import { addClientCommands } from './client-commands.ts';
 import { DATA_DIR, ENV_FILE, FOLDER, JSON_OUTPUT } from './options.ts';
 import { addBlueprintCommands } from './blueprint-commands.ts';
+import { reportFailure, WRONG_USAGE } from './failure.ts';
 import type { StartFlags } from './start-command.ts';
 import { addStoreCommands } from './store-commands.ts';
 import { createTerminal, type Terminal } from './terminal.ts';
@@ -11,7 +11,7 @@ import type { ValidateFlags } from './validate-command.ts';
 
 const ENVIRONMENT = `
 Environment:
-  NANGO_FOLDER          the Nango folder (default: ./nango-integrations)
+  NANGO_FOLDER          the Nango folder (default: nango-integrations here or in a folder above)
   NANGO_DATA_DIR        embedded store and keys (default: .nango beside the Nango folder)
   DATABASE_URL          PostgreSQL in place of the embedded store
   NANGO_ENCRYPTION_KEY  32 bytes, base64 or hex; made on first start with the embedded store; several,
@@ -31,16 +31,23 @@ function createProgram(terminal: Terminal): Command {
     .description('Connects your users to other companies’ APIs: OAuth, token refresh and authorized requests.')
     .version(VERSION, '-v, --version')
     // Set before any subcommand is made, since those inherit it.
-    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : WRONG_USAGE))
     .showSuggestionAfterError()
-    .showHelpAfterError('(nango --help shows the commands)')
     .addHelpText('after', ENVIRONMENT)
     .configureOutput({ outputError: (text, write) => write(terminal.style('red', text)) });
   addFolderCommands(program, terminal);
   addBlueprintCommands(program.command('blueprints').description('the catalog of providers'), terminal);
   addClientCommands(program, terminal);
   addStoreCommands(program, terminal);
+  pointToHelp(program, program.name());
   return program;
+}
+
+/** An error points to the help of the command that was called. */
+function pointToHelp(command: Command, name: string): void {
+  const shows = command.commands.length > 0 ? 'shows the commands' : 'shows its arguments and options';
+  command.showHelpAfterError(`(${name} --help ${shows})`);
+  for (const sub of command.commands) pointToHelp(sub, `${name} ${sub.name()}`);
 }
 
 function addFolderCommands(program: Command, terminal: Terminal): void {
@@ -89,13 +96,13 @@ function parseWorkers(text: string): number {
   throw new InvalidArgumentError('It must be a number from 1 to 64.');
 }
 
-function fail(error: unknown, terminal: Terminal): void {
-  const isConfig = error instanceof NangoError && error.code === 'invalid_config';
-  terminal.err(isConfig ? error.message : `${terminal.style('red', '✗')} ${messageOf(error)}`);
-  process.exitCode = 1;
-}
-
 const terminal = createTerminal();
+let json = false;
 await createProgram(terminal)
+  .hook('preAction', (_program, command) => {
+    json = command.opts<{ json?: boolean }>().json === true;
+  })
   .parseAsync()
-  .catch((error: unknown) => fail(error, terminal));
+  .catch((error: unknown) => {
+    process.exitCode = reportFailure(error, { terminal, json });
+  });

@@ -5,6 +5,7 @@ import { draftFromDocument, draftFromIssuer, type BlueprintDraft } from '../blue
 import { BLUEPRINTS_FOLDER } from '../config/load-config.ts';
 import { readSettings } from '../config/settings.ts';
 import { NangoError } from '../errors/nango-error.ts';
+import { UsageError } from './failure.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface NewBlueprintFlags {
@@ -19,7 +20,7 @@ export interface NewBlueprintFlags {
 /** `nango blueprints new`: drafts a Blueprint of one's own from what the provider publishes, or from answers. */
 export async function newBlueprint(name: string, flags: NewBlueprintFlags, terminal: Terminal): Promise<void> {
   if (!/^[A-Za-z0-9][A-Za-z0-9_-]*$/.test(name))
-    throw new NangoError('invalid_request', `"${name}" cannot be a Blueprint’s name: letters, digits, "-" and "_".`);
+    throw new UsageError(`"${name}" cannot be a Blueprint’s name: letters, digits, "-" and "_".`);
   const folder = join(readSettings({ folder: flags.folder }).folder, BLUEPRINTS_FOLDER);
   const path = join(folder, `${name}.yaml`);
   if (existsSync(path)) throw new NangoError('invalid_request', `${path} exists already.`);
@@ -63,10 +64,7 @@ async function draft(flags: NewBlueprintFlags, terminal: Terminal): Promise<Blue
 
 async function ask(message: string, terminal: Terminal, flag: string): Promise<string> {
   if (!terminal.interactive || !process.stdin.isTTY)
-    throw new NangoError(
-      'invalid_request',
-      `Give ${flag}, or --issuer or --openapi, from which a Blueprint can be drafted.`,
-    );
+    throw new UsageError(`Give ${flag}, or --issuer or --openapi, from which a Blueprint can be drafted.`);
   const { text, isCancel } = await import('@clack/prompts');
   const validate = (value: string | undefined) => (URL.canParse(value ?? '') ? undefined : 'This must be a URL.');
   const answer = await text({ message, validate, output: process.stderr });

@@ -1,10 +1,13 @@
 import { styleText } from 'node:util';
+import { wrapAnsi } from 'fast-wrap-ansi';
 
 /** Colours and weights, as node:util names them. */
 export type TextStyle = Parameters<typeof styleText>[0];
 
 /** Where a command writes: results to stdout, everything else to stderr, so that a pipe gets results alone. */
 export interface Terminal {
+  /** How wide a line of results may be; undefined = as wide as it is. */
+  readonly columns: number | undefined;
   /** A result line. */
   out(text: string): void;
   /** Progress, notices and errors. */
@@ -17,6 +20,7 @@ export interface Terminal {
 
 export function createTerminal(): Terminal {
   return {
+    columns: process.stdout.isTTY ? process.stdout.columns : undefined,
     out: (text) => void process.stdout.write(`${text}\n`),
     err: (text) => void process.stderr.write(`${text}\n`),
     style: (style, text) => styleText(style, text, { stream: process.stderr }),
@@ -24,16 +28,42 @@ export function createTerminal(): Terminal {
   };
 }
 
-/** Rows in columns as wide as their widest cell; the last is not padded. */
-export function formatTable(rows: readonly (readonly string[])[]): string {
+const GAP = '  ';
+// A column narrower than this cannot be read.
+const NARROWEST = 8;
+
+/** Rows in columns as wide as their widest cell. Where that exceeds `columns`, the widest columns wrap. */
+export function formatTable(rows: readonly (readonly string[])[], columns = Number.POSITIVE_INFINITY): string {
+  const widths = fitWidths(rows, columns);
+  return rows
+    .flatMap((row) => {
+      const cells = row.map((cell, column) => wrapAnsi(cell, widths[column] ?? 0, { hard: true }).split('\n'));
+      const height = Math.max(...cells.map((lines) => lines.length));
+      return Array.from({ length: height }, (_, line) =>
+        cells
+          .map((lines, column) => (lines[line] ?? '').padEnd(widths[column] ?? 0))
+          .join(GAP)
+          .trimEnd(),
+      );
+    })
+    .join('\n');
+}
+
+function fitWidths(rows: readonly (readonly string[])[], columns: number): number[] {
   const widths: number[] = [];
   for (const row of rows)
     for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
-  return rows
-    .map((row) =>
-      row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join('  '),
-    )
-    .join('\n');
+  const room = columns - GAP.length * (widths.length - 1);
+  for (let excess = sum(widths) - room; excess > 0; excess -= 1) {
+    const widest = widths.indexOf(Math.max(...widths));
+    if ((widths[widest] ?? 0) <= NARROWEST) break;
+    widths[widest] = (widths[widest] ?? 0) - 1;
+  }
+  return widths;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
 }
 
 /** Text from outside, for a terminal: control characters could move the cursor or forge output. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { messageOf, NangoError } from '../errors/nango-error.ts';
+import { messageOf } from '../errors/nango-error.ts';
 import { openClient, type ClientFlags } from './client.ts';
+import { UsageError } from './failure.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface TriggerFlags extends ClientFlags {
@@ -30,6 +31,6 @@ function parseInput(text: string | undefined): unknown {
   try {
     return JSON.parse(text === '-' ? readFileSync(0, 'utf8') : text);
   } catch (cause) {
-    throw new NangoError('invalid_request', `--input is not JSON: ${messageOf(cause)}`, { cause });
+    throw new UsageError(`--input is not JSON: ${messageOf(cause)}`, cause);
   }
 }

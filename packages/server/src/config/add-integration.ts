@@ -1,4 +1,4 @@
-import { isMap as isYamlMap, isScalar, parseDocument, type Pair } from 'yaml';
+import { isMap as isYamlMap, isScalar, LineCounter, parseDocument, type Pair } from 'yaml';
 import { NangoError } from '../errors/nango-error.ts';
 import type { Blueprint } from './blueprint-catalog.ts';
 import { isMap } from './deep-merge.ts';
@@ -41,31 +41,34 @@ export function suggestedEntry(
  * Adds an entry to the text of `integrations.yaml`. Everything that stands there stays as it is, comments and layout
  * included. Throws `invalid_config` when the name is taken or unusable, or the text is not such a file.
  */
-export function addIntegration(text: string, name: string, entry: IntegrationEntry): string {
+export function addIntegration(
+  text: string,
+  name: string,
+  entry: IntegrationEntry,
+  file = 'integrations.yaml',
+): string {
+  const lines = new LineCounter();
   const named = integrationNameSchema.safeParse(name);
   if (!named.success) throw new NangoError('invalid_config', `"${name}" ${named.error.issues[0]?.message ?? ''}.`);
-  const document = parseDocument(text);
+  const document = parseDocument(text, { prettyErrors: false, lineCounter: lines });
   const [fault] = document.errors;
-  if (fault) throw new NangoError('invalid_config', `integrations.yaml is no YAML: ${fault.message}`);
+  if (fault) {
+    const { line, col } = lines.linePos(fault.pos[0]);
+    throw new NangoError('invalid_config', `${file}:${line}:${col} This is no YAML: ${fault.message}`);
+  }
   const { contents } = document;
   if (contents === null || (isScalar(contents) && contents.value === null))
     return `${withNewline(text)}integrations:\n${entryText(name, entry, 2)}`;
   const pair = isYamlMap(contents) ? contents.items.find((item) => keyOf(item) === 'integrations') : undefined;
   if (!isYamlMap(contents))
-    throw new NangoError('invalid_config', 'integrations.yaml must be a map with the key "integrations".');
+    throw new NangoError('invalid_config', `${file} must be a map with the key "integrations".`);
   if (!pair) return `${withNewline(text)}integrations:\n${entryText(name, entry, 2)}`;
   const { value } = pair;
   if (!isYamlMap(value) || value.items.length === 0) return intoEmpty(text, pair, entryText(name, entry, 2));
   if (value.flow)
-    throw new NangoError(
-      'invalid_config',
-      'integrations.yaml has "integrations" in braces: put each on lines of its own first.',
-    );
+    throw new NangoError('invalid_config', `${file} has "integrations" in braces: put each on lines of its own first.`);
   if (value.items.some((item) => keyOf(item) === name))
-    throw new NangoError(
-      'invalid_config',
-      `integrations.yaml has an integration "${name}" already. Name the new one with --as.`,
-    );
+    throw new NangoError('invalid_config', `${file} has an integration "${name}" already. Name the new one with --as.`);
   const [first] = value.items;
   const firstAt = startOf(first?.key);
   const indent = firstAt - (text.lastIndexOf('\n', firstAt - 1) + 1);

@@ -1,9 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { suggest } from '../schema/suggest.ts';
 import { blueprintFileSchema, latestVersion, type BlueprintFile } from './blueprint-file.ts';
 import { deepMerge, isMap, mergeHeaders } from './deep-merge.ts';
-import type { ConfigFault, KeyPath } from './config-fault.ts';
+import { shownPath, type ConfigFault, type KeyPath } from './config-fault.ts';
 import { parseSourceFile, type SourceFile } from './source-file.ts';
 import { validate } from './validate.ts';
 
@@ -35,14 +35,12 @@ interface ReadBlueprint {
 /** Finds Blueprints by reference; the user's own folder is looked at before the catalog. Only what is used is read. */
 export class BlueprintCatalog {
   readonly #folders: readonly string[];
-  readonly #root: string;
   /** Each file is read once: many Blueprints may extend one. */
   readonly #reads = new Map<string, Promise<ReadBlueprint | undefined>>();
 
-  /** `folders` in the order they are looked at; files are named relative to `root` in faults. */
-  constructor(folders: readonly string[], root: string) {
+  /** `folders` in the order they are looked at. */
+  constructor(folders: readonly string[]) {
     this.#folders = folders;
-    this.#root = root;
   }
 
   /** `reference` is `name` (latest version) or `name:version`. */
@@ -103,9 +101,8 @@ export class BlueprintCatalog {
     for (const folder of this.#folders) {
       const path = join(folder, `${name}.yaml`);
       const text = await readIfPresent(path);
-      const inside = relative(this.#root, path);
       if (text === undefined) continue;
-      const source = parseSourceFile(inside.startsWith('..') ? path : inside, text);
+      const source = parseSourceFile(shownPath(path), text);
       return { source, isOwn: folder !== this.#folders.at(-1) };
     }
     return undefined;

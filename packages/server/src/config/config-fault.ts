@@ -1,3 +1,4 @@
+import { isAbsolute, relative } from 'node:path';
 import { NangoError } from '../errors/nango-error.ts';
 
 /** The keys that lead to a value, from the top of a file. */
@@ -14,6 +15,12 @@ export interface Position {
 export interface ConfigFault extends Position {
   readonly path: KeyPath;
   readonly message: string;
+}
+
+/** A file's path as faults name it: from the working folder, so that terminals can open it; else absolute. */
+export function shownPath(path: string): string {
+  const inside = relative(process.cwd(), path);
+  return inside.startsWith('..') || isAbsolute(inside) ? path : inside;
 }
 
 /** Thrown when configuration cannot be used; carries every fault found, not just the first. */

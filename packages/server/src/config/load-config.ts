@@ -5,7 +5,7 @@ import { Fields, type Environment } from '../schema/fields.ts';
 import { BlueprintCatalog, readIfPresent } from './blueprint-catalog.ts';
 import type { EnvironmentFiles } from './environment-files.ts';
 import { openHosts } from './chosen-hosts.ts';
-import { ConfigError, sortFaults, type ConfigFault, type KeyPath } from './config-fault.ts';
+import { ConfigError, shownPath, sortFaults, type ConfigFault, type KeyPath } from './config-fault.ts';
 import { isMap } from './deep-merge.ts';
 import { IntegrationSchemas } from './integrations-file.ts';
 import { nangoConfigSchema, type NangoConfig } from './nango-config.ts';
@@ -43,14 +43,14 @@ export async function loadConfig({ folder, catalog, environment }: LoadConfigOpt
   const source = await readSource(folder, INTEGRATIONS_FILE);
   if (!source) {
     faults.push({
-      file: join(basename(folder), INTEGRATIONS_FILE),
+      file: shownPath(join(folder, INTEGRATIONS_FILE)),
       line: 1,
       column: 1,
       path: [],
       message: 'does not exist. Create one with: nango init',
     });
   }
-  const blueprints = new BlueprintCatalog([join(folder, BLUEPRINTS_FOLDER), catalog], join(folder, '..'));
+  const blueprints = new BlueprintCatalog([join(folder, BLUEPRINTS_FOLDER), catalog]);
   const integrations = source
     ? await loadIntegrations(source, { schemas: new IntegrationSchemas(fields), blueprints, server, faults })
     : [];
@@ -89,7 +89,7 @@ export async function loadServerAddress(folder: string, environment: Environment
 export async function checkBlueprint(path: string, catalog: string): Promise<ConfigFault[]> {
   const name = basename(path, '.yaml');
   const folder = dirname(path);
-  const blueprints = new BlueprintCatalog([...new Set([folder, catalog])], folder);
+  const blueprints = new BlueprintCatalog([...new Set([folder, catalog])]);
   const read = await blueprints.file(name);
   if (!('file' in read))
     return [
@@ -157,7 +157,7 @@ async function loadIntegrations(
 
 async function readSource(folder: string, file: string): Promise<SourceFile | undefined> {
   const text = await readIfPresent(join(folder, file));
-  return text === undefined ? undefined : parseSourceFile(join(basename(folder), file), text);
+  return text === undefined ? undefined : parseSourceFile(shownPath(join(folder, file)), text);
 }
 
 function warningsOf(integrations: readonly Integration[]): string[] {

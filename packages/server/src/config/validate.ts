@@ -1,5 +1,5 @@
-import { z } from 'zod';
-import { suggest } from '../schema/suggest.ts';
+import type { z } from 'zod';
+import { describeIssue } from '../schema/describe-issue.ts';
 import type { ConfigFault, KeyPath, Position } from './config-fault.ts';
 
 /** Finds the place of a key in whichever file it came from. */
@@ -41,37 +41,4 @@ function toFaults(issue: z.core.$ZodIssue, { path, locate }: ValidationSource): 
   }
   const message = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
   return [{ ...locate(issuePath), path: issuePath, message }];
-}
-
-/** Words for the issues that schemas leave to zod. */
-function describeIssue(issue: z.core.$ZodRawIssue): string | undefined {
-  if (issue.code === 'unrecognized_keys') {
-    const known = issue.inst instanceof z.ZodObject ? Object.keys(issue.inst.shape) : [];
-    return issue.keys
-      .map(
-        (key) => `is not a known key.${suggest(key, known) || (known.length > 0 ? ` Known: ${known.join(', ')}` : '')}`,
-      )
-      .join('\n');
-  }
-  if (issue.input === undefined) return 'is required';
-  if (issue.input === null) return 'must not be empty';
-  if (issue.code === 'invalid_type') return `must be ${article(issue.expected)}, not ${article(typeName(issue.input))}`;
-  return undefined;
-}
-
-function typeName(value: unknown): string {
-  return Array.isArray(value) ? 'array' : typeof value;
-}
-
-function article(type: string): string {
-  const words: Record<string, string> = {
-    object: 'a map',
-    record: 'a map',
-    array: 'a list',
-    string: 'text',
-    int: 'a whole number',
-    number: 'a number',
-    boolean: 'true or false',
-  };
-  return words[type] ?? type;
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { NangoError, messageOf } from '../errors/nango-error.ts';
+import { describeIssue, problemsOf } from '../schema/describe-issue.ts';
 import { connectionKeyText, type ConnectionKey, type ImportedConnection } from '../store/store.ts';
 import {
   assertConfig,
@@ -101,7 +102,12 @@ export async function importConnections(
 
 /** A connection of one of our exports, sealed anew for this store. */
 function toExported(value: unknown, context: ConnectionContext): { row: ImportedConnection } {
-  const { credentials: given, dateCreated, lastModified, ...rest } = exportedConnectionSchema.parse(value);
+  const {
+    credentials: given,
+    dateCreated,
+    lastModified,
+    ...rest
+  } = exportedConnectionSchema.parse(value, { error: describeIssue });
   const integration = integrationNamed(rest.integration, context);
   const mode = authModeOf(integration);
   if (mode.name !== rest.authMode)
@@ -121,14 +127,14 @@ function toExported(value: unknown, context: ConnectionContext): { row: Imported
 }
 
 function checkForeign(value: unknown, context: ConnectionContext): ConnectionKey {
-  const connection = foreignConnectionSchema.parse(value);
+  const connection = foreignConnectionSchema.parse(value, { error: describeIssue });
   const problem = credentialsProblem(givenOf(connection, context));
   if (problem !== undefined) throw new NangoError('invalid_import', `credentials: ${problem}`);
   return connection;
 }
 
 async function toForeign(value: unknown, context: ConnectionContext): Promise<ImportedConnection> {
-  const connection = foreignConnectionSchema.parse(value);
+  const connection = foreignConnectionSchema.parse(value, { error: describeIssue });
   const { integration: name, userId, additionalConfig } = connection;
   const given = givenOf(connection, context);
   const credentials = await acceptCredentials(given, context);
@@ -156,5 +162,5 @@ function givenOf({ integration: name, credentials, additionalConfig }: ForeignCo
 }
 
 function describe(error: unknown): string {
-  return error instanceof z.ZodError ? z.prettifyError(error).replaceAll(/\s*\n\s*/g, ' ') : messageOf(error);
+  return error instanceof z.ZodError ? problemsOf(error, 'it') : messageOf(error);
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { AdditionalConfig, BaseCredentials, Integration } from '../auth-modes/auth-mode.ts';
 import { NangoError } from '../errors/nango-error.ts';
+import { describeIssue, problemsOf } from '../schema/describe-issue.ts';
 import { inputProblems } from '../schema/input-fields.ts';
 import { authorizeRequest } from './authorize-request.ts';
 import { authModeOf, modeContext, type ConnectionContext } from './connection-context.ts';
@@ -55,10 +56,10 @@ export function credentialsProblem({ integration, credentials, from }: GivenCred
   const fields = mode.entered?.fields(integration);
   const problems = inputProblems(fields ?? {}, values);
   if (mode.entered && fields && problems.length === 0) return undefined;
-  const held = mode.credentialsInput.safeParse(credentials);
+  const held = mode.credentialsInput.safeParse(credentials, { error: describeIssue });
   const typedOnly = from === 'page' || !mode.authorization;
   if (held.success && !typedOnly) return undefined;
-  return fields ? `${problems.join('; ')}.` : held.error && z.prettifyError(held.error).replaceAll('\n', ' ');
+  return fields ? `${problems.join('; ')}.` : held.error && problemsOf(held.error, 'what was given');
 }
 
 function valuesOf(credentials: unknown): z.output<typeof valuesSchema> {

@@ -1,0 +1,33 @@
+import { ConfigError, formatKeyPath } from '../config/config-fault.ts';
+import { messageOf, NangoError } from '../errors/nango-error.ts';
+import type { Terminal } from './terminal.ts';
+
+const FAILED = 1;
+export const WRONG_USAGE = 2;
+
+/** Thrown for a command that was called wrongly: it ends with exit code 2. */
+export class UsageError extends NangoError {
+  constructor(message: string, cause?: unknown) {
+    super('invalid_request', message, { cause });
+  }
+}
+
+/** Prints why a command failed, with `json` as the API does. Returns the exit code. */
+export function reportFailure(error: unknown, { terminal, json }: { terminal: Terminal; json: boolean }): number {
+  if (json) terminal.out(JSON.stringify({ error: describe(error) }));
+  else if (error instanceof NangoError && error.code === 'invalid_config') terminal.err(error.message);
+  else terminal.err(`${terminal.style('red', '✗')} ${messageOf(error)}`);
+  return error instanceof UsageError ? WRONG_USAGE : FAILED;
+}
+
+function describe(error: unknown): object {
+  const faults =
+    error instanceof ConfigError ? error.faults.map((fault) => ({ ...fault, path: formatKeyPath(fault.path) })) : [];
+  return { type: typeOf(error), message: messageOf(error), ...(faults.length > 0 ? { faults } : {}) };
+}
+
+/** The code of our errors, or the type of the SDK's. */
+function typeOf(error: unknown): string {
+  if (error instanceof NangoError) return error.code;
+  return error instanceof Error && 'type' in error && typeof error.type === 'string' ? error.type : 'internal_error';
+}
