@@ -10,8 +10,6 @@ import {
 import { NangoError } from '../../packages/server/src/errors/nango-error.ts';
 import { requestHeaders, responseHeaders } from '../../packages/server/src/http/proxy/proxy-headers.ts';
 import { splitTemplate } from '../../packages/server/src/schema/template.ts';
-import { ChunkedDecoder } from '../../packages/server/src/upstream/chunked-decoder.ts';
-import { HttpSyntaxError, parseHead } from '../../packages/server/src/upstream/http1-head.ts';
 import { integrationOf, template } from './integration.ts';
 
 const ORIGIN = 'https://api.example';
@@ -118,7 +116,7 @@ export function fuzz({
   const random = randomNumbers(seed);
   const below = (count: number) => Math.floor(random() * count);
   const text = () => Array.from({ length: below(7) }, () => PIECES[below(PIECES.length)] ?? '').join('');
-  const targets = [fuzzEndpoint, fuzzRedirect, fuzzHeaders, fuzzPlaceholders, fuzzProxyHeaders, fuzzAnswer];
+  const targets = [fuzzEndpoint, fuzzRedirect, fuzzHeaders, fuzzPlaceholders, fuzzProxyHeaders];
   let refused = 0;
   for (let count = 0; count < inputs; count += 1) {
     const given = [text(), text(), text()] as const;
@@ -126,7 +124,7 @@ export function fuzz({
     try {
       target(given);
     } catch (error) {
-      if (error instanceof NangoError || error instanceof HttpSyntaxError) refused += 1;
+      if (error instanceof NangoError) refused += 1;
       else throw new Error(`Seed ${seed}, input ${count}, ${target.name}: ${JSON.stringify(given)}`, { cause: error });
     }
     if (onProgress && count % 10_000 === 0) onProgress(count);
@@ -254,14 +252,4 @@ function fuzzProxyHeaders([name, value, connection]: Given): void {
   for (const gone of ['connection', 'set-cookie', 'access-control-allow-origin', 'strict-transport-security'])
     assert.equal(answered[gone], undefined);
   assert.equal(answered['content-security-policy'], "default-src 'none'; sandbox");
-}
-
-function fuzzAnswer([first, second, third]: Given): void {
-  let size = 0;
-  const rest = new ChunkedDecoder((bytes) => (size += bytes.length)).push(
-    Buffer.from(`${first}\r\n${second}\r\n${third}`, 'latin1'),
-  );
-  assert.ok(rest === undefined || size <= first.length + second.length);
-  const { headers, status } = parseHead(`HTTP/1.1 200 ${first}\r\n${second}: ${third}`, 'GET');
-  assert.ok(status === 200 && Object.values(headers).every((value) => !/[\r\n\0]/.test(String(value))));
 }

@@ -40,6 +40,7 @@ export function integrationOf<Auth extends BaseAuth, Credentials extends BaseCre
     logLevel: 'info',
     ...requestBounds({}, 1),
     allowHttp: false,
+    shareSockets: false,
     isGuarded: false,
     configuredOrigins: configuredOrigins(parsed, {}, baseUrl),
     refreshConcurrency: 10,

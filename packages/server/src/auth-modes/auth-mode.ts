@@ -44,6 +44,8 @@ export interface Integration<Auth extends BaseAuth = BaseAuth> {
   readonly timeouts: RequestTimeouts;
   readonly limits: ConcurrencyLimits;
   readonly allowHttp: boolean;
+  /** Whether its connections share HTTP/1.1 sockets, and trust the API to keep their responses apart. */
+  readonly shareSockets: boolean;
   /** Whether its connections, or a Blueprint of the user's own, choose hosts, so that only public addresses may be reached. */
   readonly isGuarded: boolean;
   /** Where the operator's own configuration leads. Every other origin was chosen by a connection or a provider's response. */

@@ -66,6 +66,10 @@ function integrationSettings(fields: Fields) {
     log_level: fields.choice(LOG_LEVELS).optional().describe('Log level of this Integration’s Actions'),
     ...requestBoundsShape(fields),
     allow_http: fields.boolean().optional().describe('Unsafe: permits http URLs outside loopback for this Integration'),
+    share_sockets: fields
+      .boolean()
+      .optional()
+      .describe('Lets connections share HTTP/1.1 sockets: only for an API that never sends a response twice or late'),
     refresh_concurrency: fields
       .number({ min: 1, max: 1_000, integer: true })
       .optional()

@@ -79,6 +79,7 @@ function toIntegration({ name, blueprint, settings, sections, server }: Integrat
     logLevel: settings.log_level ?? server.default_action_log_level,
     ...requestBounds(settings, server.default_http_request_timeout_seconds),
     allowHttp: settings.allow_http ?? false,
+    shareSockets: settings.share_sockets ?? false,
     isGuarded: blueprint?.isOwn === true || choosesHosts(auth, sections.config, requests.base_url),
     configuredOrigins: configuredOrigins(auth, sections.config, requests.base_url),
     refreshConcurrency: settings.refresh_concurrency ?? DEFAULT_REFRESH_CONCURRENCY,

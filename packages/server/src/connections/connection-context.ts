@@ -88,6 +88,11 @@ export function modeContext(integration: Integration, context: ConnectionContext
   return { ...context, http };
 }
 
+/** Whose HTTP/1.1 sockets a connection's requests go over: its own, unless the Integration's owner trusts the API. */
+export function socketOwner({ integration, row }: Pick<OpenConnection, 'integration' | 'row'>): string {
+  return integration.shareSockets ? `integration ${integration.name}` : row.uuid;
+}
+
 /** Seals credentials for the row of their pair. */
 export function sealCredentials(credentials: BaseCredentials, key: ConnectionKey, vault: Vault): Uint8Array {
   return vault.seal(JSON.stringify(credentials), credentialsPlace(key));

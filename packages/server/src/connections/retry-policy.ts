@@ -1,4 +1,5 @@
 import type { RateLimit } from '../schema/request-settings.ts';
+import { IDEMPOTENT_METHODS } from '../upstream/idempotent-methods.ts';
 import { parseRetryAfter } from '../upstream/retry-after.ts';
 
 const MAX_RETRIES = 3;
@@ -6,7 +7,6 @@ const MAX_WAIT_MS = 30_000;
 const FIRST_WAIT_MS = 1_000;
 // More would come back at the same moment, and find the API out of quota again.
 const MAX_WAITING_OF_A_CONNECTION = 10;
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
 
 /** An answer of an API, and how often it was asked again already. */
 export interface Answer {
@@ -39,7 +39,7 @@ export function waitBeforeRetry(
 ): number | undefined {
   const isOutOfQuota = status === 429 || (rateLimit?.statuses.includes(status) && hasNoQuota(rateLimit, headers));
   if ((!isOutOfQuota && status !== 503) || retries >= maxRetries) return undefined;
-  if (!IDEMPOTENT.has(method) && !(anyMethod && isOutOfQuota)) return undefined;
+  if (!IDEMPOTENT_METHODS.has(method) && !(anyMethod && isOutOfQuota)) return undefined;
   const named =
     parseRetryAfter(valueOf(headers, 'retry-after'), now) ?? (rateLimit && untilReset(rateLimit, headers, now));
   if (named === undefined && !isOutOfQuota) return undefined;

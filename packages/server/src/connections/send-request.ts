@@ -5,7 +5,7 @@ import type { ConnectionKey } from '../store/store.ts';
 import type { HttpClient, UpstreamResponse } from '../upstream/http-client.ts';
 import { authorizeRedirect, authorizeRequest, type ApiRequest, type AuthorizedRequest } from './authorize-request.ts';
 import type { CallOrigin, ReportCall } from './call-report.ts';
-import type { ConnectionContext, OpenConnection } from './connection-context.ts';
+import { socketOwner, type ConnectionContext, type OpenConnection } from './connection-context.ts';
 import { beginCall, type ApiCall, type FollowUps, type RetryChoice } from './follow-ups.ts';
 import type { FreshCredentials } from './fresh-credentials.ts';
 import type { RequestLimits } from './request-limits.ts';
@@ -101,15 +101,17 @@ function authorize(call: ApiCall, request: ApiRequest, context: ConnectionContex
 
 function sendOnce(
   { method, url, headers, body }: AuthorizedRequest,
-  { integration }: OpenConnection,
+  connection: OpenConnection,
   client: HttpClient,
 ): Promise<UpstreamResponse> {
+  const { integration } = connection;
   return client.send({
     method,
     url,
     headers,
     body,
     guarded: integration.isGuarded,
+    owner: socketOwner(connection),
     clientCertificate: integration.clientCertificate?.reveal(),
     timeoutMs: integration.httpRequestTimeoutSeconds * 1000,
     connectTimeoutMs: integration.timeouts.connectMs,

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import { PassThrough, Readable } from 'node:stream';
-import { Agent, buildConnector, request, type Dispatcher } from 'undici';
+import { buildConnector, Dispatcher, request } from 'undici';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
-import { Http1Pools } from './http1-pools.ts';
 import { createGuardedConnector } from './network-guard.ts';
 import { parseRetryAfter } from './retry-after.ts';
+import { SocketPools, type PooledRequest } from './socket-pools.ts';
 import { TracedHandler, type TraceOutgoing } from './traced-request.ts';
 import { MAX_RESPONSE_BYTES, type ClientCertificate, type OAuthHttp } from '../oauth/oauth-http.ts';
 
@@ -23,6 +23,8 @@ export interface UpstreamRequest {
   readonly clientCertificate?: ClientCertificate | undefined;
   /** Whether only public addresses may be connected to: the host was chosen by a connection. */
   readonly guarded?: boolean;
+  /** Whose HTTP/1.1 sockets are used; undefined = a socket of its own. */
+  readonly owner?: string | undefined;
   /** For the whole exchange; 0 = none. */
   readonly timeoutMs: number;
   /** Until the connection stands; 0 = none. */
@@ -30,7 +32,7 @@ export interface UpstreamRequest {
   readonly maxBytes: number;
 }
 
-/** Which connections a request may use: those that were made alike, and no others. */
+/** Which sockets a request may use: those that were made alike, and no others. */
 interface Peer {
   readonly clientCertificate: ClientCertificate | undefined;
   readonly guarded: boolean;
@@ -56,7 +58,8 @@ interface OutgoingRequest {
   readonly upgrade?: string;
 }
 
-export type StreamedRequest = OutgoingRequest & Peer;
+/** `owner` = whose HTTP/1.1 sockets are used: those of one connection of ours carry no other's responses. */
+export type StreamedRequest = OutgoingRequest & Peer & { readonly owner: string };
 
 export interface UpstreamResponse {
   readonly status: number;
@@ -71,9 +74,9 @@ export interface UpstreamResponse {
  * Throws `request_timeout`, `request_failed` and `response_too_large`.
  */
 export class HttpClient {
-  readonly #peers = new Map<string, PeerConnections>();
+  readonly #peers = new Map<string, SocketPools>();
   /** The one that was asked for last, which is the one that is asked for next. */
-  #last: { readonly peer: Peer; readonly connections: PeerConnections } | undefined;
+  #last: { readonly peer: Peer; readonly pools: SocketPools } | undefined;
   readonly #allowedNetworks: () => readonly string[];
   readonly #connect: NonNullable<HttpClientOptions['connect']>;
   readonly #trace: TraceOutgoing | undefined;
@@ -95,6 +98,7 @@ export class HttpClient {
     clientCertificate,
     connectTimeoutMs,
     guarded = false,
+    owner,
   }: UpstreamRequest): Promise<UpstreamResponse> {
     const signal = timeoutMs === 0 ? null : AbortSignal.timeout(timeoutMs);
     const span = this.#trace?.({ method, host: new URL(url).host });
@@ -104,7 +108,9 @@ export class HttpClient {
         headers: span ? { ...headers, ...span.headers } : headers,
         body: body ?? null,
         signal,
-        dispatcher: this.#peerOf({ clientCertificate, guarded, connectTimeoutMs }).agent,
+        dispatcher: new OwnerDispatcher(this.#peerOf({ clientCertificate, guarded, connectTimeoutMs }), owner),
+        headersTimeout: 0,
+        bodyTimeout: 0,
       });
       const answered = await readBounded(response.body, maxBytes);
       span?.end({ status: response.statusCode });
@@ -121,85 +127,80 @@ export class HttpClient {
   }
 
   /** Sends a request whose answer goes to `handler` piece by piece; nothing is bounded but what the request says. */
-  stream(
-    { clientCertificate, guarded, connectTimeoutMs, http1, ...request }: StreamedRequest,
-    handler: Dispatcher.DispatchHandler,
-  ): void {
-    const peer = this.#peerOf({ clientCertificate, guarded, connectTimeoutMs, http1 });
-    const span = this.#trace?.({ method: request.method, host: new URL(request.origin).host });
-    if (!span) return peer.dispatch(request, handler);
-    const headers = { ...request.headers, ...span.headers };
-    return peer.dispatch({ ...request, headers }, new TracedHandler(handler, span));
+  stream(streamed: StreamedRequest, handler: Dispatcher.DispatchHandler): void {
+    const { owner, origin, method } = streamed;
+    const pools = this.#peerOf(streamed);
+    const span = this.#trace?.({ method, host: new URL(origin).host });
+    if (!span) return pools.dispatch(toDispatched(streamed, streamed.headers), owner, handler);
+    const headers = { ...streamed.headers, ...span.headers };
+    return pools.dispatch(toDispatched(streamed, headers), owner, new TracedHandler(handler, span));
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.#peers.values()].map((peer) => peer.close()));
   }
 
-  #peerOf({ clientCertificate, guarded, connectTimeoutMs = CONNECT_TIMEOUT_MS, http1 = false }: Peer): PeerConnections {
+  #peerOf({ clientCertificate, guarded, connectTimeoutMs = CONNECT_TIMEOUT_MS, http1 = false }: Peer): SocketPools {
     const last = this.#last?.peer;
     const isSame = last?.guarded === guarded && last.connectTimeoutMs === connectTimeoutMs && last.http1 === http1;
-    if (this.#last && isSame && last.clientCertificate === clientCertificate) return this.#last.connections;
+    if (this.#last && isSame && last.clientCertificate === clientCertificate) return this.#last.pools;
     const found = this.#findPeer({ clientCertificate, guarded, connectTimeoutMs, http1 });
-    this.#last = { peer: { clientCertificate, guarded, connectTimeoutMs, http1 }, connections: found };
+    this.#last = { peer: { clientCertificate, guarded, connectTimeoutMs, http1 }, pools: found };
     return found;
   }
 
-  #findPeer({
-    clientCertificate,
-    guarded,
-    connectTimeoutMs = CONNECT_TIMEOUT_MS,
-    http1 = false,
-  }: Peer): PeerConnections {
+  #findPeer({ clientCertificate, guarded, connectTimeoutMs = CONNECT_TIMEOUT_MS, http1 = false }: Peer): SocketPools {
     const kind = `${guarded ? 'guarded' : 'open'} ${http1 ? 'http1' : 'http'} ${connectTimeoutMs}`;
     const name = clientCertificate ? `${kind} ${digestOf(clientCertificate)}` : kind;
     const known = this.#peers.get(name);
     if (known) return known;
-    const options = {
-      ...this.#connect,
-      ...(clientCertificate ? { cert: clientCertificate.certificate, key: clientCertificate.key } : {}),
-      timeout: connectTimeoutMs,
-      allowH2: !http1,
+    const connect = ({ allowH2 }: { allowH2: boolean }) => {
+      const options = {
+        ...this.#connect,
+        ...(clientCertificate ? { cert: clientCertificate.certificate, key: clientCertificate.key } : {}),
+        timeout: connectTimeoutMs,
+        allowH2,
+      };
+      return guarded ? createGuardedConnector(options, this.#allowedNetworks) : buildConnector(options);
     };
-    const connect = guarded ? createGuardedConnector(options, this.#allowedNetworks) : buildConnector(options);
-    const peer = new PeerConnections(connect, http1);
-    this.#peers.set(name, peer);
-    return peer;
+    const pools = new SocketPools({ connect, http1Only: http1 });
+    this.#peers.set(name, pools);
+    return pools;
   }
 }
 
-/** Connections that were made alike: our own for HTTP/1.1, undici's for HTTP/2 and where the protocol is changed. */
-class PeerConnections {
-  readonly agent: Agent;
-  readonly #pools: Http1Pools;
+/** One owner's way to send, as undici's functions take it. */
+class OwnerDispatcher extends Dispatcher {
+  readonly #pools: SocketPools;
+  readonly #owner: string | undefined;
 
-  constructor(connect: buildConnector.connector, http1: boolean) {
-    this.agent = new Agent({ connect, allowH2: !http1, headersTimeout: 0, bodyTimeout: 0 });
-    this.#pools = new Http1Pools({
-      connect,
-      onHttp2: (request, handler) => this.#dispatchByUndici(request, handler),
-    });
+  constructor(pools: SocketPools, owner: string | undefined) {
+    super();
+    this.#pools = pools;
+    this.#owner = owner;
   }
 
-  dispatch(request: OutgoingRequest, handler: Dispatcher.DispatchHandler): void {
-    if (request.upgrade === undefined) this.#pools.dispatch(request, handler);
-    else this.#dispatchByUndici(request, handler);
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    this.#pools.dispatch({ ...options, origin: String(options.origin) }, this.#owner, handler);
+    return true;
   }
+}
 
-  #dispatchByUndici({ body, contentLength, ...request }: OutgoingRequest, handler: Dispatcher.DispatchHandler): void {
-    const headers =
-      contentLength === undefined ? request.headers : { ...request.headers, 'content-length': contentLength };
+function toDispatched(
+  { origin, path, method, body, contentLength, headersTimeout, bodyTimeout, upgrade }: OutgoingRequest,
+  headers: Record<string, string>,
+): PooledRequest {
+  return {
+    origin,
+    path,
+    method,
+    headers: contentLength === undefined ? headers : { ...headers, 'content-length': contentLength },
     // Undici destroys what it reads from when the API breaks off; the caller's connection has to live on for our answer.
-    this.agent.dispatch(
-      { ...request, headers, body: body instanceof Readable ? buffered(body) : (body ?? null) },
-      handler,
-    );
-  }
-
-  async close(): Promise<void> {
-    this.#pools.close();
-    await this.agent.destroy();
-  }
+    body: body instanceof Readable ? buffered(body) : (body ?? null),
+    headersTimeout,
+    bodyTimeout,
+    ...(upgrade === undefined ? {} : { upgrade }),
+  };
 }
 
 function buffered(body: Readable): PassThrough {

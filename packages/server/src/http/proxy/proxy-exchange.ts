@@ -1,10 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { responseHeaders } from './proxy-headers.ts';
+import { HeldResponse } from './held-response.ts';
+import { responseHeaders, trailerFields } from './proxy-headers.ts';
 
-// What is read of an answer that is not passed on, so that its connection can be used again.
-const MAX_DISCARDED_BYTES = 1_048_576;
 // An answer that came as a whole is sent as one string with its head: cheaper than two buffers, while it is small.
 const MAX_WHOLE_BYTES = 16_384;
 
@@ -16,6 +15,8 @@ export interface ExchangeOptions {
   readonly isReplaced: (status: number, headers: Headers) => Promise<boolean> | false;
   /** `performance.now()` when the call has to be over; undefined = never. */
   readonly endsAt: number | undefined;
+  /** Milliseconds that the caller may leave a part of the response unread. */
+  readonly callerIdleMs: number;
   /** Added to the answer. */
   readonly requestId: string;
   /** Takes the API's socket when it agreed to change the protocol; undefined where that was not asked for. */
@@ -31,23 +32,24 @@ export interface Passed {
 }
 
 /**
- * One request to an API, whose answer goes to the caller byte by byte: a caller who reads slowly slows the API down, and one
- * who goes away ends the call.
+ * One request to an API, whose response goes to the caller byte by byte. Backpressure is passed on, and the call ends when
+ * either side disconnects.
  */
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly #options: ExchangeOptions;
   readonly #settled = Promise.withResolvers<Passed | 'replaced'>();
   #controller: Dispatcher.DispatchController | undefined;
-  #replaced = false;
-  /** Whether the API has nothing more to say; what becomes of the caller does not matter then. */
+  /** Set when the call is over before the API is; why it is aborted. */
+  #endedBy: Error | undefined;
+  /** The response, until it is decided whether it is passed on. */
+  #held: HeldResponse | undefined;
   #isOver = false;
-  /** Whether the time was over before the request began. */
-  #isLate = false;
-  #discarded = 0;
   /** Length of an answer that may be sent as a whole. */
   #wholeBytes = -1;
+  #mayHaveTrailers = false;
   #passed: { status: number; bytes: number; answeredAt: number } | undefined;
   readonly #deadline: NodeJS.Timeout | undefined;
+  #unread: NodeJS.Timeout | undefined;
 
   constructor(options: ExchangeOptions) {
     this.#options = options;
@@ -63,8 +65,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    if (this.#options.response.destroyed) controller.abort(new CallerGoneError());
-    else if (this.#isLate) controller.abort(new CallTooLongError());
+    if (this.#options.response.destroyed) this.#end(new CallerGoneError());
+    else if (this.#endedBy) controller.abort(this.#endedBy);
   }
 
   onRequestUpgrade(
@@ -90,48 +92,48 @@ export class Exchange implements Dispatcher.DispatchHandler {
     statusMessage?: string,
   ): void {
     // Interim answers (RFC 9110 §15.2) are for the connection to the API.
-    if (status < 200) return;
+    if (status < 200 || this.#endedBy) return;
     const asked = this.#options.isReplaced(status, headers);
     if (asked === false) return this.#begin(status, headers, statusMessage);
-    controller.pause();
-    void this.#await(asked, { controller, begin: () => this.#begin(status, headers, statusMessage) });
+    this.#held = new HeldResponse(controller);
+    void this.#decide(asked, this.#held, () => this.#begin(status, headers, statusMessage));
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#replaced) return this.#discard(controller, chunk);
-    const { response } = this.#options;
-    if (this.#passed) this.#passed.bytes += chunk.length;
-    if (chunk.length === this.#wholeBytes) return void response.end(chunk.toString('latin1'), 'latin1');
-    if (response.write(chunk)) return;
-    controller.pause();
-    response.once('drain', () => controller.resume());
+    if (this.#endedBy) return;
+    if (this.#held) this.#held.add(chunk);
+    else this.#write(controller, chunk);
   }
 
   onResponseEnd(_controller: Dispatcher.DispatchController, trailers: Headers): void {
-    const { response } = this.#options;
-    this.#leave();
-    if (this.#replaced || !this.#passed) return this.#settled.resolve('replaced');
-    for (const name in trailers) response.addTrailers({ [name]: String(trailers[name]) });
-    if (!response.writableEnded) response.end();
-    this.#settled.resolve(this.#passed);
+    if (this.#held) this.#held.end(trailers);
+    else this.#finish(trailers);
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    this.#leave();
-    if (this.#replaced) this.#settled.resolve('replaced');
-    else this.#settled.reject(error);
+    // An API that closes its connection while it is decided what follows has said all that is needed for that.
+    if (this.#held) this.#held.fail(error);
+    else this.#fail(error);
   }
 
-  async #await(
-    asked: Promise<boolean>,
-    { controller, begin }: { controller: Dispatcher.DispatchController; begin: () => void },
-  ): Promise<void> {
+  async #decide(asked: Promise<boolean>, held: HeldResponse, begin: () => void): Promise<void> {
     try {
-      this.#replaced = await asked;
-      if (!this.#replaced) begin();
-      controller.resume();
+      const isReplaced = await asked;
+      if (this.#isOver) return;
+      if (isReplaced) {
+        this.#leave();
+        held.discard();
+        return this.#settled.resolve('replaced');
+      }
+      begin();
+      this.#held = undefined;
+      held.release({
+        onData: (controller, chunk) => this.#write(controller, chunk),
+        onEnd: (trailers) => this.#finish(trailers),
+        onError: (error) => this.#fail(error),
+      });
     } catch (error) {
-      controller.abort(error instanceof Error ? error : new Error(String(error)));
+      this.#end(error instanceof Error ? error : new Error(String(error)));
     }
   }
 
@@ -139,45 +141,84 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const { response } = this.#options;
     this.#passed = { status, bytes: 0, answeredAt: performance.now() };
     response.sendDate = false;
-    const passed = responseHeaders(headers);
+    const length = headers['content-length'];
+    const hasContent = response.req.method !== 'HEAD' && status !== 204 && status !== 304;
+    // Only a body in chunks can have trailers behind it (RFC 9112 §7.1.2).
+    this.#mayHaveTrailers = hasContent && length === undefined;
+    const passed = responseHeaders(headers, { withTrailer: this.#mayHaveTrailers });
     passed.push('nango-request-id', this.#options.requestId);
     // An answer that comes before the request has ended may be all there is: what is left of the request is not waited for.
     if (!response.req.complete) passed.push('connection', 'close');
     response.writeHead(status, statusMessage, passed);
-    const length = headers['content-length'];
     // Events and other slow answers begin before their first byte.
     if (length === undefined) response.flushHeaders();
-    else if (Number(length) <= MAX_WHOLE_BYTES && response.req.method !== 'HEAD') this.#wholeBytes = Number(length);
+    else if (Number(length) <= MAX_WHOLE_BYTES && hasContent) this.#wholeBytes = Number(length);
   }
 
-  #discard(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#discarded += chunk.length;
-    if (this.#discarded > MAX_DISCARDED_BYTES) controller.abort(new Error('The answer to be replaced is too long.'));
+  #write(controller: Dispatcher.DispatchController, chunk: Buffer): boolean {
+    const { response, callerIdleMs } = this.#options;
+    if (this.#passed) this.#passed.bytes += chunk.length;
+    if (chunk.length === this.#wholeBytes) {
+      response.end(chunk.toString('latin1'), 'latin1');
+      return true;
+    }
+    if (response.write(chunk)) return true;
+    controller.pause();
+    this.#unread ??= setTimeout(this.#onUnread, callerIdleMs).unref();
+    response.once('drain', () => {
+      clearTimeout(this.#unread);
+      this.#unread = undefined;
+      controller.resume();
+    });
+    return false;
+  }
+
+  #finish(trailers: Headers): void {
+    const { response } = this.#options;
+    this.#leave();
+    if (!this.#passed) return this.#settled.reject(new Error('The response ended before it began.'));
+    const fields = this.#mayHaveTrailers ? trailerFields(trailers) : [];
+    if (fields.length > 0) response.addTrailers(fields);
+    if (!response.writableEnded) response.end();
+    this.#settled.resolve(this.#passed);
+  }
+
+  #fail(error: Error): void {
+    this.#leave();
+    this.#settled.reject(this.#endedBy ?? error);
+  }
+
+  /** Ends the call at once, whatever the API does: it may not even have been reached. */
+  #end(error: Error): void {
+    if (this.#isOver) return;
+    this.#endedBy = error;
+    this.#fail(error);
+    this.#controller?.abort(error);
   }
 
   readonly #onClose = (): void => {
-    if (!this.#isOver && !this.#options.response.writableFinished) this.#controller?.abort(new CallerGoneError());
+    if (!this.#options.response.writableFinished) this.#end(new CallerGoneError());
   };
 
-  readonly #onDeadline = (): void => {
-    this.#isLate = true;
-    this.#controller?.abort(new CallTooLongError());
-  };
+  readonly #onDeadline = (): void => this.#end(new CallTooLongError());
+
+  readonly #onUnread = (): void => this.#end(new CallerGoneError());
 
   #leave(): void {
     this.#isOver = true;
-    if (this.#deadline) clearTimeout(this.#deadline);
+    clearTimeout(this.#deadline);
+    clearTimeout(this.#unread);
   }
 }
 
-/** The caller closed the connection; there is nobody to answer. */
+/** The caller closed the connection, or does not read; there is nobody to answer. */
 export class CallerGoneError extends Error {
   override readonly name = 'CallerGoneError';
   override readonly message = 'The caller went away.';
 }
 
 /** The call took longer than the Integration allows in all. */
-class CallTooLongError extends Error {
+export class CallTooLongError extends Error {
   override readonly name = 'TimeoutError';
   override readonly message = 'The call took too long.';
 }

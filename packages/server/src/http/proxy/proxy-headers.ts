@@ -37,6 +37,8 @@ const CORS = 'access-control-';
 /** Prefix of our own fields, which no API sees and no API can send. */
 const OURS = 'nango-';
 
+type Headers = Readonly<Record<string, string | string[] | undefined>>;
+
 /**
  * The caller's fields as an API may see them: without those of the connection, those that `Connection` names, our own, and
  * the `Authorization` that is meant for us. Repeated ones are joined (RFC 9110 §5.3).
@@ -66,12 +68,13 @@ const SHOWN_AS_NOTHING = [
  * `nango-set-cookie`, so that a browser does not take them for ours, and what would have a browser do something on our
  * origin is left out.
  */
-export function responseHeaders(headers: Readonly<Record<string, string | string[] | undefined>>): string[] {
+export function responseHeaders(headers: Headers, { withTrailer = false } = {}): string[] {
   const named = namedByConnection(headers['connection']);
   const passed: string[] = [];
   for (const name in headers) {
     const value = headers[name];
-    if (value === undefined || named?.has(name) || name.startsWith(OURS) || isWithheld(name)) continue;
+    if (value === undefined || named?.has(name) || isWithheld(name)) continue;
+    if (name === 'trailer' && !withTrailer) continue;
     const shown = name === 'set-cookie' ? 'nango-set-cookie' : name;
     if (typeof value === 'string') passed.push(shown, value);
     else for (const one of value) passed.push(shown, one);
@@ -80,8 +83,20 @@ export function responseHeaders(headers: Readonly<Record<string, string | string
   return passed;
 }
 
+// Fields that decide how a message is framed, read, routed or authenticated may not come behind it (RFC 9110 §6.5.1).
+const NOT_IN_TRAILERS =
+  /^(content-.*|set-cookie|trailer|authorization|www-authenticate|age|cache-control|date|expires|location|retry-after|vary|warning|range|if-.*)$/;
+
+/** An API's trailers as the caller may see them: pairs of name and value, as `addTrailers` takes them. */
+export function trailerFields(trailers: Headers): [name: string, value: string][] {
+  return Object.entries(trailers).flatMap(([name, value = []]) =>
+    isWithheld(name) || NOT_IN_TRAILERS.test(name) ? [] : [value].flat().map((one): [string, string] => [name, one]),
+  );
+}
+
 function isWithheld(name: string): boolean {
   if (name === 'content-length' || name === 'trailer') return false;
+  if (name.startsWith(OURS)) return true;
   return HOP_BY_HOP.has(name) || FOR_OUR_ORIGIN.has(name) || name === 'x-content-type-options' || name.startsWith(CORS);
 }
 

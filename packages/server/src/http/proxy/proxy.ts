@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { authorizeRedirect, authorizeRequest, type AuthorizedRequest } from '../../connections/authorize-request.ts';
 import type { CallReport } from '../../connections/call-report.ts';
-import type { OpenConnection } from '../../connections/connection-context.ts';
+import { socketOwner, type OpenConnection } from '../../connections/connection-context.ts';
 import { beginCall, type ApiCall } from '../../connections/follow-ups.ts';
 import type { ConnectionKey } from '../../store/store.ts';
 import { NangoError } from '../../errors/nango-error.ts';
@@ -26,7 +26,11 @@ type ProxyServer = Pick<
   'context' | 'connections' | 'secretKeys' | 'limits' | 'followUps' | 'client' | 'report'
 >;
 
+// Their responses repeat the request (RFC 9110 §9.3.8).
+const REFLECTING_METHODS: ReadonlySet<string> = new Set(['TRACE', 'TRACK']);
 const NO_BODY: ProxyBody = {};
+// A caller who neither sends nor reads what is waited for would hold a place among the requests in flight for ever.
+const CALLER_IDLE_MS = 60_000;
 
 /** A request to the proxy, and what became of it so far. */
 interface Visit {
@@ -84,9 +88,10 @@ async function pass(visit: Visit, { response, onUpgrade }: Answering, server: Pr
   const place = server.limits.enter(connection);
   if (place) await place;
   try {
-    const body = hasBody(request) ? await takeBodyOf(visit, response, connection.mode.sign !== undefined) : NO_BODY;
     const { totalMs } = connection.integration.timeouts;
     const endsAt = totalMs === 0 ? undefined : visit.started + totalMs;
+    const signed = connection.mode.sign !== undefined;
+    const body = hasBody(request) ? await takeBodyOf(visit, { response, signed, endsAt }) : NO_BODY;
     call.isReplayable = !body.stream;
     for (;;) {
       const passed = await send(call, body, { visit, response, onUpgrade, endsAt, server });
@@ -104,6 +109,8 @@ function openCall(visit: Visit, { secretKeys, connections }: ProxyServer): ApiCa
   const { request } = visit;
   visit.caller = secretKeys.check(request.headers.authorization, { scope: 'proxy', from: request });
   const key = (visit.key = parseKey(request));
+  if (REFLECTING_METHODS.has(request.method ?? ''))
+    throw new NangoError('invalid_request', `${request.method} is not proxied: its response would show credentials.`);
   const retry = parseRetryChoice(request);
   const begin = (connection: OpenConnection) =>
     (visit.call = beginCall({ key, connection, method: request.method ?? '', isReplayable: true, retry }));
@@ -111,10 +118,14 @@ function openCall(visit: Visit, { secretKeys, connections }: ProxyServer): ApiCa
   return hot ? begin(hot) : connections.fresh.get(key).then(begin);
 }
 
-function takeBodyOf(visit: Visit, response: ServerResponse, signed: boolean): Promise<ProxyBody> {
+function takeBodyOf(
+  visit: Visit,
+  { response, signed, endsAt }: { response: ServerResponse; signed: boolean; endsAt: number | undefined },
+): Promise<ProxyBody> {
   // Only now is the caller told to send it (RFC 9110 §10.1.1): whoever has no right to call has sent nothing in vain.
   if (visit.request.headers.expect !== undefined) response.writeContinue();
-  return takeBody(visit.request, { signed, onBytes: (count) => (visit.sentBytes += count) });
+  const times = { endsAt, callerIdleMs: CALLER_IDLE_MS };
+  return takeBody(visit.request, { signed, onBytes: (count) => (visit.sentBytes += count), times });
 }
 
 interface Sending extends Answering {
@@ -136,7 +147,14 @@ function send(
   const pathAt = url.indexOf('/', url.indexOf('//') + 2);
   const isReplaced: ExchangeOptions['isReplaced'] = (status, answered) =>
     server.followUps.after(call, { status, headers: answered, request: authorized });
-  const exchange = new Exchange({ response, isReplaced, onUpgrade, endsAt, requestId: visit.requestId });
+  const exchange = new Exchange({
+    response,
+    isReplaced,
+    onUpgrade,
+    endsAt,
+    callerIdleMs: CALLER_IDLE_MS,
+    requestId: visit.requestId,
+  });
   server.client.stream(
     {
       origin: url.slice(0, pathAt),
@@ -150,6 +168,7 @@ function send(
       connectTimeoutMs: connectMs,
       ...(onUpgrade ? { upgrade: 'websocket', http1: true } : {}),
       guarded: integration.isGuarded,
+      owner: socketOwner(call.connection),
       clientCertificate: integration.clientCertificate?.reveal(),
     },
     exchange,

@@ -1,0 +1,70 @@
+import type { Dispatcher } from 'undici';
+
+// A response to be replaced is short: more of it is not read before it is decided whether it is passed on.
+const MAX_HELD_BYTES = 65_536;
+
+type Headers = Readonly<Record<string, string | string[] | undefined>>;
+
+/** Takes what was held. */
+export interface ResponseSink {
+  /** False when no more is wanted for now; the sink resumes the controller itself then. */
+  readonly onData: (controller: Dispatcher.DispatchController, chunk: Buffer) => boolean;
+  readonly onEnd: (trailers: Headers) => void;
+  readonly onError: (error: Error) => void;
+}
+
+/**
+ * A response whose fate is not decided yet. Its body is read meanwhile, so that an API which closes the connection loses
+ * nothing; one that is too large for that waits in the socket.
+ */
+export class HeldResponse {
+  readonly #controller: Dispatcher.DispatchController;
+  readonly #chunks: Buffer[] = [];
+  #bytes = 0;
+  #isPaused = false;
+  #isDiscarded = false;
+  #trailers: Headers | undefined;
+  #error: Error | undefined;
+
+  constructor(controller: Dispatcher.DispatchController) {
+    this.#controller = controller;
+  }
+
+  add(chunk: Buffer): void {
+    if (this.#isDiscarded) return this.#bound(chunk);
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+    if (this.#bytes <= MAX_HELD_BYTES || this.#isPaused) return;
+    this.#isPaused = true;
+    this.#controller.pause();
+  }
+
+  end(trailers: Headers): void {
+    this.#trailers = trailers;
+  }
+
+  fail(error: Error): void {
+    this.#error = error;
+  }
+
+  /** Drops what came. What is left is read, so that the socket can be used again, as long as it is not much. */
+  discard(): void {
+    this.#isDiscarded = true;
+    this.#chunks.length = 0;
+    if (this.#isPaused) this.#controller.resume();
+  }
+
+  /** Hands over what came; what comes from now on is the sink's. */
+  release({ onData, onEnd, onError }: ResponseSink): void {
+    let wantsMore = true;
+    for (const chunk of this.#chunks) wantsMore = onData(this.#controller, chunk);
+    if (this.#trailers) return onEnd(this.#trailers);
+    if (this.#error) return onError(this.#error);
+    if (this.#isPaused && wantsMore) this.#controller.resume();
+  }
+
+  #bound(chunk: Buffer): void {
+    this.#bytes += chunk.length;
+    if (this.#bytes > 2 * MAX_HELD_BYTES) this.#controller.abort(new Error('The response to be replaced is too long.'));
+  }
+}

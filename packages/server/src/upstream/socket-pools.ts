@@ -1,0 +1,278 @@
+import type { Socket } from 'node:net';
+import { Pool, type buildConnector, type Dispatcher } from 'undici';
+import { isRepeatable, SentAgain } from './sent-again.ts';
+
+const MAX_OPEN_SOCKETS = 1_024;
+// How many pools are looked at to find an idle one, so that a connection never waits for a walk through all.
+const MAX_LOOKED_AT = 64;
+
+/** A request, with the origin that its pool is made for. */
+export type PooledRequest = Dispatcher.DispatchOptions & { readonly origin: string };
+
+type Connect = (options: { allowH2: boolean }) => buildConnector.connector;
+type Connected = Parameters<Parameters<buildConnector.connector>[1]>;
+
+export interface SocketPoolsOptions {
+  readonly connect: Connect;
+  /** Whether HTTP/2 is never offered. */
+  readonly http1Only: boolean;
+  /** Sockets above which idle ones are closed; for tests. */
+  readonly maxOpen?: number;
+}
+
+/** The HTTP/1.1 sockets of one owner to one origin. */
+interface OwnedPool {
+  readonly pool: Pool;
+  open: number;
+  /** Whether it was used since it was last looked at for its place. */
+  used: boolean;
+}
+
+interface Origin {
+  readonly url: string;
+  /** What the server chose (ALPN, RFC 7301); undefined until the first connection stands. */
+  protocol: 'http1' | 'http2' | undefined;
+  /** The first connection, while it is made. */
+  probe: Promise<void> | undefined;
+  /** The first connection, until the pool that it is for takes it. */
+  spare: Socket | undefined;
+  shared: Pool | undefined;
+  readonly owned: Map<string, OwnedPool>;
+}
+
+/**
+ * Sockets to origins, kept alive. An HTTP/1.1 socket serves one owner only: on it, bytes that come too late look like the
+ * response to the next request. HTTP/2 names the request of each frame, so all owners share its connections (RFC 9113 §5).
+ */
+export class SocketPools {
+  readonly #origins = new Map<string, Origin>();
+  /** Every owned pool; those not used for longest come first. */
+  readonly #byUse = new Map<OwnedPool, () => void>();
+  readonly #connectBoth: buildConnector.connector;
+  readonly #connectHttp1: buildConnector.connector;
+  readonly #http1Only: boolean;
+  readonly #maxOpen: number;
+  #open = 0;
+  #isClosed = false;
+
+  constructor({ connect, http1Only, maxOpen = MAX_OPEN_SOCKETS }: SocketPoolsOptions) {
+    this.#connectHttp1 = connect({ allowH2: false });
+    this.#connectBoth = http1Only ? this.#connectHttp1 : connect({ allowH2: true });
+    this.#http1Only = http1Only;
+    this.#maxOpen = maxOpen;
+  }
+
+  /** `owner` = whose HTTP/1.1 sockets are used; undefined = a socket of its own, closed after the response. */
+  dispatch(request: PooledRequest, owner: string | undefined, handler: Dispatcher.DispatchHandler): void {
+    this.#dispatch({ request, owner, handler, isRepeated: false });
+  }
+
+  #dispatch(dispatched: Dispatched): void {
+    const { request, handler } = dispatched;
+    if (this.#isClosed) return handler.onResponseError?.(NEVER_STARTED, new Error('The server is stopping.'));
+    const origin = this.#originOf(request.origin);
+    if (origin.protocol === 'http1') return this.#dispatchOwned(origin, dispatched);
+    if (origin.protocol === 'http2') return this.#dispatchShared(origin, dispatched);
+    origin.probe ??= this.#probe(origin);
+    origin.probe.then(
+      () => this.#dispatch(dispatched),
+      (error: unknown) => handler.onResponseError?.(NEVER_STARTED, toError(error)),
+    );
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const { spare } of this.#origins.values()) spare?.destroy();
+    const shared = [...this.#origins.values()].flatMap(({ shared: pool }) => pool ?? []);
+    const owned = [...this.#byUse.keys()].map(({ pool }) => pool);
+    await Promise.all([...shared, ...owned].map((pool) => pool.destroy()));
+  }
+
+  #originOf(url: string): Origin {
+    const known = this.#origins.get(url);
+    if (known) return known;
+    // Without TLS nothing is negotiated.
+    const protocol = this.#http1Only || url.startsWith('http:') ? 'http1' : undefined;
+    const origin: Origin = {
+      url,
+      protocol,
+      probe: undefined,
+      spare: undefined,
+      shared: undefined,
+      owned: new Map(),
+    };
+    this.#origins.set(url, origin);
+    return origin;
+  }
+
+  /** Connects for the first time, to learn which protocol the server chooses. The socket becomes the first of a pool. */
+  #probe(origin: Origin): Promise<void> {
+    const { protocol, hostname, port, host } = new URL(origin.url);
+    const target = { protocol, hostname: hostname.replace(/^\[|\]$/g, ''), port, host };
+    return new Promise<void>((resolve, reject) => {
+      this.#connectBoth(target, (error, socket) => {
+        origin.probe = undefined;
+        if (error) {
+          this.#forgetUnused(origin);
+          return reject(error);
+        }
+        origin.protocol = isHttp2(socket) ? 'http2' : 'http1';
+        origin.spare = socket.once('error', () => undefined).once('close', () => (origin.spare = undefined));
+        return resolve();
+      });
+    });
+  }
+
+  #dispatchOwned(origin: Origin, dispatched: Dispatched): void {
+    const { request, owner, handler } = dispatched;
+    const owned = this.#ownedPool(origin, owner);
+    owned.used = true;
+    if (owner === undefined) return void owned.pool.dispatch({ ...request, reset: true }, handler);
+    // An idle socket may have been closed by the server in this very moment (RFC 9112 §9.3.1).
+    const isStalePossible = owned.open > 0 && !dispatched.isRepeated && isRepeatable(request);
+    return void owned.pool.dispatch(
+      request,
+      isStalePossible ? new SentAgain(handler, () => this.#repeat(dispatched)) : handler,
+    );
+  }
+
+  #dispatchShared(origin: Origin, dispatched: Dispatched): void {
+    const { request, handler, isRepeated } = dispatched;
+    const pool = (origin.shared ??= this.#sharedPool(origin));
+    pool.dispatch(
+      request,
+      isRepeated ? handler : new SentAgain(handler, () => this.#repeat(dispatched), isHttp1Answer),
+    );
+  }
+
+  #repeat(dispatched: Dispatched): void {
+    this.#dispatch({ ...dispatched, isRepeated: true });
+  }
+
+  #sharedPool(origin: Origin): Pool {
+    const connect: buildConnector.connector = (target, callback) => {
+      const spare = takeSpare(origin);
+      if (spare) return queueMicrotask(() => callback(null, spare));
+      return this.#connectBoth(target, (...[error, socket]: Connected) => {
+        if (error) return callback(error, null);
+        if (isHttp2(socket)) return callback(null, socket);
+        // A server that speaks HTTP/1.1 now; its requests go to sockets of their owners.
+        socket.destroy();
+        origin.protocol = 'http1';
+        return callback(new Http1Answer(), null);
+      });
+    };
+    const pool = new Pool(origin.url, { connect, allowH2: true, headersTimeout: 0, bodyTimeout: 0 });
+    const forgetIdle = () => {
+      if (origin.shared !== pool || pool.stats.connected > 0 || pool.stats.size > 0) return;
+      origin.shared = undefined;
+      this.#forgetUnused(origin);
+      this.#closePool(pool);
+    };
+    pool.on('disconnect', forgetIdle).on('connectionError', forgetIdle);
+    return pool;
+  }
+
+  #ownedPool(origin: Origin, owner = ''): OwnedPool {
+    const known = origin.owned.get(owner);
+    if (known) return known;
+    const connect: buildConnector.connector = (target, callback) => {
+      const spare = takeSpare(origin);
+      // A pool does not expect a socket before it has asked for one.
+      if (spare) queueMicrotask(() => callback(null, spare));
+      else this.#connectHttp1(target, callback);
+    };
+    const pool = new Pool(origin.url, { connect, allowH2: false, headersTimeout: 0, bodyTimeout: 0 });
+    const owned: OwnedPool = { pool, open: 0, used: true };
+    const forget = () => {
+      origin.owned.delete(owner);
+      this.#byUse.delete(owned);
+      this.#forgetUnused(origin);
+      this.#closePool(pool);
+    };
+    const forgetIdle = () => {
+      if (owned.open === 0 && this.#byUse.has(owned) && pool.stats.size === 0) forget();
+    };
+    pool
+      .on('connect', () => {
+        owned.open += 1;
+        this.#open += 1;
+        if (this.#open > this.#maxOpen) this.#closeIdle();
+      })
+      .on('disconnect', () => {
+        owned.open -= 1;
+        this.#open -= 1;
+        forgetIdle();
+      })
+      .on('connectionError', forgetIdle);
+    origin.owned.set(owner, owned);
+    this.#byUse.set(owned, forget);
+    return owned;
+  }
+
+  /** Closes the sockets of an owner who has no request in flight: of one of those that sent none for longest. */
+  #closeIdle(): void {
+    let looked = 0;
+    for (const [owned, forget] of this.#byUse) {
+      if (looked++ >= MAX_LOOKED_AT) return;
+      if (!owned.used && owned.pool.stats.size === 0) return forget();
+      owned.used = false;
+      this.#byUse.delete(owned);
+      this.#byUse.set(owned, forget);
+    }
+  }
+
+  #closePool(pool: Pool): void {
+    // One that is being destroyed cannot be closed besides.
+    if (!this.#isClosed) void pool.close();
+  }
+
+  /** What an origin speaks is learned anew when nothing is open to it. */
+  #forgetUnused(origin: Origin): void {
+    if (origin.shared || origin.owned.size > 0 || origin.probe || origin.spare) return;
+    if (this.#origins.get(origin.url) === origin) this.#origins.delete(origin.url);
+  }
+}
+
+function takeSpare(origin: Origin): Socket | undefined {
+  const { spare } = origin;
+  origin.spare = undefined;
+  return spare;
+}
+
+interface Dispatched {
+  readonly request: PooledRequest;
+  readonly owner: string | undefined;
+  readonly handler: Dispatcher.DispatchHandler;
+  /** Whether it is sent for the second time, which is the last. */
+  readonly isRepeated: boolean;
+}
+
+/** A server that spoke HTTP/2 before chose HTTP/1.1; nothing was sent. */
+class Http1Answer extends Error {
+  override readonly message = 'The server no longer speaks HTTP/2.';
+}
+
+function isHttp1Answer(error: Error): boolean {
+  return error instanceof Http1Answer;
+}
+
+function isHttp2(socket: Socket): boolean {
+  return 'alpnProtocol' in socket && socket.alpnProtocol === 'h2';
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+/** For a request that ended before it had a socket. */
+const NEVER_STARTED: Dispatcher.DispatchController = {
+  aborted: false,
+  paused: false,
+  reason: null,
+  rawHeaders: null,
+  rawTrailers: null,
+  abort: () => undefined,
+  pause: () => undefined,
+  resume: () => undefined,
+};
