@@ -201,7 +201,7 @@ function fuzzRedirect([location, , next]: Given): void {
       assert.ok(!url.includes(TOKEN));
     }
   }
-  const endpoint = endpointOf(next, PLAIN);
+  const endpoint = endpointOf(next, `${ORIGIN}/v1/x`, PLAIN);
   assertInside(authorizeRequest({ method: 'GET', endpoint }, PLAIN, context));
 }
 

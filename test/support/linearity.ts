@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { joinEndpoint } from '../../packages/server/src/connections/join-endpoint.ts';
 import { nextLink } from '../../packages/server/src/connections/next-link.ts';
 import { parseCursor } from '../../packages/server/src/connections/cursor.ts';
+import { responseJson } from '../../packages/server/src/connections/response-json.ts';
 import { redirectOf } from '../../packages/server/src/connections/redirects.ts';
 import { parseCookies } from '../../packages/server/src/http/cookies.ts';
 import { requestHeaders, responseHeaders } from '../../packages/server/src/http/proxy/proxy-headers.ts';
@@ -24,6 +25,8 @@ export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
   excerpt: (text) => excerpt(text, ['secret-1', '<<<<', '{}{}']),
   maskSecrets: (text) => maskSecrets(text, ['secret-1', '<<<<', '{}{}']),
   parseJson,
+  responseJson: (text) => responseJson('text/plain', text),
+  'responseJson, media type': (text) => responseJson(text, '{}'),
   processTokenResponse: (body) =>
     processTokenResponse(
       { status: 200, contentType: 'application/json', body },

@@ -101,12 +101,13 @@ export function authorizeRedirect<Method extends string>(
 }
 
 /**
- * A URL that an API named, as an endpoint of it, without the credentials that it may repeat. Throws `invalid_endpoint` when it
- * is no URL below the base_url.
+ * A URL that a response named, as an endpoint of its API, without the credentials that it may repeat. Relative ones are
+ * resolved against `from`, the response's own URL (RFC 8288 §3.2). Throws `invalid_endpoint` when it is no URL below the
+ * base_url.
  */
-export function endpointOf(text: string, authorization: RequestAuthorization): string {
+export function endpointOf(text: string, from: string, authorization: RequestAuthorization): string {
   const { base, params } = preparedFor(authorization);
-  const url = URL.parse(text, base.origin + base.root);
+  const url = URL.parse(text, from);
   if (url?.origin !== base.origin || !url.pathname.startsWith(base.root))
     throw invalidEndpoint('the API named one that is not below the base_url');
   for (const { name } of params) url.searchParams.delete(name);

@@ -1,16 +1,18 @@
 import { z } from 'zod';
 import { NangoError } from '../errors/nango-error.ts';
 import { memberAt } from '../oauth/json-path.ts';
+import { excerpt } from '../oauth/oauth-error.ts';
 import { paginationSchema, type Pagination } from '../schema/request-settings.ts';
 import type { ConnectionKey } from '../store/store.ts';
 import { endpointOf, type ParamValue } from './authorize-request.ts';
 import type { CallOrigin } from './call-report.ts';
-import type { ConnectionContext } from './connection-context.ts';
-import { integrationNamed } from './connection-context.ts';
+import { integrationNamed, type ConnectionContext, type OpenConnection } from './connection-context.ts';
 import { createCursor, parseCursor } from './cursor.ts';
-import type { FreshCredentials } from './fresh-credentials.ts';
+import { invalidEndpoint } from './join-endpoint.ts';
 import { nextLink } from './next-link.ts';
-import type { ApiResponse, SendRequest, SentRequest } from './send-request.ts';
+import type { ApiResponse, Exchange, SentRequest } from './send-request.ts';
+
+const MAX_QUOTED = 300;
 
 /** One page of a list. */
 export interface PageRequest extends SentRequest {
@@ -30,31 +32,37 @@ export interface Page {
 export type ReadPage = (key: ConnectionKey, request: PageRequest, origin: CallOrigin) => Promise<Page>;
 
 export interface ReadPageOptions {
-  readonly sendRequest: SendRequest;
-  readonly fresh: FreshCredentials;
+  readonly exchange: Exchange;
   readonly context: ConnectionContext;
 }
 
 /**
- * Pages as the Blueprint describes them, whatever the API calls them. Throws `page_failed` when the API refuses a page or
- * its answer has no list where one should be, `invalid_request` when nothing says how the list is split into pages.
+ * Pages as the Blueprint describes them, whatever the API calls them. Throws `page_failed` when the API refuses a page, or
+ * its response is no JSON or has no list where one should be; `invalid_endpoint` for the page behind a link that may not
+ * be followed; `invalid_request` when nothing says how the list is split into pages.
  */
-export function createReadPage({ sendRequest, fresh, context }: ReadPageOptions): ReadPage {
+export function createReadPage({ exchange, context }: ReadPageOptions): ReadPage {
   return async (key, { pagination: given, next, ...request }, origin) => {
     const pagination = paginationOf(key, given, context);
     const position = next === undefined ? undefined : parseCursor(next, positionSchema);
-    const response = await sendRequest(key, requestAt(request, pagination, position), origin);
+    if (position && 'refused' in position) throw refusedLink(position.refused);
+    const exchanged = await exchange(key, requestAt(request, pagination, position), origin);
+    const { response } = exchanged;
     if (response.status >= 400)
       throw new NangoError('page_failed', `The API answered ${response.status} ${response.statusText} to a page.`);
     const items = itemsOf(response, pagination);
-    const follows = await followingPosition(pagination, { response, items, position, key, fresh });
+    const follows = followingPosition(pagination, { ...exchanged, items, position });
     const isSame = JSON.stringify(follows) === JSON.stringify(position);
     return { items, next: follows === undefined || isSame ? null : toCursor(follows) };
   };
 }
 
-/** Where a page begins: at an endpoint, or at a value of the parameter that says so. */
+/**
+ * Where a page begins: at an endpoint, or at a value of the parameter that says so. A link that may not be followed is a
+ * place, too, so that the page that named it is delivered before the error.
+ */
 const positionSchema = z.union([
+  z.tuple([z.literal('refused'), z.string().max(1_000)]).transform(([, refused]) => ({ refused })),
   z.tuple([z.literal('endpoint'), z.string().max(16_384)]).transform(([, endpoint]) => ({ endpoint })),
   z.tuple([z.literal('value'), z.union([z.string().max(16_384), z.number()])]).transform(([, value]) => ({ value })),
 ]);
@@ -62,6 +70,7 @@ const positionSchema = z.union([
 type Position = z.output<typeof positionSchema>;
 
 function toCursor(position: Position): string {
+  if ('refused' in position) return createCursor(['refused', position.refused]);
   return createCursor('endpoint' in position ? ['endpoint', position.endpoint] : ['value', position.value]);
 }
 
@@ -89,20 +98,27 @@ function requestAt(request: SentRequest, pagination: Pagination, position: Posit
   const { limit_param: limitParam, limit } = pagination;
   const params: Record<string, ParamValue> = { ...request.params };
   if (limitParam !== undefined && limit !== undefined && params[limitParam] === undefined) params[limitParam] = limit;
+  const value = valueOf(position);
   if (pagination.type === 'cursor')
-    return { ...request, params: { ...params, ...at(pagination.cursor_param, position) } };
-  return { ...request, params: { ...params, [pagination.offset_param]: position?.value ?? startOf(pagination) } };
+    return { ...request, params: { ...params, ...(value === undefined ? {} : { [pagination.cursor_param]: value }) } };
+  return { ...request, params: { ...params, [pagination.offset_param]: value ?? startOf(pagination) } };
 }
 
-function at(name: string, position: { value: string | number } | undefined): Record<string, ParamValue> {
-  return position ? { [name]: position.value } : {};
+function valueOf(position: Position | undefined): string | number | undefined {
+  return position && 'value' in position ? position.value : undefined;
 }
 
 function startOf({ start, unit }: Extract<Pagination, { type: 'offset' }>): number {
   return start ?? (unit === 'pages' ? 1 : 0);
 }
 
-function itemsOf({ json }: ApiResponse, { items }: Pagination): unknown[] {
+function itemsOf({ status, headers, json }: ApiResponse, { items }: Pagination): unknown[] {
+  // Some APIs have no content to send for an empty list.
+  if (status === 204) return [];
+  if (json === undefined) {
+    const type = excerpt(String(headers['content-type'] ?? 'none'));
+    throw new NangoError('page_failed', `The response to a page is not JSON; its content type: ${type}.`);
+  }
   const list = items === undefined ? json : memberAt(json, items);
   if (Array.isArray(list)) return list;
   if (items?.endsWith('*'))
@@ -113,22 +129,22 @@ function itemsOf({ json }: ApiResponse, { items }: Pagination): unknown[] {
   throw new NangoError('page_failed', `${where} is no list.`);
 }
 
-interface Following extends Pick<ReadPageOptions, 'fresh'> {
+interface Following {
   readonly response: ApiResponse;
+  readonly url: string;
+  readonly connection: OpenConnection;
   readonly items: readonly unknown[];
   readonly position: Position | undefined;
-  readonly key: ConnectionKey;
 }
 
-async function followingPosition(
+function followingPosition(
   pagination: Pagination,
-  { response, items, position, key, fresh }: Following,
-): Promise<Position | undefined> {
+  { response, url, connection, items, position }: Following,
+): Position | undefined {
   if (pagination.type === 'link') {
     const { next } = pagination;
-    const url = next === undefined ? nextLink(response.headers['link']) : memberAt(response.json, next);
-    if (typeof url !== 'string' || url === '') return undefined;
-    return { endpoint: endpointOf(url, await fresh.get(key)) };
+    const link = next === undefined ? nextLink(response.headers['link']) : memberAt(response.json, next);
+    return typeof link === 'string' && link !== '' ? linkedPosition(link, pagination, { url, connection }) : undefined;
   }
   if (pagination.more !== undefined && memberAt(response.json, pagination.more) === false) return undefined;
   if (pagination.type === 'cursor') {
@@ -136,6 +152,30 @@ async function followingPosition(
     return (typeof cursor === 'string' || typeof cursor === 'number') && cursor !== '' ? { value: cursor } : undefined;
   }
   if (items.length < pagination.limit) return undefined;
-  const from = position && 'value' in position ? Number(position.value) : startOf(pagination);
+  const from = Number(valueOf(position) ?? startOf(pagination));
   return { value: from + (pagination.unit === 'pages' ? 1 : items.length) };
+}
+
+function linkedPosition(
+  link: string,
+  { follow }: Extract<Pagination, { type: 'link' }>,
+  { url, connection }: Pick<Following, 'url' | 'connection'>,
+): Position {
+  const target = URL.parse(link, url);
+  const refused = { refused: target ? (target.origin + target.pathname).slice(0, MAX_QUOTED) : '' };
+  // The path is that of the page before: it has the gateway's prefix, which the API does not know of.
+  const followed = follow === 'query' ? target?.search : link;
+  if (followed === undefined || followed === '') return refused;
+  try {
+    return { endpoint: endpointOf(followed, url, connection) };
+  } catch (error) {
+    if (error instanceof NangoError) return refused;
+    throw error;
+  }
+}
+
+function refusedLink(link: string): NangoError {
+  return invalidEndpoint(
+    `the API named ${excerpt(link) || 'something that is no URL'} as the next page, which is not below the base_url. Where it leaves out the prefix of a gateway, set pagination.follow: query`,
+  );
 }

@@ -1,5 +1,6 @@
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate, zstdDecompress } from 'node:zlib';
+import type { Integration } from '../auth-modes/auth-mode.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { ConnectionKey } from '../store/store.ts';
 import type { HttpClient, UpstreamResponse } from '../upstream/http-client.ts';
@@ -9,6 +10,7 @@ import { socketOwner, type ConnectionContext, type OpenConnection } from './conn
 import { beginCall, type ApiCall, type FollowUps, type RetryChoice } from './follow-ups.ts';
 import type { FreshCredentials } from './fresh-credentials.ts';
 import type { RequestLimits } from './request-limits.ts';
+import { responseJson } from './response-json.ts';
 
 const MAX_RESPONSE_BYTES = 10_485_760;
 
@@ -29,6 +31,13 @@ export interface SentRequest extends ApiRequest {
 /** Sends a request to a connection's API with fresh credentials. Resolves for every HTTP status. */
 export type SendRequest = (key: ConnectionKey, request: SentRequest, origin: CallOrigin) => Promise<ApiResponse>;
 
+/** Does the same, and tells whose response it is: the URL holds credentials, and must not leave the server. */
+export type Exchange = (
+  key: ConnectionKey,
+  request: SentRequest,
+  origin: CallOrigin,
+) => Promise<{ readonly response: ApiResponse; readonly url: string; readonly connection: OpenConnection }>;
+
 export interface SendRequestOptions {
   readonly fresh: FreshCredentials;
   readonly client: HttpClient;
@@ -42,7 +51,7 @@ export interface SendRequestOptions {
  * What follows an answer is decided by {@link FollowUps}; each time the request is authorized anew. Also throws what
  * {@link FreshCredentials.get}, {@link RequestLimits.enter} and {@link HttpClient.send} throw.
  */
-export function createSendRequest(options: SendRequestOptions): SendRequest {
+export function createExchange(options: SendRequestOptions): Exchange {
   const { fresh, limits, report } = options;
   return async (key, request, origin) => {
     const started = performance.now();
@@ -70,9 +79,9 @@ export function createSendRequest(options: SendRequestOptions): SendRequest {
       const connection = await fresh.get(key);
       const { method, retry = { anyMethod: false } } = request;
       const begun = (call = beginCall({ key, connection, method, retry, isReplayable: true }));
-      const response = await limits.run(connection, () => exchange(begun, request, options));
+      const { response, url } = await limits.run(connection, () => exchange(begun, request, options));
       tell({ status: response.status, receivedBytes: response.body.length });
-      return await toApiResponse(response);
+      return { response: await toApiResponse(response), url, connection: begun.connection };
     } catch (error) {
       tell({ error: error instanceof NangoError ? error.code : 'internal_error', receivedBytes: 0 });
       throw error;
@@ -80,23 +89,39 @@ export function createSendRequest(options: SendRequestOptions): SendRequest {
   };
 }
 
-async function exchange(call: ApiCall, request: ApiRequest, options: SendRequestOptions): Promise<UpstreamResponse> {
+/** What {@link createExchange} made, for callers that get the response alone. */
+export function createSendRequest(exchange: Exchange): SendRequest {
+  return async (...request) => (await exchange(...request)).response;
+}
+
+async function exchange(
+  call: ApiCall,
+  request: ApiRequest,
+  options: SendRequestOptions,
+): Promise<{ readonly response: UpstreamResponse; readonly url: string }> {
   for (;;) {
     const authorized = authorize(call, request, options.context);
     const response = await sendOnce(authorized, call.connection, options.client);
     const again = options.followUps.after(call, { ...response, request: authorized });
-    if (again === false || !(await again)) return response;
+    if (again === false || !(await again)) return { response, url: authorized.url };
   }
 }
 
 function authorize(call: ApiCall, request: ApiRequest, context: ConnectionContext): AuthorizedRequest {
   const { connection, target, method, keepsBody } = call;
-  if (!target) return authorizeRequest(request, connection, context);
-  const { headers, body } = request;
+  const headers = { ...defaultHeaders(connection.integration), ...request.headers };
+  if (!target) return authorizeRequest({ ...request, headers }, connection, context);
+  const { body } = request;
   // A redirect changes the method to GET, if at all.
   const followed = method === request.method ? request.method : ('GET' as const);
   const redirected = { target, method: followed, headers, body: keepsBody ? body : undefined };
   return authorizeRedirect(redirected, connection, context);
+}
+
+/** What a request asks for unless the caller, or the Integration, says otherwise: some APIs send JSON only on request. */
+function defaultHeaders({ requests }: Integration): Record<string, string> {
+  const isConfigured = [...requests.headers.keys()].some((name) => name.toLowerCase() === 'accept');
+  return isConfigured ? {} : { accept: 'application/json' };
 }
 
 function sendOnce(
@@ -121,7 +146,8 @@ function sendOnce(
 
 async function toApiResponse({ body, ...response }: UpstreamResponse): Promise<ApiResponse> {
   const data = (await decode(body, response.headers['content-encoding'])).toString('utf8');
-  return { ...response, data, ...parseJson(String(response.headers['content-type'] ?? ''), data) };
+  const json = responseJson(String(response.headers['content-type'] ?? ''), data);
+  return { ...response, data, ...(json === undefined ? {} : { json }) };
 }
 
 type Decoder = (body: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>;
@@ -155,15 +181,5 @@ async function decode(body: Buffer, encoding: string | string[] | undefined): Pr
         },
       );
     throw new NangoError('request_failed', 'The answer is not encoded as its Content-Encoding says.', { cause });
-  }
-}
-
-function parseJson(contentType: string, text: string): { json?: unknown } {
-  if (!/^application\/([\w.+-]+\+)?json\b/i.test(contentType)) return {};
-  try {
-    return { json: JSON.parse(text) };
-  } catch {
-    // The API says JSON and sends something else; `data` has it as it came.
-    return {};
   }
 }

@@ -1,10 +1,10 @@
 // Deeper than any provider's document, and shallow enough for code that walks it by recursion.
 const MAX_DEPTH = 128;
 
-/** Text as JSON, without a byte order mark; undefined where it is none, or is nested deeper than 128 levels. */
-export function parseJson(text: string): unknown {
+/** Text as JSON, without a byte order mark; undefined where it is none, or is nested deeper than 128 (`maxDepth`) levels. */
+export function parseJson(text: string, maxDepth = MAX_DEPTH): unknown {
   const json = text.startsWith('\uFEFF') ? text.slice(1) : text;
-  if (isTooDeep(json)) return undefined;
+  if (isTooDeep(json, maxDepth)) return undefined;
   try {
     return JSON.parse(json);
   } catch {
@@ -13,7 +13,7 @@ export function parseJson(text: string): unknown {
 }
 
 /** Looked at before parsing: what is deeper can exhaust the stack of everything that walks it. */
-function isTooDeep(json: string): boolean {
+function isTooDeep(json: string, maxDepth: number): boolean {
   let depth = 0;
   let isString = false;
   for (let at = 0; at < json.length; at += 1) {
@@ -22,7 +22,7 @@ function isTooDeep(json: string): boolean {
     else if (isString) at += code === BACKSLASH ? 1 : 0;
     else if (code === OPEN_LIST || code === OPEN_OBJECT) depth += 1;
     else if (code === CLOSE_LIST || code === CLOSE_OBJECT) depth -= 1;
-    if (depth > MAX_DEPTH) return true;
+    if (depth > maxDepth) return true;
   }
   return false;
 }

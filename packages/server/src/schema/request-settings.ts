@@ -62,6 +62,10 @@ export const paginationSchema = z.discriminatedUnion('type', [
     type: z.literal('link').describe('The next page’s URL: in the Link header (RFC 8288), or in the answer'),
     items,
     next: jsonPath.optional().describe('Where the URL is in the answer; without it the Link header with rel="next"'),
+    follow: z
+      .enum(['url', 'query'])
+      .default('url')
+      .describe('query: only the query of the URL is used, at the endpoint of the page before'),
   }),
   z.strictObject({
     type: z.literal('cursor').describe('The answer names a cursor, which the next request sends'),
