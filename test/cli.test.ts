@@ -241,3 +241,17 @@ test('events and webhooks: what happened, what was not delivered, and delivering
   await second;
   assert.match((await cli('webhooks', 'replay', 'ap')).stderr, /no webhook "ap"\. Did you mean "app"/);
 });
+
+test('nango health asks the port of the configuration, and needs no key', async (t) => {
+  const server = await startTestServer(t, { integrations: 'integrations: {}\n' });
+  const run = (...parameters: string[]) => runCli(['health', '--folder', server.folder, ...parameters]);
+  assert.equal((await run()).code, 0);
+  assert.deepEqual(JSON.parse((await run('--ready', '--json')).stdout), {
+    healthy: true,
+    url: `http://localhost:${new URL(server.url).port}/health/ready`,
+  });
+  await server.running.close();
+  const down = await run();
+  assert.equal(down.code, 1);
+  assert.match(down.stderr, /does not answer/);
+});

@@ -35,6 +35,17 @@ interface Compose {
   readonly volumes: Record<string, unknown>;
 }
 
+interface Deployed {
+  readonly spec: {
+    readonly template: {
+      readonly spec: {
+        readonly containers: readonly { readonly env: readonly { readonly name: string; readonly value: string }[] }[];
+      };
+    };
+    readonly rules: readonly { readonly host: string }[];
+  };
+}
+
 interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
@@ -46,6 +57,41 @@ test('the Dockerfile has no fault, runs as nobody special, and sets only variabl
   assert.deepEqual(validateDockerfile(text), []);
   assert.match(text, /^USER 1000:1000$/m);
   for (const [name] of text.matchAll(/NANGO_\w+(?==)/g)) assert.ok(SETTINGS.includes(`\`${name}\``), name);
+});
+
+test('the image keeps what npm installs while only code changes', () => {
+  const [install = ''] = read('Dockerfile').split('RUN npm ci');
+  const root = join(DEPLOY, '..');
+  const { workspaces } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { workspaces: string[] };
+  for (const workspace of workspaces)
+    assert.ok(install.includes(`COPY ${workspace}/package.json ${workspace}/`), `${workspace} is known to npm ci`);
+  assert.doesNotMatch(install, /^COPY \. /m);
+});
+
+test('no key and no secret of the quickstart or of a project goes into an image', () => {
+  const ignored = readFileSync(join(DEPLOY, '../.dockerignore'), 'utf8').split('\n');
+  for (const pattern of ['**/.nango', '**/.env']) assert.ok(ignored.includes(pattern), pattern);
+});
+
+test('the compose file works from the folder that its comment names', () => {
+  const text = read('compose.yaml');
+  assert.doesNotMatch(text, /NANGO_SOURCE|--project-directory/);
+  assert.equal((parse(text) as Compose).services['nango']?.image, 'nango');
+  assert.match(text, /docker build --file deploy\/Dockerfile --tag nango \./);
+  assert.match(text, /Copy this file into the folder that holds nango-integrations\//);
+});
+
+test('Kubernetes: Actions and Blueprints come along, and the root URL is the host of the Ingress', () => {
+  const text = read('kubernetes/nango.yaml');
+  assert.doesNotMatch(text, /--from-file|configMap/);
+  assert.match(text, /COPY nango-integrations \/nango\/nango-integrations/);
+  assert.match(text, /oauth_server_root_url: \$\{NANGO_ROOT_URL\}/);
+  const documents = parseAllDocuments(text).map((document) => document.toJS() as Manifest & Deployed);
+  const deployment = documents.find(({ kind }) => kind === 'Deployment');
+  const ingress = documents.find(({ kind }) => kind === 'Ingress');
+  const [container] = deployment?.spec.template.spec.containers ?? [];
+  const root = container?.env.find(({ name }) => name === 'NANGO_ROOT_URL')?.value;
+  assert.equal(root, `https://${ingress?.spec.rules[0]?.host}`);
 });
 
 test('the compose file refers only to what is there, and names every variable it needs', () => {

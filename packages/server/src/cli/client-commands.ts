@@ -2,7 +2,8 @@ import { InvalidArgumentError, type Command } from 'commander';
 import type { ConnectFlags } from './connect-command.ts';
 import type { ConnectionsFlags } from './connections-command.ts';
 import type { EventsFlags } from './events-command.ts';
-import { client, JSON_OUTPUT } from './options.ts';
+import type { HealthFlags } from './health-command.ts';
+import { client, ENV_FILE, FOLDER, JSON_OUTPUT, SERVER } from './options.ts';
 import type { Terminal } from './terminal.ts';
 import type { TriggerFlags } from './trigger-command.ts';
 
@@ -12,6 +13,7 @@ export function addClientCommands(program: Command, terminal: Terminal): void {
   addConnectCommand(program, terminal);
   addTriggerCommand(program, terminal);
   addEventsCommand(program, terminal);
+  addHealthCommand(program, terminal);
   addWebhooksCommands(program.command('webhooks').description('show or replay what webhooks did not take'), terminal);
 }
 
@@ -86,6 +88,22 @@ function addTriggerCommand(program: Command, terminal: Terminal): void {
     .action(async (integration: string, action: string, userId: string, flags: TriggerFlags) => {
       const { triggerCommand } = await import('./trigger-command.ts');
       await triggerCommand({ integration, action, userId }, { flags, terminal });
+    });
+}
+
+function addHealthCommand(program: Command, terminal: Terminal): void {
+  program
+    .command('health')
+    .description('ask the server on this machine whether it works, for health checks')
+    .option(...FOLDER)
+    .option(...ENV_FILE)
+    .option(...SERVER)
+    .option('--ready', 'whether it can serve requests: its database works too')
+    .option(...JSON_OUTPUT)
+    .addHelpText('after', '\nIt needs no key. The port is that of nango-config.yaml.')
+    .action(async (flags: HealthFlags) => {
+      const { healthCommand } = await import('./health-command.ts');
+      process.exitCode = await healthCommand(flags, terminal);
     });
 }
 

@@ -54,7 +54,7 @@ async function loadedIntegrations(settings: Settings): Promise<readonly string[]
 }
 
 /** The server runs on this machine, so its port counts and not its public root. */
-async function urlFromConfig({ folder, environment }: Settings): Promise<string> {
+export async function urlFromConfig({ folder, environment }: Settings): Promise<string> {
   return `http://localhost:${(await loadServerAddress(folder, environment)).port}`;
 }
 

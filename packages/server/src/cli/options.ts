@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 /** Options that several commands share. */
 export const FOLDER = ['-f, --folder <path>', 'the Nango folder'] as const;
 export const DATA_DIR = ['--data-dir <path>', 'folder of the embedded store and the keys'] as const;
-const SERVER = ['-s, --server <url>', 'where the server runs'] as const;
+export const SERVER = ['-s, --server <url>', 'where the server runs'] as const;
 export const JSON_OUTPUT = ['--json', 'print JSON'] as const;
 
 /** Repeatable; later files win. */
