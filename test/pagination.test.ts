@@ -308,3 +308,32 @@ test('the Blueprint facebook reads all pages of an API that calls its JSON a scr
   for await (const item of server.nango.paginate('facebook', '1', { endpoint: 'me/accounts' })) items.push(item);
   assert.deepEqual(items, ITEMS);
 });
+
+test('cursors and items keep all digits of their numbers; Actions see the nearest number', async (t) => {
+  const big = 9_007_199_254_740_993n;
+  const pages: Record<string, string> = {
+    none: `{"items":[{"id":${big}}],"next":${big}}`,
+    [String(big)]: `{"items":[{"id":${big + 2n}}],"next":null}`,
+  };
+  const { server, provider } = await startPaged(
+    t,
+    ({ query }) => ({ body: pages[query.get('after') ?? 'none'] ?? '{}' }),
+    '      pagination: { type: cursor, items: items, cursor: next, cursor_param: after }',
+  );
+  const ask = { integration: 'acme', userId: '1', endpoint: 'items' };
+  const asked = async (path: string, body: object) => {
+    const headers = { authorization: `Bearer ${SECRET_KEY}`, 'content-type': 'application/json' };
+    return (await fetch(`${server.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })).text();
+  };
+  assert.match(
+    await asked('/api/request', ask),
+    /"json":\{"items":\[\{"id":9007199254740993\}\],"next":9007199254740993\}/,
+  );
+  const first = await asked('/api/request/page', ask);
+  assert.match(first, /"items":\[\{"id":9007199254740993\}\]/);
+  const { next } = JSON.parse(first) as { next: string };
+  assert.match(await asked('/api/request/page', { ...ask, next }), /"items":\[\{"id":9007199254740995\}\],"next":null/);
+  assert.equal(provider.requests.at(-1)?.query.get('after'), String(big));
+  const { returnValue } = await server.nango.triggerAction('acme', 'all', '1');
+  assert.deepEqual(returnValue, [{ id: Number(big) }, { id: Number(big + 2n) }]);
+});

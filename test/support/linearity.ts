@@ -12,7 +12,7 @@ import { memberAt } from '../../packages/server/src/oauth/json-path.ts';
 import { maskSecrets } from '../../packages/server/src/oauth/mask-secrets.ts';
 import { excerpt } from '../../packages/server/src/oauth/oauth-error.ts';
 import { parseAuthorizationResponse } from '../../packages/server/src/oauth/authorization-response.ts';
-import { parseJson } from '../../packages/server/src/oauth/parse-json.ts';
+import { parseExactJson, parseJson } from '../../packages/server/src/oauth/parse-json.ts';
 import { challengedMetadata } from '../../packages/server/src/oauth/protected-resource-metadata.ts';
 import { processTokenResponse } from '../../packages/server/src/oauth/token-response.ts';
 import { headerValue, renderUrlTemplate } from '../../packages/server/src/schema/render.ts';
@@ -25,6 +25,8 @@ export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
   excerpt: (text) => excerpt(text, ['secret-1', '<<<<', '{}{}']),
   maskSecrets: (text) => maskSecrets(text, ['secret-1', '<<<<', '{}{}']),
   parseJson,
+  parseExactJson: (text) => parseExactJson(text),
+  'parseExactJson, numbers': (text) => parseExactJson(`[12345678901234567,${JSON.stringify(text)}]`),
   responseJson: (text) => responseJson('text/plain', text),
   'responseJson, media type': (text) => responseJson(text, '{}'),
   processTokenResponse: (body) =>

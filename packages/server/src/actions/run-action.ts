@@ -64,11 +64,13 @@ function createHost(
     logger,
     async httpRequest(given) {
       const request = { ...parseRequest(apiRequestSchema, given), retry: AFTER_QUOTA };
-      return logged(logger, request, () => sendRequest(key, request, origin));
+      const response = await logged(logger, request, () => sendRequest(key, request, origin));
+      return response.json === undefined ? response : { ...response, json: withPlainNumbers(response.json) };
     },
     async readPage(given) {
       const request = { ...parseRequest(pageRequestSchema, given), retry: AFTER_QUOTA };
-      return logged(logger, request, () => readPage(key, request, origin));
+      const { items, next } = await logged(logger, request, () => readPage(key, request, origin));
+      return { items: items.map(withPlainNumbers), next };
     },
     async getCurrentConnection() {
       const { connection, credentials } = await connections.get(key);
@@ -78,6 +80,11 @@ function createHost(
       };
     },
   };
+}
+
+/** Actions compute with what they get: a number that was kept with all its digits becomes the nearest one of JavaScript. */
+function withPlainNumbers(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value));
 }
 
 // Actions are promised that their calls wait for quota; an API that says it has none has done nothing.

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { NangoError } from '../errors/nango-error.ts';
 import { memberAt } from '../oauth/json-path.ts';
 import { excerpt } from '../oauth/oauth-error.ts';
+import { numberText } from '../oauth/parse-json.ts';
 import { paginationSchema, type Pagination } from '../schema/request-settings.ts';
 import type { ConnectionKey } from '../store/store.ts';
 import { endpointOf, type ParamValue } from './authorize-request.ts';
@@ -148,8 +149,9 @@ function followingPosition(
   }
   if (pagination.more !== undefined && memberAt(response.json, pagination.more) === false) return undefined;
   if (pagination.type === 'cursor') {
-    const cursor = memberAt(response.json, pagination.cursor);
-    return (typeof cursor === 'string' || typeof cursor === 'number') && cursor !== '' ? { value: cursor } : undefined;
+    const found = memberAt(response.json, pagination.cursor);
+    const cursor = typeof found === 'number' ? found : typeof found === 'string' ? found : numberText(found);
+    return cursor === undefined || cursor === '' ? undefined : { value: cursor };
   }
   if (items.length < pagination.limit) return undefined;
   const from = Number(valueOf(position) ?? startOf(pagination));

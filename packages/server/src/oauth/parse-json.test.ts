@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseJson } from './parse-json.ts';
+import { numberText, parseExactJson, parseJson } from './parse-json.ts';
 
 test('reads JSON, with or without a byte order mark', () => {
   assert.deepEqual(parseJson('\uFEFF{"a":[1]}'), { a: [1] });
@@ -16,4 +16,40 @@ test('A4: JSON that is nested too deeply is none, whatever its strings hold', ()
     String.raw`\"`,
     '['.repeat(1_000),
   ]);
+});
+
+for (const number of [
+  '17841405793187219',
+  '-9007199254740993',
+  '918756876419824312',
+  '0.1234567890123456789',
+  '1.0000000000000000',
+  '1e400',
+  '-1E-400',
+  '123456789.123456789',
+]) {
+  test(`exact JSON keeps the digits of ${number}, and writes them again`, () => {
+    for (const text of [number, `[${number}]`, `{"a":${number}}`, `{"a": {"b":[1, ${number},2]}}`, `\n${number}\n`])
+      assert.equal(JSON.stringify(parseExactJson(text)), text.replaceAll(/\s/g, ''), text);
+    assert.equal(numberText(parseExactJson(number)), number);
+  });
+}
+
+test('exact JSON has numbers of JavaScript where these are exact, and texts are left as they are', () => {
+  const value = {
+    id: 9_007_199_254_740_991,
+    price: 10.5,
+    tenth: 0.1,
+    date: '2026-01-01',
+    text: ': 12345678901234567890',
+  };
+  assert.deepEqual(parseExactJson(JSON.stringify(value)), value);
+  assert.equal(numberText(10.5), '10.5');
+  for (const none of ['1', null, undefined, {}, [1], true]) assert.equal(numberText(none), undefined);
+});
+
+test('exact JSON has the bounds of JSON', () => {
+  assert.equal(parseExactJson('[12345678901234567'), undefined);
+  assert.equal(parseExactJson(`${'['.repeat(129)}12345678901234567${']'.repeat(129)}`), undefined);
+  assert.deepEqual(parseExactJson('\uFEFF{"a":1}'), { a: 1 });
 });

@@ -1,12 +1,55 @@
 // Deeper than any provider's document, and shallow enough for code that walks it by recursion.
 const MAX_DEPTH = 128;
 
+declare global {
+  interface JSON {
+    /** A value that is written exactly so. */
+    rawJSON(text: string): object;
+    isRawJSON(value: unknown): value is { readonly rawJSON: string };
+    parse(
+      text: string,
+      reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
+    ): unknown;
+  }
+}
+
 /** Text as JSON, without a byte order mark; undefined where it is none, or is nested deeper than 128 (`maxDepth`) levels. */
 export function parseJson(text: string, maxDepth = MAX_DEPTH): unknown {
+  return parseBounded(text, maxDepth, (json) => JSON.parse(json));
+}
+
+/**
+ * The same, but numbers keep their digits: one that JavaScript cannot hold exactly is kept as it is written, and
+ * `JSON.stringify` writes it so again. {@link numberText} reads it.
+ */
+export function parseExactJson(text: string, maxDepth = MAX_DEPTH): unknown {
+  // The reviver takes ten times as long, and few documents have such numbers.
+  return parseBounded(text, maxDepth, (json) =>
+    HAS_LONG_NUMBER.test(json) ? JSON.parse(json, exact) : JSON.parse(json),
+  );
+}
+
+/** A number's digits as they were written; undefined for what is no number. */
+export function numberText(value: unknown): string | undefined {
+  if (typeof value === 'number') return String(value);
+  return JSON.isRawJSON(value) ? value.rawJSON : undefined;
+}
+
+// Fifteen digits are always exact, and so is any power of ten below 100.
+const LONG_NUMBER = /-?(?:[\d.]{16}|[\d.]+[eE][+-]?\d{3})/;
+// Where a number can begin; texts may hold it too.
+const HAS_LONG_NUMBER = new RegExp(`(?:^|[[:,\\s])${LONG_NUMBER.source}`);
+
+function exact(_key: string, value: unknown, { source = '' }: { readonly source?: string }): unknown {
+  const isInexact = typeof value === 'number' && LONG_NUMBER.test(source) && String(value) !== source;
+  return isInexact ? JSON.rawJSON(source) : value;
+}
+
+function parseBounded(text: string, maxDepth: number, parse: (json: string) => unknown): unknown {
   const json = text.startsWith('\uFEFF') ? text.slice(1) : text;
   if (isTooDeep(json, maxDepth)) return undefined;
   try {
-    return JSON.parse(json);
+    return parse(json);
   } catch {
     return undefined;
   }
