@@ -31,20 +31,8 @@ export async function startApp({ port, serverUrl, secretKey }: AppOptions): Prom
   app.get('/', (_request, reply) => reply.type('text/html; charset=utf-8').send(page));
   app.get('/nango.js', (_request, reply) => reply.type('text/javascript; charset=utf-8').send(sdk));
 
-  // Reading the connection is enough to keep its token fresh: it is renewed before it is handed out.
-  app.get('/connection', async () => {
-    try {
-      const { returnValue } = await nango.getConnection(INTEGRATION, USER_ID);
-      const { credentials, ...connection } = returnValue;
-      return {
-        connection,
-        token: { fingerprint: fingerprint(String(credentials['access_token'])), expiresAt: credentials['expires_at'] },
-      };
-    } catch (error) {
-      if (!(error instanceof NangoClientError)) throw error;
-      return { connection: null, reason: error.type };
-    }
-  });
+  const reader = new ConnectionReader(nango);
+  app.get('/connection', () => reader.read());
 
   app.post('/notes', async (_request, reply) => {
     try {
@@ -64,6 +52,47 @@ export async function startApp({ port, serverUrl, secretKey }: AppOptions): Prom
       await app.close();
     },
   };
+}
+
+/** Reads the connection when an event tells of a change, and not each time the page asks: every read is audited. */
+class ConnectionReader {
+  readonly #nango: Nango;
+  #cursor: string | undefined;
+  #known: object | undefined;
+
+  constructor(nango: Nango) {
+    this.#nango = nango;
+  }
+
+  async read(): Promise<object> {
+    if (await this.#hasNews()) this.#known = undefined;
+    this.#known ??= await this.#load();
+    return this.#known;
+  }
+
+  async #hasNews(): Promise<boolean> {
+    let news = false;
+    for (;;) {
+      const { events, nextCursor, hasMore } = (await this.#nango.getEvents({ cursor: this.#cursor })).returnValue;
+      this.#cursor = nextCursor;
+      news ||= events.length > 0;
+      if (!hasMore) return news;
+    }
+  }
+
+  async #load(): Promise<object> {
+    try {
+      const { returnValue } = await this.#nango.getConnection(INTEGRATION, USER_ID);
+      const { credentials, ...connection } = returnValue;
+      return {
+        connection,
+        token: { fingerprint: fingerprint(String(credentials['access_token'])), expiresAt: credentials['expires_at'] },
+      };
+    } catch (error) {
+      if (!(error instanceof NangoClientError)) throw error;
+      return { connection: null, reason: error.type };
+    }
+  }
 }
 
 /** Shows that the token changed without showing the token. */

@@ -9,7 +9,7 @@ const ACCOUNT = 'ada@sandbox.example';
 const SCOPES = 'openid offline_access notes';
 
 const NOTES = [
-  { id: 3, text: 'Nango renewed the token for this request by itself.' },
+  { id: 3, text: 'Nango put the access token into this request, and keeps it fresh.' },
   { id: 2, text: 'Refresh tokens rotate here: each one works once.' },
   { id: 1, text: 'Access tokens of this sandbox live 30 seconds.' },
 ];

@@ -19,6 +19,8 @@ const HELP = `Starts Nango with a sample application and a sandbox provider.
 
 /** The three parts of the quickstart, running. */
 interface Quickstart {
+  /** Which part runs on another port than it should, one sentence each. */
+  readonly notices: readonly string[];
   readonly appUrl: string;
   readonly nangoUrl: string;
   /** What a quiet server has logged. */
@@ -39,6 +41,13 @@ async function startQuickstart({ ports: preferred, dataDirectory, quiet }: Quick
     await pickPort(preferred.app),
     await pickPort(preferred.sandbox),
   ];
+  const notices = [
+    { part: 'Nango', wanted: preferred.nango, taken: nangoPort },
+    { part: 'The application', wanted: preferred.app, taken: appPort },
+    { part: 'The sandbox provider', wanted: preferred.sandbox, taken: sandboxPort },
+  ]
+    .filter(({ wanted, taken }) => wanted !== 0 && wanted !== taken)
+    .map(({ part, wanted, taken }) => `Port ${wanted} is in use. ${part} runs on ${taken} instead.`);
   const nangoUrl = `http://localhost:${nangoPort}`;
   const clientSecret = randomBytes(32).toString('base64url');
   await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
@@ -65,7 +74,7 @@ async function startQuickstart({ ports: preferred, dataDirectory, quiet }: Quick
     const secretKey = (await readFile(join(dataDirectory, 'secret.key'), 'utf8')).trim();
     const app = await startApp({ port: appPort, serverUrl: nangoUrl, secretKey });
     const close = async () => void (await Promise.all([app.close(), closeServer(), sandbox.close()]));
-    return { appUrl: `http://localhost:${appPort}`, nangoUrl, serverLog: () => serverLog, close };
+    return { notices, appUrl: `http://localhost:${appPort}`, nangoUrl, serverLog: () => serverLog, close };
   } catch (error) {
     await Promise.all([closeServer(), sandbox.close()]);
     process.stderr.write(serverLog);
@@ -119,6 +128,8 @@ async function serve(): Promise<void> {
     quiet: false,
   });
   const bold = (text: string) => styleText(['bold', 'cyan'], text, { stream: process.stdout });
+  for (const notice of quickstart.notices)
+    process.stdout.write(`${styleText('yellow', '!', { stream: process.stdout })} ${notice}\n`);
   process.stdout.write(`\n  Open ${bold(quickstart.appUrl)} and click Connect.\n  Stop with Ctrl-C.\n\n`);
   const close = () => void quickstart.close().then(() => process.exit(0));
   process.once('SIGINT', close);
