@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { get, type IncomingMessage } from 'node:http';
 import { test, type TestContext } from 'node:test';
 import { SECRET_KEY, startTestServer } from './support/nango-server.ts';
 import { startScriptedProvider, type ScriptedAnswer, type ScriptedProvider } from './support/scripted-provider.ts';
@@ -61,6 +62,26 @@ test('P3: a host that a connection chose is refused where it leads into a privat
   const metadata = { origin: 'https://169.254.169.254' };
   await server.nango.registerConnection('chosen', 'metadata', { api_key: 'CANARY' }, metadata);
   assert.equal((await proxied('chosen', 'metadata')).headers.get('nango-error'), 'address_refused');
+  assert.deepEqual(provider.requests, []);
+});
+
+test('P3: a WebSocket is not opened to a private host that a connection chose', async (t) => {
+  const { server, provider, port } = await startGuarded(t);
+  await server.nango.registerConnection('chosen', '1', { api_key: 'k' }, { origin: `http://localhost:${port}` });
+  const headers = {
+    authorization: `Bearer ${SECRET_KEY}`,
+    'nango-integration': 'chosen',
+    'nango-user-id': '1',
+    connection: 'Upgrade',
+    upgrade: 'websocket',
+    'sec-websocket-version': '13',
+    'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+  };
+  const refused = await new Promise<IncomingMessage>((resolve, reject) => {
+    get(`${server.url}/proxy/x`, { headers }, resolve).on('error', reject);
+  });
+  refused.resume();
+  assert.deepEqual([refused.statusCode, refused.headers['nango-error']], [400, 'address_refused']);
   assert.deepEqual(provider.requests, []);
 });
 
@@ -234,6 +255,15 @@ test('D8: metadata may name another private origin where its network is permitte
   const { connect, internal } = await startDiscovered(t, published, '[127.0.0.0/8, "::1/128"]');
   assert.equal((await connect('registered')).status, 'succeeded');
   assert.deepEqual(paths(internal), ['/register']);
+});
+
+test('D8: a redirect of metadata to another origin is not followed, though its network is permitted', async (t) => {
+  const published: Published = ({ internal }) => ({
+    [METADATA]: { status: 302, headers: { location: `${internal}/metadata` } },
+  });
+  const { connect, internal } = await startDiscovered(t, published, '[127.0.0.0/8, "::1/128"]');
+  assert.equal((await connect('issuer')).error?.type, 'provider_error');
+  assert.deepEqual(paths(internal), []);
 });
 
 test('D8: a challenge that names metadata by http outside this machine is refused', async (t) => {
