@@ -23,7 +23,7 @@ export function createContext(
     authorizationServers: new MetadataCache(now),
     protectedResources: new MetadataCache(now),
     registrations: createClientRegistrations(opened),
-    http: createOAuthHttp(client, { now }),
+    unguardedHttp: createOAuthHttp(client, { now }),
     guardedHttp: createOAuthHttp(client, { now, guarded: true }),
     random: Math.random,
     randomToken: () => randomBytes(32).toString('base64url'),

@@ -19,11 +19,13 @@ import { connectionKeyText, type ConnectionKey, type ConnectionRow, type Store }
 import type { SealedPlace, Vault } from '../vault/vault.ts';
 
 /** What everything about connections works with. `config` is asked each time, so that a reload takes effect. */
-export interface ConnectionContext extends AuthModeContext {
+export interface ConnectionContext extends Omit<AuthModeContext, 'http'> {
   readonly store: Store;
   readonly vault: Vault;
   readonly config: () => Config;
-  /** `http`, to public addresses alone. */
+  /** To any address; which requests may use it is for {@link modeContext} to say. */
+  readonly unguardedHttp: OAuthHttp;
+  /** To public addresses alone. */
   readonly guardedHttp: OAuthHttp;
   readonly log: Log;
   /** Resolves after so many milliseconds. */
@@ -82,7 +84,7 @@ export function modeContext(integration: Integration, context: ConnectionContext
     const url = new URL(call.url);
     if (!isSecureUrl(url, allowHttp))
       throw new NangoError('provider_error', `${url.host} was named by http; only https is used outside loopback.`);
-    const send = !isGuarded && configuredOrigins.has(url.origin) ? context.http : context.guardedHttp;
+    const send = !isGuarded && configuredOrigins.has(url.origin) ? context.unguardedHttp : context.guardedHttp;
     return send(maxBytes === undefined ? call : { maxBytes, ...call });
   };
   return { ...context, http };

@@ -53,7 +53,7 @@ async function startEngine(
   const context = {
     store: flaky,
     vault,
-    http,
+    unguardedHttp: http,
     now: () => clock.now,
     random: () => 1,
     randomToken: () => crypto.randomUUID(),

@@ -218,7 +218,7 @@ function serverOf(world: World, server: number): FreshCredentials {
   const context = {
     store: storeOf(world, server),
     vault,
-    http,
+    unguardedHttp: http,
     now: () => NOW,
     random: () => 0,
     randomToken: () => `${server}-${(names += 1)}`,
