@@ -1,5 +1,3 @@
-import { promisify } from 'node:util';
-import { brotliDecompress, gunzip, inflate, zstdDecompress } from 'node:zlib';
 import type { Integration } from '../auth-modes/auth-mode.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { ConnectionKey } from '../store/store.ts';
@@ -80,8 +78,8 @@ export function createExchange(options: SendRequestOptions): Exchange {
       const { method, retry = { anyMethod: false } } = request;
       const begun = (call = beginCall({ key, connection, method, retry, isReplayable: true }));
       const { response, url } = await limits.run(connection, () => exchange(begun, request, options));
-      tell({ status: response.status, receivedBytes: response.body.length });
-      return { response: await toApiResponse(response), url, connection: begun.connection };
+      tell({ status: response.status, receivedBytes: response.receivedBytes });
+      return { response: toApiResponse(response), url, connection: begun.connection };
     } catch (error) {
       tell({ error: error instanceof NangoError ? error.code : 'internal_error', receivedBytes: 0 });
       throw error;
@@ -144,42 +142,9 @@ function sendOnce(
   });
 }
 
-async function toApiResponse({ body, ...response }: UpstreamResponse): Promise<ApiResponse> {
-  const data = (await decode(body, response.headers['content-encoding'])).toString('utf8');
+function toApiResponse({ status, statusText, headers, body }: UpstreamResponse): ApiResponse {
+  const response = { status, statusText, headers };
+  const data = body.toString('utf8');
   const json = responseJson(String(response.headers['content-type'] ?? ''), data);
   return { ...response, data, ...(json === undefined ? {} : { json }) };
-}
-
-type Decoder = (body: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>;
-
-const DECODERS: ReadonlyMap<string, Decoder> = new Map([
-  ['gzip', promisify(gunzip) as Decoder],
-  ['x-gzip', promisify(gunzip) as Decoder],
-  ['deflate', promisify(inflate) as Decoder],
-  ['br', promisify(brotliDecompress) as Decoder],
-  ['zstd', promisify(zstdDecompress) as Decoder],
-]);
-
-/** The text behind a content coding (RFC 9110 §8.4.1), bounded like any other, so that a small answer cannot become a large one. */
-async function decode(body: Buffer, encoding: string | string[] | undefined): Promise<Buffer> {
-  const decoder = DECODERS.get(
-    String(encoding ?? '')
-      .trim()
-      .toLowerCase(),
-  );
-  if (!decoder || body.length === 0) return body;
-  try {
-    return await decoder(body, { maxOutputLength: MAX_RESPONSE_BYTES });
-  } catch (cause) {
-    const isTooLarge = cause instanceof Error && 'code' in cause && cause.code === 'ERR_BUFFER_TOO_LARGE';
-    if (isTooLarge)
-      throw new NangoError(
-        'response_too_large',
-        `The answer is larger than ${MAX_RESPONSE_BYTES} bytes when unpacked.`,
-        {
-          cause,
-        },
-      );
-    throw new NangoError('request_failed', 'The answer is not encoded as its Content-Encoding says.', { cause });
-  }
 }

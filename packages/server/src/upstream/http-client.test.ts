@@ -4,6 +4,7 @@ import { createServer, type RequestListener } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { createOAuthHttp, HttpClient } from './http-client.ts';
 
 async function serve(t: TestContext, listener: RequestListener): Promise<{ url: string; client: HttpClient }> {
@@ -44,6 +45,26 @@ test('T5: a body that drips ends with the time that all of it may take', async (
 test('T5: a body beyond the bound is given up', async (t) => {
   const { url, client } = await serve(t, (_request, response) => void response.end('x'.repeat(1_001)));
   await assert.rejects(client.send({ ...call, url }), { code: 'response_too_large' });
+});
+
+test('the response of a token endpoint is decoded, although no coding was asked for', async (t) => {
+  const { url, client } = await serve(
+    t,
+    (_request, response) => void response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('{"a":1}')),
+  );
+  const http = createOAuthHttp(client, { now: Date.now });
+  assert.equal((await http({ method: 'POST', url, headers: {} })).body, '{"a":1}');
+  assert.equal((await client.send({ ...call, url })).receivedBytes, gzipSync('{"a":1}').length);
+});
+
+test('T5: a small response that unpacks to a large one is given up', async (t) => {
+  const { url, client } = await serve(
+    t,
+    (_request, response) =>
+      void response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(Buffer.alloc(70_000))),
+  );
+  const http = createOAuthHttp(client, { now: Date.now });
+  await assert.rejects(http({ method: 'POST', url, headers: {} }), { code: 'response_too_large' });
 });
 
 test('T4: redirects are not followed', async (t) => {

@@ -3,6 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import { PassThrough, Readable } from 'node:stream';
 import { buildConnector, Dispatcher, request } from 'undici';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
+import { decodeBody } from './decode-body.ts';
 import { createGuardedConnector } from './network-guard.ts';
 import { parseRetryAfter } from './retry-after.ts';
 import { SocketPools, type PooledRequest } from './socket-pools.ts';
@@ -66,11 +67,15 @@ export interface UpstreamResponse {
   readonly statusText: string;
   /** Names in lower case; repeated headers are joined as RFC 9110 §5.3 says, save Set-Cookie. */
   readonly headers: Record<string, string | string[]>;
+  /** Without its content codings. */
   readonly body: Buffer;
+  /** Of the body as it came. */
+  readonly receivedBytes: number;
 }
 
 /**
  * The one HTTP client for calls to the outside: keeps connections alive, follows no redirect, bounds time and size.
+ * What it reads whole it decodes; what it streams stays as it came.
  * Throws `request_timeout`, `request_failed` and `response_too_large`.
  */
 export class HttpClient {
@@ -112,13 +117,16 @@ export class HttpClient {
         headersTimeout: 0,
         bodyTimeout: 0,
       });
-      const answered = await readBounded(response.body, maxBytes);
+      const received = await readBounded(response.body, maxBytes);
+      const contentEncoding = response.headers['content-encoding'];
+      const decoded = await decodeBody(received, { contentEncoding, maxBytes });
       span?.end({ status: response.statusCode });
       return {
         status: response.statusCode,
         statusText: STATUS_CODES[response.statusCode] ?? '',
         headers: joinHeaders(response.headers),
-        body: answered,
+        body: decoded,
+        receivedBytes: received.length,
       };
     } catch (error) {
       span?.end({ error: error instanceof Error ? error.name : 'Error' });
