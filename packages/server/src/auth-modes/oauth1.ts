@@ -16,7 +16,7 @@ interface OAuth1Credentials extends BaseCredentials {
   readonly oauth_token_secret: string;
 }
 
-/** The keys of `auth` under OAUTH1; `docs/reference/integrations.md` describes each. */
+/** The keys of `auth` under OAUTH1; `docs/reference/configuration.md` describes each. */
 function oauth1Shape(fields: Fields) {
   const method = () => fields.choice(['POST', 'GET', 'PUT']).default('POST');
   return {

@@ -28,9 +28,9 @@ export interface RetryPolicy {
 
 /**
  * Milliseconds to wait before an API is asked again, or undefined for an answer that is final: an API out of quota (429, RFC
- * 6585 §4, or what the Blueprint says of it), and one that names a time with 503 (RFC 9110 §15.6.4). At most three times,
- * and none longer than 30 s: that is the caller's decision. Methods that are not idempotent only where the caller asked, and
- * only after 429, which says that nothing was done.
+ * 6585 §4, or what the Blueprint says of it), and one that names a time with 503 (RFC 9110 §15.6.4). At most `maxRetries`
+ * times, and no wait longer than 30 s: that is the caller's decision. Methods that are not idempotent are sent again only
+ * where the caller asked, and only when the API was out of quota, and so did nothing.
  */
 export function waitBeforeRetry(
   { method, status, headers, retries }: Answer,
