@@ -124,7 +124,7 @@ test('environment variables stand anywhere, numbers and booleans included', asyn
 
 test('C1: a missing environment variable names key path, line and variable', async (t) => {
   assert.deepEqual(await faultsOf(t, { integrations: OAUTH2 }), [
-    '4:5 integrations.acme.oauth_client_secret: environment variable ACME_SECRET is not set',
+    '4:5 integrations.acme.oauth_client_secret: environment variable ACME_SECRET is not set: put it into .env beside the Nango folder, or into the environment',
   ]);
   await assertFault(t, { integrations: OAUTH2, environment: { ACME_SECRET: '' } }, /ACME_SECRET is empty/);
 });

@@ -149,7 +149,8 @@ export class Fields {
       return `\${${name}} is not available here; ${usable === '' ? 'only environment variables are' : `usable: ${usable}`}`;
     }
     if (value === '') return `environment variable ${name} is empty`;
-    if (/^[A-Z0-9_]+$/.test(name)) return `environment variable ${name} is not set`;
+    if (/^[A-Z0-9_]+$/.test(name))
+      return `environment variable ${name} is not set: put it into .env beside the Nango folder, or into the environment`;
     const known = [...scope.names, ...scope.prefixes];
     return `\${${name}} is neither a placeholder usable here nor an environment variable that is set.${suggest(name, known)}`;
   }
