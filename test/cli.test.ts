@@ -93,6 +93,12 @@ test('with --json a failure is JSON on stdout, as the API answers it', async (t)
     message: `There is no database ${join(cwd, '.nango/nango.db')}.`,
   });
   assert.equal((await failureOf('blueprints', 'show', 'nope', '--json')).type, 'not_found');
+  const misused = await runCli(['connections', 'show', 'a', '--json'], { cwd });
+  assert.equal(misused.code, 2);
+  assert.match(
+    misused.stdout,
+    /^\{"error":\{"type":"invalid_request","message":"error: missing required argument 'userId'"\}\}\n$/,
+  );
   assert.match((await failureOf('connections', 'list', '--json')).message, /could not be reached/);
   const { type, faults } = await failureOf('import', 'x.json', '--json');
   assert.deepEqual([type, faults?.[0]?.line], ['invalid_config', 2]);

@@ -1,9 +1,9 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, type CommanderError } from 'commander';
 import { VERSION } from '../package-files.ts';
 import { addClientCommands } from './client-commands.ts';
 import { DATA_DIR, ENV_FILE, FOLDER, JSON_OUTPUT } from './options.ts';
 import { addBlueprintCommands } from './blueprint-commands.ts';
-import { reportFailure, WRONG_USAGE } from './failure.ts';
+import { reportFailure, UsageError, WRONG_USAGE } from './failure.ts';
 import type { StartFlags } from './start-command.ts';
 import { addStoreCommands } from './store-commands.ts';
 import { createTerminal, type Terminal } from './terminal.ts';
@@ -31,7 +31,7 @@ function createProgram(terminal: Terminal): Command {
     .description('Connects your users to other companies’ APIs: OAuth, token refresh and authorized requests.')
     .version(VERSION, '-v, --version')
     // Set before any subcommand is made, since those inherit it.
-    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : WRONG_USAGE))
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : wrongUsage(error, terminal)))
     .showSuggestionAfterError()
     .addHelpText('after', ENVIRONMENT)
     .configureOutput({ outputError: (text, write) => write(terminal.style('red', text)) });
@@ -41,6 +41,12 @@ function createProgram(terminal: Terminal): Command {
   addStoreCommands(program, terminal);
   pointToHelp(program, program.name());
   return program;
+}
+
+/** What is wrong was printed for people; `--json` may stand anywhere, since the arguments could not be read. */
+function wrongUsage(error: CommanderError, terminal: Terminal): number {
+  if (process.argv.includes('--json')) reportFailure(new UsageError(error.message), { terminal, json: true });
+  return WRONG_USAGE;
 }
 
 /** An error points to the help of the command that was called. */
