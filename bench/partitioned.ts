@@ -90,7 +90,7 @@ function operations(store: Store): Record<string, () => Promise<unknown>> {
     'delete a connection': () => store.deleteConnection(key, NOW),
     'list by user': () => store.listConnections({ userId: 'user-8', limit: 100 }),
     'list by integration': () => store.listConnections({ integration: 'acme', limit: 100 }),
-    'find what is due': () => store.dueConnections({ now: NOW + 50, limit: 100 }),
+    'find what is due': () => store.dueConnections({ now: NOW + 50, limit: 100, except: [] }),
   };
 }
 

@@ -88,7 +88,7 @@ function operations(store: Store, count: number): Record<string, () => Promise<u
   return {
     'point read': () => store.findConnection(any()),
     upsert: () => store.completeAttempt('none', newConnection(any())),
-    'due scan': () => store.dueConnections({ now: NOW, limit: 100 }),
+    'due scan': () => store.dueConnections({ now: NOW, limit: 100, except: [] }),
     'list page': () => store.listConnections({ integration: 'acme', after: any(), limit: 100 }),
   };
 }

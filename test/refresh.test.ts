@@ -73,7 +73,7 @@ test('R1: one token call, however many callers wait', async (t) => {
   assert.equal(provider.requests.length, 1);
 });
 
-test('R3: an answer without refresh token keeps the old one; raw is the last answer', async (t) => {
+test('R3: a response without refresh token keeps the old one; raw is the last response over the ones before', async (t) => {
   const { clock, provider, credentials } = await startRefresh(t, {
     answer: () => ({ body: { access_token: 'at-2', expires_in: 100, scope: 'read' } }),
   });
@@ -81,7 +81,16 @@ test('R3: an answer without refresh token keeps the old one; raw is the last ans
   const { access_token, refresh_token, raw } = await credentials();
   assert.deepEqual(
     [access_token, refresh_token, raw],
-    ['at-2', 'rt-1', { access_token: 'at-2', expires_in: 100, scope: 'read' }],
+    [
+      'at-2',
+      'rt-1',
+      {
+        access_token: 'at-2',
+        expires_in: 100,
+        scope: 'read',
+        refresh_token: 'rt-1',
+      },
+    ],
   );
   clock.now += 99_000;
   await credentials();
@@ -245,4 +254,63 @@ test('R10: while one user’s refresh hangs, every other user’s goes on', asyn
     assert.equal(returnValue.credentials['access_token'], `at-of-rt-${returnValue.userId}`);
   hanging.resolve({ body: { access_token: 'at-slow', expires_in: LIFE_SECONDS } });
   assert.equal((await slow).returnValue.credentials['access_token'], 'at-slow');
+});
+
+test('D10: an expired token with a refresh token is refreshed, whatever the margin and the clock', async (t) => {
+  const { clock, provider, server, credentials } = await startRefresh(t, { auth: '      refresh_margin_seconds: 0' });
+  // In the half second in which a token is no longer served and not yet due by its margin.
+  clock.now = START + LIFE_SECONDS * 1000 - 400;
+  assert.equal((await credentials())['access_token'], 'at-2');
+  clock.now += 10 * LIFE_SECONDS * 1000;
+  provider.answer = () => ({ status: 503 });
+  await assert.rejects(credentials(), { type: 'refresh_failed' });
+  assert.equal((await server.nango.getConnectionsForUserId('1')).returnValue[0]?.status, 'active');
+});
+
+test('A refresh response keeps members of raw that only the first response had; a reconnect drops them', async (t) => {
+  const { clock, server, credentials } = await startRefresh(t, {
+    answer: () => ({ body: { access_token: 'at-2', expires_in: 100 } }),
+    credentials: { instance_url: 'https://eu.example' },
+  });
+  clock.now = START + LIFE_SECONDS * 1000;
+  assert.equal((await credentials()).raw['instance_url'], 'https://eu.example');
+  await server.nango.updateConnectionCredentials('acme', '1', { access_token: 'at-9' });
+  assert.equal((await credentials()).raw['instance_url'], undefined);
+});
+
+test('R8: a response that no longer names a life is stored as given, and refreshed ahead as before', async (t) => {
+  const { clock, provider, credentials } = await startRefresh(t);
+  clock.now = START + LIFE_SECONDS * 1000;
+  await credentials();
+  provider.answer = () => ({ body: { access_token: `at-${provider.requests.length + 1}` } });
+  clock.now += LIFE_SECONDS * 1000;
+  assert.deepEqual([(await credentials())['access_token'], (await credentials()).expires_at], ['at-3', undefined]);
+  clock.now += (LIFE_SECONDS - 61) * 1000;
+  assert.equal((await credentials())['access_token'], 'at-3');
+  clock.now += 1_000;
+  assert.equal((await credentials())['access_token'], 'at-4');
+  clock.now += (LIFE_SECONDS - 60) * 1000;
+  assert.equal((await credentials())['access_token'], 'at-5');
+});
+
+test('D4: a provider that names a wait of years is asked again within the hour', async (t) => {
+  const { clock, credentials } = await startRefresh(t, {
+    answer: () => ({ status: 429, headers: { 'retry-after': String(START / 1000) } }),
+  });
+  clock.now = START + LIFE_SECONDS * 1000;
+  const error = await credentials().then(
+    () => assert.fail(),
+    (thrown: Error & { retryAfter?: number }) => thrown,
+  );
+  assert.match(error.message, /could not be renewed/);
+  assert.ok((error.retryAfter ?? 0) <= 3_600, String(error.retryAfter));
+});
+
+test('T3: times beyond any date are clamped where they are read, and never end the server', async (t) => {
+  const { server } = await startRefresh(t, { auth: '      token_response_paths: { expires_at: expires_at }' });
+  for (const [userId, expires_at] of Object.entries({ a: 9e15, b: 1e16, c: '9000000000000000', d: 8.64e15 + 1 })) {
+    await server.nango.registerConnection('acme', userId, { access_token: 'at', expires_at });
+    const { credentials } = (await server.nango.getConnection('acme', userId)).returnValue;
+    assert.equal(credentials.expires_at, '9999-12-31T23:59:59.000Z');
+  }
 });

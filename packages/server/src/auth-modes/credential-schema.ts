@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_TIME_MS, parseTime } from '../oauth/parse-time.ts';
 import type { JsonObject } from './auth-mode.ts';
 
 const MAX_CREDENTIAL = 100_000;
@@ -13,13 +14,16 @@ export const credentialText = z
 /** Any JSON object. */
 export const rawObject: z.ZodType<JsonObject> = z.record(z.string(), z.json());
 
-/** A point in time as Date, ISO 8601 string, or epoch in seconds or milliseconds; yields epoch milliseconds. */
+/** A point in time as Date, ISO 8601 text, or epoch in seconds or milliseconds; yields epoch milliseconds. */
 export const timeInput = z.union([z.number(), z.string(), z.date()]).transform((value, ctx) => {
-  const time = typeof value === 'number' ? epochMilliseconds(value) : new Date(value).getTime();
-  if (Number.isSafeInteger(time) && time >= 0) return time;
+  const time = parseTime(value instanceof Date ? value.getTime() : value);
+  if (time !== undefined) return time;
   ctx.addIssue({ code: 'custom', message: 'must be a Date, an ISO 8601 string or an epoch' });
   return z.NEVER;
 });
+
+/** A time as it is stored, in milliseconds since the epoch; one that an earlier version stored unbounded is clamped. */
+export const storedTime = z.number().transform((time) => Math.min(time, MAX_TIME_MS));
 
 /**
  * What was registered, under `raw`. A caller that passes back credentials it read (they carry `raw`) keeps that `raw`,
@@ -28,9 +32,4 @@ export const timeInput = z.union([z.number(), z.string(), z.date()]).transform((
 export function keepRaw(given: Record<string, unknown>): JsonObject {
   const nested = rawObject.safeParse(given['raw']);
   return nested.success ? nested.data : rawObject.parse(JSON.parse(JSON.stringify(given)));
-}
-
-/** Seconds until the year 5138 are below 10^11, and milliseconds since 1973 above it. */
-function epochMilliseconds(value: number): number {
-  return Math.round(value < 100_000_000_000 ? value * 1000 : value);
 }

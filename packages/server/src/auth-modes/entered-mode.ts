@@ -12,7 +12,7 @@ import type {
   Integration,
   JsonObject,
 } from './auth-mode.ts';
-import { rawObject } from './credential-schema.ts';
+import { rawObject, storedTime } from './credential-schema.ts';
 import { describedRequestSchema } from './described-request.ts';
 import { requestEnteredToken } from './entered-token.ts';
 import { expiryOf, renewalDueAt, tokenShape } from './token-fields.ts';
@@ -61,7 +61,7 @@ export interface EnteredCredentials extends BaseCredentials {
 export const enteredCredentialsShape = {
   raw: rawObject,
   access_token: z.string().optional(),
-  expires_at: z.number().optional(),
+  expires_at: storedTime.optional(),
   grant: z.object({ received_at: z.number(), entered: rawObject }).optional(),
 };
 

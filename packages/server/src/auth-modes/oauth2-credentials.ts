@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { registeredClientSchema } from '../oauth/client-registration.ts';
 import type { TokenResponse } from '../oauth/token-response.ts';
-import type { BaseCredentials, Integration } from './auth-mode.ts';
-import { rawObject } from './credential-schema.ts';
+import type { BaseCredentials, Integration, JsonObject } from './auth-mode.ts';
+import { rawObject, storedTime } from './credential-schema.ts';
 import type { OAuth2Auth } from './oauth2-auth.ts';
 import { configuredClientOf, type AuthorizationServer, type OAuth2Client } from './oauth2-server.ts';
 import { expiryOf } from './token-fields.ts';
@@ -12,6 +12,8 @@ const grantSchema = z.object({
   received_at: z.number(),
   /** Milliseconds that the answer took. */
   took_ms: z.number().default(0),
+  /** When the token is taken to expire although its response did not say: the one before lived as long. */
+  assumed_expires_at: storedTime.optional(),
   /** The authorization server, where it was discovered. */
   issuer: z.string().optional(),
   /** The client, where it was registered dynamically: a later registration would not fit the refresh token. */
@@ -27,8 +29,8 @@ export const storedOAuth2Credentials = z.object({
   access_token: z.string(),
   refresh_token: z.string().optional(),
   /** Milliseconds since the epoch. */
-  expires_at: z.number().optional(),
-  refresh_token_expires_at: z.number().optional(),
+  expires_at: storedTime.optional(),
+  refresh_token_expires_at: storedTime.optional(),
   grant: grantSchema.optional(),
   raw: rawObject,
 });
@@ -36,7 +38,7 @@ export const storedOAuth2Credentials = z.object({
 export type OAuth2Credentials = z.output<typeof storedOAuth2Credentials> & BaseCredentials;
 
 /** How a grant came about, and when. */
-interface GrantMemory extends Omit<z.output<typeof grantSchema>, 'received_at' | 'took_ms'> {
+interface GrantMemory extends Omit<z.output<typeof grantSchema>, 'received_at' | 'took_ms' | 'assumed_expires_at'> {
   readonly now: number;
 }
 
@@ -55,6 +57,34 @@ export function received(
     grant: { ...memory, received_at: now, took_ms: response.took_ms },
     raw,
   };
+}
+
+/**
+ * Refreshed credentials, with what the response left out and the ones before had: the refresh token's life where the token
+ * stays, the access token's life, and members of `raw`.
+ */
+export function keepingEarlier(refreshed: OAuth2Credentials, earlier: OAuth2Credentials): OAuth2Credentials {
+  const stays = refreshed.refresh_token === earlier.refresh_token && refreshed.refresh_token_expires_at === undefined;
+  const { grant } = refreshed;
+  const life = lifeOf(earlier);
+  const isLifeUnknown = refreshed.expires_at === undefined && grant !== undefined && life !== undefined;
+  return {
+    ...refreshed,
+    ...(stays ? { refresh_token_expires_at: earlier.refresh_token_expires_at } : {}),
+    ...(isLifeUnknown ? { grant: { ...grant, assumed_expires_at: grant.received_at + life } } : {}),
+    raw: { ...withoutLifetimes(earlier.raw), ...refreshed.raw },
+  };
+}
+
+/** What an earlier response said of a token's life is not true of the next token. */
+function withoutLifetimes({ expires_in: _life, expires_at: _end, ...raw }: JsonObject): JsonObject {
+  return raw;
+}
+
+/** Milliseconds that a token lives, as its response said or as is assumed; undefined = unknown. */
+function lifeOf({ expires_at, grant }: OAuth2Credentials): number | undefined {
+  const end = expires_at ?? grant?.assumed_expires_at;
+  return end === undefined || grant === undefined ? undefined : Math.max(end - grant.received_at, 0);
 }
 
 /** What must be the same when the user comes back, although metadata or registrations may have changed. */

@@ -19,6 +19,7 @@ import { checkOAuth2Auth, grantTypeOf, oauth2Shape, requiredOAuth2Settings, type
 import {
   received,
   rememberedClient,
+  keepingEarlier,
   rememberedGrant,
   rememberServer,
   storedOAuth2Credentials,
@@ -216,7 +217,8 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
     dueAt: (credentials, integration) => {
       if (!isRenewable(credentials, integration)) return undefined;
       const { expires_at, grant } = credentials;
-      return renewalDueAt({ expires_at, received_at: grant?.received_at }, integration.auth);
+      const times = { expires_at: expires_at ?? grant?.assumed_expires_at, received_at: grant?.received_at };
+      return renewalDueAt(times, integration.auth);
     },
     keepAliveAt: ({ refresh_token, refresh_token_expires_at, expires_at, grant }, { auth }) => {
       const received = grant?.received_at;
@@ -233,10 +235,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       if (isIssuedToClient(integration.auth)) return issueToClient(owner, context);
       if (grant?.entered && refresh_token === undefined) return grantToEntered(owner, grant.entered, context);
       const response = await refreshed(owner, credentials, context);
-      const renewed = received(response, integration, { ...grant, now: context.now() });
-      // A refresh token that stays lives as long as it did.
-      const stays = renewed.refresh_token === refresh_token && renewed.refresh_token_expires_at === undefined;
-      const kept = stays ? { ...renewed, refresh_token_expires_at: credentials.refresh_token_expires_at } : renewed;
+      const kept = keepingEarlier(received(response, integration, { ...grant, now: context.now() }), credentials);
       if (integration.auth.refresh_request) return kept;
       const progress = { credentials: kept, config: {} };
       const mode = oauth2StepMode(owner, context);

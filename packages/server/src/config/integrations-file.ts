@@ -73,7 +73,7 @@ function integrationSettings(fields: Fields) {
     refresh_concurrency: fields
       .number({ min: 1, max: 1_000, integer: true })
       .optional()
-      .describe('Renewals at the same time, in one server; default 10'),
+      .describe('Refreshes at the same time, in one server, of those that take at most 250 ms; default 10'),
     app_api_key: fields.secret().optional().describe('The application’s own key, for ${app_api_key}'),
     oauth_client_id: fields.text().optional().describe('OAuth client identifier (OAuth 1.0a: consumer key)'),
     oauth_client_secret: fields.secret().optional().describe('OAuth client secret (OAuth 1.0a: consumer secret)'),

@@ -29,3 +29,34 @@ test('a task that fails gives its place back', async () => {
   await assert.rejects(limit.run('a', 1, () => Promise.reject(new Error('no'))));
   assert.equal(await limit.run('a', 1, async () => 'next'), 'next');
 });
+
+test('D5: what takes long gives its place on, so that thirty that hang delay others by less than a second', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const limit = new FairLimit({ slowMs: 250 });
+  for (let count = 0; count < 30; count += 1) void limit.run('a', 10, () => new Promise(() => undefined));
+  await new Promise(setImmediate);
+  let hasRun = false;
+  const next = limit.run('a', 10, async () => (hasRun = true));
+  for (let waited = 0; waited < 750; waited += 250) {
+    assert.equal(hasRun, false);
+    t.mock.timers.tick(250);
+    await new Promise(setImmediate);
+  }
+  assert.equal(await next, true);
+});
+
+test('of those that hang, ten times as many as there are places run at most', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const limit = new FairLimit({ slowMs: 250 });
+  let started = 0;
+  const hang = () => {
+    started += 1;
+    return new Promise<void>(() => undefined);
+  };
+  for (let count = 0; count < 100; count += 1) void limit.run('a', 2, hang);
+  for (let round = 0; round < 100; round += 1) {
+    t.mock.timers.tick(250);
+    await new Promise(setImmediate);
+  }
+  assert.equal(started, 20);
+});

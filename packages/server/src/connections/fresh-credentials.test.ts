@@ -102,3 +102,18 @@ test('P10: a token that was refused, and replaced by one that expired since, is 
   assert.equal(provider.calls, 2);
   assert.equal((await store.findConnection(KEY))?.status, 'active');
 });
+
+test('D10: a connection that an earlier version gave up although it can be refreshed gets one more try', async (t) => {
+  const { fresh, store, clock, provider } = await startEngine(t);
+  const reason = 'The access token expired and there is no refresh token.';
+  const by = { version: 1, holder: null };
+  assert.ok(await store.markNeedsReconnect(KEY, { reason, by, now: clock.now }));
+  const opened = await fresh.get(KEY);
+  assert.deepEqual([opened.row.status, opened.row.statusReason, provider.calls], ['active', null, 1]);
+  assert.ok(
+    await store.markNeedsReconnect(KEY, { reason: 'The provider said no.', by: { ...by, version: 2 }, now: clock.now }),
+  );
+  clock.now += 10_000;
+  await assert.rejects(fresh.get(KEY), { code: 'needs_reconnect', message: /The provider said no/ });
+  assert.equal(provider.calls, 1);
+});

@@ -23,6 +23,10 @@ const WRITE_PATIENCE_MS = 120_000;
 // A token that is served at the very end of its life is refused when it arrives.
 const MARGIN_MS = 500;
 
+// Calls to a provider that answers in time; one that hangs delays nobody else for longer.
+const SLOW_MS = 250;
+const NOTHING_TO_REFRESH_WITH = 'The access token expired and there is no refresh token.';
+
 // An API that refuses every token must not have each request renew one.
 const REJECTION_PAUSE_MS = 60_000;
 
@@ -40,7 +44,7 @@ type Renewed = OpenConnection | 'changed';
 export class FreshCredentials {
   readonly #context: ConnectionContext;
   readonly #cache: ConnectionCache;
-  readonly #limit = new FairLimit();
+  readonly #limit = new FairLimit({ slowMs: SLOW_MS });
   readonly #renewals = new Map<string, Promise<OpenConnection | undefined>>();
 
   constructor(context: ConnectionContext, cache: ConnectionCache) {
@@ -87,7 +91,7 @@ export class FreshCredentials {
 
   async #get(key: ConnectionKey): Promise<OpenConnection> {
     for (;;) {
-      const connection = await this.#read(key);
+      const connection = await this.#readTriable(key);
       if (!this.#isDue(connection)) return this.#assertUsable(connection);
       const renewed = await this.#once(key, () => this.#renew(key));
       // A renewal that the background began, and left to another server, says nothing.
@@ -268,6 +272,16 @@ export class FreshCredentials {
     return marked && { ...connection, row: marked };
   }
 
+  /** A connection that an earlier version gave up although it had a refresh token is active again: once, before it is tried. */
+  async #readTriable(key: ConnectionKey): Promise<OpenConnection> {
+    const connection = await this.#read(key);
+    const { row } = connection;
+    if (row.statusReason !== NOTHING_TO_REFRESH_WITH || !this.#isExpiredAndRefreshable(connection)) return connection;
+    const change = { reason: NOTHING_TO_REFRESH_WITH, version: row.version, now: this.#context.now() };
+    await this.#context.store.reactivate(row, change);
+    return this.#read(key);
+  }
+
   async #read(key: ConnectionKey): Promise<OpenConnection> {
     const connection = await this.#cache.load(key, async () => {
       const row = await this.#context.store.findConnection(key);
@@ -282,10 +296,20 @@ export class FreshCredentials {
     return row.status === 'active' && this.#context.config().integrations.get(row.integration) === integration;
   }
 
-  /** A connection known to need its user is not tried again: the provider has said no. */
-  #isDue({ row, mode, integration, credentials }: OpenConnection): boolean {
+  /**
+   * Whether a connection is to be refreshed before use: at its time, or when its token expired before that. One known to need
+   * its user is not tried again: the provider has said no.
+   */
+  #isDue(connection: OpenConnection): boolean {
+    const { row, mode, integration, credentials } = connection;
+    if (row.status !== 'active') return false;
     const dueAt = mode.renewal?.dueAt(credentials, integration);
-    return row.status === 'active' && dueAt !== undefined && dueAt <= this.#context.now();
+    return (dueAt !== undefined && dueAt <= this.#context.now()) || this.#isExpiredAndRefreshable(connection);
+  }
+
+  #isExpiredAndRefreshable(connection: OpenConnection): boolean {
+    const { mode, integration, credentials } = connection;
+    return this.#isExpired(connection) && mode.renewal?.isRenewable(credentials, integration) === true;
   }
 
   /** Whether a token is not worth serving any more: its life counts from the receipt of its answer, the provider's from before. */
@@ -299,7 +323,7 @@ export class FreshCredentials {
   async #assertUsable(connection: OpenConnection): Promise<OpenConnection> {
     if (!this.#isExpired(connection)) return connection;
     const { row } = connection;
-    const reason = row.statusReason ?? 'The access token expired and there is no refresh token.';
+    const reason = row.statusReason ?? NOTHING_TO_REFRESH_WITH;
     if (row.status === 'active') await this.#markNeedsReconnect(connection, { reason, holder: null });
     throw new NangoError(
       'needs_reconnect',

@@ -8,15 +8,26 @@ import type { TokenResponse } from './token-response.ts';
 
 const DEVICE_CODE = 'urn:ietf:params:oauth:grant-type:device_code';
 
+// Nobody enters a code for longer, nor waits longer between two looks.
+const MAX_LIFETIME_SECONDS = 86_400;
+const MAX_INTERVAL_SECONDS = 600;
+
 const deviceAuthorizationSchema = z.object({
   device_code: z.string().min(1),
   user_code: z.string().min(1).max(200),
   verification_uri: z.url({ protocol: /^https?$/ }),
   verification_uri_complete: z.url({ protocol: /^https?$/ }).optional(),
   /** Seconds. */
-  expires_in: z.coerce.number().positive(),
+  expires_in: z.coerce
+    .number()
+    .positive()
+    .transform((seconds) => Math.min(seconds, MAX_LIFETIME_SECONDS)),
   /** Seconds between two token requests. */
-  interval: z.coerce.number().positive().max(600).default(5),
+  interval: z.coerce
+    .number()
+    .positive()
+    .transform((seconds) => Math.min(seconds, MAX_INTERVAL_SECONDS))
+    .default(5),
 });
 
 /** A device authorization response (RFC 8628 §3.2). */

@@ -3,6 +3,7 @@ import { memberAt } from './json-path.ts';
 import { excerpt, OAuthResponseError } from './oauth-error.ts';
 import type { OAuthHttpResponse } from './oauth-http.ts';
 import { parseJson } from './parse-json.ts';
+import { parseTime } from './parse-time.ts';
 
 const MAX_LIFETIME_SECONDS = 10 * 365 * 86_400;
 
@@ -71,20 +72,11 @@ export function processTokenResponse(
     access_token: readToken(member('access_token'), 'access_token', response) ?? missingAccessToken(raw, response),
     refresh_token: readToken(member('refresh_token'), 'refresh_token', response),
     expires_in: seconds(readLifetime(member('expires_in'))),
-    expires_at: format.paths.expires_at === undefined ? undefined : readTime(member('expires_at')),
+    expires_at: format.paths.expires_at === undefined ? undefined : parseTime(member('expires_at')),
     took_ms: response.tookMs ?? 0,
     refresh_token_expires_in: seconds(readLifetime(member('refresh_token_expires_in'))),
     raw,
   };
-}
-
-/** A time as ISO 8601, or an epoch in seconds or milliseconds. */
-function readTime(value: unknown): number | undefined {
-  const numeric = typeof value === 'string' && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value;
-  if (typeof numeric === 'number')
-    return numeric > 0 ? Math.round(numeric < 1e11 ? numeric * 1000 : numeric) : undefined;
-  const time = typeof numeric === 'string' ? Date.parse(numeric) : Number.NaN;
-  return Number.isNaN(time) ? undefined : time;
 }
 
 /** JSON object, or form-encoded pairs; undefined for anything else. */

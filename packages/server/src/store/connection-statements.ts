@@ -12,6 +12,7 @@ type ConnectionStatements = Pick<
   | 'updateConfig'
   | 'updateCredentials'
   | 'markNeedsReconnect'
+  | 'reactivate'
   | 'deleteConnection'
 >;
 
@@ -108,6 +109,20 @@ export function connectionStatements(
         if (!marked) return undefined;
         const row = toConnectionRow(marked);
         await tell(['connection.needs_reconnect'], row, { now });
+        return row;
+      }),
+    reactivate: (key, { reason, version, now }) =>
+      changes.run(async (transaction, tell) => {
+        const active = await update(transaction, key)
+          .set({ status: 'active', status_reason: null, updated_at: now })
+          .where('version', '=', version)
+          .where('status', '=', 'needs_reconnect')
+          .where('status_reason', '=', reason)
+          .returning(columns(clock))
+          .executeTakeFirst();
+        if (!active) return undefined;
+        const row = toConnectionRow(active);
+        await tell([], row, { now });
         return row;
       }),
     deleteConnection: ({ integration, userId }, now) =>

@@ -64,8 +64,8 @@ export function refreshStatements(
     async postponeRefresh(key, until) {
       await update(key).set({ due_at: until }).where('lease_holder', 'is', null).execute();
     },
-    async dueConnections({ now, limit }) {
-      const rows = await db
+    async dueConnections({ now, limit, except }) {
+      const due = db
         .selectFrom('connections')
         .select(['integration', 'user_id'])
         .where('due_at', '<=', now)
@@ -74,8 +74,8 @@ export function refreshStatements(
         .where((eb) => eb.or([eb('retry_at', 'is', null), eb('retry_at', '<=', clock())]))
         .where((eb) => eb.or([eb('lease_holder', 'is', null), eb('lease_expires_at', '<=', clock())]))
         .orderBy('due_at')
-        .limit(limit)
-        .execute();
+        .limit(limit);
+      const rows = await (except.length === 0 ? due : due.where('integration', 'not in', except)).execute();
       return rows.map((row) => ({ integration: row.integration, userId: row.user_id }));
     },
   };

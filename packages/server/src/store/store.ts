@@ -237,6 +237,11 @@ export interface Store extends EventStore {
     key: ConnectionKey,
     change: { reason: string; by: { version: number; holder: string | null }; now: number },
   ): Promise<ConnectionRow | undefined>;
+  /** Makes a connection active again that needs reconnecting for `reason` alone, if its credentials are still `version`. */
+  reactivate(
+    key: ConnectionKey,
+    change: { reason: string; version: number; now: number },
+  ): Promise<ConnectionRow | undefined>;
   /**
    * Takes the lease of an active connection; undefined while another holds it, or when its version is another. Taking
    * over a lease that ran out without an end notes that an answer may have been lost.
@@ -246,8 +251,8 @@ export interface Store extends EventStore {
   extendLease(key: ConnectionKey, lease: Pick<RefreshLease, 'holder' | 'lifeMs'>): Promise<boolean>;
   /** Ends a lease whose renewal failed; does nothing when it is no longer this holder's. */
   failRefresh(key: ConnectionKey, failure: RefreshFailure): Promise<void>;
-  /** Connections whose time to be renewed has come and whom nobody is renewing, the longest due first. */
-  dueConnections(query: { now: number; limit: number }): Promise<ConnectionKey[]>;
+  /** Connections that are due and that nobody is refreshing, the longest due first; none of the Integrations in `except`. */
+  dueConnections(query: { now: number; limit: number; except: readonly string[] }): Promise<ConnectionKey[]>;
   /** Puts a connection off that cannot be renewed. */
   postponeRefresh(key: ConnectionKey, until: number): Promise<void>;
   deleteConnection(key: ConnectionKey, now: number): Promise<boolean>;

@@ -1,0 +1,28 @@
+// The end of the year 9999: what comes later is no date in ISO 8601 any more, and nobody's token.
+export const MAX_TIME_MS = 253_402_300_799_000;
+// Seconds until the year 5138 are below, and milliseconds since 1973 above.
+const SECONDS_BELOW = 100_000_000_000;
+// A time without a zone, which JavaScript would take for local time.
+const WITHOUT_ZONE = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?$/;
+
+/**
+ * A point in time, as milliseconds since the epoch: ISO 8601 or HTTP text, without a zone in UTC, or an epoch in seconds or
+ * milliseconds, as a number or as text. At most the end of the year 9999; undefined for what is no time, or before 1970.
+ */
+export function parseTime(value: unknown): number | undefined {
+  const time = typeof value === 'string' ? timeOfText(value.trim()) : epochMilliseconds(value);
+  return time === undefined || !(time >= 0) ? undefined : Math.min(Math.round(time), MAX_TIME_MS);
+}
+
+function timeOfText(text: string): number | undefined {
+  if (text.length > 100) return undefined;
+  if (/^\d+(\.\d+)?$/.test(text)) return epochMilliseconds(Number(text));
+  // JavaScript takes "-1" for a year.
+  if (!/^\d{4}-|[a-z]/i.test(text)) return undefined;
+  return Date.parse(WITHOUT_ZONE.test(text) ? `${text.replace(' ', 'T')}Z` : text);
+}
+
+function epochMilliseconds(value: unknown): number | undefined {
+  if (typeof value !== 'number') return undefined;
+  return value < SECONDS_BELOW ? value * 1000 : value;
+}
