@@ -256,6 +256,8 @@ test('nango health asks the port of the configuration, and needs no key', async 
     healthy: true,
     url: `http://localhost:${new URL(server.url).port}/health/ready`,
   });
+  const other = await startScriptedProvider(t, () => ({ body: { hello: 'world' } }));
+  assert.match((await run('--server', other.url)).stderr, /is answered by another program/);
   await server.running.close();
   const down = await run();
   assert.equal(down.code, 1);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import Nango from '@nangohq/node-client';
 import pg from 'pg';
@@ -172,4 +173,31 @@ test('a server that seals with a key which others lack says so at its start', as
     server.output(),
     new RegExp(`process ${old.child.pid}.*other servers do not hold the key that this one seals with`),
   );
+});
+
+test('S3: a server that starts while the rotation begins is seen, and the database stays with the old key', async (t) => {
+  const { nango, start, keys, file } = await setUp(t);
+  const server = await start();
+  await nango.registerConnection('keyed', '1', { api_key: 'key-1' });
+  await server.stop();
+  await keys('add');
+  const database = new DatabaseSync(file);
+  t.after(() => database.close());
+  // It recorded itself after the rotation had looked for servers.
+  database.exec(`create trigger late after update on nango_meta begin
+    insert or replace into servers values ('late', 'a late server', '[]', cast(unixepoch() as integer) * 1000);
+  end`);
+  const refused = await keys('rotate');
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /a late server/);
+  const usage = JSON.parse((await keys('check', '--json')).stdout) as Usage;
+  assert.deepEqual(
+    usage.keys.map(({ id, values }) => [id === usage.sealingKeyId, values]),
+    [
+      [true, 0],
+      [false, 2],
+    ],
+  );
+  database.exec(`drop trigger late; delete from servers`);
+  assert.equal((await keys('rotate')).code, 0);
 });

@@ -1,8 +1,10 @@
+import { z } from 'zod';
 import { readSettings } from '../config/settings.ts';
 import { messageOf } from '../errors/nango-error.ts';
 import { urlFromConfig, type ClientFlags } from './client.ts';
 import type { Terminal } from './terminal.ts';
 
+const healthySchema = z.object({ status: z.literal('ok') });
 const TIMEOUT_MS = 4_000;
 
 export interface HealthFlags extends Omit<ClientFlags, 'dataDir'> {
@@ -23,8 +25,11 @@ export async function healthCommand(flags: HealthFlags, terminal: Terminal): Pro
 
 async function ask(url: string): Promise<{ healthy: boolean; why: string }> {
   try {
-    const { ok, status } = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
-    return { healthy: ok, why: `answers with status ${status}` };
+    const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const body: unknown = await response.json().catch(() => undefined);
+    if (response.ok && !healthySchema.safeParse(body).success)
+      return { healthy: false, why: 'is answered by another program' };
+    return { healthy: response.ok, why: `answers with status ${response.status}` };
   } catch (error) {
     const cause = error instanceof Error ? error.cause : undefined;
     return { healthy: false, why: `does not answer: ${messageOf(cause ?? error) || 'nobody listens there'}` };
