@@ -185,6 +185,19 @@ test('credentials leave in the clear only when that is asked for by name', async
   assert.equal(await other.keyOf('1'), 'first');
 });
 
+test('numbers of an imported list keep all their digits, and in an export in the clear too', async (t) => {
+  const { cli, write } = await setUp(t);
+  const list = write(
+    'list.json',
+    '[{"integration":"keyed","userId":"1","credentials":{"api_key":"k","id":17841405793187219}}]',
+  );
+  assert.equal((await cli('import', list)).code, 0);
+  const clear = (await cli('export', '--clear-credentials')).stdout;
+  assert.match(clear, /"id":17841405793187219\b/);
+  assert.equal((await cli('import', '--existing', 'replace', write('clear.jsonl', clear))).code, 0);
+  assert.match((await cli('export', '--clear-credentials')).stdout, /"id":17841405793187219\b/);
+});
+
 test('JSON and CSV of another system are imported while the server runs; pairs that are there are kept, or replaced', async (t) => {
   const { start, nango, cli, write, keyOf } = await setUp(t);
   await start();

@@ -86,3 +86,16 @@ export async function attemptResult(
     error: { type: string; message: string } | null;
   };
 }
+
+/** A whole connect flow at a provider that sends everybody back with `code=c1` and `callback`. Resolves to its result. */
+export async function connectBrowser(
+  serverUrl: string,
+  { callback = 'code=c1', ...begin }: { callback?: string } & NonNullable<Parameters<typeof beginAttempt>[1]> = {},
+) {
+  const agent = new UserAgent();
+  const { attempt, connectUrl } = await beginAttempt(serverUrl, begin);
+  const location = (await agent.request(connectUrl)).headers.get('location') ?? 'about:blank';
+  const state = new URL(location).searchParams.get('state') ?? '';
+  await (await agent.request(`${serverUrl}/oauth/callback?state=${state}&${callback}`)).text();
+  return attemptResult(serverUrl, attempt);
+}

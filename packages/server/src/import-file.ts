@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline/promises';
 import { exportHeaderSchema } from './connections/transfer-format.ts';
 import type { ImportEntry, ImportSource } from './connections/import-connections.ts';
 import { messageOf, NangoError } from './errors/nango-error.ts';
+import { parseExactJson } from './oauth/parse-json.ts';
 
 /**
  * Opens a file to import: one of our exports (a JSON object a line), a JSON list, or CSV with a header line. It is read as
@@ -78,13 +79,10 @@ function toConnection({ integration, userId, user_id, ...rest }: Record<string, 
 }
 
 function parseJson(text: string, line: number): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new NangoError(
-      'invalid_import',
-      `Line ${line} is no JSON. A file to import is one that nango export made, a JSON list, or CSV (.csv).`,
-      { cause },
-    );
-  }
+  const value = parseExactJson(text);
+  if (value !== undefined) return value;
+  throw new NangoError(
+    'invalid_import',
+    `Line ${line} is no JSON. A file to import is one that nango export made, a JSON list, or CSV (.csv).`,
+  );
 }

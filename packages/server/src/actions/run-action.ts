@@ -76,7 +76,10 @@ function createHost(
       const { connection, credentials } = await connections.get(key);
       return {
         ...connection,
-        credentials: { ...credentials, raw: z.record(z.string(), z.json()).parse(credentials['raw']) },
+        credentials: {
+          ...credentials,
+          raw: z.record(z.string(), z.json()).parse(withPlainNumbers(credentials['raw'])),
+        },
       };
     },
   };

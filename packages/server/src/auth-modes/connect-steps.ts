@@ -1,7 +1,7 @@
 import { NangoError } from '../errors/nango-error.ts';
 import { memberAt } from '../oauth/json-path.ts';
 import type { OAuthHttpResponse } from '../oauth/oauth-http.ts';
-import { parseJson } from '../oauth/parse-json.ts';
+import { numberText, parseExactJson } from '../oauth/parse-json.ts';
 import type {
   AdditionalConfig,
   AuthModeContext,
@@ -87,14 +87,14 @@ async function takeStep<Credentials extends BaseCredentials>(
       'token_exchange_failed',
       `Step ${number} of connecting was answered with status ${response.status}.`,
     );
-  const answer = parseJson(response.body);
+  const answer = parseExactJson(response.body);
   const stored = Object.entries(store).map(([name, path]) => [name, textAt(answer, path, number)] as const);
   return { credentials, config: { ...config, ...Object.fromEntries(stored) } };
 }
 
 function textAt(answer: unknown, path: string, number: number): JsonValue {
-  const value = memberAt(answer, path);
-  if ((typeof value === 'string' && value !== '' && value.length <= MAX_VALUE) || typeof value === 'number')
-    return String(value);
+  const found = memberAt(answer, path);
+  const value = numberText(found) ?? found;
+  if (typeof value === 'string' && value !== '' && value.length <= MAX_VALUE) return value;
   throw new NangoError('token_exchange_failed', `The answer to step ${number} of connecting has no text at "${path}".`);
 }

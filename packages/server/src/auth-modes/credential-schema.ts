@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { jsonValue, parseExactJson } from '../oauth/parse-json.ts';
 import { MAX_TIME_MS, parseTime } from '../oauth/parse-time.ts';
 import type { JsonObject } from './auth-mode.ts';
 
@@ -12,7 +13,7 @@ export const credentialText = z
   .regex(/^\P{Cc}*$/u, 'must not hold control characters');
 
 /** Any JSON object. */
-export const rawObject: z.ZodType<JsonObject> = z.record(z.string(), z.json());
+export const rawObject: z.ZodType<JsonObject> = z.record(z.string(), jsonValue);
 
 /** A point in time as Date, ISO 8601 text, or epoch in seconds or milliseconds; yields epoch milliseconds. */
 export const timeInput = z.union([z.number(), z.string(), z.date()]).transform((value, ctx) => {
@@ -31,5 +32,5 @@ export const storedTime = z.number().transform((time) => Math.min(time, MAX_TIME
  */
 export function keepRaw(given: Record<string, unknown>): JsonObject {
   const nested = rawObject.safeParse(given['raw']);
-  return nested.success ? nested.data : rawObject.parse(JSON.parse(JSON.stringify(given)));
+  return nested.success ? nested.data : rawObject.parse(parseExactJson(JSON.stringify(given)));
 }

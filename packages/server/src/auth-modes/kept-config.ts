@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { NangoError } from '../errors/nango-error.ts';
 import { memberAt } from '../oauth/json-path.ts';
+import { numberText } from '../oauth/parse-json.ts';
 import { inputProblems } from '../schema/input-fields.ts';
 import type { Integration, JsonObject } from './auth-mode.ts';
 
@@ -36,7 +37,9 @@ function kept(
   valueOf: (source: string) => unknown,
 ): JsonObject {
   const found = Object.entries(sources).flatMap(([name, source]) => {
-    const value = valueOf(source);
+    const found = valueOf(source);
+    // A number with more digits than JavaScript holds goes on as text.
+    const value = typeof found === 'number' ? found : (numberText(found) ?? found);
     const field = integration.configFields[name];
     if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
       // Steps use it before the connection is made, and a callback is as the user's browser has it.

@@ -12,6 +12,7 @@ import type { Config } from '../config/load-config.ts';
 import { additionalConfigSchema } from './connection-input.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { OAuthHttp } from '../oauth/oauth-http.ts';
+import { jsonValue, parseExactJson } from '../oauth/parse-json.ts';
 import { askedFields, inputProblems, withDefaults, type InputFields } from '../schema/input-fields.ts';
 import { isSecureUrl } from '../schema/loopback-host.ts';
 import { suggest } from '../schema/suggest.ts';
@@ -124,10 +125,10 @@ export function openStoredCredentials(
   row: Pick<ConnectionRow, 'integration' | 'userId' | 'sealedCredentials'>,
   vault: Vault,
 ): Record<string, JsonValue> {
-  return storedCredentialsSchema.parse(JSON.parse(vault.open(row.sealedCredentials, credentialsPlace(row))));
+  return storedCredentialsSchema.parse(parseExactJson(vault.open(row.sealedCredentials, credentialsPlace(row))));
 }
 
-const storedCredentialsSchema = z.record(z.string(), z.json());
+const storedCredentialsSchema = z.record(z.string(), jsonValue);
 
 /** What `${config.x}` reads: the connection's own values over the Integration's defaults. */
 export function configOf({ configFields }: Integration, additionalConfig: AdditionalConfig): AdditionalConfig {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { AdditionalConfig, BaseCredentials, Integration } from '../auth-modes/auth-mode.ts';
 import { NangoError } from '../errors/nango-error.ts';
+import { jsonValue } from '../oauth/parse-json.ts';
 import { describeIssue, problemsOf } from '../schema/describe-issue.ts';
 import { inputProblems } from '../schema/input-fields.ts';
 import { authorizeRequest } from './authorize-request.ts';
@@ -17,7 +18,7 @@ export interface GivenCredentials {
   readonly from: 'application' | 'page';
 }
 
-const valuesSchema = z.record(z.string(), z.json());
+const valuesSchema = z.record(z.string(), jsonValue);
 
 /**
  * Checks credentials from outside against the Integration's auth mode, exchanges them where it takes more than that (an

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { jsonValue } from '../oauth/parse-json.ts';
 import type { ConnectionRow } from '../store/store.ts';
 import { parseConfig } from './connection-context.ts';
 import { additionalConfigSchema } from './connection-input.ts';
@@ -15,6 +16,9 @@ export const publicConnectionSchema = z.object({
   status: z.enum(['active', 'needs_reconnect']),
   statusReason: z.string().nullable().describe('Why the user has to connect again'),
 });
+
+/** Credentials as the API shows them; numbers in `raw` keep all digits. */
+export const publicCredentialsSchema = z.looseObject({ raw: z.record(z.string(), jsonValue) });
 
 export type PublicConnection = z.output<typeof publicConnectionSchema>;
 

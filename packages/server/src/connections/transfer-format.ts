@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { integrationNameSchema } from '../config/integration-name.ts';
+import { jsonValue } from '../oauth/parse-json.ts';
 import { additionalConfigSchema, userIdSchema } from './connection-input.ts';
 import { publicConnectionSchema } from './public-connection.ts';
 
@@ -18,7 +19,7 @@ export const exportedConnectionSchema = z.strictObject({
   uuid: z.uuid(),
   integration: integrationNameSchema,
   userId: userIdSchema,
-  credentials: z.union([z.base64(), z.record(z.string(), z.json())]).describe('Sealed, or in the clear'),
+  credentials: z.union([z.base64(), z.record(z.string(), jsonValue)]).describe('Sealed, or in the clear'),
 });
 
 export type ExportedConnection = z.output<typeof exportedConnectionSchema>;
@@ -27,7 +28,7 @@ export type ExportedConnection = z.output<typeof exportedConnectionSchema>;
 export const foreignConnectionSchema = z.strictObject({
   integration: integrationNameSchema,
   userId: userIdSchema,
-  credentials: z.record(z.string(), z.json()),
+  credentials: z.record(z.string(), jsonValue),
   additionalConfig: additionalConfigSchema.default({}),
 });
 

@@ -1,3 +1,5 @@
+import { z } from 'zod';
+
 // Deeper than any provider's document, and shallow enough for code that walks it by recursion.
 const MAX_DEPTH = 128;
 
@@ -33,6 +35,17 @@ export function parseExactJson(text: string, maxDepth = MAX_DEPTH): unknown {
 export function numberText(value: unknown): string | undefined {
   if (typeof value === 'number') return String(value);
   return JSON.isRawJSON(value) ? value.rawJSON : undefined;
+}
+
+type Json = z.core.util.JSONType;
+
+/** Any JSON value, left as it is: a copy would not keep the numbers of {@link parseExactJson}. */
+export const jsonValue = z.unknown().refine(isJson, 'must be JSON');
+
+function isJson(value: unknown): value is Json {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return true;
+  if (typeof value === 'number') return Number.isFinite(value);
+  return typeof value === 'object' && Object.values(value).every(isJson);
 }
 
 // Fifteen digits are always exact, and so is any power of ten below 100.

@@ -1,3 +1,5 @@
+import { numberText } from './parse-json.ts';
+
 // The end of the year 9999: what comes later is no date in ISO 8601 any more, and nobody's token.
 export const MAX_TIME_MS = 253_402_300_799_000;
 // Seconds until the year 5138 are below, and milliseconds since 1973 above.
@@ -23,6 +25,8 @@ function timeOfText(text: string): number | undefined {
 }
 
 function epochMilliseconds(value: unknown): number | undefined {
-  if (typeof value !== 'number') return undefined;
-  return value < SECONDS_BELOW ? value * 1000 : value;
+  const digits = numberText(value);
+  if (digits === undefined) return undefined;
+  const epoch = Number(digits);
+  return epoch < SECONDS_BELOW ? epoch * 1000 : epoch;
 }

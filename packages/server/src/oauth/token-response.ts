@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { memberAt } from './json-path.ts';
 import { excerpt, OAuthResponseError } from './oauth-error.ts';
 import type { OAuthHttpResponse } from './oauth-http.ts';
-import { parseJson } from './parse-json.ts';
+import { jsonValue, numberText, parseExactJson } from './parse-json.ts';
 import { parseTime } from './parse-time.ts';
 
 const MAX_LIFETIME_SECONDS = 10 * 365 * 86_400;
@@ -43,11 +43,7 @@ export interface TokenResponseFormat {
   readonly invalidGrantErrors?: readonly string[];
 }
 
-// What JSON.parse returns holds nothing but JSON, so its members need no second look, which takes ten times as long.
-const jsonObject = z.record(
-  z.string(),
-  z.custom<Json>((value) => value !== undefined),
-);
+const jsonObject = z.record(z.string(), jsonValue);
 
 /**
  * Turns a token endpoint's answer into tokens, whatever its content type claims: providers answer JSON or form-encoded,
@@ -82,7 +78,7 @@ export function processTokenResponse(
 /** JSON object, or form-encoded pairs; undefined for anything else. */
 function parseBody(body: string): Record<string, Json> | undefined {
   const text = body.trim();
-  if (text.startsWith('{')) return jsonObject.safeParse(parseJson(text)).data;
+  if (text.startsWith('{')) return jsonObject.safeParse(parseExactJson(text)).data;
   return /^[\w.~%+-]+=[^\s<>]*$/.test(text) ? Object.fromEntries(new URLSearchParams(text)) : undefined;
 }
 
@@ -100,7 +96,8 @@ function refusal(
   { format, secrets }: { format: TokenResponseFormat; secrets: readonly string[] },
 ): OAuthResponseError {
   const code = raw && memberAt(raw, format.paths.error ?? 'error');
-  const named = typeof code === 'string' || typeof code === 'number' ? excerpt(String(code), secrets) : undefined;
+  const word = numberText(code) ?? code;
+  const named = typeof word === 'string' ? excerpt(word, secrets) : undefined;
   const error = named !== undefined && format.invalidGrantErrors?.includes(named) ? 'invalid_grant' : named;
   const said = excerpt(raw ? errorWords(raw, code) : unreadableBody(response), secrets);
   return new OAuthResponseError(
@@ -167,8 +164,9 @@ function missingAccessToken(raw: Record<string, Json>, response: OAuthHttpRespon
 
 /** Zero and less say nothing usable, so they count as unknown; a life is never taken as longer than ten years. */
 function readLifetime(value: unknown): number | undefined {
-  const seconds = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
-  if (typeof seconds !== 'number' || !Number.isFinite(seconds) || seconds <= 0) return undefined;
+  const text = numberText(value) ?? value;
+  const seconds = typeof text === 'string' && text.trim() !== '' ? Number(text) : undefined;
+  if (seconds === undefined || !Number.isFinite(seconds) || seconds <= 0) return undefined;
   return Math.min(seconds, MAX_LIFETIME_SECONDS);
 }
 

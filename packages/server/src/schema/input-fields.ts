@@ -109,9 +109,8 @@ function describe({ label, example }: InputField): string {
 }
 
 function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
-    ? String(value)
-    : undefined;
+  if (typeof value === 'number' || JSON.isRawJSON(value)) return JSON.stringify(value);
+  return typeof value === 'string' || typeof value === 'boolean' ? String(value) : undefined;
 }
 
 function isPattern(pattern: string): boolean {

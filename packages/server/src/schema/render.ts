@@ -8,7 +8,8 @@ export function valueAt(root: unknown, placeholder: string): string {
     value =
       typeof value === 'object' && value !== null && Object.hasOwn(value, key) ? Reflect.get(value, key) : undefined;
   }
-  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (typeof value === 'string' || typeof value === 'boolean') return String(value);
+  if (typeof value === 'number' || JSON.isRawJSON(value)) return JSON.stringify(value);
   throw new NangoError(
     'invalid_value',
     `This connection has no value for \${${placeholder}}; it must be text, a number or a boolean.`,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { additionalConfigSchema, userIdSchema } from '../../connections/connection-input.ts';
 import { integrationNameSchema } from '../../config/integration-name.ts';
-import { publicConnectionSchema } from '../../connections/public-connection.ts';
+import { publicConnectionSchema, publicCredentialsSchema } from '../../connections/public-connection.ts';
 import type { App } from '../app.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import type { ServerContext } from '../server-context.ts';
@@ -68,7 +68,7 @@ export function connectionRoutes({ connections }: ServerContext) {
           summary: 'Read one connection with fresh credentials',
           querystring: keySchema,
           response: {
-            200: connectionBody.extend({ credentials: z.looseObject({ raw: z.record(z.string(), z.json()) }) }),
+            200: connectionBody.extend({ credentials: publicCredentialsSchema }),
             ...errors,
             409: errorBodySchema,
             503: errorBodySchema,
