@@ -82,7 +82,7 @@ test('nango blueprints add writes a valid Integration, and says what is left to 
   assert.deepEqual([again.code, /already/.test(again.stderr)], [1, true]);
   const before = readFileSync(join(folder, 'integrations.yaml'), 'utf8');
   const unusable = await run(['blueprints', 'add', 'hubspot', '-f', folder, '--as', 'a b: c']);
-  assert.deepEqual([unusable.code, /"a b: c" is not a usable name/.test(unusable.stderr)], [1, true]);
+  assert.deepEqual([unusable.code, /"a b: c" is not a usable name/.test(unusable.stderr)], [2, true]);
   const secret = await run(['blueprints', 'add', 'hubspot', '-f', folder, '--client-secret', 'shh-5ecr3t/+']);
   assert.deepEqual([secret.code, /--client-secret takes the name of an environment/.test(secret.stderr)], [2, true]);
   assert.ok(!secret.stderr.includes('5ecr3t'));

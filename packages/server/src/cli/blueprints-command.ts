@@ -5,6 +5,7 @@ import { BlueprintCatalog, readIfPresent, type Blueprint, type BlueprintFailure 
 import { CATEGORIES, type BlueprintFile } from '../config/blueprint-file.ts';
 import { BlueprintIndex } from '../config/blueprint-index.ts';
 import { isMap } from '../config/deep-merge.ts';
+import { integrationNameSchema } from '../config/integration-name.ts';
 import { ConfigError, shownPath, sortFaults, type ConfigFault } from '../config/config-fault.ts';
 import { BLUEPRINTS_FOLDER, checkBlueprint, loadServerAddress } from '../config/load-config.ts';
 import { readSettings, type Settings } from '../config/settings.ts';
@@ -92,6 +93,8 @@ export async function addBlueprint(name: string, { flags, terminal }: Command): 
   const { file } = assertFound(await catalog.file(name.split(':')[0] ?? ''), name);
   const found = assertFound(await catalog.find(name), name);
   const integration = flags.as ?? found.name;
+  const named = integrationNameSchema.safeParse(integration);
+  if (!named.success) throw new UsageError(`"${integration}" ${named.error.issues[0]?.message ?? ''}.`);
   const entry = await entryOf(found, { integration, flags, terminal });
   const path = join(settings.folder, 'integrations.yaml');
   const text = (await readIfPresent(path)) ?? missingFile(path);

@@ -75,7 +75,7 @@ export function initCommand({ folder }: { folder?: string }, terminal: Terminal)
   for (const [name, content] of Object.entries(FILES)) writeNew(join(root, name), content, terminal);
   const ignoreFile = join(root, '..', '.gitignore');
   writeNew(ignoreFile, GITIGNORE, terminal);
-  if (!/^\/?\.env\*?$/m.test(readFileSync(ignoreFile, 'utf8')))
+  if (!/^(\/|\*|\*\*\/)?\.env(\*|\.\*)?\r?$/m.test(readFileSync(ignoreFile, 'utf8')))
     terminal.err(terminal.style('yellow', `! Add .env to ${shown(ignoreFile)}: it will hold your clients’ secrets.`));
   const flag = folder === undefined ? '' : ` --folder ${shellWord(folder)}`;
   terminal.err(`\nNext:\n  npx nango validate${flag}\n  npx nango start${flag}`);
