@@ -352,6 +352,33 @@ test('F4: states that are unknown, absent, repeated, huge or expired', async (t)
   assert.equal(flow.provider.requests.length, 0);
 });
 
+for (const extra of [
+  'error=',
+  'iss=',
+  'denied=',
+  'code=',
+  'state=',
+  'scope=a&scope=b',
+  '__proto__=1&__proto__=2',
+  'error=&error=',
+])
+  test(`F13: "${extra}" in a callback means nothing`, async (t) => {
+    const flow = await startFlow(t);
+    const { callback, attempt } = await reachProvider(flow);
+    assert.equal((await flow.agent.request(`${callback}&code=c1&${extra}`)).status, 200);
+    assert.equal((await attemptResult(flow.server.url, attempt)).status, 'succeeded');
+  });
+
+test('F4: a parameter that is read and repeated ends the attempt, before a code is sent', async (t) => {
+  for (const repeated of ['code=c1&code=c2', 'code=c1&error=a&error=b', 'code=c1&iss=a&iss=b']) {
+    const flow = await startFlow(t);
+    const { callback, attempt } = await reachProvider(flow);
+    await flow.agent.request(`${callback}&${repeated}`);
+    assert.equal((await attemptResult(flow.server.url, attempt)).error?.type, 'invalid_state', repeated);
+    assert.equal(flow.provider.requests.length, 0);
+  }
+});
+
 test('F6: a response of another issuer is refused before the code is sent anywhere', async (t) => {
   const flow = await startFlow(t);
   const { callback, attempt } = await reachProvider(flow);

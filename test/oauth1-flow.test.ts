@@ -125,17 +125,28 @@ describe('against a provider built on oauthlib', { skip: missing }, () => {
   });
 });
 
-async function startScripted(t: TestContext, confirmed = 'true', headers = '') {
+interface Scripted {
+  readonly confirmed?: string;
+  readonly headers?: string;
+  readonly auth?: string;
+  readonly token?: { status?: number; body: string };
+}
+
+async function startScripted(
+  t: TestContext,
+  { confirmed = 'oauth_callback_confirmed=true', headers = '', auth: more = '', token }: Scripted = {},
+) {
   const provider = await startScriptedProvider(t, ({ path }) => {
     if (path === '/request_token')
       return {
         headers: { 'content-type': 'text/plain' },
-        body: `oauth_token=temp&oauth_token_secret=temp-secret&oauth_callback_confirmed=${confirmed}`,
+        body: `oauth_token=temp&oauth_token_secret=temp-secret&${confirmed}`,
       };
+    if (path === '/access_token' && token) return token;
     if (path === '/access_token') return { body: 'oauth_token=tok&oauth_token_secret=tok-secret&screen_name=ada' };
     return { body: {} };
   });
-  const auth = `      request_params: { x: '1' }\n      authorization_params: { name: App }\n      token_http_method: GET`;
+  const auth = `      request_params: { x: '1' }\n      authorization_params: { name: App }\n      token_http_method: GET\n${more}`;
   const server = await startTestServer(t, {
     integrations: integration(provider.url, { clientId: 'ck', method: 'PLAINTEXT', auth, headers }).replace(
       'oauth_scopes: []',
@@ -176,34 +187,76 @@ test('the three steps carry what RFC 5849 and the configuration ask for', async 
 });
 
 test('a callback that is not confirmed is refused (OAuth 1.0 session fixation)', async (t) => {
-  const { response, server, attempt } = await startScripted(t, 'false');
+  const { response, server, attempt } = await startScripted(t, { confirmed: 'oauth_callback_confirmed=false' });
   assert.equal(response.status, 502);
   assert.match((await attemptResult(server.url, attempt)).error?.message ?? '', /oauth_callback_confirmed/);
 });
+
+for (const [confirmation, accepted, refused] of [
+  ['exact', ['true'], ['True', '1', '']],
+  ['any', ['true', 'True', '1'], ['false', 'False', '0', '']],
+  ['optional', ['True', '1', ''], ['false', '0']],
+] as const)
+  test(`callback_confirmation: ${confirmation} takes ${accepted.join(', ') || 'nothing'}, and no other`, async (t) => {
+    for (const value of [...accepted, ...refused]) {
+      const confirmed = value === '' ? 'x=y' : `oauth_callback_confirmed=${value}`;
+      const auth = `      callback_confirmation: ${confirmation}`;
+      const { authorize } = await startScripted(t, { confirmed, auth });
+      assert.equal(
+        authorize !== undefined,
+        accepted.some((word) => word === value),
+        value,
+      );
+    }
+  });
+
+const callbackOf = ({ provider }: Awaited<ReturnType<typeof startScripted>>) =>
+  decodeURIComponent(/oauth_callback="([^"]+)"/.exec(provider.requests[0]?.headers.authorization ?? '')?.[1] ?? '');
 
 for (const [name, query, type] of [
   ['another session’s token', 'oauth_token=other&oauth_verifier=v', 'provider_error'],
   ['no verifier', 'oauth_token=temp', 'provider_error'],
   ['denied', 'denied=temp', 'access_denied'],
+  ['a verifier "denied"', 'oauth_token=temp&oauth_verifier=denied', 'access_denied'],
+  ['oauth_problem user_refused', 'oauth_token=temp&oauth_problem=user_refused', 'access_denied'],
+  ['oauth_problem permission_denied', 'oauth_problem=permission_denied', 'access_denied'],
+  ['the provider’s own word', 'oauth_token=temp&error=nope', 'access_denied'],
+  ['another problem', 'oauth_problem=token_expired', 'provider_error'],
 ] as const) {
   test(`F15: ${name} is ${type}`, async (t) => {
-    const { provider, server, agent, attempt } = await startScripted(t);
-    const callback = decodeURIComponent(
-      /oauth_callback="([^"]+)"/.exec(provider.requests[0]?.headers.authorization ?? '')?.[1] ?? '',
-    );
-    assert.equal((await agent.request(`${callback}&${query}`)).status, 400);
+    const started = await startScripted(t, { auth: '      access_denied_errors: [nope]' });
+    const { provider, server, agent, attempt } = started;
+    assert.equal((await agent.request(`${callbackOf(started)}&${query}`)).status, 400);
     assert.equal((await attemptResult(server.url, attempt)).error?.type, type);
     assert.equal(provider.requests.length, 1);
   });
 }
 
+test('F15: a refusal that the token endpoint tells is access_denied, in the provider’s own word', async (t) => {
+  const started = await startScripted(t, { token: { status: 401, body: 'oauth_problem=permission_denied' } });
+  await started.agent.request(`${callbackOf(started)}&oauth_token=temp&oauth_verifier=permission`);
+  assert.deepEqual((await attemptResult(started.server.url, started.attempt)).error, {
+    type: 'access_denied',
+    message: 'Access was denied (permission_denied).',
+  });
+});
+
+test('an empty token secret is one (RFC 5849 §3.4.2), granted or registered', async (t) => {
+  const started = await startScripted(t, { token: { body: 'oauth_token=tok&oauth_token_secret=' } });
+  const { server, agent, provider } = started;
+  assert.equal((await agent.request(`${callbackOf(started)}&oauth_token=temp&oauth_verifier=v`)).status, 200);
+  await server.nango.registerConnection('acme', 'r', { oauth_token: 'tok', oauth_token_secret: '' });
+  for (const userId of ['1', 'r']) {
+    await server.nango.request('acme', userId, { endpoint: 'x' });
+    assert.match(provider.requests.at(-1)?.headers.authorization ?? '', /oauth_signature="cs%26"/);
+  }
+});
+
 test('a configured Authorization header is sent as it is, unsigned; without one every request is signed anew', async (t) => {
   const registered = { oauth_token: 'tok', oauth_token_secret: 'sec' };
-  const custom = await startScripted(
-    t,
-    'true',
-    `      headers: { authorization: 'OAuth oauth_token="\${oauth_token}", k="\${oauth_client_id}"' }`,
-  );
+  const custom = await startScripted(t, {
+    headers: `      headers: { authorization: 'OAuth oauth_token="\${oauth_token}", k="\${oauth_client_id}"' }`,
+  });
   await custom.server.nango.registerConnection('acme', 'r', registered);
   await custom.server.nango.request('acme', 'r', { endpoint: 'x' });
   assert.equal(custom.provider.requests.at(-1)?.headers.authorization, 'OAuth oauth_token="tok", k="ck"');

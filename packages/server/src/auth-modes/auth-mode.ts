@@ -3,6 +3,7 @@ import type { Fields, PlaceholderScope } from '../schema/fields.ts';
 import type { InputFields } from '../schema/input-fields.ts';
 import type { ConcurrencyLimits, Pagination, RateLimit, RequestTimeouts } from '../schema/request-settings.ts';
 import type { Template } from '../schema/template.ts';
+import type { ResponseParameters } from '../oauth/authorization-response.ts';
 import type { AuthorizationServerMetadata } from '../oauth/authorization-server-metadata.ts';
 import type { RegisteredClient } from '../oauth/client-registration.ts';
 import type { MetadataCache } from '../oauth/metadata-cache.ts';
@@ -117,7 +118,7 @@ export interface BeginAuthorization<Auth extends BaseAuth> {
 export interface CompleteAuthorization<Auth extends BaseAuth> {
   readonly integration: Integration<Auth>;
   readonly config: AdditionalConfig;
-  readonly callback: ReadonlyMap<string, string>;
+  readonly callback: ResponseParameters;
   readonly secrets: Record<string, string>;
   readonly redirectUri: string;
 }

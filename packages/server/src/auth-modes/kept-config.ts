@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { NangoError } from '../errors/nango-error.ts';
+import type { ResponseParameters } from '../oauth/authorization-response.ts';
 import { memberAt } from '../oauth/json-path.ts';
 import { numberText } from '../oauth/parse-json.ts';
 import { inputProblems } from '../schema/input-fields.ts';
@@ -26,7 +27,7 @@ export function keptFromResponse(
 /** Values of the callback that become `config.*`. Throws `provider_error` where one is missing. */
 export function keptFromCallback(
   integration: Integration & { readonly auth: { readonly config_from_callback: Readonly<Record<string, string>> } },
-  callback: ReadonlyMap<string, string>,
+  callback: ResponseParameters,
 ): JsonObject {
   return kept(integration, integration.auth.config_from_callback, (parameter) => callback.get(parameter));
 }

@@ -1,5 +1,8 @@
 import { z } from 'zod';
 import { NangoError } from '../errors/nango-error.ts';
+import { isAccessDenied } from '../oauth/access-denied.ts';
+import type { ResponseParameters } from '../oauth/authorization-response.ts';
+import { excerpt } from '../oauth/oauth-error.ts';
 import { bodyHashParameter } from '../oauth/oauth1/body-hash.ts';
 import { oauth1AuthorizationHeader, type Freshness, type OAuth1Signer } from '../oauth/oauth1/authorization-header.ts';
 import { temporaryCredentialsRequest, tokenCredentialsRequest } from '../oauth/oauth1/credentials-request.ts';
@@ -9,6 +12,7 @@ import type { AuthMode, AuthModeContext, BaseCredentials, Integration, SignableR
 import { storeStepsSchema } from './connect-step-fields.ts';
 import { storedBySteps, takeSteps } from './connect-steps.ts';
 import { credentialText, keepRaw, rawObject } from './credential-schema.ts';
+import { accessDeniedErrors } from './token-fields.ts';
 import { configFromTokenResponseSchema, keptFromResponse } from './kept-config.ts';
 
 interface OAuth1Credentials extends BaseCredentials {
@@ -35,6 +39,14 @@ function oauth1Shape(fields: Fields) {
       .describe('RFC 5849 §3.4; RSA methods take the PEM private key in oauth_client_secret'),
     config_from_token_response: configFromTokenResponseSchema(),
     steps: storeStepsSchema(fields, []),
+    access_denied_errors: accessDeniedErrors(),
+    callback_confirmation: fields
+      .choice(['exact', 'any', 'optional'])
+      .default('exact')
+      .describe(
+        'Whether the temporary credentials must hold oauth_callback_confirmed: as "true" (RFC 5849 §2.1), as any value ' +
+          'but false and 0, or not at all, as before OAuth 1.0a',
+      ),
     body_hash: fields
       .boolean()
       .default(false)
@@ -50,7 +62,7 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
   requiredSettings: () => ['oauth_client_id', 'oauth_client_secret', 'oauth_scopes'],
   authShape: oauth1Shape,
   credentialsInput: z
-    .looseObject({ oauth_token: credentialText, oauth_token_secret: credentialText })
+    .looseObject({ oauth_token: credentialText, oauth_token_secret: credentialText.or(z.literal('')) })
     .transform((given) => ({
       oauth_token: given.oauth_token,
       oauth_token_secret: given.oauth_token_secret,
@@ -83,6 +95,7 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
         signer: signerOf(integration),
         freshness: freshness(context),
         oauth_callback: callback.href,
+        confirmation: auth.callback_confirmation,
       };
       const { oauth_token, oauth_token_secret } = await temporaryCredentialsRequest(request, context.http);
       const url = new URL(renderUrl(auth.authorization_url, config));
@@ -101,14 +114,15 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
         oauth_token: secrets['oauth_token'] ?? '',
         oauth_token_secret: secrets['oauth_token_secret'] ?? '',
       };
-      const oauth_verifier = parseOAuth1Response(callback, token.oauth_token);
+      const { access_denied_errors } = integration.auth;
+      const oauth_verifier = parseOAuth1Response(callback, { token: token.oauth_token, access_denied_errors });
       const endpoint = {
         url: renderUrl(token_url, config),
         method: token_http_method,
         params: renderParams(token_params, config),
       };
       const signer = { ...signerOf(integration), token };
-      const request = { endpoint, signer, freshness: freshness(context), oauth_verifier };
+      const request = { endpoint, signer, freshness: freshness(context), oauth_verifier, access_denied_errors };
       const credentials = await tokenCredentialsRequest(request, context.http);
       const begun = { credentials, config: keptFromResponse(integration, credentials.raw) };
       const mode = {
@@ -125,8 +139,8 @@ function signed(
   { method, url, headers, body }: SignableRequest,
   { credentials, integration, context }: Omit<Signing<OAuth1Auth, OAuth1Credentials>, 'config'>,
 ): Record<string, string> {
-  const isForm = /^application\/x-www-form-urlencoded\b/i.test(headers['content-type'] ?? '');
-  const formParameters = isForm ? [...new URLSearchParams(body === undefined ? '' : Buffer.from(body).toString())] : [];
+  const isForm = /^application\/x-www-form-urlencoded\s*(;|$)/i.test(headers['content-type'] ?? '');
+  const formParameters = isForm ? formPairs(body === undefined ? '' : Buffer.from(body).toString()) : [];
   const signer = { ...signerOf(integration), token: credentials };
   const { body_hash, signature_method } = integration.auth;
   const protocolParameters = body_hash && !isForm ? bodyHashParameter(body ?? '', signature_method) : {};
@@ -134,19 +148,32 @@ function signed(
   return { authorization: oauth1AuthorizationHeader(request, signer, freshness(context)) };
 }
 
+/** The pairs of a form body. One that begins with "?" has it in its first name, which URLSearchParams would leave out. */
+function formPairs(body: string): [string, string][] {
+  return [...new URLSearchParams(`&${body}`)];
+}
+
 /** The verifier of an authorization response (RFC 5849 §2.2). Throws `access_denied` and `provider_error`. */
-function parseOAuth1Response(callback: ReadonlyMap<string, string>, expectedToken: string): string {
+function parseOAuth1Response(
+  callback: ResponseParameters,
+  expected: { readonly token: string; readonly access_denied_errors: readonly string[] },
+): string {
   // Not in the RFC, but how providers in the field say that the user refused.
-  if (callback.has('denied') || callback.get('error') === 'access_denied') {
+  const verifier = callback.get('oauth_verifier');
+  if (callback.get('denied') !== undefined || verifier === 'denied')
     throw new NangoError('access_denied', 'Access was denied.');
+  const problem = callback.get('oauth_problem') ?? callback.get('error');
+  if (problem !== undefined) {
+    const isDenied = isAccessDenied(problem, expected.access_denied_errors);
+    if (isDenied) throw new NangoError('access_denied', `Access was denied (${excerpt(problem)}).`);
+    throw new NangoError('provider_error', `The provider refused: ${excerpt(problem)}.`);
   }
-  if (callback.get('oauth_token') !== expectedToken) {
+  if (callback.get('oauth_token') !== expected.token) {
     throw new NangoError(
       'provider_error',
       'The response carries an oauth_token other than the one of this authorization.',
     );
   }
-  const verifier = callback.get('oauth_verifier');
   if (verifier) return verifier;
   throw new NangoError('provider_error', 'The response carries no oauth_verifier.');
 }

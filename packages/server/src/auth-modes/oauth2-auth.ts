@@ -8,7 +8,7 @@ import { stepsSchema } from './connect-step-fields.ts';
 import { describedRequestSchema, readsPlaceholder } from './described-request.ts';
 import { jwtShape } from './jwt-fields.ts';
 import { configFromTokenResponseSchema } from './kept-config.ts';
-import { parameterNames, tokenShape } from './token-fields.ts';
+import { accessDeniedErrors, parameterNames, tokenShape } from './token-fields.ts';
 
 /** Placeholders of refresh and revocation requests beside those of `auth`; the last is id and secret as Basic takes them (RFC 7617 §2). */
 const RENEWAL_PLACEHOLDERS = ['access_token', 'refresh_token', 'oauth_client_basic_encoded'];
@@ -97,6 +97,7 @@ function authorizationShape(fields: Fields) {
       'The provider’s names for parameters of the authorization request; an empty name leaves one out',
     ),
     callback_parameter_names: parameterNames(['code']).describe('The provider’s names for parameters of the callback'),
+    access_denied_errors: accessDeniedErrors(),
     config_from_callback: z
       .record(z.string().min(1), z.string().min(1))
       .default({})

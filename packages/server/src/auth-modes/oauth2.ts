@@ -108,6 +108,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
         issuerDemanded: server.issParameterSupported,
         authorizationUrl: authorizationEndpoint(server),
         codeParameter: auth.callback_parameter_names['code'] ?? 'code',
+        accessDeniedErrors: auth.access_denied_errors,
       });
       const grant = {
         code,

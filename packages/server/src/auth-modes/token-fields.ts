@@ -15,6 +15,14 @@ export function parameterNames(members: readonly string[]) {
   return z.strictObject(shape).default({});
 }
 
+/** `auth.access_denied_errors` */
+export function accessDeniedErrors() {
+  return z
+    .array(z.string().min(1))
+    .default([])
+    .describe('The provider’s words for access_denied: the user refused. Words that many providers use are known');
+}
+
 /** The keys of `auth` that say how an answer with a token is read, and when the token is renewed. */
 export function tokenShape(fields: Fields) {
   return {

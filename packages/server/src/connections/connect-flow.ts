@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { AdditionalConfig, Authorized, BaseCredentials, Integration } from '../auth-modes/auth-mode.ts';
+import type { ResponseParameters } from '../oauth/authorization-response.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { ConnectAttemptRow, ConnectionKey } from '../store/store.ts';
 import {
@@ -56,8 +57,7 @@ export interface AttemptResult extends ConnectionKey {
 
 /** A callback as it arrived. */
 export interface Callback {
-  /** Undefined where a parameter was repeated, which no authorization server does (RFC 6749 §3.1). */
-  readonly params: ReadonlyMap<string, string> | undefined;
+  readonly params: ResponseParameters;
   readonly cookies: ReadonlyMap<string, string>;
 }
 
@@ -144,13 +144,13 @@ export class ConnectFlow {
   /**
    * Ends an attempt with the authorization server's answer. The state is spent before anything else happens, so of two
    * callbacks one wins; a browser other than the one that began ends it for good (RFC 9700 §4.7).
-   * Throws `invalid_state` when there is no such attempt; otherwise the result says how it went.
+   * Throws `invalid_state` when there is no such attempt, or two states; otherwise the result says how it went.
    */
   async complete({ params, cookies }: Callback): Promise<AttemptResult> {
     const { store, now } = this.#context;
-    const state = params?.get('state') ?? '';
+    const state = params.get('state') ?? '';
     const row = state === '' || state.length > 512 ? undefined : await store.takeAttempt(hashToken(state), now());
-    if (!row || !params) throw spent();
+    if (!row) throw spent();
     if (!isSameBrowser(row, cookies.get(cookieName(state)))) {
       const error = {
         type: 'invalid_state',
@@ -196,7 +196,7 @@ export class ConnectFlow {
     );
   }
 
-  async #exchange(row: ConnectAttemptRow, callback: ReadonlyMap<string, string>): Promise<Authorized<BaseCredentials>> {
+  async #exchange(row: ConnectAttemptRow, callback: ResponseParameters): Promise<Authorized<BaseCredentials>> {
     const integration = integrationNamed(row.integration, this.#context);
     const { authorization } = authModeOf(integration);
     if (!authorization) throw spent();

@@ -23,6 +23,14 @@ test('F13: an error wins over a code beside it', () => {
   assert.throws(() => parse({ error: 'access_denied' }), { code: 'access_denied' });
 });
 
+test('a refusal under another word is access_denied', () => {
+  for (const error of ['user_cancelled_authorize', 'user_cancelled_login', 'user_refused', 'permission_denied'])
+    assert.throws(() => parse({ error }), { code: 'access_denied', message: `Access was denied (${error}).` });
+  assert.throws(() => parse({ error: 'nope' }), { code: 'provider_error' });
+  const named = { ...expected, accessDeniedErrors: ['nope'] };
+  assert.throws(() => parseAuthorizationResponse(new Map([['error', 'nope']]), named), { code: 'access_denied' });
+});
+
 test('F6: refuses an iss that is not the configured issuer (RFC 9207)', () => {
   assert.deepEqual(parse({ code: 'c', iss: 'https://issuer.example' }, 'https://issuer.example'), { code: 'c' });
   for (const iss of ['https://issuer.example/', 'https://evil.example', ''])

@@ -1,4 +1,10 @@
+import { isAccessDenied } from './access-denied.ts';
 import { excerpt, OAuthResponseError } from './oauth-error.ts';
+
+/** Parameters of an authorization response; an empty one is undefined. Throws `invalid_state` for one that is repeated. */
+export interface ResponseParameters {
+  get(name: string): string | undefined;
+}
 
 /** What an authorization response is checked against. */
 export interface AuthorizationResponseExpectation {
@@ -9,6 +15,8 @@ export interface AuthorizationResponseExpectation {
   readonly authorizationUrl: string;
   /** The parameter that carries the code; `code` save at a few providers. */
   readonly codeParameter: string;
+  /** Values of `error` that mean the same as `access_denied`, beside those that many use. */
+  readonly accessDeniedErrors?: readonly string[] | undefined;
 }
 
 /**
@@ -17,12 +25,13 @@ export interface AuthorizationResponseExpectation {
  * An `error` wins over a `code` that stands beside it. Throws `access_denied`, `provider_error` or `invalid_state`.
  */
 export function parseAuthorizationResponse(
-  response: ReadonlyMap<string, string>,
+  response: ResponseParameters,
   expected: AuthorizationResponseExpectation,
 ): { code: string } {
   assertIssuer(response.get('iss'), expected);
   const error = response.get('error');
-  if (error !== undefined) throw authorizationError(error, response.get('error_description'));
+  if (error !== undefined)
+    throw authorizationError(error, response.get('error_description'), expected.accessDeniedErrors);
   const code = response.get(expected.codeParameter);
   if (code) return { code };
   throw new OAuthResponseError('provider_error', 'The authorization server sent neither a code nor an error.', {});
@@ -53,12 +62,16 @@ function assertIssuer(
   );
 }
 
-function authorizationError(error: string, description: string | undefined): OAuthResponseError {
+function authorizationError(
+  error: string,
+  description: string | undefined,
+  deniedErrors: readonly string[] | undefined,
+): OAuthResponseError {
   const text = description ? `${excerpt(error)}: ${excerpt(description)}` : excerpt(error);
-  const denied = error === 'access_denied';
+  const denied = isAccessDenied(error, deniedErrors);
   return new OAuthResponseError(
     denied ? 'access_denied' : 'provider_error',
     denied ? `Access was denied (${text}).` : text,
-    { error },
+    { error: denied ? 'access_denied' : error },
   );
 }

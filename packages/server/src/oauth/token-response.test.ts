@@ -111,6 +111,17 @@ test('reads tokens and lifetimes from where a provider puts them', () => {
   assert.throws(() => process(nested, { paths: { access_token: 'data.constructor.name' } }), /access_token is missing/);
 });
 
+test('T2: a token beside an error that says nothing is a token', () => {
+  for (const error of [0, '0', '', null, false, [], {}])
+    assert.equal(process({ access_token: 'a', error, refresh_token: false }).access_token, 'a', JSON.stringify(error));
+  for (const error of [1, '1', 'invalid_grant', true, [1], { code: 1 }])
+    assert.throws(() => process({ access_token: 'a', error }), { code: 'token_exchange_failed' });
+});
+
+test('T6: a refresh token that is false is none', () => {
+  assert.equal(process({ access_token: 'a', refresh_token: false }).refresh_token, undefined);
+});
+
 test('T3: a time of expiry as ISO 8601 or epoch', () => {
   const at = (expires: unknown) =>
     process({ access_token: 'a', expires }, { paths: { expires_at: 'expires' } }).expires_at;

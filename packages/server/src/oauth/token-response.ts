@@ -59,7 +59,7 @@ export function processTokenResponse(
   if (!ok || !raw || isError(raw)) throw refusal(response, raw, { format, secrets });
   const member = (name: keyof TokenResponseFormat['paths']) => memberAt(raw, format.paths[name] ?? name);
   // Some report errors with status 200 and under a name of their own.
-  if (isMissing(member('access_token')) && !isMissing(member('error')))
+  if (isMissing(member('access_token')) && !saysNoError(member('error')))
     throw refusal(response, raw, { format, secrets });
   assertTokenType(raw['token_type'], format.tokenTypes, response);
   const seconds = (lifetime: number | undefined) =>
@@ -83,7 +83,13 @@ function parseBody(body: string): Record<string, Json> | undefined {
 }
 
 function isError(raw: Record<string, Json>): boolean {
-  return raw['ok'] === false || !isMissing(raw['error']);
+  return raw['ok'] === false || !saysNoError(raw['error']);
+}
+
+/** `error` is text (RFC 6749 §5.2); some providers put a zero or an empty list there beside a token. */
+function saysNoError(error: unknown): boolean {
+  const isEmpty = typeof error === 'object' && error !== null && Object.keys(error).length === 0;
+  return isMissing(error) || error === 0 || error === '0' || isEmpty;
 }
 
 function isMissing(value: unknown): boolean {
@@ -148,7 +154,7 @@ function assertTokenType(
 
 /** RFC 6749 Appendix A.12 and A.17: tokens are visible ASCII and spaces, so none can split a header. */
 function readToken(token: unknown, name: string, response: OAuthHttpResponse): string | undefined {
-  if (token === undefined || token === null || token === '') return undefined;
+  if (isMissing(token)) return undefined;
   if (typeof token !== 'string') throw unusable(`${name} is not a string`, response);
   if (!/^[\x20-\x7e]+$/.test(token)) throw unusable(`${name} holds characters that tokens cannot have`, response);
   return token;

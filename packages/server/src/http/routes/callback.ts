@@ -34,8 +34,10 @@ export function callbackRoutes(app: App, { flow, context, audit }: ServerContext
   // Form Post Response Mode: SameSite=Lax keeps our cookie from a cross-site POST, so the browser comes again by GET.
   app.post('/callback', { schema: { summary: 'The same, for response_mode=form_post' } }, async (request, reply) => {
     const form = z.string().catch('').parse(request.body);
-    if (!(await flow.acceptsFormPost(uniqueParams(form)?.get('state') ?? ''))) {
-      const error = new NangoError('invalid_state', 'No integration expects this answer as a form.');
+    try {
+      if (!(await flow.acceptsFormPost(uniqueParams(form).get('state') ?? '')))
+        throw new NangoError('invalid_state', 'No integration expects this answer as a form.');
+    } catch (error) {
       return sendFailurePage(error, request, reply);
     }
     return reply

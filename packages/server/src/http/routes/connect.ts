@@ -16,7 +16,7 @@ export function connectRoute(app: App, server: ServerContext): void {
   const { flow, context } = server;
   app.get('/connect/:integration', { schema }, async (request, reply) => {
     try {
-      const params = uniqueParams(queryOf(request)) ?? new Map<string, string>();
+      const params = uniqueParams(queryOf(request));
       const attempt =
         params.get('attempt') ?? (await createFromLink(server, { request, userId: params.get('user_id') ?? '' }));
       const { authorizationUrl, cookie } = await flow.begin(attempt, callbackUrl(context));

@@ -1,10 +1,30 @@
 import type { FastifyRequest } from 'fastify';
+import { NangoError } from '../../errors/nango-error.ts';
 
-/** Query or form parameters. Undefined where one is repeated, which RFC 6749 §3.1 forbids. */
-export function uniqueParams(query: string): ReadonlyMap<string, string> | undefined {
-  const pairs = [...new URLSearchParams(query)];
-  const params = new Map(pairs);
-  return params.size === pairs.length ? params : undefined;
+/** Parameters of a request, read one by one. */
+export interface UniqueParams {
+  /** Undefined where it is absent or empty. Throws `invalid_state` where it is repeated. */
+  get(name: string): string | undefined;
+}
+
+/**
+ * Query or form parameters. An empty one counts as absent, and only those that are read must not be repeated (RFC 6749
+ * §3.1): what else a provider adds is ignored.
+ */
+export function uniqueParams(query: string): UniqueParams {
+  const values = new Map<string, string>();
+  const repeated = new Set<string>();
+  for (const [name, value] of new URLSearchParams(query)) {
+    if (value === '') continue;
+    if (values.has(name)) repeated.add(name);
+    values.set(name, value);
+  }
+  return {
+    get(name) {
+      if (repeated.has(name)) throw new NangoError('invalid_state', `The response repeats the parameter "${name}".`);
+      return values.get(name);
+    },
+  };
 }
 
 /** The query as it was sent, without its question mark. */

@@ -1,0 +1,17 @@
+// RFC 6749 §4.1.2.1, and what providers and extensions of OAuth 1.0 say instead.
+const WORDS: ReadonlySet<string> = new Set([
+  'access_denied',
+  'authorization_denied',
+  'consent_denied',
+  'permission_denied',
+  'user_cancelled',
+  'user_cancelled_authorize',
+  'user_cancelled_login',
+  'user_denied',
+  'user_refused',
+]);
+
+/** Whether a provider says by this word that the user refused. `more` are the words of this provider. */
+export function isAccessDenied(error: string, more: readonly string[] = []): boolean {
+  return WORDS.has(error) || more.includes(error);
+}
