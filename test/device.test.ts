@@ -147,7 +147,7 @@ test('nango connect takes config and credentials, from a file or stdin', async (
   assert.equal(credentials['api_key'], 'k');
   assert.deepEqual(connection.additionalConfig, { region: 'eu=1', shop: 'a' });
   const broken = await connect('-', '{"api_key":CANARY');
-  assert.equal(broken.code, 1);
+  assert.equal(broken.code, 2);
   assert.match(broken.stderr, /--credentials - cannot be used: it is not a JSON object/);
   assert.ok(!broken.stderr.includes('CANARY'));
   assert.match((await connect('missing.json')).stderr, /missing\.json does not exist/);

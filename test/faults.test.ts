@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, before, test, type TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import Nango from '@nangohq/node-client';
@@ -169,3 +170,40 @@ async function tablesOf(databaseUrl: string): Promise<string[]> {
 function createCleanupOf(t: TestContext) {
   return { after: (task: () => unknown) => t.after(() => Promise.resolve(task()).catch(() => undefined)) };
 }
+
+test('S4: another process that holds the lock of the database file blocks nothing, and is told of after some seconds', async (t) => {
+  const folder = temporaryFolder(t);
+  const server = await startTestServer(t, { integrations: KEYED, dataDirectory: folder });
+  await server.nango.registerConnection('keyed', '1', { api_key: 'k' });
+  const other = new DatabaseSync(join(folder, 'nango.db'));
+  t.after(() => other.close());
+  other.exec('begin immediate');
+  const write = server.api('POST', '/api/connections', {
+    integration: 'keyed',
+    userId: '2',
+    credentials: { api_key: 'k' },
+  });
+  // Were the process blocked, this would be answered behind it.
+  const first = await Promise.race([
+    write.then(() => 'write'),
+    server.nango.getConnection('keyed', '1').then(() => 'read'),
+  ]);
+  assert.equal(first, 'read');
+  const { status, body } = await write;
+  assert.equal(status, 503);
+  assert.match(JSON.stringify(body), /store_unavailable.*Another process holds the lock/);
+  other.exec('rollback');
+  await server.nango.registerConnection('keyed', '2', { api_key: 'k' });
+});
+
+test('S4: a write waits for a lock that is given back in time', async (t) => {
+  const folder = temporaryFolder(t);
+  const server = await startTestServer(t, { integrations: KEYED, dataDirectory: folder });
+  const other = new DatabaseSync(join(folder, 'nango.db'));
+  t.after(() => other.close());
+  other.exec('begin immediate');
+  const write = server.nango.registerConnection('keyed', '1', { api_key: 'k' });
+  await assert.rejects(server.nango.getConnection('keyed', '1'), { type: 'connection_not_found' });
+  other.exec('rollback');
+  await write;
+});

@@ -103,7 +103,7 @@ test('A2: of two keys both work while one is replaced; one that is taken away en
   assert.deepEqual([await status('caller'), await status('caller-old')], [200, 401]);
 });
 
-test('A3: an address that sends many wrong keys has to wait, others and known ones do not', () => {
+test('A3: an address that sends many wrong keys has to wait with them; a right key never has to', () => {
   const clock = { now: 1_000_000 };
   const keys = new SecretKeys({ full: [new Secret(SECRET_KEY)], configured: () => ({}), now: () => clock.now });
   const check = (key: string, address: string) => {
@@ -117,12 +117,11 @@ test('A3: an address that sends many wrong keys has to wait, others and known on
   for (let count = 0; count < 20; count += 1) assert.equal(check('wrong', '192.0.2.1'), 'unauthorized');
   clock.now += 20_000;
   assert.equal(check('wrong', '192.0.2.1'), 'too_many_requests 40');
-  assert.equal(check(SECRET_KEY, '192.0.2.1'), 'too_many_requests 40');
+  assert.equal(check(SECRET_KEY, '192.0.2.1'), 'main');
   assert.equal(check(SECRET_KEY, '192.0.2.2'), 'main');
+  assert.equal(check('wrong', '192.0.2.1'), 'too_many_requests 40');
   clock.now += 40_000;
-  assert.equal(check(SECRET_KEY, '192.0.2.1'), 'main');
-  for (let count = 0; count < 30; count += 1) assert.equal(check('wrong', '192.0.2.1'), 'unauthorized');
-  assert.equal(check(SECRET_KEY, '192.0.2.1'), 'main');
+  assert.equal(check('wrong', '192.0.2.1'), 'unauthorized');
 });
 
 test('A3: the addresses of one IPv6 network are one, however they are written', () => {
@@ -135,22 +134,6 @@ test('A3: the addresses of one IPv6 network are one, however they are written', 
   assert.throws(() => check('2001:db8:0:1::1'), { code: 'unauthorized' });
 });
 
-test('a wrong key sends its own address to the slow way, for a minute; a right one there is remembered', () => {
-  const clock = { now: 1_000_000 };
-  const keys = new SecretKeys({ full: [new Secret(SECRET_KEY)], configured: () => ({}), now: () => clock.now });
-  const from = (remoteAddress: string) => ({ socket: { remoteAddress } as Socket });
-  const permits = (address: string) => keys.permits(`Bearer ${SECRET_KEY}`, { scope: 'admin', from: from(address) });
-  const mistake = () =>
-    assert.throws(() => keys.check('Bearer wrong', { scope: 'admin', from: from('192.0.2.1') }), {
-      code: 'unauthorized',
-    });
-  mistake();
-  assert.deepEqual([permits('192.0.2.1'), permits('192.0.2.2')], [undefined, 'main']);
-  clock.now += 60_000;
-  assert.equal(permits('192.0.2.1'), 'main');
-  for (let count = 0; count < 30; count += 1) mistake();
-});
-
 test('A3: the limit holds for API and proxy, with Retry-After', async (t) => {
   const server = await startTestServer(t, { integrations: 'integrations: {}\n' });
   const wrong = { authorization: 'Bearer wrong' };
@@ -161,6 +144,7 @@ test('A3: the limit holds for API and proxy, with Retry-After', async (t) => {
     assert.equal(status, 429, path);
     assert.match(headers.get('retry-after') ?? '', /^[1-9]\d*$/);
   }
+  assert.equal((await server.api('GET', '/api/connections')).status, 200);
 });
 
 test('keys of nango-config.yaml that could be guessed are refused', async (t) => {

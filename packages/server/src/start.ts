@@ -93,6 +93,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     metrics,
     isStopping: () => stopping,
   });
+  resources.defer(() => server.audit.close());
   // Renewals under way end with their tokens stored, and so give their leases back, before the store closes.
   resources.defer(() => server.connections.fresh.settled());
   const background = new BackgroundRefresh(context, server.connections.fresh);
@@ -186,10 +187,17 @@ function createServerContext(
   const actions = new ActionCatalog(settings.folder);
   const createLogger = createActionLogger(log);
   const { audit_log_file: file } = config().server;
+  const audit = new AuditLog({
+    writeLine: lineWriter(log, { always: true }),
+    log,
+    file,
+    folder: settings.folder,
+    nameUser,
+  });
   return {
     version: VERSION,
     secretKeys: new SecretKeys({ full: keys.secrets, configured: () => config().server.secret_keys, now }),
-    audit: new AuditLog({ writeLine: lineWriter(log, { always: true }), file, folder: settings.folder, nameUser }),
+    audit,
     context,
     connections,
     flow: new ConnectFlow(context),

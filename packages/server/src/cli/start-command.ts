@@ -1,16 +1,15 @@
 import type { FastifyBaseLogger } from 'fastify';
-import { destination } from 'pino';
 import { readSettings } from '../config/settings.ts';
 import { createLog } from '../log.ts';
+import { LineFile } from '../observability/line-file.ts';
 import { VERSION } from '../package-files.ts';
 import { startServer, type RunningServer } from '../start.ts';
 import { createPrettyLog } from './pretty-log.ts';
 import type { Terminal } from './terminal.ts';
-import { gatherMetrics, isWorker, tellReady, Workers } from './workers.ts';
+import { gatherMetrics, isWorker, leaveWorkers, tellReady, Workers } from './workers.ts';
 
-// A process that is killed loses what it logged in the last moments.
-const LOG_BUFFER_BYTES = 8_192;
-const LOG_FLUSH_MS = 100;
+// For requests in flight; then the process ends all the same.
+const FAULT_STOP_MS = 10_000;
 
 export interface StartFlags {
   readonly folder?: string;
@@ -32,10 +31,17 @@ export async function startCommand(flags: StartFlags, terminal: Terminal): Promi
     ...flags,
     dataDirectory: flags.dataDir,
   });
-  const server = await startServer({ settings, log, ...(isWorker() ? { gatherMetrics } : {}) });
+  const server = await startServer({ settings, log, ...(isWorker() ? { gatherMetrics } : {}) }).catch(
+    (error: unknown) => {
+      leaveWorkers();
+      throw error;
+    },
+  );
   if (isWorker()) tellReady(server);
   else announce(server, { terminal, log });
-  stopOnSignal(() => server.close().then(() => true), log);
+  const close = () => server.close().then(() => true);
+  stopOnSignal(close, log);
+  stopOnFault(close, log);
 }
 
 interface Output {
@@ -59,10 +65,14 @@ function announce(server: Ready, { terminal, log }: Output, workers?: number): v
   for (const notice of server.notices) terminal.err(terminal.style('yellow', `! ${notice}`));
 }
 
-/** Lines are written many at a time, so that hardly a request waits for them; the last ones before the process ends. */
-function createJsonDestination(): ReturnType<typeof destination> {
-  const stderr = destination({ dest: 2, sync: true, minLength: LOG_BUFFER_BYTES, periodicFlush: LOG_FLUSH_MS });
-  process.once('exit', () => stderr.flushSync());
+/** The last lines are written before the process ends. */
+function createJsonDestination(): LineFile {
+  const stderr = new LineFile({
+    fd: 2,
+    gap: (lines) =>
+      `${JSON.stringify({ level: 'error', time: new Date().toISOString(), lines, msg: 'lines are missing here' })}\n`,
+  });
+  process.once('exit', () => stderr.close());
   return stderr;
 }
 
@@ -83,6 +93,22 @@ function printBanner(
   err(`  Store          ${storeDescription}`);
   if (workers !== undefined) err(`  Workers        ${workers}`);
   err('');
+}
+
+/**
+ * What is thrown outside of every handler is a defect, and nobody knows what it left behind: the server ends in an orderly
+ * way, and whatever runs it starts another.
+ */
+function stopOnFault(stop: () => Promise<unknown>, log: FastifyBaseLogger): void {
+  const end = async () => {
+    await stop().catch(() => undefined);
+    process.exit(1);
+  };
+  process.once('uncaughtException', (err) => {
+    log.fatal({ err }, 'an error outside of every handler: the server ends');
+    setTimeout(() => process.exit(1), FAULT_STOP_MS).unref();
+    void end();
+  });
 }
 
 /** `stop` resolves to whether everything ended cleanly. */

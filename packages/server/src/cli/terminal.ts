@@ -19,6 +19,9 @@ export interface Terminal {
 }
 
 export function createTerminal(): Terminal {
+  // `nango … | head` ends when enough was read; what cannot be said on stderr must not end a server.
+  process.stdout.on('error', (error) => endQuietly(error));
+  process.stderr.on('error', () => undefined);
   return {
     columns: process.stdout.isTTY ? process.stdout.columns : undefined,
     out: (text) => void process.stdout.write(`${text}\n`),
@@ -26,6 +29,12 @@ export function createTerminal(): Terminal {
     style: (style, text) => styleText(style, text, { stream: process.stderr }),
     interactive: process.stdout.isTTY && process.stderr.isTTY,
   };
+}
+
+function endQuietly(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit();
+  process.stderr.write(`The results cannot be written: ${error.message}\n`);
+  process.exit(1);
 }
 
 const GAP = '  ';

@@ -107,6 +107,11 @@ export class Workers {
   }
 }
 
+/** Ends the tie to the process that started this one, which would keep it alive. */
+export function leaveWorkers(): void {
+  if (cluster.worker?.isConnected()) cluster.worker.disconnect();
+}
+
 /** Tells the process that started this one that it can be used. */
 export function tellReady(ready: Ready): void {
   process.send?.({ nango: 'ready', ready });

@@ -57,7 +57,15 @@ function createHttpServer(
     const isProxied = ({ url }: IncomingMessage) => url?.startsWith(PROXY_PATH);
     const dispatch: RequestListener = (request, response) => {
       if (isProxied(request)) return proxy(request, response);
-      return readCredentials(request, response) || handler(limitBody(request), response);
+      return readAtOnce(request, response) || handler(limitBody(request), response);
+    };
+    /** A failure is left to the route, which fails inside its error handling. */
+    const readAtOnce = (request: IncomingMessage, response: ServerResponse) => {
+      try {
+        return readCredentials(request, response);
+      } catch {
+        return response.headersSent;
+      }
     };
     server.on(
       'request',
@@ -123,7 +131,8 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
   app.addHook('preClose', async () => {
     app.server.emit('closing');
     // A connection that becomes idle now would be kept alive, and the server with it.
-    const timer = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_MS);
+    // Neither keeps a process alive whose server never listened, since its port was taken.
+    const timer = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_MS).unref();
     // An answer may be without end, as events are.
     const deadline = setTimeout(() => app.server.closeAllConnections(), STOP_MS).unref();
     app.server.once('close', () => (clearInterval(timer), clearTimeout(deadline)));

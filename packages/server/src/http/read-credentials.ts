@@ -32,7 +32,7 @@ export function createReadCredentials({
   return (request, response) => {
     const [, integration, userId] = PLAIN_QUERY.exec(request.url ?? '') ?? [];
     if (integration === undefined || userId === undefined || request.method !== 'GET') return false;
-    const actor = secretKeys.permits(request.headers.authorization, { scope: 'connections:read', from: request });
+    const actor = secretKeys.permits(request.headers.authorization, 'connections:read');
     const connection = actor === undefined ? undefined : connections.fresh.hot({ integration, userId });
     if (!connection) return false;
     tracing?.route(request, '/api/connection');

@@ -10,8 +10,6 @@ import type { Secret } from '../vault/secret.ts';
 const COMPARED_BYTES = 256;
 const WINDOW_MS = 60_000;
 const MAX_WRONG_KEYS = 20;
-// An address that several callers share, a load balancer's, is not shut for the mistakes of one.
-const TRUSTED_MS = 600_000;
 const MAX_ADDRESSES = 10_000;
 
 declare module 'fastify' {
@@ -54,7 +52,7 @@ export interface SecretKeysOptions {
 export class SecretKeys {
   readonly #options: SecretKeysOptions;
   readonly #compared = Buffer.alloc(COMPARED_BYTES);
-  readonly #addresses = new Map<string, { wrong: number; since: number; trustedAt: number }>();
+  readonly #addresses = new Map<string, { wrong: number; since: number }>();
   #known: readonly KnownKey[] = [];
   #configured: NangoConfig['secret_keys'] | undefined;
 
@@ -63,20 +61,20 @@ export class SecretKeys {
   }
 
   /**
-   * The name of the key in an `Authorization` header. Throws `unauthorized` for none or a wrong one, `insufficient_scope`, and
-   * `too_many_requests` to an address that sent many wrong ones. Every key is compared, and as many bytes of it whatever
-   * was sent, so that time tells neither content, length nor which one.
+   * The name of the key in an `Authorization` header. Throws `unauthorized` for none or a wrong one, `too_many_requests` for
+   * a wrong one from an address that sent many, and `insufficient_scope`. A right key is accepted from every address: others
+   * may share it. Every key is compared, and as many bytes of it whatever was sent, so that time tells neither content,
+   * length nor which one.
    */
   check(authorization: string | undefined, { scope, from }: KeyDemand): string {
-    if (this.#addresses.size > 0) this.#assertAllowed(addressOf(from));
     const given = bearerToken(authorization);
     const key = given === undefined ? undefined : this.#find(given);
     if (!key) {
+      this.#assertAllowed(addressOf(from));
       this.#countWrong(addressOf(from));
       const why = given === undefined ? 'is missing: send it as "Authorization: Bearer <key>"' : 'is wrong';
       throw new NangoError('unauthorized', `The secret key ${why}.`);
     }
-    if (this.#addresses.size > 0) this.#trust(addressOf(from));
     if (isPermitted(key, scope)) return key.name;
     throw new NangoError(
       'insufficient_scope',
@@ -85,15 +83,10 @@ export class SecretKeys {
   }
 
   /** The name of a key that permits it; undefined for what {@link SecretKeys.check} throws at, and nothing is counted. */
-  permits(authorization: string | undefined, { scope, from }: KeyDemand): string | undefined {
-    const seen = this.#addresses.size > 0 ? this.#addresses.get(addressOf(from)) : undefined;
-    // Addresses that made mistakes of late are looked at by the other.
-    if (seen && this.#options.now() - seen.since < WINDOW_MS) return undefined;
+  permits(authorization: string | undefined, scope: KeyDemand['scope']): string | undefined {
     const given = bearerToken(authorization);
     const key = given === undefined ? undefined : this.#find(given);
-    if (!key) return undefined;
-    if (seen) seen.trustedAt = this.#options.now();
-    return isPermitted(key, scope) ? key.name : undefined;
+    return key && isPermitted(key, scope) ? key.name : undefined;
   }
 
   #find(given: string): KnownKey | undefined {
@@ -124,7 +117,7 @@ export class SecretKeys {
     if (!seen || seen.wrong < MAX_WRONG_KEYS) return;
     const now = this.#options.now();
     const leftMs = seen.since + WINDOW_MS - now;
-    if (leftMs <= 0 || now - seen.trustedAt < TRUSTED_MS) return;
+    if (leftMs <= 0) return;
     throw new NangoError('too_many_requests', 'Too many wrong keys came from this address. Try again later.', {
       retryAfter: Math.ceil(leftMs / 1000),
     });
@@ -132,7 +125,7 @@ export class SecretKeys {
 
   #countWrong(address: string): void {
     const now = this.#options.now();
-    const seen = this.#addresses.get(address) ?? { wrong: 0, since: now, trustedAt: -Infinity };
+    const seen = this.#addresses.get(address) ?? { wrong: 0, since: now };
     if (now - seen.since >= WINDOW_MS) Object.assign(seen, { wrong: 0, since: now });
     seen.wrong += 1;
     // The order of the map is the order of the last mistake; the oldest make room.
@@ -140,11 +133,6 @@ export class SecretKeys {
     this.#addresses.set(address, seen);
     const [oldest] = this.#addresses.keys();
     if (this.#addresses.size > MAX_ADDRESSES && oldest !== undefined) this.#addresses.delete(oldest);
-  }
-
-  #trust(address: string): void {
-    const seen = this.#addresses.get(address);
-    if (seen) seen.trustedAt = this.#options.now();
   }
 }
 

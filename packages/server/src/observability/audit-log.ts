@@ -1,5 +1,6 @@
-import { resolve } from 'node:path';
-import { destination, pino } from 'pino';
+import { mkdirSync, openSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { LineFile } from './line-file.ts';
 import type { NameUser } from './user-ids.ts';
 
 /** Who did what to which connection, and how it ended. */
@@ -17,29 +18,38 @@ export interface AuditEntry {
   readonly address: string;
 }
 
+export interface AuditLogOptions {
+  /** Of the log, whatever its level. */
+  readonly writeLine: (fields: object, message: string) => void;
+  /** Told when the file cannot be written. */
+  readonly log: { error(fields: object, message: string): void };
+  readonly file: string | undefined;
+  readonly folder: string;
+  readonly nameUser: NameUser;
+}
+
 /** Lines of the audit log, whatever level the log has. */
 export class AuditLog {
   readonly #write: (fields: object, message: string) => void;
   readonly #nameUser: NameUser;
+  #file: LineFile | undefined;
 
   /** `file` is relative to `folder`; without one entries are part of the log. */
-  constructor({
-    writeLine,
-    file,
-    folder,
-    nameUser,
-  }: {
-    /** Of the log, whatever its level. */
-    writeLine: (fields: object, message: string) => void;
-    file: string | undefined;
-    folder: string;
-    nameUser: NameUser;
-  }) {
+  constructor({ writeLine, log, file, folder, nameUser }: AuditLogOptions) {
     this.#nameUser = nameUser;
     this.#write =
       file === undefined
         ? (fields, message) => writeLine({ log: 'audit', ...fields }, message)
-        : openFile(resolve(folder, file));
+        : this.#toFile(resolve(folder, file), log);
+  }
+
+  close(): void {
+    this.#file?.close();
+  }
+
+  #toFile(path: string, log: AuditLogOptions['log']): (fields: object, message: string) => void {
+    const file = (this.#file = openFile(path, log));
+    return (fields, message) => file.write(toLine(fields, message));
   }
 
   record({ userId, ...entry }: AuditEntry): void {
@@ -47,11 +57,23 @@ export class AuditLog {
   }
 }
 
-/** Written before the answer that it tells of is, and readable by its owner alone. */
-function openFile(path: string): (fields: object, message: string) => void {
-  const log = pino(
-    { base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (level) => ({ level }) } },
-    destination({ dest: path, append: true, sync: true, mode: 0o600, mkdir: true }),
-  );
-  return (fields, message) => log.info(fields, message);
+/**
+ * Readable by its owner alone. An entry is written before the response that it is about; where that fails, it waits, and
+ * the request goes on: what was done is done. Entries that cannot wait any longer are counted in the file itself.
+ */
+function openFile(path: string, log: AuditLogOptions['log']): LineFile {
+  mkdirSync(dirname(path), { recursive: true });
+  return new LineFile({
+    fd: openSync(path, 'a', 0o600),
+    gap: (entries) => toLine({ entries }, 'audit entries are missing here'),
+    immediate: true,
+    onTrouble: (trouble) =>
+      'error' in trouble
+        ? log.error({ err: trouble.error, file: path }, 'the audit log cannot be written; its entries wait')
+        : log.error({ entries: trouble.lost, file: path }, 'audit entries were lost: too many waited'),
+  });
+}
+
+function toLine(fields: object, message: string): string {
+  return `${JSON.stringify({ level: 'info', time: new Date().toISOString(), ...fields, msg: message })}\n`;
 }

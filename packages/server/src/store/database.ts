@@ -105,6 +105,8 @@ export interface DatabaseDialect {
   readonly now: () => RawBuilder<number>;
   /** Begins a transaction that no other server can be in at the same time. */
   readonly beginExclusive: readonly string[];
+  /** Whether an error says that another process holds a lock, and nothing was done. */
+  readonly isLocked?: (error: unknown) => boolean;
 }
 
 /** One step of the schema. Names sort in the order they run; a released one is never changed. */

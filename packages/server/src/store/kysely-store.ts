@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { sql, type Kysely } from 'kysely';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
 import { attemptStatements } from './attempt-statements.ts';
@@ -17,11 +18,14 @@ import type { Store } from './store.ts';
 import { transferStatements } from './transfer-statements.ts';
 
 const KEY_CHECK = 'key_check';
+// Servers that share a file wait milliseconds for each other; what takes longer hangs.
+const LOCK_PATIENCE_MS = 3_000;
+const MAX_LOCK_PAUSE_MS = 25;
 
 /** The store over Kysely; both databases share every statement. */
 export function createKyselyStore(db: Kysely<Database>, dialect: DatabaseDialect): Store {
   const changes = new ConnectionChanges(db, dialect);
-  return withStoreErrors({
+  return withStoreErrors(dialect, {
     description: dialect.description,
     migrate: () => migrate(db, dialect),
     schemaState: () => schemaState(db, dialect),
@@ -73,21 +77,38 @@ function keyCheckStatements(db: Kysely<Database>): Pick<Store, 'keyCheck' | 'sto
   };
 }
 
-/** Whatever a database driver rejects with leaves the store as `store_unavailable`, with the driver's error as cause. */
-function withStoreErrors(store: Store): Store {
+/**
+ * Whatever a database driver rejects with leaves the store as `store_unavailable`, with the driver's error as cause. What
+ * another process kept from beginning is tried again for some seconds.
+ */
+function withStoreErrors({ isLocked = () => false }: DatabaseDialect, store: Store): Store {
   return new Proxy(store, {
     get(target, property, receiver) {
       const member: unknown = Reflect.get(target, property, receiver);
       if (typeof member !== 'function' || property === 'watchConnections') return member;
       return async (...parameters: unknown[]): Promise<unknown> => {
-        try {
-          return await Reflect.apply(member, target, parameters);
-        } catch (error) {
-          throw error instanceof NangoError ? error : unavailable(error);
+        const deadline = performance.now() + LOCK_PATIENCE_MS;
+        for (;;) {
+          try {
+            return await Reflect.apply(member, target, parameters);
+          } catch (error) {
+            if (error instanceof NangoError) throw error;
+            if (!isLocked(error)) throw unavailable(error);
+            if (performance.now() >= deadline) throw locked(target, error);
+            await delay(MAX_LOCK_PAUSE_MS * Math.random());
+          }
         }
       };
     },
   });
+}
+
+function locked({ description }: Store, cause: unknown): NangoError {
+  return new NangoError(
+    'store_unavailable',
+    `Another process holds the lock of the database (${description}). End what has it open: a backup tool, a database browser, or a server that hangs.`,
+    { cause, retryAfter: 1 },
+  );
 }
 
 function unavailable(cause: unknown): NangoError {

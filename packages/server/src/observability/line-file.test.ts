@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { temporaryFolder } from '../../../../test/support/temporary-folder.ts';
+import { LineFile } from './line-file.ts';
+
+const gap = (lines: number) => `(${lines} lines are missing)\n`;
+const fullDisk = existsSync('/dev/full') ? false : 'this system has no /dev/full';
+
+test('lines are written in their order, behind the caller, and the last ones when the process ends', (t) => {
+  const path = join(temporaryFolder(t), 'log');
+  const fd = openSync(path, 'a');
+  t.after(() => closeSync(fd));
+  const file = new LineFile({ fd, gap });
+  file.write('one ü\n');
+  assert.equal(readFileSync(path, 'utf8'), '');
+  file.write('two\n');
+  file.close();
+  assert.equal(readFileSync(path, 'utf8'), 'one ü\ntwo\n');
+});
+
+test('lines that are evidence stand in the file when write returns', (t) => {
+  const path = join(temporaryFolder(t), 'log');
+  const fd = openSync(path, 'a');
+  t.after(() => closeSync(fd));
+  const file = new LineFile({ fd, gap, immediate: true });
+  file.write('one\n');
+  assert.equal(readFileSync(path, 'utf8'), 'one\n');
+});
+
+for (const immediate of [false, true])
+  test(
+    `D6: on a full disk nothing throws, little is kept, and the trouble is told once (${immediate})`,
+    { skip: fullDisk },
+    (t) => {
+      const fd = openSync('/dev/full', 'w');
+      t.after(() => closeSync(fd));
+      const troubles: object[] = [];
+      const file = new LineFile({ fd, gap, immediate, onTrouble: (trouble) => troubles.push(trouble) });
+      for (let count = 0; count < 10_000; count += 1) file.write(`${'x'.repeat(999)}\n`);
+      file.close();
+      assert.ok(file.lost > 5_000, String(file.lost));
+      assert.equal(troubles.length, 1);
+    },
+  );
+
+test('D6: what was dropped is counted in the log, when it can be written again', (t) => {
+  const path = join(temporaryFolder(t), 'log');
+  const fd = openSync(path, 'a');
+  t.after(() => closeSync(fd));
+  const file = new LineFile({ fd, gap });
+  const line = `${'x'.repeat(1_048_575)}\n`;
+  // One is being written, four wait.
+  for (let count = 0; count < 7; count += 1) file.write(line);
+  file.close();
+  assert.ok(readFileSync(path, 'utf8').endsWith('x\n(2 lines are missing)\n'));
+});
+
+test('A15: a log whose reader is gone does not keep the process from ending', (t) => {
+  const fd = openSync(join(temporaryFolder(t), 'log'), 'a');
+  closeSync(fd);
+  const file = new LineFile({ fd, gap });
+  file.write('one\n');
+  file.close();
+});

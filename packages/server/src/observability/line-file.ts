@@ -1,0 +1,122 @@
+import { write, writeSync } from 'node:fs';
+
+const FLUSH_MS = 100;
+const FLUSH_BYTES = 8_192;
+const MAX_WAITING_BYTES = 4_194_304;
+const MAX_WRITE_BYTES = 65_536;
+const RETRY_MS = 1_000;
+
+export interface LineFileOptions {
+  /** An open file, pipe or terminal. */
+  readonly fd: number;
+  /** A line that says how many lines are missing before it, with its line feed. */
+  readonly gap: (lines: number) => string;
+  /** Told when lines cannot be written, and when they can again. */
+  readonly onTrouble?: (trouble: { error: Error } | { lost: number }) => void;
+  /** Whether each line is tried at once, before `write` returns: for a file whose lines are evidence. */
+  readonly immediate?: boolean;
+}
+
+/**
+ * Lines of a log. They are written behind what logs them, many at a time, and nothing that goes wrong with them reaches it:
+ * with a full disk or a reader that is slow or gone, 4 MiB wait, and the rest is dropped and counted.
+ */
+export class LineFile {
+  readonly #options: LineFileOptions;
+  #waiting: string[] = [];
+  #waitingBytes = 0;
+  #unwritten: Buffer | undefined;
+  #lost = 0;
+  #isWriting = false;
+  #isBroken = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: LineFileOptions) {
+    this.#options = options;
+  }
+
+  /** Lines that were dropped and are not noted in the log yet. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  /** Never throws, and never waits. */
+  write(line: string): void {
+    if (this.#waitingBytes + line.length > MAX_WAITING_BYTES) {
+      this.#lost += 1;
+      return;
+    }
+    this.#waiting.push(line);
+    this.#waitingBytes += line.length;
+    if (this.#options.immediate && !this.#isBroken) return this.#writeNow();
+    if (this.#waitingBytes >= FLUSH_BYTES && !this.#isBroken) this.#writeBehind();
+    else this.#schedule(FLUSH_MS);
+  }
+
+  /** Writes what waits, as far as it can be written at once: for the end of the process. */
+  close(): void {
+    clearTimeout(this.#timer);
+    // What is being written must not be written twice.
+    if (this.#isWriting) this.#unwritten = undefined;
+    this.#writeNow();
+  }
+
+  #schedule(milliseconds: number): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#writeBehind();
+    }, milliseconds).unref();
+  }
+
+  #writeNow(): void {
+    try {
+      for (let bytes = this.#next(); bytes; bytes = this.#next()) this.#wrote(writeSync(this.#options.fd, bytes));
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #writeBehind(): void {
+    const bytes = this.#isWriting ? undefined : this.#next();
+    if (!bytes) return;
+    this.#isWriting = true;
+    write(this.#options.fd, bytes, (error, written) => {
+      this.#isWriting = false;
+      if (error) return this.#failed(error);
+      this.#wrote(written);
+      return this.#writeBehind();
+    });
+  }
+
+  /** The bytes that are written next: what is left of those before, or the next lines. */
+  #next(): Buffer | undefined {
+    if (this.#unwritten || (this.#waiting.length === 0 && this.#lost === 0)) return this.#unwritten;
+    let text = '';
+    let count = 0;
+    while (count < this.#waiting.length && text.length < MAX_WRITE_BYTES) text += this.#waiting[count++] ?? '';
+    this.#waiting.splice(0, count);
+    this.#waitingBytes -= text.length;
+    // Lines are dropped while others wait, so what is missing comes behind those.
+    if (this.#waiting.length === 0 && this.#lost > 0) {
+      text += this.#options.gap(this.#lost);
+      this.#options.onTrouble?.({ lost: this.#lost });
+      this.#lost = 0;
+    }
+    return (this.#unwritten = Buffer.from(text));
+  }
+
+  #wrote(count: number): void {
+    this.#isBroken = false;
+    const left = this.#unwritten?.subarray(count);
+    this.#unwritten = left && left.length > 0 ? left : undefined;
+  }
+
+  #failed(error: unknown): void {
+    // A pipe whose reader is slow for a moment.
+    if (error instanceof Error && 'code' in error && error.code === 'EAGAIN') return this.#schedule(FLUSH_MS);
+    if (!this.#isBroken)
+      this.#options.onTrouble?.({ error: error instanceof Error ? error : new Error(String(error)) });
+    this.#isBroken = true;
+    return this.#schedule(RETRY_MS);
+  }
+}
