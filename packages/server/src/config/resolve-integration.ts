@@ -1,6 +1,6 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import type { ClientSetting, Integration } from '../auth-modes/auth-mode.ts';
+import { readClientCertificate } from '../auth-modes/client-certificate.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
 import { inputProblems } from '../schema/input-fields.ts';
 import { isSecureUrl } from '../schema/loopback-host.ts';
@@ -166,7 +166,8 @@ function applicationChecks({ configFields }: Integration): Problem[] {
 
 function certificateOf({ client_certificate, client_certificate_key }: Settings): Integration['clientCertificate'] {
   if (!client_certificate || !client_certificate_key) return undefined;
-  return new Secret({ certificate: client_certificate.reveal(), key: client_certificate_key.reveal() });
+  const pasted = { certificate: client_certificate.reveal(), key: client_certificate_key.reveal() };
+  return new Secret(readClientCertificate(pasted) ?? pasted);
 }
 
 function certificateChecks(settings: Settings): Problem[] {
@@ -176,11 +177,7 @@ function certificateChecks(settings: Settings): Problem[] {
     const missing = certificate ? 'client_certificate_key' : 'client_certificate';
     return [{ key: [missing], message: 'is required beside its counterpart' }];
   }
-  try {
-    if (new X509Certificate(certificate.reveal()).checkPrivateKey(createPrivateKey(key.reveal()))) return [];
-  } catch {
-    // The parser's words may hold a part of the key.
-  }
+  if (readClientCertificate({ certificate: certificate.reveal(), key: key.reveal() })) return [];
   return [
     {
       key: ['client_certificate'],

@@ -1,5 +1,6 @@
-import { constants, createHmac, createPrivateKey, sign, type KeyObject } from 'node:crypto';
+import { constants, createHmac, sign, type KeyObject } from 'node:crypto';
 import { NangoError } from '../errors/nango-error.ts';
+import { readPrivateKey } from './pem.ts';
 
 /** Claims of a token (RFC 7519 §4). */
 export type JwtClaims = Readonly<Record<string, string | number | readonly string[]>>;
@@ -89,7 +90,7 @@ function isRsa({ asymmetricKeyType }: KeyObject): boolean {
 
 function privateKey(pem: Key, words: string, fits: (key: KeyObject) => boolean): KeyObject {
   try {
-    const key = createPrivateKey(typeof pem === 'string' ? pem : Buffer.from(pem));
+    const key = readPrivateKey(typeof pem === 'string' ? pem : Buffer.from(pem).toString('utf8'));
     if (fits(key)) return key;
   } catch {
     // The parser's words may hold a part of the key.

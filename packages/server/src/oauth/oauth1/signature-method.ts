@@ -1,5 +1,6 @@
 import { createHmac, createSign } from 'node:crypto';
 import { NangoError } from '../../errors/nango-error.ts';
+import { readPrivateKey } from '../pem.ts';
 import { percentEncode } from './percent-encoding.ts';
 
 /** The secrets a signature is made with. For RSA methods the client's is its PEM private key. */
@@ -20,7 +21,7 @@ const rsa =
   (algorithm: string): Sign =>
   (baseString, { clientSecret }) => {
     try {
-      return createSign(algorithm).update(baseString, 'ascii').sign(clientSecret, 'base64');
+      return createSign(algorithm).update(baseString, 'ascii').sign(readPrivateKey(clientSecret), 'base64');
     } catch (cause) {
       throw new NangoError(
         'invalid_value',

@@ -1,0 +1,21 @@
+import { createPrivateKey, type KeyObject } from 'node:crypto';
+
+const BLOCK = /-----BEGIN ([A-Z0-9 ]{1,40})-----([^-:]*)-----END \1-----/g;
+const LINE = /.{1,64}/g;
+
+/**
+ * PEM as RFC 7468 §3 has it, from what people paste: with literal `\n`, on one line, indented, between quotes. Text that
+ * holds no PEM comes back as it is.
+ */
+export function normalizePem(text: string): string {
+  const blocks = [...text.replace(/\\r|\\n/g, '\n').matchAll(BLOCK)].map(([, label = '', body = '']) => {
+    const lines = body.replace(/\s+/g, '').match(LINE) ?? [];
+    return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ''].join('\n');
+  });
+  return blocks.length === 0 ? text : blocks.join('');
+}
+
+/** Reads a PEM private key, however it was pasted. Throws where there is none; the words may hold a part of the key. */
+export function readPrivateKey(pem: string): KeyObject {
+  return createPrivateKey(normalizePem(pem));
+}
