@@ -74,7 +74,7 @@ function operations(store: Store): Record<string, () => Promise<unknown>> {
     authMode: 'OAUTH2',
     additionalConfig: null,
   };
-  const failure = { holder: 'h', retryInMs: 1, error: 'x', answerLost: false, now: NOW };
+  const failure = { holder: 'h', retryInMs: 1, error: 'x', answerLost: false, refused: false, now: NOW };
   return {
     'read a connection': () => store.findConnection(key),
     'register a connection': () => store.insertConnection({ ...connection, userId: 'new' }),

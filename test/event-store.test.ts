@@ -57,7 +57,14 @@ for (const { name, setUp } of STORE_KINDS) {
     const fail = async (key: ConnectionKey, version: number) => {
       const holder = randomUUID();
       await store.leaseRefresh(key, { holder, version, lifeMs: 60_000 });
-      await store.failRefresh(key, { holder, retryInMs: 0, error: 'down', answerLost: false, now: NOW });
+      await store.failRefresh(key, {
+        holder,
+        retryInMs: 0,
+        error: 'down',
+        answerLost: false,
+        refused: false,
+        now: NOW,
+      });
     };
 
     test('a connection’s life is told, in order and once each', async () => {
@@ -105,7 +112,14 @@ for (const { name, setUp } of STORE_KINDS) {
       const key = connection('loser');
       await store.insertConnection(key);
       await store.updateCredentials(key, change, { version: 7, holder: 'nobody' });
-      await store.failRefresh(key, { holder: 'nobody', retryInMs: 0, error: 'x', answerLost: false, now: NOW });
+      await store.failRefresh(key, {
+        holder: 'nobody',
+        retryInMs: 0,
+        error: 'x',
+        answerLost: false,
+        refused: false,
+        now: NOW,
+      });
       await store.markNeedsReconnect(key, { reason: 'x', by: { version: 7, holder: null }, now: NOW });
       await store.updateCredentials(connection('absent'), change);
       assert.deepEqual(await typesOf(key), ['created']);

@@ -12,8 +12,14 @@ async function startRefresh(
   {
     answer,
     auth = '',
+    settings = '',
     credentials = {},
-  }: { answer?: () => ScriptedAnswer | Promise<ScriptedAnswer>; auth?: string; credentials?: object } = {},
+  }: {
+    answer?: () => ScriptedAnswer | Promise<ScriptedAnswer>;
+    auth?: string;
+    settings?: string;
+    credentials?: object;
+  } = {},
 ) {
   const clock = { now: START };
   let issued = 1;
@@ -30,7 +36,7 @@ async function startRefresh(
       })),
   );
   const server = await startTestServer(t, {
-    integrations: `integrations:${scriptedIntegration(provider.url, { auth })}`,
+    integrations: `integrations:${scriptedIntegration(provider.url, { auth, settings })}`,
     now: () => clock.now,
   });
   await server.nango.registerConnection('acme', '1', {
@@ -141,6 +147,78 @@ test('R5: invalid_grant marks the connection, the provider is not asked again, a
   await server.nango.updateConnectionCredentials('acme', '1', { access_token: 'at-7' });
   assert.equal((await read()).status, 'active');
 });
+
+/** Days in which an application uses an expired connection every twelve hours, and what it is told each time. */
+async function useForDays(
+  { clock, credentials }: Pick<Awaited<ReturnType<typeof startRefresh>>, 'clock' | 'credentials'>,
+  days: number,
+): Promise<Set<unknown>> {
+  const told = new Set<unknown>();
+  for (let half = 0; half < days * 2; half += 1) {
+    clock.now += 43_200_000;
+    told.add(
+      await credentials().then(
+        () => 'served',
+        (error: unknown) => (error instanceof Error ? Reflect.get(error, 'type') : error),
+      ),
+    );
+  }
+  return told;
+}
+
+test('R5: a provider that refuses for days and gives no reason means that the user has to connect again', async (t) => {
+  const refresh = await startRefresh(t, { answer: () => ({ status: 400, body: '' }) });
+  const { provider, server, clock } = refresh;
+  const connection = async () => (await server.nango.getConnectionsForUserId('1')).returnValue[0];
+  clock.now = START + LIFE_SECONDS * 1000;
+  for (let refusals = 0; refusals < 20; refusals += 1) {
+    await assert.rejects(refresh.credentials(), { type: 'refresh_failed' });
+    clock.now += 3_600_000;
+  }
+  assert.deepEqual(await useForDays(refresh, 2), new Set(['refresh_failed']));
+  assert.equal((await connection())?.status, 'active');
+  assert.deepEqual(await useForDays(refresh, 0.5), new Set(['needs_reconnect']));
+  assert.equal((await connection())?.status, 'needs_reconnect');
+  assert.match((await connection())?.statusReason ?? '', /status 400: .* refused every refresh of these 3 days/);
+  const { events } = (await server.nango.getEvents()).returnValue;
+  assert.equal(events.filter(({ type }) => type === 'connection.needs_reconnect').length, 1);
+  const asked = provider.requests.length;
+  await assert.rejects(refresh.credentials(), { type: 'needs_reconnect' });
+  assert.equal(provider.requests.length, asked);
+});
+
+test('R5: a few refusals are not enough, however far apart, nor are those of other credentials', async (t) => {
+  const refresh = await startRefresh(t, { answer: () => ({ status: 401, body: '' }) });
+  assert.deepEqual(await useForDays(refresh, 4.5), new Set(['refresh_failed']));
+  await refresh.server.nango.updateConnectionCredentials('acme', '1', {
+    access_token: 'at-2',
+    refresh_token: 'rt-2',
+    expires_at: START / 1000,
+  });
+  assert.deepEqual(await useForDays(refresh, 4.5), new Set(['refresh_failed']));
+  assert.deepEqual(await useForDays(refresh, 0.5), new Set(['needs_reconnect']));
+});
+
+for (const [name, answer, settings] of [
+  ['a failing server', { status: 500, body: '' }],
+  ['a limit', { status: 429, body: '' }],
+  ['a refresh address that is gone', { status: 404, body: '' }],
+  ['a cut connection', 'cut'],
+  ['a word that blames something else', { status: 401, body: { error: 'invalid_client' } }],
+  [
+    'a refusal without a reason, where that is turned off',
+    { status: 400, body: '' },
+    'reconnect_after_refused_days: 0',
+  ],
+] satisfies [string, ScriptedAnswer, string?][]) {
+  test(`R4, D10: ${name} ends no grant, however many days it lasts`, async (t) => {
+    const refresh = await startRefresh(t, { answer: () => answer, settings: settings ? `    ${settings}` : '' });
+    assert.deepEqual(await useForDays(refresh, 20), new Set(['refresh_failed']));
+    refresh.provider.answer = () => ({ body: { access_token: 'at-9', expires_in: 100 } });
+    refresh.clock.now += 3_600_000;
+    assert.equal((await refresh.credentials())['access_token'], 'at-9');
+  });
+}
 
 test('a token without refresh token renews itself where the Blueprint says how, until the provider says in its own words that it is dead', async (t) => {
   const auth = `      refresh_request:

@@ -75,7 +75,15 @@ for (const { name, setUp } of STORE_KINDS) {
           expiresAt: NOW + 5,
           dueAt: null,
           version: 1,
-          refresh: { leasedMs: null, retryInMs: null, failures: 0, lastError: null, answerLost: false },
+          refresh: {
+            leasedMs: null,
+            retryInMs: null,
+            failures: 0,
+            lastError: null,
+            answerLost: false,
+            refusals: 0,
+            refusedForMs: null,
+          },
           createdAt: NOW,
           updatedAt: NOW,
         },
@@ -126,7 +134,14 @@ for (const { name, setUp } of STORE_KINDS) {
         assert.equal((await store.leaseRefresh(key, lease('dead', 1, 0)))?.refresh.answerLost, false);
         assert.equal((await store.leaseRefresh(key, lease('next')))?.refresh.answerLost, true);
         assert.equal(await store.extendLease(key, { holder: 'dead', lifeMs: 60_000 }), false);
-        await store.failRefresh(key, { holder: 'dead', retryInMs: 1_000, error: 'late', answerLost: false, now: NOW });
+        await store.failRefresh(key, {
+          holder: 'dead',
+          retryInMs: 1_000,
+          error: 'late',
+          answerLost: false,
+          refused: false,
+          now: NOW,
+        });
         const late = { reason: 'late', by: { version: 1, holder: 'dead' }, now: NOW };
         assert.equal(await store.markNeedsReconnect(key, late), undefined);
         assert.equal(await store.updateCredentials(key, change, { version: 1, holder: 'dead' }), undefined);
@@ -138,6 +153,8 @@ for (const { name, setUp } of STORE_KINDS) {
           failures: 0,
           lastError: null,
           answerLost: false,
+          refusals: 0,
+          refusedForMs: null,
         });
       });
 
@@ -161,6 +178,7 @@ for (const { name, setUp } of STORE_KINDS) {
             retryInMs: 60_000,
             error: 'down',
             answerLost: failures === 1,
+            refused: false,
             now: NOW,
           });
           const { refresh } = (await store.findConnection(key)) ?? assert.fail();
@@ -168,6 +186,24 @@ for (const { name, setUp } of STORE_KINDS) {
           const { leasedMs, failures: counted, lastError, answerLost } = refresh;
           assert.deepEqual([leasedMs, counted, lastError, answerLost], [null, failures, 'down', true]);
         }
+      });
+
+      test('R5: unexplained refusals are counted for the credentials at hand, from the first of them', async () => {
+        const key = await insert('refused');
+        const refuse = async (version: number, refused = true) => {
+          await store.leaseRefresh(key, lease('h', version));
+          const failure = { retryInMs: 0, error: 'x', answerLost: false };
+          await store.failRefresh(key, { ...failure, holder: 'h', refused, now: NOW });
+          const { refresh } = (await store.findConnection(key)) ?? assert.fail();
+          return [refresh.refusals, refresh.refusedForMs === null ? null : refresh.refusedForMs >= 0];
+        };
+        assert.deepEqual(await refuse(1, false), [0, null]);
+        assert.deepEqual(await refuse(1), [1, true]);
+        assert.deepEqual(await refuse(1, false), [1, true]);
+        assert.deepEqual(await refuse(1), [2, true]);
+        const renewed = await store.updateCredentials(key, change);
+        assert.deepEqual([renewed?.refresh.refusals, renewed?.refresh.refusedForMs], [0, null]);
+        assert.deepEqual(await refuse(2), [1, true]);
       });
 
       test('R5: needs_reconnect is set by the holder, or where nobody holds a lease, and ended by new credentials', async () => {
@@ -210,6 +246,7 @@ for (const { name, setUp } of STORE_KINDS) {
           retryInMs: 60_000,
           error: 'x',
           answerLost: false,
+          refused: false,
           now: NOW,
         });
         await store.markNeedsReconnect(key('due-marked'), { reason: 'x', by: { version: 1, holder: null }, now: NOW });

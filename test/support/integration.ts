@@ -44,6 +44,7 @@ export function integrationOf<Auth extends BaseAuth, Credentials extends BaseCre
     isGuarded: false,
     configuredOrigins: configuredOrigins(parsed, {}, baseUrl),
     refreshConcurrency: 10,
+    reconnectAfterRefusedDays: 3,
     configFields: {},
     requests: {
       baseUrl,

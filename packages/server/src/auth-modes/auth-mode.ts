@@ -53,6 +53,8 @@ export interface Integration<Auth extends BaseAuth = BaseAuth> {
   readonly configuredOrigins: ReadonlySet<string>;
   /** Renewals at the same time, in one server. */
   readonly refreshConcurrency: number;
+  /** A provider that refuses a renewal for so long, and gives no reason, means that the grant is gone; 0 = never. */
+  readonly reconnectAfterRefusedDays: number;
   readonly auth: Auth;
   /** What each connection brings beside its credentials. */
   readonly configFields: InputFields;

@@ -74,6 +74,10 @@ function integrationSettings(fields: Fields) {
       .number({ min: 1, max: 1_000, integer: true })
       .optional()
       .describe('Refreshes at the same time, in one server, of those that take at most 250 ms; default 10'),
+    reconnect_after_refused_days: fields
+      .number({ min: 0, max: 365 })
+      .optional()
+      .describe('Days of refreshes refused without a reason until the user has to connect again; 0 = never; default 3'),
     app_api_key: fields.secret().optional().describe('The application’s own key, for ${app_api_key}'),
     oauth_client_id: fields.text().optional().describe('OAuth client identifier (OAuth 1.0a: consumer key)'),
     oauth_client_secret: fields.secret().optional().describe('OAuth client secret (OAuth 1.0a: consumer secret)'),

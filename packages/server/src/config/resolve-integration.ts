@@ -17,6 +17,7 @@ import type { SourceFile } from './source-file.ts';
 import { validate, type Locate } from './validate.ts';
 
 const DEFAULT_REFRESH_CONCURRENCY = 10;
+const DEFAULT_REFUSED_DAYS = 3;
 
 /** What turning one entry of `integrations.yaml` into an Integration takes. */
 export interface ResolveContext {
@@ -83,6 +84,7 @@ function toIntegration({ name, blueprint, settings, sections, server }: Integrat
     isGuarded: blueprint?.isOwn === true || choosesHosts(auth, sections.config, requests.base_url),
     configuredOrigins: configuredOrigins(auth, sections.config, requests.base_url),
     refreshConcurrency: settings.refresh_concurrency ?? DEFAULT_REFRESH_CONCURRENCY,
+    reconnectAfterRefusedDays: settings.reconnect_after_refused_days ?? DEFAULT_REFUSED_DAYS,
     auth,
     configFields: sections.config,
     requests: {

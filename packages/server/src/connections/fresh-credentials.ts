@@ -1,6 +1,5 @@
 import type { BaseCredentials } from '../auth-modes/auth-mode.ts';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
-import { OAuthResponseError } from '../oauth/oauth-error.ts';
 import { connectionKeyText, type ConnectionKey } from '../store/store.ts';
 import {
   modeContext,
@@ -12,6 +11,7 @@ import {
 import type { ConnectionCache } from './connection-cache.ts';
 import { FairLimit } from './fair-limit.ts';
 import { backoffMs, scheduleOf } from './refresh-schedule.ts';
+import { isLastRefusal, isRevoked, isUnexplainedRefusal, mayHaveAnswered } from './renewal-failure.ts';
 
 const LEASE_MS = 15_000;
 const EXTEND_EVERY_MS = 5_000;
@@ -232,16 +232,23 @@ export class FreshCredentials {
     const { row } = connection;
     const { store, log, random, now, onRenewal } = this.#context;
     const why = messageOf(error);
-    onRenewal(row.integration, isRevoked(error) ? 'needs_reconnect' : 'failed');
+    const gone = whyGone(connection, error);
+    onRenewal(row.integration, gone === undefined ? 'failed' : 'needs_reconnect');
     log.warn({ integration: row.integration, connection: row.uuid, err: error }, 'access token could not be renewed');
-    if (isRevoked(error)) {
-      const lost = row.refresh.answerLost ? ' An earlier answer with new tokens may have been lost.' : '';
-      const marked = await this.#markNeedsReconnect(connection, { holder, reason: `${why}${lost}` });
+    if (gone !== undefined) {
+      const marked = await this.#markNeedsReconnect(connection, { holder, reason: `${why}${gone}` });
       return marked ? this.#assertUsable(marked) : 'changed';
     }
     const named = error instanceof NangoError && error.retryAfter !== undefined ? error.retryAfter * 1000 : 0;
     const retryInMs = Math.max(backoffMs(row.refresh.failures, { random }), named);
-    const failure = { holder, retryInMs, error: why, answerLost: mayHaveAnswered(error), now: now() };
+    const failure = {
+      holder,
+      retryInMs,
+      error: why,
+      answerLost: mayHaveAnswered(error),
+      refused: isUnexplainedRefusal(error),
+      now: now(),
+    };
     // With the database away too, the lease runs out by itself and says the same.
     await store.failRefresh(row, failure).catch((cause: unknown) => log.error({ err: cause }, 'failure not recorded'));
     return this.#serveWhileValid(connection, { retryInMs, why, cause: error });
@@ -332,17 +339,10 @@ export class FreshCredentials {
   }
 }
 
-/** Only this one error code says that the grant is gone (RFC 6749 §5.2); anything else may pass. */
-function isRevoked(error: unknown): boolean {
-  return error instanceof OAuthResponseError && error.error === 'invalid_grant';
-}
-
-const NEVER_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
-
-/** Whether the provider may have rotated the tokens all the same: it was reached, and its answer was not read. */
-function mayHaveAnswered(error: unknown): boolean {
-  if (error instanceof OAuthResponseError) return (error.httpStatus ?? 0) < 300;
-  if (!(error instanceof NangoError) || !/^(request|response)_/.test(error.code)) return false;
-  const { cause } = error;
-  return !(cause instanceof Error && 'code' in cause && NEVER_SENT.has(String(cause.code)));
+/** What to add to the provider's words when they mean that the grant is gone; undefined when they do not. */
+function whyGone({ row, integration }: OpenConnection, error: unknown): string | undefined {
+  const days = integration.reconnectAfterRefusedDays;
+  if (isRevoked(error)) return row.refresh.answerLost ? ' An earlier answer with new tokens may have been lost.' : '';
+  const isGone = isUnexplainedRefusal(error) && isLastRefusal(row.refresh, days);
+  return isGone ? `; the provider has refused every refresh of these ${days} days` : undefined;
 }

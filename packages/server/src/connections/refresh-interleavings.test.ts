@@ -164,7 +164,15 @@ function firstRow(): ConnectionRow {
     expiresAt: NOW - 1,
     version: 1,
     dueAt: NOW - 1,
-    refresh: { leasedMs: null, retryInMs: null, failures: 0, lastError: null, answerLost: false },
+    refresh: {
+      leasedMs: null,
+      retryInMs: null,
+      failures: 0,
+      lastError: null,
+      answerLost: false,
+      refusals: 0,
+      refusedForMs: null,
+    },
     createdAt: NOW,
     updatedAt: NOW,
   };

@@ -1,4 +1,4 @@
-import { sql, type Kysely, type Selectable } from 'kysely';
+import { sql, type Kysely, type RawBuilder, type Selectable } from 'kysely';
 import type { ConnectionChanges, ConnectionHealth, Tell } from './connection-changes.ts';
 import type { Database, DatabaseDialect } from './database.ts';
 import type { EventType } from './event-store.ts';
@@ -227,6 +227,9 @@ function toConnectionValues({
 export function columns(clock: DatabaseClock) {
   const left = (column: 'connections.lease_expires_at' | 'connections.retry_at') =>
     sql<number | null>`${sql.ref(column)} - ${clock()}`;
+  // What was counted for other credentials says nothing of these.
+  const refused = (value: RawBuilder<unknown>) =>
+    sql<number | null>`case when connections.refused_version = connections.version then ${value} end`;
   return [
     'connections.uuid',
     'connections.integration',
@@ -246,6 +249,8 @@ export function columns(clock: DatabaseClock) {
     'connections.updated_at',
     left('connections.lease_expires_at').as('leased_ms'),
     left('connections.retry_at').as('retry_in_ms'),
+    refused(sql.ref('connections.refused_count')).as('refusals'),
+    refused(sql`${clock()} - connections.refused_at`).as('refused_for_ms'),
   ] as const;
 }
 
@@ -281,7 +286,8 @@ type SelectedRow = Pick<
   | 'answer_lost'
   | 'created_at'
   | 'updated_at'
-> & { leased_ms: number | null; retry_in_ms: number | null };
+> &
+  Record<'leased_ms' | 'retry_in_ms' | 'refusals' | 'refused_for_ms', number | null>;
 
 /** A row as the store hands it out. */
 export function toConnectionRow(row: SelectedRow): ConnectionRow {
@@ -303,6 +309,8 @@ export function toConnectionRow(row: SelectedRow): ConnectionRow {
       failures: row.refresh_failures,
       lastError: row.refresh_error,
       answerLost: row.answer_lost === 1,
+      refusals: row.refusals ?? 0,
+      refusedForMs: row.refused_for_ms,
     },
     createdAt: row.created_at,
     updatedAt: row.updated_at,

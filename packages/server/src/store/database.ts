@@ -24,6 +24,9 @@ export interface Database {
     refresh_failures: number;
     refresh_error: string | null;
     answer_lost: number;
+    refused_version: number | null;
+    refused_count: number | null;
+    refused_at: number | null;
     created_at: number;
     updated_at: number;
   };

@@ -6,13 +6,21 @@ import { clientRegistrations } from './migrations/0002-client-registrations.ts';
 import { refreshLeases } from './migrations/0003-refresh-leases.ts';
 import { events } from './migrations/0004-events.ts';
 import { servers } from './migrations/0005-servers.ts';
+import { refusedRefreshes } from './migrations/0007-refused-refreshes.ts';
 import type { SchemaState } from './store.ts';
 
 /**
  * In the order they run.
  * @public for a test that runs them in a process of its own
  */
-export const MIGRATIONS: readonly Migration[] = [connections, clientRegistrations, refreshLeases, events, servers];
+export const MIGRATIONS: readonly Migration[] = [
+  connections,
+  clientRegistrations,
+  refreshLeases,
+  events,
+  servers,
+  refusedRefreshes,
+];
 
 /**
  * Runs the migrations that are missing, all or none, while no other server can. Throws `schema_too_new` when the

@@ -43,7 +43,7 @@ export function refreshStatements(
         .where('lease_holder', '=', holder);
       return (await query.executeTakeFirst()).numUpdatedRows > 0n;
     },
-    failRefresh: (key, { holder, retryInMs, error, answerLost, now }) =>
+    failRefresh: (key, { holder, retryInMs, error, answerLost, refused, now }) =>
       changes.run(async (transaction, tell) => {
         const failed = await update(key, transaction)
           .set((eb) => ({
@@ -53,6 +53,7 @@ export function refreshStatements(
             refresh_failures: eb('refresh_failures', '+', 1),
             refresh_error: error,
             ...(answerLost ? { answer_lost: 1 } : {}),
+            ...(refused ? oneMoreRefusal(clock) : {}),
           }))
           .where('lease_holder', '=', holder)
           .returning(columns(clock))
@@ -78,5 +79,14 @@ export function refreshStatements(
       const rows = await (except.length === 0 ? due : due.where('integration', 'not in', except)).execute();
       return rows.map((row) => ({ integration: row.integration, userId: row.user_id }));
     },
+  };
+}
+
+/** Counted for these credentials alone: at another version it begins anew, whichever server wrote that one. */
+function oneMoreRefusal(clock: DatabaseDialect['now']) {
+  return {
+    refused_version: sql<number>`version`,
+    refused_count: sql<number>`case when refused_version = version then refused_count + 1 else 1 end`,
+    refused_at: sql<number>`case when refused_version = version then refused_at else ${clock()} end`,
   };
 }

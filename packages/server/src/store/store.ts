@@ -38,6 +38,10 @@ export interface RefreshState {
   readonly lastError: string | null;
   /** Whether an answer may have been lost: tokens the provider rotated and nobody has. */
   readonly answerLost: boolean;
+  /** Times that the provider refused to renew the credentials at hand, and gave no reason. */
+  readonly refusals: number;
+  /** Milliseconds since the first of these; null = there was none. */
+  readonly refusedForMs: number | null;
 }
 
 /** Takes the right to renew a connection, for a while. */
@@ -56,6 +60,8 @@ export interface RefreshFailure {
   readonly error: string;
   /** Whether the provider may have answered all the same. */
   readonly answerLost: boolean;
+  /** Whether the provider refused, and gave no reason. */
+  readonly refused: boolean;
   readonly now: number;
 }
 
