@@ -27,6 +27,14 @@ const bundles: BuildOptions[] = [
   },
   {
     ...common,
+    format: 'cjs',
+    target: 'es2022',
+    minify: true,
+    entryPoints: [at('frontend/src/index.ts')],
+    outfile: at('frontend/dist/index.cjs'),
+  },
+  {
+    ...common,
     format: 'iife',
     target: 'es2022',
     minify: true,
@@ -72,6 +80,7 @@ await copyFile(join(root, 'node_modules/kysely/LICENSE'), at('server/dist/LICENS
 if (process.argv.includes('--types')) {
   await Promise.all(['action', 'frontend', 'node-client'].map(declarations));
   await writeCommonJsDeclarations(at('node-client/dist'));
+  await writeCommonJsDeclarations(at('frontend/dist'));
 }
 
 /** Each module's declarations once more, for `require`; the compiler leaves the sources' names in both. */

@@ -77,7 +77,10 @@ describe('connect() in Chromium', () => {
   /** A server with a real authorization server behind it, and an application's page. */
   async function openApplication(
     t: TestContext,
-    { pageHeaders = {} }: { pageHeaders?: Record<string, string> } = {},
+    {
+      pageHeaders = {},
+      ...options
+    }: { pageHeaders?: Record<string, string>; config?: string; files?: Record<string, string> } = {},
   ): Promise<{ server: TestServer; page: Page; app: string }> {
     const environment: Record<string, string> = {};
     const port = await freePort();
@@ -86,7 +89,12 @@ describe('connect() in Chromium', () => {
       pageHeaders,
     });
     environment['AS_SECRET'] = as.clientSecret;
-    const server = await startTestServer(t, { integrations: authorizationServerIntegration(as), environment, port });
+    const server = await startTestServer(t, {
+      integrations: authorizationServerIntegration(as),
+      environment,
+      port,
+      ...options,
+    });
     const app = await serveApplication(t, { root: server.url });
     const page = await newPage(t);
     await page.goto(app);
@@ -227,6 +235,53 @@ describe('connect() in Chromium', () => {
     assert.equal(await page.locator('img').count(), 0);
     assert.deepEqual(dialogs, []);
     assert.ok(!violations.some((text) => text.includes('Content Security Policy')), violations.join());
+  });
+
+  test('D9: a link to connect shows whose account it becomes, and goes on only by a click', async (t) => {
+    const { server, page } = await openApplication(t, {
+      config: 'application: { name: Acme <CRM>, logo: logo.svg }',
+      files: {
+        'logo.svg': '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><rect width="1" height="1"/></svg>',
+      },
+    });
+    const { token } = (await server.nango.createConnectSession({ userId: 'mallory' })).returnValue;
+    const begun = await fetch(`${server.url}/oauth/attempts`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      body: JSON.stringify({ integration: 'acme', userId: 'mallory' }),
+    });
+    const { connectUrl } = (await begun.json()) as { connectUrl: string };
+    const violations: string[] = [];
+    page.on('console', (message) => violations.push(message.text()));
+    await page.goto(connectUrl);
+    assert.equal(await page.textContent('h1'), 'Connect acme to Acme <CRM>');
+    assert.match((await page.textContent('main')) ?? '', /part of the account mallory in Acme <CRM>/);
+    assert.equal(await page.evaluate('document.querySelector("img").naturalWidth > 0'), true);
+    assert.equal(new URL(page.url()).search, '');
+    await page.click('button');
+    await page.waitForSelector('#approve');
+    assert.ok(!violations.some((text) => text.includes('Content Security Policy')), violations.join());
+  });
+
+  test('D9: a page of another origin that opens the link does not get past the question', async (t) => {
+    const { server, page, app } = await openApplication(t);
+    const { token } = (await server.nango.createConnectSession({ userId: 'mallory' })).returnValue;
+    const begun = await fetch(`${server.url}/oauth/attempts`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, origin: 'https://app.example' },
+      body: JSON.stringify({ integration: 'acme', userId: 'mallory' }),
+    });
+    const { connectUrl, nonce } = (await begun.json()) as { connectUrl: string; nonce: string };
+    await page.goto(app);
+    const [popup] = await Promise.all([
+      page.waitForEvent('popup'),
+      page.evaluate(`{
+        const w = window.open(${JSON.stringify(connectUrl)});
+        setInterval(() => w.postMessage({ source: 'nango', nonce: ${JSON.stringify(nonce)} }, '*'), 10);
+      }`),
+    ]);
+    await popup.waitForSelector('button:visible');
+    assert.ok(popup.url().startsWith(`${server.url}/oauth/connect/`));
   });
 
   test('F8: an opener of another origin learns nothing', async (t) => {

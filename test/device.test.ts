@@ -152,3 +152,12 @@ test('nango connect takes config and credentials, from a file or stdin', async (
   assert.ok(!broken.stderr.includes('CANARY'));
   assert.match((await connect('missing.json')).stderr, /missing\.json does not exist/);
 });
+
+test('the end of a device authorization stands in the audit log, by the key that polled', async (t) => {
+  const { server, begun, poll } = await startDeviceFlow(t);
+  assert.equal(await poll(), 'pending');
+  const ended = () => server.log().match(/"action":"connection\.connect","actor":"main"[^\n]*"status":200/g)?.length;
+  assert.equal(ended(), undefined);
+  await enterCode(begun.verificationUriComplete ?? begun.verificationUri, 'approve');
+  assert.deepEqual([await poll(), await poll(), ended()], ['succeeded', 'succeeded', 1]);
+});

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash, generateKeyPairSync } from 'node:crypto';
+import { request as httpRequest } from 'node:http';
 import { describe, test, type TestContext } from 'node:test';
 import { authorizationServerIntegration, startAuthorizationServer } from './support/authorization-server.ts';
 import { freePort } from './support/free-port.ts';
@@ -26,12 +27,14 @@ async function startFlow(
   {
     token = { body: { access_token: 'at-CANARY', token_type: 'bearer', refresh_token: 'rt-CANARY', expires_in: 3600 } },
     auth = '',
+    config = '',
     now,
-  }: { token?: ScriptedAnswer; auth?: string; now?: () => number } = {},
+  }: { token?: ScriptedAnswer; auth?: string; config?: string; now?: () => number } = {},
 ): Promise<Flow> {
   const provider = await startScriptedProvider(t, ({ path }) => (path === '/token' ? token : { status: 404 }));
   const server = await startTestServer(t, {
     integrations: `integrations:${scriptedIntegration(provider.url, { auth })}`,
+    config,
     ...(now ? { now } : {}),
   });
   return { server, provider, agent: new UserAgent() };
@@ -244,6 +247,15 @@ test('F1: a callback from a browser that did not begin the flow is refused, and 
   await assertNothingStored(flow);
 });
 
+/** What the page at an attempt's address sends. */
+function postBegin(serverUrl: string, body: object, origin: string | null = 'https://nango.example.com') {
+  return fetch(`${serverUrl}/oauth/connect/acme`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...(origin === null ? {} : { origin }) },
+    body: JSON.stringify(body),
+  });
+}
+
 describe('F2: who may connect', () => {
   const publicRoot = {
     rootUrl: 'https://nango.example.com',
@@ -285,10 +297,72 @@ describe('F2: who may connect', () => {
   test('on a public https root the cookie is bound to the host', async (t) => {
     const server = await startTestServer(t, publicRoot);
     const { token } = (await server.nango.createConnectSession({ userId: '1' })).returnValue;
-    const { connectUrl } = await beginAttempt(server.url, { token });
+    const { connectUrl, attempt, nonce } = await beginAttempt(server.url, { token });
     assert.ok(connectUrl.startsWith('https://nango.example.com/oauth/connect/acme?attempt='));
-    const response = await fetch(connectUrl.replace('https://nango.example.com', server.url), { redirect: 'manual' });
+    const response = await postBegin(server.url, { attempt, nonce });
     assert.match(response.headers.get('set-cookie') ?? '', /^__Host-nango_attempt_.*; Secure$/);
+  });
+
+  test('D9: the address of an attempt sends nobody to the provider without a proof or a click', async (t) => {
+    const server = await startTestServer(t, publicRoot);
+    const { token } = (await server.nango.createConnectSession({ userId: 'att<ack>er' })).returnValue;
+    const begun = await beginAttempt(server.url, { token, userId: 'att<ack>er', origin: 'https://app.example' });
+    const { attempt, nonce = '' } = begun;
+    const address = begun.connectUrl.replace('https://nango.example.com', server.url);
+    assert.ok(!begun.connectUrl.includes(nonce));
+    // A mail scanner, or the victim who opens the link.
+    for (const method of ['GET', 'HEAD', 'GET']) {
+      const response = await fetch(address, { method, redirect: 'manual' });
+      assert.deepEqual([response.status, response.headers.get('set-cookie')], [200, null]);
+      if (method === 'GET')
+        assert.match(await response.text(), /the account <b>att&lt;ack&gt;er<\/b> in <b>app\.example<\/b>/);
+    }
+    for (const [body, origin] of [
+      [{ attempt }, 'https://nango.example.com'],
+      [{ attempt, nonce: `${nonce}x` }, 'https://nango.example.com'],
+      [{ attempt, nonce }, 'https://evil.example'],
+      [{ attempt, nonce }, null],
+      [{ attempt, confirmed: true }, 'https://evil.example'],
+      [{ attempt, confirmed: true }, 'null'],
+    ] as const) {
+      const { status } = await postBegin(server.url, body, origin);
+      assert.ok([400, 403].includes(status), JSON.stringify({ body, origin, status }));
+    }
+    const response = await postBegin(server.url, { attempt, confirmed: true });
+    const { authorizationUrl } = (await response.json()) as { authorizationUrl: string };
+    assert.match(authorizationUrl, /^https:\/\/acme\.example\/authorize\?/);
+    assert.equal((await postBegin(server.url, { attempt, nonce })).status, 400);
+  });
+
+  test('B12: under a loopback root a local Origin is not enough: the request must come from this machine', async (t) => {
+    const { server } = await startFlow(t);
+    const port = new URL(server.url).port;
+    const send = (headers: Record<string, string>) =>
+      new Promise<number>((resolve, reject) => {
+        const request = httpRequest(
+          { host: 'localhost', port, path: '/oauth/attempts', method: 'POST', headers },
+          (response) => resolve(response.resume().statusCode ?? 0),
+        );
+        request.on('error', reject).end(JSON.stringify({ integration: 'acme', userId: '1' }));
+      });
+    const local = { 'content-type': 'application/json', origin: 'http://localhost:8080' };
+    assert.equal(await send(local), 201);
+    for (const elsewhere of [
+      { host: 'nango.internal' },
+      { host: '192.168.1.5:3003' },
+      { 'x-forwarded-for': '203.0.113.9' },
+      { forwarded: 'for=203.0.113.9' },
+      { via: '1.1 proxy' },
+    ])
+      assert.equal(await send({ ...local, ...elsewhere }), 401, JSON.stringify(elsewhere));
+  });
+
+  test('allow_connect_without_session permits it by name, and warns', async (t) => {
+    const { server } = await startFlow(t, { config: 'allow_connect_without_session: true' });
+    const headers = { 'content-type': 'application/json', 'x-forwarded-for': '203.0.113.9' };
+    const body = JSON.stringify({ integration: 'acme', userId: '1' });
+    assert.equal((await fetch(`${server.url}/oauth/attempts`, { method: 'POST', headers, body })).status, 201);
+    assert.match(server.log(), /allow_connect_without_session is true: whoever reaches the port/);
   });
 
   test('on a loopback root pages of other machines need a token too', async (t) => {

@@ -297,12 +297,25 @@ for (const { name, setUp } of STORE_KINDS) {
       integration: 'acme',
       userId: attemptHash,
       origin: 'http://localhost',
+      nonceHash: null,
       additionalConfig: null,
       now: NOW,
       expiresAt: NOW + 10,
       dueAt: null,
     });
     const begin = (stateHash: string) => ({ stateHash, browserHash: 'b', sealedSecrets: Uint8Array.of(5), now: NOW });
+
+    test('D7: a user has the newest twenty attempts, and others keep theirs', async () => {
+      await store.insertAttempt({ ...attempt('of another'), userId: 'other' });
+      for (let count = 0; count < 60; count += 1)
+        await store.insertAttempt({ ...attempt(`many ${count}`), userId: 'many', now: NOW + count });
+      const left = await Promise.all(Array.from({ length: 60 }, (_, count) => store.findAttempt(`many ${count}`)));
+      assert.deepEqual(
+        left.map((row) => row !== undefined),
+        Array.from({ length: 60 }, (_, count) => count >= 40),
+      );
+      assert.ok(await store.findAttempt('of another'));
+    });
 
     test('F3: an attempt begins once and is taken once, however many try', async () => {
       await store.insertAttempt(attempt('once'));

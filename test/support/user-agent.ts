@@ -70,6 +70,7 @@ export async function beginAttempt(
   const body = (await response.json()) as {
     attempt: string;
     connectUrl: string;
+    nonce?: string;
     status?: string;
     error?: { type: string; message: string };
   };

@@ -11,6 +11,7 @@ export type NangoErrorType =
   | 'timeout'
   | 'network_error'
   | 'unauthorized'
+  | 'forbidden'
   | 'invalid_credentials'
   | 'invalid_request'
   | (string & {});
@@ -59,7 +60,12 @@ export default class Nango {
 
   /** `rootUrl` is the server's oauth_server_root_url; `options` are the defaults of every connect(). */
   constructor(rootUrl: string, options: ConnectOptions = {}) {
-    this.#root = new URL(rootUrl).href.replace(/\/+$/, '');
+    const root = URL.parse(rootUrl);
+    if (!root || !/^https?:$/.test(root.protocol))
+      throw new TypeError(
+        `new Nango(rootUrl): rootUrl is the address of your Nango server, such as "https://nango.example.com", not "${rootUrl}".`,
+      );
+    this.#root = root.href.replace(/\/+$/, '');
     this.#options = options;
   }
 
@@ -100,6 +106,7 @@ async function run(
         origin: new URL(root).origin,
         timeout: options.timeout ?? LIFE_MS,
         fail,
+        nonce: attempt.nonce,
         poll: () => ask(fail, `${root}/oauth/attempts/${attempt.attempt}`),
       });
     }
@@ -115,6 +122,7 @@ interface Answer {
   status: string;
   attempt: string;
   connectUrl: string;
+  nonce?: string;
   error: { type: string; message: string } | null;
 }
 
@@ -135,12 +143,14 @@ interface Wait {
   origin: string;
   /** Milliseconds. */
   timeout: number;
+  /** Proves to the server's page that this page began the attempt, so that it asks the user nothing. */
+  nonce: string | undefined;
   fail: Fail;
   poll: () => Promise<Answer>;
 }
 
 /** Waits for the popup's message or, should the popup have lost us, for the server's word; whichever comes first. */
-function settled({ popup, origin: ours, timeout, fail, poll }: Wait): Promise<void> {
+function settled({ popup, origin: ours, timeout, nonce, fail, poll }: Wait): Promise<void> {
   return new Promise((resolve, reject) => {
     const deadline = Date.now() + timeout;
     let closedSince = 0;
@@ -168,7 +178,9 @@ function settled({ popup, origin: ours, timeout, fail, poll }: Wait): Promise<vo
 
     // Only our server's page, and only in the window opened here, is listened to.
     function onMessage({ source, origin, data }: MessageEvent): void {
-      if (source === popup && origin === ours && data?.source === 'nango') end(data);
+      if (source !== popup || origin !== ours || data?.source !== 'nango') return;
+      if (data.status === 'ready') popup.postMessage({ source: 'nango', nonce }, ours);
+      else end(data);
     }
 
     async function tick(): Promise<void> {

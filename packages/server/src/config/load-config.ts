@@ -2,6 +2,7 @@ import { basename, dirname, join } from 'node:path';
 import type { Integration } from '../auth-modes/auth-mode.ts';
 import { RESERVED_PLACEHOLDERS } from '../auth-modes/registry.ts';
 import { Fields, type Environment } from '../schema/fields.ts';
+import { loadLogo } from './application-logo.ts';
 import { BlueprintCatalog, readIfPresent } from './blueprint-catalog.ts';
 import type { EnvironmentFiles } from './environment-files.ts';
 import { openHosts } from './chosen-hosts.ts';
@@ -21,6 +22,8 @@ export const BLUEPRINTS_FOLDER = 'blueprints';
 export interface Config {
   readonly server: NangoConfig;
   readonly integrations: ReadonlyMap<string, Integration>;
+  /** `application.logo`, as a `data:` URL. */
+  readonly applicationLogo: string | undefined;
   /** What is permitted but unsafe, one sentence each. */
   readonly warnings: readonly string[];
 }
@@ -40,6 +43,7 @@ export async function loadConfig({ folder, catalog, environment }: LoadConfigOpt
   const fields = new Fields(environment, RESERVED_PLACEHOLDERS);
   const faults: ConfigFault[] = [];
   const server = await loadServerConfig(folder, fields, faults);
+  const applicationLogo = await loadApplicationLogo(folder, server, faults);
   const source = await readSource(folder, INTEGRATIONS_FILE);
   if (!source) {
     faults.push({
@@ -58,7 +62,8 @@ export async function loadConfig({ folder, catalog, environment }: LoadConfigOpt
   return {
     server,
     integrations: new Map(integrations.map((integration) => [integration.name, integration])),
-    warnings: warningsOf(integrations),
+    applicationLogo,
+    warnings: [...serverWarnings(server), ...warningsOf(integrations)],
   };
 }
 
@@ -158,6 +163,25 @@ async function loadIntegrations(
 async function readSource(folder: string, file: string): Promise<SourceFile | undefined> {
   const text = await readIfPresent(join(folder, file));
   return text === undefined ? undefined : parseSourceFile(shownPath(join(folder, file)), text);
+}
+
+async function loadApplicationLogo(
+  folder: string,
+  { application: { logo } }: NangoConfig,
+  faults: ConfigFault[],
+): Promise<string | undefined> {
+  if (logo === undefined) return undefined;
+  const loaded = await loadLogo(folder, logo);
+  if ('url' in loaded) return loaded.url;
+  const file = shownPath(join(folder, NANGO_CONFIG_FILE));
+  faults.push({ file, line: 1, column: 1, path: ['application', 'logo'], message: loaded.problem });
+  return undefined;
+}
+
+function serverWarnings({ allow_connect_without_session: isOpen }: NangoConfig): string[] {
+  return isOpen
+    ? ['allow_connect_without_session is true: whoever reaches the port may connect accounts to any user id.']
+    : [];
 }
 
 function warningsOf(integrations: readonly Integration[]): string[] {

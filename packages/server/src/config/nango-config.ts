@@ -41,6 +41,23 @@ export function nangoConfigSchema(fields: Fields) {
       .array(fields.text().refine(isNetwork, 'must be a network such as 10.1.0.0/16 or fd00:1::/64'))
       .default([])
       .describe('Private networks that hosts may lead into which connections or providers’ responses chose'),
+    allow_connect_without_session: fields
+      .boolean()
+      .default(false)
+      .describe(
+        'Unsafe: under a loopback root URL, whoever reaches the port may connect without a token, not this machine alone',
+      ),
+    application: z
+      .strictObject({
+        name: fields
+          .text()
+          .refine((text) => text.length <= 100, 'must have at most 100 characters')
+          .optional()
+          .describe('Its name'),
+        logo: fields.text().optional().describe('An image file in the Nango folder, of at most 64 KiB'),
+      })
+      .default({})
+      .describe('Your application, as pages for its users show it'),
     secret_keys: z
       .record(nameSchema, secretKeySchema(fields))
       .default({})

@@ -28,6 +28,10 @@ const PUBLIC_ERRORS = new Set([
   'unsupported_auth_mode',
   'invalid_value',
   'store_unavailable',
+  'server_stopping',
+  'address_refused',
+  'invalid_request',
+  'invalid_credentials',
 ]);
 
 const secretsSchema = z.record(z.string(), z.string());

@@ -37,8 +37,20 @@ export interface CreatedAttempt {
   /** Opens the attempt once, and tells its result: 256 random bits. */
   readonly attempt: string;
   readonly expiresAt: number;
+  /** By it the page that began the attempt proves itself to the page of ours that its popup opens. Never part of a URL. */
+  readonly nonce: string | undefined;
   /** `succeeded` where the provider needed no user. */
   readonly status: 'pending' | 'succeeded';
+}
+
+/** What sends a user to the provider: the page that began the attempt, or the user's own click on a page that names it. */
+export type BeginProof = { readonly nonce: string } | 'clicked' | undefined;
+
+/** An attempt that waits for its browser. */
+export interface WaitingAttempt extends ConnectionKey {
+  readonly origin: string | null;
+  /** Whether {@link ConnectFlow.begin} wants a proof. */
+  readonly needsProof: boolean;
 }
 
 /** The browser's way to the authorization server. */
@@ -88,11 +100,14 @@ export class ConnectFlow {
     const issued = await this.#withoutBrowser(target, { credentials, config });
     const attempt = randomToken();
     const expiresAt = now() + ATTEMPT_LIFE_MS;
+    // Without a token there is one developer and nobody else, on this machine.
+    const nonce = requester.token === undefined ? undefined : randomToken();
     const json = additionalConfig ? JSON.stringify(additionalConfig) : null;
     await store.insertAttempt({
       ...key,
       attemptHash: hashToken(attempt),
       origin: requester.origin ?? null,
+      nonceHash: nonce === undefined ? null : hashToken(nonce),
       additionalConfig: json,
       now: now(),
       expiresAt,
@@ -101,15 +116,27 @@ export class ConnectFlow {
       const connection = newConnection(key, { credentials: issued, additionalConfig: json }, this.#context);
       await store.completeAttempt(hashToken(attempt), connection);
     }
-    return { attempt, expiresAt, status: issued ? 'succeeded' : 'pending' };
+    return { attempt, nonce, expiresAt, status: issued ? 'succeeded' : 'pending' };
   }
 
-  /** Binds the attempt to the browser that comes, once. Throws `invalid_state` for an attempt that is used or expired. */
-  async begin(attempt: string, redirectUri: string): Promise<BegunAttempt> {
+  /** An attempt that no browser took yet. Throws `invalid_state` for one that is used or expired. */
+  async waiting(attempt: string): Promise<WaitingAttempt> {
+    const { integration, userId, origin, nonceHash } = await this.#findWaiting(attempt);
+    return { integration, userId, origin, needsProof: nonceHash !== null };
+  }
+
+  /**
+   * Binds the attempt to the browser that comes, once. Without a proof, whoever gets its address could be made to connect his
+   * account to another's user id. Throws `invalid_state` for an attempt that is used or expired, or a wrong proof.
+   */
+  async begin(
+    attempt: string,
+    { redirectUri, proof }: { redirectUri: string; proof: BeginProof },
+  ): Promise<BegunAttempt> {
     const { store, now, randomToken } = this.#context;
-    const attemptHash = hashToken(attempt);
-    const row = await store.findAttempt(attemptHash);
-    if (row?.status !== 'created') throw spent();
+    const row = await this.#findWaiting(attempt);
+    const { attemptHash } = row;
+    if (!isProven(row, proof)) throw spent();
     const integration = integrationNamed(row.integration, this.#context);
     const { authorization } = authModeOf(integration);
     if (!authorization)
@@ -131,6 +158,13 @@ export class ConnectFlow {
     });
     if (!bound) throw spent();
     return { authorizationUrl, cookie: { name: cookieName(state), value: browser } };
+  }
+
+  async #findWaiting(attempt: string): Promise<ConnectAttemptRow> {
+    const { store, now } = this.#context;
+    const row = await store.findAttempt(hashToken(attempt));
+    if (row?.status !== 'created' || row.expiresAt <= now()) throw spent();
+    return row;
   }
 
   /** Whether the callback of this state may arrive as a form POST. */
@@ -211,6 +245,11 @@ export class ConnectFlow {
 /** The cookie that binds one state to one browser. */
 function cookieName(state: string): string {
   return `nango_attempt_${hashToken(state).slice(0, 16)}`;
+}
+
+function isProven({ nonceHash }: ConnectAttemptRow, proof: BeginProof): boolean {
+  if (nonceHash === null || proof === 'clicked') return true;
+  return proof !== undefined && timingSafeEqual(Buffer.from(nonceHash), Buffer.from(hashToken(proof.nonce)));
 }
 
 function isSameBrowser({ browserHash }: ConnectAttemptRow, cookie: string | undefined): boolean {

@@ -27,6 +27,17 @@ export interface ConnectSession {
 export interface AttemptRequester {
   readonly token: string | undefined;
   readonly origin: string | undefined;
+  readonly route: RequestRoute;
+}
+
+/** How a request came. */
+export interface RequestRoute {
+  /** The peer's address. */
+  readonly address: string;
+  /** Its `Host` header. */
+  readonly host: string;
+  /** Whether a proxy says that it passed the request on. */
+  readonly isForwarded: boolean;
 }
 
 /** Mints a connect session token. Only its hash is stored. */
@@ -59,7 +70,7 @@ export async function assertMayConnect(
   requester: AttemptRequester,
   context: ConnectionContext,
 ): Promise<void> {
-  if (requester.token === undefined) return assertLocal(requester.origin, context);
+  if (requester.token === undefined) return assertLocal(requester, context);
   const session = await context.store.findSession(hashToken(requester.token), context.now());
   if (!session) throw new NangoError('unauthorized', `The connect session token is unknown or expired. ${HOW_TO_MINT}`);
   if (session.userId !== key.userId)
@@ -80,15 +91,24 @@ const integrationList = z.array(z.string());
 const HOW_TO_MINT =
   'Mint one in your back end with createConnectSession({ userId }) of @nangohq/node-client, and pass it to new Nango(rootUrl, { connectSessionToken }).';
 
-function assertLocal(origin: string | undefined, { config }: ConnectionContext): void {
-  const root = config().server.oauth_server_root_url;
-  const local =
-    isLoopbackHost(root.hostname) && (origin === undefined || isLoopbackHost(URL.parse(origin)?.hostname ?? ''));
-  if (local) return;
-  const why = isLoopbackHost(root.hostname)
-    ? 'Pages outside this machine need'
-    : 'This server has a public root URL, so connect() needs';
+/** Without a token only pages of the machine that the server runs on may connect, and only under a loopback root. */
+function assertLocal({ origin, route }: AttemptRequester, { config }: ConnectionContext): void {
+  const { oauth_server_root_url: root, allow_connect_without_session: isAllowed } = config().server;
+  const isLoopbackRoot = isLoopbackHost(root.hostname);
+  const isLocalPage = origin === undefined || isLoopbackHost(URL.parse(origin)?.hostname ?? '');
+  if (isLoopbackRoot && isLocalPage && (isLocal(route) || isAllowed)) return;
+  const why = !isLoopbackRoot
+    ? 'This server has a public root URL, so connect() needs'
+    : isLocalPage
+      ? 'Requests that come over a network or a proxy need'
+      : 'Pages outside this machine need';
   throw new NangoError('unauthorized', `${why} a connect session token. ${HOW_TO_MINT}`);
+}
+
+/** Whether a request came from this machine and was meant for it. */
+function isLocal({ address, host, isForwarded }: RequestRoute): boolean {
+  const isLoopbackPeer = address === '::1' || /^(::ffff:)?127(\.\d{1,3}){3}$/.test(address);
+  return isLoopbackPeer && !isForwarded && isLoopbackHost(URL.parse(`http://${host}`)?.hostname ?? '');
 }
 
 /** What the database knows of a token. */

@@ -28,6 +28,9 @@ export interface BegunDeviceFlow extends Omit<DeviceCode, 'secrets'> {
 /** How a device flow stands; `slow_down` asks the caller to wait five seconds longer from now on (RFC 8628 §3.5). */
 export type DeviceFlowStatus = 'pending' | 'slow_down' | 'succeeded';
 
+/** Told once how an attempt ended. */
+export type DeviceFlowEnded = (key: ConnectionKey, status: 'succeeded' | 'failed') => void;
+
 /** Connects an account from a machine without a browser: the user enters a code on another device (RFC 8628). */
 export class DeviceFlow {
   readonly #context: ConnectionContext;
@@ -52,7 +55,7 @@ export class DeviceFlow {
     const attemptHash = hashToken(attempt);
     const times = { now: now(), expiresAt: now() + code.expiresIn * 1000 };
     const json = additionalConfig ? JSON.stringify(additionalConfig) : null;
-    await store.insertAttempt({ ...key, attemptHash, origin: null, additionalConfig: json, ...times });
+    await store.insertAttempt({ ...key, attemptHash, origin: null, nonceHash: null, additionalConfig: json, ...times });
     await store.beginAttempt(attemptHash, {
       // Neither leaves the server: no browser can finish this attempt.
       stateHash: hashToken(randomToken()),
@@ -64,7 +67,7 @@ export class DeviceFlow {
   }
 
   /** Asks the provider once. Throws what ends the attempt: `access_denied`, `provider_error`, `invalid_state`. */
-  async poll(attempt: string): Promise<DeviceFlowStatus> {
+  async poll(attempt: string, onEnd: DeviceFlowEnded): Promise<DeviceFlowStatus> {
     const { store, now } = this.#context;
     const row = await store.findAttempt(hashToken(attempt));
     if (row?.status === 'succeeded') return 'succeeded';
@@ -78,10 +81,17 @@ export class DeviceFlow {
         { integration, config: await attemptConfig(row, this.#context), secrets },
         modeContext(integration, this.#context),
       );
-    const answer = await this.#endingIfFinal(row, ask);
-    if (typeof answer === 'string') return answer === 'slow_down' ? answer : 'pending';
-    if (!(await store.takeAttempt(row.stateHash, now()))) throw spent();
-    await failingAttempt(row, () => storeAuthorized(row, answer, this.#context), this.#context);
+    const { stateHash } = row;
+    try {
+      const answer = await this.#endingIfFinal(row, ask);
+      if (typeof answer === 'string') return answer === 'slow_down' ? answer : 'pending';
+      if (!(await store.takeAttempt(stateHash, now()))) throw spent();
+      await failingAttempt(row, () => storeAuthorized(row, answer, this.#context), this.#context);
+    } catch (error) {
+      onEnd(row, 'failed');
+      throw error;
+    }
+    onEnd(row, 'succeeded');
     return 'succeeded';
   }
 

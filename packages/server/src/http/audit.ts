@@ -33,16 +33,23 @@ function namesOf({ params, query, body }: FastifyRequest): z.output<typeof names
   };
 }
 
-/** Records how a user's page connected an account. */
+/** Records how a user connected an account: from a page, or from a device by a poll of the back end's. */
 export function recordConnect(
   audit: AuditLog,
   {
     request: { id: requestId, ip: address },
+    actor = 'page',
     integration,
     userId,
     status,
-  }: { request: FastifyRequest; integration: string; userId: string; status: string },
+  }: {
+    request: FastifyRequest;
+    actor?: string | undefined;
+    integration: string;
+    userId: string;
+    status: string;
+  },
 ): void {
   const code = status === 'succeeded' ? 200 : 400;
-  audit.record({ action: 'connection.connect', actor: 'page', integration, userId, status: code, requestId, address });
+  audit.record({ action: 'connection.connect', actor, integration, userId, status: code, requestId, address });
 }

@@ -15,6 +15,8 @@ type AttemptStatements = Pick<
   | 'completeAttempt'
 >;
 
+const MAX_ATTEMPTS_OF_A_USER = 20;
+
 /** From `connect()` to the callback: each step is one statement that only one caller can win. */
 export function attemptStatements(
   db: Kysely<Database>,
@@ -22,7 +24,7 @@ export function attemptStatements(
   changes: ConnectionChanges,
 ): AttemptStatements {
   return {
-    async insertAttempt({ attemptHash, integration, userId, origin, additionalConfig, now, expiresAt }) {
+    async insertAttempt({ attemptHash, integration, userId, origin, nonceHash, additionalConfig, now, expiresAt }) {
       const empty = {
         state_hash: null,
         browser_hash: null,
@@ -35,14 +37,18 @@ export function attemptStatements(
         integration,
         user_id: userId,
         origin,
+        nonce_hash: nonceHash,
         additional_config: additionalConfig,
         created_at: now,
         expires_at: expiresAt,
       };
-      await db
-        .insertInto('connect_attempts')
-        .values({ ...row, ...empty, status: 'created' })
-        .execute();
+      await db.transaction().execute(async (transaction) => {
+        await transaction
+          .insertInto('connect_attempts')
+          .values({ ...row, ...empty, status: 'created' })
+          .execute();
+        await removeOldest(transaction, userId);
+      });
     },
     async findAttempt(attemptHash) {
       const row = await db
@@ -100,12 +106,31 @@ export function attemptStatements(
   };
 }
 
+/** A page can begin as many attempts as it likes; this bounds what they take. */
+async function removeOldest(db: Kysely<Database>, userId: string): Promise<void> {
+  const kept = db
+    .selectFrom('connect_attempts')
+    .select('attempt_hash')
+    .where('user_id', '=', userId)
+    .orderBy('created_at', 'desc')
+    .orderBy('attempt_hash')
+    .limit(MAX_ATTEMPTS_OF_A_USER);
+  await db
+    .deleteFrom('connect_attempts')
+    .where('user_id', '=', userId)
+    // One whose code is being exchanged ends by itself.
+    .where('status', '!=', 'completing')
+    .where('attempt_hash', 'not in', kept)
+    .execute();
+}
+
 function toAttemptRow(row: Selectable<Database['connect_attempts']>): ConnectAttemptRow {
   return {
     attemptHash: row.attempt_hash,
     integration: row.integration,
     userId: row.user_id,
     origin: row.origin,
+    nonceHash: row.nonce_hash,
     stateHash: row.state_hash,
     browserHash: row.browser_hash,
     sealedSecrets: row.sealed_secrets,

@@ -35,6 +35,7 @@ export interface Database {
     integration: string;
     user_id: string;
     origin: string | null;
+    nonce_hash: string | null;
     state_hash: string | null;
     browser_hash: string | null;
     sealed_secrets: Uint8Array | null;

@@ -6,6 +6,7 @@ import { clientRegistrations } from './migrations/0002-client-registrations.ts';
 import { refreshLeases } from './migrations/0003-refresh-leases.ts';
 import { events } from './migrations/0004-events.ts';
 import { servers } from './migrations/0005-servers.ts';
+import { attemptNonces } from './migrations/0006-attempt-nonces.ts';
 import { refusedRefreshes } from './migrations/0007-refused-refreshes.ts';
 import type { SchemaState } from './store.ts';
 
@@ -19,6 +20,7 @@ export const MIGRATIONS: readonly Migration[] = [
   refreshLeases,
   events,
   servers,
+  attemptNonces,
   refusedRefreshes,
 ];
 

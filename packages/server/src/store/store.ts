@@ -152,6 +152,7 @@ export interface ConnectAttemptRow extends ConnectionKey {
   readonly attemptHash: string;
   /** The origin of the page that asked, told the result; null when no page asked. */
   readonly origin: string | null;
+  readonly nonceHash: string | null;
   readonly stateHash: string | null;
   readonly browserHash: string | null;
   readonly sealedSecrets: Uint8Array | null;
@@ -166,6 +167,8 @@ export interface ConnectAttemptRow extends ConnectionKey {
 export interface NewConnectAttempt extends ConnectionKey {
   readonly attemptHash: string;
   readonly origin: string | null;
+  /** Of what the page that began it proves itself by; null = it needs no proof. */
+  readonly nonceHash: string | null;
   readonly additionalConfig: string | null;
   readonly now: number;
   readonly expiresAt: number;
@@ -263,6 +266,7 @@ export interface Store extends EventStore {
   postponeRefresh(key: ConnectionKey, until: number): Promise<void>;
   deleteConnection(key: ConnectionKey, now: number): Promise<boolean>;
 
+  /** Removes the oldest attempts of a user who has more than twenty, whatever they wait for. */
   insertAttempt(attempt: NewConnectAttempt): Promise<void>;
   findAttempt(attemptHash: string): Promise<ConnectAttemptRow | undefined>;
   findAttemptByState(stateHash: string): Promise<ConnectAttemptRow | undefined>;

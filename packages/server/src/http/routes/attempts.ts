@@ -6,6 +6,7 @@ import type { App } from '../app.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import { recordConnect } from '../audit.ts';
 import { bearerToken } from '../secret-keys.ts';
+import { routeOf } from '../request-route.ts';
 import { rootUrl, type ServerContext } from '../server-context.ts';
 import { assertAttemptKey } from './attempt-key.ts';
 
@@ -29,6 +30,12 @@ const createSchema = {
       attempt: z.string().describe('Names the attempt when its result is asked for'),
       status: z.enum(['pending', 'succeeded']).describe('succeeded: the provider needed no browser'),
       connectUrl: z.url().describe('Where the user’s browser goes, once'),
+      nonce: z
+        .string()
+        .optional()
+        .describe(
+          'What the page gives the window that it opened at connectUrl, so that the user is asked no question there',
+        ),
       expiresAt: z.iso.datetime(),
     }),
     400: errorBodySchema,
@@ -63,9 +70,13 @@ export function attemptRoutes(app: App, { flow, context, audit }: ServerContext)
     { schema: createSchema, bodyLimit: MAX_ATTEMPT_BYTES, preValidation },
     async (request, reply) => {
       const { body, headers } = request;
-      const requester = { token: bearerToken(headers.authorization), origin: headers.origin };
+      const requester = {
+        token: bearerToken(headers.authorization),
+        origin: headers.origin,
+        route: routeOf(request),
+      };
       const { additionalConfig, credentials } = body;
-      const { attempt, status, expiresAt } = await flow.create({
+      const { attempt, nonce, status, expiresAt } = await flow.create({
         ...assertAttemptKey(body),
         additionalConfig,
         credentials,
@@ -76,7 +87,7 @@ export function attemptRoutes(app: App, { flow, context, audit }: ServerContext)
       const root = rootUrl(context.config().server.oauth_server_root_url);
       const connectUrl = `${root}/oauth/connect/${encodeURIComponent(body.integration)}?attempt=${attempt}`;
       void reply.code(201).header('cache-control', 'no-store');
-      return { attempt, status, connectUrl, expiresAt: new Date(expiresAt).toISOString() };
+      return { attempt, nonce, status, connectUrl, expiresAt: new Date(expiresAt).toISOString() };
     },
   );
 

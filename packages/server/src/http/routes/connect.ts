@@ -1,35 +1,86 @@
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { ATTEMPT_LIFE_MS } from '../../connections/attempt-steps.ts';
+import type { BeginProof, WaitingAttempt } from '../../connections/connect-flow.ts';
+import type { ConnectionContext } from '../../connections/connection-context.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import type { App } from '../app.ts';
 import { cookieHeader } from '../cookies.ts';
+import { errorBodySchema } from '../error-mapper.ts';
+import { sendConnectPage, type ShownApplication } from '../pages/connect-page.ts';
 import { sendFailurePage } from '../pages/result-page.ts';
-import { callbackUrl, isSecureRoot, type ServerContext } from '../server-context.ts';
+import { routeOf } from '../request-route.ts';
+import { callbackUrl, isSecureRoot, rootUrl, type ServerContext } from '../server-context.ts';
 import { assertAttemptKey } from './attempt-key.ts';
 import { queryOf, uniqueParams } from './unique-params.ts';
 
-const schema = { summary: 'Send the user’s browser to the provider', params: z.object({ integration: z.string() }) };
+const params = z.object({ integration: z.string().max(100) });
+const pageSchema = { summary: 'The popup’s first page, which sends the user’s browser to the provider', params };
+const beginSchema = {
+  summary: 'Send the user’s browser to the provider; the page of the same address calls this',
+  params,
+  body: z
+    .object({
+      attempt: z.string().max(100),
+      nonce: z.string().max(100).optional().describe('From the page that began the attempt'),
+      confirmed: z.literal(true).optional().describe('The user clicked'),
+    })
+    .refine(({ nonce, confirmed }) => nonce !== undefined || confirmed, 'nonce or confirmed is missing'),
+  response: {
+    200: z.object({ authorizationUrl: z.string() }),
+    400: errorBodySchema,
+    403: errorBodySchema,
+    404: errorBodySchema,
+    503: errorBodySchema,
+  },
+};
 
 /** `/oauth/connect/:integration`: the popup's first stop, which binds the attempt to this browser. */
 export function connectRoute(app: App, server: ServerContext): void {
   const { flow, context } = server;
-  app.get('/connect/:integration', { schema }, async (request, reply) => {
+  app.get('/connect/:integration', { schema: pageSchema }, async (request, reply) => {
     try {
-      const params = uniqueParams(queryOf(request));
+      const given = uniqueParams(queryOf(request));
       const attempt =
-        params.get('attempt') ?? (await createFromLink(server, { request, userId: params.get('user_id') ?? '' }));
-      const { authorizationUrl, cookie } = await flow.begin(attempt, callbackUrl(context));
-      const maxAgeSeconds = ATTEMPT_LIFE_MS / 1000;
-      return await reply
-        .header('cache-control', 'no-store')
-        .header('referrer-policy', 'no-referrer')
-        .header('set-cookie', cookieHeader({ ...cookie, secure: isSecureRoot(context), maxAgeSeconds }))
-        .redirect(authorizationUrl, 303);
+        given.get('attempt') ?? (await createFromLink(server, { request, userId: given.get('user_id') ?? '' }));
+      const waiting = await flow.waiting(attempt);
+      if (waiting.needsProof)
+        return sendConnectPage(reply, { attempt, waiting, application: applicationOf(waiting, context) });
+      const { authorizationUrl } = await begin(server, { attempt, proof: undefined, reply });
+      return await reply.redirect(authorizationUrl, 303);
     } catch (error) {
       return sendFailurePage(error, request, reply);
     }
   });
+
+  // No page of another origin can send this: JSON needs a permission by CORS, which nobody gets here.
+  app.post('/connect/:integration', { schema: beginSchema }, async (request, reply) => {
+    const { origin } = new URL(rootUrl(context.config().server.oauth_server_root_url));
+    if (request.headers.origin !== origin)
+      throw new NangoError('forbidden', 'Only the page of this address may go on from here.');
+    const { attempt, nonce } = request.body;
+    return begin(server, { attempt, proof: nonce === undefined ? 'clicked' : { nonce }, reply });
+  });
+}
+
+async function begin(
+  { flow, context }: ServerContext,
+  { attempt, proof, reply }: { attempt: string; proof: BeginProof; reply: FastifyReply },
+): Promise<{ authorizationUrl: string }> {
+  const { authorizationUrl, cookie } = await flow.begin(attempt, { redirectUri: callbackUrl(context), proof });
+  const maxAgeSeconds = ATTEMPT_LIFE_MS / 1000;
+  void reply
+    .header('cache-control', 'no-store')
+    .header('referrer-policy', 'no-referrer')
+    .header('set-cookie', cookieHeader({ ...cookie, secure: isSecureRoot(context), maxAgeSeconds }));
+  return { authorizationUrl };
+}
+
+/** The application as it is configured; without a name, by the host of its page, or of this server. */
+function applicationOf({ origin }: WaitingAttempt, { config }: ConnectionContext): ShownApplication {
+  const { server, applicationLogo } = config();
+  const host = URL.parse(origin ?? '')?.host ?? server.oauth_server_root_url.host;
+  return { name: server.application.name ?? host, logo: applicationLogo };
 }
 
 interface Link {
@@ -44,5 +95,6 @@ async function createFromLink({ flow }: ServerContext, { request, userId }: Link
   if (request.headers['sec-fetch-site'] === 'cross-site') {
     throw new NangoError('unauthorized', 'This address can be opened by hand, not from another site.');
   }
-  return (await flow.create({ ...key, requester: { token: undefined, origin: undefined } })).attempt;
+  return (await flow.create({ ...key, requester: { token: undefined, origin: undefined, route: routeOf(request) } }))
+    .attempt;
 }

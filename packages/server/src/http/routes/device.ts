@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { additionalConfigSchema, userIdSchema } from '../../connections/connection-input.ts';
 import { integrationNameSchema } from '../../config/integration-name.ts';
 import type { App } from '../app.ts';
+import { recordConnect } from '../audit.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import type { ServerContext } from '../server-context.ts';
 
@@ -14,7 +15,7 @@ const errors = {
 };
 
 /** Connecting from a machine without a browser (RFC 8628). */
-export function deviceRoutes({ devices }: ServerContext) {
+export function deviceRoutes({ devices, audit }: ServerContext) {
   return async (app: App): Promise<void> => {
     app.post(
       '/device-authorizations',
@@ -63,7 +64,11 @@ export function deviceRoutes({ devices }: ServerContext) {
           },
         },
       },
-      async ({ body }) => ({ status: await devices.poll(body.attempt) }),
+      async (request) => ({
+        status: await devices.poll(request.body.attempt, ({ integration, userId }, status) =>
+          recordConnect(audit, { request, actor: request.caller, integration, userId, status }),
+        ),
+      }),
     );
   };
 }

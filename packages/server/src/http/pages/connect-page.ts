@@ -1,0 +1,66 @@
+import type { FastifyReply } from 'fastify';
+import type { WaitingAttempt } from '../../connections/connect-flow.ts';
+import { escapeHtml, sendPage } from './page.ts';
+
+/** Who asks, as the user knows it. */
+export interface ShownApplication {
+  readonly name: string;
+  /** A `data:` URL. */
+  readonly logo: string | undefined;
+}
+
+// The opener proves itself by the nonce that it got when it began the attempt: then the user goes on without a question.
+const SCRIPT = `
+history.replaceState(null, '', location.pathname);
+const { attempt, origin } = JSON.parse(document.getElementById('data').textContent);
+const main = document.querySelector('main');
+const button = document.querySelector('button');
+const problem = document.getElementById('problem');
+let isGoing = false;
+async function go(proof) {
+  if (isGoing) return;
+  isGoing = true;
+  button.disabled = true;
+  problem.textContent = '';
+  try {
+    const response = await fetch(location.pathname, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ attempt, ...proof }) });
+    const answer = await response.json();
+    if (response.ok) return location.replace(answer.authorizationUrl);
+    problem.textContent = answer.error.message;
+  } catch {
+    problem.textContent = 'The server cannot be reached. Check your connection and try again.';
+  }
+  isGoing = false;
+  button.disabled = false;
+  main.hidden = false;
+}
+button.addEventListener('click', () => go({ confirmed: true }));
+if (origin && window.opener) {
+  main.hidden = true;
+  addEventListener('message', (event) => {
+    if (event.source === window.opener && event.origin === origin && event.data?.source === 'nango') go({ nonce: String(event.data.nonce) });
+  });
+  window.opener.postMessage({ source: 'nango', status: 'ready' }, origin);
+  setTimeout(() => { main.hidden = isGoing; }, 1500);
+}`;
+
+/** Tells whose account is connected to what, and goes on when the opener has proven itself, or the user clicks. */
+export function sendConnectPage(
+  reply: FastifyReply,
+  { attempt, waiting, application }: { attempt: string; waiting: WaitingAttempt; application: ShownApplication },
+): FastifyReply {
+  const { integration, userId, origin } = waiting;
+  const { name, logo } = application;
+  const image = logo === undefined ? '' : `<img src="${escapeHtml(logo)}" alt="">`;
+  const body = `<main>
+${image}
+<h1>Connect ${escapeHtml(integration)} to ${escapeHtml(name)}</h1>
+<p>The account that you choose next becomes part of the account <b>${escapeHtml(userId)}</b> in <b>${escapeHtml(name)}</b>, which can use it from then on.</p>
+<p class="small">Go on only if this is your account there, and you asked for this.</p>
+<button type="button">Continue</button>
+<p class="small bad" id="problem" role="alert"></p>
+<noscript><p class="bad">This page needs JavaScript.</p></noscript>
+</main>`;
+  const title = `Connect ${integration} to ${name}`;
+  return sendPage(reply, { title, body, data: { attempt, origin }, script: SCRIPT, connectTo: "'self'" });
+}

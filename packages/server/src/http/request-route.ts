@@ -1,0 +1,14 @@
+import type { FastifyRequest } from 'fastify';
+import type { RequestRoute } from '../connections/connect-sessions.ts';
+
+// A proxy on this machine stands for callers elsewhere, and says so by one of these.
+const FORWARDING = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip'];
+
+/** How a request came: from which peer, to which host, and whether by a proxy. */
+export function routeOf({ headers, raw: { socket } }: Pick<FastifyRequest, 'headers' | 'raw'>): RequestRoute {
+  return {
+    address: socket.remoteAddress ?? '',
+    host: headers.host ?? '',
+    isForwarded: FORWARDING.some((name) => headers[name] !== undefined),
+  };
+}

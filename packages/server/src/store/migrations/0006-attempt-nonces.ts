@@ -1,0 +1,14 @@
+import type { Migration } from '../database.ts';
+
+/** What an attempt's page has to prove before the user is sent to the provider without a question. */
+export const attemptNonces: Migration = {
+  name: '0006-attempt-nonces',
+  async up(db) {
+    await db.schema.alterTable('connect_attempts').addColumn('nonce_hash', 'text').execute();
+    await db.schema
+      .createIndex('connect_attempts_user')
+      .on('connect_attempts')
+      .columns(['user_id', 'created_at'])
+      .execute();
+  },
+};
