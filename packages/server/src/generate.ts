@@ -16,6 +16,7 @@ import { createLog } from './log.ts';
 import { CATALOG_FOLDER, VERSION } from './package-files.ts';
 import { Fields } from './schema/fields.ts';
 import { startServer } from './start.ts';
+import { writtenNumber } from './schema/written-number.ts';
 import type { App } from './http/app.ts';
 
 /** A generated file: its path from the package's folder, and its text. */
@@ -52,7 +53,21 @@ function blueprintSchema(fields: Fields): z.ZodType {
 }
 
 function jsonSchema(schema: z.ZodType, title: string): string {
-  return format({ title, ...z.toJSONSchema(schema, { io: 'input', target: 'draft-7', unrepresentable: 'any' }) });
+  const options = { io: 'input', target: 'draft-7', unrepresentable: 'any' } as const;
+  return format({ title, ...z.toJSONSchema(schema, { ...options, override: withoutWrittenNumbers }) });
+}
+
+/** An editor sees a number, however it is written. */
+function withoutWrittenNumbers({
+  zodSchema,
+  jsonSchema,
+}: {
+  zodSchema: z.core.$ZodTypes;
+  jsonSchema: z.core.JSONSchema.BaseSchema;
+}): void {
+  if (zodSchema._zod.def.type !== 'union' || jsonSchema.anyOf === undefined) return;
+  const { options } = zodSchema._zod.def;
+  jsonSchema.anyOf = jsonSchema.anyOf.filter((_, index) => options[index] !== writtenNumber);
 }
 
 async function openApi(): Promise<string> {

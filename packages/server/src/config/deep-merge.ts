@@ -1,6 +1,8 @@
+import { WrittenNumber } from '../schema/written-number.ts';
+
 /** Whether a value is a map, as opposed to a list or a scalar. */
 export function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof WrittenNumber);
 }
 
 /**

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { temporaryFolder } from '../../../../test/support/temporary-folder.ts';
 import { CATALOG_FOLDER } from '../package-files.ts';
+import type { Template } from '../schema/template.ts';
 import { ConfigError, formatKeyPath } from './config-fault.ts';
 import { loadConfig, type Config } from './load-config.ts';
 
@@ -437,4 +438,34 @@ test('what the application sets for all connections must be set, and fit; it may
     environment: { RU_NAME: 'A-b' },
   });
   assert.equal(loaded.get('shop')?.configFields['ru_name']?.default, 'A-b');
+});
+
+test('an unquoted number that becomes text stays as it was written, and a number is one however it is written', async (t) => {
+  const written = ['1.0', '7.10', '052812345678', '918756876419824312', '0x10', '1e3', '.5', '+1', '12', 'true'];
+  const headers = written.map((number, index) => `        X-${index}: ${number}\n`).join('');
+  const params = written.map((number, index) => `        p${index}: ${number}\n`).join('');
+  const { integrations } = await load(t, {
+    environment: { ACME_SECRET: 's' },
+    integrations: `${OAUTH2}${headers}      params:\n${params}
+    http_request_timeout_seconds: 6.0e1
+`,
+  });
+  const { requests, httpRequestTimeoutSeconds } = integrations.get('acme') ?? assert.fail();
+  const textsOf = (templates: ReadonlyMap<string, Template>) =>
+    [...templates.values()].map((one) => one.render(() => ''));
+  assert.deepEqual(textsOf(requests.headers).slice(1), written);
+  assert.deepEqual(textsOf(requests.params), written);
+  assert.equal(httpRequestTimeoutSeconds, 60);
+});
+
+test('an unquoted number in a Blueprint stays as it was written, also beside one that is overridden', async (t) => {
+  const { integrations } = await load(t, {
+    blueprints: { acme: BLUEPRINT.replace('X-A: a', 'X-A: 1.0, X-B: 2.0') },
+    integrations: 'integrations:\n  a: { extends_blueprint: acme:v0, requests: { headers: { X-B: 3.0 } } }',
+  });
+  const found = integrations.get('a')?.requests.headers;
+  assert.deepEqual(
+    ['X-A', 'X-B'].map((name) => found?.get(name)?.render(() => '')),
+    ['1.0', '3.0'],
+  );
 });

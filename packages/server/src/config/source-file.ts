@@ -1,4 +1,15 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  type Document,
+  type Node,
+  type Scalar,
+} from 'yaml';
+import { WrittenNumber } from '../schema/written-number.ts';
 import type { ConfigFault, KeyPath, Position } from './config-fault.ts';
 
 const MAX_BYTES = 1_048_576;
@@ -11,7 +22,7 @@ const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 /** A YAML file as plain data, with the place of every key. */
 export interface SourceFile {
   readonly file: string;
-  /** Null, strings, numbers, booleans, arrays and plain objects; `undefined` for an empty file. */
+  /** Null, strings, numbers ({@link WrittenNumber} too), booleans, arrays and plain objects; `undefined` for an empty file. */
   readonly data: unknown;
   readonly faults: readonly ConfigFault[];
   /** The place of a key, or of its nearest ancestor that exists. */
@@ -81,7 +92,7 @@ class NodeReader {
       return node.items.map((item, index) =>
         this.read(asNode(item), this.#mark([...path, index], asNode(item)), depth + 1),
       );
-    return isScalar(node) ? node.value : null;
+    return isScalar(node) ? scalarOf(node) : null;
   }
 
   #readMap(items: readonly { key: unknown; value: unknown }[], path: KeyPath, depth: number): Record<string, unknown> {
@@ -122,6 +133,11 @@ class NodeReader {
     const { line, col } = this.#lines.linePos(offset);
     return { file: this.#file, line: Math.max(line, 1), column: Math.max(col, 1) };
   }
+}
+
+function scalarOf({ value, source }: Scalar): unknown {
+  const isRewritten = typeof value === 'number' && source !== undefined && source !== String(value);
+  return isRewritten ? new WrittenNumber(value, source) : value;
 }
 
 function asNode(value: unknown): Node | null {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Secret } from '../vault/secret.ts';
 import { suggest } from './suggest.ts';
+import { WrittenNumber, writtenNumber } from './written-number.ts';
 import { splitTemplate, Template, type TemplatePart } from './template.ts';
 
 /** Looks up an environment variable. */
@@ -56,8 +57,10 @@ export class Fields {
   /** A template with the placeholders of `scope`; numbers and booleans are taken as text. */
   template(scope: PlaceholderScope) {
     return z
-      .union([z.string().max(MAX_TEXT), z.number(), z.boolean()])
-      .transform((value, ctx) => this.#expand(String(value), scope, ctx));
+      .union([z.string().max(MAX_TEXT), z.number(), z.boolean(), writtenNumber])
+      .transform((value, ctx) =>
+        this.#expand(value instanceof WrittenNumber ? value.source : String(value), scope, ctx),
+      );
   }
 
   /** An http(s) URL with the placeholders of `scope`. */
@@ -90,10 +93,11 @@ export class Fields {
   number(limits: { min: number; max: number; integer?: boolean }) {
     const number = limits.integer ? z.int() : z.number();
     return z
-      .union([number.min(limits.min).max(limits.max), z.string().regex(/\$\{/, 'must be a number')])
-      .transform((value, ctx) =>
-        typeof value === 'number' ? value : Number(this.#expandToText(value, ctx) || Number.NaN),
-      )
+      .union([number.min(limits.min).max(limits.max), z.string().regex(/\$\{/, 'must be a number'), writtenNumber])
+      .transform((value, ctx) => {
+        if (value instanceof WrittenNumber) return value.value;
+        return typeof value === 'number' ? value : Number(this.#expandToText(value, ctx) || Number.NaN);
+      })
       .pipe(number.min(limits.min).max(limits.max));
   }
 
@@ -118,7 +122,7 @@ export class Fields {
 
   #source() {
     return z
-      .string({ error: (issue) => (typeof issue.input === 'number' ? 'must be text: put it in quotes' : undefined) })
+      .string({ error: (issue) => (isNumber(issue.input) ? 'must be text: put it in quotes' : undefined) })
       .min(1, 'must not be empty')
       .max(MAX_TEXT);
   }
@@ -154,6 +158,10 @@ export class Fields {
     const known = [...scope.names, ...scope.prefixes];
     return `\${${name}} is neither a placeholder usable here nor an environment variable that is set.${suggest(name, known)}`;
   }
+}
+
+function isNumber(given: unknown): boolean {
+  return typeof given === 'number' || given instanceof WrittenNumber;
 }
 
 function inScope(name: string, scope: PlaceholderScope): boolean {
