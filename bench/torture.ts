@@ -2,7 +2,8 @@ import { parseArgs } from 'node:util';
 import { torture } from '../test/support/torture.ts';
 import { createCleanup } from '../test/support/temporary-folder.ts';
 
-// Attacks the refresh engine: servers are killed, the provider fails, the database goes away, callers never stop.
+// Attacks the refresh engine: servers are killed, their clocks jump, the disk under their logs is full, the provider is
+// slow and fails, the database goes away, callers never stop.
 const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '180' },

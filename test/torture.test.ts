@@ -6,7 +6,7 @@ for (const [name, servers] of [
   ['four servers on PostgreSQL', 4],
   ['one server on SQLite', 1],
 ] as const) {
-  test(`R1, R2, R4, R6, S4: kills, a failing provider and a lost database lose no grant (${name})`, async (t) => {
+  test(`R1, R2, R4, R6, S4, D10: kills, a slow and failing provider, jumping clocks, full disks and a lost database lose no grant (${name})`, async (t) => {
     const report = await torture(t, {
       seconds: 20,
       connections: 60,

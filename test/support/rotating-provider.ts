@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import { listen } from './listen.ts';
 import type { Cleanup } from './temporary-folder.ts';
 
@@ -15,6 +16,8 @@ interface Family {
   previous: string | undefined;
   accessExpiresAt: number;
   accessLife: number;
+  /** How long the last answer took: so much of the token's life may have passed, for all that its reader knows. */
+  answerTook: number;
   revoked: boolean;
   /** The last access token, until a caller has shown it: until then nobody here knows that it was stored. */
   unseen: string | undefined;
@@ -36,7 +39,7 @@ export interface ProviderCounts {
   reused: number;
 }
 
-/** A provider with rotating refresh tokens, reuse detection and short lives, that fails as often as it is told. */
+/** A provider with rotating refresh tokens, reuse detection and short lives, as slow and as faulty as it is told. */
 export interface RotatingProvider {
   readonly url: string;
   readonly counts: ProviderCounts;
@@ -53,7 +56,7 @@ export interface RotatingProvider {
 
 export async function startRotatingProvider(
   cleanup: Cleanup,
-  { failureRate, lifeMs }: { failureRate: number; lifeMs: () => number },
+  { failureRate, lifeMs, delayMs = () => 0 }: { failureRate: number; lifeMs: () => number; delayMs?: () => number },
 ): Promise<RotatingProvider> {
   const counts: ProviderCounts = { rotated: 0, grace: 0, failed: 0, cut: 0, needless: 0, reused: 0 };
   const families = new Map<string, Family>();
@@ -61,6 +64,7 @@ export async function startRotatingProvider(
   const accessTokens = new Map<string, { family: string; expiresAt: number }>();
   const hanging: ServerResponse[] = [];
   let failing = true;
+  let lastDeath = 0;
 
   function rotate(family: Family, used: string) {
     const life = lifeMs();
@@ -88,13 +92,21 @@ export async function startRotatingProvider(
     }
     counts.rotated += 1;
     if (refreshToken === family.previous) counts.grace += 1;
-    else if (family.accessExpiresAt - Date.now() > family.accessLife * EARLIEST && !family.answerLost)
+    else if (
+      family.accessExpiresAt - Date.now() - family.answerTook > family.accessLife * EARLIEST &&
+      !family.answerLost
+    )
       counts.needless += 1;
     return { status: 200, body: rotate(family, refreshToken) };
   }
 
-  function answer(refreshToken: string, response: ServerResponse): void {
+  /** Half of the answers wait before the tokens are made, half after that. */
+  async function answer(refreshToken: string, response: ServerResponse): Promise<void> {
+    const asked = Date.now();
     const chance = failing ? Math.random() : 1;
+    const waits = failing ? delayMs() : 0;
+    const before = Math.random() < 0.5 ? waits : 0;
+    await delay(before);
     const send = (status: number, body: object, headers = {}) =>
       response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
     if (chance < failureRate * 0.4) return void ((counts.failed += 1), send(500, { error: 'server_error' }));
@@ -102,16 +114,20 @@ export async function startRotatingProvider(
       return void ((counts.failed += 1), send(429, { error: 'slow_down' }, { 'retry-after': '1' }));
     if (chance < failureRate * 0.75) return void ((counts.failed += 1), hanging.push(response));
     const { status, body } = refresh(refreshToken);
+    const family = byRefreshToken.get(refreshToken);
+    // Whoever asked may have died while the answer was under way.
+    if (family && lastDeath >= asked) family.answerLost = true;
+    await delay(waits - before);
+    if (family) family.answerTook = Date.now() - asked;
     if (chance >= failureRate) return void send(status, body);
     counts.cut += 1;
-    const family = byRefreshToken.get(refreshToken);
     if (family) family.answerLost = true;
     response.destroy();
   }
 
   const server = createServer(async (request, response) => {
     const form = new URLSearchParams(await readText(request));
-    answer(form.get('refresh_token') ?? '', response);
+    await answer(form.get('refresh_token') ?? '', response);
   });
   const url = `http://localhost:${await listen(cleanup, server)}`;
   return {
@@ -128,6 +144,7 @@ export async function startRotatingProvider(
       return token;
     },
     serverDied() {
+      lastDeath = Date.now();
       for (const family of families.values()) if (family.unseen !== undefined) family.answerLost = true;
     },
     heal() {
@@ -144,6 +161,7 @@ export async function startRotatingProvider(
         unseen: undefined,
         accessExpiresAt: 0,
         accessLife: 0,
+        answerTook: 0,
         revoked: false,
         answerLost: false,
       };

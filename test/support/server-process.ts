@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Cleanup } from './temporary-folder.ts';
 
@@ -66,15 +67,25 @@ export async function startServerProcess(
     url,
     environment,
     flags = [],
-  }: { folder: string; url: string; environment: Record<string, string>; flags?: readonly string[] },
+    logFile,
+  }: {
+    folder: string;
+    url: string;
+    environment: Record<string, string>;
+    flags?: readonly string[];
+    /** Where its output goes in place of `output()`. */
+    logFile?: string | undefined;
+  },
 ): Promise<ServerProcess> {
+  const log = logFile === undefined ? 'pipe' : openSync(logFile, 'w');
   const child = spawn(process.execPath, [CLI, 'start', '--folder', folder, ...flags], {
     env: cleanEnvironment(environment),
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', log, log],
   });
+  if (typeof log === 'number') closeSync(log);
   let output = '';
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk: Buffer) => (output += chunk.toString()));
   const end = async (signal: NodeJS.Signals) => {
     if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
     child.kill(signal);

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NangoEvent } from '@nangohq/node-client';
@@ -9,6 +10,12 @@ import { startServerProcess, type ServerProcess } from './server-process.ts';
 import { temporaryFolder, type Cleanup } from './temporary-folder.ts';
 
 const SETTLE_MS = 45_000;
+const SLOWEST_MS = 2_000;
+// Short, and long enough that no token is over when its answer arrives.
+const SHORTEST_LIFE_MS = 3_500;
+const LONGEST_LIFE_MS = 6_000;
+const FULL_DISK = existsSync('/dev/full') ? '/dev/full' : undefined;
+const JUMPING_CLOCK = `--import=${new URL('jumping-clock.ts', import.meta.url).href}`;
 
 /** What is done to the servers, for how long. */
 export interface TortureOptions {
@@ -44,11 +51,15 @@ interface Host {
   start(): Promise<void>;
 }
 
-/** Attacks servers while they refresh: kills, a failing provider, a database that goes away, and callers all the while. */
+/**
+ * Attacks servers while they refresh: kills, a provider that is slow and fails, clocks that jump, a full disk under the
+ * logs, a database that goes away, and callers all the while.
+ */
 export async function torture(cleanup: Cleanup, options: TortureOptions): Promise<TortureReport> {
   const provider = await startRotatingProvider(cleanup, {
     failureRate: 0.1,
-    lifeMs: () => 2_000 + Math.random() * 3_000,
+    lifeMs: () => SHORTEST_LIFE_MS + Math.random() * (LONGEST_LIFE_MS - SHORTEST_LIFE_MS),
+    delayMs: () => Math.random() * SLOWEST_MS,
   });
   const postgres = options.servers > 1 ? await startPostgres(cleanup) : undefined;
   const databaseUrl = await postgres?.createDatabase();
@@ -87,14 +98,18 @@ async function prepareHost(
   const port = await freePort();
   const url = `http://localhost:${port}`;
   const folder = temporaryFolder(cleanup, {
-    'nango-config.yaml': `oauth_server_port: ${port}\noauth_server_root_url: ${url}\nmain_server_log_level: debug\n`,
+    'nango-config.yaml': `oauth_server_port: ${port}\noauth_server_root_url: ${url}\nmain_server_log_level: debug\n${FULL_DISK ? `audit_log_file: ${FULL_DISK}\n` : ''}`,
     'integrations.yaml': `integrations:
   acme:
     oauth_client_id: client
     oauth_client_secret: secret
     oauth_scopes: []
     refresh_concurrency: 50
-    auth: { auth_mode: OAUTH2, authorization_url: '${provider.url}/a', token_url: '${provider.url}/t' }
+    auth:
+      auth_mode: OAUTH2
+      authorization_url: '${provider.url}/a'
+      token_url: '${provider.url}/t'
+      refresh_margin_seconds: 0
     requests: { base_url: '${provider.url}/' }
 `,
   });
@@ -102,17 +117,21 @@ async function prepareHost(
     NANGO_SECRET_KEY: SECRET_KEY,
     NANGO_ENCRYPTION_KEY: ENCRYPTION_KEY,
     NANGO_DATA_DIR: join(folder, 'data'),
+    NODE_OPTIONS: JUMPING_CLOCK,
     ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
   };
+  let starts = 0;
   const host: Host = {
     url,
     process: undefined,
     output: '',
     async start() {
+      // Every other time the disk under its log is full; else what it writes is looked through for secrets.
+      const logFile = (starts += 1) % 2 === 0 ? FULL_DISK : undefined;
       // A server does not start while the database is away, as it should; whoever runs it starts it again.
       for (let attempt = 0; ; attempt += 1) {
         try {
-          host.process = await startServerProcess(cleanup, { folder, url, environment });
+          host.process = await startServerProcess(cleanup, { folder, url, environment, logFile });
           return;
         } catch (error) {
           if (attempt >= 20) throw error;
