@@ -12,13 +12,23 @@ export interface OAuthClient {
 export interface ClientAuthentication {
   readonly headers: Record<string, string>;
   readonly params: Record<string, string>;
+  /** What to try where the server does not know the client. */
+  readonly hint?: string | undefined;
 }
 
 /** Adds a client's authentication to a token request (RFC 6749 §2.3). */
 export type ClientAuthenticationMethod = (client: OAuthClient) => ClientAuthentication;
 
 /** `client_secret_basic`: id and secret form-encoded, then Basic (RFC 6749 §2.3.1). */
-export const clientSecretBasic: ClientAuthenticationMethod = (client) => basic(client, formEncode);
+export const clientSecretBasic: ClientAuthenticationMethod = (client) => {
+  const encoded = basic(client, formEncode);
+  const isSame = encoded.headers['authorization'] === clientSecretBasicUnencoded(client).headers['authorization'];
+  return isSame ? encoded : { ...encoded, hint: NOT_DECODED };
+};
+
+const NOT_DECODED =
+  'The client id or secret has special characters, which were form-encoded (RFC 6749 §2.3.1). Some servers do not decode ' +
+  'them: if id and secret are right, set auth.basic_encoding: plain.';
 
 /** `client_secret_basic` for providers that skip the form-encoding and take id and secret as they are. */
 export const clientSecretBasicUnencoded: ClientAuthenticationMethod = (client) => basic(client, (text) => text);

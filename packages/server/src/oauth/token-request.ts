@@ -1,5 +1,6 @@
 import type { ClientAuthentication, ClientAuthenticationMethod, OAuthClient } from './client-authentication.ts';
 import type { ClientCertificate, OAuthHttp } from './oauth-http.ts';
+import { OAuthResponseError } from './oauth-error.ts';
 import { renameParameters, type ParameterNames } from './parameter-names.ts';
 import { processTokenResponse, type TokenResponse, type TokenResponseFormat } from './token-response.ts';
 
@@ -39,7 +40,21 @@ export async function tokenRequest(
     headers: { accept: 'application/json', ...contentType(endpoint), ...endpoint.headers, ...authentication.headers },
     clientCertificate: endpoint.clientCertificate,
   });
-  return processTokenResponse(response, endpoint.response, secretsOf(endpoint, grant, authentication));
+  try {
+    return processTokenResponse(response, endpoint.response, secretsOf(endpoint, grant, authentication));
+  } catch (error) {
+    throw withHint(error, authentication);
+  }
+}
+
+/** RFC 6749 §5.2: a client that is not known, or has another secret. */
+function withHint(error: unknown, { hint }: ClientAuthentication): unknown {
+  if (hint === undefined || !(error instanceof OAuthResponseError) || error.error !== 'invalid_client') return error;
+  return new OAuthResponseError(error.code, `${error.message} ${hint}`, {
+    error: error.error,
+    httpStatus: error.httpStatus,
+    cause: error,
+  });
 }
 
 function placeParameters(
