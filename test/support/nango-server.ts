@@ -1,9 +1,11 @@
+import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import Nango from '@nangohq/node-client';
 import type { TracingSettings } from '../../packages/server/src/config/settings.ts';
 import { createLog } from '../../packages/server/src/log.ts';
 import { startServer, type RunningServer } from '../../packages/server/src/start.ts';
+import { undocumented } from './documented-responses.ts';
 import { freePort } from './free-port.ts';
 import { temporaryFolder, type Cleanup } from './temporary-folder.ts';
 
@@ -57,6 +59,7 @@ export async function startTestServer(cleanup: Cleanup, options: TestServerOptio
     ...options.files,
   });
   const dataDirectory = options.dataDirectory ?? join(temporaryFolder(cleanup), 'data');
+  const undocumentedResponses = new Set<string>();
   let logged = '';
   const log = createLog(
     'debug',
@@ -77,6 +80,19 @@ export async function startTestServer(cleanup: Cleanup, options: TestServerOptio
       tracing: options.tracing,
     },
     log,
+    beforeRoutes: async (app) => {
+      app.addHook('onSend', async ({ method, routeOptions }, reply, payload) => {
+        const contentType = reply.getHeader('content-type');
+        const fault = undocumented({
+          method,
+          route: routeOptions.url,
+          status: reply.statusCode,
+          contentType: typeof contentType === 'string' ? contentType : undefined,
+          body: payload,
+        });
+        if (fault !== undefined) undocumentedResponses.add(fault);
+      });
+    },
     ...(options.now ? { now: options.now } : {}),
     ...(options.delay ? { delay: options.delay } : {}),
   });
@@ -85,6 +101,8 @@ export async function startTestServer(cleanup: Cleanup, options: TestServerOptio
   cleanup.after(async () => {
     nango.close();
     await running.close();
+    // Every response of every test fits the OpenAPI document.
+    assert.deepEqual([...undocumentedResponses], []);
   });
   return {
     url,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import swagger from '@fastify/swagger';
-import { jsonSchemaTransform } from 'fastify-type-provider-zod';
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { RESERVED_PLACEHOLDERS } from './auth-modes/registry.ts';
 import { BlueprintCatalog } from './config/blueprint-catalog.ts';
@@ -15,6 +15,7 @@ import { ERRORS } from './errors/registry.ts';
 import { createLog } from './log.ts';
 import { CATALOG_FOLDER, VERSION } from './package-files.ts';
 import { Fields } from './schema/fields.ts';
+import { completeDocument } from './openapi.ts';
 import { startServer } from './start.ts';
 import { writtenNumber } from './schema/written-number.ts';
 import type { App } from './http/app.ts';
@@ -70,6 +71,14 @@ function withoutWrittenNumbers({
   jsonSchema.anyOf = jsonSchema.anyOf.filter((_, index) => options[index] !== writtenNumber);
 }
 
+const documentSchema = z.looseObject({
+  paths: z.record(
+    z.string(),
+    z.record(z.string(), z.looseObject({ responses: z.record(z.string(), z.looseObject({})) })),
+  ),
+  components: z.looseObject({ schemas: z.record(z.string(), z.unknown()).default({}) }),
+});
+
 async function openApi(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'nango-generate-'));
   await writeFile(join(folder, 'integrations.yaml'), 'integrations: {}\n');
@@ -104,18 +113,16 @@ async function openApi(): Promise<string> {
           servers: [{ url: 'http://localhost:3003' }],
           components: {
             securitySchemes: {
-              secretKey: { type: 'http', scheme: 'bearer', description: 'The secret key of the server' },
+              secretKey: { type: 'http', scheme: 'bearer', description: 'A secret key of the server' },
+              connectSession: { type: 'http', scheme: 'bearer', description: 'A connect session token' },
             },
           },
         },
-        transform: (route) => {
-          const transformed = jsonSchemaTransform(route);
-          const security = route.url.startsWith('/api') ? { security: [{ secretKey: [] }] } : {};
-          return { ...transformed, schema: { ...transformed.schema, ...security } };
-        },
+        transform: jsonSchemaTransform,
+        transformObject: jsonSchemaTransformObject,
       });
       app.addHook('onReady', async () => {
-        document = app.swagger();
+        document = completeDocument(documentSchema.parse(app.swagger()));
       });
     },
   });

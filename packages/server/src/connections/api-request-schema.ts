@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { jsonValueSchema } from './json-value.ts';
 
 const paramValue = z.union([z.string(), z.number(), z.boolean()]);
 
@@ -11,7 +12,7 @@ export const apiRequestSchema = z.object({
     .optional()
     .describe('Query parameters; a list repeats one, null leaves it out'),
   headers: z.record(z.string(), z.string()).optional(),
-  body: z.json().optional().describe('A string is sent as it is, everything else as JSON'),
+  body: jsonValueSchema.optional().describe('A string is sent as it is, everything else as JSON'),
   retry: z
     .strictObject({
       maxRetries: z.number().int().min(0).max(10).optional().describe('Default: 3'),
@@ -27,7 +28,7 @@ export const apiRequestSchema = z.object({
 /** A request for a page of a list. */
 export const pageRequestSchema = apiRequestSchema.extend({
   pagination: z
-    .record(z.string(), z.json())
+    .record(z.string(), jsonValueSchema)
     .optional()
     .describe('Keys that override those of requests.pagination, see the configuration reference'),
   next: z.string().max(50_000).optional().describe('next of the page before'),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { jsonValueSchema } from './json-value.ts';
 
 const MAX_USER_ID = 512;
 const MAX_CONFIG_BYTES = 65_536;
@@ -13,7 +14,7 @@ export const userIdSchema = z
 
 /** What `${config.x}` reads: a JSON object the application may set and read back. */
 export const additionalConfigSchema = z
-  .record(z.string().max(200), z.json())
+  .record(z.string().max(200), jsonValueSchema)
   .refine(
     (config) => JSON.stringify(config).length <= MAX_CONFIG_BYTES,
     `must be at most ${MAX_CONFIG_BYTES} bytes as JSON`,

@@ -11,6 +11,7 @@ import { eventRoutes } from './routes/events.ts';
 import { oauthRoutes } from './routes/oauth.ts';
 import { requestRoutes } from './routes/request.ts';
 import { serverRoutes } from './routes/server.ts';
+import { answerClientError } from './client-error.ts';
 import { handleError } from './error-mapper.ts';
 import { assertJsonDepth } from './json-depth.ts';
 import { auditRequests } from './audit.ts';
@@ -84,6 +85,16 @@ function createHttpServer(
   };
 }
 
+/** Clients name JSON as the content type of a DELETE without a body; a route that wants a body says so by its schema. */
+function acceptEmptyJson(app: App): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body: string, done) => {
+    if (body === '') done(null, undefined);
+    else void parse(request, body, done);
+  });
+}
+
 /** Ends a request whose body does not come; a proxied one may take its time. */
 function limitBody(request: IncomingMessage): IncomingMessage {
   const { headers } = request;
@@ -103,6 +114,9 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
       server.tracing,
     ),
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    // What the router refuses by itself answers like everything else.
+    frameworkErrors: (error, request, reply) => handleError(error, request, reply),
+    clientErrorHandler: answerClientError,
     genReqId: ({ headers }) => requestIdOf(headers),
     // A user id in a query may be long, but no route parameter is.
     routerOptions: { maxParamLength: 200 },
@@ -110,6 +124,7 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler(handleError);
+  acceptEmptyJson(app);
   app.setNotFoundHandler(() => {
     throw new NangoError('not_found', 'There is nothing at this address.');
   });

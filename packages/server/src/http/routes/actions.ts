@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { jsonValueSchema } from '../../connections/json-value.ts';
 import { userIdSchema } from '../../connections/connection-input.ts';
 import type { App } from '../app.ts';
 import { errorBodySchema } from '../error-mapper.ts';
@@ -14,9 +15,9 @@ export function actionRoutes({ runAction }: ServerContext) {
         schema: {
           summary: 'Run an Action for one connection',
           params: z.object({ integration: z.string(), action: z.string() }),
-          body: z.object({ userId: userIdSchema, input: z.json().default(null) }),
+          body: z.object({ userId: userIdSchema, input: jsonValueSchema.default(null) }),
           response: {
-            200: z.object({ result: z.json() }),
+            200: z.object({ result: jsonValueSchema }),
             400: errorBodySchema,
             401: errorBodySchema,
             404: errorBodySchema,

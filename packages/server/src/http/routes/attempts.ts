@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { jsonValueSchema } from '../../connections/json-value.ts';
 import { additionalConfigSchema } from '../../connections/connection-input.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import type { App } from '../app.ts';
@@ -21,7 +22,7 @@ const createSchema = {
     userId: z.string(),
     additionalConfig: additionalConfigSchema.optional(),
     credentials: z
-      .record(z.string(), z.json())
+      .record(z.string(), jsonValueSchema)
       .optional()
       .describe('What the user typed in, for API_KEY and USERNAME_PASSWORD'),
   }),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { jsonValueSchema } from '../../connections/json-value.ts';
 import { additionalConfigSchema, userIdSchema } from '../../connections/connection-input.ts';
 import { integrationNameSchema } from '../../config/integration-name.ts';
 import { publicConnectionSchema, publicCredentialsSchema } from '../../connections/public-connection.ts';
@@ -11,7 +12,7 @@ const MAX_PAGE = 200;
 // The pair stands in the query, never in the path: a user id may be "..", hold "/" or look like anything else.
 const keySchema = z.object({ integration: integrationNameSchema, userId: userIdSchema });
 const credentialsSchema = z
-  .record(z.string(), z.json())
+  .record(z.string(), jsonValueSchema)
   .describe('The fields of the Integration’s auth mode; others are kept under raw');
 const connectionBody = z.object({ connection: publicConnectionSchema });
 const errors = { 400: errorBodySchema, 401: errorBodySchema, 404: errorBodySchema };

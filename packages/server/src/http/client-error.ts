@@ -1,0 +1,29 @@
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import { NangoError } from '../errors/nango-error.ts';
+import { errorAnswer } from './error-mapper.ts';
+import { requestIdOf } from './request-id.ts';
+
+const STATUSES: Readonly<Record<string, number>> = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 };
+const MESSAGES: Readonly<Record<number, string>> = {
+  400: 'This is no HTTP request.',
+  408: 'The request took too long to arrive.',
+  431: 'The request line and headers are too large.',
+};
+
+/** Answers what is no HTTP request, which has no route; then its connection ends. */
+export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return;
+  const status = STATUSES[error.code ?? ''] ?? 400;
+  const { headers, body } = errorAnswer(new NangoError('invalid_request', MESSAGES[status] ?? ''), requestIdOf({}));
+  const text = JSON.stringify(body);
+  const fields = {
+    ...headers,
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(text),
+    connection: 'close',
+  };
+  const head = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
+  if (socket.writable) socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${head.join('')}\r\n${text}`);
+  socket.destroySoon();
+}

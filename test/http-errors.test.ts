@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { test } from 'node:test';
+import Nango from '@nangohq/node-client';
+import { SECRET_KEY, startTestServer } from './support/nango-server.ts';
+
+const KEYED = `integrations:
+  keyed:
+    auth: { auth_mode: API_KEY }
+    requests: { base_url: 'https://a.example/', headers: { X-Key: '\${api_key}' } }
+`;
+
+/** Writes bytes as they are; resolves to the whole response. */
+async function raw(url: string, text: string): Promise<{ status: number; body: string }> {
+  const socket = connect(Number(new URL(url).port), 'localhost');
+  socket.on('error', () => undefined);
+  socket.write(text);
+  let answer = '';
+  for await (const chunk of socket as AsyncIterable<Buffer>) answer += chunk.toString();
+  const [head = '', body = ''] = answer.split('\r\n\r\n');
+  return { status: Number(head.split(' ')[1]), body };
+}
+
+const head = (line: string, ...fields: string[]) =>
+  [line, 'Host: localhost', `Authorization: Bearer ${SECRET_KEY}`, 'Connection: close', ...fields, '', ''].join('\r\n');
+
+test('A7: whatever the router, the parser or the HTTP server refuses has the body of every other error', async (t) => {
+  const server = await startTestServer(t, { integrations: KEYED });
+  for (const [request, status] of [
+    [head('GET /% HTTP/1.1'), 400],
+    [head('GET /api/%zz HTTP/1.1'), 400],
+    [head(`POST /api/actions/${'x'.repeat(201)}/y HTTP/1.1`, 'Content-Length: 0'), 414],
+    [head(`GET /oauth/attempts/${'x'.repeat(201)} HTTP/1.1`), 414],
+    [head('GET /nothing HTTP/1.1'), 404],
+    [head('PATCH /api/connections HTTP/1.1', 'Content-Length: 0'), 404],
+    [head('POST /api/connections HTTP/1.1', 'Content-Type: application/xml', 'Content-Length: 1') + 'x', 415],
+    [head('POST /api/connections HTTP/1.1', 'Content-Type: application/json', 'Content-Length: 1') + '{', 400],
+    [head('POST /api/connections HTTP/1.1', 'Content-Type: application/json', 'Content-Length: 99999999'), 413],
+    [head(`GET /api/connections HTTP/1.1`, `X-Large: ${'x'.repeat(20_000)}`), 431],
+    ['nonsense\r\n\r\n', 400],
+    [head('GET /api/connections HTTP/1.1', 'Content-Length: 1', 'Transfer-Encoding: chunked'), 400],
+  ] as const) {
+    const answer = await raw(server.url, request);
+    const name = request.slice(0, 60);
+    assert.equal(answer.status, status, name);
+    const { error } = JSON.parse(answer.body) as { error: Record<string, unknown> };
+    assert.deepEqual(Object.keys(error), ['type', 'message', 'requestId'], name);
+    assert.ok(['invalid_request', 'not_found'].includes(String(error['type'])), name);
+    assert.doesNotMatch(answer.body, /at \w+ \(|node_modules|\.ts:|FST_/, name);
+  }
+});
+
+test('the SDK names the type of every error', async (t) => {
+  const server = await startTestServer(t, { integrations: KEYED });
+  const nango = new Nango({ serverUrl: server.url, secretKey: SECRET_KEY });
+  t.after(() => nango.close());
+  await assert.rejects(nango.triggerAction('x'.repeat(201), 'y', '1'), { type: 'invalid_request' });
+});
+
+test('a DELETE that names JSON as its content type needs no body', async (t) => {
+  const server = await startTestServer(t, { integrations: KEYED });
+  await server.nango.registerConnection('keyed', '1', { api_key: 'k' });
+  const headers = { 'content-type': 'application/json' };
+  const { status } = await server.api('DELETE', '/api/connection?integration=keyed&userId=1', undefined, headers);
+  assert.equal(status, 204);
+  assert.equal((await server.api('POST', '/api/connections', '', headers)).status, 400);
+});
