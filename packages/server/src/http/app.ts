@@ -115,7 +115,7 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
     ),
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     // What the router refuses by itself answers like everything else.
-    frameworkErrors: (error, request, reply) => handleError(error, request, reply),
+    frameworkErrors: (error, request, reply) => void handleError(error, request, reply),
     clientErrorHandler: answerClientError,
     genReqId: ({ headers }) => requestIdOf(headers),
     // A user id in a query may be long, but no route parameter is.
