@@ -33,7 +33,8 @@ export class Periodic {
 
   /** Has a round begin soon, or soon after the one under way: there is something to do. */
   nudge(): void {
-    if (!this.#started) return;
+    // One that comes again and again before the round must not put it off.
+    if (!this.#started || this.#nudged) return;
     this.#nudged = true;
     if (!this.#round) this.#schedule(NUDGE_MS);
   }

@@ -31,7 +31,7 @@ test('a task that fails gives its place back', async () => {
 });
 
 test('D5: what takes long gives its place on, so that thirty that hang delay others by less than a second', async (t) => {
-  t.mock.timers.enable({ apis: ['setTimeout'] });
+  t.mock.timers.enable({ apis: ['setInterval'] });
   const limit = new FairLimit({ slowMs: 250 });
   for (let count = 0; count < 30; count += 1) void limit.run('a', 10, () => new Promise(() => undefined));
   await new Promise(setImmediate);
@@ -46,7 +46,7 @@ test('D5: what takes long gives its place on, so that thirty that hang delay oth
 });
 
 test('of those that hang, ten times as many as there are places run at most', async (t) => {
-  t.mock.timers.enable({ apis: ['setTimeout'] });
+  t.mock.timers.enable({ apis: ['setInterval'] });
   const limit = new FairLimit({ slowMs: 250 });
   let started = 0;
   const hang = () => {
@@ -59,4 +59,26 @@ test('of those that hang, ten times as many as there are places run at most', as
     await new Promise(setImmediate);
   }
   assert.equal(started, 20);
+});
+
+test('D5: what hangs gives its place on once others that hang have ended, also where too many did when it became slow', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const limit = new FairLimit({ slowMs: 250 });
+  const endings: (() => void)[] = [];
+  for (let count = 0; count < 20; count += 1)
+    void limit.run('a', 2, () => new Promise<void>((resolve) => endings.push(resolve)));
+  const later = async () => {
+    t.mock.timers.tick(250);
+    await new Promise(setImmediate);
+  };
+  for (let round = 0; round < 20; round += 1) await later();
+  assert.equal(endings.length, 20);
+  let hasRun = false;
+  const next = limit.run('a', 2, async () => (hasRun = true));
+  await later();
+  assert.equal(hasRun, false);
+  endings[0]?.();
+  for (let round = 0; round < 2; round += 1) await later();
+  assert.equal(hasRun, true);
+  await next;
 });

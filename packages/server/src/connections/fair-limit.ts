@@ -28,17 +28,17 @@ export class FairLimit {
     await enter(lane, limit);
     let hasPlace = true;
     const givePlace = () => {
-      // With too many that hang, the others have to wait all the same.
+      // With too many that hang, the others wait until some of them have ended.
       if (!hasPlace || lane.running >= limit * MAX_RUNNING_PER_PLACE) return;
       hasPlace = false;
       lane.placed -= 1;
       admit(lane, limit);
     };
-    const slow = this.#slowMs === undefined ? undefined : setTimeout(givePlace, this.#slowMs).unref();
+    const slow = this.#slowMs === undefined ? undefined : setInterval(givePlace, this.#slowMs).unref();
     try {
       return await task();
     } finally {
-      clearTimeout(slow);
+      clearInterval(slow);
       lane.running -= 1;
       if (hasPlace) lane.placed -= 1;
       admit(lane, limit);
