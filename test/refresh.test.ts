@@ -305,33 +305,59 @@ test('R8: a refresh that lengthens, shortens or drops expires_in is stored as gi
   assert.equal((await credentials())['expires_at'], undefined);
 });
 
-test('R10: while one user’s refresh hangs, every other user’s goes on', async (t) => {
+test('R8: a refresh ahead of time changes the scopes and the life as given', async (t) => {
+  const answers = [
+    { access_token: 'at-2', expires_in: 5_000, scope: 'read write' },
+    { access_token: 'at-3', expires_in: 200, scope: 'read' },
+  ];
+  const { clock, provider, credentials } = await startRefresh(t, { answer: () => ({ body: answers.shift() ?? {} }) });
+  clock.now = START + (LIFE_SECONDS - 50) * 1000;
+  const longer = await credentials();
+  assert.deepEqual(
+    [longer['access_token'], longer.expires_at, longer.raw['scope']],
+    ['at-2', new Date(clock.now + 5_000_000).toISOString(), 'read write'],
+  );
+  clock.now += (5_000 - 61) * 1000;
+  assert.equal((await credentials())['access_token'], 'at-2');
+  clock.now += 2_000;
+  const shorter = await credentials();
+  assert.deepEqual(
+    [shorter['access_token'], shorter.expires_at, shorter.raw['scope']],
+    ['at-3', new Date(clock.now + 200_000).toISOString(), 'read'],
+  );
+  assert.equal(provider.requests.length, 2);
+});
+
+test('R10: while thirty users’ refreshes hang, every other user’s goes on', async (t) => {
   const hanging = Promise.withResolvers<ScriptedAnswer>();
   const asked = Promise.withResolvers<void>();
   const provider = await startScriptedProvider(t, ({ form }) => {
-    if (form.get('refresh_token') !== 'rt-slow')
-      return { body: { access_token: `at-of-${form.get('refresh_token')}`, expires_in: LIFE_SECONDS } };
+    const refreshToken = form.get('refresh_token') ?? '';
+    if (!refreshToken.startsWith('rt-slow'))
+      return { body: { access_token: `at-of-${refreshToken}`, expires_in: LIFE_SECONDS } };
     asked.resolve();
     return hanging.promise;
   });
   const { nango } = await startTestServer(t, {
-    integrations: `integrations:${scriptedIntegration(provider.url, { settings: '    refresh_concurrency: 2' })}`,
+    integrations: `integrations:${scriptedIntegration(provider.url, { settings: '    refresh_concurrency: 10' })}`,
     now: () => START,
   });
-  const users = ['slow', ...Array.from({ length: 40 }, (_, index) => `quick-${index}`)];
-  for (const userId of users)
+  const named = (name: string, count: number) => Array.from({ length: count }, (_, index) => `${name}-${index}`);
+  const [slowUsers, quickUsers] = [named('slow', 30), named('quick', 40)];
+  for (const userId of [...slowUsers, ...quickUsers])
     await nango.registerConnection('acme', userId, {
       access_token: 'old',
       refresh_token: `rt-${userId}`,
       expires_at: START / 1000 - 1,
     });
-  const slow = nango.getConnection('acme', 'slow');
+  const slow = slowUsers.map((userId) => nango.getConnection('acme', userId));
   await asked.promise;
-  const quick = await Promise.all(users.slice(1).map((userId) => nango.getConnection('acme', userId)));
+  const quick = await Promise.all(quickUsers.map((userId) => nango.getConnection('acme', userId)));
   for (const { returnValue } of quick)
     assert.equal(returnValue.credentials['access_token'], `at-of-rt-${returnValue.userId}`);
   hanging.resolve({ body: { access_token: 'at-slow', expires_in: LIFE_SECONDS } });
-  assert.equal((await slow).returnValue.credentials['access_token'], 'at-slow');
+  for (const { returnValue } of await Promise.all(slow))
+    assert.equal(returnValue.credentials['access_token'], 'at-slow');
 });
 
 test('D10: an expired token with a refresh token is refreshed, whatever the margin and the clock', async (t) => {

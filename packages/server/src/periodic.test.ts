@@ -9,7 +9,7 @@ test('R9: a round begins soon after the first nudge, however many follow', async
     everyMs: 60_000,
     random: () => 0.5,
     task: async () => void (rounds += 1),
-    onError: assert.fail,
+    onError: (error) => assert.fail(String(error)),
   });
   periodic.start();
   for (let millisecond = 0; millisecond < 100; millisecond += 1) {

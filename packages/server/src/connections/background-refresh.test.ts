@@ -10,6 +10,8 @@ function createWorld(due: ConnectionKey[], hangs: (key: ConnectionKey) => boolea
   const left = [...due];
   const refreshed: ConnectionKey[] = [];
   const hanging: (() => void)[] = [];
+  const most = new Map<string, number>();
+  const running = new Map<string, number>();
   const context = {
     store: {
       dueConnections: async ({ limit, except }: { limit: number; except: readonly string[] }) =>
@@ -23,13 +25,18 @@ function createWorld(due: ConnectionKey[], hangs: (key: ConnectionKey) => boolea
   } as unknown as ConnectionContext;
   const fresh = {
     renewAhead: async (key: ConnectionKey) => {
+      const count = (running.get(key.integration) ?? 0) + 1;
+      running.set(key.integration, count);
+      most.set(key.integration, Math.max(most.get(key.integration) ?? 0, count));
       if (hangs(key)) await new Promise<void>((resolve) => hanging.push(resolve));
+      await turn();
+      running.set(key.integration, (running.get(key.integration) ?? 1) - 1);
       refreshed.push(key);
       left.splice(left.indexOf(key), 1);
       return true;
     },
   };
-  return { background: new BackgroundRefresh(context, fresh), refreshed, hanging };
+  return { background: new BackgroundRefresh(context, fresh), refreshed, hanging, most };
 }
 
 const keys = (integration: string, count: number) =>
@@ -57,5 +64,22 @@ test('D5, R10: an Integration whose provider hangs keeps no other waiting, howev
     return refreshed.length === 1_300;
   });
   assert.equal(refreshed.length, 1_300);
+  await background.stop();
+});
+
+test('R9: of 10,000 that are due at once no Integration has more than its limit, and one that comes last is not last', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const due = [...keys('slow', 5_000), ...keys('other', 4_999), ...keys('small', 1)];
+  const { background, refreshed, most } = createWorld(due, () => false);
+  background.start();
+  for (let round = 0; round < 20_000 && refreshed.length < due.length; round += 1) {
+    t.mock.timers.tick(8_000);
+    await turn();
+  }
+  assert.equal(refreshed.length, due.length);
+  assert.equal(new Set(refreshed).size, due.length);
+  assert.deepEqual([most.get('slow'), most.get('other'), most.get('small')], [10, 10, 1]);
+  const small = refreshed.findIndex(({ integration }) => integration === 'small');
+  assert.ok(small < 100, `refreshed as number ${small}`);
   await background.stop();
 });

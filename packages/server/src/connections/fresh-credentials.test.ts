@@ -26,11 +26,15 @@ const integration = integrationOf(oauth2, {
 /** An engine over a real store, with a clock that waits move forward and a provider whose tokens live three seconds. */
 async function startEngine(
   t: TestContext,
-  { expiresAt = NOW - 1, lifeSeconds = LIFE_SECONDS }: { expiresAt?: number; lifeSeconds?: number } = {},
+  {
+    expiresAt = NOW - 1,
+    lifeSeconds = LIFE_SECONDS,
+    answer,
+  }: { expiresAt?: number; lifeSeconds?: number; answer?: (call: number) => ReturnType<OAuthHttp> } = {},
 ) {
-  const store = openSqliteStore(join(temporaryFolder(t), 'nango.db'));
-  await store.migrate();
   const clock = { now: NOW };
+  const store = openSqliteStore(join(temporaryFolder(t), 'nango.db'), () => clock.now);
+  await store.migrate();
   const write = { failures: 0 };
   const provider = { calls: 0 };
   const cache = new ConnectionCache(store, { size: () => 100, outageMs: () => 300_000 });
@@ -47,6 +51,7 @@ async function startEngine(
   });
   const http: OAuthHttp = async () => {
     provider.calls += 1;
+    if (answer) return answer(provider.calls);
     const token = { access_token: `at-${provider.calls}`, refresh_token: 'rt', expires_in: lifeSeconds };
     return { status: 200, contentType: 'application/json', body: JSON.stringify(token) };
   };
@@ -73,7 +78,13 @@ async function startEngine(
     dueAt: expiresAt,
     now: NOW - 120_000,
   });
-  return { fresh: new FreshCredentials(context, cache), clock, write, provider, store };
+  // Another server on the same store.
+  const another = () => {
+    const itsCache = new ConnectionCache(store, { size: () => 100, outageMs: () => 300_000 });
+    t.after(() => itsCache.close());
+    return new FreshCredentials(context, itsCache);
+  };
+  return { fresh: new FreshCredentials(context, cache), another, clock, write, provider, store };
 }
 
 function accessToken({ credentials }: { credentials: object }): unknown {
@@ -115,5 +126,74 @@ test('D10: a connection that an earlier version gave up although it can be refre
   );
   clock.now += 10_000;
   await assert.rejects(fresh.get(KEY), { code: 'needs_reconnect', message: /The provider said no/ });
+  assert.equal(provider.calls, 1);
+});
+
+for (const grace of [true, false]) {
+  test(`R2: a server that dies with new tokens is followed by another, and nothing is lost silently (${grace ? 'grace' : 'reuse detection'})`, async (t) => {
+    const rotated = Promise.withResolvers<void>();
+    const { fresh, another, clock, provider, store } = await startEngine(t, {
+      answer: async (call) => {
+        rotated.resolve();
+        // The first caller never learns of the tokens that it was given.
+        if (call === 1) return new Promise<never>(() => undefined);
+        const body = grace
+          ? { access_token: 'at-2', refresh_token: 'rt-2', expires_in: LIFE_SECONDS }
+          : { error: 'invalid_grant' };
+        return { status: grace ? 200 : 400, contentType: 'application/json', body: JSON.stringify(body) };
+      },
+    });
+    void fresh.get(KEY);
+    await rotated.promise;
+    const began = clock.now;
+    const recovered = another().get(KEY);
+    if (grace) assert.equal(accessToken(await recovered), 'at-2');
+    else await assert.rejects(recovered, { code: 'needs_reconnect', message: /may have been lost/ });
+    assert.equal(provider.calls, 2);
+    // No sooner than the dead server's lease ends, and not much later.
+    assert.ok(clock.now - began >= 15_000 && clock.now - began < 17_000, `${clock.now - began} ms`);
+    assert.equal((await store.findConnection(KEY))?.status, grace ? 'active' : 'needs_reconnect');
+  });
+}
+
+const noAnswer = (code: string): Promise<never> =>
+  Promise.reject(
+    new NangoError('request_failed', 'The provider cannot be reached.', {
+      cause: Object.assign(new Error(code), { code }),
+    }),
+  );
+const refused = async (status: number, retryAfterMs?: number) => ({
+  status,
+  contentType: 'text/plain',
+  body: '',
+  ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+});
+
+for (const [name, answer, leastWaitMs, mayBeLost] of [
+  ['500', () => refused(500), 1_000, false],
+  ['429 with Retry-After', () => refused(429, 60_000), 60_000, false],
+  ['a timeout', () => noAnswer('UND_ERR_HEADERS_TIMEOUT'), 1_000, true],
+  ['a failure of DNS', () => noAnswer('ENOTFOUND'), 1_000, false],
+  ['a server that is down', () => noAnswer('ECONNREFUSED'), 1_000, false],
+] satisfies [string, () => ReturnType<OAuthHttp>, number, boolean][]) {
+  test(`R4: after ${name} the provider is left alone, for longer each time, and the grant stays`, async (t) => {
+    const { fresh, clock, provider, store } = await startEngine(t, { answer });
+    let waitMs = leastWaitMs;
+    for (let failures = 1; failures <= 12; failures += 1) {
+      await assert.rejects(fresh.get(KEY), { code: 'refresh_failed', retryAfter: Math.ceil(waitMs / 1000) });
+      clock.now += waitMs - 1;
+      await assert.rejects(fresh.get(KEY), { code: 'refresh_failed', retryAfter: 1 });
+      assert.equal(provider.calls, failures);
+      clock.now += 1;
+      waitMs = Math.max(leastWaitMs, Math.min(1_000 * 2 ** failures, 300_000));
+    }
+    const row = await store.findConnection(KEY);
+    assert.deepEqual([row?.status, row?.refresh.failures, row?.refresh.answerLost], ['active', 12, mayBeLost]);
+  });
+}
+
+test('R4: a token that still works is served while the provider is down, with one token call for each wait', async (t) => {
+  const { fresh, provider } = await startEngine(t, { expiresAt: NOW + 10_000, answer: () => refused(503) });
+  for (let caller = 0; caller < 20; caller += 1) assert.equal(accessToken(await fresh.get(KEY)), 'at-0');
   assert.equal(provider.calls, 1);
 });

@@ -41,3 +41,25 @@ test('R4: backing off doubles to five minutes, half of it by chance', () => {
   );
   assert.equal(backoffMs(0, { random: () => 1 }), 1_000);
 });
+
+test('R9: 10,000 tokens that expire in the same second are due over five minutes, evenly', () => {
+  const expires_at = NOW + HOUR;
+  const integration = integrationOf(oauth2, { token_url: 'https://a.example/t' });
+  const credentials = oauth2.storedCredentials.parse({
+    access_token: 'at',
+    refresh_token: 'rt',
+    expires_at,
+    grant: { received_at: NOW },
+    raw: {},
+  });
+  const byTenSeconds = new Map<number, number>();
+  for (let token = 0; token < 10_000; token += 1) {
+    const chance = ((token * 7_919) % 10_000) / 10_000;
+    const { dueAt } = scheduleOf(credentials, { mode: oauth2, integration }, { now: () => NOW, random: () => chance });
+    const slot = Math.floor((expires_at - (dueAt ?? assert.fail())) / 10_000);
+    byTenSeconds.set(slot, (byTenSeconds.get(slot) ?? 0) + 1);
+  }
+  assert.ok(byTenSeconds.size >= 30 && byTenSeconds.size <= 32, `${byTenSeconds.size} slots`);
+  const most = Math.max(...byTenSeconds.values());
+  assert.ok(most <= 400, `${most} in one slot`);
+});
