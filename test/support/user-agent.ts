@@ -94,7 +94,8 @@ export async function connectBrowser(
   { callback = 'code=c1', ...begin }: { callback?: string } & NonNullable<Parameters<typeof beginAttempt>[1]> = {},
 ) {
   const agent = new UserAgent();
-  const { attempt, connectUrl } = await beginAttempt(serverUrl, begin);
+  const { attempt, connectUrl, error } = await beginAttempt(serverUrl, begin);
+  if (error) return { status: 'failed', error };
   const location = (await agent.request(connectUrl)).headers.get('location') ?? 'about:blank';
   const state = new URL(location).searchParams.get('state') ?? '';
   await (await agent.request(`${serverUrl}/oauth/callback?state=${state}&${callback}`)).text();
