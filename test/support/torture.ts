@@ -77,11 +77,12 @@ export async function torture(cleanup: Cleanup, options: TortureOptions): Promis
     hammer({ hosts, provider, options, state, answers, wrongTokens }),
   );
   const killer = killServers(hosts, { provider, state });
+  const clocks = setClocksWrong(hosts, state);
   if (postgres) await restartDatabase(postgres, options);
   else await delay(options.seconds * 1000);
   state.ended = true;
   provider.heal();
-  await Promise.all([...clients, killer]);
+  await Promise.all([...clients, killer, clocks]);
   return {
     ...(await settle(hosts, { provider, options })),
     provider: provider.counts,
@@ -197,6 +198,15 @@ async function killServers(
     provider.serverDied();
     host.output += host.process.output();
     await host.start();
+  }
+}
+
+/** Not while a server starts: one that begins with a wrong clock has no other to compare it with. */
+async function setClocksWrong(hosts: readonly Host[], state: { readonly ended: boolean }): Promise<void> {
+  while (!state.ended) {
+    await delay(300);
+    const host = hosts[Math.floor(Math.random() * hosts.length)];
+    host?.process?.child.kill('SIGUSR2');
   }
 }
 
