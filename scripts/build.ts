@@ -11,12 +11,19 @@ const run = promisify(execFile);
 
 const common: BuildOptions = { bundle: true, sourcemap: true, logLevel: 'warning', legalComments: 'none' };
 const node: BuildOptions = { ...common, platform: 'node', target: 'node24', packages: 'external' };
+// Nothing of one runtime: it runs on Node 20, Bun, Deno and edge runtimes.
+const client: BuildOptions = { ...common, platform: 'neutral', target: 'es2022' };
 const at = (...path: string[]) => join(root, 'packages', ...path);
 
 const bundles: BuildOptions[] = [
   { ...node, format: 'esm', entryPoints: [at('action/src/index.ts')], outfile: at('action/dist/index.js') },
-  { ...node, format: 'esm', entryPoints: [at('node-client/src/index.ts')], outfile: at('node-client/dist/index.js') },
-  { ...node, format: 'cjs', entryPoints: [at('node-client/src/index.ts')], outfile: at('node-client/dist/index.cjs') },
+  { ...client, format: 'esm', entryPoints: [at('node-client/src/index.ts')], outfile: at('node-client/dist/index.js') },
+  {
+    ...client,
+    format: 'cjs',
+    entryPoints: [at('node-client/src/index.ts')],
+    outfile: at('node-client/dist/index.cjs'),
+  },
   {
     ...common,
     format: 'esm',

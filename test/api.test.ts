@@ -424,6 +424,26 @@ describe('Actions', () => {
     assert.equal((await run('void')).returnValue, null);
   });
 
+  test('a failing Action is logged once, with the lines of its sources', async (t) => {
+    const base = `import { NangoAction } from '@nangohq/action';\nimport { fail } from './shared';\ninterface Unused { a: string }\n`;
+    const server = await startTestServer(t, {
+      integrations: KEYED('http://localhost:1'),
+      files: {
+        'keyed/fails.action.ts': `${base}\n\nexport class KeyedFailsAction extends NangoAction {\n  async executeAction() {\n    return fail();\n  }\n}\n`,
+        'keyed/shared.ts': `// one\n// two\nexport function fail(): never {\n  throw new Error('Broken MARK');\n}\n`,
+      },
+    });
+    await server.nango.registerConnection('keyed', '1', { api_key: 'k' });
+    await assert.rejects(server.nango.triggerAction('keyed', 'fails', '1'), { message: 'Broken MARK' });
+    const lines = server
+      .log()
+      .split('\n')
+      .filter((line) => line.includes('MARK'));
+    assert.equal(lines.length, 1, lines.join('\n'));
+    assert.match(lines[0] ?? '', /keyed\/shared\.ts:4:9/);
+    assert.match(lines[0] ?? '', /keyed\/fails\.action\.ts:8:12/);
+  });
+
   test('X5: names that are paths lead nowhere', async (t) => {
     const { nango } = await startTestServer(t, {
       integrations: KEYED('http://localhost:1'),

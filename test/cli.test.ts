@@ -175,7 +175,7 @@ test('connections, connect and trigger work against a running server', async (t)
     },
   });
   const agent = new UserAgent();
-  const location = (await agent.request(await address)).headers.get('location') ?? '';
+  const location = await agent.confirm(await address);
   await agent.request(`${server.url}/oauth/callback?code=c&state=${new URL(location).searchParams.get('state')}`);
   const connected = await connecting;
   assert.equal(connected.code, 0, connected.stderr);

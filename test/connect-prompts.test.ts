@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import type { DeclaredCredentials } from '@nangohq/node-client';
 import { test, type TestContext } from 'node:test';
 import { SECRET_KEY, startTestServer } from './support/nango-server.ts';
 import { cleanEnvironment } from './support/server-process.ts';
@@ -90,9 +91,9 @@ test('forms learn that user name and password are required, unless a Blueprint s
     ],
   );
   await assert.rejects(
-    nango.registerConnection('basic', '1', { username: 'ada' }),
+    nango.registerConnection<DeclaredCredentials>('basic', '1', { username: 'ada' }),
     /password \(Password\) is required/,
   );
   await nango.registerConnection('basic', '1', { username: 'ada', password: '' });
-  await nango.registerConnection('key-as-user', '1', { username: 'key' });
+  await nango.registerConnection<DeclaredCredentials>('key-as-user', '1', { username: 'key' });
 });

@@ -40,6 +40,17 @@ export class UserAgent {
     throw new Error('redirects without end');
   }
 
+  /** Clicks on the page at an attempt's address; resolves to where the provider is. */
+  async confirm(connectUrl: string): Promise<string> {
+    const { origin, pathname, searchParams } = new URL(connectUrl);
+    const response = await this.request(origin + pathname, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', origin },
+      body: JSON.stringify({ attempt: searchParams.get('attempt'), confirmed: true }),
+    });
+    return ((await response.json()) as { authorizationUrl: string }).authorizationUrl;
+  }
+
   #jar(url: string): Map<string, string> {
     const { host } = new URL(url);
     const jar = this.#jars.get(host) ?? new Map<string, string>();

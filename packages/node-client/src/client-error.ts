@@ -1,3 +1,8 @@
+import type { NangoErrorCode } from './error-codes.ts';
+
+/** A code of the server, one of this client's own, or one of a newer server. */
+export type NangoErrorType = NangoErrorCode | 'network_error' | 'invalid_input' | 'invalid_signature' | (string & {});
+
 /** What every method rejects with. */
 export class NangoClientError extends Error {
   override readonly name = 'NangoClientError';
@@ -5,14 +10,14 @@ export class NangoClientError extends Error {
   /** The message, under the name results have it. */
   readonly errorMsg: string;
   /** A stable code: the server's, or `network_error` and `invalid_input` of this client. */
-  readonly type: string;
+  readonly type: NangoErrorType;
   /** The HTTP status; undefined where there was no answer. */
   readonly status: number | undefined;
   /** Names the request in the server's log. */
   readonly requestId: string | undefined;
 
   constructor(
-    type: string,
+    type: NangoErrorType,
     message: string,
     details: { status?: number; requestId?: string | undefined; cause?: unknown } = {},
   ) {

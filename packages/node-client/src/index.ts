@@ -4,6 +4,7 @@ import type {
   JsonValue,
   Connection,
   Credentials,
+  ModeCredentials,
   ConnectionWithCredentials,
   ApiRequest,
   ApiResponse,
@@ -19,8 +20,9 @@ import type {
   Success,
 } from './types.ts';
 
-export { NangoClientError } from './client-error.ts';
-export { verifyWebhook, type WebhookHeaders } from './verify-webhook.ts';
+export { NangoClientError, type NangoErrorType } from './client-error.ts';
+export { verifyWebhook, verifyWebhookAsync, type WebhookHeaders } from './verify-webhook.ts';
+export type { NangoErrorCode } from './error-codes.ts';
 export type * from './types.ts';
 
 export interface NangoOptions {
@@ -41,8 +43,8 @@ export default class Nango {
 
   /** Throws when there is no secret key or the URL is none; nothing is sent yet. */
   constructor(options: NangoOptions = {}) {
-    this.#serverUrl = parseServerUrl(options.serverUrl ?? (process.env['NANGO_SERVER_URL'] || DEFAULT_SERVER_URL));
-    this.#secretKey = options.secretKey ?? process.env['NANGO_SECRET_KEY'] ?? '';
+    this.#serverUrl = parseServerUrl(options.serverUrl ?? (environment('NANGO_SERVER_URL') || DEFAULT_SERVER_URL));
+    this.#secretKey = options.secretKey ?? environment('NANGO_SECRET_KEY') ?? '';
     if (this.#secretKey === '') {
       throw new NangoClientError(
         'invalid_input',
@@ -61,11 +63,14 @@ export default class Nango {
     this.#closing.abort();
   }
 
-  /** Registers a connection with credentials you have. Rejects with `connection_exists` when the pair has one. */
-  async registerConnection(
+  /**
+   * Registers a connection with credentials you have. Rejects with `connection_exists` when the pair has one. Credentials of
+   * fields that the Integration declares itself are named by their type: `registerConnection<DeclaredCredentials>(…)`.
+   */
+  async registerConnection<Given extends Credentials = ModeCredentials>(
     integration: string,
     userId: string,
-    credentials: Credentials,
+    credentials: NoInfer<Given>,
     additionalConfig?: Record<string, unknown>,
   ): Promise<Success<Connection>> {
     const body = { integration, userId, credentials, additionalConfig };
@@ -73,10 +78,10 @@ export default class Nango {
   }
 
   /** Replaces a connection's credentials; they must fit the Integration's auth mode. */
-  async updateConnectionCredentials(
+  async updateConnectionCredentials<Given extends Credentials = ModeCredentials>(
     integration: string,
     userId: string,
-    credentials: Credentials,
+    credentials: NoInfer<Given>,
   ): Promise<Success<Connection>> {
     const call = { query: { integration, userId }, body: { credentials } };
     return succeed(
@@ -113,14 +118,12 @@ export default class Nango {
 
   /** One connection with credentials, refreshed where needed. */
   async getConnection(integration: string, userId: string): Promise<Success<ConnectionWithCredentials>> {
-    const answer = await this.#call<{ connection: Connection; credentials: ConnectionWithCredentials['credentials'] }>(
-      'GET',
-      '/api/connection',
-      {
-        query: { integration, userId },
-      },
-    );
-    return succeed({ ...answer.connection, credentials: answer.credentials });
+    const query = { integration, userId };
+    const answer = await this.#call<{ connection: Connection; credentials: object }>('GET', '/api/connection', {
+      query,
+    });
+    // The server's response schemas vouch for the shape.
+    return succeed({ ...answer.connection, credentials: answer.credentials } as ConnectionWithCredentials);
   }
 
   /**
@@ -136,26 +139,30 @@ export default class Nango {
     return succeed(null);
   }
 
-  /** Runs an Action and returns what it returned. */
-  async triggerAction(
+  /** Runs an Action and returns what it returned; `Result` is what the caller takes that for, and nothing checks it. */
+  async triggerAction<Result = JsonValue>(
     integration: string,
     action: string,
     userId: string,
     input?: unknown,
-  ): Promise<Success<JsonValue>> {
+  ): Promise<Success<Result>> {
     assertText({ integration, action, userId });
     const path = `/api/actions/${encodeURIComponent(integration)}/${encodeURIComponent(action)}`;
     return succeed(
-      (await this.#call<{ result: JsonValue }>('POST', path, { body: { userId, input: input ?? null } })).result,
+      (await this.#call<{ result: Result }>('POST', path, { body: { userId, input: input ?? null } })).result,
     );
   }
 
   /** Sends an authorized request to a connection's API, through the server. Resolves for every HTTP status of the API. */
-  async request(integration: string, userId: string, request: ApiRequest): Promise<Success<ApiResponse>> {
+  async request<Body = unknown>(
+    integration: string,
+    userId: string,
+    request: ApiRequest,
+  ): Promise<Success<ApiResponse<Body>>> {
     assertText({ integration, userId });
     if (typeof request.endpoint !== 'string') throw new NangoClientError('invalid_input', 'endpoint must be text.');
     return succeed(
-      await this.#call<ApiResponse>('POST', '/api/request', { body: { integration, userId, ...request } }),
+      await this.#call<ApiResponse<Body>>('POST', '/api/request', { body: { integration, userId, ...request } }),
     );
   }
 
@@ -163,16 +170,16 @@ export default class Nango {
    * The items of a list from a connection's API, over all its pages, as `requests.pagination` of the Integration, or
    * `pagination` here, describes them. A page is asked for when its first item is.
    */
-  async *paginate(
+  async *paginate<Item = unknown>(
     integration: string,
     userId: string,
     request: ApiRequest & { pagination?: Pagination },
-  ): AsyncGenerator<unknown, void, undefined> {
+  ): AsyncGenerator<Item, void, undefined> {
     assertText({ integration, userId });
     let next: string | undefined;
     do {
       const body = { integration, userId, ...request, next };
-      const page: { items: unknown[]; next: string | null } = await this.#call('POST', '/api/request/page', { body });
+      const page: { items: Item[]; next: string | null } = await this.#call('POST', '/api/request/page', { body });
       yield* page.items;
       next = page.next ?? undefined;
     } while (next !== undefined);
@@ -292,6 +299,11 @@ export default class Nango {
 }
 
 export { Nango };
+
+/** Undefined also where there is no environment, as on some edge runtimes. */
+function environment(name: string): string | undefined {
+  return typeof process === 'undefined' ? undefined : process.env[name];
+}
 
 function succeed<T>(returnValue: T): Success<T> {
   return { success: true, returnValue };

@@ -1,12 +1,15 @@
 /** Anything JSON can hold. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
 
+/** How users authenticate to an Integration. */
+export type AuthMode = 'OAUTH2' | 'OAUTH1' | 'API_KEY' | 'USERNAME_PASSWORD' | 'JWT' | 'AWS_SIGV4';
+
 /** A connection without its credentials; times are ISO 8601. */
 export interface Connection {
   uuid: string;
   integration: string;
   userId: string;
-  authMode: 'OAUTH2' | 'OAUTH1' | 'API_KEY' | 'USERNAME_PASSWORD' | (string & {});
+  authMode: AuthMode;
   dateCreated: string;
   lastModified: string;
   additionalConfig: Record<string, JsonValue>;
@@ -55,19 +58,54 @@ export interface AwsCredentials {
 /** Fields that an Integration declares itself (`auth.credentials`); none where tokens are issued to the application. */
 export type DeclaredCredentials = Record<string, string>;
 
-/** Credentials, by the Integration's auth mode. Fields beyond the mode's own are kept under `raw`. */
-export type Credentials =
+/** Credentials, by the auth mode; nothing where tokens are issued to the application. Other fields are kept under `raw`. */
+export type ModeCredentials =
   | OAuth2Credentials
   | OAuth1Credentials
   | ApiKeyCredentials
   | UsernamePasswordCredentials
   | AwsCredentials
-  | DeclaredCredentials;
+  | Record<string, never>;
 
-/** A connection with fresh credentials; `raw` is the token endpoint's last answer, or what was registered. */
-export interface ConnectionWithCredentials extends Connection {
-  credentials: { raw: Record<string, JsonValue>; [field: string]: unknown };
+/** What can be registered. Fields that an Integration declares itself are named: `registerConnection<DeclaredCredentials>(…)`. */
+export type Credentials = ModeCredentials | DeclaredCredentials;
+
+/** The fields that credentials can have when they are read. */
+interface ReadFields {
+  access_token?: string;
+  refresh_token?: string;
+  /** ISO 8601. */
+  expires_at?: string;
+  oauth_token?: string;
+  oauth_token_secret?: string;
+  api_key?: string;
+  username?: string;
+  password?: string;
+  access_key_id?: string;
+  secret_access_key?: string;
+  session_token?: string;
 }
+
+/** Credentials as they are read: those that a mode always has are there. */
+type Read<Always extends keyof ReadFields = never> = ReadFields & {
+  /** The token endpoint's last response over the ones before, or what was registered. */
+  raw: Record<string, JsonValue>;
+  [field: string]: unknown;
+} & { [Field in Always]-?: string };
+
+interface CredentialsByMode {
+  OAUTH2: Read<'access_token'>;
+  OAUTH1: Read<'oauth_token' | 'oauth_token_secret'>;
+  API_KEY: Read;
+  USERNAME_PASSWORD: Read;
+  JWT: Read;
+  AWS_SIGV4: Read<'access_key_id' | 'secret_access_key'>;
+}
+
+/** A connection with fresh credentials; `authMode` tells which fields they have. */
+export type ConnectionWithCredentials = {
+  [Mode in AuthMode]: Connection & { authMode: Mode; credentials: CredentialsByMode[Mode] };
+}[AuthMode];
 
 /** A call to an external API. */
 export interface ApiRequest {
@@ -97,8 +135,8 @@ export interface Pagination {
   [key: string]: JsonValue | undefined;
 }
 
-/** An external API's answer, whatever its status. */
-export interface ApiResponse {
+/** An external API's response, whatever its status. `Body` = what the caller takes its JSON for; nothing checks it. */
+export interface ApiResponse<Body = unknown> {
   status: number;
   statusText: string;
   /** Names in lower case. */
@@ -106,7 +144,7 @@ export interface ApiResponse {
   /** The body as text. */
   data: string;
   /** The body, where it is JSON. */
-  json?: unknown;
+  json?: Body;
 }
 
 /** What `createConnectSession` permits. */
@@ -144,7 +182,7 @@ export interface InputField {
 /** An integration, and what connecting to it takes. */
 export interface IntegrationInfo {
   name: string;
-  authMode: string;
+  authMode: AuthMode;
   blueprint: string | null;
   actions: string[];
   /** What the user types in; null where he authorizes in a browser, or has nothing to do. */
@@ -197,7 +235,7 @@ export interface NangoEvent {
     uuid: string;
     integration: string;
     userId: string;
-    authMode: string;
+    authMode: AuthMode;
     status: Connection['status'];
     statusReason: string | null;
     /** Of `connection.refresh_failed`: what the provider, or the network, said. */

@@ -1,4 +1,3 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
 import { NangoClientError } from './client-error.ts';
 import type { NangoEvent } from './types.ts';
 
@@ -7,40 +6,83 @@ const TOLERANCE_SECONDS = 300;
 /** Headers as a web `Request` or Node's `request.headers` has them. */
 export type WebhookHeaders = Headers | Record<string, string | string[] | undefined>;
 
+export interface VerifyWebhookOptions {
+  readonly secret: string;
+  /** Milliseconds since the epoch; for tests. */
+  readonly now?: () => number;
+}
+
 /**
  * Checks that a webhook came from your Nango server and was sent just now (Standard Webhooks 1.0), and returns its event.
  * `body` must be the text as it was received: JSON that was parsed and printed again has another signature.
- * Throws `invalid_signature`. An event may come twice; its `id` is the same then.
+ * Throws `invalid_signature`. An event may come twice; its `id` is the same then. Needs Node's crypto module, which Node, Bun
+ * and Deno have; elsewhere {@link verifyWebhookAsync} does the same.
  */
 export function verifyWebhook(
   body: string | Uint8Array,
   headers: WebhookHeaders,
-  { secret, now = Date.now }: { secret: string; now?: () => number },
+  options: VerifyWebhookOptions,
 ): NangoEvent {
-  const text = typeof body === 'string' ? body : Buffer.from(body).toString('utf8');
+  const crypto = typeof process === 'undefined' ? undefined : process.getBuiltinModule?.('node:crypto');
+  if (!crypto)
+    throw new NangoClientError('invalid_input', 'This runtime has no node:crypto: call verifyWebhookAsync() instead.');
+  const { id, text, signed, signatures, key } = parse(body, headers, options);
+  const expected = crypto.createHmac('sha256', key).update(signed).digest();
+  const isSigned = signatures.some(
+    (given) => given.length === expected.length && crypto.timingSafeEqual(given, expected),
+  );
+  return toEvent(id, text, isSigned);
+}
+
+/** The same by Web Crypto, on every runtime. */
+export async function verifyWebhookAsync(
+  body: string | Uint8Array,
+  headers: WebhookHeaders,
+  options: VerifyWebhookOptions,
+): Promise<NangoEvent> {
+  const { id, text, signed, signatures, key } = parse(body, headers, options);
+  const algorithm = { name: 'HMAC', hash: 'SHA-256' };
+  const imported = await crypto.subtle.importKey('raw', key, algorithm, false, ['verify']);
+  const data = new TextEncoder().encode(signed);
+  const checks = await Promise.all(signatures.map((given) => crypto.subtle.verify('HMAC', imported, given, data)));
+  return toEvent(id, text, checks.includes(true));
+}
+
+/** Throws `invalid_signature` for what needs no key to be refused. */
+function parse(body: string | Uint8Array, headers: WebhookHeaders, { secret, now = Date.now }: VerifyWebhookOptions) {
+  const text = typeof body === 'string' ? body : new TextDecoder().decode(body);
   const id = headerOf(headers, 'webhook-id');
   const timestamp = headerOf(headers, 'webhook-timestamp');
   if (!/^\d{1,12}$/.test(timestamp)) throw invalid('webhook-timestamp is missing');
   if (Math.abs(now() / 1000 - Number(timestamp)) > TOLERANCE_SECONDS)
     throw invalid('it was sent over five minutes ago, or the clocks differ');
-  const expected = createHmac('sha256', keyOf(secret)).update(`${id}.${timestamp}.${text}`).digest();
-  const signed = headerOf(headers, 'webhook-signature')
+  const signatures = headerOf(headers, 'webhook-signature')
     .split(' ')
-    .some((signature) => isSignature(signature, expected));
-  if (!signed) throw invalid('the secret is another one, or the body was changed');
+    .flatMap((signature) => {
+      const [version, base64 = ''] = signature.split(',');
+      return version === 'v1' ? [bytesOf(base64)] : [];
+    });
+  return { id, text, signed: `${id}.${timestamp}.${text}`, signatures, key: keyOf(secret) };
+}
+
+function toEvent(id: string, text: string, isSigned: boolean): NangoEvent {
+  if (!isSigned) throw invalid('the secret is another one, or the body was changed');
   return { id, ...(JSON.parse(text) as Omit<NangoEvent, 'id'>) };
 }
 
-function isSignature(signature: string, expected: Buffer): boolean {
-  const [version, base64 = ''] = signature.split(',');
-  const given = Buffer.from(base64, 'base64');
-  return version === 'v1' && given.length === expected.length && timingSafeEqual(given, expected);
-}
-
-function keyOf(secret: string): Buffer {
+function keyOf(secret: string): Uint8Array<ArrayBuffer> {
   const [, base64] = /^whsec_(.+)$/.exec(secret) ?? [];
   if (base64 === undefined) throw new NangoClientError('invalid_input', 'The webhook secret must begin with "whsec_".');
-  return Buffer.from(base64, 'base64');
+  return bytesOf(base64);
+}
+
+/** The bytes of base64 text; none for what is not base64. */
+function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
+  try {
+    return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  } catch {
+    return new Uint8Array(0);
+  }
 }
 
 function headerOf(headers: WebhookHeaders, name: string): string {

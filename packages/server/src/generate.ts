@@ -37,6 +37,7 @@ export async function generateFiles(): Promise<GeneratedFile[]> {
     { path: 'openapi.json', text: await openApi() },
     { path: 'blueprints/index.json', text: format(await buildIndex(CATALOG_FOLDER, catalog)) },
     { path: '../../docs/reference/errors.md', text: errorsPage() },
+    { path: '../node-client/src/error-codes.ts', text: errorCodes() },
   ];
 }
 
@@ -129,6 +130,11 @@ async function openApi(): Promise<string> {
   await server.close();
   await rm(folder, { recursive: true });
   return format(document);
+}
+
+function errorCodes(): string {
+  const codes = Object.keys(ERRORS).map((code) => `\n  | '${code}'`);
+  return `/** The stable codes of the server's errors, as docs/reference/errors.md describes them. */\nexport type NangoErrorCode =${codes.join('')};\n`;
 }
 
 function errorsPage(): string {

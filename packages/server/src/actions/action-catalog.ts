@@ -8,10 +8,13 @@ import { ACTION_NAME, actionClassName, shortName } from './action-name.ts';
 const SUFFIX = '.action.ts';
 
 /** Makes an Action for one run. */
-export type CreateAction = (host: ActionHost) => NangoAction;
+type CreateAction = (host: ActionHost) => NangoAction;
 
-interface LoadedAction {
+/** An Action that can be run. */
+export interface LoadedAction {
   readonly create: CreateAction;
+  /** A stack with the places in the Action's sources. */
+  readonly mapStack: (stack: string) => string;
   /** Modification time of every file it was compiled from, by path. */
   readonly stamps: ReadonlyMap<string, number>;
 }
@@ -26,18 +29,19 @@ export class ActionCatalog {
   }
 
   /** Throws `action_not_found` and `action_invalid`. */
-  async load(integration: string, action: string): Promise<CreateAction> {
+  async load(integration: string, action: string): Promise<LoadedAction> {
     const file = await this.#find(integration, action);
     const loaded = this.#loaded.get(file);
-    if (loaded && (await isCurrent(loaded))) return loaded.create;
+    if (loaded && (await isCurrent(loaded))) return loaded;
     // Stamped before compiling: an edit during the compilation is then seen next time.
     const compiledAt = Date.now();
     // The compiler is loaded with the first Action: many servers have none.
     const { compileAction } = await import('./compile-action.ts');
-    const { exports, files } = await compileAction(file);
+    const { exports, files, mapStack } = await compileAction(file);
     const create = creatorOf(exports, { file, className: actionClassName(integration, action) });
-    this.#loaded.set(file, { create, stamps: await stampsOf(files, compiledAt) });
-    return create;
+    const compiled = { create, mapStack, stamps: await stampsOf(files, compiledAt) };
+    this.#loaded.set(file, compiled);
+    return compiled;
   }
 
   /** The names of an integration's Actions. */

@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { createRequire, SourceMap } from 'node:module';
 import { dirname, resolve } from 'node:path';
 import { compileFunction, constants } from 'node:vm';
 import * as actionPackage from '@nangohq/action';
@@ -11,6 +11,8 @@ export interface CompiledAction {
   readonly exports: Record<string, unknown>;
   /** Absolute paths of every file that went into it. */
   readonly files: readonly string[];
+  /** A stack with the lines and columns of the sources in place of those of the compiled code. */
+  readonly mapStack: (stack: string) => string;
 }
 
 /**
@@ -24,7 +26,31 @@ export async function compileAction(file: string): Promise<CompiledAction> {
   const result = await bundle(file);
   const code = result.outputFiles[0]?.text ?? '';
   const files = Object.keys(result.metafile.inputs).map((input) => resolve(dirname(file), input));
-  return { exports: evaluate(code, file), files };
+  return { exports: evaluate(code, file), files, mapStack: createStackMap(code, file) };
+}
+
+const INLINE_MAP = '//# sourceMappingURL=data:application/json;base64,';
+
+/** Node maps the stacks of modules that it loads itself, and of nothing else. */
+function createStackMap(code: string, file: string): (stack: string) => string {
+  const at = code.lastIndexOf(INLINE_MAP);
+  if (at === -1) return (stack) => stack;
+  const payload = Buffer.from(code.slice(at + INLINE_MAP.length), 'base64').toString();
+  let map: SourceMap | undefined;
+  return (stack) => {
+    map ??= new SourceMap(JSON.parse(payload) as ConstructorParameters<typeof SourceMap>[0]);
+    const parts = stack.split(`${file}:`);
+    return parts.map((part, index) => (index === 0 ? part : mapPosition(part, { map, file }))).join('');
+  };
+}
+
+/** `part` begins with the line and the column, as `12:5)`. */
+function mapPosition(part: string, { map, file }: { map: SourceMap | undefined; file: string }): string {
+  const [position = '', line, column] = /^(\d+):(\d+)/.exec(part) ?? [];
+  const origin = map?.findOrigin(Number(line), Number(column));
+  if (position === '' || !origin || !('fileName' in origin)) return `${file}:${part}`;
+  const source = resolve(dirname(file), origin.fileName);
+  return `${source}:${origin.lineNumber}:${origin.columnNumber}${part.slice(position.length)}`;
 }
 
 async function bundle(file: string) {

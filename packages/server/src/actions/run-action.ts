@@ -40,13 +40,14 @@ export function createRunAction(options: ActionRunnerOptions): RunAction {
   return async (run) => {
     const { integration, action } = run;
     const { logLevel } = integrationNamed(integration, options.context);
-    const create = await options.catalog.load(integration, action);
+    const { create, mapStack } = await options.catalog.load(integration, action);
     const { connection } = await options.connections.get(run);
     const execution = randomBytes(4).toString('hex');
     const logger = options.createLogger({ integration, action, userId: connection.userId, execution }, logLevel);
     try {
       return toJson(await create(createHost(run, logger, options)).executeAction(run.input), run);
     } catch (error) {
+      if (error instanceof Error && error.stack !== undefined) error.stack = mapStack(error.stack);
       logger.error('Action failed', { err: error });
       throw error instanceof NangoError ? error : new NangoError('action_failed', messageOf(error), { cause: error });
     }

@@ -95,6 +95,8 @@ test('an absent nango-config.yaml means all defaults', async (t) => {
       oauth_server_port: 3003,
       oauth_server_root_url: 'http://localhost:3003/',
       allowed_private_networks: [],
+      allow_connect_without_session: false,
+      application: {},
       secret_keys: {},
       log_user_ids: 'clear',
       webhooks: {},

@@ -15,7 +15,8 @@ export const errorBodySchema = z.object({
 /** Turns whatever was thrown into an answer: the one place that does. */
 export function handleError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { status, headers, body } = errorAnswer(error, request.id);
-  if (status >= 500) request.log.error({ err: error }, body.error.message);
+  // What an Action threw stands in its own log already, with its place.
+  if (status >= 500 && body.error.type !== 'action_failed') request.log.error({ err: error }, body.error.message);
   return reply.code(status).headers(headers).send(body);
 }
 
