@@ -19,12 +19,28 @@ import { headerValue, renderUrlTemplate } from '../../packages/server/src/schema
 import { splitTemplate, Template } from '../../packages/server/src/schema/template.ts';
 import { parseRetryAfter } from '../../packages/server/src/upstream/retry-after.ts';
 import { z } from 'zod';
+import { credentialText } from '../../packages/server/src/auth-modes/credential-schema.ts';
+import { userIdSchema } from '../../packages/server/src/connections/connection-input.ts';
+import { requestIdOf } from '../../packages/server/src/http/request-id.ts';
+import { parseTime } from '../../packages/server/src/oauth/parse-time.ts';
+import { normalizePem } from '../../packages/server/src/oauth/pem.ts';
 
 /** Every function that reads text which users, pages, providers, APIs or callers chose. A refusal is as good as a result. */
 export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
   excerpt: (text) => excerpt(text, ['secret-1', '<<<<', '{}{}']),
   maskSecrets: (text) => maskSecrets(text, ['secret-1', '<<<<', '{}{}']),
   parseJson,
+  parseTime,
+  normalizePem,
+  'normalizePem, block': (text) => normalizePem(`-----BEGIN KEY-----${text}-----END KEY-----`),
+  'processTokenResponse, time': (text) => {
+    const body = JSON.stringify({ access_token: 'a', expires_in: text, at: text });
+    const format = { tokenTypes: undefined, paths: { expires_at: 'at' }, expiresInUnit: 'seconds' } as const;
+    return processTokenResponse({ status: 200, contentType: 'application/json', body }, format, []);
+  },
+  userId: (text) => userIdSchema.safeParse(text),
+  requestId: (text) => requestIdOf({ 'x-request-id': text }),
+  credentialText: (text) => credentialText.safeParse(text),
   parseExactJson: (text) => parseExactJson(text),
   'parseExactJson, numbers': (text) => parseExactJson(`[12345678901234567,${JSON.stringify(text)}]`),
   responseJson: (text) => responseJson('text/plain', text),
