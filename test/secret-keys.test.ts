@@ -28,6 +28,8 @@ async function startKeyed(t: Parameters<typeof startTestServer>[0]) {
   return { server, config, as };
 }
 
+const clientAddress = ({ socket }: { socket: Socket }) => socket.remoteAddress ?? '';
+
 test('A1: each key permits what its scopes say, and nothing else', async (t) => {
   const { server, as } = await startKeyed(t);
   const calls: Record<string, () => Promise<{ status: number }>> = Object.fromEntries(
@@ -105,10 +107,18 @@ test('A2: of two keys both work while one is replaced; one that is taken away en
 
 test('A3: an address that sends many wrong keys has to wait with them; a right key never has to', () => {
   const clock = { now: 1_000_000 };
-  const keys = new SecretKeys({ full: [new Secret(SECRET_KEY)], configured: () => ({}), now: () => clock.now });
+  const keys = new SecretKeys({
+    full: [new Secret(SECRET_KEY)],
+    configured: () => ({}),
+    clientAddress,
+    now: () => clock.now,
+  });
   const check = (key: string, address: string) => {
     try {
-      return keys.check(`Bearer ${key}`, { scope: 'admin', from: { socket: { remoteAddress: address } as Socket } });
+      return keys.check(`Bearer ${key}`, {
+        scope: 'admin',
+        from: { headers: {}, socket: { remoteAddress: address } as Socket },
+      });
     } catch (error) {
       const { code, retryAfter } = error as { code: string; retryAfter?: number };
       return retryAfter === undefined ? code : `${code} ${retryAfter}`;
@@ -125,9 +135,14 @@ test('A3: an address that sends many wrong keys has to wait with them; a right k
 });
 
 test('A3: the addresses of one IPv6 network are one, however they are written', () => {
-  const keys = new SecretKeys({ full: [new Secret(SECRET_KEY)], configured: () => ({}), now: () => 1_000_000 });
+  const keys = new SecretKeys({
+    full: [new Secret(SECRET_KEY)],
+    configured: () => ({}),
+    clientAddress,
+    now: () => 1_000_000,
+  });
   const check = (remoteAddress: string) =>
-    keys.check('Bearer wrong', { scope: 'admin', from: { socket: { remoteAddress } as Socket } });
+    keys.check('Bearer wrong', { scope: 'admin', from: { headers: {}, socket: { remoteAddress } as Socket } });
   for (let count = 0; count < 20; count += 1)
     assert.throws(() => check(`2001:db8::${count + 1}:0:0:1`), { code: 'unauthorized' });
   assert.throws(() => check('2001:db8::1'), { code: 'too_many_requests' });

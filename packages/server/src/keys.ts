@@ -19,11 +19,11 @@ export interface Keys {
 }
 
 /** Keys from wherever the settings say; in embedded mode made on first start where they are absent. */
-export async function readKeys(settings: Settings): Promise<Keys> {
+export async function readKeys(settings: Settings, { isPublic }: { isPublic: boolean }): Promise<Keys> {
   const { encryption, notices } = await readEncryptionKeys(settings, 'create');
   assertSecretKeyGiven(settings);
   const secrets = (settings.secretKey ?? embeddedSecret(settings, notices)).split(',').map((key) => key.trim());
-  assertSecretKeys(secrets, notices);
+  assertSecretKeys(secrets, { notices, isPublic });
   return { encryption, secrets: secrets.map((key) => new Secret(key)), notices };
 }
 
@@ -79,17 +79,23 @@ function assertSecretKeyGiven({ databaseUrl, secretKey }: Settings): void {
     );
 }
 
-// As much as can be guessed online in years, at the rate wrong keys are answered.
+// What is shorter could be guessed online.
 const SHORT_KEY = 20;
 
-function assertSecretKeys(keys: readonly string[], notices: string[]): void {
+function assertSecretKeys(
+  keys: readonly string[],
+  { notices, isPublic }: { notices: string[]; isPublic: boolean },
+): void {
   if (keys.some((key) => !/^[\w.~+/=-]{1,256}$/.test(key)))
     throw new NangoError(
       'missing_setting',
       'NANGO_SECRET_KEY must have at most 256 letters, digits or "-._~+/="; several keys are separated by commas.',
     );
-  if (keys.some((key) => key.length < SHORT_KEY))
-    notices.push(`NANGO_SECRET_KEY is short, and could be guessed. Make a better one with: openssl rand -base64 32`);
+  if (!keys.some((key) => key.length < SHORT_KEY)) return;
+  const short = `NANGO_SECRET_KEY has fewer than ${SHORT_KEY} characters, and could be guessed. Make a better one with: openssl rand -base64 32`;
+  // As for secret_keys of nango-config.yaml; on a developer's own machine a word will do.
+  if (isPublic) throw new NangoError('missing_setting', short);
+  notices.push(short);
 }
 
 function embeddedKeys(

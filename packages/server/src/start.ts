@@ -7,6 +7,7 @@ import { CATALOG_FOLDER, VERSION } from './package-files.ts';
 import { BlueprintCatalog } from './config/blueprint-catalog.ts';
 import { BlueprintIndex } from './config/blueprint-index.ts';
 import type { Settings } from './config/settings.ts';
+import type { NangoConfig } from './config/nango-config.ts';
 import { LiveConfig } from './config/watch-config.ts';
 import { BackgroundRefresh } from './connections/background-refresh.ts';
 import { ConnectFlow } from './connections/connect-flow.ts';
@@ -21,6 +22,7 @@ import { messageOf, NangoError } from './errors/nango-error.ts';
 import { EventLog } from './events/event-log.ts';
 import { Retention } from './events/retention.ts';
 import { WebhookDelivery } from './events/webhook-delivery.ts';
+import { createClientAddress } from './http/client-address.ts';
 import { createApp, type App, type CreateAppOptions } from './http/app.ts';
 import { SecretKeys } from './http/secret-keys.ts';
 import { callbackUrl, type ServerContext } from './http/server-context.ts';
@@ -69,7 +71,14 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   const config = await openConfig(settings, log);
   resources.defer(() => config.close());
   log.level = config.current.server.main_server_log_level;
-  const keys = await readKeys(settings);
+  const keys = await readKeys(settings, {
+    isPublic: !isLoopbackHost(config.current.server.oauth_server_root_url.hostname),
+  });
+  let isReady = false;
+  // Keys that were made are to be backed up, also when the start fails later.
+  resources.defer(() => {
+    if (!isReady) for (const notice of keys.notices) log.warn({}, notice);
+  });
   const tracing = await openTracing(settings);
   resources.defer(() => tracing?.close());
   const limits = new RequestLimits();
@@ -105,12 +114,17 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   for (const task of [background, webhooks, retention]) task.start();
   for (const warning of config.current.warnings) log.warn({}, warning);
   const running = resources.move();
+  isReady = true;
   return {
     port,
     callbackUrl: callbackUrl(context),
     storeDescription: context.store.description,
     integrations: [...config.current.integrations.keys()],
-    notices: [...(settings.environmentFiles?.notices ?? []), ...keys.notices],
+    notices: [
+      ...(settings.environmentFiles?.notices ?? []),
+      ...keys.notices,
+      ...portNotices(settings, config.current.server),
+    ],
     close: () => {
       stopping = true;
       return running.disposeAsync();
@@ -187,6 +201,7 @@ function createServerContext(
   const actions = new ActionCatalog(settings.folder);
   const createLogger = createActionLogger(log);
   const { audit_log_file: file } = config().server;
+  const clientAddress = createClientAddress(() => config().server.trusted_proxies);
   const audit = new AuditLog({
     writeLine: lineWriter(log, { always: true }),
     log,
@@ -196,7 +211,13 @@ function createServerContext(
   });
   return {
     version: VERSION,
-    secretKeys: new SecretKeys({ full: keys.secrets, configured: () => config().server.secret_keys, now }),
+    secretKeys: new SecretKeys({
+      full: keys.secrets,
+      configured: () => config().server.secret_keys,
+      now,
+      clientAddress,
+    }),
+    clientAddress,
     audit,
     context,
     connections,
@@ -223,13 +244,16 @@ function createServerContext(
 function openConfig(settings: Settings, log: FastifyBaseLogger): Promise<LiveConfig> {
   const { folder, environment, environmentFiles } = settings;
   const options = { folder, catalog: CATALOG_FOLDER, environment, environmentFiles };
+  // What the server runs with, whatever was written since.
+  let started: NangoConfig | undefined;
   return LiveConfig.open(options, {
     onReload(current, previous) {
       log.level = current.server.main_server_log_level;
       log.info({ integrations: current.integrations.size }, 'configuration reloaded');
       for (const warning of current.warnings.filter((text) => !previous.warnings.includes(text))) log.warn({}, warning);
-      if (current.server.oauth_server_port !== previous.server.oauth_server_port)
-        log.warn({}, 'oauth_server_port takes effect with the next start');
+      started ??= previous.server;
+      for (const key of keysForNextStart(started, current.server))
+        log.warn({}, `${key} takes effect with the next start`);
     },
     onInvalid: (error) => log.error({}, `${error.message}\nThe last good configuration stays in force.`),
     onError: (error) =>
@@ -237,13 +261,38 @@ function openConfig(settings: Settings, log: FastifyBaseLogger): Promise<LiveCon
   });
 }
 
+/** Keys whose value is another than the one that the server was started with. */
+function keysForNextStart(started: NangoConfig, current: NangoConfig): string[] {
+  const isLocal = ({ oauth_server_root_url: root }: NangoConfig) => isLoopbackHost(root.hostname);
+  return [
+    ...(current.oauth_server_port === started.oauth_server_port ? [] : ['oauth_server_port']),
+    // Callback URLs and pages follow at once; where the server listens, and who may connect without a token, does not.
+    ...(isLocal(current) === isLocal(started)
+      ? []
+      : ['The address to listen on, which follows from oauth_server_root_url,']),
+    ...(current.audit_log_file === started.audit_log_file ? [] : ['audit_log_file']),
+  ];
+}
+
+/** A callback URL that leads elsewhere than to where the server listens. */
+function portNotices({ port }: Settings, { oauth_server_root_url: root }: NangoConfig): string[] {
+  if (port === undefined || port === 0 || !isLoopbackHost(root.hostname) || Number(root.port || 80) === port) return [];
+  return [
+    `--port changes where the server listens, not its addresses: the callback URL stays at ${root.origin}. Set oauth_server_root_url and oauth_server_port in nango-config.yaml to change both.`,
+  ];
+}
+
 async function listen(app: App, settings: Settings, config: LiveConfig): Promise<number> {
   const { oauth_server_port, oauth_server_root_url } = config.current.server;
   const port = settings.port ?? oauth_server_port;
   // On a loopback root anyone who reaches the server may connect, so only this machine may reach it.
-  const host = settings.host ?? (isLoopbackHost(oauth_server_root_url.hostname) ? 'localhost' : '0.0.0.0');
+  const host = settings.host ?? (isLoopbackHost(oauth_server_root_url.hostname) ? 'localhost' : '::');
   try {
-    await app.listen({ host, port });
+    await app.listen({ host, port }).catch((error: unknown) => {
+      // A machine without IPv6 has no address that stands for both.
+      if (settings.host !== undefined || !isWithoutIpv6(error)) throw error;
+      return app.listen({ host: '0.0.0.0', port });
+    });
   } catch (cause) {
     const taken = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE';
     const remedy = taken
@@ -253,4 +302,8 @@ async function listen(app: App, settings: Settings, config: LiveConfig): Promise
   }
   const address = app.server.address();
   return typeof address === 'object' && address ? address.port : port;
+}
+
+function isWithoutIpv6(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL');
 }

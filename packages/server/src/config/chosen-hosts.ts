@@ -71,7 +71,7 @@ function urlsOf(auth: BaseAuth): Template[] {
 }
 
 /** Templates wherever they stand in a section, under keys of a kind. */
-function templatesOf(section: object, isWanted: (key: string) => boolean = () => true): Template[] {
+export function templatesOf(section: object, isWanted: (key: string) => boolean = () => true): Template[] {
   return Object.entries(section).flatMap(([key, value]: [string, unknown]) => {
     if (value instanceof Template) return isWanted(key) ? [value] : [];
     return typeof value === 'object' && value !== null ? templatesOf(value, isWanted) : [];

@@ -97,6 +97,7 @@ test('an absent nango-config.yaml means all defaults', async (t) => {
       allowed_private_networks: [],
       allow_connect_without_session: false,
       application: {},
+      trusted_proxies: [],
       secret_keys: {},
       log_user_ids: 'clear',
       webhooks: {},
@@ -470,4 +471,27 @@ test('an unquoted number in a Blueprint stays as it was written, also beside one
     ['X-A', 'X-B'].map((name) => found?.get(name)?.render(() => '')),
     ['1.0', '3.0'],
   );
+});
+
+test('warns of credentials that no request carries, and of config that nobody is asked for', async (t) => {
+  const { warnings } = await load(t, {
+    integrations: `integrations:
+  keyed:
+    auth: { auth_mode: API_KEY }
+    config: { sub: {} }
+    requests: { base_url: 'https://\${config.subb}.example.com/' }
+  fine:
+    auth: { auth_mode: API_KEY }
+    config: { sub: {} }
+    requests: { base_url: 'https://\${config.sub}.example.com/', params: { key: '\${api_key}' } }
+`,
+  });
+  assert.deepEqual(
+    warnings.map((text) => text.split('. ')[0]),
+    [
+      'Integration "keyed" uses no credential of its connections: requests go out unauthorized',
+      'Integration "keyed" uses ${config.subb}, which its config does not declare: nobody is asked for it',
+    ],
+  );
+  assert.match(warnings[1] ?? '', /Did you mean "sub"\?/);
 });

@@ -8,6 +8,7 @@ import type { EnvironmentFiles } from './environment-files.ts';
 import { openHosts } from './chosen-hosts.ts';
 import { ConfigError, shownPath, sortFaults, type ConfigFault, type KeyPath } from './config-fault.ts';
 import { isMap } from './deep-merge.ts';
+import { doubtfulRequests } from './doubtful-requests.ts';
 import { IntegrationSchemas } from './integrations-file.ts';
 import { nangoConfigSchema, type NangoConfig } from './nango-config.ts';
 import { resolveIntegration } from './resolve-integration.ts';
@@ -189,6 +190,7 @@ function warningsOf(integrations: readonly Integration[]): string[] {
     ...(integration.allowHttp
       ? [`Integration "${integration.name}" has allow_http: its credentials may travel unencrypted.`]
       : []),
+    ...doubtfulRequests(integration),
     ...openHosts(integration).map(
       (field) =>
         `Integration "${integration.name}" sends its secret to whatever host a connection names in config.${field}: give that field set_by: application and a default, or a pattern of the provider’s hosts.`,

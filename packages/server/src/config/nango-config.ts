@@ -58,6 +58,10 @@ export function nangoConfigSchema(fields: Fields) {
       })
       .default({})
       .describe('Your application, as pages for its users show it'),
+    trusted_proxies: z
+      .array(fields.text().refine(isNetwork, 'must be a network such as 10.1.0.0/16 or fd00:1::/64'))
+      .default([])
+      .describe('Networks of your reverse proxies: their X-Forwarded-For says who the client is'),
     secret_keys: z
       .record(nameSchema, secretKeySchema(fields))
       .default({})

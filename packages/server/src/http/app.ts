@@ -159,7 +159,7 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
   await app.register(
     async (api: App) => {
       api.addHook('onRequest', requireSecretKey(server.secretKeys));
-      api.addHook('onSend', auditRequests(server.audit));
+      api.addHook('onSend', auditRequests(server));
       await api.register(connectionRoutes(server));
       await api.register(connectSessionRoutes(server));
       await api.register(requestRoutes(server));

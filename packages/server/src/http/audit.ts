@@ -1,6 +1,6 @@
 import type { FastifyRequest, onSendAsyncHookHandler } from 'fastify';
 import { z } from 'zod';
-import type { AuditLog } from '../observability/audit-log.ts';
+import type { ServerContext } from './server-context.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -14,13 +14,17 @@ const namesSchema = z.object({
   userId: z.string().max(1_000).optional().catch(undefined),
 });
 
+/** What records are written with. */
+export type AuditContext = Pick<ServerContext, 'audit' | 'clientAddress'>;
+
 /** Records requests of routes that name an action, refused ones too, before they are answered. */
-export function auditRequests(audit: AuditLog): onSendAsyncHookHandler {
+export function auditRequests({ audit, clientAddress }: AuditContext): onSendAsyncHookHandler {
   return async (request, reply) => {
     const { audit: action } = request.routeOptions.config;
     if (action === undefined) return;
     const { integration, userId } = namesOf(request);
-    const { caller: actor, id: requestId, ip: address } = request;
+    const { caller: actor, id: requestId } = request;
+    const address = clientAddress(request.raw);
     audit.record({ action, actor, integration, userId, status: reply.statusCode, requestId, address });
   };
 }
@@ -35,9 +39,9 @@ function namesOf({ params, query, body }: FastifyRequest): z.output<typeof names
 
 /** Records how a user connected an account: from a page, or from a device by a poll of the back end's. */
 export function recordConnect(
-  audit: AuditLog,
+  { audit, clientAddress }: AuditContext,
   {
-    request: { id: requestId, ip: address },
+    request: { id: requestId, raw },
     actor = 'page',
     integration,
     userId,
@@ -51,5 +55,6 @@ export function recordConnect(
   },
 ): void {
   const code = status === 'succeeded' ? 200 : 400;
+  const address = clientAddress(raw);
   audit.record({ action: 'connection.connect', actor, integration, userId, status: code, requestId, address });
 }

@@ -19,7 +19,8 @@ export function createReadCredentials({
   connections,
   audit,
   tracing,
-}: Pick<ServerContext, 'secretKeys' | 'connections' | 'audit' | 'tracing'>): ReadCredentials {
+  clientAddress,
+}: Pick<ServerContext, 'secretKeys' | 'connections' | 'audit' | 'tracing' | 'clientAddress'>): ReadCredentials {
   const bodies = new WeakMap<OpenConnection, string>();
   /** The bytes of the answer, one a character: with its head they are one string, and one write. */
   const bodyOf = (connection: OpenConnection) => {
@@ -37,7 +38,7 @@ export function createReadCredentials({
     if (!connection) return false;
     tracing?.route(request, '/api/connection');
     const requestId = requestIdOf(request.headers);
-    const address = request.socket.remoteAddress ?? '';
+    const address = clientAddress(request);
     audit.record({ action: 'credentials.read', actor, integration, userId, status: 200, requestId, address });
     const body = bodyOf(connection);
     response

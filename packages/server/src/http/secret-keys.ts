@@ -5,6 +5,7 @@ import type { onRequestAsyncHookHandler } from 'fastify';
 import { SCOPES, type KeyScope, type NangoConfig } from '../config/nango-config.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { Secret } from '../vault/secret.ts';
+import type { ClientAddress } from './client-address.ts';
 
 // More than any key has.
 const COMPARED_BYTES = 256;
@@ -36,7 +37,7 @@ export interface KeyDemand {
   /** `any` = every key will do. */
   readonly scope: KeyScope | 'any';
   /** Whose socket it came by, for {@link SecretKeys}'s limit of wrong keys. */
-  readonly from: Pick<IncomingMessage, 'socket'>;
+  readonly from: Pick<IncomingMessage, 'socket' | 'headers'>;
 }
 
 export interface SecretKeysOptions {
@@ -46,6 +47,7 @@ export interface SecretKeysOptions {
   readonly configured: () => NangoConfig['secret_keys'];
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  readonly clientAddress: ClientAddress;
 }
 
 /** The secret keys callers may have, each with what it permits; several are valid while one is replaced. */
@@ -70,8 +72,8 @@ export class SecretKeys {
     const given = bearerToken(authorization);
     const key = given === undefined ? undefined : this.#find(given);
     if (!key) {
-      this.#assertAllowed(addressOf(from));
-      this.#countWrong(addressOf(from));
+      this.#assertAllowed(this.#addressOf(from));
+      this.#countWrong(this.#addressOf(from));
       const why = given === undefined ? 'is missing: send it as "Authorization: Bearer <key>"' : 'is wrong';
       throw new NangoError('unauthorized', `The secret key ${why}.`);
     }
@@ -87,6 +89,13 @@ export class SecretKeys {
     const given = bearerToken(authorization);
     const key = given === undefined ? undefined : this.#find(given);
     return key && isPermitted(key, scope) ? key.name : undefined;
+  }
+
+  /** The client's address; of an IPv6 one the network that one customer is given. */
+  #addressOf(request: KeyDemand['from']): string {
+    const address = this.#options.clientAddress(request);
+    const mapped = address.startsWith('::ffff:') ? address.slice(7) : address;
+    return isIPv6(mapped) ? networkOf(mapped) : mapped;
   }
 
   #find(given: string): KnownKey | undefined {
@@ -151,12 +160,6 @@ function toKnown(name: string, keys: readonly Secret<string>[], scopes: readonly
 /** The token of an `Authorization: Bearer` header (RFC 6750 §2.1); undefined when there is none. */
 export function bearerToken(authorization: string | undefined): string | undefined {
   return /^Bearer +([\w.~+/=-]+)$/i.exec(authorization ?? '')?.[1];
-}
-
-/** The peer's address; of an IPv6 one the network that one customer is given. */
-function addressOf({ socket: { remoteAddress = '' } }: Pick<IncomingMessage, 'socket'>): string {
-  const mapped = remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress;
-  return isIPv6(mapped) ? networkOf(mapped) : mapped;
 }
 
 /** The first 64 bits of an IPv6 address, with the zeros that `::` stands for (RFC 4291 §2.2). */

@@ -15,12 +15,14 @@ import type { EventLog } from '../events/event-log.ts';
 import type { HttpClient } from '../upstream/http-client.ts';
 import type { AuditLog } from '../observability/audit-log.ts';
 import type { Tracing } from '../observability/tracing.ts';
+import type { ClientAddress } from './client-address.ts';
 import type { SecretKeys } from './secret-keys.ts';
 
 /** What the HTTP routes work with. */
 export interface ServerContext {
   readonly version: string;
   readonly secretKeys: SecretKeys;
+  readonly clientAddress: ClientAddress;
   readonly audit: AuditLog;
   readonly context: ConnectionContext;
   readonly connections: Connections;

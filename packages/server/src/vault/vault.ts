@@ -93,7 +93,7 @@ function parseEncryptionKey(text: string, source: string): Uint8Array {
   if (key?.length !== KEY_BYTES) {
     throw new NangoError(
       'invalid_encryption_key',
-      `${source} must hold 32 random bytes as base64 or hex. Make one with: openssl rand -base64 32`,
+      `${source} must hold 32 random bytes as base64 or hex, and holds something else. Restore it from your backup if this database has connections; else make one with: openssl rand -base64 32`,
     );
   }
   return key;

@@ -59,7 +59,8 @@ const resultSchema = {
 };
 
 /** What the front end SDK asks: to begin an attempt, and how it stands. */
-export function attemptRoutes(app: App, { flow, context, audit }: ServerContext): void {
+export function attemptRoutes(app: App, server: ServerContext): void {
+  const { flow, context } = server;
   const preValidation = async (request: FastifyRequest, reply: FastifyReply) => void allowOrigin(request, reply);
 
   app.options('/attempts', { schema: { hide: true } }, async (request, reply) =>
@@ -84,7 +85,7 @@ export function attemptRoutes(app: App, { flow, context, audit }: ServerContext)
         requester,
       });
       if (status === 'succeeded')
-        recordConnect(audit, { request, integration: body.integration, userId: body.userId ?? '', status });
+        recordConnect(server, { request, integration: body.integration, userId: body.userId ?? '', status });
       const root = rootUrl(context.config().server.oauth_server_root_url);
       const connectUrl = `${root}/oauth/connect/${encodeURIComponent(body.integration)}?attempt=${attempt}`;
       void reply.code(201).header('cache-control', 'no-store');

@@ -10,7 +10,8 @@ import { queryOf, uniqueParams } from './unique-params.ts';
 const MAX_FORM_BYTES = 65_536;
 
 /** `/oauth/callback`: where providers send the user's browser back to (RFC 6749 §4.1.2). */
-export function callbackRoutes(app: App, { flow, context, audit }: ServerContext): void {
+export function callbackRoutes(app: App, server: ServerContext): void {
+  const { flow, context } = server;
   app.get(
     '/callback',
     { schema: { summary: 'Where providers send the user’s browser back to' } },
@@ -18,7 +19,7 @@ export function callbackRoutes(app: App, { flow, context, audit }: ServerContext
       try {
         const cookies = parseCookies(request.headers.cookie, isSecureRoot(context));
         const result = await flow.complete({ params: uniqueParams(queryOf(request)), cookies });
-        recordConnect(audit, { request, ...result });
+        recordConnect(server, { request, ...result });
         return sendResultPage(reply, result);
       } catch (error) {
         return sendFailurePage(error, request, reply);

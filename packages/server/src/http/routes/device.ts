@@ -15,7 +15,8 @@ const errors = {
 };
 
 /** Connecting from a machine without a browser (RFC 8628). */
-export function deviceRoutes({ devices, audit }: ServerContext) {
+export function deviceRoutes(server: ServerContext) {
+  const { devices } = server;
   return async (app: App): Promise<void> => {
     app.post(
       '/device-authorizations',
@@ -66,7 +67,7 @@ export function deviceRoutes({ devices, audit }: ServerContext) {
       },
       async (request) => ({
         status: await devices.poll(request.body.attempt, ({ integration, userId }, status) =>
-          recordConnect(audit, { request, actor: request.caller, integration, userId, status }),
+          recordConnect(server, { request, actor: request.caller, integration, userId, status }),
         ),
       }),
     );

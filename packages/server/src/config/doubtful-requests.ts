@@ -1,0 +1,45 @@
+import type { Integration } from '../auth-modes/auth-mode.ts';
+import { AUTH_MODES } from '../auth-modes/registry.ts';
+import { suggest } from '../schema/suggest.ts';
+import { templatesOf } from './chosen-hosts.ts';
+
+/** What is permitted in `auth` and `requests`, and hardly ever meant; one sentence each. */
+export function doubtfulRequests(integration: Integration): string[] {
+  return [...unusedCredentials(integration), ...undeclaredConfig(integration)];
+}
+
+/** Keys and passwords that no request carries. */
+function unusedCredentials({ name, auth, requests }: Integration): string[] {
+  const mode = AUTH_MODES.get(auth.auth_mode);
+  if (!mode || (mode.name !== 'API_KEY' && mode.name !== 'USERNAME_PASSWORD')) return [];
+  const used = requestPlaceholders(requests);
+  const names = Object.keys(mode.placeholders);
+  if (used.some((placeholder) => names.includes(placeholder) || placeholder.startsWith('raw.'))) return [];
+  const [example = ''] = names;
+  return [
+    `Integration "${name}" uses no credential of its connections: requests go out unauthorized. Put one into requests.headers or requests.params, such as \${${example}}.`,
+  ];
+}
+
+/** Fields that nobody is asked for, although others are declared. */
+function undeclaredConfig(integration: Integration): string[] {
+  const { name, auth, configFields, requests } = integration;
+  const declared = Object.keys(configFields);
+  if (declared.length === 0) return [];
+  const mode = AUTH_MODES.get(auth.auth_mode);
+  const used = [...templatesOf(auth).flatMap(({ placeholders }) => placeholders), ...requestPlaceholders(requests)];
+  const fields = used.flatMap((placeholder) =>
+    placeholder.startsWith('config.') ? [placeholder.split('.')[1] ?? ''] : [],
+  );
+  const brought = mode?.authorization?.bringsConfig(integration) ?? [];
+  return [...new Set(fields)]
+    .filter((field) => !declared.includes(field) && !brought.includes(field))
+    .map(
+      (field) =>
+        `Integration "${name}" uses \${config.${field}}, which its config does not declare: nobody is asked for it.${suggest(field, declared)}`,
+    );
+}
+
+function requestPlaceholders({ baseUrl, headers, params }: Integration['requests']): string[] {
+  return [baseUrl, ...headers.values(), ...params.values()].flatMap(({ placeholders }) => placeholders);
+}
