@@ -65,3 +65,20 @@ test('a DELETE that names JSON as its content type needs no body', async (t) => 
   assert.equal(status, 204);
   assert.equal((await server.api('POST', '/api/connections', '', headers)).status, 400);
 });
+
+test('the server’s address is a page for people, and nothing for programs', async (t) => {
+  const server = await startTestServer(t, { integrations: KEYED });
+  const page = await fetch(server.url, { headers: { accept: 'text/html,application/xhtml+xml' } });
+  assert.deepEqual([page.status, page.headers.get('content-type')], [200, 'text/html; charset=utf-8']);
+  assert.match(await page.text(), /<h1>Nango is running<\/h1>/);
+  assert.equal((await fetch(server.url)).status, 404);
+});
+
+test('who opens an incomplete link on a public server is told what to do, in words for users', async (t) => {
+  const server = await startTestServer(t, { integrations: KEYED, rootUrl: 'https://nango.example.com' });
+  for (const path of ['keyed', 'keyed?user_id=1', 'nothing?user_id=1']) {
+    const text = await (await fetch(`${server.url}/oauth/connect/${path}`)).text();
+    assert.match(text, /This link is not complete\. Go back to the application/, path);
+    assert.doesNotMatch(text, /connect\(|yaml|createConnectSession/, path);
+  }
+});

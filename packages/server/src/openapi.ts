@@ -48,7 +48,7 @@ export function completeDocument(document: OpenApiDocument): OpenApiDocument {
 }
 
 function completeOperation(operation: Operation, { path, method }: { path: string; method: string }): void {
-  const isPage = path.startsWith('/oauth/connect/') || path === '/oauth/callback';
+  const isPage = path === '/' || path.startsWith('/oauth/connect/') || path === '/oauth/callback';
   operation.operationId = idOf(method, path);
   operation.security = securityOf(path);
   operation.responses = isPage && method === 'get' ? pageResponses() : { ...operation.responses };

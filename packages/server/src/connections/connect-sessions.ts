@@ -91,10 +91,15 @@ const integrationList = z.array(z.string());
 const HOW_TO_MINT =
   'Mint one in your back end with createConnectSession({ userId }) of @nangohq/node-client, and pass it to new Nango(rootUrl, { connectSessionToken }).';
 
+/** Whether the server serves one developer on their own machine. */
+export function hasLoopbackRoot({ config }: Pick<ConnectionContext, 'config'>): boolean {
+  return isLoopbackHost(config().server.oauth_server_root_url.hostname);
+}
+
 /** Without a token only pages of the machine that the server runs on may connect, and only under a loopback root. */
-function assertLocal({ origin, route }: AttemptRequester, { config }: ConnectionContext): void {
-  const { oauth_server_root_url: root, allow_connect_without_session: isAllowed } = config().server;
-  const isLoopbackRoot = isLoopbackHost(root.hostname);
+function assertLocal({ origin, route }: AttemptRequester, context: ConnectionContext): void {
+  const { allow_connect_without_session: isAllowed } = context.config().server;
+  const isLoopbackRoot = hasLoopbackRoot(context);
   const isLocalPage = origin === undefined || isLoopbackHost(URL.parse(origin)?.hostname ?? '');
   if (isLoopbackRoot && isLocalPage && (isLocal(route) || isAllowed)) return;
   const why = !isLoopbackRoot

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { ATTEMPT_LIFE_MS } from '../../connections/attempt-steps.ts';
 import type { BeginProof, WaitingAttempt } from '../../connections/connect-flow.ts';
+import { hasLoopbackRoot } from '../../connections/connect-sessions.ts';
 import type { ConnectionContext } from '../../connections/connection-context.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import type { App } from '../app.ts';
@@ -49,7 +50,7 @@ export function connectRoute(app: App, server: ServerContext): void {
       const { authorizationUrl } = await begin(server, { attempt, proof: undefined, reply });
       return await reply.redirect(authorizationUrl, 303);
     } catch (error) {
-      return sendFailurePage(error, request, reply);
+      return sendFailurePage(forUser(error, context), request, reply);
     }
   });
 
@@ -61,6 +62,23 @@ export function connectRoute(app: App, server: ServerContext): void {
     const { attempt, nonce } = request.body;
     return begin(server, { attempt, proof: nonce === undefined ? 'clicked' : { nonce }, reply });
   });
+}
+
+// Faults of whoever made the link, in words that help no one who opens it.
+const DEVELOPERS_ERRORS = new Set([
+  'missing_user_id',
+  'unknown_integration',
+  'unauthorized',
+  'invalid_request',
+  'unsupported_auth_mode',
+  'invalid_credentials',
+]);
+
+/** An error as a user reads it; under a loopback root the user is the developer. */
+function forUser(error: unknown, context: ConnectionContext): unknown {
+  if (hasLoopbackRoot(context) || !(error instanceof NangoError) || !DEVELOPERS_ERRORS.has(error.code)) return error;
+  const message = 'This link is not complete. Go back to the application that you came from, and connect from there.';
+  return new NangoError(error.code, message, { cause: error });
 }
 
 async function begin(

@@ -4,6 +4,8 @@ import { inputFieldsSchema } from '../../connections/connection-input.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import type { App } from '../app.ts';
+import { sendPage } from '../pages/page.ts';
+import { welcomePage } from '../pages/welcome-page.ts';
 import { requireSecretKey } from '../secret-keys.ts';
 import { callbackUrl, type ServerContext } from '../server-context.ts';
 
@@ -29,6 +31,15 @@ const healthySchema = z.object({ status: z.literal('ok') });
 /** Health, and what this server knows. */
 export function serverRoutes(server: ServerContext) {
   return async (app: App): Promise<void> => {
+    app.get(
+      '/',
+      { schema: { summary: 'A page that says that the server runs, for people' } },
+      async ({ headers }, reply) => {
+        if (!headers.accept?.includes('text/html'))
+          throw new NangoError('not_found', 'There is nothing at this address.');
+        return sendPage(reply, welcomePage());
+      },
+    );
     app.get(
       '/health/live',
       { schema: { summary: 'Whether the process answers', response: { 200: healthySchema } } },
