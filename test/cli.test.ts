@@ -263,3 +263,18 @@ test('nango health asks the port of the configuration, and needs no key', async 
   assert.equal(down.code, 1);
   assert.match(down.stderr, /does not answer/);
 });
+
+test('control characters of files and names are shown, and never reach the terminal as such', async (t) => {
+  const folder = temporaryFolder(t, {
+    'integrations.yaml': 'integrations:\n  "a\\u001b[31mRED\\u009b2J":\n    extends_blueprint: github\n',
+  });
+  for (const parameters of [['validate'], ['validate', '--json'], ['blueprints', 'show', 'x\u001b[2J'], ['start']]) {
+    const { stdout, stderr } = await runCli(
+      [...parameters, ...(parameters[0] === 'blueprints' ? [] : ['--folder', folder])],
+      {
+        environment: { FORCE_COLOR: '1' },
+      },
+    );
+    assert.doesNotMatch(stdout + stderr, /\u001b\[(31mRED|2J)|\u009b/, parameters.join(' '));
+  }
+});

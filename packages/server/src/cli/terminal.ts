@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { styleText } from 'node:util';
 import { wrapAnsi } from 'fast-wrap-ansi';
 
@@ -24,11 +25,25 @@ export function createTerminal(): Terminal {
   process.stderr.on('error', () => undefined);
   return {
     columns: process.stdout.isTTY ? process.stdout.columns : undefined,
-    out: (text) => void process.stdout.write(`${text}\n`),
-    err: (text) => void process.stderr.write(`${text}\n`),
-    style: (style, text) => styleText(style, text, { stream: process.stderr }),
+    out: (text) => void process.stdout.write(`${harmless(text)}\n`),
+    err: (text) => void process.stderr.write(`${harmless(text)}\n`),
+    style: (style, text) =>
+      styleText(style, withoutControls(text), { stream: process.stderr }).replaceAll(ESCAPE, OWN_ESCAPE),
     interactive: process.stdout.isTTY && process.stderr.isTTY,
   };
+}
+
+const ESCAPE = '\u001b';
+// Nobody outside can write it, so that our styles are told from escapes in files, names and messages of providers.
+const OWN_ESCAPE = `\uE000${randomUUID()}`;
+
+function harmless(text: string): string {
+  return withoutControls(text).replaceAll(OWN_ESCAPE, ESCAPE);
+}
+
+/** Control characters of what is quoted could move the cursor or forge output: they are written as JSON writes them. */
+function withoutControls(text: string): string {
+  return text.replace(/[^\P{Cc}\n\t]/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 function endQuietly(error: NodeJS.ErrnoException): void {
