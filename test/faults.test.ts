@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, test, type TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
@@ -183,13 +184,17 @@ test('S4: another process that holds the lock of the database file blocks nothin
     userId: '2',
     credentials: { api_key: 'k' },
   });
-  // Were the process blocked, this would be answered behind it.
+  // SQLite's own waiting would block the process for seconds at a time.
+  const delays = monitorEventLoopDelay({ resolution: 10 });
+  delays.enable();
   const first = await Promise.race([
     write.then(() => 'write'),
     server.nango.getConnection('keyed', '1').then(() => 'read'),
   ]);
   assert.equal(first, 'read');
   const { status, body } = await write;
+  delays.disable();
+  assert.ok(delays.max < 2_500_000_000, `blocked for ${delays.max / 1e6} ms`);
   assert.equal(status, 503);
   assert.match(JSON.stringify(body), /store_unavailable.*Another process holds the lock/);
   other.exec('rollback');
