@@ -294,7 +294,7 @@ export function toNangoError(error: unknown, { url, timeoutMs }: { url: string; 
     return new NangoError('request_timeout', `${host} did not answer within ${timeoutMs / 1000} s.`, { cause: error });
   if (name === 'ConnectTimeoutError')
     return new NangoError('request_timeout', `A connection to ${host} was not made in time.`, { cause: error });
-  const code = error instanceof Error && 'code' in error && error.code ? ` (${String(error.code)})` : '';
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? ` (${error.code})` : '';
   return new NangoError(
     'request_failed',
     `The request to ${host} failed: ${messageOf(error) || 'no connection'}${code}.`,
