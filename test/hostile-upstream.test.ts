@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { Agent, createServer, request as send } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { test, type TestContext } from 'node:test';
 import { startHostileUpstream, type Hostility } from './support/hostile-upstream.ts';
 import { SECRET_KEY, startTestServer } from './support/nango-server.ts';
@@ -14,6 +15,11 @@ interface Answer {
   readonly text: string;
   readonly headers: Record<string, unknown>;
   readonly trailers?: object;
+  readonly reason?: string | undefined;
+}
+
+function utf8(value: unknown): string {
+  return Buffer.from(String(value), 'latin1').toString('utf8');
 }
 
 async function start(t: TestContext, settings = '') {
@@ -43,7 +49,8 @@ ${settings}
       };
       const request = send(`${server.url}/proxy/${path}`, { method, agent, headers }, (response) => {
         let text = '';
-        const answer = () => ({ status: response.statusCode ?? 0, headers: response.headers, text });
+        const { statusCode: status = 0, headers: fields, statusMessage: reason } = response;
+        const answer = () => ({ status, headers: fields, text, reason });
         response.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
         response.on('end', () => resolve({ ...answer(), trailers: response.trailers }));
         response.on('error', () => resolve({ ...answer(), text: 'broken off' }));
@@ -115,6 +122,29 @@ for (const way of ['proxied', 'requested'] as const) {
   });
 }
 
+test('T5: an API’s reason phrase and status end neither the server nor the response', async (t) => {
+  const { proxied, upstream } = await start(t);
+  const found = await proxied('reason-utf-8');
+  assert.deepEqual([found.status, found.text, utf8(found.headers['x-name'])], [404, 'ok', '\u627e']);
+  assert.equal(utf8(found.reason), '\u627e\u4e0d\u5230');
+  const control = await proxied('reason-control');
+  assert.deepEqual([control.status, control.text, control.reason], [404, 'ok', 'ab']);
+  const unknown = await proxied('status-099');
+  assert.deepEqual([unknown.status, unknown.headers['nango-error']], [502, 'request_failed']);
+  assert.equal((await proxied('204-with-length')).headers['content-length'], undefined);
+  assert.equal((await proxied('plain')).text, 'owner=key0');
+  assert.equal(upstream.counts.get('plain'), 1);
+});
+
+test('P9: callers over HTTP/1.0 get responses that have trailers', async (t) => {
+  const { server } = await start(t);
+  const { hostname, port } = new URL(server.url);
+  const fields = `Authorization: Bearer ${SECRET_KEY}\r\nNango-Integration: acme\r\nNango-User-Id: u0\r\n`;
+  const socket = connect(Number(port), hostname);
+  socket.write(`GET /proxy/trailers HTTP/1.0\r\nHost: x\r\n${fields}\r\n`);
+  assert.match(await text(socket), /^HTTP\/1\.1 200 OK\r\n(?!.*trailer).*\r\n\r\nok$/is);
+});
+
 test('P9: a response that is not replaced after all arrives whole although its connection is closed', async (t) => {
   const { proxied } = await start(t);
   const { status, text, headers } = await proxied('refused-then-close');
@@ -125,6 +155,7 @@ test('P11: a long response is not read to its end when it is to be replaced', as
   const { proxied, upstream } = await start(t);
   const { status } = await proxied('quota-long');
   assert.deepEqual([status, upstream.counts.get('quota-long')], [429, 4]);
+  assert.equal((await proxied('quota-hang')).text, 'ok');
 });
 
 test('P9: trailers arrive whole and filtered, and only where they are possible', async (t) => {

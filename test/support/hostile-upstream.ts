@@ -71,6 +71,14 @@ export const HOSTILE = {
         'X-A: 1\r\nX-B: 2\r\nX-B: 3\r\nSet-Cookie: evil=1\r\nNango-Error: forged\r\nStrict-Transport-Security: x\r\n' +
         'Access-Control-Allow-Origin: *\r\nConnection: x\r\nContent-Type: text/html\r\n\r\n',
     ),
+  'reason-utf-8': ({ socket }) =>
+    socket.write('HTTP/1.1 404 \u627e\u4e0d\u5230\r\nX-Name: \u627e\r\nContent-Length: 2\r\n\r\nok'),
+  'reason-control': ({ socket }) => socket.write('HTTP/1.1 404 a\u0001b\r\nContent-Length: 2\r\n\r\nok'),
+  'status-099': ({ socket }) => socket.write('HTTP/1.1 099 X\r\nContent-Length: 2\r\n\r\nok'),
+  '204-with-length': ({ socket }) => socket.write('HTTP/1.1 204 X\r\nContent-Length: 5\r\n\r\n'),
+  /** Never ends, and is to be replaced. */
+  'quota-hang': ({ socket, count }) =>
+    count === 1 ? socket.write('HTTP/1.1 429 X\r\nRetry-After: 1\r\nContent-Length: 99\r\n\r\nslow') : write(socket),
   hang: () => undefined,
   cut: ({ socket }) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhalf'),
   'huge-head': ({ socket }) => socket.write(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(1_048_576)}\r\n\r\n`),

@@ -23,6 +23,7 @@ export interface SocketPoolsOptions {
 /** The HTTP/1.1 sockets of one owner to one origin. */
 interface OwnedPool {
   readonly pool: Pool;
+  readonly forgetIdle: () => void;
   open: number;
   /** Whether it was used since it was last looked at for its place. */
   used: boolean;
@@ -127,13 +128,15 @@ export class SocketPools {
     const { request, owner, handler } = dispatched;
     const owned = this.#ownedPool(origin, owner);
     owned.used = true;
-    if (owner === undefined) return void owned.pool.dispatch({ ...request, reset: true }, handler);
-    // An idle socket may have been closed by the server in this very moment (RFC 9112 §9.3.1).
-    const isStalePossible = owned.open > 0 && !dispatched.isRepeated && isRepeatable(request);
-    return void owned.pool.dispatch(
-      request,
-      isStalePossible ? new SentAgain(handler, () => this.#repeat(dispatched)) : handler,
-    );
+    if (owner === undefined) owned.pool.dispatch({ ...request, reset: true }, handler);
+    else {
+      // An idle socket may have been closed by the server in this very moment (RFC 9112 §9.3.1).
+      const isStalePossible = owned.open > 0 && !dispatched.isRepeated && isRepeatable(request);
+      const repeated = () => new SentAgain(handler, () => this.#repeat(dispatched));
+      owned.pool.dispatch(request, isStalePossible ? repeated() : handler);
+    }
+    // A request that undici refuses opens no socket, so no closed socket will end the pool.
+    if (owned.open === 0) owned.forgetIdle();
   }
 
   #dispatchShared(origin: Origin, dispatched: Dispatched): void {
@@ -183,15 +186,15 @@ export class SocketPools {
       else this.#connectHttp1(target, callback);
     };
     const pool = new Pool(origin.url, { connect, allowH2: false, headersTimeout: 0, bodyTimeout: 0 });
-    const owned: OwnedPool = { pool, open: 0, used: true };
+    const forgetIdle = () => {
+      if (owned.open === 0 && this.#byUse.has(owned) && pool.stats.size === 0) forget();
+    };
+    const owned: OwnedPool = { pool, forgetIdle, open: 0, used: true };
     const forget = () => {
       origin.owned.delete(owner);
       this.#byUse.delete(owned);
       this.#forgetUnused(origin);
       this.#closePool(pool);
-    };
-    const forgetIdle = () => {
-      if (owned.open === 0 && this.#byUse.has(owned) && pool.stats.size === 0) forget();
     };
     pool
       .on('connect', () => {

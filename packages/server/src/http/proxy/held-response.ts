@@ -2,6 +2,9 @@ import type { Dispatcher } from 'undici';
 
 // A response to be replaced is short: more of it is not read before it is decided whether it is passed on.
 const MAX_HELD_BYTES = 65_536;
+// How long the rest of a dropped response is waited for; after that its socket is closed.
+const MAX_DISCARD_MS = 5_000;
+const TOO_LONG = 'The response to be replaced is too long.';
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -23,6 +26,7 @@ export class HeldResponse {
   #bytes = 0;
   #isPaused = false;
   #isDiscarded = false;
+  #discardEnds: NodeJS.Timeout | undefined;
   #trailers: Headers | undefined;
   #error: Error | undefined;
 
@@ -41,16 +45,20 @@ export class HeldResponse {
 
   end(trailers: Headers): void {
     this.#trailers = trailers;
+    clearTimeout(this.#discardEnds);
   }
 
   fail(error: Error): void {
     this.#error = error;
+    clearTimeout(this.#discardEnds);
   }
 
-  /** Drops what came. What is left is read, so that the socket can be used again, as long as it is not much. */
+  /** Drops what came. The rest is read so that the socket can be used again, unless the rest is long or slow. */
   discard(): void {
     this.#isDiscarded = true;
     this.#chunks.length = 0;
+    if (this.#trailers || this.#error) return;
+    this.#discardEnds = setTimeout(() => this.#controller.abort(new Error(TOO_LONG)), MAX_DISCARD_MS).unref();
     if (this.#isPaused) this.#controller.resume();
   }
 
@@ -65,6 +73,6 @@ export class HeldResponse {
 
   #bound(chunk: Buffer): void {
     this.#bytes += chunk.length;
-    if (this.#bytes > 2 * MAX_HELD_BYTES) this.#controller.abort(new Error('The response to be replaced is too long.'));
+    if (this.#bytes > 2 * MAX_HELD_BYTES) this.#controller.abort(new Error(TOO_LONG));
   }
 }

@@ -65,8 +65,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    if (this.#options.response.destroyed) this.#end(new CallerGoneError());
-    else if (this.#endedBy) controller.abort(this.#endedBy);
+    // The call may have ended while its connection was made.
+    if (this.#endedBy) controller.abort(this.#endedBy);
+    else if (this.#options.response.destroyed) this.#end(new CallerGoneError());
   }
 
   onRequestUpgrade(
@@ -143,13 +144,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
     response.sendDate = false;
     const length = headers['content-length'];
     const hasContent = response.req.method !== 'HEAD' && status !== 204 && status !== 304;
-    // Only a body in chunks can have trailers behind it (RFC 9112 §7.1.2).
-    this.#mayHaveTrailers = hasContent && length === undefined;
-    const passed = responseHeaders(headers, { withTrailer: this.#mayHaveTrailers });
+    // Only a body in chunks can have trailers behind it (RFC 9112 §7.1.2), and HTTP/1.0 has no chunks.
+    this.#mayHaveTrailers = hasContent && length === undefined && response.req.httpVersion !== '1.0';
+    const passed = responseHeaders(headers, { withTrailer: this.#mayHaveTrailers, withLength: status !== 204 });
     passed.push('nango-request-id', this.#options.requestId);
     // An answer that comes before the request has ended may be all there is: what is left of the request is not waited for.
     if (!response.req.complete) passed.push('connection', 'close');
-    response.writeHead(status, statusMessage, passed);
+    response.writeHead(status, toHeaderText(statusMessage), passed);
     // Events and other slow answers begin before their first byte.
     if (length === undefined) response.flushHeaders();
     else if (Number(length) <= MAX_WHOLE_BYTES && hasContent) this.#wholeBytes = Number(length);
@@ -209,6 +210,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
     clearTimeout(this.#deadline);
     clearTimeout(this.#unread);
   }
+}
+
+/** The bytes of a text that undici decoded as UTF-8, one a character: Node writes no others into a head. */
+function toHeaderText(text: string): string {
+  return Buffer.from(text, 'utf8')
+    .toString('latin1')
+    .replaceAll(/[^\t\x20-\x7e\x80-\xff]/g, '');
 }
 
 /** The caller closed the connection, or does not read; there is nobody to answer. */

@@ -66,15 +66,15 @@ const SHOWN_AS_NOTHING = [
 /**
  * An API's fields as the caller may see them: names and values in turn, as `writeHead` takes them. Cookies are renamed to
  * `nango-set-cookie`, so that a browser does not take them for ours, and what would have a browser do something on our
- * origin is left out.
+ * origin is left out. A 204 response has no Content-Length (RFC 9110 §8.6).
  */
-export function responseHeaders(headers: Headers, { withTrailer = false } = {}): string[] {
+export function responseHeaders(headers: Headers, { withTrailer = false, withLength = true } = {}): string[] {
   const named = namedByConnection(headers['connection']);
   const passed: string[] = [];
   for (const name in headers) {
     const value = headers[name];
     if (value === undefined || named?.has(name) || isWithheld(name)) continue;
-    if (name === 'trailer' && !withTrailer) continue;
+    if ((name === 'trailer' && !withTrailer) || (name === 'content-length' && !withLength)) continue;
     const shown = name === 'set-cookie' ? 'nango-set-cookie' : name;
     if (typeof value === 'string') passed.push(shown, value);
     else for (const one of value) passed.push(shown, one);

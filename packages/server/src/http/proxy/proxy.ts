@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
 import { authorizeRedirect, authorizeRequest, type AuthorizedRequest } from '../../connections/authorize-request.ts';
 import type { CallReport } from '../../connections/call-report.ts';
 import { socketOwner, type OpenConnection } from '../../connections/connection-context.ts';
@@ -76,7 +76,12 @@ async function serve(visit: Visit, answering: Answering, server: ProxyServer): P
     reportVisit(visit, { server, passed: await pass(visit, answering, server) });
   } catch (error) {
     const { response } = answering;
-    refuse(visit.call ? toCallError(error, visit.call) : error, { visit, response, server });
+    try {
+      refuse(visit.call ? toCallError(error, visit.call) : error, { visit, response, server });
+    } catch (err) {
+      server.context.log.error({ err, requestId: visit.requestId }, 'the proxy could not send an error');
+      response.destroy();
+    }
   }
 }
 
@@ -239,8 +244,13 @@ function refuse(
   if (status >= 500) server.context.log.warn({ err: error, requestId }, body.error.message);
   // What is left of the request's body belongs to nobody.
   if (!request.complete) headers['connection'] = 'close';
+  // Without a reason phrase of ours, Node would use the one that the API sent.
   response
-    .writeHead(status, { ...headers, 'content-type': 'application/json', 'nango-error': body.error.type })
+    .writeHead(status, STATUS_CODES[status] ?? '', {
+      ...headers,
+      'content-type': 'application/json',
+      'nango-error': body.error.type,
+    })
     .end(JSON.stringify(body));
 }
 
