@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import { test, type TestContext } from 'node:test';
-import { verifyWebhook, type Nango } from '@nangohq/node-client';
+import { verifyWebhook, verifyWebhookAsync, type Nango } from '@nangohq/node-client';
 import { Webhook } from 'standardwebhooks';
 import { listen } from './support/listen.ts';
 import { startTestServer, type TestServerOptions } from './support/nango-server.ts';
@@ -72,6 +72,16 @@ test('a webhook is signed as Standard Webhooks says: its own library and our SDK
   assert.throws(() => verifyWebhook(body, headers, { secret: OLD_SECRET }), refused);
   assert.throws(() => verifyWebhook(body, {}, { secret: SECRET }), refused);
   assert.throws(() => verifyWebhook(body, headers, { secret: SECRET, now: () => Date.now() + 301_000 }), refused);
+});
+
+test('a webhook secret that holds no key is refused, and not taken for an empty key', async () => {
+  const [id, timestamp, body] = ['evt_1', String(Math.floor(Date.now() / 1000)), '{}'];
+  const signature = createHmac('sha256', '').update(`${id}.${timestamp}.${body}`).digest('base64');
+  const headers = { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': `v1,${signature}` };
+  for (const secret of ['whsec_!!!!', 'whsec_====', 'whsec_undefined', `whsec_${btoa('short')}`, 'undefined', '']) {
+    assert.throws(() => verifyWebhook(body, headers, { secret }), { type: 'invalid_input' }, secret);
+    await assert.rejects(verifyWebhookAsync(body, headers, { secret }), { type: 'invalid_input' }, secret);
+  }
 });
 
 test('while its secret is changed, a webhook is signed with both', async (t) => {

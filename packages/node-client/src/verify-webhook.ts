@@ -2,6 +2,8 @@ import { NangoClientError } from './client-error.ts';
 import type { NangoEvent } from './types.ts';
 
 const TOLERANCE_SECONDS = 300;
+// The least that a server takes as a secret. What is no base64 has no bytes, and anybody can sign with those.
+const MIN_KEY_BYTES = 24;
 
 /** Headers as a web `Request` or Node's `request.headers` has them. */
 export type WebhookHeaders = Headers | Record<string, string | string[] | undefined>;
@@ -73,7 +75,12 @@ function toEvent(id: string, text: string, isSigned: boolean): NangoEvent {
 function keyOf(secret: string): Uint8Array<ArrayBuffer> {
   const [, base64] = /^whsec_(.+)$/.exec(secret) ?? [];
   if (base64 === undefined) throw new NangoClientError('invalid_input', 'The webhook secret must begin with "whsec_".');
-  return bytesOf(base64);
+  const bytes = bytesOf(base64);
+  if (bytes.length >= MIN_KEY_BYTES) return bytes;
+  throw new NangoClientError(
+    'invalid_input',
+    `The webhook secret must be "whsec_" and at least ${MIN_KEY_BYTES} bytes as base64; copy it from nango-config.yaml.`,
+  );
 }
 
 /** The bytes of base64 text; none for what is not base64. */

@@ -4,12 +4,15 @@ import { jsonValueSchema } from './json-value.ts';
 const MAX_USER_ID = 512;
 const MAX_CONFIG_BYTES = 65_536;
 
-/** A user id: any text the application chooses, never parsed. NUL and lone surrogates exist in no database's text. */
-export const userIdSchema = z
+/** Text that every database can hold and compare. PostgreSQL fails at NUL, and neither database has lone surrogates. */
+export const storableTextSchema = z
   .string()
+  .refine((text) => text.isWellFormed() && !text.includes('\0'), 'must be valid Unicode without NUL');
+
+/** A user id: any text the application chooses, never parsed. */
+export const userIdSchema = storableTextSchema
   .min(1, 'must not be empty')
   .max(MAX_USER_ID, `must have at most ${MAX_USER_ID} characters`)
-  .refine((text) => text.isWellFormed() && !text.includes('\0'), 'must be valid Unicode without NUL')
   .describe('The application’s own id of the user');
 
 /** What `${config.x}` reads: a JSON object the application may set and read back. */

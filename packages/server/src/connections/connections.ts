@@ -16,6 +16,7 @@ import {
   type ConnectionContext,
   type OpenConnection,
 } from './connection-context.ts';
+import { storableTextSchema } from './connection-input.ts';
 import { createCursor, parseCursor } from './cursor.ts';
 import { FreshCredentials } from './fresh-credentials.ts';
 import { toPublicConnection, type PublicConnection } from './public-connection.ts';
@@ -166,7 +167,7 @@ function notFound({ integration, userId }: ConnectionKey): never {
   throw new NangoError('connection_not_found', `User "${userId}" has no connection to "${integration}".`);
 }
 
-const cursorSchema = z.tuple([z.string(), z.string()]);
+const cursorSchema = z.tuple([storableTextSchema, storableTextSchema]);
 
 function keyOf([integration, userId]: [string, string]): ConnectionKey {
   return { integration, userId };

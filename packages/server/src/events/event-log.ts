@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { storableTextSchema } from '../connections/connection-input.ts';
 import { createCursor, parseCursor } from '../connections/cursor.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import { EVENT_TYPES, type EventRow, type EventStore } from '../store/event-store.ts';
@@ -44,7 +45,7 @@ const deadDeliverySchema = z.object({
 export const deadPageSchema = z.object({ deliveries: z.array(deadDeliverySchema), nextCursor: z.string().nullable() });
 
 const eventCursor = z.tuple([z.int().min(0)]);
-const deadCursor = z.tuple([z.int().min(0), z.string()]);
+const deadCursor = z.tuple([z.int().min(0), storableTextSchema]);
 
 /** Reads events, and brings dead deliveries back. */
 export class EventLog {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { storableTextSchema } from '../../connections/connection-input.ts';
 import { deadPageSchema, eventSchema } from '../../events/event-log.ts';
 import type { App } from '../app.ts';
 import { errorBodySchema } from '../error-mapper.ts';
@@ -56,7 +57,7 @@ export function eventRoutes({ events, nudgeWebhooks }: ServerContext) {
           summary: 'Deliver such events again',
           body: z.object({
             webhook: z.string().min(1).max(100),
-            eventId: z.string().min(1).max(100).optional().describe('Default: all of this webhook'),
+            eventId: storableTextSchema.min(1).max(100).optional().describe('Default: all of this webhook'),
           }),
           response: { 200: z.object({ replayed: z.number() }), ...errors, 404: errorBodySchema },
         },
