@@ -1,5 +1,6 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Cleanup } from './temporary-folder.ts';
 
 /** A request as its bytes arrived. */
@@ -130,5 +131,12 @@ export async function startHostileUpstream(cleanup: Cleanup) {
     for (const socket of sockets) socket.destroy();
     server.close();
   });
-  return { url: `http://localhost:${(server.address() as AddressInfo).port}`, counts };
+  /** Resolves when both sides have closed every connection that the API ended, or do not go on. */
+  const closed = async () => {
+    const isEnding = () => [...sockets].some(({ writableEnded }) => writableEnded);
+    // A response that is not read to its end keeps its connection.
+    for (let turns = 0; turns < 200 && isEnding(); turns += 1) await turn();
+    await turn();
+  };
+  return { url: `http://localhost:${(server.address() as AddressInfo).port}`, counts, closed };
 }
