@@ -1,44 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { z } from 'zod';
 import { ERRORS } from '../packages/server/src/errors/registry.ts';
+import { OPERATIONS, type Operation } from './support/api-operations.ts';
 import { SECRET_KEY, startTestServer, type TestServer } from './support/nango-server.ts';
 import { startPostgres } from './support/postgres.ts';
 import { startScriptedProvider } from './support/scripted-provider.ts';
-
-const bodySchema = z.object({ properties: z.record(z.string(), z.unknown()).default({}) });
-const operationSchema = z.object({
-  parameters: z.array(z.object({ name: z.string(), in: z.enum(['query', 'path', 'header']) })).default([]),
-  requestBody: z.object({ content: z.record(z.string(), z.object({ schema: bodySchema.optional() })) }).optional(),
-});
-const documentSchema = z.object({ paths: z.record(z.string(), z.record(z.string(), operationSchema)) });
-const text = readFileSync(join(import.meta.dirname, '../packages/server/openapi.json'), 'utf8');
-const { paths } = documentSchema.parse(JSON.parse(text));
-
-/** An operation of the OpenAPI document, so that a new route is attacked without a change here. */
-interface Operation {
-  readonly method: string;
-  readonly path: string;
-  readonly parameters: readonly { name: string; in: string }[];
-  /** Members that its body may have; undefined = it takes none. */
-  readonly members: readonly string[] | undefined;
-}
-
-const OPERATIONS: readonly Operation[] = Object.entries(paths)
-  .filter(([path]) => path !== '/proxy/{endpoint}')
-  .flatMap(([path, operations]) =>
-    Object.entries(operations).map(([method, { parameters, requestBody }]) => ({
-      method: method.toUpperCase(),
-      path,
-      parameters,
-      members:
-        requestBody || method === 'post'
-          ? Object.values(requestBody?.content ?? {}).flatMap(({ schema }) => Object.keys(schema?.properties ?? {}))
-          : undefined,
-    })),
-  );
 
 /** What a request says where it is not hostile; members that a route does not know are ignored. */
 const USUAL: Readonly<Record<string, unknown>> = {

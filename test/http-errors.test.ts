@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import Nango from '@nangohq/node-client';
+import { listen } from './support/listen.ts';
 import { SECRET_KEY, startTestServer } from './support/nango-server.ts';
 
 const KEYED = `integrations:
@@ -48,6 +50,25 @@ test('A7: whatever the router, the parser or the HTTP server refuses has the bod
     assert.ok(['invalid_request', 'not_found'].includes(String(error['type'])), name);
     assert.doesNotMatch(answer.body, /at \w+ \(|node_modules|\.ts:|FST_/, name);
   }
+});
+
+test('bytes that are not HTTP never end up inside a response that is under way', async (t) => {
+  const api = createServer((_request, response) => void response.writeHead(200).write('first'));
+  const port = await listen(t, api);
+  const server = await startTestServer(t, {
+    integrations: KEYED.replace('https://a.example', `http://localhost:${port}`),
+  });
+  await server.nango.registerConnection('keyed', '1', { api_key: 'k' });
+  const socket = connect(Number(new URL(server.url).port), 'localhost');
+  socket.on('error', () => undefined);
+  socket.write(head('GET /proxy/x HTTP/1.1', 'Nango-Integration: keyed', 'Nango-User-Id: 1'));
+  let received = '';
+  let isCut = false;
+  for await (const chunk of socket as AsyncIterable<Buffer>) {
+    received += chunk.toString();
+    if (received.includes('first') && !isCut) isCut = socket.write('nonsense\r\n\r\n');
+  }
+  assert.match(received, /^HTTP\/1\.1 200 [\s\S]*first\r\n$/);
 });
 
 test('the SDK names the type of every error', async (t) => {

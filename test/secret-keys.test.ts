@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { SecretKeys } from '../packages/server/src/http/secret-keys.ts';
 import { Secret } from '../packages/server/src/vault/secret.ts';
+import { OPERATIONS, type Operation } from './support/api-operations.ts';
 import { SECRET_KEY, startTestServer } from './support/nango-server.ts';
 import { startScriptedProvider } from './support/scripted-provider.ts';
 
 const KEY = (name: string) => `${name}-key-0123456789abcdef`;
 
-async function startKeyed(t: Parameters<typeof startTestServer>[0]) {
+async function startKeyed(t: Parameters<typeof startTestServer>[0], more = '') {
   const provider = await startScriptedProvider(t, () => ({ body: { ok: true } }));
   const config = `secret_keys:
   reader: { key: '${KEY('reader')}', scopes: [connections:read] }
@@ -18,7 +19,7 @@ async function startKeyed(t: Parameters<typeof startTestServer>[0]) {
   connector: { key: '${KEY('connector')}', scopes: [connect] }
   watcher: { key: '${KEY('watcher')}', scopes: [metrics] }
   operator: { key: '${KEY('operator')}', scopes: [admin] }
-`;
+${more}`;
   const server = await startTestServer(t, {
     integrations: `integrations:\n  acme:\n    auth: { auth_mode: API_KEY }\n    requests: { base_url: '${provider.url}/', headers: { X-Key: '\${api_key}' } }\n`,
     config,
@@ -75,6 +76,73 @@ test('A1: each key permits what its scopes say, and nothing else', async (t) => 
   assert.ok(Object.values(statuses).every((status) => status < 300 || status === 403));
   const { body } = await server.api('GET', '/api/connections', undefined, as('caller'));
   assert.match(JSON.stringify(body), /insufficient_scope.*"caller\\" lacks the scope connections:read/);
+});
+
+// What each route wants of a key. A route that is missing here fails the test: its scope is a decision.
+const SCOPES_WANTED: Readonly<Record<string, string>> = {
+  'GET /api/server': 'any',
+  'GET /api/blueprints': 'any',
+  'GET /api/blueprints/{name}': 'any',
+  'GET /metrics': 'watcher',
+  'GET /api/connections': 'reader',
+  'GET /api/connection': 'reader',
+  'GET /api/events': 'reader',
+  'GET /api/webhooks/dead': 'reader',
+  'POST /api/request': 'caller',
+  'POST /api/request/page': 'caller',
+  'POST /api/actions/{integration}/{action}': 'caller',
+  'POST /api/connect-sessions': 'connector',
+  'POST /api/device-authorizations': 'connector',
+  'POST /api/device-authorizations/poll': 'connector',
+  'POST /api/connections': 'operator',
+  'PUT /api/connection/credentials': 'operator',
+  'PUT /api/connection/config': 'operator',
+  'DELETE /api/connection': 'operator',
+  'POST /api/webhooks/replay': 'operator',
+};
+
+test('A1: every route wants a key that permits it, in the header alone, before it reads anything else', async (t) => {
+  const { server, as } = await startKeyed(t, 'trusted_proxies: [127.0.0.0/8, ::1/128]\n');
+  const keyed = OPERATIONS.filter(({ isKeyed }) => isKeyed);
+  assert.deepEqual(
+    keyed.map(({ method, path }) => `${method} ${path}`).toSorted(),
+    Object.keys(SCOPES_WANTED).toSorted(),
+  );
+  // Each caller of its own address, so that the limit of wrong keys tells nothing here.
+  let callers = 0;
+  const answer = async ({ method, path, members }: Operation, headers: Record<string, string>, query = '') => {
+    callers += 1;
+    const given = { 'x-forwarded-for': `2001:db8:0:${callers.toString(16)}::1` };
+    const url = path.replaceAll(/\{\w+\}/g, 'x') + query;
+    const body = members ? { secret_key: SECRET_KEY, access_token: SECRET_KEY } : undefined;
+    const response = await server.api(method, url, body, { ...given, authorization: '', ...headers });
+    return { status: response.status, text: JSON.stringify(response.body) };
+  };
+  for (const operation of keyed) {
+    const name = `${operation.method} ${operation.path}`;
+    for (const [headers, query] of [
+      [{}, ''],
+      [{ authorization: 'Bearer wrong' }, ''],
+      [{ authorization: `Bearer ${SECRET_KEY.slice(0, -1)}` }, ''],
+      [{ authorization: `Bearer ${SECRET_KEY} ${SECRET_KEY}` }, ''],
+      [{ authorization: `Basic ${btoa(`${SECRET_KEY}:`)}` }, ''],
+      [{ cookie: `secret_key=${SECRET_KEY}`, 'x-api-key': SECRET_KEY, 'nango-secret-key': SECRET_KEY }, ''],
+      [{}, `?secret_key=${SECRET_KEY}&access_token=${SECRET_KEY}&authorization=Bearer%20${SECRET_KEY}`],
+    ] as const) {
+      const { status, text } = await answer(operation, headers, query);
+      assert.equal(status, 401, `${name} ${JSON.stringify(headers)} ${query}`);
+      assert.match(text, /"type":"unauthorized"/);
+      assert.doesNotMatch(text, /CANARY/);
+    }
+    for (const key of ['reader', 'caller', 'connector', 'watcher']) {
+      const isPermitted = ['any', key].includes(SCOPES_WANTED[name] ?? '');
+      const { status, text } = await answer(operation, as(key));
+      assert.equal(status === 401 || status === 403, !isPermitted, `${name} with ${key}: ${status}`);
+      if (!isPermitted) assert.match(text, /"type":"insufficient_scope"/, name);
+    }
+    const { status } = await answer(operation, as('operator'));
+    assert.ok(status !== 401 && status !== 403, `${name}: ${status}`);
+  }
 });
 
 test('A1: a key in the URL is refused', async (t) => {

@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http';
+import { ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { NangoError } from '../errors/nango-error.ts';
 import { errorAnswer } from './error-mapper.ts';
@@ -6,14 +6,16 @@ import { requestIdOf } from './request-id.ts';
 
 const STATUSES: Readonly<Record<string, number>> = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 };
 const MESSAGES: Readonly<Record<number, string>> = {
-  400: 'This is no HTTP request.',
+  400: 'The request is not valid HTTP.',
   408: 'The request took too long to arrive.',
   431: 'The request line and headers are too large.',
 };
 
-/** Answers what is no HTTP request, which has no route; then its connection ends. */
+/** Answers what is not valid HTTP, and so has no route; then its connection ends. */
 export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return;
+  // In the middle of a response these bytes would be a part of it. A cut response is seen to be cut.
+  if (isAnswering(socket)) return void socket.destroy();
   const status = STATUSES[error.code ?? ''] ?? 400;
   const { headers, body } = errorAnswer(new NangoError('invalid_request', MESSAGES[status] ?? ''), requestIdOf({}));
   const text = JSON.stringify(body);
@@ -26,4 +28,9 @@ export function answerClientError(error: Error & { code?: string }, socket: Sock
   const head = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
   if (socket.writable) socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${head.join('')}\r\n${text}`);
   socket.destroySoon();
+}
+
+/** Whether the head of a response was sent on this socket and its end was not. Node's own handler asks the same way. */
+function isAnswering(socket: Socket): boolean {
+  return '_httpMessage' in socket && socket._httpMessage instanceof ServerResponse && socket._httpMessage.headersSent;
 }
