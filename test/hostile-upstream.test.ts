@@ -10,6 +10,18 @@ const USERS = 8;
 const REQUESTS = 2_200;
 const AT_ONCE = 24;
 
+const ACTION = `import { NangoAction } from '@nangohq/action';
+class AcmeCallAction extends NangoAction {
+  override async executeAction({ method, path }) {
+    if (path !== 'pages') return this.httpRequest(path, method);
+    const items = [];
+    for await (const item of this.paginate('pages')) items.push(item);
+    return items;
+  }
+}
+export { AcmeCallAction };
+`;
+
 interface Answer {
   readonly status: number;
   readonly text: string;
@@ -22,6 +34,20 @@ function utf8(value: unknown): string {
   return Buffer.from(String(value), 'latin1').toString('utf8');
 }
 
+/** What the API's response was, of a response that tells of one. */
+function toAnswer({ status, body }: { status: number; body: unknown }): Answer {
+  const answer = body as { status?: number; data?: string; headers?: Record<string, unknown> };
+  return {
+    status: answer.status ?? status,
+    text: answer.data ?? JSON.stringify(body),
+    headers: answer.headers ?? {},
+  };
+}
+
+function hasResult(body: unknown): body is { result: unknown } {
+  return typeof body === 'object' && body !== null && 'result' in body;
+}
+
 async function start(t: TestContext, settings = '') {
   const upstream = await startHostileUpstream(t);
   const server = await startTestServer(t, {
@@ -32,7 +58,9 @@ ${settings}
     requests:
       base_url: ${upstream.url}/
       headers: { X-Key: '\${api_key}' }
+      pagination: { type: link, items: '*' }
 `,
+    files: { 'acme/call.action.ts': ACTION },
     // What waits for quota goes on when the API's connection is closed.
     delay: () => upstream.closed(),
   });
@@ -61,15 +89,14 @@ ${settings}
     });
   const requested = async (path: Hostility, { user = 0, method = 'GET' } = {}): Promise<Answer> => {
     const given = { integration: 'acme', userId: `u${user}`, method, endpoint: path };
-    const { status, body } = await server.api('POST', '/api/request', given);
-    const answer = body as { status?: number; data?: string; headers?: Record<string, unknown>; json?: unknown };
-    return {
-      status: answer.status ?? status,
-      text: answer.data ?? JSON.stringify(body),
-      headers: answer.headers ?? {},
-    };
+    return toAnswer(await server.api('POST', '/api/request', given));
   };
-  return { server, proxied, requested, upstream };
+  const acted = async (path: Hostility, { user = 0, method = 'GET' } = {}): Promise<Answer> => {
+    const given = { userId: `u${user}`, input: { method, path } };
+    const { status, body } = await server.api('POST', '/api/actions/acme/call', given);
+    return toAnswer({ status, body: hasResult(body) ? body.result : body });
+  };
+  return { server, proxied, requested, acted, upstream };
 }
 
 const MIXED: readonly (readonly [method: string, path: Hostility])[] = [
@@ -86,7 +113,7 @@ const MIXED: readonly (readonly [method: string, path: Hostility])[] = [
   ['POST', 'surplus-later'],
 ];
 
-for (const way of ['proxied', 'requested'] as const) {
+for (const way of ['proxied', 'requested', 'acted'] as const) {
   test(`D2: no response holds another user’s bytes, whatever an API sends too much or too late, ${way}`, async (t) => {
     const world = await start(t);
     const mixedUp: string[] = [];
@@ -127,6 +154,24 @@ for (const way of ['proxied', 'requested'] as const) {
     }
   });
 }
+
+test('D2: pages hold no other user’s items, whatever an API sends behind them', async (t) => {
+  const { server, acted } = await start(t);
+  const paginated = async (user: number) => {
+    const items: unknown[] = [];
+    for await (const item of server.nango.paginate('acme', `u${user}`, { endpoint: 'pages' })) items.push(item);
+    return JSON.stringify(items);
+  };
+  const everyUser = Array.from({ length: 10 * USERS }, (_, count) => count % USERS);
+  const runs = everyUser.map(async (user) => {
+    const lists = [await paginated(user), (await acted('pages', { user })).text];
+    for (const list of lists) {
+      assert.match(list, new RegExp(`^\\["owner=key${user}"`));
+      assert.deepEqual([...new Set(list.match(/key\d/g))], [`key${user}`]);
+    }
+  });
+  await Promise.all(runs);
+});
 
 test('T5: an API’s reason phrase and status end neither the server nor the response', async (t) => {
   const { proxied, upstream } = await start(t);

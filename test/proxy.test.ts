@@ -219,6 +219,7 @@ test('errors of ours are marked and say what to do; an API’s own pass as they 
     [{ authorization: '' }, 'x', 401, 'unauthorized'],
     [{ authorization: 'Bearer wrong' }, 'x', 401, 'unauthorized'],
     [{ 'nango-integration': 'acne' }, 'x', 404, 'connection_not_found'],
+    [{ 'nango-integration': 'a.b' }, 'x', 400, 'invalid_request'],
     [{ 'nango-user-id': 'nobody' }, 'x', 404, 'connection_not_found'],
     [{ 'nango-user-id': '%zz' }, 'x', 400, 'invalid_request'],
     [{ 'nango-user-id': '' }, 'x', 400, 'invalid_request'],

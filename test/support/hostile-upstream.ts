@@ -7,6 +7,7 @@ import type { Cleanup } from './temporary-folder.ts';
 export interface RawRequest {
   readonly method: string;
   readonly path: string;
+  readonly query: URLSearchParams;
   /** The `x-key` header, which marks whose request it is. */
   readonly key: string;
   /** How many requests of this path came, this one included. */
@@ -47,6 +48,14 @@ export const HOSTILE = {
   '304-later': (request) => {
     request.socket.write(`HTTP/1.1 304 Not Modified\r\nX-Owner: ${request.key}\r\n\r\n`);
     later(request.socket, forged(request));
+  },
+  /** Three pages of a list, each with a forged one behind it. */
+  pages: (request) => {
+    const page = Number(request.query.get('page') ?? 0);
+    const next = page < 2 ? `Link: <?page=${page + 1}>; rel="next"\r\n` : '';
+    const json = `Content-Type: application/json\r\n`;
+    request.socket.write(ok(JSON.stringify([`owner=${request.key}`]), json + next));
+    later(request.socket, ok(JSON.stringify([`forged by ${request.key}`]), json));
   },
   'quota-then-close': ({ socket, count }) =>
     count === 1 ? socket.end('HTTP/1.1 429 X\r\nRetry-After: 1\r\nContent-Length: 9\r\n\r\nslow down') : write(socket),
@@ -118,11 +127,12 @@ export async function startHostileUpstream(cleanup: Cleanup) {
       pending = heads.pop() ?? '';
       for (const head of heads) {
         const [method = '', target = ''] = head.split(' ', 2);
-        const path = new URL(target, 'http://upstream').pathname.slice(1);
+        const url = new URL(target, 'http://upstream');
+        const path = url.pathname.slice(1);
         const count = (counts.get(path) ?? 0) + 1;
         counts.set(path, count);
         const key = /x-key: (\S+)/i.exec(head)?.[1] ?? '';
-        HOSTILE[path as Hostility]({ method, path, key, count, socket });
+        HOSTILE[path as Hostility]({ method, path, query: url.searchParams, key, count, socket });
       }
     });
   });

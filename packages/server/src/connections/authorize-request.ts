@@ -11,7 +11,7 @@ import { isSecureUrl } from '../schema/loopback-host.ts';
 import { renderUrlTemplate, valueAt } from '../schema/render.ts';
 import type { Template } from '../schema/template.ts';
 import type { HttpMethod } from '../upstream/http-client.ts';
-import { authorizedHeaders, authorizeParsedHeaders, checkedHeader, type RenderedField } from './authorized-headers.ts';
+import { authorizedHeaders, checkedHeader, type RenderedField } from './authorized-headers.ts';
 import { invalidEndpoint, joinEndpoint, type BaseUrl } from './join-endpoint.ts';
 
 /** What the application asks for; `endpoint` is relative to the Integration's base_url and may have a query. */
@@ -22,8 +22,6 @@ export interface ApiRequest<Method extends string = HttpMethod> {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Text and bytes go as they are, everything else as JSON. */
   readonly body?: JsonValue | Uint8Array | undefined;
-  /** Whether `headers` come from a parser of HTTP, in lower case and without framing, and are the callee's to change. */
-  readonly headersAreParsed?: boolean;
 }
 
 /** A list repeats the parameter; null leaves it out. */
@@ -128,13 +126,11 @@ interface Completing {
 }
 
 function complete<Method extends string>(
-  request: Pick<ApiRequest<Method>, 'method' | 'headers' | 'body' | 'headersAreParsed'>,
+  request: Pick<ApiRequest<Method>, 'method' | 'headers' | 'body'>,
   { url, prepared, authorization, context }: Completing,
 ): AuthorizedRequest<Method> {
-  const { method, headersAreParsed, headers: given = {} } = request;
-  const headers = headersAreParsed
-    ? authorizeParsedHeaders(prepared.headers, given)
-    : authorizedHeaders(prepared.headers, given);
+  const { method } = request;
+  const headers = authorizedHeaders(prepared.headers, request.headers);
   const body = encodeBody(request.body);
   if (isJson(request.body)) headers['content-type'] ??= 'application/json';
   const { mode } = authorization;

@@ -22,20 +22,6 @@ export function authorizedHeaders(configured: readonly RenderedField[], given: R
     const lower = name.toLowerCase();
     headers[lower] = checkedHeader(lower, given[name] ?? '');
   }
-  return withCredentials(headers, configured);
-}
-
-/**
- * The same for headers that a parser of HTTP made, which are in lower case and hold nothing to check. They are changed in
- * place: a proxied request has no time for copies.
- */
-export function authorizeParsedHeaders(configured: readonly RenderedField[], parsed: Headers): Headers {
-  for (const { name, value, isCredential } of configured)
-    if (!isCredential && parsed[name] === undefined) parsed[name] = value;
-  return withCredentials(parsed, configured);
-}
-
-function withCredentials(headers: Headers, configured: readonly RenderedField[]): Headers {
   for (const { name, value, isCredential } of configured) if (isCredential) headers[name] = value;
   return headers;
 }

@@ -20,20 +20,12 @@ const NO_CHOICE: RetryChoice = { anyMethod: false };
 /** `Nango-Integration` and `Nango-User-Id`; the latter percent-encoded UTF-8, since header values are not Unicode. */
 export function parseKey(request: IncomingMessage): ConnectionKey {
   const given = { integration: single(request, 'nango-integration'), userId: decode(single(request, 'nango-user-id')) };
-  if (isPlain(given)) return given;
   const parsed = keySchema.safeParse(given);
   if (parsed.success) return parsed.data;
   throw new NangoError(
     'invalid_request',
     `Send the headers Nango-Integration and Nango-User-Id, once each. ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`,
   );
-}
-
-const PLAIN = /^[\w.@+-]{1,100}$/;
-
-/** What most keys are, and every schema takes. */
-function isPlain(given: { integration: string | undefined; userId: string | undefined }): given is ConnectionKey {
-  return PLAIN.test(given.integration ?? '') && PLAIN.test(given.userId ?? '');
 }
 
 /** `Nango-Retries` and `Nango-Retry-Any-Method`. */

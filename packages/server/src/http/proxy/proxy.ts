@@ -198,8 +198,7 @@ function authorize(
   const { context } = server;
   if (target) return authorizeRedirect({ method, target, headers, body: bytes }, connection, context);
   const endpoint = (request.url ?? '').slice(PROXY_PATH.length);
-  const whole = { method, endpoint, headers, body: bytes, headersAreParsed: true };
-  return authorizeRequest(whole, connection, context);
+  return authorizeRequest({ method, endpoint, headers, body: bytes }, connection, context);
 }
 
 /** Tells of a visit that ended. */
