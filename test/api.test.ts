@@ -444,6 +444,30 @@ describe('Actions', () => {
     assert.match(lines[0] ?? '', /keyed\/fails\.action\.ts:8:12/);
   });
 
+  test('an Action that fails by a request or a frozen error is logged once, under the request id', async (t) => {
+    const fails = (name: string, body: string) =>
+      `import { NangoAction } from '@nangohq/action';\ninterface Unused { a: string }\nexport class Keyed${name}Action extends NangoAction {\n  async executeAction() {\n    ${body}\n  }\n}\n`;
+    const server = await startTestServer(t, {
+      integrations: KEYED('http://localhost:1'),
+      files: {
+        'keyed/request.action.ts': fails('Request', `return this.httpRequest('x', 'POST');`),
+        'keyed/frozen.action.ts': fails('Frozen', `throw Object.freeze(new Error('frozen'));`),
+      },
+    });
+    await server.nango.registerConnection('keyed', '1', { api_key: 'k' });
+    for (const [action, type] of [
+      ['request', 'request_failed'],
+      ['frozen', 'action_failed'],
+    ] as const) {
+      const { body } = await server.api('POST', `/api/actions/keyed/${action}`, { userId: '1' });
+      const { error } = body as { error: { type: string; requestId: string } };
+      assert.equal(error.type, type);
+      const lines = server.log().split('\n');
+      const failures = lines.filter((line) => line.includes('"level":"error"') && line.includes(error.requestId));
+      assert.equal(failures.length, 1, failures.join('\n'));
+    }
+  });
+
   test('X5: names that are paths lead nowhere', async (t) => {
     const { nango } = await startTestServer(t, {
       integrations: KEYED('http://localhost:1'),

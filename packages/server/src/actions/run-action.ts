@@ -38,18 +38,21 @@ export type RunAction = (run: ActionRun) => Promise<JsonValue>;
 /** What an Action throws is `action_failed` with its message; faults of ours keep their own codes. */
 export function createRunAction(options: ActionRunnerOptions): RunAction {
   return async (run) => {
-    const { integration, action } = run;
+    const { integration, action, requestId } = run;
     const { logLevel } = integrationNamed(integration, options.context);
     const { create, mapStack } = await options.catalog.load(integration, action);
     const { connection } = await options.connections.get(run);
     const execution = randomBytes(4).toString('hex');
-    const logger = options.createLogger({ integration, action, userId: connection.userId, execution }, logLevel);
+    const fields = { integration, action, userId: connection.userId, execution, ...(requestId && { requestId }) };
+    const logger = options.createLogger(fields, logLevel);
     try {
       return toJson(await create(createHost(run, logger, options)).executeAction(run.input), run);
     } catch (error) {
-      if (error instanceof Error && error.stack !== undefined) error.stack = mapStack(error.stack);
+      // A frozen error keeps the stack that it has.
+      if (error instanceof Error && typeof error.stack === 'string') Reflect.set(error, 'stack', mapStack(error.stack));
       logger.error('Action failed', { err: error });
-      throw error instanceof NangoError ? error : new NangoError('action_failed', messageOf(error), { cause: error });
+      const { code, retryAfter } = error instanceof NangoError ? error : { code: 'action_failed' as const };
+      throw new NangoError(code, messageOf(error), { cause: error, retryAfter, isLogged: true });
     }
   };
 }

@@ -4,7 +4,9 @@ import { ERRORS, type ErrorCode } from './registry.ts';
 export interface NangoErrorOptions {
   readonly cause?: unknown;
   /** Seconds after which a retry makes sense (RFC 9110 §10.2.3 Retry-After). */
-  readonly retryAfter?: number;
+  readonly retryAfter?: number | undefined;
+  /** Whether the log has this failure already, so that whoever answers with it does not write it again. */
+  readonly isLogged?: boolean;
 }
 
 /**
@@ -16,11 +18,13 @@ export class NangoError extends Error {
   override readonly name = 'NangoError';
   readonly code: ErrorCode;
   readonly retryAfter: number | undefined;
+  readonly isLogged: boolean;
 
   constructor(code: ErrorCode, message: string, options: NangoErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.retryAfter = options.retryAfter;
+    this.isLogged = options.isLogged ?? false;
   }
 
   /** The HTTP status this error is answered with. */

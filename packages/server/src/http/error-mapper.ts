@@ -15,8 +15,8 @@ export const errorBodySchema = z.object({
 /** Turns whatever was thrown into an answer: the one place that does. */
 export function handleError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { status, headers, body } = errorAnswer(error, request.id);
-  // What an Action threw stands in its own log already, with its place.
-  if (status >= 500 && body.error.type !== 'action_failed') request.log.error({ err: error }, body.error.message);
+  const isLogged = error instanceof NangoError && error.isLogged;
+  if (status >= 500 && !isLogged) request.log.error({ err: error }, body.error.message);
   return reply.code(status).headers(headers).send(body);
 }
 
