@@ -32,6 +32,8 @@ export function hasCommand(name: string): boolean {
   }
 }
 
+const TLS = join(import.meta.dirname, '../../test/fixtures/tls');
+const CONSTANT_RESPONSE = `default_type application/json; return 200 '{"text":"${'x'.repeat(189)}"}';`;
 const WRK = hasCommand('wrk');
 
 /** A server under measurement. */
@@ -39,6 +41,15 @@ export interface Running {
   readonly url: string;
   /** Resident memory of the process and its children, in bytes; undefined where the system does not tell. */
   rss(): number | undefined;
+}
+
+interface Nginx {
+  readonly core: string;
+  /** Directives beside the server. */
+  readonly upstreams: string;
+  readonly location: string;
+  /** Parameters of `listen`. */
+  readonly listen?: string;
 }
 
 /** Starts processes, and ends them all. */
@@ -64,8 +75,19 @@ export class Processes {
   /** What the servers call; it has the core of the callers. nginx where it is installed: it leaves more to measure. */
   api(name: 'api' | 'bytes'): Promise<Running> {
     if (name === 'bytes' || !hasCommand('nginx')) return this.subject(name, { core: OTHER_CORE });
-    const location = `default_type application/json; return 200 '{"text":"${'x'.repeat(189)}"}';`;
-    return this.#nginx({ core: OTHER_CORE, upstreams: '', location });
+    return this.#nginx({ core: OTHER_CORE, upstreams: '', location: CONSTANT_RESPONSE });
+  }
+
+  /** An API that speaks HTTP/2, and the certificate to trust; undefined where nginx is missing. */
+  async http2Api(): Promise<{ readonly url: string; readonly authority: string } | undefined> {
+    if (!hasCommand('nginx')) return undefined;
+    const { url } = await this.#nginx({
+      core: OTHER_CORE,
+      upstreams: `ssl_certificate ${TLS}/server.crt; ssl_certificate_key ${TLS}/server.key;`,
+      location: CONSTANT_RESPONSE,
+      listen: 'ssl http2',
+    });
+    return { url: `https://localhost:${new URL(url).port}`, authority: `${TLS}/server.crt` };
   }
 
   /** The product, with connections of the integration `acme` for the users "0", "1", … */
@@ -76,6 +98,8 @@ export class Processes {
     databaseUrl,
     workers = 1,
     cores = SERVER_CORE,
+    sharesSockets = false,
+    authority,
   }: {
     upstream: string;
     connections?: number;
@@ -83,6 +107,9 @@ export class Processes {
     databaseUrl?: string;
     workers?: number;
     cores?: string;
+    sharesSockets?: boolean;
+    /** File of a certificate that the server trusts. */
+    authority?: string;
   }): Promise<Running> {
     const port = await freePort();
     const root = join(this.folder, String((this.#folders += 1)));
@@ -90,7 +117,7 @@ export class Processes {
     mkdirSync(folder, { recursive: true });
     writeFileSync(
       join(folder, 'integrations.yaml'),
-      `integrations:\n  acme:\n    auth: { auth_mode: API_KEY }\n    requests: { base_url: '${upstream}/', headers: { Authorization: 'Bearer \${api_key}' } }\n`,
+      `integrations:\n  acme:\n    share_sockets: ${sharesSockets}\n    auth: { auth_mode: API_KEY }\n    requests: { base_url: '${upstream}/', headers: { Authorization: 'Bearer \${api_key}' } }\n`,
     );
     writeFileSync(join(folder, 'nango-config.yaml'), `connection_cache_size: ${cacheSize}\n`);
     const store = databaseUrl ? openPostgresStore(databaseUrl) : openSqliteStore(join(root, '.nango/nango.db'));
@@ -113,6 +140,7 @@ export class Processes {
         NANGO_SECRET_KEY: SECRET_KEY,
         NANGO_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
         ...(databaseUrl ? { DATABASE_URL: databaseUrl } : {}),
+        ...(authority ? { NODE_EXTRA_CA_CERTS: authority } : {}),
       },
     );
     return this.#answering(child, `http://localhost:${port}`, '/health');
@@ -128,13 +156,13 @@ export class Processes {
     });
   }
 
-  async #nginx({ core, upstreams, location }: { core: string; upstreams: string; location: string }): Promise<Running> {
+  async #nginx({ core, upstreams, location, listen = '' }: Nginx): Promise<Running> {
     const port = await freePort();
     const file = join(this.folder, `nginx-${port}.conf`);
     writeFileSync(
       file,
       `daemon off; worker_processes 1; pid ${join(this.folder, `nginx-${port}.pid`)}; error_log /dev/null; events { worker_connections 1024; }
-http { access_log off; keepalive_requests 1000000000; ${upstreams} server { listen 127.0.0.1:${port}; location / { ${location} } } }\n`,
+http { access_log off; keepalive_requests 1000000000; ${upstreams} server { listen 127.0.0.1:${port} ${listen}; location / { ${location} } } }\n`,
     );
     return this.#answering(this.#spawn(core, ['nginx', '-c', file]), `http://127.0.0.1:${port}`);
   }
