@@ -123,6 +123,10 @@ export async function startTestServer(cleanup: Cleanup, options: TestServerOptio
         redirect: 'manual',
       });
       const text = await response.text();
+      const route = routePastRouter(path, response.headers);
+      const contentType = response.headers.get('content-type') ?? undefined;
+      const fault = route && undocumented({ method, route, status: response.status, contentType, body: text });
+      if (fault !== undefined) undocumentedResponses.add(fault);
       return {
         status: response.status,
         headers: response.headers,
@@ -130,4 +134,10 @@ export async function startTestServer(cleanup: Cleanup, options: TestServerOptio
       };
     },
   };
+}
+
+/** The route of a response of ours that the router's hooks do not see: errors of the proxy, and cached credentials. */
+function routePastRouter(path: string, headers: Headers): string | undefined {
+  if (path.startsWith('/proxy/')) return headers.has('nango-error') ? '/proxy/{endpoint}' : undefined;
+  return path.startsWith('/api/connection?') ? '/api/connection' : undefined;
 }
