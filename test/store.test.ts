@@ -382,13 +382,14 @@ for (const { name, setUp } of STORE_KINDS) {
     });
 
     test('a server is live from its record until that is old, or removed', async () => {
+      const place = { host: 'h', pid: 7, version: '1' };
       const names = async (withinMs: number) => (await store.liveServers(withinMs)).map(({ name }) => name);
-      await store.recordServer({ id: 'a', name: 'host a', keyIds: ['k1'] });
-      await store.recordServer({ id: 'a', name: 'host a', keyIds: ['k2', 'k1'] });
-      await store.recordServer({ id: 'b', name: 'host b', keyIds: [] });
+      await store.recordServer({ id: 'a', name: 'host a', keyIds: ['k1'], place });
+      await store.recordServer({ id: 'a', name: 'host a', keyIds: ['k2', 'k1'], place });
+      await store.recordServer({ id: 'b', name: 'host b', keyIds: [], place });
       assert.deepEqual(await store.liveServers(60_000), [
-        { name: 'host a', keyIds: ['k2', 'k1'] },
-        { name: 'host b', keyIds: [] },
+        { name: 'host a', keyIds: ['k2', 'k1'], place },
+        { name: 'host b', keyIds: [], place },
       ]);
       assert.deepEqual(await names(-60_000), []);
       await store.removeServer('a');

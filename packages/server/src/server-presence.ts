@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
 import type { FastifyBaseLogger } from 'fastify';
 import { Periodic } from './periodic.ts';
-import type { LiveServer, Store } from './store/store.ts';
+import { NangoError } from './errors/nango-error.ts';
+import type { LiveServer, ServerPlace, Store } from './store/store.ts';
 import type { Vault } from './vault/vault.ts';
 
 const EVERY_MS = 10_000;
@@ -13,6 +13,7 @@ interface PresenceOptions {
   readonly store: Store;
   readonly vault: Vault;
   readonly log: FastifyBaseLogger;
+  readonly place: ServerPlace;
 }
 
 /** Records in the store, again and again, that this server runs and which encryption keys it holds: never a key. */
@@ -33,7 +34,8 @@ export class ServerPresence {
 
   /** Resolves when other servers and commands know of this one. */
   async start(): Promise<void> {
-    const { store, vault, log } = this.#options;
+    const { store, vault, log, place } = this.#options;
+    if (store.isEmbedded) assertSamePlace(await store.liveServers(LIVE_MS), place);
     await this.#record();
     this.#rounds.start();
     const lacking = await serversWithout(vault.keyId, store);
@@ -51,9 +53,9 @@ export class ServerPresence {
   }
 
   #record(): Promise<void> {
-    const { store, vault } = this.#options;
-    const name = `${hostname()} (process ${process.pid})`;
-    return store.recordServer({ id: this.#id, name, keyIds: vault.keyIds });
+    const { store, vault, place } = this.#options;
+    const name = `${place.host} (process ${place.pid})`;
+    return store.recordServer({ id: this.#id, name, keyIds: vault.keyIds, place });
   }
 }
 
@@ -61,4 +63,31 @@ export class ServerPresence {
 export async function serversWithout(keyId: string, store: Store): Promise<LiveServer[]> {
   const servers = await store.liveServers(LIVE_MS);
   return servers.filter(({ keyIds }) => !keyIds?.includes(keyId));
+}
+
+/**
+ * The locks of a file hold between processes of one machine alone, and a file has no earlier and newer servers side by side.
+ * Throws `store_unavailable` where a server of another machine or release uses it.
+ */
+function assertSamePlace(servers: readonly LiveServer[], own: ServerPlace): void {
+  for (const { name, place } of servers) {
+    const isSame = place?.host === own.host && place.version === own.version;
+    if (!place || isSame || isGone(place, own)) continue;
+    throw new NangoError(
+      'store_unavailable',
+      `The embedded store is in use by ${name}, version ${place.version}. Only servers of one machine and one version share it: stop that one first (if it was killed, try again in ${LIVE_MS / 1000} seconds), or use PostgreSQL by DATABASE_URL.`,
+    );
+  }
+}
+
+/** Whether a process of this machine has ended without saying so. */
+function isGone({ host, pid }: ServerPlace, own: ServerPlace): boolean {
+  if (host !== own.host) return false;
+  if (pid === own.pid) return true;
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'ESRCH';
+  }
 }

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { setTimeout as defaultDelay } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
 import { ActionCatalog } from './actions/action-catalog.ts';
@@ -156,7 +157,8 @@ async function openContext(
   resources.defer(() => store.close());
   const vault = createVault(...keys.encryption);
   await prepareStore(store, vault, { missing: 'create', outdated: 'migrate' });
-  const presence = new ServerPresence({ store, vault, log });
+  const place = { host: hostname(), pid: process.pid, version: VERSION };
+  const presence = new ServerPresence({ store, vault, log, place });
   resources.defer(() => presence.stop());
   await presence.start();
   await assertSameKey(store, vault);

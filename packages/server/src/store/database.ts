@@ -69,7 +69,15 @@ export interface Database {
     created_at: number;
     position: number | null;
   };
-  servers: { id: string; name: string; key_ids: string; seen_at: number };
+  servers: {
+    id: string;
+    name: string;
+    key_ids: string;
+    seen_at: number;
+    host: string | null;
+    version: string | null;
+    pid: number | null;
+  };
   event_counter: { name: string; value: number };
   webhook_deliveries: {
     webhook: string;
@@ -91,6 +99,8 @@ export interface Database {
 export interface DatabaseDialect {
   /** Where the data lies, without credentials. */
   readonly description: string;
+  /** Whether it is a file of this machine. */
+  readonly isEmbedded: boolean;
   /** The column type of byte strings. */
   readonly bytesType: 'blob' | 'bytea';
   /** The column type of a primary key that the database counts up itself. */

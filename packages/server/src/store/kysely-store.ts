@@ -27,6 +27,7 @@ export function createKyselyStore(db: Kysely<Database>, dialect: DatabaseDialect
   const changes = new ConnectionChanges(db, dialect);
   return withStoreErrors(dialect, {
     description: dialect.description,
+    isEmbedded: dialect.isEmbedded,
     migrate: () => migrate(db, dialect),
     schemaState: () => schemaState(db, dialect),
     ping: async () => void (await sql`select 1`.execute(db)),

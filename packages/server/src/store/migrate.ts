@@ -8,6 +8,7 @@ import { events } from './migrations/0004-events.ts';
 import { servers } from './migrations/0005-servers.ts';
 import { attemptNonces } from './migrations/0006-attempt-nonces.ts';
 import { refusedRefreshes } from './migrations/0007-refused-refreshes.ts';
+import { serverHosts } from './migrations/0008-server-hosts.ts';
 import type { SchemaState } from './store.ts';
 
 /**
@@ -22,6 +23,7 @@ export const MIGRATIONS: readonly Migration[] = [
   servers,
   attemptNonces,
   refusedRefreshes,
+  serverHosts,
 ];
 
 /**

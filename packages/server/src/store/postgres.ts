@@ -30,6 +30,7 @@ export function openPostgresStore(connectionString: string, { onError }: Postgre
   pool.on('error', (error) => onError?.(error));
   pool.on('connect', (client) => client.on('error', () => undefined));
   const dialect: DatabaseDialect = {
+    isEmbedded: false,
     description: `PostgreSQL, ${describe(connectionString)}`,
     bytesType: 'bytea',
     identityType: 'bigint generated always as identity primary key',

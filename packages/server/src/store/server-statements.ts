@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import { z } from 'zod';
 import type { Database, DatabaseDialect } from './database.ts';
-import type { Store } from './store.ts';
+import type { LiveServer, Store } from './store.ts';
 
 const FORGOTTEN_MS = 86_400_000;
 const keyIdsSchema = z.array(z.string());
@@ -12,8 +12,8 @@ export function serverStatements(
   { now, earlierServers }: DatabaseDialect,
 ): Pick<Store, 'recordServer' | 'removeServer' | 'liveServers'> {
   return {
-    async recordServer({ id, name, keyIds }) {
-      const row = { name, key_ids: JSON.stringify(keyIds), seen_at: now() };
+    async recordServer({ id, name, keyIds, place }) {
+      const row = { name, key_ids: JSON.stringify(keyIds), seen_at: now(), ...place };
       await db
         .insertInto('servers')
         .values({ id, ...row })
@@ -30,13 +30,21 @@ export function serverStatements(
     async liveServers(withinMs) {
       const rows = await db
         .selectFrom('servers')
-        .select(['name', 'key_ids'])
+        .select(['name', 'key_ids', 'host', 'version', 'pid'])
         .where('seen_at', '>=', (eb) => eb(now(), '-', withinMs))
         .orderBy('name')
         .execute();
-      const recorded = rows.map((row) => ({ name: row.name, keyIds: keyIdsSchema.parse(JSON.parse(row.key_ids)) }));
+      const recorded = rows.map((row) => ({
+        name: row.name,
+        keyIds: keyIdsSchema.parse(JSON.parse(row.key_ids)),
+        place: placeOf(row),
+      }));
       const earlier = earlierServers ? (await earlierServers().execute(db)).rows : [];
-      return [...recorded, ...earlier.map(({ name }) => ({ name, keyIds: undefined }))];
+      return [...recorded, ...earlier.map(({ name }) => ({ name, keyIds: undefined, place: undefined }))];
     },
   };
+}
+
+function placeOf({ host, version, pid }: Pick<Database['servers'], 'host' | 'version' | 'pid'>): LiveServer['place'] {
+  return host === null || version === null || pid === null ? undefined : { host, version, pid: Number(pid) };
 }

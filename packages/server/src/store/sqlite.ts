@@ -38,6 +38,7 @@ function openDatabase(database: DatabaseSync, description: string, now: () => nu
   database.function('now_ms', () => Math.floor(now()));
   const dialect: DatabaseDialect = {
     description,
+    isEmbedded: true,
     bytesType: 'blob',
     identityType: 'integer primary key autoincrement',
     hasTable: (name) => sql`exists(select 1 from sqlite_schema where type = 'table' and name = ${name})`,

@@ -71,12 +71,22 @@ export interface ServerRecord {
   /** Where it runs, for people. */
   readonly name: string;
   readonly keyIds: readonly string[];
+  readonly place: ServerPlace;
+}
+
+/** A process: its machine, its number there, and its release. */
+export interface ServerPlace {
+  readonly host: string;
+  readonly pid: number;
+  readonly version: string;
 }
 
 /** A server that runs; its keys are unknown where an earlier release recorded none. */
 export interface LiveServer {
   readonly name: string;
   readonly keyIds: readonly string[] | undefined;
+  /** Undefined for a server of an earlier release. */
+  readonly place: ServerPlace | undefined;
 }
 
 /** Empty: no server has used this database. Outdated: migrations of this version are missing. */
@@ -220,6 +230,8 @@ type ClientRegistrationKey = Pick<ClientRegistrationRow, 'integration' | 'issuer
 export interface Store extends EventStore {
   /** Where the data lies, for people; without credentials. */
   readonly description: string;
+  /** Whether it is a file, which the servers of one machine and one release share. */
+  readonly isEmbedded: boolean;
   /** Brings the schema up to date; safe when several servers start at once. Throws `schema_too_new`. */
   migrate(): Promise<void>;
   /** Whether the data can be read as it is; writes nothing. Throws `schema_too_new`. */
