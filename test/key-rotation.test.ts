@@ -185,7 +185,7 @@ test('S3: a server that starts while the rotation begins is seen, and the databa
   t.after(() => database.close());
   // It recorded itself after the rotation had looked for servers.
   database.exec(`create trigger late after update on nango_meta begin
-    insert or replace into servers values ('late', 'a late server', '[]', cast(unixepoch() as integer) * 1000);
+    insert or replace into servers (id, name, key_ids, seen_at) values ('late', 'a late server', '[]', cast(unixepoch() as integer) * 1000);
   end`);
   const refused = await keys('rotate');
   assert.equal(refused.code, 1);

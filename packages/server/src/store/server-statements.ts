@@ -46,5 +46,5 @@ export function serverStatements(
 }
 
 function placeOf({ host, version, pid }: Pick<Database['servers'], 'host' | 'version' | 'pid'>): LiveServer['place'] {
-  return host === null || version === null || pid === null ? undefined : { host, version, pid: Number(pid) };
+  return host === null || version === null || pid === null ? undefined : { host, version, pid };
 }
