@@ -60,7 +60,8 @@ function completeOperation(operation: Operation, { path, method }: { path: strin
   const common = [400, 414, 500, 503];
   // Whoever may call has work done by a connection, a provider or an API.
   const keyed = operation.security.length > 0 ? [401, 403, 409, 429, 502, 504] : [];
-  const withBody = operation.requestBody || method === 'post' || method === 'put' ? [413, 415] : [];
+  // A DELETE needs no body, but one that has it is read.
+  const withBody = ['post', 'put', 'delete'].includes(method) ? [413, 415] : [];
   for (const status of [...common, ...keyed, ...withBody, ...errorStatuses(responses)])
     addError(responses, String(status));
   for (const [status, response] of Object.entries(responses)) if (response === undefined) delete responses[status];

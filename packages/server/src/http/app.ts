@@ -11,7 +11,7 @@ import { eventRoutes } from './routes/events.ts';
 import { oauthRoutes } from './routes/oauth.ts';
 import { requestRoutes } from './routes/request.ts';
 import { serverRoutes } from './routes/server.ts';
-import { answerClientError } from './client-error.ts';
+import { answerClientError, refuseExpectation } from './client-error.ts';
 import { handleError } from './error-mapper.ts';
 import { assertJsonDepth } from './json-depth.ts';
 import { auditRequests } from './audit.ts';
@@ -79,6 +79,7 @@ function createHttpServer(
       if (!isProxied(request)) response.writeContinue();
       server.emit('request', request, response);
     });
+    server.on('checkExpectation', refuseExpectation);
     server.on('upgrade', (request, socket, head) => upgrades.handle(request, socket, head));
     server.once('closing', () => upgrades.close());
     return server;

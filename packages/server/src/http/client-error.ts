@@ -1,4 +1,4 @@
-import { ServerResponse, STATUS_CODES } from 'node:http';
+import { ServerResponse, STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { NangoError } from '../errors/nango-error.ts';
 import { errorAnswer } from './error-mapper.ts';
@@ -21,13 +21,24 @@ export function answerClientError(error: Error & { code?: string }, socket: Sock
   const text = JSON.stringify(body);
   const fields = {
     ...headers,
-    'content-type': 'application/json; charset=utf-8',
-    'content-length': Buffer.byteLength(text),
+    ...contentOf(text),
     connection: 'close',
   };
   const head = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
   if (socket.writable) socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${head.join('')}\r\n${text}`);
   socket.destroySoon();
+}
+
+/** Answers a request whose `Expect` is not `100-continue` (RFC 9110 §10.1.1). */
+export function refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
+  const error = new NangoError('invalid_request', 'The header Expect may only be "100-continue".');
+  const { headers, body } = errorAnswer(error, requestIdOf(request.headers));
+  const text = JSON.stringify(body);
+  response.writeHead(417, { ...headers, ...contentOf(text) }).end(text);
+}
+
+function contentOf(text: string) {
+  return { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(text) };
 }
 
 /** Whether the head of a response was sent on this socket and its end was not. Node's own handler asks the same way. */
