@@ -196,7 +196,8 @@ test('P9: a WebSocket is authorized like any request, and bytes go both ways unt
     handshakes.push(request);
     if (request.url === '/v1/refuses') return void socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno');
     socket.write(
-      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: abc\r\nSet-Cookie: a=1\r\n\r\nhello',
+      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: abc\r\nSet-Cookie: a=1\r\nX-Name: \u00e9\r\nContent-Length: 5\r\n\r\nhello',
+      'latin1',
     );
     socket.on('data', (chunk: Buffer) => socket.write(Buffer.concat([Buffer.from('echo '), chunk])));
     socket.on('error', () => undefined).on('end', () => socket.end());
@@ -224,6 +225,8 @@ test('P9: a WebSocket is authorized like any request, and bytes go both ways unt
   const { socket, until, received } = await open('live?a=1');
   await until('hello');
   assert.match(received(), /^HTTP\/1\.1 101 /);
+  assert.match(received(), /^x-name: \u00e9\r$/m);
+  assert.doesNotMatch(received(), /content-length/i);
   assert.match(received(), /sec-websocket-accept: abc/);
   assert.doesNotMatch(received(), /\r\nset-cookie/i);
   const [handshake = assert.fail()] = handshakes;

@@ -66,7 +66,7 @@ const SHOWN_AS_NOTHING = [
 /**
  * An API's fields as the caller may see them: names and values in turn, as `writeHead` takes them. Cookies are renamed to
  * `nango-set-cookie`, so that a browser does not take them for ours, and what would have a browser do something on our
- * origin is left out. A 204 response has no Content-Length (RFC 9110 §8.6).
+ * origin is left out. Responses with 1xx and 204 have no Content-Length (RFC 9110 §8.6).
  */
 export function responseHeaders(headers: Headers, { withTrailer = false, withLength = true } = {}): string[] {
   const named = namedByConnection(headers['connection']);

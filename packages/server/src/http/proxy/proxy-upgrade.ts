@@ -42,7 +42,7 @@ export function createUpgrades(proxy: Proxy): Upgrades {
         }
         open.add(socket);
         socket.once('close', () => open.delete(socket));
-        socket.write(switchingHead(headers));
+        socket.write(switchingHead(headers), 'latin1');
         upstream.write(head);
         join(socket, upstream);
       });
@@ -64,7 +64,7 @@ function join(one: Duplex, other: Duplex): void {
 }
 
 function switchingHead(headers: Parameters<typeof responseHeaders>[0]): string {
-  const passed = responseHeaders(headers);
+  const passed = responseHeaders(headers, { withLength: false });
   let fields = '';
   for (let index = 0; index < passed.length; index += 2) fields += `${passed[index]}: ${passed[index + 1]}\r\n`;
   return `HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n${fields}\r\n`;
