@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createContext, runInContext } from 'node:vm';
+import { NangoAction } from '@nangohq/action';
 import { NangoClientError } from '@nangohq/node-client';
 import type * as Client from '@nangohq/node-client';
 
@@ -31,6 +32,19 @@ export async function compiles(nango: Client.Nango): Promise<void> {
   const type: Client.NangoErrorType = 'connection_not_found';
   const later: Client.NangoErrorType = 'a_code_of_a_newer_server';
   void [type, later];
+}
+
+/** The same of Actions. */
+export class CompilesAction extends NangoAction {
+  override async executeAction(): Promise<void> {
+    const { json } = await this.httpRequest<{ id: number }>('me', 'GET');
+    const id: number | undefined = json?.id;
+    const { json: untyped } = await this.httpRequest('me', 'GET');
+    // @ts-expect-error -- nobody said what it is
+    void untyped.id;
+    for await (const item of this.paginate<{ name: string }>('users')) void item.name.length;
+    void id;
+  }
 }
 
 test('the client loads where there is neither Node nor a require, and verifies webhooks there', async () => {

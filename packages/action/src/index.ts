@@ -8,14 +8,14 @@ export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'DELETE' | 'PATCH' | 'OPTIONS'
 export type RequestParams = Record<string, string | number | boolean | null | (string | number | boolean)[]>;
 
 /** The external API's answer; `json` is there when the body is JSON. */
-export interface HttpResponse {
+export interface HttpResponse<Body = unknown> {
   status: number;
   statusText: string;
   /** Names in lower case. */
   headers: Record<string, string | string[]>;
   /** The body as text. */
   data: string;
-  json?: unknown;
+  json?: Body;
 }
 
 /** The connection an Action runs for, with fresh credentials. */
@@ -98,30 +98,32 @@ export abstract class NangoAction {
   /**
    * Sends an authorized request to the connection's API. `endpoint` is relative to the Integration's base_url.
    * A string body goes as it is, an object as JSON. Resolves for every HTTP status; rejects when there is no answer.
+   * `Body` is the type that you expect of the JSON; nothing checks it.
    */
   // oxlint-disable-next-line max-params -- the signature is the public interface of Actions
-  protected httpRequest(
+  protected async httpRequest<Body = unknown>(
     endpoint: string,
     method: HttpMethod,
     params?: RequestParams,
     body?: unknown,
     headers?: Record<string, string>,
-  ): Promise<HttpResponse> {
-    return this.#host.httpRequest({ endpoint, method, params, body, headers });
+  ): Promise<HttpResponse<Body>> {
+    const response = await this.#host.httpRequest({ endpoint, method, params, body, headers });
+    return response as HttpResponse<Body>;
   }
 
   /**
    * The items of a list, over all its pages: `for await (const item of this.paginate('users')) …`. A page is asked for when
-   * its first item is.
+   * its first item is. `Item` is the type that you expect; nothing checks it.
    */
-  protected async *paginate(
+  protected async *paginate<Item = unknown>(
     endpoint: string,
     { method = 'GET', ...options }: Partial<Omit<ActionPageRequest, 'endpoint' | 'next'>> = {},
-  ): AsyncGenerator<unknown, void, undefined> {
+  ): AsyncGenerator<Item, void, undefined> {
     let next: string | undefined;
     do {
       const page = await this.#host.readPage({ ...options, method, endpoint, next });
-      yield* page.items;
+      yield* page.items as Item[];
       next = page.next ?? undefined;
     } while (next !== undefined);
   }
