@@ -272,7 +272,8 @@ test('every fault of a file to import is listed with its line, and nothing is st
     assert.equal(broken.code, 1, name);
     assert.match(broken.stderr, /no JSON|cannot be read/, name);
   }
-  assert.match((await cli('import', '/nowhere.json')).stderr, /cannot be read/);
+  for (const path of ['/nowhere.json', '/nowhere.csv', import.meta.dirname])
+    assert.match((await cli('import', path)).stderr, /^✗ \S+ cannot be read: [^\n]+\n$/, path);
   assert.deepEqual((await nango.getConnections()).returnValue, []);
 });
 

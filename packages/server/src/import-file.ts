@@ -1,7 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
-import { createInterface } from 'node:readline/promises';
 import { exportHeaderSchema } from './connections/transfer-format.ts';
 import type { ImportEntry, ImportSource } from './connections/import-connections.ts';
 import { messageOf, NangoError } from './errors/nango-error.ts';
@@ -12,19 +11,20 @@ import { parseExactJson } from './oauth/parse-json.ts';
  * a stream, save a JSON list. Throws `invalid_import` where it is none of these.
  */
 export async function openImportFile(path: string): Promise<ImportSource> {
-  if (extname(path).toLowerCase() === '.csv') return { header: undefined, entries: csvEntries(path) };
   const [first = ''] = (await readStart(path)).split('\n', 1);
+  if (extname(path).toLowerCase() === '.csv') return { header: undefined, entries: csvEntries(path) };
   if (first.trimStart().startsWith('[')) return { header: undefined, entries: listEntries(path) };
   const header = exportHeaderSchema.safeParse(parseJson(first, 1)).data;
   return { header, entries: lineEntries(path, { skip: header ? 1 : 0 }) };
 }
 
 async function readStart(path: string): Promise<string> {
-  const file = await open(path).catch((cause: unknown) => {
-    throw new NangoError('invalid_import', `The file cannot be read: ${messageOf(cause)}.`, { cause });
-  });
+  const unreadable = (cause: unknown): never => {
+    throw new NangoError('invalid_import', `${path} cannot be read: ${messageOf(cause)}.`, { cause });
+  };
+  const file = await open(path).catch(unreadable);
   try {
-    const { bytesRead, buffer } = await file.read(Buffer.alloc(65_536), 0, 65_536, 0);
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(65_536), 0, 65_536, 0).catch(unreadable);
     return buffer
       .subarray(0, bytesRead)
       .toString('utf8')
@@ -36,7 +36,8 @@ async function readStart(path: string): Promise<string> {
 
 async function* lineEntries(path: string, { skip }: { skip: number }): AsyncGenerator<ImportEntry> {
   let line = 0;
-  for await (const text of createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })) {
+  const file = await open(path);
+  for await (const text of file.readLines()) {
     line += 1;
     if (line > skip && text.trim() !== '') yield { line, value: parseJson(text, line) };
   }
@@ -52,7 +53,11 @@ async function* listEntries(path: string): AsyncGenerator<ImportEntry> {
 async function* csvEntries(path: string): AsyncGenerator<ImportEntry> {
   // Loaded on demand: no server needs it.
   const { parse } = await import('csv-parse');
-  const parser = createReadStream(path).pipe(parse({ columns: true, bom: true, trim: true, info: true }));
+  const parser = parse({ columns: true, bom: true, trim: true, info: true });
+  // A pipe hands on bytes, and no errors.
+  createReadStream(path)
+    .on('error', (error) => parser.destroy(error))
+    .pipe(parser);
   try {
     for await (const { record, info } of parser as AsyncIterable<{
       record: Record<string, string>;
