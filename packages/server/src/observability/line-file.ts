@@ -1,4 +1,4 @@
-import { write, writeSync } from 'node:fs';
+import { fstatSync, write, writeSync } from 'node:fs';
 
 const FLUSH_MS = 100;
 const FLUSH_BYTES = 8_192;
@@ -28,11 +28,14 @@ export class LineFile {
   #unwritten: Buffer | undefined;
   #lost = 0;
   #isWriting = false;
+  /** Whether a write waits for a reader: then a thread does it. Else a thread would only take the processor from requests. */
+  readonly #canBlock: boolean;
   #isBroken = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: LineFileOptions) {
     this.#options = options;
+    this.#canBlock = canBlock(options.fd);
   }
 
   /** Lines that were dropped and are not noted in the log yet. */
@@ -48,9 +51,10 @@ export class LineFile {
     }
     this.#waiting.push(line);
     this.#waitingBytes += line.length;
-    if (this.#options.immediate && !this.#isBroken) return this.#writeNow();
-    if (this.#waitingBytes >= FLUSH_BYTES && !this.#isBroken) this.#writeBehind();
-    else this.#schedule(FLUSH_MS);
+    const isFull = this.#options.immediate === true || this.#waitingBytes >= FLUSH_BYTES;
+    if (!isFull || this.#isBroken) this.#schedule(FLUSH_MS);
+    else if (this.#canBlock) this.#writeBehind();
+    else this.#writeNow();
   }
 
   /** Writes what waits, as far as it can be written at once: for the end of the process. */
@@ -118,5 +122,14 @@ export class LineFile {
       this.#options.onTrouble?.({ error: error instanceof Error ? error : new Error(String(error)) });
     this.#isBroken = true;
     return this.#schedule(RETRY_MS);
+  }
+}
+
+function canBlock(fd: number): boolean {
+  try {
+    const file = fstatSync(fd);
+    return file.isFIFO() || file.isSocket();
+  } catch {
+    return false;
   }
 }
