@@ -334,7 +334,7 @@ describe('F2: who may connect', () => {
     assert.equal((await postBegin(server.url, { attempt, nonce })).status, 400);
   });
 
-  test('B12: under a loopback root a local Origin is not enough: the request must come from this machine', async (t) => {
+  test('F2: under a loopback root a local Origin is not enough: the request must come from this machine', async (t) => {
     const { server } = await startFlow(t);
     const port = new URL(server.url).port;
     const send = (headers: Record<string, string>) =>

@@ -71,7 +71,7 @@ test(
   },
 );
 
-test('A15: a log whose reader is gone does not keep the process from ending', (t) => {
+test('D6: a log whose reader is gone does not keep the process from ending', (t) => {
   const fd = openSync(join(temporaryFolder(t), 'log'), 'a');
   closeSync(fd);
   const file = new LineFile({ fd, gap });

@@ -13,7 +13,7 @@ function requestOf(headers: Record<string, string>) {
 
 const taking = { signed: false, onBytes: () => undefined };
 
-test('S7: a body that does not come ends with the time of the whole call', async () => {
+test('P8: a body that does not come ends with the time of the whole call', async () => {
   const { request } = requestOf({ 'content-length': '10' });
   const times = { endsAt: performance.now() + 20, callerIdleMs: 60_000 };
   await assert.rejects(takeBody(request, { ...taking, times }), { name: 'TimeoutError' });
