@@ -4,14 +4,14 @@ import { startPostgres } from '../../test/support/postgres.ts';
 import { hasCommand, PINNED, Processes, SECRET_KEY, type Running } from './processes.ts';
 
 // The request path beside a bare node:http and undici proxy and others, in one run: each server on one core, callers and API
-// on another. Subjects take turns; medians over the rounds are compared.
+// on another. Subjects take short turns, so that a busy machine slows all of them. A ratio is the median of each round's ratio.
 const CLIENTS = 32;
 const GIGABYTE = 1024 ** 3;
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '2' },
+    rounds: { type: 'string', default: '15' },
+    seconds: { type: 'string', default: '1' },
     many: { type: 'string', default: '100000' },
     only: { type: 'string', default: 'rates,random,reads,large,workers' },
   },
@@ -46,7 +46,7 @@ interface Subject {
   readonly url: string;
   readonly headers: Record<string, string>;
   readonly users?: number;
-  /** Seconds before anything is measured; each user comes in turn. */
+  /** Seconds before anything is measured, until V8 has compiled what runs often; each user comes in turn. */
   readonly warmUp?: number;
 }
 
@@ -62,7 +62,7 @@ async function measure(subjects: readonly Subject[], { single = true } = {}): Pr
     subjects.map(({ name }) => [name, { rate: [], p99: [], single: [] } satisfies Figures as Figures]),
   );
   for (const subject of subjects)
-    await processes.load({ ...subject, clients: CLIENTS, seconds: subject.warmUp ?? 2, inOrder: true });
+    await processes.load({ ...subject, clients: CLIENTS, seconds: subject.warmUp ?? 5, inOrder: true });
   for (let round = 0; round < rounds; round += 1) {
     for (const subject of subjects) {
       const { rate, p99 } = await processes.load({ ...subject, clients: CLIENTS, seconds });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -30,6 +31,23 @@ test('lines that are evidence stand in the file when write returns', (t) => {
   const file = new LineFile({ fd, gap, immediate: true });
   file.write('one\n');
   assert.equal(readFileSync(path, 'utf8'), 'one\n');
+});
+
+test('lines that wait for their time and lines that fill a write stand in a file once each', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const path = join(temporaryFolder(t), 'log');
+  const fd = openSync(path, 'a');
+  t.after(() => closeSync(fd));
+  const file = new LineFile({ fd, gap });
+  file.write('first\n');
+  t.mock.timers.tick(100);
+  const long = `${'x'.repeat(100_000)}\n`;
+  file.write(long);
+  await stat(path);
+  file.write('last\n');
+  file.close();
+  await stat(path);
+  assert.equal(readFileSync(path, 'utf8'), `first\n${long}last\n`);
 });
 
 for (const immediate of [false, true])

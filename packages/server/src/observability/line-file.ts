@@ -1,7 +1,7 @@
 import { fstatSync, write, writeSync } from 'node:fs';
 
 const FLUSH_MS = 100;
-const FLUSH_BYTES = 8_192;
+const FLUSH_BYTES = 32_768;
 const MAX_WAITING_BYTES = 4_194_304;
 const MAX_WRITE_BYTES = 65_536;
 const RETRY_MS = 1_000;
@@ -28,7 +28,7 @@ export class LineFile {
   #unwritten: Buffer | undefined;
   #lost = 0;
   #isWriting = false;
-  /** Whether a write waits for a reader: then a thread does it. Else a thread would only take the processor from requests. */
+  /** Whether a write can wait for a reader. Then a thread writes; for files a thread would take processor time from requests. */
   readonly #canBlock: boolean;
   #isBroken = false;
   #timer: NodeJS.Timeout | undefined;
@@ -53,8 +53,7 @@ export class LineFile {
     this.#waitingBytes += line.length;
     const isFull = this.#options.immediate === true || this.#waitingBytes >= FLUSH_BYTES;
     if (!isFull || this.#isBroken) this.#schedule(FLUSH_MS);
-    else if (this.#canBlock) this.#writeBehind();
-    else this.#writeNow();
+    else this.#flush();
   }
 
   /** Writes what waits, as far as it can be written at once: for the end of the process. */
@@ -68,8 +67,13 @@ export class LineFile {
   #schedule(milliseconds: number): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      this.#writeBehind();
+      this.#flush();
     }, milliseconds).unref();
+  }
+
+  #flush(): void {
+    if (this.#canBlock) this.#writeBehind();
+    else this.#writeNow();
   }
 
   #writeNow(): void {
@@ -88,7 +92,9 @@ export class LineFile {
       this.#isWriting = false;
       if (error) return this.#failed(error);
       this.#wrote(written);
-      return this.#writeBehind();
+      // A thread for each line that came meanwhile would take processor time from requests.
+      if (this.#unwritten || this.#waitingBytes >= FLUSH_BYTES || this.#lost > 0) return this.#writeBehind();
+      if (this.#waiting.length > 0) this.#schedule(FLUSH_MS);
     });
   }
 
