@@ -7,12 +7,12 @@ const MAX_CAUSES = 5;
 
 /** The server's log: one JSON object a line. */
 export function createLog(level: string, destination: DestinationStream): FastifyBaseLogger {
-  const timestamp = createTimestamp();
+  const timeOf = createTimestamp();
   const log = pino(
     {
       level,
       base: null,
-      timestamp,
+      timestamp: () => `,"time":"${timeOf()}"`,
       serializers: { err: describeError },
       formatters: { level: (label) => ({ level: label }) },
     },
@@ -20,29 +20,41 @@ export function createLog(level: string, destination: DestinationStream): Fastif
   );
   writers.set(log, {
     isEnabled: () => log.isLevelEnabled('info'),
-    // Without fields there would be a comma too many.
-    write: (fields, message) =>
-      destination.write(`{"level":"info"${timestamp()},${JSON.stringify(fields).slice(1, -1)},"msg":"${message}"}\n`),
+    write: (toLine) => destination.write(`${JSON.stringify(toLine(timeOf()))}\n`),
   });
   return log;
 }
 
-/** Writes a line at the level info: plain fields, at least one of them, and a message without anything to escape. */
-export type WriteLine = (fields: object, message: string) => void;
+/** A whole line of the log at the level `info`; `time` as RFC 3339 has it. */
+export interface Line {
+  readonly level: 'info';
+  readonly time: string;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+export type WriteLine = (toLine: (time: string) => Line) => void;
 
 const writers = new WeakMap<FastifyBaseLogger, { write: WriteLine; isEnabled: () => boolean }>();
 
 /**
- * The same lines at half the price, for what is written for every call: the engine's own JSON in place of the logger's,
- * which looks at each character. `always` = whatever the level of the log.
+ * Writes lines for less: the logger looks at each character, `JSON.stringify` takes 1.7 µs for a line of a call.
+ * `always` = whatever the level of the log.
  */
 export function lineWriter(log: FastifyBaseLogger, { always = false } = {}): WriteLine {
   const writer = writers.get(log);
-  if (!writer) return (fields, message) => log.info(fields, message);
-  return always ? writer.write : (fields, message) => writer.isEnabled() && writer.write(fields, message);
+  if (!writer) return (toLine) => writeToLogger(log, toLine(''));
+  return (toLine) => {
+    if (always || writer.isEnabled()) writer.write(toLine);
+  };
 }
 
-/** The time as a member of a line. One millisecond has many lines, and is written once for them. */
+function writeToLogger(log: FastifyBaseLogger, { msg, ...fields }: Line): void {
+  // The logger writes its own.
+  log.info({ ...fields, level: undefined, time: undefined }, msg);
+}
+
+/** The time of a line. One millisecond has many lines, and is written once for them. */
 function createTimestamp(): () => string {
   let last = 0;
   let text = '';
@@ -50,7 +62,7 @@ function createTimestamp(): () => string {
     const now = Date.now();
     if (now === last) return text;
     last = now;
-    return (text = `,"time":"${new Date(now).toISOString()}"`);
+    return (text = new Date(now).toISOString());
   };
 }
 

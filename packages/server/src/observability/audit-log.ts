@@ -1,5 +1,6 @@
 import { mkdirSync, openSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import type { WriteLine } from '../log.ts';
 import { LineFile } from './line-file.ts';
 import type { NameUser } from './user-ids.ts';
 
@@ -20,7 +21,7 @@ export interface AuditEntry {
 
 export interface AuditLogOptions {
   /** Of the log, whatever its level. */
-  readonly writeLine: (fields: object, message: string) => void;
+  readonly writeLine: WriteLine;
   /** Told when the file cannot be written. */
   readonly log: { error(fields: object, message: string): void };
   readonly file: string | undefined;
@@ -39,7 +40,7 @@ export class AuditLog {
     this.#nameUser = nameUser;
     this.#write =
       file === undefined
-        ? (fields, message) => writeLine({ log: 'audit', ...fields }, message)
+        ? (fields, msg) => writeLine((time) => ({ level: 'info', time, log: 'audit', ...fields, msg }))
         : this.#toFile(resolve(folder, file), log);
   }
 

@@ -1,4 +1,5 @@
 import type { CallReport, ReportCall } from '../connections/call-report.ts';
+import type { Line, WriteLine } from '../log.ts';
 import type { Metrics } from './metrics.ts';
 import type { NameUser } from './user-ids.ts';
 
@@ -9,7 +10,7 @@ export function createReportCall({
   nameUser,
   annotate,
 }: {
-  writeLine: (fields: object, message: string) => void;
+  writeLine: WriteLine;
   metrics: Metrics;
   nameUser: NameUser;
   /** Adds to the current span. */
@@ -17,7 +18,7 @@ export function createReportCall({
 }): ReportCall {
   return (report) => {
     metrics.call(report);
-    writeLine(fieldsOf(report, nameUser), 'api call');
+    writeLine((time) => lineOf(report, { time, userId: nameUser(report.userId) }));
     annotate?.({
       'nango.integration': report.integration,
       'nango.connection': report.uuid ?? '',
@@ -30,11 +31,13 @@ export function createReportCall({
   };
 }
 
-/** What is nothing is left out: the line is read by people, and written for every call. */
-function fieldsOf(report: CallReport, nameUser: NameUser): object {
+/** Zeros are left out: people read the line. It is one object from the start, since copying one costs half as much again. */
+function lineOf(report: CallReport, { time, userId }: { time: string; userId: string }): Line {
   return {
+    level: 'info',
+    time,
     integration: report.integration,
-    userId: nameUser(report.userId),
+    userId,
     connection: report.uuid,
     via: report.via,
     caller: report.caller,
@@ -49,5 +52,6 @@ function fieldsOf(report: CallReport, nameUser: NameUser): object {
     retries: report.retries || undefined,
     renewals: report.renewals || undefined,
     redirects: report.redirects || undefined,
+    msg: 'api call',
   };
 }

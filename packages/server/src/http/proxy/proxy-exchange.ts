@@ -7,6 +7,8 @@ import { responseHeaders, trailerFields } from './proxy-headers.ts';
 // An answer that came as a whole is sent as one string with its head: cheaper than two buffers, while it is small.
 const MAX_WHOLE_BYTES = 16_384;
 
+const PLAIN_TEXT = /^[\x20-\x7e]*$/;
+
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
 export interface ExchangeOptions {
@@ -214,6 +216,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
 /** The bytes of a text that undici decoded as UTF-8, one a character: Node writes no others into a head. */
 function toHeaderText(text: string): string {
+  if (PLAIN_TEXT.test(text)) return text;
   return Buffer.from(text, 'utf8')
     .toString('latin1')
     .replaceAll(/[^\t\x20-\x7e\x80-\xff]/g, '');
