@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '../packages/server/src/config/load-config.ts';
-import { BlueprintIndex } from '../packages/server/src/config/blueprint-index.ts';
+import { BlueprintIndex } from '../packages/server/src/catalog/blueprint-index.ts';
 import { CATALOG_FOLDER } from '../packages/server/src/package-files.ts';
 
 // What the size of the catalog costs a start: a configuration of ten OAuth Integrations beside one whose ten take Blueprints, and a

@@ -2,9 +2,9 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { addIntegration, suggestedEntry } from '../packages/server/src/config/add-integration.ts';
-import { BlueprintCatalog } from '../packages/server/src/config/blueprint-catalog.ts';
-import type { BlueprintFile } from '../packages/server/src/config/blueprint-file.ts';
-import { BlueprintIndex, type BlueprintSummary } from '../packages/server/src/config/blueprint-index.ts';
+import { BlueprintCatalog } from '../packages/server/src/catalog/blueprint-catalog.ts';
+import type { BlueprintFile } from '../packages/server/src/catalog/blueprint-file.ts';
+import { BlueprintIndex, type BlueprintSummary } from '../packages/server/src/catalog/blueprint-index.ts';
 
 // A static, searchable site of the catalog: an index, and a page for each Blueprint. No request leaves it.
 const folder = join(import.meta.dirname, '../packages/server/blueprints');

@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { generateFiles } from '../packages/server/src/generate.ts';
+import { generateFiles } from './generated-files.ts';
 
 // Writes the generated files; with --check, fails when a committed one is stale.
 const folder = join(import.meta.dirname, '../packages/server');

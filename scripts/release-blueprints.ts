@@ -1,8 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BlueprintCatalog } from '../packages/server/src/config/blueprint-catalog.ts';
-import { blueprintDigest } from '../packages/server/src/config/blueprint-digest.ts';
-import { BlueprintIndex } from '../packages/server/src/config/blueprint-index.ts';
+import { BlueprintCatalog } from '../packages/server/src/catalog/blueprint-catalog.ts';
+import { blueprintDigest } from '../packages/server/src/catalog/blueprint-digest.ts';
+import { BlueprintIndex } from '../packages/server/src/catalog/blueprint-index.ts';
 
 // Freezes what the catalog says of each version: run when a release is made. Versions that are frozen already and say
 // something else now are named, and nothing is written: a changed fact is a new version.

@@ -6,7 +6,7 @@ import {
   authorizeRequest,
   endpointOf,
   type AuthorizedRequest,
-} from '../../packages/server/src/connections/authorize-request.ts';
+} from '../../packages/server/src/calls/authorize-request.ts';
 import { NangoError } from '../../packages/server/src/errors/nango-error.ts';
 import { requestHeaders, responseHeaders } from '../../packages/server/src/http/proxy/proxy-headers.ts';
 import { splitTemplate } from '../../packages/server/src/schema/template.ts';

@@ -1,19 +1,19 @@
 import type { IncomingMessage } from 'node:http';
-import { joinEndpoint } from '../../packages/server/src/connections/join-endpoint.ts';
-import { nextLink } from '../../packages/server/src/connections/next-link.ts';
+import { joinEndpoint } from '../../packages/server/src/calls/join-endpoint.ts';
+import { nextLink } from '../../packages/server/src/calls/next-link.ts';
 import { parseCursor } from '../../packages/server/src/connections/cursor.ts';
-import { responseJson } from '../../packages/server/src/connections/response-json.ts';
-import { redirectOf } from '../../packages/server/src/connections/redirects.ts';
+import { responseJson } from '../../packages/server/src/calls/response-json.ts';
+import { redirectOf } from '../../packages/server/src/calls/redirects.ts';
 import { parseCookies } from '../../packages/server/src/http/cookies.ts';
 import { requestHeaders, responseHeaders } from '../../packages/server/src/http/proxy/proxy-headers.ts';
 import { uniqueParams } from '../../packages/server/src/http/routes/unique-params.ts';
 import { bearerToken } from '../../packages/server/src/http/secret-keys.ts';
-import { memberAt } from '../../packages/server/src/oauth/json-path.ts';
+import { memberAt } from '../../packages/server/src/formats/json-path.ts';
 import { maskSecrets } from '../../packages/server/src/oauth/mask-secrets.ts';
 import { excerpt } from '../../packages/server/src/oauth/oauth-error.ts';
 import { parseAuthorizationResponse } from '../../packages/server/src/oauth/authorization-response.ts';
-import { parseExactJson, parseJson } from '../../packages/server/src/oauth/parse-json.ts';
-import { challengedMetadata } from '../../packages/server/src/oauth/protected-resource-metadata.ts';
+import { parseExactJson, parseJson } from '../../packages/server/src/formats/parse-json.ts';
+import { challengedMetadata } from '../../packages/server/src/oauth/discovery/protected-resource-metadata.ts';
 import { processTokenResponse } from '../../packages/server/src/oauth/token-response.ts';
 import { headerValue, renderUrlTemplate } from '../../packages/server/src/schema/render.ts';
 import { splitTemplate, Template } from '../../packages/server/src/schema/template.ts';
@@ -22,8 +22,8 @@ import { z } from 'zod';
 import { credentialText } from '../../packages/server/src/auth-modes/credential-schema.ts';
 import { userIdSchema } from '../../packages/server/src/connections/connection-input.ts';
 import { requestIdOf } from '../../packages/server/src/http/request-id.ts';
-import { parseTime } from '../../packages/server/src/oauth/parse-time.ts';
-import { normalizePem } from '../../packages/server/src/oauth/pem.ts';
+import { parseTime } from '../../packages/server/src/formats/parse-time.ts';
+import { normalizePem } from '../../packages/server/src/formats/pem.ts';
 
 /** Every function that reads text which users, pages, providers, APIs or callers chose. A refusal is as good as a result. */
 export const READERS: Readonly<Record<string, (text: string) => unknown>> = {

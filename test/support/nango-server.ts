@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import Nango from '@nangohq/node-client';
 import type { TracingSettings } from '../../packages/server/src/config/settings.ts';
-import { createLog } from '../../packages/server/src/log.ts';
+import { createLog } from '../../packages/server/src/observability/log.ts';
 import { startServer, type RunningServer } from '../../packages/server/src/start.ts';
 import { undocumented } from './documented-responses.ts';
 import { freePort } from './free-port.ts';

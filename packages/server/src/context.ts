@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { createClientRegistrations } from './connections/client-registrations.ts';
+import { createClientRegistrations } from './connect/client-registrations.ts';
 import type { ConnectionContext } from './connections/connection-context.ts';
-import { MetadataCache } from './oauth/metadata-cache.ts';
+import { MetadataCache } from './oauth/discovery/metadata-cache.ts';
 import { createOAuthHttp, HttpClient } from './upstream/http-client.ts';
 import type { TraceOutgoing } from './upstream/traced-request.ts';
 

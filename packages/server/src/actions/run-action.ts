@@ -4,11 +4,11 @@ import type { ActionHost, ActionHttpRequest, ActionLogger, ActionPageRequest } f
 import type { JsonValue } from '../auth-modes/auth-mode.ts';
 import { integrationNamed, type ConnectionContext } from '../connections/connection-context.ts';
 import type { Connections } from '../connections/connections.ts';
-import type { CallOrigin } from '../connections/call-report.ts';
-import type { ApiRequest } from '../connections/authorize-request.ts';
-import type { ReadPage } from '../connections/read-page.ts';
-import type { SendRequest } from '../connections/send-request.ts';
-import { apiRequestSchema, pageRequestSchema } from '../connections/api-request-schema.ts';
+import type { CallOrigin } from '../calls/call-report.ts';
+import type { ApiRequest } from '../calls/authorize-request.ts';
+import type { ReadPage } from '../calls/read-page.ts';
+import type { SendRequest } from '../calls/send-request.ts';
+import { apiRequestSchema, pageRequestSchema } from '../calls/api-request-schema.ts';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
 import type { ConnectionKey } from '../store/store.ts';
 import type { ActionCatalog } from './action-catalog.ts';

@@ -4,11 +4,11 @@ import type { InputFields } from '../schema/input-fields.ts';
 import type { ConcurrencyLimits, Pagination, RateLimit, RequestTimeouts } from '../schema/request-settings.ts';
 import type { Template } from '../schema/template.ts';
 import type { ResponseParameters } from '../oauth/authorization-response.ts';
-import type { AuthorizationServerMetadata } from '../oauth/authorization-server-metadata.ts';
-import type { RegisteredClient } from '../oauth/client-registration.ts';
-import type { MetadataCache } from '../oauth/metadata-cache.ts';
+import type { AuthorizationServerMetadata } from '../oauth/discovery/authorization-server-metadata.ts';
+import type { RegisteredClient } from '../oauth/discovery/client-registration.ts';
+import type { MetadataCache } from '../oauth/discovery/metadata-cache.ts';
 import type { ClientCertificate, OAuthHttp } from '../oauth/oauth-http.ts';
-import type { ProtectedResourceMetadata } from '../oauth/protected-resource-metadata.ts';
+import type { ProtectedResourceMetadata } from '../oauth/discovery/protected-resource-metadata.ts';
 import type { Secret } from '../vault/secret.ts';
 
 /** Anything JSON can hold. */

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import type { ClientCertificate } from '../oauth/oauth-http.ts';
-import { normalizePem, readPrivateKey } from '../oauth/pem.ts';
+import { normalizePem, readPrivateKey } from '../formats/pem.ts';
 
 /** A certificate and its key as they were pasted; undefined where they do not fit each other. */
 export function readClientCertificate({ certificate, key }: ClientCertificate): ClientCertificate | undefined {

@@ -8,9 +8,9 @@ import type { AuthModeContext } from './auth-mode.ts';
 import { stepsSchema } from './connect-step-fields.ts';
 import { storedBySteps, takeSteps } from './connect-steps.ts';
 import { oauth1 } from './oauth1.ts';
-import type { OAuth2Credentials } from './oauth2-credentials.ts';
-import { oauth2StepMode } from './oauth2-described.ts';
-import { oauth2 } from './oauth2.ts';
+import type { OAuth2Credentials } from './oauth2/credentials.ts';
+import { oauth2StepMode } from './oauth2/described-requests.ts';
+import { oauth2 } from './oauth2/oauth2.ts';
 import { RESERVED_PLACEHOLDERS } from './registry.ts';
 
 const NOW = 1_800_000_000_000;

@@ -1,7 +1,7 @@
 import { NangoError } from '../errors/nango-error.ts';
-import { memberAt } from '../oauth/json-path.ts';
+import { memberAt } from '../formats/json-path.ts';
 import type { OAuthHttpResponse } from '../oauth/oauth-http.ts';
-import { numberText, parseExactJson } from '../oauth/parse-json.ts';
+import { numberText, parseExactJson } from '../formats/parse-json.ts';
 import type {
   AdditionalConfig,
   AuthModeContext,

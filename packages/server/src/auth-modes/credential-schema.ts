@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { jsonValue, parseExactJson } from '../oauth/parse-json.ts';
-import { MAX_TIME_MS, parseTime } from '../oauth/parse-time.ts';
+import { jsonValue, parseExactJson } from '../formats/parse-json.ts';
+import { MAX_TIME_MS, parseTime } from '../formats/parse-time.ts';
 import type { JsonObject } from './auth-mode.ts';
 
 const MAX_CREDENTIAL = 100_000;

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { NangoError } from '../errors/nango-error.ts';
 import type { ResponseParameters } from '../oauth/authorization-response.ts';
-import { memberAt } from '../oauth/json-path.ts';
-import { numberText } from '../oauth/parse-json.ts';
+import { memberAt } from '../formats/json-path.ts';
+import { numberText } from '../formats/parse-json.ts';
 import { inputProblems } from '../schema/input-fields.ts';
 import type { Integration, JsonObject } from './auth-mode.ts';
 

@@ -1,11 +1,11 @@
 import type { PlaceholderScope } from '../schema/fields.ts';
-import { apiKey } from './api-key.ts';
-import { awsSigV4 } from './aws-sigv4.ts';
+import { apiKey } from './prompted/api-key.ts';
+import { awsSigV4 } from './prompted/aws-sigv4.ts';
 import { COMMON_PLACEHOLDERS, type AuthMode } from './auth-mode.ts';
-import { jwt } from './jwt.ts';
+import { jwt } from './prompted/jwt.ts';
 import { oauth1 } from './oauth1.ts';
-import { oauth2 } from './oauth2.ts';
-import { usernamePassword } from './username-password.ts';
+import { oauth2 } from './oauth2/oauth2.ts';
+import { usernamePassword } from './prompted/username-password.ts';
 
 /** Every auth mode, by the name `auth_mode` has in YAML. */
 export const AUTH_MODES: ReadonlyMap<string, AuthMode> = new Map(

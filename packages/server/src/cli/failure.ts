@@ -1,4 +1,4 @@
-import { ConfigError, formatKeyPath } from '../config/config-fault.ts';
+import { ConfigError, formatKeyPath } from '../catalog/config-fault.ts';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
 import type { Terminal } from './terminal.ts';
 

@@ -1,13 +1,13 @@
 import { Command, InvalidArgumentError, type CommanderError } from 'commander';
 import { VERSION } from '../package-files.ts';
-import { addClientCommands } from './client-commands.ts';
+import { addClientCommands } from './commands/client-commands.ts';
 import { DATA_DIR, ENV_FILE, FOLDER, JSON_OUTPUT } from './options.ts';
-import { addBlueprintCommands } from './blueprint-commands.ts';
+import { addBlueprintCommands } from './commands/blueprint-commands.ts';
 import { reportFailure, UsageError, WRONG_USAGE } from './failure.ts';
-import type { StartFlags } from './start-command.ts';
-import { addStoreCommands } from './store-commands.ts';
+import type { StartFlags } from './commands/start-command.ts';
+import { addStoreCommands } from './commands/store-commands.ts';
 import { createTerminal, type Terminal } from './terminal.ts';
-import type { ValidateFlags } from './validate-command.ts';
+import type { ValidateFlags } from './commands/validate-command.ts';
 
 const ENVIRONMENT = `
 Environment:
@@ -62,7 +62,7 @@ function addFolderCommands(program: Command, terminal: Terminal): void {
     .description('create the Nango folder with an example')
     .option(...FOLDER)
     .action(async (flags: { folder?: string }) => {
-      const { initCommand } = await import('./init-command.ts');
+      const { initCommand } = await import('./commands/init-command.ts');
       initCommand(flags, terminal);
     });
   program
@@ -75,7 +75,7 @@ function addFolderCommands(program: Command, terminal: Terminal): void {
     .option('--host <address>', 'address to listen on')
     .option('--workers <count>', 'server processes on the port, about one a core', parseWorkers)
     .action(async (flags: StartFlags) => {
-      const { startCommand } = await import('./start-command.ts');
+      const { startCommand } = await import('./commands/start-command.ts');
       await startCommand(flags, terminal);
     });
   program
@@ -85,7 +85,7 @@ function addFolderCommands(program: Command, terminal: Terminal): void {
     .option(...ENV_FILE)
     .option(...JSON_OUTPUT)
     .action(async (flags: ValidateFlags) => {
-      const { validateCommand } = await import('./validate-command.ts');
+      const { validateCommand } = await import('./commands/validate-command.ts');
       process.exitCode = await validateCommand(flags, terminal);
     });
 }

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { AggregatorRegistry, type Registry } from 'prom-client';
 import { z } from 'zod';
 import type { FastifyBaseLogger } from 'fastify';
-import type { Ready } from './start-command.ts';
+import type { Ready } from './commands/start-command.ts';
 
 const FIRST_PAUSE_MS = 1_000;
 const MAX_PAUSE_MS = 30_000;

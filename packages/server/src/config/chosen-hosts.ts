@@ -1,6 +1,6 @@
 import type { BaseAuth, Integration } from '../auth-modes/auth-mode.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
-import { isMap } from './deep-merge.ts';
+import { isMap } from '../catalog/deep-merge.ts';
 import { askedFields, inputProblems, withDefaults, type InputField, type InputFields } from '../schema/input-fields.ts';
 import { hostPlaceholders } from '../schema/render.ts';
 import { Template } from '../schema/template.ts';

@@ -12,7 +12,7 @@ import type { Config } from '../config/load-config.ts';
 import { additionalConfigSchema } from './connection-input.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { OAuthHttp } from '../oauth/oauth-http.ts';
-import { jsonValue, parseExactJson } from '../oauth/parse-json.ts';
+import { jsonValue, parseExactJson } from '../formats/parse-json.ts';
 import { askedFields, inputProblems, withDefaults, type InputFields } from '../schema/input-fields.ts';
 import { isSecureUrl } from '../schema/loopback-host.ts';
 import { suggest } from '../schema/suggest.ts';

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { AdditionalConfig, BaseCredentials, JsonObject } from '../auth-modes/auth-mode.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { ConnectionKey, ListConnections } from '../store/store.ts';
-import type { ConnectionCache } from './connection-cache.ts';
+import type { ConnectionCache } from '../refresh/connection-cache.ts';
 import {
   assertConfig,
   authModeOf,
@@ -18,10 +18,10 @@ import {
 } from './connection-context.ts';
 import { storableTextSchema } from './connection-input.ts';
 import { createCursor, parseCursor } from './cursor.ts';
-import { FreshCredentials } from './fresh-credentials.ts';
+import { FreshCredentials } from '../refresh/fresh-credentials.ts';
 import { toPublicConnection, type PublicConnection } from './public-connection.ts';
-import { scheduleOf } from './refresh-schedule.ts';
-import { parseCredentials } from './parse-credentials.ts';
+import { scheduleOf } from '../refresh/refresh-schedule.ts';
+import { parseCredentials } from '../connect/parse-credentials.ts';
 
 /** A page of connections; `nextCursor` is null on the last. */
 export interface ConnectionPage {

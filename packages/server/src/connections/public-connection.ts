@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { jsonValue } from '../oauth/parse-json.ts';
+import { jsonValue } from '../formats/parse-json.ts';
 import type { ConnectionRow } from '../store/store.ts';
 import { parseConfig } from './connection-context.ts';
 import { additionalConfigSchema } from './connection-input.ts';

@@ -1,4 +1,4 @@
-import { Periodic } from '../periodic.ts';
+import { Periodic } from '../scheduling/periodic.ts';
 import type { EventContext } from './event-context.ts';
 
 const EVERY_MS = 600_000;

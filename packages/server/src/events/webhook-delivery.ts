@@ -1,8 +1,8 @@
 import type { NangoConfig } from '../config/nango-config.ts';
-import { FairLimit } from '../connections/fair-limit.ts';
-import { backoffMs } from '../connections/refresh-schedule.ts';
+import { FairLimit } from '../scheduling/fair-limit.ts';
+import { backoffMs } from '../refresh/refresh-schedule.ts';
 import { messageOf } from '../errors/nango-error.ts';
-import { Periodic } from '../periodic.ts';
+import { Periodic } from '../scheduling/periodic.ts';
 import type { ClaimedDelivery, DueStream } from '../store/event-store.ts';
 import { parseRetryAfter } from '../upstream/retry-after.ts';
 import type { EventContext } from './event-context.ts';

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import type { RequestRoute } from '../connections/connect-sessions.ts';
+import type { RequestRoute } from '../connect/connect-sessions.ts';
 
 // A proxy on this machine stands for callers elsewhere, and says so by one of these.
 const FORWARDING = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip'];

@@ -1,6 +1,6 @@
 import { constants, createHmac, sign, type KeyObject } from 'node:crypto';
 import { NangoError } from '../errors/nango-error.ts';
-import { readPrivateKey } from './pem.ts';
+import { readPrivateKey } from '../formats/pem.ts';
 
 /** Claims of a token (RFC 7519 §4). */
 export type JwtClaims = Readonly<Record<string, string | number | readonly string[]>>;

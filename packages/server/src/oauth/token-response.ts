@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { memberAt } from './json-path.ts';
+import { memberAt } from '../formats/json-path.ts';
 import { excerpt, OAuthResponseError } from './oauth-error.ts';
 import type { OAuthHttpResponse } from './oauth-http.ts';
-import { jsonValue, numberText, parseExactJson } from './parse-json.ts';
-import { parseTime } from './parse-time.ts';
+import { jsonValue, numberText, parseExactJson } from '../formats/parse-json.ts';
+import { parseTime } from '../formats/parse-time.ts';
 
 const MAX_LIFETIME_SECONDS = 10 * 365 * 86_400;
 

@@ -1,6 +1,6 @@
 import { mkdirSync, openSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import type { WriteLine } from '../log.ts';
+import type { WriteLine } from './log.ts';
 import { LineFile } from './line-file.ts';
 import type { NameUser } from './user-ids.ts';
 

@@ -1,5 +1,5 @@
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
-import type { CallReport } from '../connections/call-report.ts';
+import type { CallReport } from '../calls/call-report.ts';
 
 // Upper bounds of the buckets, in milliseconds.
 const BOUNDS = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000];

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Registry, collectDefaultMetrics, type Metric } from 'prom-client';
-import type { CallReport } from '../connections/call-report.ts';
+import type { CallReport } from '../calls/call-report.ts';
 import { CallTallies } from './call-tallies.ts';
 
 /** What the gauges ask for when metrics are read. */

@@ -1,5 +1,5 @@
-import type { CallReport, ReportCall } from '../connections/call-report.ts';
-import type { Line, WriteLine } from '../log.ts';
+import type { CallReport, ReportCall } from '../calls/call-report.ts';
+import type { Line, WriteLine } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { NameUser } from './user-ids.ts';
 

@@ -1,21 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql, type Kysely } from 'kysely';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
-import { attemptStatements } from './attempt-statements.ts';
-import { connectionStatements } from './connection-statements.ts';
+import { attemptStatements } from './statements/attempt-statements.ts';
+import { connectionStatements } from './statements/connection-statements.ts';
 import { ConnectionChanges } from './connection-changes.ts';
 import type { ChangeListener, ConnectionWatch } from './connection-watch.ts';
 import type { Database, DatabaseDialect } from './database.ts';
-import { deliveryStatements } from './delivery-statements.ts';
-import { eventStatements } from './event-statements.ts';
+import { deliveryStatements } from './statements/delivery-statements.ts';
+import { eventStatements } from './statements/event-statements.ts';
 import { migrate, schemaState } from './migrate.ts';
-import { refreshStatements } from './refresh-statements.ts';
-import { registrationStatements } from './registration-statements.ts';
-import { sealedStatements } from './sealed-statements.ts';
-import { serverStatements } from './server-statements.ts';
-import { sessionStatements } from './session-statements.ts';
+import { refreshStatements } from './statements/refresh-statements.ts';
+import { registrationStatements } from './statements/registration-statements.ts';
+import { sealedStatements } from './statements/sealed-statements.ts';
+import { serverStatements } from './statements/server-statements.ts';
+import { sessionStatements } from './statements/session-statements.ts';
 import type { Store } from './store.ts';
-import { transferStatements } from './transfer-statements.ts';
+import { transferStatements } from './statements/transfer-statements.ts';
 
 const KEY_CHECK = 'key_check';
 // Servers that share a file wait milliseconds for each other; what takes longer hangs.

@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify';
-import type { WaitingAttempt } from '../../connections/connect-flow.ts';
+import type { WaitingAttempt } from '../../connect/connect-flow.ts';
 import { escapeHtml, sendPage } from './page.ts';
 
 /** Who asks, as the user knows it. */

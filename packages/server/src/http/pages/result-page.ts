@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { AttemptResult } from '../../connections/connect-flow.ts';
+import type { AttemptResult } from '../../connect/connect-flow.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import { escapeHtml, sendPage, type Page } from './page.ts';
 

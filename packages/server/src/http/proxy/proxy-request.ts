@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { userIdSchema } from '../../connections/connection-input.ts';
 import { integrationNameSchema } from '../../config/integration-name.ts';
-import type { RetryChoice } from '../../connections/follow-ups.ts';
+import type { RetryChoice } from '../../calls/follow-ups.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import type { ConnectionKey } from '../../store/store.ts';
 

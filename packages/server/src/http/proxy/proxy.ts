@@ -1,8 +1,8 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
-import { authorizeRedirect, authorizeRequest, type AuthorizedRequest } from '../../connections/authorize-request.ts';
-import type { CallReport } from '../../connections/call-report.ts';
+import { authorizeRedirect, authorizeRequest, type AuthorizedRequest } from '../../calls/authorize-request.ts';
+import type { CallReport } from '../../calls/call-report.ts';
 import { socketOwner, type OpenConnection } from '../../connections/connection-context.ts';
-import { beginCall, type ApiCall } from '../../connections/follow-ups.ts';
+import { beginCall, type ApiCall } from '../../calls/follow-ups.ts';
 import type { ConnectionKey } from '../../store/store.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import { toNangoError } from '../../upstream/http-client.ts';

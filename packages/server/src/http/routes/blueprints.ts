@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { blueprintSummarySchema } from '../../config/blueprint-index.ts';
+import { blueprintSummarySchema } from '../../catalog/blueprint-index.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import type { App } from '../app.ts';
 import { errorBodySchema } from '../error-mapper.ts';

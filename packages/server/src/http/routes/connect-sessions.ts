@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { createConnectSession, MAX_SESSION_SECONDS } from '../../connections/connect-sessions.ts';
+import { createConnectSession, MAX_SESSION_SECONDS } from '../../connect/connect-sessions.ts';
 import { userIdSchema } from '../../connections/connection-input.ts';
 import { integrationNameSchema } from '../../config/integration-name.ts';
 import type { App } from '../app.ts';

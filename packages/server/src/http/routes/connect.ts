@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { ATTEMPT_LIFE_MS } from '../../connections/attempt-steps.ts';
-import type { BeginProof, WaitingAttempt } from '../../connections/connect-flow.ts';
-import { hasLoopbackRoot } from '../../connections/connect-sessions.ts';
+import { ATTEMPT_LIFE_MS } from '../../connect/attempt-steps.ts';
+import type { BeginProof, WaitingAttempt } from '../../connect/connect-flow.ts';
+import { hasLoopbackRoot } from '../../connect/connect-sessions.ts';
 import type { ConnectionContext } from '../../connections/connection-context.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import type { App } from '../app.ts';

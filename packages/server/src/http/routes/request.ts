@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { apiRequestSchema, pageRequestSchema, pageSchema } from '../../connections/api-request-schema.ts';
+import { apiRequestSchema, pageRequestSchema, pageSchema } from '../../calls/api-request-schema.ts';
 import { userIdSchema } from '../../connections/connection-input.ts';
 import { integrationNameSchema } from '../../config/integration-name.ts';
 import type { App } from '../app.ts';

@@ -1,6 +1,6 @@
 import { createHmac, createSign } from 'node:crypto';
 import { NangoError } from '../../errors/nango-error.ts';
-import { readPrivateKey } from '../pem.ts';
+import { readPrivateKey } from '../../formats/pem.ts';
 import { percentEncode } from './percent-encoding.ts';
 
 /** The secrets a signature is made with. For RSA methods the client's is its PEM private key. */

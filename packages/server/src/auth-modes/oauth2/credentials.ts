@@ -1,0 +1,112 @@
+import { z } from 'zod';
+import { registeredClientSchema } from '../../oauth/discovery/client-registration.ts';
+import type { TokenResponse } from '../../oauth/token-response.ts';
+import type { BaseCredentials, Integration, JsonObject } from '../auth-mode.ts';
+import { rawObject, storedTime } from '../credential-schema.ts';
+import type { OAuth2Auth } from './auth-fields.ts';
+import { configuredClientOf, type AuthorizationServer, type OAuth2Client } from './server.ts';
+import { expiryOf } from '../token-fields.ts';
+
+const grantSchema = z.object({
+  /** Milliseconds since the epoch at which the token was received; with expires_at it gives the token's life. */
+  received_at: z.number(),
+  /** Milliseconds that the answer took. */
+  took_ms: z.number().default(0),
+  /** When the token is taken to expire although its response did not say: the one before lived as long. */
+  assumed_expires_at: storedTime.optional(),
+  /** The authorization server, where it was discovered. */
+  issuer: z.string().optional(),
+  /** The client, where it was registered dynamically: a later registration would not fit the refresh token. */
+  client: registeredClientSchema.optional(),
+  /** What was sent as redirect_uri, where refreshing needs it again. */
+  redirect_uri: z.string().optional(),
+  /** What the user typed in, where it is needed again. */
+  entered: rawObject.optional(),
+});
+
+/** Credentials as they are stored. */
+export const storedOAuth2Credentials = z.object({
+  access_token: z.string(),
+  refresh_token: z.string().optional(),
+  /** Milliseconds since the epoch. */
+  expires_at: storedTime.optional(),
+  refresh_token_expires_at: storedTime.optional(),
+  grant: grantSchema.optional(),
+  raw: rawObject,
+});
+
+export type OAuth2Credentials = z.output<typeof storedOAuth2Credentials> & BaseCredentials;
+
+/** How a grant came about, and when. */
+interface GrantMemory extends Omit<z.output<typeof grantSchema>, 'received_at' | 'took_ms' | 'assumed_expires_at'> {
+  readonly now: number;
+}
+
+/** A token response as credentials. `memory` is what renewing them needs beside them. */
+export function received(
+  response: TokenResponse,
+  { auth }: Integration<OAuth2Auth>,
+  { now, ...memory }: GrantMemory,
+): OAuth2Credentials {
+  const { access_token, refresh_token, refresh_token_expires_in: refreshLife, raw } = response;
+  return {
+    access_token,
+    refresh_token,
+    expires_at: expiryOf(response, auth, now),
+    refresh_token_expires_at: refreshLife === undefined ? undefined : now + Math.floor(refreshLife * 1000),
+    grant: { ...memory, received_at: now, took_ms: response.took_ms },
+    raw,
+  };
+}
+
+/**
+ * Refreshed credentials, with what the response left out and the ones before had: the refresh token's life where the token
+ * stays, the access token's life, and members of `raw`.
+ */
+export function keepingEarlier(refreshed: OAuth2Credentials, earlier: OAuth2Credentials): OAuth2Credentials {
+  const stays = refreshed.refresh_token === earlier.refresh_token && refreshed.refresh_token_expires_at === undefined;
+  const { grant } = refreshed;
+  const life = lifeOf(earlier);
+  const isLifeUnknown = refreshed.expires_at === undefined && grant !== undefined && life !== undefined;
+  return {
+    ...refreshed,
+    ...(stays ? { refresh_token_expires_at: earlier.refresh_token_expires_at } : {}),
+    ...(isLifeUnknown ? { grant: { ...grant, assumed_expires_at: grant.received_at + life } } : {}),
+    raw: { ...withoutLifetimes(earlier.raw), ...refreshed.raw },
+  };
+}
+
+/** What an earlier response said of a token's life is not true of the next token. */
+function withoutLifetimes({ expires_in: _life, expires_at: _end, ...raw }: JsonObject): JsonObject {
+  return raw;
+}
+
+/** Milliseconds that a token lives, as its response said or as is assumed; undefined = unknown. */
+function lifeOf({ expires_at, grant }: OAuth2Credentials): number | undefined {
+  const end = expires_at ?? grant?.assumed_expires_at;
+  return end === undefined || grant === undefined ? undefined : Math.max(end - grant.received_at, 0);
+}
+
+/** What must be the same when the user comes back, although metadata or registrations may have changed. */
+export function rememberServer(
+  { oauthClientId }: Integration,
+  { server, client }: { server: AuthorizationServer; client: OAuth2Client | undefined },
+): Record<string, string> {
+  return {
+    ...(server.issuer === undefined ? {} : { issuer: server.issuer }),
+    ...(oauthClientId === undefined && client ? { client: JSON.stringify(client) } : {}),
+  };
+}
+
+/** The same, read back, as credentials keep it. */
+export function rememberedGrant({ issuer, client }: Record<string, string>): Omit<GrantMemory, 'now'> {
+  return {
+    ...(issuer === undefined ? {} : { issuer }),
+    ...(client === undefined ? {} : { client: registeredClientSchema.parse(JSON.parse(client)) }),
+  };
+}
+
+/** The client that began the grant. */
+export function rememberedClient(integration: Integration, secrets: Record<string, string>): OAuth2Client | undefined {
+  return rememberedGrant(secrets).client ?? configuredClientOf(integration);
+}

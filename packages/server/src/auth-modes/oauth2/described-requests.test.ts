@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { integrationOf } from '../../../../../test/support/integration.ts';
+import type { OAuthHttpRequest } from '../../oauth/oauth-http.ts';
+import type { AuthModeContext } from '../auth-mode.ts';
+import type { OAuth2Credentials } from './credentials.ts';
+import { oauth2 } from './oauth2.ts';
+
+const NOW = 1_800_000_000_000;
+const DAY = 86_400_000;
+const URLS = { authorization_url: 'https://acme.example/a', token_url: 'https://acme.example/t' };
+const HELD: OAuth2Credentials = {
+  access_token: 'at-SECRET',
+  expires_at: NOW + 60 * DAY,
+  grant: { received_at: NOW, took_ms: 0 },
+  raw: { user_id: 7 },
+};
+const ITSELF = {
+  method: 'GET',
+  url: 'https://acme.example/renew',
+  params: { grant_type: 'acme_renew', access_token: '${access_token}' },
+};
+
+/** A context whose provider answers each request as told, and keeps what it was asked. */
+function provider(...answers: [status: number, body: unknown][]) {
+  const asked: OAuthHttpRequest[] = [];
+  const context = {
+    now: () => NOW,
+    randomToken: () => 'random',
+    http: async (request: OAuthHttpRequest) => {
+      asked.push(request);
+      const [status, body] = answers.shift() ?? assert.fail('asked too often');
+      return { status, contentType: 'application/json', body: JSON.stringify(body) };
+    },
+  } as unknown as AuthModeContext;
+  return { context, asked };
+}
+
+function renew(auth: object, credentials: OAuth2Credentials, context: AuthModeContext) {
+  const integration = integrationOf(oauth2, { ...URLS, ...auth });
+  return oauth2.renewal?.renew({ integration, config: { region: 'eu' }, credentials }, context);
+}
+
+test('a token that renews itself is renewable, and kept alive well before it dies', async () => {
+  const integration = integrationOf(oauth2, { ...URLS, refresh_request: ITSELF });
+  assert.equal(oauth2.renewal?.isRenewable(HELD, integration), true);
+  assert.equal(oauth2.renewal?.isRenewable(HELD, integrationOf(oauth2, URLS)), false);
+  assert.equal(oauth2.renewal?.keepAliveAt?.(HELD, integration), NOW + 48 * DAY);
+  const { context, asked } = provider([200, { access_token: 'at-2', expires_in: 5_184_000 }]);
+  const renewed = await renew({ refresh_request: ITSELF }, HELD, context);
+  assert.deepEqual([renewed?.access_token, renewed?.expires_at], ['at-2', NOW + 60 * DAY]);
+  assert.equal(asked[0]?.url, 'https://acme.example/renew?grant_type=acme_renew&access_token=at-SECRET');
+});
+
+test('what a described renewal answers is the token: no step exchanges it again', async () => {
+  const steps = [{ request: { method: 'GET', url: 'https://acme.example/exchange' }, token: true }];
+  const { context, asked } = provider([200, { access_token: 'at-2' }]);
+  assert.equal((await renew({ refresh_request: ITSELF, steps }, HELD, context))?.access_token, 'at-2');
+  assert.equal(asked.length, 1);
+});
+
+test('one that presents the refresh token needs one, and keeps it where the answer has none', async () => {
+  const request = {
+    url: 'https://${config.region}.acme.example/renew',
+    headers: { 'X-Client': '${oauth_client_id}' },
+    body: { client: { secret: '${oauth_client_secret}' }, refresh_token: '${refresh_token}' },
+  };
+  const integration = integrationOf(oauth2, { ...URLS, refresh_request: request });
+  assert.equal(oauth2.renewal?.isRenewable(HELD, integration), false);
+  const held = { ...HELD, refresh_token: 'rt' };
+  assert.equal(oauth2.renewal?.isRenewable(held, integration), true);
+  const { context, asked } = provider([200, { access_token: 'at-2' }]);
+  assert.equal((await renew({ refresh_request: request }, held, context))?.refresh_token, 'rt');
+  assert.equal(asked[0]?.url, 'https://eu.acme.example/renew');
+  assert.equal(asked[0].headers['x-client'], 'client-1');
+  assert.deepEqual(JSON.parse(String(asked[0].body)), { client: { secret: 'secret-1' }, refresh_token: 'rt' });
+});
+
+test('the provider’s own words for invalid_grant count as it, and no others; no secret is quoted', async () => {
+  const refused = async (auth: object, body: unknown) => {
+    const { context } = provider([400, body]);
+    return renew({ refresh_request: ITSELF, ...auth }, HELD, context)?.then(
+      () => assert.fail('renewed'),
+      (error: Error & { error?: string }) => error,
+    );
+  };
+  const coded = { invalid_grant_errors: ['190'], token_response_paths: { error: 'error.code' } };
+  const gone = await refused(coded, { error: { message: 'Token at-SECRET has expired', code: 190 } });
+  assert.equal(gone?.error, 'invalid_grant');
+  assert.match(gone.message, /Token \[secret\] has expired/);
+  assert.equal((await refused(coded, { error: { code: 4 } }))?.error, '4');
+  const listed = { invalid_grant_errors: ['invalid'], token_response_paths: { error: 'errors.0.code' } };
+  assert.equal((await refused(listed, { errors: [{ code: 'invalid' }] }))?.error, 'invalid_grant');
+  assert.equal((await refused({}, { error: 'bad_refresh_token' }))?.error, 'bad_refresh_token');
+});
+
+test('an error that a provider reports with status 200 and under a name of its own is one', async () => {
+  const auth = { token_response_paths: { error: 'errcode' }, invalid_grant_errors: ['42002'] };
+  const answer = (body: object) =>
+    renew({ refresh_request: ITSELF, ...auth }, HELD, provider([200, body]).context)?.then(
+      ({ access_token }) => access_token,
+      (error: Error & { error?: string }) => `${error.error}: ${error.message}`,
+    );
+  assert.match((await answer({ errcode: 42002, errmsg: 'refresh_token timeout' })) ?? '', /^invalid_grant: .*42002/);
+  assert.match((await answer({ errcode: 40001, errmsg: 'no' })) ?? '', /^40001: /);
+  assert.equal(await answer({ errcode: 0, access_token: 'at-2' }), 'at-2');
+});
+
+test('refresh requests may authenticate the client in a way of their own', async () => {
+  const auth = { authorization_method: 'body', refresh_authorization_method: 'header' };
+  const { context, asked } = provider([200, { access_token: 'at-2' }]);
+  await renew(auth, { ...HELD, refresh_token: 'rt' }, context);
+  assert.match(asked[0]?.headers['authorization'] ?? '', /^Basic /);
+  assert.doesNotMatch(String(asked[0]?.body), /client_secret/);
+});
+
+test('a token is given back as the Blueprint describes; a refusal is an error without secrets', async () => {
+  const revocation_request = {
+    method: 'DELETE',
+    url: 'https://acme.example/tokens/${raw.user_id}',
+    headers: { Authorization: 'Bearer ${access_token}', 'X-Client': 'Basic ${oauth_client_basic_encoded}' },
+  };
+  const integration = integrationOf(oauth2, { ...URLS, revocation_request });
+  assert.equal(oauth2.revocation?.applies(integration), true);
+  const { context, asked } = provider([204, ''], [401, { message: 'at-SECRET?' }]);
+  const revoke = () => oauth2.revocation?.revoke({ integration, config: {}, credentials: HELD }, context);
+  await revoke();
+  assert.deepEqual(
+    [asked[0]?.method, asked[0]?.url, asked[0]?.headers['authorization']],
+    ['DELETE', 'https://acme.example/tokens/7', 'Bearer at-SECRET'],
+  );
+  assert.equal(asked[0]?.headers['x-client'], `Basic ${Buffer.from('client-1:secret-1').toString('base64')}`);
+  await assert.rejects(async () => revoke(), { code: 'provider_error', message: /401: .*\[secret\]\?/ });
+});
+
+test('a provider’s own name of the callback URL is sent in its place, in both requests; a path may name the client', async () => {
+  const auth = {
+    authorization_url: 'https://acme.example/apps/${oauth_client_id}/authorize',
+    redirect_uri: '${config.callback_name}',
+    token_headers: { 'Client-Id': '${oauth_client_id}' },
+  };
+  const integration = integrationOf(oauth2, { ...URLS, ...auth });
+  const config = { callback_name: 'acme-app-1' };
+  const request = { integration, config, redirectUri: 'https://nango.example/oauth/callback' };
+  const { context, asked } = provider([200, { access_token: 'at', token_type: 'bearer' }]);
+  const begun = await oauth2.authorization?.begin({ ...request, state: 's' }, context);
+  const url = new URL(begun?.authorizationUrl ?? '');
+  assert.equal(url.pathname, '/apps/client-1/authorize');
+  assert.equal(url.searchParams.get('redirect_uri'), 'acme-app-1');
+  const callback = new Map([
+    ['code', 'c'],
+    ['state', 's'],
+  ]);
+  await oauth2.authorization?.complete({ ...request, callback, secrets: begun?.secrets ?? {} }, context);
+  assert.equal(new URLSearchParams(String(asked[0]?.body)).get('redirect_uri'), 'acme-app-1');
+  assert.equal(asked[0]?.headers['client-id'], 'client-1');
+});
+
+test('where the provider wants redirect_uri for refreshing too, it gets the one that the grant began with', async () => {
+  const integration = integrationOf(oauth2, { ...URLS, refresh_with_redirect_uri: true });
+  const request = { integration, config: {}, redirectUri: 'https://nango.example/oauth/callback' };
+  const { context, asked } = provider([200, { access_token: 'at', refresh_token: 'rt' }], [200, { access_token: 'b' }]);
+  const begun = await oauth2.authorization?.begin({ ...request, state: 's' }, context);
+  const callback = new Map([
+    ['code', 'c'],
+    ['state', 's'],
+  ]);
+  const done = await oauth2.authorization?.complete({ ...request, callback, secrets: begun?.secrets ?? {} }, context);
+  const { credentials } = done ?? assert.fail();
+  const again = await oauth2.renewal?.renew({ integration, config: {}, credentials }, context);
+  assert.equal(new URLSearchParams(String(asked[1]?.body)).get('redirect_uri'), request.redirectUri);
+  assert.equal(again?.grant?.redirect_uri, request.redirectUri);
+});

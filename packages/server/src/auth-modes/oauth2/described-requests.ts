@@ -1,0 +1,61 @@
+import { NangoError } from '../../errors/nango-error.ts';
+import { excerpt } from '../../oauth/oauth-error.ts';
+import { processTokenResponse, type TokenResponse } from '../../oauth/token-response.ts';
+import type { AuthModeContext } from '../auth-mode.ts';
+import type { AuthValueSources } from '../auth-values.ts';
+import type { StepMode } from '../connect-steps.ts';
+import { sendDescribed, sentSecrets, type DescribedRequest } from '../described-request.ts';
+import { received, type OAuth2Credentials } from './credentials.ts';
+import type { OAuth2Owner } from './server.ts';
+import { responseFormat } from '../token-fields.ts';
+
+// Requests that a Blueprint describes, where its provider does what the RFCs have a request for in a way of its own.
+
+/** How steps behind an OAuth 2.0 token answer are taken. */
+export function oauth2StepMode({ integration }: OAuth2Owner, { now }: Pick<AuthModeContext, 'now'>) {
+  return {
+    named: ({ access_token }) => ({ access_token }),
+    exchange(answer, before, secrets) {
+      const response = processTokenResponse(answer, responseFormat(integration.auth, undefined), secrets);
+      const { grant, raw, refresh_token, refresh_token_expires_at } = before;
+      const exchanged = received(response, integration, { ...grant, now: now() });
+      const kept = exchanged.refresh_token === undefined ? { refresh_token, refresh_token_expires_at } : {};
+      return { ...exchanged, ...kept, raw: { ...raw, ...exchanged.raw } };
+    },
+  } satisfies StepMode<OAuth2Credentials>;
+}
+
+interface Described {
+  readonly owner: OAuth2Owner;
+  readonly credentials: OAuth2Credentials;
+  readonly context: AuthModeContext;
+}
+
+/** Renews tokens by `auth.refresh_request`. An answer without a refresh token means that the old one goes on being valid. */
+export async function refreshAsDescribed(request: DescribedRequest, described: Described): Promise<TokenResponse> {
+  const sources = sourcesOf(described);
+  const answer = await sendDescribed(request, sources, described.context);
+  const format = responseFormat(described.owner.integration.auth, undefined);
+  const response = processTokenResponse(answer, format, sentSecrets(sources));
+  return { ...response, refresh_token: response.refresh_token ?? described.credentials.refresh_token };
+}
+
+/** Gives tokens back by `auth.revocation_request`. Throws `provider_error` when the provider refuses. */
+export async function revokeAsDescribed(request: DescribedRequest, described: Described): Promise<void> {
+  const sources = sourcesOf(described);
+  const { status, body } = await sendDescribed(request, sources, described.context);
+  if (status >= 200 && status < 300) return;
+  const said = excerpt(body, sentSecrets(sources));
+  throw new NangoError('provider_error', `Revoking was answered with status ${status}: ${said || '(empty)'}`);
+}
+
+function sourcesOf({ owner: { integration, config }, credentials }: Described): AuthValueSources {
+  const { access_token, refresh_token, raw } = credentials;
+  const client = `${integration.oauthClientId ?? ''}:${integration.oauthClientSecret?.reveal() ?? ''}`;
+  const named = {
+    access_token,
+    ...(refresh_token === undefined ? {} : { refresh_token }),
+    oauth_client_basic_encoded: Buffer.from(client).toString('base64'),
+  };
+  return { integration, config, raw, named };
+}

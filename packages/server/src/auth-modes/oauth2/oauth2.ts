@@ -1,0 +1,299 @@
+import { z } from 'zod';
+import { NangoError } from '../../errors/nango-error.ts';
+import { authorizationCodeGrant } from '../../oauth/grants/authorization-code-grant.ts';
+import { buildAuthorizationUrl } from '../../oauth/authorization-request.ts';
+import { parseAuthorizationResponse } from '../../oauth/authorization-response.ts';
+import { deviceAuthorizationRequest, deviceTokenRequest } from '../../oauth/grants/device-authorization.ts';
+import { OAuthResponseError } from '../../oauth/oauth-error.ts';
+import { codeChallengeParams } from '../../oauth/pkce.ts';
+import { refreshTokenGrant } from '../../oauth/grants/refresh-token-grant.ts';
+import { revocationRequest } from '../../oauth/token-revocation.ts';
+import { renderParams } from '../../schema/render.ts';
+import { namedGroups } from '../../schema/input-fields.ts';
+import type { AuthMode, AuthModeContext, Integration } from '../auth-mode.ts';
+import { credentialText, keepRaw, timeInput } from '../credential-schema.ts';
+import { storedBySteps, takeSteps } from '../connect-steps.ts';
+import { refusedAtLogin } from '../prompted/entered-mode.ts';
+import { keptFromCallback, keptFromResponse } from '../kept-config.ts';
+import { checkOAuth2Auth, grantTypeOf, oauth2Shape, requiredOAuth2Settings, type OAuth2Auth } from './auth-fields.ts';
+import {
+  received,
+  rememberedClient,
+  keepingEarlier,
+  rememberedGrant,
+  rememberServer,
+  storedOAuth2Credentials,
+  type OAuth2Credentials,
+} from './credentials.ts';
+import { enteredFields, grantToEntered, isIssuedToClient, issueToClient } from './direct-grants.ts';
+import { oauth2StepMode, refreshAsDescribed, revokeAsDescribed } from './described-requests.ts';
+import {
+  authorizationServerOf,
+  clientOf,
+  configuredClientOf,
+  refreshUrlOf,
+  resourceParam,
+  revocationUrlOf,
+  scopeOf,
+  tokenEndpointOf,
+  type AuthorizationServer,
+  type OAuth2Owner,
+} from './server.ts';
+import { renewalDueAt } from '../token-fields.ts';
+
+// The part of a refresh token's life after which it is used, so that it does not die of disuse.
+const KEEP_ALIVE_AT = 0.8;
+
+/** `OAUTH2`: OAuth 2.0 (RFC 6749) with PKCE, every grant that a server can use, and refresh. */
+export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
+  name: 'OAUTH2',
+  authShape: oauth2Shape,
+  checkAuth: checkOAuth2Auth,
+  requiredSettings: requiredOAuth2Settings,
+  credentialsInput: z
+    .looseObject({
+      access_token: credentialText,
+      refresh_token: credentialText.nullish(),
+      expires_at: timeInput.nullish(),
+    })
+    .transform(({ access_token, refresh_token, expires_at, ...rest }) => ({
+      access_token,
+      refresh_token: refresh_token ?? undefined,
+      expires_at: expires_at ?? undefined,
+      raw: keepRaw({ access_token, refresh_token, expires_at, ...rest }),
+    })),
+  storedCredentials: storedOAuth2Credentials,
+  placeholders: {
+    access_token: (credentials) => credentials.access_token,
+    oauth_client_id: (_, integration) => integration.oauthClientId ?? '',
+    oauth_client_secret: (_, integration) => integration.oauthClientSecret?.reveal() ?? '',
+  },
+  authorization: {
+    applies: ({ auth }) => grantTypeOf(auth) === 'authorization_code',
+    bringsConfig: ({ auth }) => [
+      ...Object.keys(auth.config_from_callback),
+      ...Object.keys(auth.config_from_token_response),
+      ...storedBySteps(auth),
+    ],
+    usesFormPost: ({ auth }) => auth.authorization_params['response_mode']?.parts[0] === 'form_post',
+    async begin({ integration, config, state, redirectUri }, context) {
+      const { auth } = integration;
+      const owner = { integration, config };
+      const server = await authorizationServerOf(owner, context);
+      const client = await clientOf(owner, server, { redirectUri, context });
+      const codeVerifier = context.randomToken();
+      const authorizationUrl = buildAuthorizationUrl({
+        authorizationUrl: authorizationEndpoint(server),
+        parametersIn: auth.authorization_parameters_in ?? 'query',
+        client_id: client?.client_id ?? '',
+        redirect_uri: sentRedirectUri(owner, redirectUri),
+        state,
+        scope: scopeOf(integration, server),
+        codeChallenge: codeChallengeParams(codeVerifier, auth.code_challenge_method),
+        params: { ...resourceParam(server), ...renderParams(auth.authorization_params, config) },
+        names: auth.authorization_parameter_names,
+      });
+      return {
+        authorizationUrl,
+        secrets: { code_verifier: codeVerifier, ...rememberServer(integration, { server, client }) },
+      };
+    },
+    async complete({ integration, config, callback, secrets, redirectUri }, context) {
+      const { auth } = integration;
+      const owner = { integration, config };
+      const server = await authorizationServerOf(owner, context, secrets['issuer']);
+      const client = rememberedClient(integration, secrets);
+      const { code } = parseAuthorizationResponse(callback, {
+        issuer: server.issuer,
+        issuerDemanded: server.issParameterSupported,
+        authorizationUrl: authorizationEndpoint(server),
+        codeParameter: auth.callback_parameter_names['code'] ?? 'code',
+        accessDeniedErrors: auth.access_denied_errors,
+      });
+      const grant = {
+        code,
+        redirect_uri: sentRedirectUri(owner, redirectUri),
+        code_verifier: auth.code_challenge_method === 'none' ? undefined : secrets['code_verifier'],
+        params: { ...resourceParam(server), ...renderParams(auth.token_params, config) },
+      };
+      const endpoint = tokenEndpointOf(owner, { server, client }, context);
+      const response = await forgettingUnknownClient(() => authorizationCodeGrant(endpoint, grant, context.http), {
+        owner,
+        server,
+        redirectUri,
+        context,
+      });
+      const memory = auth.refresh_with_redirect_uri ? { redirect_uri: grant.redirect_uri } : {};
+      const credentials = received(response, integration, {
+        now: context.now(),
+        ...rememberedGrant(secrets),
+        ...memory,
+      });
+      const brought = {
+        ...keptFromCallback(integration, callback),
+        ...keptFromResponse(integration, response.raw),
+      };
+      return takeSteps(owner, { credentials, config: brought }, { mode: oauth2StepMode(owner, context), context });
+    },
+  },
+  device: {
+    async begin({ integration, config }, context) {
+      const owner = { integration, config };
+      const server = await authorizationServerOf(owner, context);
+      const client = configuredClientOf(integration);
+      if (server.deviceAuthorizationUrl === undefined)
+        throw new NangoError(
+          'unsupported_auth_mode',
+          `"${integration.name}" has no device authorization endpoint (auth.device_authorization_url).`,
+        );
+      const endpoint = tokenEndpointOf(owner, { server, client, url: server.deviceAuthorizationUrl }, context);
+      const scope = scopeOf(integration, server);
+      const params = { ...(scope === '' ? {} : { scope }), ...resourceParam(server) };
+      const device = await deviceAuthorizationRequest(endpoint, params, context.http);
+      return {
+        userCode: device.user_code,
+        verificationUri: device.verification_uri,
+        verificationUriComplete: device.verification_uri_complete,
+        expiresIn: device.expires_in,
+        interval: device.interval,
+        secrets: { device_code: device.device_code, ...rememberServer(integration, { server, client }) },
+      };
+    },
+    async poll({ integration, config, secrets }, context) {
+      const owner = { integration, config };
+      const server = await authorizationServerOf(owner, context, secrets['issuer']);
+      const endpoint = tokenEndpointOf(owner, { server, client: configuredClientOf(integration) }, context);
+      const params = { ...resourceParam(server), ...renderParams(integration.auth.token_params, config) };
+      const grant = { device_code: secrets['device_code'] ?? '', params };
+      const response = await deviceTokenRequest(endpoint, grant, context.http);
+      if (typeof response === 'string') return response;
+      const credentials = received(response, integration, { now: context.now(), ...rememberedGrant(secrets) });
+      const begun = { credentials, config: keptFromResponse(integration, response.raw) };
+      return takeSteps(owner, begun, { mode: oauth2StepMode(owner, context), context });
+    },
+  },
+  entered: {
+    fields: ({ auth }) => enteredFields(auth),
+    verification: () => undefined,
+    async accept({ integration, config, values }, context) {
+      const entered = { ...keepRaw(values), ...namedGroups(integration.auth.credentials ?? {}, values) };
+      try {
+        return await grantToEntered({ integration, config }, entered, context);
+      } catch (error) {
+        throw refusedAtLogin(error, integration);
+      }
+    },
+  },
+  issuance: {
+    applies: ({ auth }) => isIssuedToClient(auth),
+    issue: ({ integration, config }, context) => issueToClient({ integration, config }, context),
+  },
+  revocation: {
+    applies: ({ auth }) =>
+      (auth.revocation_url ?? auth.revocation_request) !== undefined || auth.token_url === undefined,
+    async revoke({ integration, config, credentials }, context) {
+      const owner = { integration, config };
+      const { revocation_request: described } = integration.auth;
+      if (described) return revokeAsDescribed(described, { owner, credentials, context });
+      const server = await authorizationServerOf(owner, context, credentials.grant?.issuer);
+      const url = revocationUrlOf(owner, server);
+      if (url === undefined)
+        throw new NangoError(
+          'unsupported_auth_mode',
+          `The authorization server of "${integration.name}" revokes no tokens.`,
+        );
+      const client = credentials.grant?.client ?? configuredClientOf(integration);
+      const { access_token, refresh_token } = credentials;
+      const revocation =
+        refresh_token === undefined
+          ? ({ token: access_token, token_type_hint: 'access_token' } as const)
+          : ({ token: refresh_token, token_type_hint: 'refresh_token' } as const);
+      await revocationRequest(tokenEndpointOf(owner, { server, client, url }, context), revocation, context.http);
+    },
+  },
+  renewal: {
+    expiresAt: ({ expires_at }) => expires_at,
+    answerTookMs: ({ grant }) => grant?.took_ms ?? 0,
+    isRenewable,
+    dueAt: (credentials, integration) => {
+      if (!isRenewable(credentials, integration)) return undefined;
+      const { expires_at, grant } = credentials;
+      const times = { expires_at: expires_at ?? grant?.assumed_expires_at, received_at: grant?.received_at };
+      return renewalDueAt(times, integration.auth);
+    },
+    keepAliveAt: ({ refresh_token, refresh_token_expires_at, expires_at, grant }, { auth }) => {
+      const received = grant?.received_at;
+      const renewsItself = auth.refresh_request?.presentsRefreshToken === false;
+      if ((refresh_token === undefined && !renewsItself) || received === undefined) return undefined;
+      const idle = auth.refresh_token_idle_seconds;
+      const diesOfDisuseAt = refresh_token_expires_at ?? (idle === undefined ? undefined : received + idle * 1000);
+      const diesAt = renewsItself ? expires_at : diesOfDisuseAt;
+      return diesAt === undefined ? undefined : received + (diesAt - received) * KEEP_ALIVE_AT;
+    },
+    async renew({ integration, config, credentials }, context) {
+      const owner = { integration, config };
+      const { refresh_token, grant } = credentials;
+      if (isIssuedToClient(integration.auth)) return issueToClient(owner, context);
+      if (grant?.entered && refresh_token === undefined) return grantToEntered(owner, grant.entered, context);
+      const response = await refreshed(owner, credentials, context);
+      const kept = keepingEarlier(received(response, integration, { ...grant, now: context.now() }), credentials);
+      if (integration.auth.refresh_request) return kept;
+      const progress = { credentials: kept, config: {} };
+      const mode = oauth2StepMode(owner, context);
+      return (await takeSteps(owner, progress, { mode, context, tokensOnly: true })).credentials;
+    },
+  },
+};
+
+function isRenewable({ refresh_token, grant }: OAuth2Credentials, { auth }: Integration<OAuth2Auth>): boolean {
+  if (refresh_token !== undefined || grant?.entered !== undefined || isIssuedToClient(auth)) return true;
+  return auth.refresh_request?.presentsRefreshToken === false;
+}
+
+/** New tokens, by the refresh token grant (RFC 6749 §6) or as the Blueprint describes. */
+async function refreshed(owner: OAuth2Owner, credentials: OAuth2Credentials, context: AuthModeContext) {
+  const { integration, config } = owner;
+  const { auth } = integration;
+  const { grant, refresh_token = '' } = credentials;
+  if (auth.refresh_request) return refreshAsDescribed(auth.refresh_request, { owner, credentials, context });
+  const server = await authorizationServerOf(owner, context, grant?.issuer);
+  const client = grant?.client ?? configuredClientOf(integration);
+  const { refresh_authorization_method: method = auth.authorization_method } = auth;
+  const endpoint = tokenEndpointOf(owner, { server, client, url: refreshUrlOf(owner, server), method }, context);
+  const redirect = grant?.redirect_uri === undefined ? {} : { redirect_uri: grant.redirect_uri };
+  const params = { ...resourceParam(server), ...redirect, ...renderParams(auth.refresh_params, config) };
+  return refreshTokenGrant(endpoint, { refresh_token, params }, context.http);
+}
+
+/** What the authorization and token requests carry as redirect_uri. */
+function sentRedirectUri({ integration, config }: OAuth2Owner, callbackUrl: string): string {
+  const { redirect_uri } = integration.auth;
+  return redirect_uri === undefined ? callbackUrl : (renderParams({ redirect_uri }, config)['redirect_uri'] ?? '');
+}
+
+function authorizationEndpoint({ authorizationUrl }: AuthorizationServer): string {
+  if (authorizationUrl !== undefined) return authorizationUrl;
+  throw new NangoError('unsupported_auth_mode', 'The authorization server has no authorization endpoint.');
+}
+
+interface RegistrationUse {
+  readonly owner: OAuth2Owner;
+  readonly server: AuthorizationServer;
+  readonly redirectUri: string;
+  readonly context: AuthModeContext;
+}
+
+/** A registered client that the server no longer knows is forgotten, so that the next attempt registers a new one. */
+async function forgettingUnknownClient<T>(
+  step: () => Promise<T>,
+  { owner: { integration }, server: { issuer }, redirectUri, context }: RegistrationUse,
+): Promise<T> {
+  try {
+    return await step();
+  } catch (error) {
+    const unknown = error instanceof OAuthResponseError && error.error === 'invalid_client';
+    if (unknown && integration.oauthClientId === undefined && issuer !== undefined)
+      await context.registrations.forget({ integration: integration.name, issuer, redirectUri });
+    throw error;
+  }
+}

@@ -1,0 +1,156 @@
+import { z } from 'zod';
+import { NangoError } from '../../errors/nango-error.ts';
+import { OAuthResponseError } from '../../oauth/oauth-error.ts';
+import { describeIssue, problemsOf } from '../../schema/describe-issue.ts';
+import type { Fields } from '../../schema/fields.ts';
+import { credentialFieldsSchema, namedGroups, type InputFields } from '../../schema/input-fields.ts';
+import type {
+  AuthMode,
+  AuthModeContext,
+  BaseCredentials,
+  EnteredValues,
+  Integration,
+  JsonObject,
+} from '../auth-mode.ts';
+import { rawObject, storedTime } from '../credential-schema.ts';
+import { describedRequestSchema } from '../described-request.ts';
+import { requestEnteredToken } from './entered-token.ts';
+import { expiryOf, renewalDueAt, tokenShape } from '../token-fields.ts';
+
+/** `auth.verification`. */
+export function verificationSchema(fields: Fields) {
+  return z
+    .strictObject({
+      method: fields.choice(['GET', 'POST']).default('GET').describe('HTTP method'),
+      endpoint: z.string().min(1).describe('Relative to base_url'),
+      accept_statuses: z
+        .array(z.int().min(400).max(499))
+        .max(5)
+        .default([])
+        .describe('Statuses beside 2xx that prove credentials too: 403, where the API answers 401 to unknown ones'),
+    })
+    .optional()
+    .describe('Request that proves credentials before they are stored');
+}
+
+/** The keys of `auth` of modes whose credentials the user types in. */
+export function enteredAuthShape(fields: Fields, placeholders: readonly string[]) {
+  return {
+    credentials: credentialFieldsSchema
+      .optional()
+      .describe('What the user is asked for; fields beside the mode’s own are kept as raw.*'),
+    verification: verificationSchema(fields),
+    token_request: describedRequestSchema(fields, placeholders)
+      .optional()
+      .describe('Exchanges the credentials for a token that expires, for ${access_token}'),
+    ...tokenShape(fields),
+  };
+}
+
+export type EnteredAuth = z.output<z.ZodObject<ReturnType<typeof enteredAuthShape>>> & { readonly auth_mode: string };
+
+/** Credentials that the user typed in, and the token they were exchanged for. */
+export interface EnteredCredentials extends BaseCredentials {
+  readonly access_token?: string | undefined;
+  /** Milliseconds since the epoch. */
+  readonly expires_at?: number | undefined;
+  readonly grant?: { readonly received_at: number; readonly entered: JsonObject } | undefined;
+}
+
+/** Members of such credentials as they are stored, beside the mode's own. */
+export const enteredCredentialsShape = {
+  raw: rawObject,
+  access_token: z.string().optional(),
+  expires_at: storedTime.optional(),
+  grant: z.object({ received_at: z.number(), entered: rawObject }).optional(),
+};
+
+/** What tells one mode of this kind from another. */
+interface EnteredModeParts<Typed extends EnteredCredentials> {
+  readonly name: string;
+  /** The mode's own fields, as a form shows them. */
+  readonly fields: InputFields;
+  readonly credentialsInput: z.ZodType<Typed>;
+  readonly storedCredentials: z.ZodType<Typed>;
+  readonly placeholders: Record<string, (credentials: Typed) => string>;
+}
+
+/** An auth mode whose credentials the user types in; where the API wants a token for them, it is asked for and renewed. */
+export function enteredMode<Typed extends EnteredCredentials>(
+  parts: EnteredModeParts<Typed>,
+): AuthMode<EnteredAuth, Typed> {
+  const { name, credentialsInput, placeholders } = parts;
+
+  /** The credentials, with a new token where there is a token_request. */
+  async function withToken(typed: Typed, owner: Omit<EnteredValues<EnteredAuth>, 'values'>, context: AuthModeContext) {
+    const { integration } = owner;
+    const { token_request } = integration.auth;
+    if (!token_request) return typed;
+    const named = Object.fromEntries(Object.entries(placeholders).map(([key, valueOf]) => [key, valueOf(typed)]));
+    const sources = { ...owner, raw: typed.raw, named };
+    const response = await requestEnteredToken(token_request, integration.auth, { sources, context });
+    const received_at = context.now();
+    return {
+      ...typed,
+      access_token: response.access_token,
+      expires_at: expiryOf(response, integration.auth, received_at),
+      grant: { received_at, entered: typed.raw },
+      // What the user typed in wins: an answer must not replace it under the same name.
+      raw: { ...response.raw, ...typed.raw },
+    };
+  }
+
+  return {
+    name,
+    authShape: (fields) => enteredAuthShape(fields, Object.keys(placeholders)),
+    unavailablePlaceholders: ({ token_request }): Record<string, string> =>
+      token_request ? {} : { access_token: 'auth has no token_request' },
+    credentialsInput,
+    storedCredentials: parts.storedCredentials,
+    placeholders: { ...placeholders, access_token: ({ access_token = '' }) => access_token },
+    entered: {
+      fields: ({ auth }) => ({ ...parts.fields, ...auth.credentials }),
+      verification: ({ auth }) => auth.verification,
+      async accept({ values, ...owner }, context) {
+        const { integration } = owner;
+        const groups = namedGroups(integration.auth.credentials ?? {}, values);
+        const typed = acceptTyped(credentialsInput, { ...values, ...groups }, integration);
+        try {
+          return await withToken(typed, owner, context);
+        } catch (error) {
+          throw refusedAtLogin(error, integration);
+        }
+      },
+    },
+    renewal: {
+      isRenewable: (_, { auth }) => auth.token_request !== undefined,
+      expiresAt: ({ expires_at }) => expires_at,
+      dueAt: ({ access_token, expires_at, grant }, { auth }) => {
+        if (!auth.token_request) return undefined;
+        // Registered before the Blueprint asked for a token: it is due at once.
+        if (access_token === undefined) return 0;
+        return renewalDueAt({ expires_at, received_at: grant?.received_at }, auth);
+      },
+      renew: ({ credentials, ...owner }, context) =>
+        withToken({ ...credentials, raw: credentials.grant?.entered ?? credentials.raw }, owner, context),
+    },
+  };
+}
+
+/** Values from outside as credentials. Throws `invalid_credentials`; the schema's words name fields, never values. */
+export function acceptTyped<T>(schema: z.ZodType<T>, given: unknown, { auth }: Integration): T {
+  const parsed = schema.safeParse(given, { error: describeIssue });
+  if (parsed.success) return parsed.data;
+  const line = problemsOf(parsed.error, 'what was given');
+  throw new NangoError('invalid_credentials', `The credentials do not fit auth_mode ${auth.auth_mode}: ${line}`);
+}
+
+/** A provider that says no while credentials are registered refuses these credentials; later it may have other reasons. */
+export function refusedAtLogin(error: unknown, { name }: Integration): unknown {
+  if (!(error instanceof OAuthResponseError)) return error;
+  const refused = error.error === 'invalid_grant' || [400, 401, 403, 422].includes(error.httpStatus ?? 0);
+  if (!refused) return error;
+  return new NangoError('invalid_credentials', `"${name}" does not accept these credentials. ${error.message}`, {
+    cause: error,
+  });
+}

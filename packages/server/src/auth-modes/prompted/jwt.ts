@@ -1,0 +1,45 @@
+import { z } from 'zod';
+import type { Fields } from '../../schema/fields.ts';
+import { credentialFieldsSchema, namedGroups } from '../../schema/input-fields.ts';
+import type { AuthMode } from '../auth-mode.ts';
+import { keepRaw, rawObject } from '../credential-schema.ts';
+import { verificationSchema } from './entered-mode.ts';
+import { jwtShape, signDescribedJwt } from './jwt-fields.ts';
+
+/** The keys of `auth` under JWT. */
+function jwtAuthShape(fields: Fields) {
+  return {
+    credentials: credentialFieldsSchema.default({}).describe('What the user is asked for; kept as raw.*'),
+    jwt: z.strictObject(jwtShape(fields)).describe('The token that is signed for each request'),
+    verification: verificationSchema(fields),
+    authorization_scheme: fields.text().default('Bearer').describe('Word before the token in Authorization'),
+  };
+}
+
+type JwtAuth = z.output<z.ZodObject<ReturnType<typeof jwtAuthShape>>> & { readonly auth_mode: 'JWT' };
+
+/**
+ * `JWT`: each request carries a token that the server signs for it (RFC 7519), with the user's key or the application's:
+ * as APIs of app stores and server-to-server apps do.
+ */
+export const jwt: AuthMode<JwtAuth> = {
+  name: 'JWT',
+  authShape: jwtAuthShape,
+  credentialsInput: z.looseObject({}).transform((given) => ({ raw: keepRaw(given) })),
+  storedCredentials: z.object({ raw: rawObject }),
+  placeholders: {},
+  sign(_request, { credentials, config, integration, context }) {
+    const token = signDescribedJwt(integration.auth.jwt, { integration, config, raw: credentials.raw }, context);
+    return { authorization: `${integration.auth.authorization_scheme} ${token}` };
+  },
+  entered: {
+    fields: ({ auth }) => auth.credentials,
+    verification: ({ auth }) => auth.verification,
+    async accept({ integration, config, values }, context) {
+      const raw = { ...keepRaw(values), ...namedGroups(integration.auth.credentials, values) };
+      // A key that cannot sign is found now, not by the first request.
+      signDescribedJwt(integration.auth.jwt, { integration, config, raw }, context);
+      return { raw };
+    },
+  },
+};

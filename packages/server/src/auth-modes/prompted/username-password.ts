@@ -1,0 +1,41 @@
+import { z } from 'zod';
+import { keepRaw } from '../credential-schema.ts';
+import { enteredCredentialsShape, enteredMode, type EnteredCredentials } from './entered-mode.ts';
+
+interface UsernamePasswordCredentials extends EnteredCredentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+// RFC 7617 §2: the user-id cannot hold a colon, and neither part a control character. Either part may be empty:
+// several APIs take the key as user name and nothing as password. `optional` of the field says so to forms.
+const username = z
+  .string()
+  .max(10_000)
+  .regex(/^[^:\p{Cc}]*$/u, 'must not hold a colon or a control character')
+  .default('');
+const password = z
+  .string()
+  .max(10_000)
+  .regex(/^\P{Cc}*$/u, 'must not hold a control character')
+  .default('');
+
+/** `USERNAME_PASSWORD`: HTTP Basic credentials (RFC 7617), or a login that is exchanged for a token. */
+export const usernamePassword = enteredMode<UsernamePasswordCredentials>({
+  name: 'USERNAME_PASSWORD',
+  fields: {
+    username: { label: 'User name', secret: false, acceptsEmpty: true },
+    password: { label: 'Password', acceptsEmpty: true },
+  },
+  credentialsInput: z
+    .looseObject({ username, password })
+    .transform((given) => ({ username: given.username, password: given.password, raw: keepRaw(given) })),
+  storedCredentials: z.object({ username: z.string(), password: z.string(), ...enteredCredentialsShape }),
+  placeholders: {
+    username: (credentials) => credentials.username,
+    password: (credentials) => credentials.password,
+    // UTF-8, the one encoding RFC 7617 §2.1 lets a server announce.
+    basic_auth_encoded: ({ username: user, password: pass }) =>
+      Buffer.from(`${user}:${pass}`, 'utf8').toString('base64'),
+  },
+});

@@ -1,0 +1,183 @@
+import { z } from 'zod';
+import { NangoError } from '../errors/nango-error.ts';
+import { memberAt } from '../formats/json-path.ts';
+import { excerpt } from '../oauth/oauth-error.ts';
+import { numberText } from '../formats/parse-json.ts';
+import { paginationSchema, type Pagination } from '../schema/request-settings.ts';
+import type { ConnectionKey } from '../store/store.ts';
+import { endpointOf, type ParamValue } from './authorize-request.ts';
+import type { CallOrigin } from './call-report.ts';
+import { integrationNamed, type ConnectionContext, type OpenConnection } from '../connections/connection-context.ts';
+import { createCursor, parseCursor } from '../connections/cursor.ts';
+import { invalidEndpoint } from './join-endpoint.ts';
+import { nextLink } from './next-link.ts';
+import type { ApiResponse, Exchange, SentRequest } from './send-request.ts';
+
+const MAX_QUOTED = 300;
+
+/** One page of a list. */
+export interface PageRequest extends SentRequest {
+  /** Keys that override those of the Integration's `requests.pagination`. */
+  readonly pagination?: Readonly<Record<string, unknown>> | undefined;
+  /** `next` of the page before. */
+  readonly next?: string | undefined;
+}
+
+export interface Page {
+  readonly items: unknown[];
+  /** Where to go on; null on the last page. */
+  readonly next: string | null;
+}
+
+/** Reads a page of a list from a connection's API. */
+export type ReadPage = (key: ConnectionKey, request: PageRequest, origin: CallOrigin) => Promise<Page>;
+
+export interface ReadPageOptions {
+  readonly exchange: Exchange;
+  readonly context: ConnectionContext;
+}
+
+/**
+ * Pages as the Blueprint describes them, whatever the API calls them. Throws `page_failed` when the API refuses a page, or
+ * its response is no JSON or has no list where one should be; `invalid_endpoint` for the page behind a link that may not
+ * be followed; `invalid_request` when nothing says how the list is split into pages.
+ */
+export function createReadPage({ exchange, context }: ReadPageOptions): ReadPage {
+  return async (key, { pagination: given, next, ...request }, origin) => {
+    const pagination = paginationOf(key, given, context);
+    const position = next === undefined ? undefined : parseCursor(next, positionSchema);
+    if (position && 'refused' in position) throw refusedLink(position.refused);
+    const exchanged = await exchange(key, requestAt(request, pagination, position), origin);
+    const { response } = exchanged;
+    if (response.status >= 400)
+      throw new NangoError('page_failed', `The API answered ${response.status} ${response.statusText} to a page.`);
+    const items = itemsOf(response, pagination);
+    const follows = followingPosition(pagination, { ...exchanged, items, position });
+    const isSame = JSON.stringify(follows) === JSON.stringify(position);
+    return { items, next: follows === undefined || isSame ? null : toCursor(follows) };
+  };
+}
+
+/**
+ * Where a page begins: at an endpoint, or at a value of the parameter that says so. A link that may not be followed is a
+ * place, too, so that the page that named it is delivered before the error.
+ */
+const positionSchema = z.union([
+  z.tuple([z.literal('refused'), z.string().max(1_000)]).transform(([, refused]) => ({ refused })),
+  z.tuple([z.literal('endpoint'), z.string().max(16_384)]).transform(([, endpoint]) => ({ endpoint })),
+  z.tuple([z.literal('value'), z.union([z.string().max(16_384), z.number()])]).transform(([, value]) => ({ value })),
+]);
+
+type Position = z.output<typeof positionSchema>;
+
+function toCursor(position: Position): string {
+  if ('refused' in position) return createCursor(['refused', position.refused]);
+  return createCursor('endpoint' in position ? ['endpoint', position.endpoint] : ['value', position.value]);
+}
+
+function paginationOf(
+  { integration }: ConnectionKey,
+  given: PageRequest['pagination'],
+  context: ConnectionContext,
+): Pagination {
+  const { pagination } = integrationNamed(integration, context).requests;
+  if (!given && pagination) return pagination;
+  if (!given)
+    throw new NangoError(
+      'invalid_request',
+      `Nothing says how lists of "${integration}" are split into pages: set requests.pagination, or pass pagination.`,
+    );
+  const isSameType = given['type'] === undefined || given['type'] === pagination?.type;
+  const parsed = paginationSchema.safeParse({ ...(isSameType ? pagination : {}), ...given });
+  if (parsed.success) return parsed.data;
+  throw new NangoError('invalid_request', `pagination: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
+}
+
+function requestAt(request: SentRequest, pagination: Pagination, position: Position | undefined): SentRequest {
+  if (position && 'endpoint' in position) return { ...request, endpoint: position.endpoint, params: undefined };
+  if (pagination.type === 'link') return request;
+  const { limit_param: limitParam, limit } = pagination;
+  const params: Record<string, ParamValue> = { ...request.params };
+  if (limitParam !== undefined && limit !== undefined && params[limitParam] === undefined) params[limitParam] = limit;
+  const value = valueOf(position);
+  if (pagination.type === 'cursor')
+    return { ...request, params: { ...params, ...(value === undefined ? {} : { [pagination.cursor_param]: value }) } };
+  return { ...request, params: { ...params, [pagination.offset_param]: value ?? startOf(pagination) } };
+}
+
+function valueOf(position: Position | undefined): string | number | undefined {
+  return position && 'value' in position ? position.value : undefined;
+}
+
+function startOf({ start, unit }: Extract<Pagination, { type: 'offset' }>): number {
+  return start ?? (unit === 'pages' ? 1 : 0);
+}
+
+function itemsOf({ status, headers, json }: ApiResponse, { items }: Pagination): unknown[] {
+  // Some APIs have no content to send for an empty list.
+  if (status === 204) return [];
+  if (json === undefined) {
+    const type = excerpt(String(headers['content-type'] ?? 'none'));
+    throw new NangoError('page_failed', `The response to a page is not JSON; its content type: ${type}.`);
+  }
+  const list = items === undefined ? json : memberAt(json, items);
+  if (Array.isArray(list)) return list;
+  if (items?.endsWith('*'))
+    throw new NangoError('page_failed', 'The answer has no list, or more than one: name it in pagination.items.');
+  // Some APIs leave an empty list out.
+  if (items !== undefined && (list === undefined || list === null)) return [];
+  const where = items === undefined ? 'The answer' : `"${items}" in the answer`;
+  throw new NangoError('page_failed', `${where} is no list.`);
+}
+
+interface Following {
+  readonly response: ApiResponse;
+  readonly url: string;
+  readonly connection: OpenConnection;
+  readonly items: readonly unknown[];
+  readonly position: Position | undefined;
+}
+
+function followingPosition(
+  pagination: Pagination,
+  { response, url, connection, items, position }: Following,
+): Position | undefined {
+  if (pagination.type === 'link') {
+    const { next } = pagination;
+    const link = next === undefined ? nextLink(response.headers['link']) : memberAt(response.json, next);
+    return typeof link === 'string' && link !== '' ? linkedPosition(link, pagination, { url, connection }) : undefined;
+  }
+  if (pagination.more !== undefined && memberAt(response.json, pagination.more) === false) return undefined;
+  if (pagination.type === 'cursor') {
+    const found = memberAt(response.json, pagination.cursor);
+    const cursor = typeof found === 'number' ? found : typeof found === 'string' ? found : numberText(found);
+    return cursor === undefined || cursor === '' ? undefined : { value: cursor };
+  }
+  if (items.length < pagination.limit) return undefined;
+  const from = Number(valueOf(position) ?? startOf(pagination));
+  return { value: from + (pagination.unit === 'pages' ? 1 : items.length) };
+}
+
+function linkedPosition(
+  link: string,
+  { follow }: Extract<Pagination, { type: 'link' }>,
+  { url, connection }: Pick<Following, 'url' | 'connection'>,
+): Position {
+  const target = URL.parse(link, url);
+  const refused = { refused: target ? (target.origin + target.pathname).slice(0, MAX_QUOTED) : '' };
+  // The path is that of the page before: it has the gateway's prefix, which the API does not know of.
+  const followed = follow === 'query' ? target?.search : link;
+  if (followed === undefined || followed === '') return refused;
+  try {
+    return { endpoint: endpointOf(followed, url, connection) };
+  } catch (error) {
+    if (error instanceof NangoError) return refused;
+    throw error;
+  }
+}
+
+function refusedLink(link: string): NangoError {
+  return invalidEndpoint(
+    `the API named ${excerpt(link) || 'something that is no URL'} as the next page, which is not below the base_url. Where it leaves out the prefix of a gateway, set pagination.follow: query`,
+  );
+}

@@ -1,0 +1,150 @@
+import type { Integration } from '../auth-modes/auth-mode.ts';
+import { NangoError } from '../errors/nango-error.ts';
+import type { ConnectionKey } from '../store/store.ts';
+import type { HttpClient, UpstreamResponse } from '../upstream/http-client.ts';
+import { authorizeRedirect, authorizeRequest, type ApiRequest, type AuthorizedRequest } from './authorize-request.ts';
+import type { CallOrigin, ReportCall } from './call-report.ts';
+import { socketOwner, type ConnectionContext, type OpenConnection } from '../connections/connection-context.ts';
+import { beginCall, type ApiCall, type FollowUps, type RetryChoice } from './follow-ups.ts';
+import type { FreshCredentials } from '../refresh/fresh-credentials.ts';
+import type { RequestLimits } from './request-limits.ts';
+import { responseJson } from './response-json.ts';
+
+const MAX_RESPONSE_BYTES = 10_485_760;
+
+/** An external API's answer, whatever its status. `json` is there when the body is JSON. */
+export interface ApiResponse {
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: Record<string, string | string[]>;
+  readonly data: string;
+  readonly json?: unknown;
+}
+
+/** A request, and how often it may be sent again. */
+export interface SentRequest extends ApiRequest {
+  readonly retry?: RetryChoice | undefined;
+}
+
+/** Sends a request to a connection's API with fresh credentials. Resolves for every HTTP status. */
+export type SendRequest = (key: ConnectionKey, request: SentRequest, origin: CallOrigin) => Promise<ApiResponse>;
+
+/** Does the same, and tells whose response it is: the URL holds credentials, and must not leave the server. */
+export type Exchange = (
+  key: ConnectionKey,
+  request: SentRequest,
+  origin: CallOrigin,
+) => Promise<{ readonly response: ApiResponse; readonly url: string; readonly connection: OpenConnection }>;
+
+export interface SendRequestOptions {
+  readonly fresh: FreshCredentials;
+  readonly client: HttpClient;
+  readonly context: ConnectionContext;
+  readonly limits: RequestLimits;
+  readonly followUps: FollowUps;
+  readonly report: ReportCall;
+}
+
+/**
+ * What follows an answer is decided by {@link FollowUps}; each time the request is authorized anew. Also throws what
+ * {@link FreshCredentials.get}, {@link RequestLimits.enter} and {@link HttpClient.send} throw.
+ */
+export function createExchange(options: SendRequestOptions): Exchange {
+  const { fresh, limits, report } = options;
+  return async (key, request, origin) => {
+    const started = performance.now();
+    const sentBytes = typeof request.body === 'string' ? Buffer.byteLength(request.body) : 0;
+    let call: ApiCall | undefined;
+    const tell = (outcome: { status?: number; error?: string; receivedBytes: number }) =>
+      report({
+        ...key,
+        via: origin.via,
+        caller: origin.caller,
+        requestId: origin.requestId,
+        uuid: call?.connection.row.uuid,
+        method: request.method,
+        status: outcome.status,
+        error: outcome.error,
+        ms: Math.round(performance.now() - started),
+        firstByteMs: undefined,
+        sentBytes,
+        receivedBytes: outcome.receivedBytes,
+        retries: call?.retries ?? 0,
+        renewals: call?.renewals ?? 0,
+        redirects: call?.redirects ?? 0,
+      });
+    try {
+      const connection = await fresh.get(key);
+      const { method, retry = { anyMethod: false } } = request;
+      const begun = (call = beginCall({ key, connection, method, retry, isReplayable: true }));
+      const { response, url } = await limits.run(connection, () => exchange(begun, request, options));
+      tell({ status: response.status, receivedBytes: response.receivedBytes });
+      return { response: toApiResponse(response), url, connection: begun.connection };
+    } catch (error) {
+      tell({ error: error instanceof NangoError ? error.code : 'internal_error', receivedBytes: 0 });
+      throw error;
+    }
+  };
+}
+
+/** What {@link createExchange} made, for callers that get the response alone. */
+export function createSendRequest(exchange: Exchange): SendRequest {
+  return async (...request) => (await exchange(...request)).response;
+}
+
+async function exchange(
+  call: ApiCall,
+  request: ApiRequest,
+  options: SendRequestOptions,
+): Promise<{ readonly response: UpstreamResponse; readonly url: string }> {
+  for (;;) {
+    const authorized = authorize(call, request, options.context);
+    const response = await sendOnce(authorized, call.connection, options.client);
+    const again = options.followUps.after(call, { ...response, request: authorized });
+    if (again === false || !(await again)) return { response, url: authorized.url };
+  }
+}
+
+function authorize(call: ApiCall, request: ApiRequest, context: ConnectionContext): AuthorizedRequest {
+  const { connection, target, method, keepsBody } = call;
+  const headers = { ...defaultHeaders(connection.integration), ...request.headers };
+  if (!target) return authorizeRequest({ ...request, headers }, connection, context);
+  const { body } = request;
+  // A redirect changes the method to GET, if at all.
+  const followed = method === request.method ? request.method : ('GET' as const);
+  const redirected = { target, method: followed, headers, body: keepsBody ? body : undefined };
+  return authorizeRedirect(redirected, connection, context);
+}
+
+/** What a request asks for unless the caller, or the Integration, says otherwise: some APIs send JSON only on request. */
+function defaultHeaders({ requests }: Integration): Record<string, string> {
+  const isConfigured = [...requests.headers.keys()].some((name) => name.toLowerCase() === 'accept');
+  return isConfigured ? {} : { accept: 'application/json' };
+}
+
+function sendOnce(
+  { method, url, headers, body }: AuthorizedRequest,
+  connection: OpenConnection,
+  client: HttpClient,
+): Promise<UpstreamResponse> {
+  const { integration } = connection;
+  return client.send({
+    method,
+    url,
+    headers,
+    body,
+    guarded: integration.isGuarded,
+    owner: socketOwner(connection),
+    clientCertificate: integration.clientCertificate?.reveal(),
+    timeoutMs: integration.httpRequestTimeoutSeconds * 1000,
+    connectTimeoutMs: integration.timeouts.connectMs,
+    maxBytes: MAX_RESPONSE_BYTES,
+  });
+}
+
+function toApiResponse({ status, statusText, headers, body }: UpstreamResponse): ApiResponse {
+  const response = { status, statusText, headers };
+  const data = body.toString('utf8');
+  const json = responseJson(String(response.headers['content-type'] ?? ''), data);
+  return { ...response, data, ...(json === undefined ? {} : { json }) };
+}

@@ -1,0 +1,90 @@
+import { Option, type Command } from 'commander';
+import type { BlueprintsFlags } from './blueprints-command.ts';
+import type { NewBlueprintFlags } from './new-blueprint-command.ts';
+import { ENV_FILE, FOLDER, JSON_OUTPUT } from '../options.ts';
+import type { Terminal } from '../terminal.ts';
+
+/** `nango blueprints …`; what they do is loaded when they run. */
+export function addBlueprintCommands(blueprints: Command, terminal: Terminal): void {
+  blueprints
+    .command('search')
+    .description('list Blueprints that hold every word in their name, provider or categories; all without words')
+    .argument('[words...]')
+    .option('--category <category>', 'only of this category; nango blueprints categories lists them')
+    .option(...JSON_OUTPUT)
+    .addHelpText('after', '\nExample:\n  nango blueprints search accounting')
+    .action(async (words: string[], flags: BlueprintsFlags) => {
+      const { searchBlueprints } = await import('./blueprints-command.ts');
+      await searchBlueprints(words, { flags, terminal });
+    });
+  blueprints
+    .command('categories')
+    .description('list the categories, with how many Blueprints each has')
+    .option(...JSON_OUTPUT)
+    .action(async (flags: BlueprintsFlags) => {
+      const { listCategories } = await import('./blueprints-command.ts');
+      await listCategories({ flags, terminal });
+    });
+  blueprints
+    .command('show')
+    .description('print a Blueprint: what it sets, what a connection brings, what to know')
+    .argument('<name>', 'a name, or name:version')
+    .option(...FOLDER)
+    .option(...JSON_OUTPUT)
+    .action(async (name: string, flags: BlueprintsFlags) => {
+      const { showBlueprint } = await import('./blueprints-command.ts');
+      await showBlueprint(name, { flags, terminal });
+    });
+  blueprints
+    .command('add')
+    .description('add an Integration that extends a Blueprint to integrations.yaml')
+    .argument('<name>', 'a name, or name:version')
+    .option(...FOLDER)
+    .option(...ENV_FILE)
+    .option('--as <integration>', 'name of the Integration; default: the Blueprint’s')
+    .option('--client-id <id>', 'the OAuth client’s id, or ${VARIABLE}; asked for on a terminal')
+    .option(
+      '--client-secret <variable>',
+      'environment variable with the client’s secret; default: <NAME>_CLIENT_SECRET',
+    )
+    .option('--scopes <scopes>', 'separated by spaces or commas; asked for on a terminal')
+    .addHelpText('after', '\nExample:\n  nango blueprints add acme --scopes contacts.read,contacts.write')
+    .action(async (name: string, flags: BlueprintsFlags) => {
+      const { addBlueprint } = await import('./blueprints-command.ts');
+      await addBlueprint(name, { flags, terminal });
+    });
+  blueprints
+    .command('new')
+    .description('draft a Blueprint of your own from what a provider publishes, or from answers')
+    .argument('<name>')
+    .option(...FOLDER)
+    .addOption(
+      new Option(
+        '--issuer <url>',
+        'of an authorization server that publishes its metadata (RFC 8414, OpenID Connect Discovery)',
+      ).conflicts(['openapi', 'authorizationUrl', 'tokenUrl']),
+    )
+    .addOption(
+      new Option('--openapi <file or url>', 'an OpenAPI 3 document').conflicts(['authorizationUrl', 'tokenUrl']),
+    )
+    .option('--authorization-url <url>', 'where neither is published')
+    .option('--token-url <url>')
+    .option('--base-url <url>', 'root of the API; with --openapi, in place of the server it names')
+    .addHelpText(
+      'after',
+      '\nExample:\n  nango blueprints new acme --issuer https://login.acme.com --base-url https://api.acme.com/',
+    )
+    .action(async (name: string, flags: NewBlueprintFlags) => {
+      const { newBlueprint } = await import('./new-blueprint-command.ts');
+      await newBlueprint(name, flags, terminal);
+    });
+  blueprints
+    .command('check')
+    .description('list every fault of Blueprints’ files, or of all in folders')
+    .argument('<paths...>')
+    .option(...JSON_OUTPUT)
+    .action(async (paths: string[], flags: BlueprintsFlags) => {
+      const { checkBlueprints } = await import('./blueprints-command.ts');
+      process.exitCode = await checkBlueprints(paths, { flags, terminal });
+    });
+}

@@ -1,0 +1,242 @@
+import { readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { extname, join, resolve } from 'node:path';
+import { addIntegration, suggestedEntry, type IntegrationEntry } from '../../config/add-integration.ts';
+import {
+  BlueprintCatalog,
+  readIfPresent,
+  type Blueprint,
+  type BlueprintFailure,
+} from '../../catalog/blueprint-catalog.ts';
+import { CATEGORIES, type BlueprintFile } from '../../catalog/blueprint-file.ts';
+import { BlueprintIndex } from '../../catalog/blueprint-index.ts';
+import { isMap } from '../../catalog/deep-merge.ts';
+import { integrationNameSchema } from '../../config/integration-name.ts';
+import { ConfigError, shownPath, sortFaults, type ConfigFault } from '../../catalog/config-fault.ts';
+import { BLUEPRINTS_FOLDER, checkBlueprint, loadServerAddress } from '../../config/load-config.ts';
+import { readSettings, type Settings } from '../../config/settings.ts';
+import { NangoError } from '../../errors/nango-error.ts';
+import { CATALOG_FOLDER } from '../../package-files.ts';
+import { isLoaded } from '../client.ts';
+import { UsageError } from '../failure.ts';
+import { formatTable, type Terminal } from '../terminal.ts';
+
+export interface BlueprintsFlags {
+  readonly folder?: string;
+  readonly json?: boolean;
+  readonly category?: string;
+  readonly as?: string;
+  readonly clientId?: string;
+  readonly clientSecret?: string;
+  readonly scopes?: string;
+  readonly envFile?: readonly string[];
+}
+
+/** `nango blueprints search` */
+export async function searchBlueprints(words: readonly string[], { flags, terminal }: Command): Promise<void> {
+  const { category } = flags;
+  if (category !== undefined && !CATEGORIES.some((one) => one === category))
+    throw new UsageError(`There is no category "${category}". Categories: ${CATEGORIES.join(', ')}`);
+  const found = await new BlueprintIndex(CATALOG_FOLDER).search(words, category);
+  if (flags.json) return terminal.out(JSON.stringify(found, null, 2));
+  if (found.length === 0) {
+    process.exitCode = 1;
+    return terminal.err('No Blueprint has that. One of your own is a file in blueprints/ of the Nango folder.');
+  }
+  const rows = found.map(({ name, displayName, categories, authMode, verified }) => [
+    name,
+    displayName,
+    authMode,
+    categories.join(', '),
+    verified?.by ?? '',
+  ]);
+  terminal.out(
+    formatTable([['NAME', 'PROVIDER', 'AUTH MODE', 'CATEGORIES', 'VERIFIED BY'], ...rows], terminal.columns),
+  );
+}
+
+/** `nango blueprints categories` */
+export async function listCategories({ flags, terminal }: Command): Promise<void> {
+  const all = await new BlueprintIndex(CATALOG_FOLDER).search([]);
+  const counted = CATEGORIES.map((category) => ({
+    category,
+    blueprints: all.filter(({ categories }) => categories.includes(category)).length,
+  }));
+  if (flags.json) return terminal.out(JSON.stringify(counted, null, 2));
+  const rows = counted.map(({ category, blueprints }) => [category, String(blueprints)]);
+  terminal.out(formatTable([['CATEGORY', 'BLUEPRINTS'], ...rows], terminal.columns));
+}
+
+interface Command {
+  readonly flags: BlueprintsFlags;
+  readonly terminal: Terminal;
+}
+
+/** `nango blueprints show` */
+export async function showBlueprint(name: string, { flags, terminal }: Command): Promise<void> {
+  const { catalog } = openCatalog(flags);
+  const { file } = assertFound(await catalog.file(name.split(':')[0] ?? ''), name);
+  const found = assertFound(await catalog.find(name), name);
+  if (flags.json) {
+    const { auth, config, requests, version } = found;
+    return terminal.out(JSON.stringify({ ...file, shown: { version, auth, config, requests } }, null, 2));
+  }
+  const { stringify } = await import('yaml');
+  const comment = file.versions[found.version]?.comment;
+  terminal.out(`${file.display_name} (${found.name}:${found.version})`);
+  for (const line of [file.docs_url, file.console_url, comment]) if (line !== undefined) terminal.out(line);
+  if (file.verified)
+    terminal.out(
+      `Checked against ${file.verified.sources.join(', ')} on ${file.verified.date}; not run against the provider${file.verified.by === 'sources' ? '' : `, except: ${file.verified.by}`}.`,
+    );
+  const { auth, config, requests } = found;
+  terminal.out(`\n${stringify({ auth, ...(config ? { config } : {}), requests }, { lineWidth: 120 }).trimEnd()}`);
+}
+
+/** `nango blueprints add`: writes the entry, and says what is left to do. */
+export async function addBlueprint(name: string, { flags, terminal }: Command): Promise<void> {
+  const { catalog, settings } = openCatalog(flags);
+  const { file } = assertFound(await catalog.file(name.split(':')[0] ?? ''), name);
+  const found = assertFound(await catalog.find(name), name);
+  const integration = flags.as ?? found.name;
+  const named = integrationNameSchema.safeParse(integration);
+  if (!named.success) throw new UsageError(`"${integration}" ${named.error.issues[0]?.message ?? ''}.`);
+  const entry = await entryOf(found, { integration, flags, terminal });
+  const path = join(settings.folder, 'integrations.yaml');
+  const text = (await readIfPresent(path)) ?? missingFile(path);
+  const temporary = `${path}.${process.pid}.tmp`;
+  writeFileSync(temporary, addIntegration(text, integration, entry, shownPath(path)));
+  renameSync(temporary, path);
+  terminal.err(`${terminal.style('green', '✓')} Added ${terminal.style('bold', integration)} to ${shownPath(path)}`);
+  await printNextSteps({ file, found, entry }, { settings, integration, terminal });
+}
+
+async function entryOf(
+  found: Blueprint,
+  { integration, flags, terminal }: { integration: string; flags: BlueprintsFlags; terminal: Terminal },
+): Promise<IntegrationEntry> {
+  const entry: Record<string, IntegrationEntry[string]> = { ...suggestedEntry(found, integration) };
+  const { oauth_client_id, oauth_client_secret, oauth_scopes } = entry;
+  if (typeof oauth_client_id === 'string')
+    entry['oauth_client_id'] =
+      flags.clientId ?? (await ask(`Client id, or the environment variable that holds it`, oauth_client_id, terminal));
+  if (flags.clientSecret !== undefined && !/^[A-Za-z_]\w*$/.test(flags.clientSecret))
+    throw new UsageError(
+      '--client-secret takes the name of an environment variable; the secret itself belongs into no file and no shell history.',
+    );
+  if (oauth_client_secret !== undefined && flags.clientSecret !== undefined)
+    entry['oauth_client_secret'] = `\${${flags.clientSecret}}`;
+  if (oauth_scopes !== undefined || (oauth_client_id !== undefined && flags.scopes !== undefined))
+    entry['oauth_scopes'] = (flags.scopes ?? (await ask('Scopes, separated by spaces or commas', '', terminal)))
+      .split(/[\s,]+/)
+      .filter((scope) => scope !== '');
+  return entry;
+}
+
+async function ask(message: string, otherwise: string, terminal: Terminal): Promise<string> {
+  if (!terminal.interactive || !process.stdin.isTTY) return otherwise;
+  const { text, isCancel } = await import('@clack/prompts');
+  const answer = await text({
+    message,
+    output: process.stderr,
+    ...(otherwise === '' ? {} : { placeholder: otherwise, defaultValue: otherwise }),
+  });
+  if (isCancel(answer)) throw new NangoError('invalid_request', 'Nothing was added.');
+  return answer;
+}
+
+const conjunction = new Intl.ListFormat('en', { type: 'conjunction' });
+
+interface NextSteps {
+  readonly settings: Settings;
+  readonly integration: string;
+  readonly terminal: Terminal;
+}
+
+async function printNextSteps(
+  { file, found, entry }: { file: BlueprintFile; found: Blueprint; entry: IntegrationEntry },
+  { settings, integration, terminal }: NextSteps,
+): Promise<void> {
+  const { folder, environment, environmentFiles } = settings;
+  const variables = [...JSON.stringify(entry).matchAll(/\$\{(\w+)\}/g)].map(([, variable = '']) => variable);
+  const unset = variables.filter((variable) => !environment(variable));
+  const steps: string[] = [];
+  if (/^OAUTH[12]$/.test(String(found.auth['auth_mode']))) {
+    const place = file.console_url ? ` at ${file.console_url}` : ` (${file.docs_url})`;
+    const { rootUrl } = await loadServerAddress(folder, environment);
+    // Without a user who authorizes it in a browser there is no callback.
+    const params = found.auth['token_params'];
+    const isIssued = isMap(params) && params['grant_type'] === 'client_credentials';
+    const callback = isIssued ? '' : ` with the callback URL ${rootUrl}/oauth/callback`;
+    steps.push(`Register an application${place}${callback}`);
+  } else steps.push(`Your users get their credentials at ${file.console_url ?? file.docs_url}`);
+  const environmentFile = environmentFiles?.paths.at(-1);
+  if (unset.length > 0)
+    steps.push(`Put ${conjunction.format(unset)} into ${environmentFile}, or into the server’s environment`);
+  if (Array.isArray(entry['oauth_scopes']) && entry['oauth_scopes'].length === 0)
+    steps.push('Name the scopes you need in oauth_scopes');
+  steps.push(`Connect an account: nango connect ${integration} <userId>`);
+  for (const [index, step] of steps.entries()) terminal.err(`  ${index + 1}. ${step}`);
+  await reportRunningServer({ variables, unset }, { settings, integration, terminal });
+  const comment = file.versions[found.version]?.comment;
+  if (comment !== undefined) terminal.err(`\n${terminal.style('gray', comment)}`);
+}
+
+/** A running server that lacks a variable keeps its last good configuration: nobody would see that but in its log. */
+async function reportRunningServer(
+  { variables, unset }: { variables: readonly string[]; unset: readonly string[] },
+  { settings, integration, terminal }: NextSteps,
+): Promise<void> {
+  const loaded = await isLoaded(integration, settings);
+  if (loaded === undefined) return;
+  if (loaded) return terminal.err(`The running server has loaded ${integration}.`);
+  const lacking = unset.length > 0 ? unset : variables;
+  const why = lacking.length > 0 ? ` It lacks ${conjunction.format(lacking)}.` : '';
+  const path = settings.environmentFiles?.paths.at(-1) ?? '.env';
+  terminal.err(
+    terminal.style(
+      'yellow',
+      `! The running server has not loaded ${integration}, and keeps its last good configuration.${why} It reads ${path} again as soon as that changes; variables of its environment it has from its start, so start it again. Its log lists what is wrong.`,
+    ),
+  );
+}
+
+/** `nango blueprints check`: every fault of files, or of all files of a folder. Returns the exit code. */
+export async function checkBlueprints(paths: readonly string[], { flags, terminal }: Command): Promise<number> {
+  const files = paths.flatMap((path) =>
+    statSync(path).isDirectory()
+      ? readdirSync(path)
+          .filter((file) => extname(file) === '.yaml')
+          .map((file) => join(path, file))
+      : [path],
+  );
+  const faults: ConfigFault[] = [];
+  for (const path of files) faults.push(...(await checkBlueprint(resolve(path), CATALOG_FOLDER)));
+  if (flags.json) terminal.out(JSON.stringify({ valid: faults.length === 0, files: files.length, faults }, null, 2));
+  else if (faults.length > 0) terminal.err(new ConfigError(sortFaults(faults)).message);
+  else
+    terminal.err(
+      `${terminal.style('green', '✓')} ${files.length} Blueprint${files.length === 1 ? ' is' : 's are'} valid.`,
+    );
+  return faults.length > 0 ? 1 : 0;
+}
+
+function openCatalog(flags: Pick<BlueprintsFlags, 'folder' | 'envFile'>) {
+  const settings = readSettings(flags);
+  const { folder } = settings;
+  const catalog = new BlueprintCatalog([join(folder, BLUEPRINTS_FOLDER), CATALOG_FOLDER]);
+  return { catalog, settings };
+}
+
+function assertFound<T extends { readonly name?: string } | { readonly file: BlueprintFile }>(
+  found: T | BlueprintFailure,
+  name: string,
+): Exclude<T, BlueprintFailure> {
+  const { message, faults }: BlueprintFailure = 'source' in found || 'file' in found ? {} : (found as BlueprintFailure);
+  if (faults) throw new ConfigError(sortFaults([...faults]));
+  if (message !== undefined) throw new NangoError('not_found', `"${name}" ${message}`);
+  return found as Exclude<T, BlueprintFailure>;
+}
+
+function missingFile(path: string): never {
+  throw new NangoError('invalid_config', `${path} does not exist. Create it with: nango init`);
+}

@@ -1,0 +1,146 @@
+import { InvalidArgumentError, type Command } from 'commander';
+import type { ConnectFlags } from './connect-command.ts';
+import type { ConnectionsFlags } from './connections-command.ts';
+import type { EventsFlags } from './events-command.ts';
+import type { HealthFlags } from './health-command.ts';
+import { client, ENV_FILE, FOLDER, JSON_OUTPUT, SERVER } from '../options.ts';
+import type { Terminal } from '../terminal.ts';
+import type { TriggerFlags } from './trigger-command.ts';
+
+/** The commands that talk to a running server. */
+export function addClientCommands(program: Command, terminal: Terminal): void {
+  addConnectionsCommands(program.command('connections').description('list, show or delete connections'), terminal);
+  addConnectCommand(program, terminal);
+  addTriggerCommand(program, terminal);
+  addEventsCommand(program, terminal);
+  addHealthCommand(program, terminal);
+  addWebhooksCommands(program.command('webhooks').description('show or replay what webhooks did not take'), terminal);
+}
+
+function addConnectionsCommands(connections: Command, terminal: Terminal): void {
+  client(connections.command('list'))
+    .description('list connections')
+    .option('-u, --user <userId>', 'only of this user')
+    .option('-i, --integration <name>', 'only to this integration')
+    .option(...JSON_OUTPUT)
+    .action(async (flags: ConnectionsFlags) => {
+      const { listConnections } = await import('./connections-command.ts');
+      await listConnections(flags, terminal);
+    });
+  client(connections.command('show'))
+    .description('show one connection')
+    .argument('<integration>')
+    .argument('<userId>')
+    .option('--show-secrets', 'print the credentials too')
+    .option(...JSON_OUTPUT)
+    .action(async (integration: string, userId: string, flags: ConnectionsFlags) => {
+      const { showConnection } = await import('./connections-command.ts');
+      await showConnection(integration, userId, { flags, terminal });
+    });
+  client(connections.command('delete'))
+    .description('delete one connection and its credentials')
+    .argument('<integration>')
+    .argument('<userId>')
+    .option('--revoke', 'also revoke the grant at the provider, first')
+    .option(...JSON_OUTPUT)
+    .action(async (integration: string, userId: string, flags: ConnectionsFlags) => {
+      const { deleteConnection } = await import('./connections-command.ts');
+      await deleteConnection(integration, userId, { flags, terminal });
+    });
+}
+
+function addConnectCommand(program: Command, terminal: Terminal): void {
+  client(program.command('connect'))
+    .description('connect an account: opens the browser, or prints the address')
+    .argument('<integration>')
+    .argument('<userId>')
+    .option('--no-browser', 'only print the address')
+    .option('--device', 'show a code to enter on another device, where the provider offers it')
+    .option('-c, --config <name=value>', 'a value of additionalConfig; repeat it for more', collectConfig)
+    .option('--credentials <file>', 'what the user would type in, as a JSON object; "-" reads it from stdin')
+    .option(...JSON_OUTPUT)
+    .addHelpText(
+      'after',
+      `
+What an Integration needs and you did not give is asked for, on a terminal.
+
+Examples:
+  nango connect acme 1
+  nango connect acme-desk 1 --config subdomain=mycompany
+  nango connect acme-drive robot --credentials service-account.json
+  nango connect acme 1 --device`,
+    )
+    .action(async (integration: string, userId: string, flags: ConnectFlags) => {
+      const { connectCommand } = await import('./connect-command.ts');
+      process.exitCode = await connectCommand(integration, userId, { flags, terminal });
+    });
+}
+
+function addTriggerCommand(program: Command, terminal: Terminal): void {
+  client(program.command('trigger'))
+    .description('run an Action and print what it returns, as JSON')
+    .argument('<integration>')
+    .argument('<action>')
+    .argument('<userId>')
+    .option('--input <json>', 'the Action’s input; "-" reads it from stdin')
+    .option('--json', 'print on one line')
+    .addHelpText('after', `\nExample:\n  nango trigger acme notify 1 --input '{"text":"Hello"}'`)
+    .action(async (integration: string, action: string, userId: string, flags: TriggerFlags) => {
+      const { triggerCommand } = await import('./trigger-command.ts');
+      await triggerCommand({ integration, action, userId }, { flags, terminal });
+    });
+}
+
+function addHealthCommand(program: Command, terminal: Terminal): void {
+  program
+    .command('health')
+    .description('ask the server on this machine whether it works, for health checks')
+    .option(...FOLDER)
+    .option(...ENV_FILE)
+    .option(...SERVER)
+    .option('--ready', 'whether it can serve requests: its database works too')
+    .option(...JSON_OUTPUT)
+    .addHelpText('after', '\nIt needs no key. The port is that of nango-config.yaml.')
+    .action(async (flags: HealthFlags) => {
+      const { healthCommand } = await import('./health-command.ts');
+      process.exitCode = await healthCommand(flags, terminal);
+    });
+}
+
+function addEventsCommand(program: Command, terminal: Terminal): void {
+  client(program.command('events'))
+    .description('print what happened to connections, from the oldest event that is kept')
+    .option('--after <cursor>', 'go on behind this place')
+    .option('--follow', 'go on with what happens, until interrupted')
+    .option(...JSON_OUTPUT)
+    .addHelpText('after', `\nWith --json each event is one line, and the place behind the last goes to stderr.`)
+    .action(async (flags: EventsFlags) => {
+      const { eventsCommand } = await import('./events-command.ts');
+      await eventsCommand(flags, terminal);
+    });
+}
+
+function addWebhooksCommands(webhooks: Command, terminal: Terminal): void {
+  client(webhooks.command('dead'))
+    .description('list events that a webhook did not take in three days')
+    .option(...JSON_OUTPUT)
+    .action(async (flags: EventsFlags) => {
+      const { deadCommand } = await import('./events-command.ts');
+      await deadCommand(flags, terminal);
+    });
+  client(webhooks.command('replay'))
+    .description('deliver such events again: all of a webhook’s, or one')
+    .argument('<webhook>')
+    .argument('[eventId]')
+    .option(...JSON_OUTPUT)
+    .action(async (webhook: string, eventId: string | undefined, flags: EventsFlags) => {
+      const { replayCommand } = await import('./events-command.ts');
+      await replayCommand({ webhook, eventId }, { flags, terminal });
+    });
+}
+
+function collectConfig(pair: string, earlier: Record<string, string> = {}): Record<string, string> {
+  const [, name, value = ''] = /^([^=]+)=(.*)$/s.exec(pair) ?? [];
+  if (name === undefined) throw new InvalidArgumentError('It must be name=value.');
+  return { ...earlier, [name]: value };
+}

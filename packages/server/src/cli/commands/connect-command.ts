@@ -1,0 +1,142 @@
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import type Nango from '@nangohq/node-client';
+import { messageOf, NangoError } from '../../errors/nango-error.ts';
+import { askFields } from '../ask-fields.ts';
+import { openClient, type ClientFlags } from '../client.ts';
+import { deviceConnect, type DeviceConnection } from '../device-connect.ts';
+import { UsageError } from '../failure.ts';
+import { printable, type Terminal } from '../terminal.ts';
+
+const POLL_MS = 1_000;
+
+export interface ConnectFlags extends ClientFlags {
+  readonly json?: boolean;
+  readonly browser?: boolean;
+  readonly device?: boolean;
+  readonly config?: Record<string, string>;
+  /** A file, or `-`. */
+  readonly credentials?: string;
+}
+
+interface ConnectOutput {
+  readonly flags: ConnectFlags;
+  readonly terminal: Terminal;
+}
+
+const attemptSchema = z.object({
+  attempt: z.string(),
+  status: z.string(),
+  connectUrl: z.url(),
+  expiresAt: z.iso.datetime(),
+});
+const resultSchema = z.object({
+  status: z.enum(['pending', 'succeeded', 'failed']),
+  error: z.object({ type: z.string(), message: z.string() }).nullable(),
+});
+const errorSchema = z.object({ error: z.object({ type: z.string(), message: z.string() }) });
+
+/** `nango connect`: connects an account from the terminal. Returns the exit code. */
+export async function connectCommand(
+  integration: string,
+  userId: string,
+  { flags, terminal }: ConnectOutput,
+): Promise<number> {
+  const { nango, serverUrl } = await openClient(flags);
+  const { integrations } = (await nango.connect()).returnValue;
+  const known = integrations.find(({ name }) => name === integration);
+  const config = { fields: known?.config ?? {}, given: flags.config ?? {}, visible: true, asksOptional: false };
+  const additionalConfig = await askFields(config, terminal);
+  if (flags.device) return deviceResult(nango, { integration, userId, additionalConfig, terminal }, flags);
+  const typed = { fields: known?.credentials ?? {}, given: readCredentials(flags), visible: false, asksOptional: true };
+  const credentials = await askFields(typed, terminal);
+  const { token } = (await nango.createConnectSession({ userId, integrations: [integration] })).returnValue;
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  const begun = await fetch(`${serverUrl}/oauth/attempts`, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify({
+      integration,
+      userId,
+      ...(Object.keys(additionalConfig).length > 0 ? { additionalConfig } : {}),
+      ...(Object.keys(credentials).length > 0 ? { credentials } : {}),
+    }),
+  });
+  const attempt = await parseAnswer(begun, attemptSchema);
+  if (attempt.status === 'pending') showAddress(attempt.connectUrl, { flags, terminal });
+  const result = await waitForResult(`${serverUrl}/oauth/attempts/${attempt.attempt}`, new Date(attempt.expiresAt));
+  return report({ integration, userId, ...result }, { flags, terminal });
+}
+
+type Result = z.output<typeof resultSchema> & { readonly integration: string; readonly userId: string };
+
+/** Tells how it went; returns the exit code. */
+function report({ integration, userId, status, error }: Result, { flags, terminal }: ConnectOutput): number {
+  if (flags.json) terminal.out(JSON.stringify({ integration, userId, status, error }));
+  else if (status === 'succeeded')
+    terminal.err(
+      `${terminal.style('green', '✓')} User "${printable(userId)}" is connected to "${printable(integration)}".`,
+    );
+  else
+    terminal.err(
+      `${terminal.style('red', '✗')} ${printable(error?.message ?? 'The connection was not made.')} (${error?.type ?? 'timeout'})`,
+    );
+  return status === 'succeeded' ? 0 : 1;
+}
+
+async function deviceResult(nango: Nango, connection: DeviceConnection, flags: ConnectFlags): Promise<number> {
+  const { integration, userId, terminal } = connection;
+  await deviceConnect(nango, connection);
+  return report({ integration, userId, status: 'succeeded', error: null }, { flags, terminal });
+}
+
+/** What `--credentials` names. Throws `invalid_request` when it is no JSON object. */
+function readCredentials({ credentials }: ConnectFlags): Record<string, unknown> {
+  if (credentials === undefined) return {};
+  try {
+    return z
+      .record(z.string(), z.unknown())
+      .parse(JSON.parse(readFileSync(credentials === '-' ? 0 : credentials, 'utf8')));
+  } catch (cause) {
+    // The parser's words may quote a part of a key.
+    const why = cause instanceof Error && 'code' in cause ? messageOf(cause) : 'it is not a JSON object';
+    throw new UsageError(`--credentials ${credentials} cannot be used: ${why}.`, cause);
+  }
+}
+
+function showAddress(url: string, { flags, terminal }: ConnectOutput): void {
+  const opened = terminal.interactive && flags.browser !== false && openBrowser(url);
+  terminal.err(opened ? 'Your browser opens. If it does not, go to:' : 'Open this address in a browser:');
+  terminal.err(`  ${terminal.style('cyan', url)}`);
+  terminal.err(terminal.style('gray', 'Waiting for the connection …'));
+}
+
+async function waitForResult(url: string, expiresAt: Date): Promise<z.output<typeof resultSchema>> {
+  for (;;) {
+    const result = await parseAnswer(await fetch(url), resultSchema);
+    if (result.status !== 'pending' || Date.now() > expiresAt.getTime()) return result;
+    await delay(POLL_MS);
+  }
+}
+
+async function parseAnswer<T extends z.ZodType>(response: Response, schema: T): Promise<z.output<T>> {
+  const body: unknown = await response.json();
+  if (response.ok) return schema.parse(body);
+  const { error } = errorSchema.parse(body);
+  throw new NangoError('request_failed', `${error.message} (${error.type})`);
+}
+
+/** Whether a program that opens addresses was found; what it does with it cannot be known. */
+function openBrowser(url: string): boolean {
+  const programs: Partial<Record<NodeJS.Platform, [string, ...string[]]>> = {
+    darwin: ['open'],
+    win32: ['rundll32', 'url.dll,FileProtocolHandler'],
+  };
+  const [program, ...prefix] = programs[process.platform] ?? ['xdg-open'];
+  const child = spawn(program, [...prefix, url], { stdio: 'ignore', detached: true });
+  child.on('error', () => undefined);
+  child.unref();
+  return child.pid !== undefined;
+}

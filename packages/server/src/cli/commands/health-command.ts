@@ -1,0 +1,37 @@
+import { z } from 'zod';
+import { readSettings } from '../../config/settings.ts';
+import { messageOf } from '../../errors/nango-error.ts';
+import { urlFromConfig, type ClientFlags } from '../client.ts';
+import type { Terminal } from '../terminal.ts';
+
+const healthySchema = z.object({ status: z.literal('ok') });
+const TIMEOUT_MS = 4_000;
+
+export interface HealthFlags extends Omit<ClientFlags, 'dataDir'> {
+  readonly ready?: boolean;
+  readonly json?: boolean;
+}
+
+/** `nango health`. Returns the exit code: 0 when the server answers that it works. */
+export async function healthCommand(flags: HealthFlags, terminal: Terminal): Promise<number> {
+  const serverUrl = flags.server ?? (await urlFromConfig(readSettings(flags)));
+  const url = `${serverUrl}/health/${flags.ready ? 'ready' : 'live'}`;
+  const { healthy, why } = await ask(url);
+  if (flags.json) terminal.out(JSON.stringify({ healthy, url }));
+  else if (healthy) terminal.err(`${terminal.style('green', '✓')} ${url} answers that the server works.`);
+  else terminal.err(`${terminal.style('red', '✗')} ${url} ${why}.`);
+  return healthy ? 0 : 1;
+}
+
+async function ask(url: string): Promise<{ healthy: boolean; why: string }> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const body: unknown = await response.json().catch(() => undefined);
+    if (response.ok && !healthySchema.safeParse(body).success)
+      return { healthy: false, why: 'is answered by another program' };
+    return { healthy: response.ok, why: `answers with status ${response.status}` };
+  } catch (error) {
+    const cause = error instanceof Error ? error.cause : undefined;
+    return { healthy: false, why: `does not answer: ${messageOf(cause ?? error) || 'nobody listens there'}` };
+  }
+}

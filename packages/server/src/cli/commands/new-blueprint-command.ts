@@ -1,0 +1,73 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { draftFromDocument, draftFromIssuer, type BlueprintDraft } from '../../catalog/blueprint-draft.ts';
+import { BLUEPRINTS_FOLDER } from '../../config/load-config.ts';
+import { readSettings } from '../../config/settings.ts';
+import { NangoError } from '../../errors/nango-error.ts';
+import { UsageError } from '../failure.ts';
+import type { Terminal } from '../terminal.ts';
+
+export interface NewBlueprintFlags {
+  readonly folder?: string;
+  readonly issuer?: string;
+  readonly openapi?: string;
+  readonly authorizationUrl?: string;
+  readonly tokenUrl?: string;
+  readonly baseUrl?: string;
+}
+
+/** `nango blueprints new`: drafts a Blueprint of one's own from what the provider publishes, or from answers. */
+export async function newBlueprint(name: string, flags: NewBlueprintFlags, terminal: Terminal): Promise<void> {
+  if (!/^[A-Za-z0-9][A-Za-z0-9_-]*$/.test(name))
+    throw new UsageError(`"${name}" cannot be a Blueprint’s name: letters, digits, "-" and "_".`);
+  const folder = join(readSettings({ folder: flags.folder }).folder, BLUEPRINTS_FOLDER);
+  const path = join(folder, `${name}.yaml`);
+  if (existsSync(path)) throw new NangoError('invalid_request', `${path} exists already.`);
+  const { auth, config, requests } = await draft(flags, terminal);
+  const docs =
+    flags.issuer ?? (/^https?:/.test(flags.openapi ?? '') ? flags.openapi : undefined) ?? 'https://example.com/docs';
+  const blueprint = {
+    name,
+    display_name: name.replace(/^./, (first) => first.toUpperCase()),
+    docs_url: docs,
+    maintainer: 'Me',
+    versions: {
+      v0: {
+        comment: 'What a developer must know: scopes, lifetimes, reviews.',
+        auth,
+        ...(config ? { config } : {}),
+        requests,
+      },
+    },
+  };
+  mkdirSync(folder, { recursive: true });
+  const schema = '# yaml-language-server: $schema=../../node_modules/@nangohq/server/schemas/blueprint.schema.json';
+  writeFileSync(path, `${schema}\n${stringify(blueprint, { lineWidth: 118, singleQuote: true })}`, { flag: 'wx' });
+  terminal.err(`${terminal.style('green', '✓')} Wrote ${path}`);
+  terminal.err(`  1. Compare it with the provider’s documentation, and complete it`);
+  terminal.err(`  2. Check it: nango blueprints check ${path}`);
+  terminal.err(`  3. Use it: nango blueprints add ${name}`);
+}
+
+async function draft(flags: NewBlueprintFlags, terminal: Terminal): Promise<BlueprintDraft> {
+  if (flags.openapi !== undefined) return draftFromDocument(flags.openapi, flags.baseUrl);
+  const base = () => flags.baseUrl ?? ask('Root of the API', terminal, '--base-url');
+  if (flags.issuer !== undefined) return draftFromIssuer(flags.issuer, await base());
+  const auth = {
+    auth_mode: 'OAUTH2',
+    authorization_url: flags.authorizationUrl ?? (await ask('Authorization URL', terminal, '--authorization-url')),
+    token_url: flags.tokenUrl ?? (await ask('Token URL', terminal, '--token-url')),
+  };
+  return { auth, requests: { base_url: await base(), headers: { Authorization: 'Bearer ${access_token}' } } };
+}
+
+async function ask(message: string, terminal: Terminal, flag: string): Promise<string> {
+  if (!terminal.interactive || !process.stdin.isTTY)
+    throw new UsageError(`Give ${flag}, or --issuer or --openapi, from which a Blueprint can be drafted.`);
+  const { text, isCancel } = await import('@clack/prompts');
+  const validate = (value: string | undefined) => (URL.canParse(value ?? '') ? undefined : 'This must be a URL.');
+  const answer = await text({ message, validate, output: process.stderr });
+  if (isCancel(answer)) throw new NangoError('invalid_request', 'Nothing was written.');
+  return answer;
+}

@@ -1,0 +1,134 @@
+import type { FastifyBaseLogger } from 'fastify';
+import { readSettings } from '../../config/settings.ts';
+import { createLog } from '../../observability/log.ts';
+import { LineFile } from '../../observability/line-file.ts';
+import { VERSION } from '../../package-files.ts';
+import { startServer, type RunningServer } from '../../start.ts';
+import { createPrettyLog } from '../pretty-log.ts';
+import type { Terminal } from '../terminal.ts';
+import { gatherMetrics, isWorker, leaveWorkers, tellReady, Workers } from '../workers.ts';
+
+// For requests in flight; then the process ends all the same.
+const FAULT_STOP_MS = 10_000;
+
+export interface StartFlags {
+  readonly folder?: string;
+  readonly dataDir?: string;
+  readonly host?: string;
+  readonly port?: number;
+  readonly workers?: number;
+  readonly envFile?: readonly string[];
+}
+
+/** What is said of servers that are ready. */
+export type Ready = Pick<RunningServer, 'port' | 'callbackUrl' | 'storeDescription' | 'integrations' | 'notices'>;
+
+/** `nango start`: runs until SIGINT or SIGTERM. Logs go to stderr: JSON lines, or coloured ones on a terminal. */
+export async function startCommand(flags: StartFlags, terminal: Terminal): Promise<void> {
+  const log = createLog('info', terminal.interactive ? createPrettyLog(process.stderr) : createJsonDestination());
+  if ((flags.workers ?? 1) > 1 && !isWorker()) return startWorkers(flags.workers ?? 1, { terminal, log });
+  const settings = readSettings({
+    ...flags,
+    dataDirectory: flags.dataDir,
+  });
+  const server = await startServer({ settings, log, ...(isWorker() ? { gatherMetrics } : {}) }).catch(
+    (error: unknown) => {
+      leaveWorkers();
+      throw error;
+    },
+  );
+  if (isWorker()) tellReady(server);
+  else announce(server, { terminal, log });
+  const close = () => server.close().then(() => true);
+  stopOnSignal(close, log);
+  stopOnFault(close, log);
+}
+
+interface Output {
+  readonly terminal: Terminal;
+  readonly log: FastifyBaseLogger;
+}
+
+async function startWorkers(count: number, { terminal, log }: Output): Promise<void> {
+  const workers = new Workers(count, log);
+  stopOnSignal(() => workers.stop(), log);
+  const ready = await workers.start();
+  // The worker said why.
+  if (ready) announce(ready, { terminal, log }, count);
+  else process.exitCode = 1;
+}
+
+function announce(server: Ready, { terminal, log }: Output, workers?: number): void {
+  const { port, callbackUrl, storeDescription: store, integrations } = server;
+  if (terminal.interactive) printBanner(server, terminal, workers);
+  else log.info({ version: VERSION, port, callbackUrl, store, integrations, workers }, 'Nango is ready');
+  for (const notice of server.notices) terminal.err(terminal.style('yellow', `! ${notice}`));
+}
+
+/** The last lines are written before the process ends. */
+function createJsonDestination(): LineFile {
+  const stderr = new LineFile({
+    fd: 2,
+    gap: (lines) =>
+      `${JSON.stringify({ level: 'error', time: new Date().toISOString(), lines, msg: 'lines are missing here' })}\n`,
+  });
+  process.once('exit', () => stderr.close());
+  return stderr;
+}
+
+function printBanner(
+  { port, callbackUrl, storeDescription, integrations }: Ready,
+  terminal: Terminal,
+  workers: number | undefined,
+): void {
+  const err = (text: string) => terminal.err(text);
+  const style: Terminal['style'] = (name, text) => terminal.style(name, text);
+  err('');
+  err(
+    `  ${style(['bold', 'green'], 'Nango')} ${style('gray', VERSION)} is ready on port ${style('bold', String(port))}`,
+  );
+  err('');
+  err(`  Callback URL   ${style('cyan', callbackUrl)}  ${style('gray', '(register it at each provider)')}`);
+  err(`  Integrations   ${integrations.join(', ') || 'none yet'}`);
+  err(`  Store          ${storeDescription}`);
+  if (workers !== undefined) err(`  Workers        ${workers}`);
+  err('');
+}
+
+/**
+ * What is thrown outside of every handler is a defect, and nobody knows what it left behind: the server ends in an orderly
+ * way, and whatever runs it starts another.
+ */
+function stopOnFault(stop: () => Promise<unknown>, log: FastifyBaseLogger): void {
+  const end = async () => {
+    await stop().catch(() => undefined);
+    process.exit(1);
+  };
+  process.once('uncaughtException', (err) => {
+    log.fatal({ err }, 'an error outside of every handler: the server ends');
+    setTimeout(() => process.exit(1), FAULT_STOP_MS).unref();
+    void end();
+  });
+}
+
+/** `stop` resolves to whether everything ended cleanly. */
+function stopOnSignal(stop: () => Promise<boolean>, log: FastifyBaseLogger): void {
+  let stopping = false;
+  const onSignal = (signal: string) => {
+    // A second signal means the person has no patience left.
+    if (stopping) process.exit(1);
+    stopping = true;
+    log.info({ signal }, 'stopping');
+    stop().then(
+      (clean) => process.exit(clean ? 0 : 1),
+      (error: unknown) => {
+        log.error({ err: error }, 'the server did not stop cleanly');
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', onSignal);
+  // A terminal sends SIGINT to workers too; they wait for the word of the process that started them, or its end.
+  if (isWorker()) process.on('SIGINT', () => undefined).once('disconnect', () => onSignal('disconnect'));
+  else process.on('SIGINT', onSignal);
+}

@@ -1,0 +1,36 @@
+import { readFileSync } from 'node:fs';
+import { messageOf } from '../../errors/nango-error.ts';
+import { openClient, type ClientFlags } from '../client.ts';
+import { UsageError } from '../failure.ts';
+import type { Terminal } from '../terminal.ts';
+
+export interface TriggerFlags extends ClientFlags {
+  readonly input?: string;
+  readonly json?: boolean;
+}
+
+export interface TriggerTarget {
+  readonly integration: string;
+  readonly action: string;
+  readonly userId: string;
+}
+
+/** `nango trigger`: runs an Action and prints what it returns, as JSON: on one line with --json. `--input -` reads it from stdin. */
+export async function triggerCommand(
+  { integration, action, userId }: TriggerTarget,
+  { flags, terminal }: { flags: TriggerFlags; terminal: Terminal },
+): Promise<void> {
+  const input = parseInput(flags.input);
+  const { nango } = await openClient(flags);
+  const { returnValue } = await nango.triggerAction(integration, action, userId, input);
+  terminal.out(JSON.stringify(returnValue, null, flags.json ? 0 : 2));
+}
+
+function parseInput(text: string | undefined): unknown {
+  if (text === undefined) return null;
+  try {
+    return JSON.parse(text === '-' ? readFileSync(0, 'utf8') : text);
+  } catch (cause) {
+    throw new UsageError(`--input is not JSON: ${messageOf(cause)}`, cause);
+  }
+}

@@ -1,0 +1,42 @@
+import type { ClientRegistrationKey, ClientRegistrations } from '../auth-modes/auth-mode.ts';
+import { registeredClientSchema, type RegisteredClient } from '../oauth/discovery/client-registration.ts';
+import type { ClientRegistrationRow, Store } from '../store/store.ts';
+import type { SealedPlace, Vault } from '../vault/vault.ts';
+
+/** Keeps dynamically registered clients in the store, sealed. Of two servers that register at once, one's client stays. */
+export function createClientRegistrations({
+  store,
+  vault,
+  now,
+}: {
+  store: Store;
+  vault: Vault;
+  now: () => number;
+}): ClientRegistrations {
+  const open = (row: ClientRegistrationRow): RegisteredClient =>
+    registeredClientSchema.parse(JSON.parse(vault.open(row.sealedClient, placeOf(row))));
+  return {
+    async findOrRegister(key, register) {
+      const found = await store.findClientRegistration(key, now());
+      if (found) return open(found);
+      const client = await register();
+      const sealedClient = vault.seal(JSON.stringify(client), placeOf(key));
+      const kept = await store.keepClientRegistration({ ...key, sealedClient, expiresAt: expiryOf(client) }, now());
+      return open(kept);
+    },
+    forget: (key) => store.deleteClientRegistration(key),
+  };
+}
+
+/** RFC 7591 §3.2.1: seconds since the epoch, 0 = never. */
+function expiryOf({ client_secret_expires_at: seconds = 0 }: RegisteredClient): number | null {
+  return seconds === 0 ? null : seconds * 1000;
+}
+
+function placeOf({ integration, issuer, redirectUri }: ClientRegistrationKey): SealedPlace {
+  return {
+    table: 'client_registrations',
+    row: JSON.stringify([integration, issuer, redirectUri]),
+    column: 'sealed_client',
+  };
+}

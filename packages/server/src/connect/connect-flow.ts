@@ -1,0 +1,269 @@
+import { timingSafeEqual } from 'node:crypto';
+import type { AdditionalConfig, Authorized, BaseCredentials, Integration } from '../auth-modes/auth-mode.ts';
+import type { ResponseParameters } from '../oauth/authorization-response.ts';
+import { NangoError } from '../errors/nango-error.ts';
+import type { ConnectAttemptRow, ConnectionKey } from '../store/store.ts';
+import {
+  ATTEMPT_LIFE_MS,
+  attemptConfig,
+  failingAttempt,
+  newConnection,
+  openSecrets,
+  publicError,
+  sealSecrets,
+  spent,
+  storeAuthorized,
+  storedConfig,
+} from './attempt-steps.ts';
+import {
+  assertConfig,
+  authModeOf,
+  configOf,
+  integrationNamed,
+  modeContext,
+  type ConnectionContext,
+} from '../connections/connection-context.ts';
+import { assertMayConnect, hashToken, type AttemptRequester } from './connect-sessions.ts';
+import { parseCredentials } from './parse-credentials.ts';
+
+export interface AttemptRequest extends ConnectionKey {
+  readonly additionalConfig?: AdditionalConfig | undefined;
+  /** What the user typed in, for modes without a browser flow. */
+  readonly credentials?: unknown;
+  readonly requester: AttemptRequester;
+}
+
+export interface CreatedAttempt {
+  /** Opens the attempt once, and tells its result: 256 random bits. */
+  readonly attempt: string;
+  readonly expiresAt: number;
+  /** By it the page that began the attempt proves itself to the page of ours that its popup opens. Never part of a URL. */
+  readonly nonce: string | undefined;
+  /** `succeeded` where the provider needed no user. */
+  readonly status: 'pending' | 'succeeded';
+}
+
+/** What sends a user to the provider: the page that began the attempt, or the user's own click on a page that names it. */
+export type BeginProof = { readonly nonce: string } | 'clicked' | undefined;
+
+/** An attempt that waits for its browser. */
+export interface WaitingAttempt extends ConnectionKey {
+  readonly origin: string | null;
+  /** Whether {@link ConnectFlow.begin} wants a proof. */
+  readonly needsProof: boolean;
+}
+
+/** The browser's way to the authorization server. */
+export interface BegunAttempt {
+  readonly authorizationUrl: string;
+  readonly cookie: { readonly name: string; readonly value: string };
+}
+
+/** How an attempt stands. */
+export interface AttemptResult extends ConnectionKey {
+  readonly status: 'pending' | 'succeeded' | 'failed';
+  readonly error: { readonly type: string; readonly message: string } | null;
+  /** The only origin the result may be posted to; null = none. */
+  readonly origin: string | null;
+}
+
+/** A callback as it arrived. */
+export interface Callback {
+  readonly params: ResponseParameters;
+  readonly cookies: ReadonlyMap<string, string>;
+}
+
+/** Takes a user from `connect()` to a stored connection: one attempt, one state, one browser. */
+export class ConnectFlow {
+  readonly #context: ConnectionContext;
+
+  constructor(context: ConnectionContext) {
+    this.#context = context;
+  }
+
+  /** Creates an attempt for a user who may connect. Where the provider needs no user, the connection is made at once. */
+  async create({
+    integration,
+    userId,
+    additionalConfig,
+    credentials,
+    requester,
+  }: AttemptRequest): Promise<CreatedAttempt> {
+    const { store, now, randomToken } = this.#context;
+    const key = { integration, userId };
+    await assertMayConnect(key, requester, this.#context);
+    const target = integrationNamed(integration, this.#context);
+    const { authorization } = authModeOf(target);
+    const stored = additionalConfig ?? (await storedConfig(key, this.#context));
+    assertConfig(target, stored, authorization?.bringsConfig(target));
+    const config = configOf(target, stored);
+    const issued = await this.#withoutBrowser(target, { credentials, config });
+    const attempt = randomToken();
+    const expiresAt = now() + ATTEMPT_LIFE_MS;
+    // Without a token there is one developer and nobody else, on this machine.
+    const nonce = requester.token === undefined ? undefined : randomToken();
+    const json = additionalConfig ? JSON.stringify(additionalConfig) : null;
+    await store.insertAttempt({
+      ...key,
+      attemptHash: hashToken(attempt),
+      origin: requester.origin ?? null,
+      nonceHash: nonce === undefined ? null : hashToken(nonce),
+      additionalConfig: json,
+      now: now(),
+      expiresAt,
+    });
+    if (issued) {
+      const connection = newConnection(key, { credentials: issued, additionalConfig: json }, this.#context);
+      await store.completeAttempt(hashToken(attempt), connection);
+    }
+    return { attempt, nonce, expiresAt, status: issued ? 'succeeded' : 'pending' };
+  }
+
+  /** An attempt that no browser took yet. Throws `invalid_state` for one that is used or expired. */
+  async waiting(attempt: string): Promise<WaitingAttempt> {
+    const { integration, userId, origin, nonceHash } = await this.#findWaiting(attempt);
+    return { integration, userId, origin, needsProof: nonceHash !== null };
+  }
+
+  /**
+   * Binds the attempt to the browser that comes, once. Without a proof, whoever gets its address could be made to connect his
+   * account to another's user id. Throws `invalid_state` for an attempt that is used or expired, or a wrong proof.
+   */
+  async begin(
+    attempt: string,
+    { redirectUri, proof }: { redirectUri: string; proof: BeginProof },
+  ): Promise<BegunAttempt> {
+    const { store, now, randomToken } = this.#context;
+    const row = await this.#findWaiting(attempt);
+    const { attemptHash } = row;
+    if (!isProven(row, proof)) throw spent();
+    const integration = integrationNamed(row.integration, this.#context);
+    const { authorization } = authModeOf(integration);
+    if (!authorization)
+      throw new NangoError('unsupported_auth_mode', `"${row.integration}" needs no authorization in a browser.`);
+    const state = randomToken();
+    const browser = randomToken();
+    const begin = async () =>
+      authorization.begin(
+        { integration, config: await attemptConfig(row, this.#context), state, redirectUri },
+        modeContext(integration, this.#context),
+      );
+    const { authorizationUrl, secrets } = await failingAttempt(row, begin, this.#context);
+    const sealedSecrets = sealSecrets({ ...secrets, redirect_uri: redirectUri }, attemptHash, this.#context);
+    const bound = await store.beginAttempt(attemptHash, {
+      stateHash: hashToken(state),
+      browserHash: hashToken(browser),
+      sealedSecrets,
+      now: now(),
+    });
+    if (!bound) throw spent();
+    return { authorizationUrl, cookie: { name: cookieName(state), value: browser } };
+  }
+
+  async #findWaiting(attempt: string): Promise<ConnectAttemptRow> {
+    const { store, now } = this.#context;
+    const row = await store.findAttempt(hashToken(attempt));
+    if (row?.status !== 'created' || row.expiresAt <= now()) throw spent();
+    return row;
+  }
+
+  /** Whether the callback of this state may arrive as a form POST. */
+  async acceptsFormPost(state: string): Promise<boolean> {
+    const row = await this.#context.store.findAttemptByState(hashToken(state));
+    if (!row) return false;
+    const integration = integrationNamed(row.integration, this.#context);
+    return authModeOf(integration).authorization?.usesFormPost(integration) ?? false;
+  }
+
+  /**
+   * Ends an attempt with the authorization server's answer. The state is spent before anything else happens, so of two
+   * callbacks one wins; a browser other than the one that began ends it for good (RFC 9700 §4.7).
+   * Throws `invalid_state` when there is no such attempt, or two states; otherwise the result says how it went.
+   */
+  async complete({ params, cookies }: Callback): Promise<AttemptResult> {
+    const { store, now } = this.#context;
+    const state = params.get('state') ?? '';
+    const row = state === '' || state.length > 512 ? undefined : await store.takeAttempt(hashToken(state), now());
+    if (!row) throw spent();
+    if (!isSameBrowser(row, cookies.get(cookieName(state)))) {
+      const error = {
+        type: 'invalid_state',
+        message: 'The authorization was finished in another browser than it was begun in.',
+      };
+      await store.failAttempt(row.attemptHash, error);
+      return { ...toResult(row), status: 'failed', error, origin: null };
+    }
+    try {
+      const exchange = async () => storeAuthorized(row, await this.#exchange(row, params), this.#context);
+      await failingAttempt(row, exchange, this.#context);
+      return { ...toResult(row), status: 'succeeded' };
+    } catch (error) {
+      return { ...toResult(row), status: 'failed', error: publicError(error) };
+    }
+  }
+
+  /** How an attempt stands, for the page that began it. Undefined when there is no such attempt. */
+  async result(attempt: string): Promise<AttemptResult | undefined> {
+    const row = await this.#context.store.findAttempt(hashToken(attempt));
+    if (!row) return undefined;
+    const expired = row.expiresAt <= this.#context.now() && row.status !== 'succeeded' && row.status !== 'failed';
+    return expired
+      ? { ...toResult(row), status: 'failed', error: { type: 'timeout', message: 'The user did not finish in time.' } }
+      : toResult(row);
+  }
+
+  /** Credentials that need no browser: typed in, or issued to the application. Undefined where the user must authorize. */
+  async #withoutBrowser(
+    integration: Integration,
+    { credentials, config }: { credentials: unknown; config: AdditionalConfig },
+  ): Promise<BaseCredentials | undefined> {
+    const { authorization, entered, issuance } = authModeOf(integration);
+    if (credentials !== undefined)
+      return parseCredentials({ integration, credentials, config, from: 'page' }, this.#context);
+    if (issuance?.applies(integration))
+      return issuance.issue({ integration, config }, modeContext(integration, this.#context));
+    if (authorization?.applies(integration)) return undefined;
+    const names = Object.keys(entered?.fields(integration) ?? {}).join(', ');
+    throw new NangoError(
+      'invalid_credentials',
+      `"${integration.name}" asks its user for ${names || 'credentials'}: connect('${integration.name}', userId, { credentials: { ${names} } }).`,
+    );
+  }
+
+  async #exchange(row: ConnectAttemptRow, callback: ResponseParameters): Promise<Authorized<BaseCredentials>> {
+    const integration = integrationNamed(row.integration, this.#context);
+    const { authorization } = authModeOf(integration);
+    if (!authorization) throw spent();
+    const { redirect_uri: redirectUri = '', ...secrets } = openSecrets(row, this.#context);
+    return authorization.complete(
+      { integration, config: await attemptConfig(row, this.#context), callback, secrets, redirectUri },
+      modeContext(integration, this.#context),
+    );
+  }
+}
+
+/** The cookie that binds one state to one browser. */
+function cookieName(state: string): string {
+  return `nango_attempt_${hashToken(state).slice(0, 16)}`;
+}
+
+function isProven({ nonceHash }: ConnectAttemptRow, proof: BeginProof): boolean {
+  if (nonceHash === null || proof === 'clicked') return true;
+  return proof !== undefined && timingSafeEqual(Buffer.from(nonceHash), Buffer.from(hashToken(proof.nonce)));
+}
+
+function isSameBrowser({ browserHash }: ConnectAttemptRow, cookie: string | undefined): boolean {
+  if (browserHash === null || cookie === undefined) return false;
+  return timingSafeEqual(Buffer.from(browserHash), Buffer.from(hashToken(cookie)));
+}
+
+function toResult({ integration, userId, status, errorType, errorMessage, origin }: ConnectAttemptRow): AttemptResult {
+  const error = errorType === null ? null : { type: errorType, message: errorMessage ?? '' };
+  return {
+    integration,
+    userId,
+    origin,
+    error,
+    status: status === 'succeeded' || status === 'failed' ? status : 'pending',
+  };
+}

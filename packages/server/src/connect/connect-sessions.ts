@@ -1,0 +1,122 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { NangoError } from '../errors/nango-error.ts';
+import { isLoopbackHost } from '../schema/loopback-host.ts';
+import type { ConnectionKey } from '../store/store.ts';
+import { integrationNamed, type ConnectionContext } from '../connections/connection-context.ts';
+
+const DEFAULT_LIFE_SECONDS = 900;
+export const MAX_SESSION_SECONDS = 86_400;
+
+/** What a back end permits one of its users. */
+export interface ConnectSessionRequest {
+  readonly userId: string;
+  /** Undefined = any. */
+  readonly integrations?: readonly string[] | undefined;
+  /** The only page origin that may use the token; undefined = whichever holds it. */
+  readonly origin?: string | undefined;
+  readonly expiresInSeconds?: number | undefined;
+}
+
+export interface ConnectSession {
+  readonly token: string;
+  readonly expiresAt: number;
+}
+
+/** Who asks for an attempt: the token he holds and the page he stands on, as his browser names it. */
+export interface AttemptRequester {
+  readonly token: string | undefined;
+  readonly origin: string | undefined;
+  readonly route: RequestRoute;
+}
+
+/** How a request came. */
+export interface RequestRoute {
+  /** The peer's address. */
+  readonly address: string;
+  /** Its `Host` header. */
+  readonly host: string;
+  /** Whether a proxy says that it passed the request on. */
+  readonly isForwarded: boolean;
+}
+
+/** Mints a connect session token. Only its hash is stored. */
+export async function createConnectSession(
+  request: ConnectSessionRequest,
+  context: ConnectionContext,
+): Promise<ConnectSession> {
+  for (const integration of request.integrations ?? []) integrationNamed(integration, context);
+  const now = context.now();
+  const token = `nango_session_${context.randomToken()}`;
+  const expiresAt = now + (request.expiresInSeconds ?? DEFAULT_LIFE_SECONDS) * 1000;
+  const integrations = request.integrations ? JSON.stringify(request.integrations) : null;
+  await context.store.insertSession({
+    tokenHash: hashToken(token),
+    userId: request.userId,
+    integrations,
+    origin: request.origin ?? null,
+    expiresAt,
+  });
+  return { token, expiresAt };
+}
+
+/**
+ * Decides who may connect an account to a user id. Without this, anyone could bind his own account to another's id.
+ *
+ * A server whose root URL is a loopback one serves one developer, so pages of the same machine need no token there.
+ */
+export async function assertMayConnect(
+  key: ConnectionKey,
+  requester: AttemptRequester,
+  context: ConnectionContext,
+): Promise<void> {
+  if (requester.token === undefined) return assertLocal(requester, context);
+  const session = await context.store.findSession(hashToken(requester.token), context.now());
+  if (!session) throw new NangoError('unauthorized', `The connect session token is unknown or expired. ${HOW_TO_MINT}`);
+  if (session.userId !== key.userId)
+    throw new NangoError('forbidden', 'The connect session token is for another user id.');
+  if (
+    session.integrations !== null &&
+    !integrationList.parse(JSON.parse(session.integrations)).includes(key.integration)
+  ) {
+    throw new NangoError('forbidden', `The connect session token does not allow the integration "${key.integration}".`);
+  }
+  if (session.origin !== null && session.origin !== requester.origin) {
+    throw new NangoError('forbidden', 'The connect session token is for pages of another origin.');
+  }
+}
+
+const integrationList = z.array(z.string());
+
+const HOW_TO_MINT =
+  'Mint one in your back end with createConnectSession({ userId }) of @nangohq/node-client, and pass it to new Nango(rootUrl, { connectSessionToken }).';
+
+/** Whether the server serves one developer on their own machine. */
+export function hasLoopbackRoot({ config }: Pick<ConnectionContext, 'config'>): boolean {
+  return isLoopbackHost(config().server.oauth_server_root_url.hostname);
+}
+
+/** Without a token only pages of the machine that the server runs on may connect, and only under a loopback root. */
+function assertLocal({ origin, route }: AttemptRequester, context: ConnectionContext): void {
+  const { allow_connect_without_session: isAllowed } = context.config().server;
+  const isLoopbackRoot = hasLoopbackRoot(context);
+  const isLocalPage = origin === undefined || isLoopbackHost(URL.parse(origin)?.hostname ?? '');
+  if (isLoopbackRoot && isLocalPage && (isLocal(route) || isAllowed)) return;
+  const why = !isLoopbackRoot
+    ? 'This server has a public root URL, so connect() needs'
+    : isLocalPage
+      ? 'Requests that come over a network or a proxy need'
+      : 'Pages outside this machine need';
+  throw new NangoError('unauthorized', `${why} a connect session token. ${HOW_TO_MINT}`);
+}
+
+/** Whether a request came from this machine and was meant for it. */
+function isLocal({ address, host, isForwarded }: RequestRoute): boolean {
+  const isLoopbackPeer = address === '::1' || /^(::ffff:)?127(\.\d{1,3}){3}$/.test(address);
+  return isLoopbackPeer && !isForwarded && isLoopbackHost(URL.parse(`http://${host}`)?.hostname ?? '');
+}
+
+/** What the database knows of a token. */
+export function hashToken(token: string): string {
+  return createHash('sha256').update(token, 'utf8').digest('base64url');
+}

@@ -1,0 +1,113 @@
+import type { AdditionalConfig, DeviceCode } from '../auth-modes/auth-mode.ts';
+import { NangoError } from '../errors/nango-error.ts';
+import type { ConnectionKey } from '../store/store.ts';
+import {
+  attemptConfig,
+  failingAttempt,
+  openSecrets,
+  sealSecrets,
+  spent,
+  storeAuthorized,
+  storedConfig,
+} from './attempt-steps.ts';
+import {
+  assertConfig,
+  authModeOf,
+  configOf,
+  integrationNamed,
+  modeContext,
+  type ConnectionContext,
+} from '../connections/connection-context.ts';
+import { hashToken } from './connect-sessions.ts';
+
+/** A code for the user, and the attempt that waits for him. */
+export interface BegunDeviceFlow extends Omit<DeviceCode, 'secrets'> {
+  readonly attempt: string;
+}
+
+/** How a device flow stands; `slow_down` asks the caller to wait five seconds longer from now on (RFC 8628 §3.5). */
+export type DeviceFlowStatus = 'pending' | 'slow_down' | 'succeeded';
+
+/** Told once how an attempt ended. */
+export type DeviceFlowEnded = (key: ConnectionKey, status: 'succeeded' | 'failed') => void;
+
+/** Connects an account from a machine without a browser: the user enters a code on another device (RFC 8628). */
+export class DeviceFlow {
+  readonly #context: ConnectionContext;
+
+  constructor(context: ConnectionContext) {
+    this.#context = context;
+  }
+
+  /** Throws `unsupported_auth_mode` where the Integration has no device authorization endpoint. */
+  async begin(key: ConnectionKey, additionalConfig?: AdditionalConfig): Promise<BegunDeviceFlow> {
+    const { store, now, randomToken } = this.#context;
+    const integration = integrationNamed(key.integration, this.#context);
+    const { device, name } = authModeOf(integration);
+    if (!device) throw new NangoError('unsupported_auth_mode', `auth_mode ${name} authorizes no devices.`);
+    const given = additionalConfig ?? (await storedConfig(key, this.#context));
+    assertConfig(integration, given);
+    const { secrets, ...code } = await device.begin(
+      { integration, config: configOf(integration, given) },
+      modeContext(integration, this.#context),
+    );
+    const attempt = randomToken();
+    const attemptHash = hashToken(attempt);
+    const times = { now: now(), expiresAt: now() + code.expiresIn * 1000 };
+    const json = additionalConfig ? JSON.stringify(additionalConfig) : null;
+    await store.insertAttempt({ ...key, attemptHash, origin: null, nonceHash: null, additionalConfig: json, ...times });
+    await store.beginAttempt(attemptHash, {
+      // Neither leaves the server: no browser can finish this attempt.
+      stateHash: hashToken(randomToken()),
+      browserHash: hashToken(randomToken()),
+      sealedSecrets: sealSecrets(secrets, attemptHash, this.#context),
+      now: now(),
+    });
+    return { attempt, ...code };
+  }
+
+  /** Asks the provider once. Throws what ends the attempt: `access_denied`, `provider_error`, `invalid_state`. */
+  async poll(attempt: string, onEnd: DeviceFlowEnded): Promise<DeviceFlowStatus> {
+    const { store, now } = this.#context;
+    const row = await store.findAttempt(hashToken(attempt));
+    if (row?.status === 'succeeded') return 'succeeded';
+    if (row?.status !== 'authorizing' || row.stateHash === null || row.expiresAt <= now()) throw spent();
+    const integration = integrationNamed(row.integration, this.#context);
+    const { device } = authModeOf(integration);
+    if (!device) throw spent();
+    const secrets = openSecrets(row, this.#context);
+    const ask = async () =>
+      device.poll(
+        { integration, config: await attemptConfig(row, this.#context), secrets },
+        modeContext(integration, this.#context),
+      );
+    const { stateHash } = row;
+    try {
+      const answer = await this.#endingIfFinal(row, ask);
+      if (typeof answer === 'string') return answer === 'slow_down' ? answer : 'pending';
+      if (!(await store.takeAttempt(stateHash, now()))) throw spent();
+      await failingAttempt(row, () => storeAuthorized(row, answer, this.#context), this.#context);
+    } catch (error) {
+      onEnd(row, 'failed');
+      throw error;
+    }
+    onEnd(row, 'succeeded');
+    return 'succeeded';
+  }
+
+  /** RFC 8628 §3.5: a connection that times out is asked again, more slowly; it does not end the attempt. */
+  async #endingIfFinal<T>(row: Parameters<typeof failingAttempt>[0], ask: () => Promise<T>): Promise<T | 'slow_down'> {
+    return failingAttempt(
+      row,
+      async () => {
+        try {
+          return await ask();
+        } catch (error) {
+          if (error instanceof NangoError && error.code.startsWith('request_')) return 'slow_down';
+          throw error;
+        }
+      },
+      this.#context,
+    );
+  }
+}

@@ -1,0 +1,102 @@
+import { z } from 'zod';
+import type { AdditionalConfig, BaseCredentials, Integration } from '../auth-modes/auth-mode.ts';
+import { NangoError } from '../errors/nango-error.ts';
+import { jsonValue } from '../formats/parse-json.ts';
+import { describeIssue, problemsOf } from '../schema/describe-issue.ts';
+import { inputProblems } from '../schema/input-fields.ts';
+import { authorizeRequest } from '../calls/authorize-request.ts';
+import { authModeOf, modeContext, type ConnectionContext } from '../connections/connection-context.ts';
+
+const MAX_VERIFICATION_BYTES = 1_048_576;
+
+/** Credentials from outside, and the connection they are for. */
+export interface GivenCredentials {
+  readonly integration: Integration;
+  readonly credentials: unknown;
+  readonly config: AdditionalConfig;
+  /** A page may hand over what its user typed in; the application also tokens that it holds. */
+  readonly from: 'application' | 'page';
+}
+
+const valuesSchema = z.record(z.string(), jsonValue);
+
+/**
+ * Checks credentials from outside against the Integration's auth mode, exchanges them where it takes more than that (an
+ * empty object, where the provider issues them to the application), and tries them where there is a verification request. Throws `invalid_credentials`; nothing is stored before.
+ */
+export async function parseCredentials(given: GivenCredentials, context: ConnectionContext): Promise<BaseCredentials> {
+  const credentials = await acceptCredentials(given, context);
+  await verifyCredentials({ ...given, credentials }, context);
+  return credentials;
+}
+
+/** The same without trying them. */
+export async function acceptCredentials(given: GivenCredentials, context: ConnectionContext): Promise<BaseCredentials> {
+  const { integration, credentials, config, from } = given;
+  const mode = authModeOf(integration);
+  const values = valuesOf(credentials);
+  if (mode.issuance && isIssued(integration, values))
+    return mode.issuance.issue({ integration, config }, modeContext(integration, context));
+  const fields = mode.entered?.fields(integration);
+  // A page must not be able to plant tokens where the provider is to vouch for the account.
+  if (!fields && from === 'page')
+    throw new NangoError('invalid_credentials', `"${integration.name}" takes no credentials from connect().`);
+  if (mode.entered && fields && inputProblems(fields, values).length === 0)
+    return mode.entered.accept({ integration, config, values }, modeContext(integration, context));
+  const problem = credentialsProblem(given);
+  if (problem !== undefined)
+    throw new NangoError('invalid_credentials', `The credentials do not fit auth_mode ${mode.name}: ${problem}`);
+  return mode.credentialsInput.parse(credentials);
+}
+
+/** Why credentials do not fit the Integration's auth mode, as far as they alone tell; undefined when they do. */
+export function credentialsProblem({ integration, credentials, from }: GivenCredentials): string | undefined {
+  const mode = authModeOf(integration);
+  const values = valuesOf(credentials);
+  if (isIssued(integration, values)) return undefined;
+  const fields = mode.entered?.fields(integration);
+  const problems = inputProblems(fields ?? {}, values);
+  if (mode.entered && fields && problems.length === 0) return undefined;
+  const held = mode.credentialsInput.safeParse(credentials, { error: describeIssue });
+  const typedOnly = from === 'page' || !mode.authorization;
+  if (held.success && !typedOnly) return undefined;
+  return fields ? `${problems.join('; ')}.` : held.error && problemsOf(held.error, 'what was given');
+}
+
+function valuesOf(credentials: unknown): z.output<typeof valuesSchema> {
+  return valuesSchema.safeParse(credentials).data ?? {};
+}
+
+function isIssued(integration: Integration, values: object): boolean {
+  return authModeOf(integration).issuance?.applies(integration) === true && Object.keys(values).length === 0;
+}
+
+async function verifyCredentials(
+  { integration, credentials, config }: Omit<GivenCredentials, 'credentials'> & { credentials: BaseCredentials },
+  context: ConnectionContext,
+): Promise<void> {
+  const mode = authModeOf(integration);
+  const verification = mode.entered?.verification(integration);
+  if (!verification) return;
+  const { url, headers } = authorizeRequest(verification, { integration, mode, credentials, config }, context);
+  const clientCertificate = integration.clientCertificate?.reveal();
+  const { status } = await modeContext(integration, context).http({
+    method: verification.method,
+    url,
+    headers,
+    clientCertificate,
+    // A verification request may list things; nothing but the status is read.
+    maxBytes: MAX_VERIFICATION_BYTES,
+  });
+  if ((status >= 200 && status < 300) || verification.accept_statuses.includes(status)) return;
+  if (status === 401 || status === 403) {
+    throw new NangoError(
+      'invalid_credentials',
+      `"${integration.name}" does not accept these credentials (status ${status}).`,
+    );
+  }
+  throw new NangoError(
+    'provider_error',
+    `"${integration.name}" answered the verification request (${verification.method} ${verification.endpoint}) with status ${status}; nothing was stored. If the request is wrong, override auth.verification, or set it to null.`,
+  );
+}

@@ -1,0 +1,175 @@
+import { ERRORS } from '../errors/registry.ts';
+
+/** As much of an OpenAPI 3.1 document as is completed here. */
+export interface OpenApiDocument {
+  paths: Record<string, Record<string, Operation>>;
+  components: { schemas: Record<string, unknown>; [name: string]: unknown };
+  [name: string]: unknown;
+}
+
+interface Operation {
+  summary?: string;
+  description?: string;
+  operationId?: string;
+  security?: Record<string, string[]>[];
+  parameters?: object[];
+  requestBody?: object;
+  responses: Record<string, object>;
+}
+
+const ERROR = { $ref: '#/components/schemas/Error' };
+const METHODS = ['get', 'post', 'put', 'patch', 'delete', 'options', 'head'] as const;
+const ABOUT: Readonly<Record<string, string>> = {
+  400: 'The request is not valid',
+  401: 'The key or token is missing or wrong',
+  403: 'The key or token does not permit this',
+  404: 'There is no such thing',
+  409: 'It conflicts with what there is',
+  413: 'The body is too large',
+  414: 'A part of the path is too long',
+  415: 'The body’s content type is not known',
+  429: 'Too many requests; Retry-After says when to try again',
+  500: 'A defect of the server; its log says more',
+  502: 'The API or provider gave no usable response',
+  503: 'The server cannot do this now; Retry-After says when to try again',
+  504: 'The API or provider did not respond in time',
+};
+
+/**
+ * Completes what the routes' schemas say: errors that any route may answer with, who may call, pages, and the proxy, which
+ * stands before the router.
+ */
+export function completeDocument(document: OpenApiDocument): OpenApiDocument {
+  document.components.schemas['Error'] = errorSchema();
+  for (const [path, operations] of Object.entries(document.paths))
+    for (const [method, operation] of Object.entries(operations)) completeOperation(operation, { path, method });
+  document.paths['/proxy/{endpoint}'] = proxyOperations();
+  return document;
+}
+
+function completeOperation(operation: Operation, { path, method }: { path: string; method: string }): void {
+  const isPage = path === '/' || path.startsWith('/oauth/connect/') || path === '/oauth/callback';
+  operation.operationId = idOf(method, path);
+  operation.security = securityOf(path);
+  operation.responses = isPage && method === 'get' ? pageResponses() : { ...operation.responses };
+  const { responses } = operation;
+  if (path === '/oauth/callback' && method === 'post') Object.assign(responses, { ...pageResponses(), 200: undefined });
+  if (path === '/metrics')
+    responses['200'] = { description: 'Metrics', content: { 'text/plain': { schema: { type: 'string' } } } };
+  // Names the statuses that a route's schemas leave to the error mapper.
+  const common = [400, 414, 500, 503];
+  // Whoever may call has work done by a connection, a provider or an API.
+  const keyed = operation.security.length > 0 ? [401, 403, 409, 429, 502, 504] : [];
+  // A DELETE needs no body, but one that has it is read.
+  const withBody = ['post', 'put', 'delete'].includes(method) ? [413, 415] : [];
+  for (const status of [...common, ...keyed, ...withBody, ...errorStatuses(responses)])
+    addError(responses, String(status));
+  for (const [status, response] of Object.entries(responses)) if (response === undefined) delete responses[status];
+}
+
+function errorStatuses(responses: Operation['responses']): number[] {
+  return Object.keys(responses)
+    .map(Number)
+    .filter((status) => status >= 400);
+}
+
+/** A page, where there is one, stays beside the error as JSON. */
+function addError(responses: Operation['responses'], status: string): void {
+  const described = responses[status];
+  const content = described && 'content' in described && typeof described.content === 'object' ? described.content : {};
+  responses[status] = {
+    description: ABOUT[status] ?? 'An error',
+    content: { ...content, 'application/json': { schema: ERROR } },
+  };
+}
+
+function pageResponses(): Operation['responses'] {
+  const page = (description: string) => ({ description, content: { 'text/html': { schema: { type: 'string' } } } });
+  return {
+    200: page('A page for the user'),
+    303: {
+      description: 'The way to the provider, or back to where the result is shown',
+      headers: { location: { schema: { type: 'string' } } },
+    },
+    ...Object.fromEntries(
+      [400, 401, 403, 404, 409, 500, 502, 503, 504].map((status) => [status, page(ABOUT[status] ?? '')]),
+    ),
+  };
+}
+
+function securityOf(path: string): Record<string, string[]>[] {
+  if (path.startsWith('/api') || path === '/metrics') return [{ secretKey: [] }];
+  return path === '/oauth/attempts' ? [{ connectSession: [] }, {}] : [];
+}
+
+function proxyOperations(): Record<string, Operation> {
+  const header = (name: string, description: string, required = false) => ({
+    name,
+    in: 'header',
+    required,
+    description,
+    schema: { type: 'string' },
+  });
+  const parameters = [
+    {
+      name: 'endpoint',
+      in: 'path',
+      required: true,
+      description: 'Relative to base_url; may hold slashes and a query',
+      schema: { type: 'string' },
+    },
+    header('Nango-Integration', 'A name in integrations.yaml', true),
+    header('Nango-User-Id', 'The application’s own id of the user, percent-encoded', true),
+    header('Nango-Retries', 'How often an API that is out of quota is asked again at most, 0 to 10'),
+    header('Nango-Retry-Any-Method', 'true: methods that are not idempotent too'),
+  ];
+  const operation = (method: (typeof METHODS)[number]): Operation => {
+    const responses: Operation['responses'] = {
+      default: {
+        description: 'The API’s own response, whatever its status, byte for byte. Without the header nango-error.',
+        headers: { 'nango-request-id': { schema: { type: 'string' } } },
+        content: { '*/*': {} },
+      },
+    };
+    for (const status of [400, 401, 403, 404, 409, 429, 500, 502, 503, 504]) {
+      addError(responses, String(status));
+      Object.assign(responses[status] ?? {}, {
+        description: `${ABOUT[status] ?? ''}. An error of this server has the header nango-error; an API’s own has not.`,
+        content: { 'application/json': { schema: ERROR }, '*/*': {} },
+      });
+    }
+    return {
+      summary: `Send a ${method.toUpperCase()} request to a connection’s API`,
+      operationId: idOf(method, '/proxy'),
+      security: [{ secretKey: [] }],
+      parameters,
+      ...(['post', 'put', 'patch', 'delete'].includes(method) ? { requestBody: { content: { '*/*': {} } } } : {}),
+      responses,
+    };
+  };
+  return Object.fromEntries(METHODS.map((method) => [method, operation(method)]));
+}
+
+function errorSchema(): object {
+  return {
+    type: 'object',
+    required: ['error'],
+    properties: {
+      error: {
+        type: 'object',
+        required: ['type', 'message', 'requestId'],
+        properties: {
+          type: { type: 'string', enum: Object.keys(ERRORS), description: 'Stable code' },
+          message: { type: 'string', description: 'What happened and what to do' },
+          requestId: { type: 'string', description: 'Names the request in the server’s log' },
+        },
+      },
+    },
+  };
+}
+
+/** Such as `getApiConnections`. */
+function idOf(method: string, path: string): string {
+  const words = path.split(/[^A-Za-z0-9]+/).filter(Boolean);
+  return method + words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');
+}

@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import { excerpt, OAuthResponseError } from '../oauth-error.ts';
+import type { OAuthHttp } from '../oauth-http.ts';
+import { parseJson } from '../../formats/parse-json.ts';
+
+/** What a client says of itself (RFC 7591 §2). */
+export interface ClientMetadata {
+  readonly redirect_uris: readonly string[];
+  readonly grant_types: readonly string[];
+  readonly response_types: readonly string[];
+  readonly token_endpoint_auth_method: string;
+  readonly scope?: string;
+  /** `client_name`, `client_uri`, `logo_uri` and the like. */
+  readonly [extra: string]: string | readonly string[] | undefined;
+}
+
+/** A client as the authorization server registered it (RFC 7591 §3.2.1). */
+export const registeredClientSchema = z.object({
+  client_id: z.string().min(1),
+  client_secret: z.string().min(1).optional(),
+  /** Seconds since the epoch; 0 = never. */
+  client_secret_expires_at: z.number().optional(),
+  token_endpoint_auth_method: z.string().optional(),
+});
+
+export type RegisteredClient = z.output<typeof registeredClientSchema>;
+
+/** Registers a client dynamically (RFC 7591 §3.1). Throws `provider_error` with the server's words when it refuses. */
+export async function registerClient(
+  registrationEndpoint: string,
+  metadata: ClientMetadata,
+  http: OAuthHttp,
+): Promise<RegisteredClient> {
+  const { status, body } = await http({
+    method: 'POST',
+    url: registrationEndpoint,
+    headers: { accept: 'application/json', 'content-type': 'application/json' },
+    body: JSON.stringify(metadata),
+  });
+  const registered = status < 300 ? registeredClientSchema.safeParse(parseJson(body)).data : undefined;
+  // RFC 7591 §3.2.1: what the server left out is as it was asked for.
+  if (registered) return { token_endpoint_auth_method: metadata.token_endpoint_auth_method, ...registered };
+  // A success that cannot be read may hold a secret, so its text is never quoted.
+  const said = status < 300 ? 'an answer without a usable client_id' : excerpt(body);
+  throw new OAuthResponseError(
+    'provider_error',
+    `The registration endpoint answered with status ${status}: ${said || '(empty)'}. Register a client by hand and set oauth_client_id.`,
+    { httpStatus: status },
+  );
+}
+
+/** The first method that both sides know, the strongest first; a server that names none takes Basic (RFC 7591 §2). */
+export function registeredAuthMethod(supported: readonly string[] = ['client_secret_basic']): string {
+  return ['client_secret_basic', 'client_secret_post'].find((method) => supported.includes(method)) ?? 'none';
+}

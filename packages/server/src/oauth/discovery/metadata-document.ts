@@ -1,0 +1,77 @@
+import type { z } from 'zod';
+import { excerpt, OAuthResponseError } from '../oauth-error.ts';
+import type { OAuthHttp, OAuthHttpResponse } from '../oauth-http.ts';
+import { parseJson } from '../../formats/parse-json.ts';
+
+const MAX_REDIRECTS = 3;
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+
+/** Where a published document may lie, and what makes it the right one. */
+export interface MetadataQuery<T extends z.ZodType> {
+  readonly what: string;
+  /** In the order they are asked. */
+  readonly urls: readonly string[];
+  readonly schema: T;
+  /** Why a document that was found is not the one looked for; undefined = it is. */
+  readonly problem: (document: z.output<T>) => string | undefined;
+}
+
+/**
+ * The first document among some URLs that is the one looked for. What is no metadata, such as a page, is passed over.
+ * Throws `provider_error` with the first document's problem where none can be used.
+ */
+export async function metadataDocument<T extends z.ZodType>(
+  query: MetadataQuery<T>,
+  http: OAuthHttp,
+): Promise<z.output<T>> {
+  const { what, urls } = query;
+  let problem: string | undefined;
+  for (const url of urls) {
+    const response = await followed(url, http);
+    if (response.status !== 200) continue;
+    const read = readDocument(response.body, query);
+    if ('document' in read) return read.document;
+    problem ??= `${what} at ${url} cannot be used: ${read.problem}`;
+  }
+  throw refusal(problem ?? `${what} was found nowhere: ${urls.join(', ')}`);
+}
+
+function readDocument<T extends z.ZodType>(
+  body: string,
+  { schema, problem }: MetadataQuery<T>,
+): { document: z.output<T> } | { problem: string } {
+  const json = parseJson(body);
+  if (json === undefined) return { problem: 'it is no JSON' };
+  const { success, data, error } = schema.safeParse(json);
+  if (!success) {
+    const [issue] = error.issues;
+    return { problem: `${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}` };
+  }
+  const wrong = problem(data);
+  return wrong === undefined ? { document: data } : { problem: excerpt(wrong) };
+}
+
+/** The response at a URL, or where the URL redirects to on its own origin: another origin's word is not this server's. */
+async function followed(url: string, http: OAuthHttp): Promise<OAuthHttpResponse> {
+  let at = url;
+  for (let redirects = 0; ; redirects += 1) {
+    const response = await http({ method: 'GET', url: at, headers: { accept: 'application/json' } });
+    const target = REDIRECTS.has(response.status) ? URL.parse(response.location ?? '', at) : null;
+    if (target?.origin !== new URL(url).origin || redirects === MAX_REDIRECTS) return response;
+    at = target.href;
+  }
+}
+
+/**
+ * A well-known URL: its suffix goes between host and path (RFC 8615 §3, RFC 8414 §3.1), so that one host can carry the
+ * metadata of many.
+ */
+export function wellKnownUrl(identifier: string, suffix: string): string {
+  const url = new URL(identifier);
+  url.pathname = `/.well-known/${suffix}${url.pathname.replace(/\/$/, '')}`;
+  return url.href;
+}
+
+function refusal(message: string): OAuthResponseError {
+  return new OAuthResponseError('provider_error', `${message}.`, { error: 'invalid_metadata' });
+}

@@ -1,0 +1,46 @@
+import { z } from 'zod';
+import { metadataDocument, wellKnownUrl } from './metadata-document.ts';
+import type { OAuthHttp } from '../oauth-http.ts';
+
+/** Protected resource metadata (RFC 9728 §2): as much of it as a client needs. */
+const protectedResourceMetadataSchema = z.object({
+  resource: z.url({ protocol: /^https?$/ }),
+  authorization_servers: z.array(z.url({ protocol: /^https?$/ })).default([]),
+  scopes_supported: z.array(z.string()).optional(),
+});
+
+export type ProtectedResourceMetadata = z.output<typeof protectedResourceMetadataSchema>;
+
+/**
+ * Loads the metadata of a protected resource, such as a remote MCP server, from where its 401 points to (RFC 9728 §5) or
+ * from its well-known URLs (§3.1). Throws `provider_error`, also when the document is another resource's (§3.3).
+ */
+export async function protectedResourceMetadata(resource: string, http: OAuthHttp): Promise<ProtectedResourceMetadata> {
+  const { origin } = new URL(resource);
+  const { wwwAuthenticate = '' } = await http({ method: 'GET', url: resource, headers: { accept: '*/*' } });
+  const challenged = challengedMetadata(wwwAuthenticate);
+  const wellKnown = [resource, origin].map((identifier) => wellKnownUrl(identifier, 'oauth-protected-resource'));
+  return metadataDocument(
+    {
+      what: `The protected resource metadata of ${resource}`,
+      urls: [...new Set(challenged !== undefined && URL.canParse(challenged) ? [challenged] : wellKnown)],
+      schema: protectedResourceMetadataSchema,
+      problem: (metadata) =>
+        covers(metadata.resource, resource) ? undefined : `it is about ${metadata.resource}, not about this resource`,
+    },
+    http,
+  );
+}
+
+/** Where a challenge says that the metadata lies (RFC 9728 §5.1). */
+export function challengedMetadata(wwwAuthenticate: string): string | undefined {
+  return /\bresource_metadata="([^"\s]+)"/i.exec(wwwAuthenticate)?.[1];
+}
+
+/** A server may describe its whole origin, or a path above the one asked, in one document. */
+function covers(described: string, resource: string): boolean {
+  const outer = new URL(described);
+  const inner = new URL(resource);
+  const path = outer.pathname.replace(/\/?$/, '/');
+  return outer.origin === inner.origin && `${inner.pathname.replace(/\/$/, '')}/`.startsWith(path);
+}

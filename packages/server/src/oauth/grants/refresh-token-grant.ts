@@ -1,0 +1,20 @@
+import type { OAuthHttp } from '../oauth-http.ts';
+import { tokenRequest, type TokenEndpoint } from '../token-request.ts';
+import type { TokenResponse } from '../token-response.ts';
+
+/**
+ * Exchanges a refresh token for new tokens (RFC 6749 §6). An answer without a refresh token means that the old one goes
+ * on being valid, so it is returned again.
+ */
+export async function refreshTokenGrant(
+  endpoint: TokenEndpoint,
+  { refresh_token, params }: { refresh_token: string; params: Record<string, string> },
+  http: OAuthHttp,
+): Promise<TokenResponse> {
+  const response = await tokenRequest(
+    endpoint,
+    { grant: { grant_type: 'refresh_token', refresh_token }, params },
+    http,
+  );
+  return { ...response, refresh_token: response.refresh_token ?? refresh_token };
+}

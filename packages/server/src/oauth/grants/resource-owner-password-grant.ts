@@ -1,0 +1,20 @@
+import type { OAuthHttp } from '../oauth-http.ts';
+import { tokenRequest, type TokenEndpoint } from '../token-request.ts';
+import type { TokenResponse } from '../token-response.ts';
+
+export interface ResourceOwnerPasswordGrant {
+  readonly username: string;
+  readonly password: string;
+  readonly scope: string;
+  readonly params: Record<string, string>;
+}
+
+/** Exchanges a user's name and password for tokens (RFC 6749 §4.3), where a provider offers nothing better. */
+export function resourceOwnerPasswordGrant(
+  endpoint: TokenEndpoint,
+  { username, password, scope, params }: ResourceOwnerPasswordGrant,
+  http: OAuthHttp,
+): Promise<TokenResponse> {
+  const grant = { grant_type: 'password', username, password, ...(scope === '' ? {} : { scope }) };
+  return tokenRequest(endpoint, { grant, params }, http);
+}

@@ -1,0 +1,95 @@
+import type { FastifyBaseLogger } from 'fastify';
+import { pino, type DestinationStream } from 'pino';
+import type { CreateActionLogger } from '../actions/run-action.ts';
+import { NangoError } from '../errors/nango-error.ts';
+
+const MAX_CAUSES = 5;
+
+/** The server's log: one JSON object a line. */
+export function createLog(level: string, destination: DestinationStream): FastifyBaseLogger {
+  const timeOf = createTimestamp();
+  const log = pino(
+    {
+      level,
+      base: null,
+      timestamp: () => `,"time":"${timeOf()}"`,
+      serializers: { err: describeError },
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    destination,
+  );
+  writers.set(log, {
+    isEnabled: () => log.isLevelEnabled('info'),
+    write: (toLine) => destination.write(`${JSON.stringify(toLine(timeOf()))}\n`),
+  });
+  return log;
+}
+
+/** A whole line of the log at the level `info`; `time` as RFC 3339 has it. */
+export interface Line {
+  readonly level: 'info';
+  readonly time: string;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+export type WriteLine = (toLine: (time: string) => Line) => void;
+
+const writers = new WeakMap<FastifyBaseLogger, { write: WriteLine; isEnabled: () => boolean }>();
+
+/**
+ * Writes lines for less: the logger looks at each character, `JSON.stringify` takes 1.7 µs for a line of a call.
+ * `always` = whatever the level of the log.
+ */
+export function lineWriter(log: FastifyBaseLogger, { always = false } = {}): WriteLine {
+  const writer = writers.get(log);
+  if (!writer) return (toLine) => writeToLogger(log, toLine(''));
+  return (toLine) => {
+    if (always || writer.isEnabled()) writer.write(toLine);
+  };
+}
+
+function writeToLogger(log: FastifyBaseLogger, { msg, ...fields }: Line): void {
+  // The logger writes its own.
+  log.info({ ...fields, level: undefined, time: undefined }, msg);
+}
+
+/** The time of a line. One millisecond has many lines, and is written once for them. */
+function createTimestamp(): () => string {
+  let last = 0;
+  let text = '';
+  return () => {
+    const now = Date.now();
+    if (now === last) return text;
+    last = now;
+    return (text = new Date(now).toISOString());
+  };
+}
+
+/** Loggers for the runs of Actions, as children of the server's. */
+export function createActionLogger(log: FastifyBaseLogger): CreateActionLogger {
+  return (fields, level) => {
+    const child = log.child(fields, { level });
+    return {
+      error: (message, more = {}) => child.error(more, message),
+      warn: (message, more = {}) => child.warn(more, message),
+      info: (message, more = {}) => child.info(more, message),
+      debug: (message, more = {}) => child.debug(more, message),
+    };
+  };
+}
+
+/**
+ * What the log keeps of an error. Only known members are taken: errors of drivers and HTTP clients carry requests,
+ * headers and bound values, which may be secret.
+ */
+function describeError(thrown: unknown, depth = 0): unknown {
+  if (!(thrown instanceof Error)) return String(thrown);
+  return {
+    type: thrown.name,
+    ...(thrown instanceof NangoError || 'code' in thrown ? { code: String(Reflect.get(thrown, 'code')) } : {}),
+    message: thrown.message,
+    stack: depth === 0 ? thrown.stack : undefined,
+    ...(thrown.cause !== undefined && depth < MAX_CAUSES ? { cause: describeError(thrown.cause, depth + 1) } : {}),
+  };
+}

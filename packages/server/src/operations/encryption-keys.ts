@@ -1,0 +1,138 @@
+import { join } from 'node:path';
+import type { Settings } from '../config/settings.ts';
+import { NangoError } from '../errors/nango-error.ts';
+import { openKeyedStore } from './open-store.ts';
+import { serversWithout } from './server-presence.ts';
+import type { SealedTable, SealedValue, Store } from '../store/store.ts';
+import { prependKey } from '../vault/key-files.ts';
+import { keyIdOf, type SealedPlace, type Vault } from '../vault/vault.ts';
+
+const BATCH = 200;
+// The key check value comes first: once it is sealed anew, no server can start without the newest key.
+const TABLES: readonly SealedTable[] = ['nango_meta', 'connections', 'client_registrations', 'connect_attempts'];
+
+/** How many values each key seals, by its id. */
+export interface KeyUsage {
+  readonly sealingKeyId: string;
+  /** Keys that are here, and keys that values name. */
+  readonly keys: readonly { readonly id: string; readonly values: number; readonly present: boolean }[];
+  /** Values that no key here opens, or that are damaged. */
+  readonly unreadable: number;
+  /** Servers that run and do not hold the key that seals here, or do not say. */
+  readonly serversWithoutKey: readonly string[];
+}
+
+/** What a rotation did. */
+export interface KeyRotation {
+  readonly resealed: number;
+  /** Values that were sealed with the newest key already. */
+  readonly current: number;
+  readonly unreadable: number;
+}
+
+/** Makes a key of the embedded store that seals from the next start on; returns the file it is in. */
+export function addKey(settings: Settings): string {
+  const { encryptionKey, encryptionKeyFile, encryptionKeyCommand, databaseUrl } = settings;
+  if ([encryptionKey, encryptionKeyFile, encryptionKeyCommand, databaseUrl].some((setting) => setting !== undefined))
+    throw new NangoError(
+      'missing_setting',
+      'The key is given by NANGO_ENCRYPTION_KEY (or …_FILE, …_COMMAND): put a new one in front of it there, as "new,old" (openssl rand -base64 32), and start every server again.',
+    );
+  const path = join(settings.dataDirectory, 'encryption.key');
+  prependKey(path);
+  return path;
+}
+
+/** Opens every sealed value and counts by key. Changes nothing. */
+export async function checkKeys(settings: Settings): Promise<KeyUsage> {
+  await using opened = await openKeyedStore(settings);
+  const { store, vault } = opened;
+  const counts = new Map<string, number>(vault.keyIds.map((id) => [id, 0]));
+  let unreadable = 0;
+  for await (const value of sealedValues(store)) {
+    if (openValue(value, vault) === undefined) unreadable += 1;
+    const id = keyIdOf(value.sealed);
+    counts.set(id, (counts.get(id) ?? 0) + 1);
+  }
+  const keys = [...counts].map(([id, values]) => ({ id, values, present: vault.keyIds.includes(id) }));
+  const serversWithoutKey = (await serversWithout(vault.keyId, store)).map(({ name }) => name);
+  return { sealingKeyId: vault.keyId, keys, unreadable, serversWithoutKey };
+}
+
+/**
+ * Seals every value with the newest key, in batches, while servers go on. A value that changes meanwhile is left to
+ * whoever changed it; what was done stays done, so that a rotation cut short is simply begun again. Throws
+ * `key_not_everywhere`, with nothing changed, while a server runs that could not open what is sealed anew.
+ */
+export async function rotateKeys(settings: Settings, onProgress: (done: KeyRotation) => void): Promise<KeyRotation> {
+  await using opened = await openKeyedStore(settings, { missing: 'refuse', outdated: 'refuse' });
+  const { store, vault } = opened;
+  await assertHeldEverywhere(store, vault);
+  const done = { resealed: 0, current: 0, unreadable: 0 };
+  let seen = 0;
+  for await (const value of sealedValues(store)) {
+    done[await reseal(value, store, vault)] += 1;
+    if (value.table === 'nango_meta') await assertStillHeldEverywhere(value, store, vault);
+    if ((seen += 1) % BATCH === 0) onProgress({ ...done });
+  }
+  return done;
+}
+
+async function assertHeldEverywhere(store: Store, vault: Vault): Promise<void> {
+  const lacking = await serversWithout(vault.keyId, store);
+  if (lacking.length === 0) return;
+  throw new NangoError(
+    'key_not_everywhere',
+    `Nothing was sealed anew: these servers run without the newest key, and could not open it:\n${lacking.map(({ name }) => `  ${name}`).join('\n')}\nGive each both keys and start it again. One that was ended without notice counts for 45 seconds.`,
+  );
+}
+
+/** A server that started between the first look and the new key check value is seen now; it gets the value back. */
+async function assertStillHeldEverywhere(check: SealedValue, store: Store, vault: Vault): Promise<void> {
+  try {
+    await assertHeldEverywhere(store, vault);
+  } catch (error) {
+    const [current] = await store.sealedValues('nango_meta', { after: undefined, limit: 1 });
+    if (current) await store.replaceSealed(current, check.sealed);
+    throw error;
+  }
+}
+
+async function reseal(value: SealedValue, store: Store, vault: Vault): Promise<keyof KeyRotation> {
+  if (keyIdOf(value.sealed) === vault.keyId) return 'current';
+  const plaintext = openValue(value, vault);
+  if (plaintext === undefined) return 'unreadable';
+  // Where somebody was faster, that server's newest key sealed it; the next rotation would see.
+  return (await store.replaceSealed(value, vault.seal(plaintext, placeOf(value)))) ? 'resealed' : 'current';
+}
+
+function openValue(value: SealedValue, vault: Vault): string | undefined {
+  try {
+    return vault.open(value.sealed, placeOf(value));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where each table's values were sealed for; the same as where they are written. */
+function placeOf({ table, key }: SealedValue): SealedPlace {
+  const columns: Record<SealedTable, string> = {
+    connections: 'sealed_credentials',
+    client_registrations: 'sealed_client',
+    connect_attempts: 'sealed_secrets',
+    nango_meta: 'value',
+  };
+  return { table, column: columns[table], row: key.length === 1 ? (key[0] ?? '') : JSON.stringify(key) };
+}
+
+async function* sealedValues(store: Store): AsyncGenerator<SealedValue> {
+  for (const table of TABLES) {
+    let after: readonly string[] | undefined;
+    for (;;) {
+      const page = await store.sealedValues(table, { after, limit: BATCH });
+      yield* page;
+      after = page.at(-1)?.key;
+      if (page.length < BATCH) break;
+    }
+  }
+}

@@ -1,0 +1,26 @@
+import type { ConnectionContext } from '../connections/connection-context.ts';
+import { openStoredCredentials } from '../connections/connection-context.ts';
+import { toPublicConnection } from '../connections/public-connection.ts';
+import type { ExportedConnection, ExportHeader } from './transfer-format.ts';
+
+const PAGE = 500;
+
+/** All connections, one line of an export each; with `clear`, their credentials are readable by anyone. */
+export async function* exportConnections(
+  { store, vault, now }: Pick<ConnectionContext, 'store' | 'vault' | 'now'>,
+  { clear }: { clear: boolean },
+): AsyncGenerator<ExportHeader | ExportedConnection> {
+  const exported_at = new Date(now()).toISOString();
+  yield { nango_export: 1, credentials: clear ? 'clear' : 'sealed', exported_at };
+  for (let after; ;) {
+    const rows = await store.listConnections({ after, limit: PAGE });
+    for (const row of rows) {
+      yield {
+        ...toPublicConnection(row),
+        credentials: clear ? openStoredCredentials(row, vault) : Buffer.from(row.sealedCredentials).toString('base64'),
+      };
+    }
+    if (rows.length < PAGE) return;
+    after = rows.at(-1);
+  }
+}

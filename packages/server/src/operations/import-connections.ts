@@ -1,0 +1,166 @@
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { NangoError, messageOf } from '../errors/nango-error.ts';
+import { describeIssue, problemsOf } from '../schema/describe-issue.ts';
+import { connectionKeyText, type ConnectionKey, type ImportedConnection } from '../store/store.ts';
+import {
+  assertConfig,
+  authModeOf,
+  configOf,
+  integrationNamed,
+  openStoredCredentials,
+  sealCredentials,
+  type ConnectionContext,
+} from '../connections/connection-context.ts';
+import { acceptCredentials, credentialsProblem } from '../connect/parse-credentials.ts';
+import { scheduleOf } from '../refresh/refresh-schedule.ts';
+import {
+  exportedConnectionSchema,
+  foreignConnectionSchema,
+  type ExportHeader,
+  type ForeignConnection,
+} from './transfer-format.ts';
+
+/** An entry of a file to import. */
+export interface ImportEntry {
+  /** Where it stands, from 1. */
+  readonly line: number;
+  readonly value: unknown;
+}
+
+/** A file to import: one of our exports, or with `header` undefined connections of another system. */
+export interface ImportSource {
+  readonly header: ExportHeader | undefined;
+  readonly entries: AsyncIterable<ImportEntry>;
+}
+
+export interface ImportFault {
+  readonly line: number;
+  readonly message: string;
+}
+
+/** What to do with a pair that has a connection already. */
+export type OnExisting = 'fail' | 'skip' | 'replace';
+
+const MAX_FAULTS = 50;
+const BATCH = 200;
+
+/** What is wrong with a file, as far as it alone tells. Nothing is sent or stored. */
+export async function checkImport(
+  { header, entries }: ImportSource,
+  { existing, context }: { existing: OnExisting; context: ConnectionContext },
+): Promise<{ count: number; faults: ImportFault[] }> {
+  const faults: ImportFault[] = [];
+  const lines = new Map<string, number>();
+  let count = 0;
+  for await (const { line, value } of entries) {
+    count += 1;
+    try {
+      const key = header ? toExported(value, context).row : checkForeign(value, context);
+      const name = connectionKeyText(key);
+      const earlier = lines.get(name);
+      if (earlier !== undefined) throw new NangoError('invalid_import', `the same pair stands in line ${earlier}`);
+      lines.set(name, line);
+      if (existing === 'fail' && (await context.store.findConnection(key)))
+        throw new NangoError('invalid_import', 'this pair has a connection already');
+    } catch (error) {
+      faults.push({ line, message: describe(error) });
+    }
+    if (faults.length === MAX_FAULTS) break;
+  }
+  return { count, faults };
+}
+
+/** Stores what was checked, in steps; what a provider refuses meanwhile is a fault, and all others are stored. */
+export async function importConnections(
+  { header, entries }: ImportSource,
+  {
+    existing,
+    context,
+    onProgress,
+  }: { existing: OnExisting; context: ConnectionContext; onProgress: (stored: number) => void },
+): Promise<{ stored: number; faults: ImportFault[] }> {
+  const faults: ImportFault[] = [];
+  let stored = 0;
+  let batch: ImportedConnection[] = [];
+  const store = async () => {
+    stored += await context.store.importConnections(batch, { replace: existing === 'replace' });
+    batch = [];
+    onProgress(stored);
+  };
+  for await (const { line, value } of entries) {
+    try {
+      batch.push(header ? toExported(value, context).row : await toForeign(value, context));
+    } catch (error) {
+      faults.push({ line, message: describe(error) });
+    }
+    if (batch.length === BATCH) await store();
+  }
+  if (batch.length > 0) await store();
+  return { stored, faults };
+}
+
+/** A connection of one of our exports, sealed anew for this store. */
+function toExported(value: unknown, context: ConnectionContext): { row: ImportedConnection } {
+  const {
+    credentials: given,
+    dateCreated,
+    lastModified,
+    ...rest
+  } = exportedConnectionSchema.parse(value, { error: describeIssue });
+  const integration = integrationNamed(rest.integration, context);
+  const mode = authModeOf(integration);
+  if (mode.name !== rest.authMode)
+    throw new NangoError('invalid_import', `"${rest.integration}" uses auth_mode ${mode.name}, not ${rest.authMode}`);
+  const sealed = typeof given === 'string' ? Buffer.from(given, 'base64') : undefined;
+  const plain = sealed ? openStoredCredentials({ ...rest, sealedCredentials: sealed }, context.vault) : given;
+  const credentials = mode.storedCredentials.parse(plain);
+  const row = {
+    ...rest,
+    sealedCredentials: sealCredentials(credentials, rest, context.vault),
+    additionalConfig: JSON.stringify(rest.additionalConfig),
+    ...scheduleOf(credentials, { mode, integration }, context),
+    createdAt: Date.parse(dateCreated),
+    updatedAt: Date.parse(lastModified),
+  };
+  return { row };
+}
+
+function checkForeign(value: unknown, context: ConnectionContext): ConnectionKey {
+  const connection = foreignConnectionSchema.parse(value, { error: describeIssue });
+  const problem = credentialsProblem(givenOf(connection, context));
+  if (problem !== undefined) throw new NangoError('invalid_import', `credentials: ${problem}`);
+  return connection;
+}
+
+async function toForeign(value: unknown, context: ConnectionContext): Promise<ImportedConnection> {
+  const connection = foreignConnectionSchema.parse(value, { error: describeIssue });
+  const { integration: name, userId, additionalConfig } = connection;
+  const given = givenOf(connection, context);
+  const credentials = await acceptCredentials(given, context);
+  const mode = authModeOf(given.integration);
+  return {
+    uuid: randomUUID(),
+    integration: name,
+    userId,
+    authMode: mode.name,
+    sealedCredentials: sealCredentials(credentials, connection, context.vault),
+    additionalConfig: JSON.stringify(additionalConfig),
+    status: 'active',
+    statusReason: null,
+    ...scheduleOf(credentials, { mode, integration: given.integration }, context),
+    createdAt: context.now(),
+    updatedAt: context.now(),
+  };
+}
+
+function givenOf({ integration: name, credentials, additionalConfig }: ForeignConnection, context: ConnectionContext) {
+  const integration = integrationNamed(name, context);
+  assertConfig(integration, additionalConfig);
+  const config = configOf(integration, additionalConfig);
+  return { integration, credentials, config, from: 'application' as const };
+}
+
+function describe(error: unknown): string {
+  return error instanceof z.ZodError ? problemsOf(error, 'it') : messageOf(error);
+}

@@ -1,0 +1,93 @@
+import { createReadStream } from 'node:fs';
+import { open, readFile } from 'node:fs/promises';
+import { extname } from 'node:path';
+import { exportHeaderSchema } from './transfer-format.ts';
+import type { ImportEntry, ImportSource } from './import-connections.ts';
+import { messageOf, NangoError } from '../errors/nango-error.ts';
+import { parseExactJson } from '../formats/parse-json.ts';
+
+/**
+ * Opens a file to import: one of our exports (a JSON object a line), a JSON list, or CSV with a header line. It is read as
+ * a stream, save a JSON list. Throws `invalid_import` where it is none of these.
+ */
+export async function openImportFile(path: string): Promise<ImportSource> {
+  const [first = ''] = (await readStart(path)).split('\n', 1);
+  if (extname(path).toLowerCase() === '.csv') return { header: undefined, entries: csvEntries(path) };
+  if (first.trimStart().startsWith('[')) return { header: undefined, entries: listEntries(path) };
+  const header = exportHeaderSchema.safeParse(parseJson(first, 1)).data;
+  return { header, entries: lineEntries(path, { skip: header ? 1 : 0 }) };
+}
+
+async function readStart(path: string): Promise<string> {
+  const unreadable = (cause: unknown): never => {
+    throw new NangoError('invalid_import', `${path} cannot be read: ${messageOf(cause)}.`, { cause });
+  };
+  const file = await open(path).catch(unreadable);
+  try {
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(65_536), 0, 65_536, 0).catch(unreadable);
+    return buffer
+      .subarray(0, bytesRead)
+      .toString('utf8')
+      .replace(/^\uFEFF/, '');
+  } finally {
+    await file.close();
+  }
+}
+
+async function* lineEntries(path: string, { skip }: { skip: number }): AsyncGenerator<ImportEntry> {
+  let line = 0;
+  const file = await open(path);
+  for await (const text of file.readLines()) {
+    line += 1;
+    if (line > skip && text.trim() !== '') yield { line, value: parseJson(text, line) };
+  }
+}
+
+async function* listEntries(path: string): AsyncGenerator<ImportEntry> {
+  const list = parseJson(await readFile(path, 'utf8'), 1);
+  if (!Array.isArray(list)) throw new NangoError('invalid_import', 'The file must hold a JSON list.');
+  for (const [index, value] of list.entries()) yield { line: index + 1, value };
+}
+
+/** `integration`, `userId`, columns that begin with `config.` for additionalConfig, and all others as credentials. */
+async function* csvEntries(path: string): AsyncGenerator<ImportEntry> {
+  // Loaded on demand: no server needs it.
+  const { parse } = await import('csv-parse');
+  const parser = parse({ columns: true, bom: true, trim: true, info: true });
+  // A pipe hands on bytes, and no errors.
+  createReadStream(path)
+    .on('error', (error) => parser.destroy(error))
+    .pipe(parser);
+  try {
+    for await (const { record, info } of parser as AsyncIterable<{
+      record: Record<string, string>;
+      info: { lines: number };
+    }>) {
+      yield { line: info.lines, value: toConnection(record) };
+    }
+  } catch (cause) {
+    throw new NangoError('invalid_import', `The CSV cannot be read: ${messageOf(cause)}.`, { cause });
+  }
+}
+
+function toConnection({ integration, userId, user_id, ...rest }: Record<string, string>): unknown {
+  const filled = Object.entries(rest).filter(([, value]) => value !== '');
+  const isConfig = ([name]: [string, string]) => name.startsWith('config.');
+  return {
+    integration,
+    userId: userId ?? user_id,
+    credentials: Object.fromEntries(filled.filter((entry) => !isConfig(entry))),
+    additionalConfig: Object.fromEntries(
+      filled.filter(isConfig).map(([name, value]) => [name.slice('config.'.length), value]),
+    ),
+  };
+}
+
+function parseJson(text: string, line: number): unknown {
+  const value = parseExactJson(text);
+  if (value !== undefined) return value;
+  throw new NangoError(
+    'invalid_import',
+    `Line ${line} is no JSON. A file to import is one that nango export made, a JSON list, or CSV (.csv).`,
+  );
+}

@@ -1,0 +1,130 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Settings } from '../config/settings.ts';
+import { NangoError } from '../errors/nango-error.ts';
+import { prepareDataDirectory, readOrCreateKeyFile } from '../vault/key-files.ts';
+import { commandKeys, environmentKeys, fileKeys, type KeyProvider } from '../vault/key-providers.ts';
+import { Secret } from '../vault/secret.ts';
+import { parseEncryptionKeys } from '../vault/vault.ts';
+
+/** The keys of a server. */
+export interface Keys {
+  /** The first seals. */
+  readonly encryption: [Uint8Array, ...Uint8Array[]];
+  /** All are valid; while one is replaced there are two. */
+  readonly secrets: readonly Secret<string>[];
+  /** What the operator must be told about them. */
+  readonly notices: readonly string[];
+}
+
+/** Keys from wherever the settings say; in embedded mode made on first start where they are absent. */
+export async function readKeys(settings: Settings, { isPublic }: { isPublic: boolean }): Promise<Keys> {
+  const { encryption, notices } = await readEncryptionKeys(settings, 'create');
+  assertSecretKeyGiven(settings);
+  const secrets = (settings.secretKey ?? embeddedSecret(settings, notices)).split(',').map((key) => key.trim());
+  assertSecretKeys(secrets, { notices, isPublic });
+  return { encryption, secrets: secrets.map((key) => new Secret(key)), notices };
+}
+
+/**
+ * The encryption keys alone. Where the embedded store has neither key nor database, `create` makes the key file,
+ * `imagine` a key that nobody keeps, and `refuse` throws `invalid_encryption_key`.
+ */
+export async function readEncryptionKeys(
+  settings: Settings,
+  missing: 'refuse' | 'imagine' | 'create',
+): Promise<{ encryption: Keys['encryption']; notices: string[] }> {
+  const notices: string[] = [];
+  const given = givenProvider(settings);
+  if (settings.databaseUrl !== undefined) assertEncryptionKeyGiven(given);
+  if (missing === 'create' && settings.databaseUrl === undefined) prepareDataDirectory(settings.dataDirectory);
+  const provider = given ?? embeddedKeys(settings, { notices, missing });
+  return { encryption: parseEncryptionKeys(await provider.read(), provider.source), notices };
+}
+
+/** Where the embedded store is. */
+export function databaseFile({ dataDirectory }: Settings): string {
+  return join(dataDirectory, 'nango.db');
+}
+
+/** Undefined = the embedded store's own file. */
+function givenProvider({ encryptionKey, encryptionKeyFile, encryptionKeyCommand }: Settings): KeyProvider | undefined {
+  const given = [
+    encryptionKey === undefined ? undefined : environmentKeys('NANGO_ENCRYPTION_KEY', encryptionKey),
+    encryptionKeyFile === undefined ? undefined : fileKeys(encryptionKeyFile),
+    encryptionKeyCommand === undefined ? undefined : commandKeys(encryptionKeyCommand),
+  ].filter((provider) => provider !== undefined);
+  if (given.length > 1)
+    throw new NangoError(
+      'missing_setting',
+      `The encryption key is given more than once: ${given.map(({ source }) => source).join(' and ')}. Keep one.`,
+    );
+  return given[0];
+}
+
+function assertEncryptionKeyGiven(given: KeyProvider | undefined): void {
+  if (given === undefined)
+    throw new NangoError(
+      'missing_setting',
+      'With DATABASE_URL, NANGO_ENCRYPTION_KEY must be set (or …_FILE, …_COMMAND): 32 random bytes, the same for all servers. Make one with: openssl rand -base64 32',
+    );
+}
+
+function assertSecretKeyGiven({ databaseUrl, secretKey }: Settings): void {
+  if (databaseUrl !== undefined && secretKey === undefined)
+    throw new NangoError(
+      'missing_setting',
+      'With DATABASE_URL, NANGO_SECRET_KEY must be set: the key your back end sends. Make one with: openssl rand -base64 32',
+    );
+}
+
+// What is shorter could be guessed online.
+const SHORT_KEY = 20;
+
+function assertSecretKeys(
+  keys: readonly string[],
+  { notices, isPublic }: { notices: string[]; isPublic: boolean },
+): void {
+  if (keys.some((key) => !/^[\w.~+/=-]{1,256}$/.test(key)))
+    throw new NangoError(
+      'missing_setting',
+      'NANGO_SECRET_KEY must have at most 256 letters, digits or "-._~+/="; several keys are separated by commas.',
+    );
+  if (!keys.some((key) => key.length < SHORT_KEY)) return;
+  const short = `NANGO_SECRET_KEY has fewer than ${SHORT_KEY} characters, and could be guessed. Make a better one with: openssl rand -base64 32`;
+  // As for secret_keys of nango-config.yaml; on a developer's own machine a word will do.
+  if (isPublic) throw new NangoError('missing_setting', short);
+  notices.push(short);
+}
+
+function embeddedKeys(
+  settings: Settings,
+  { notices, missing }: { notices: string[]; missing: 'refuse' | 'imagine' | 'create' },
+): KeyProvider {
+  const path = join(settings.dataDirectory, 'encryption.key');
+  const mustExist = missing === 'refuse' || existsSync(databaseFile(settings));
+  if (missing === 'imagine' && !mustExist && !existsSync(path))
+    return { source: 'a key for this run', read: async () => randomBytes(32).toString('base64') };
+  return {
+    source: path,
+    read: async () => {
+      const file = readOrCreateKeyFile(path, { mustExist });
+      const made = 'Encryption key made. Back it up, without it no stored credential can be read:';
+      note(file, made, notices);
+      return file.text;
+    },
+  };
+}
+
+function embeddedSecret({ dataDirectory }: Settings, notices: string[]): string {
+  const file = readOrCreateKeyFile(join(dataDirectory, 'secret.key'), { prefix: 'nango_secret_', mustExist: false });
+  note(file, 'Secret key for your back end (NANGO_SECRET_KEY) made:', notices);
+  return file.text;
+}
+
+function note(file: ReturnType<typeof readOrCreateKeyFile>, made: string, notices: string[]): void {
+  if (file.created) notices.push(`${made} ${file.path}`);
+  if (file.exposed)
+    notices.push(`Others on this machine can read ${file.path}. Make it private: chmod 600 ${file.path}`);
+}

@@ -1,0 +1,93 @@
+import { randomUUID } from 'node:crypto';
+import type { FastifyBaseLogger } from 'fastify';
+import { Periodic } from '../scheduling/periodic.ts';
+import { NangoError } from '../errors/nango-error.ts';
+import type { LiveServer, ServerPlace, Store } from '../store/store.ts';
+import type { Vault } from '../vault/vault.ts';
+
+const EVERY_MS = 10_000;
+/** Two rounds may fail, or come late. */
+const LIVE_MS = 45_000;
+
+interface PresenceOptions {
+  readonly store: Store;
+  readonly vault: Vault;
+  readonly log: FastifyBaseLogger;
+  readonly place: ServerPlace;
+}
+
+/** Records in the store, again and again, that this server runs and which encryption keys it holds: never a key. */
+export class ServerPresence {
+  readonly #options: PresenceOptions;
+  readonly #id = randomUUID();
+  readonly #rounds: Periodic;
+
+  constructor(options: PresenceOptions) {
+    this.#options = options;
+    this.#rounds = new Periodic({
+      everyMs: EVERY_MS,
+      random: Math.random,
+      task: () => this.#record(),
+      onError: (error) => options.log.warn({ err: error }, 'this server could not record that it runs'),
+    });
+  }
+
+  /** Resolves when other servers and commands know of this one. */
+  async start(): Promise<void> {
+    const { store, vault, log, place } = this.#options;
+    if (store.isEmbedded) assertSamePlace(await store.liveServers(LIVE_MS), place);
+    await this.#record();
+    this.#rounds.start();
+    const lacking = await serversWithout(vault.keyId, store);
+    if (lacking.length === 0) return;
+    log.warn(
+      { servers: lacking.map(({ name }) => name) },
+      'other servers do not hold the key that this one seals with: they cannot open what it stores. Start them again with both keys, the old one first ("old,new")',
+    );
+  }
+
+  async stop(): Promise<void> {
+    await this.#rounds.stop();
+    // Where the database is away, the record runs out by itself.
+    await this.#options.store.removeServer(this.#id).catch(() => undefined);
+  }
+
+  #record(): Promise<void> {
+    const { store, vault, place } = this.#options;
+    const name = `${place.host} (process ${place.pid})`;
+    return store.recordServer({ id: this.#id, name, keyIds: vault.keyIds, place });
+  }
+}
+
+/** Servers that run and do not hold a key, or are of an earlier release and do not say. */
+export async function serversWithout(keyId: string, store: Store): Promise<LiveServer[]> {
+  const servers = await store.liveServers(LIVE_MS);
+  return servers.filter(({ keyIds }) => !keyIds?.includes(keyId));
+}
+
+/**
+ * The locks of a file hold between processes of one machine alone, and a file has no earlier and newer servers side by side.
+ * Throws `store_unavailable` where a server of another machine or release uses it.
+ */
+function assertSamePlace(servers: readonly LiveServer[], own: ServerPlace): void {
+  for (const { name, place } of servers) {
+    const isSame = place?.host === own.host && place.version === own.version;
+    if (!place || isSame || isGone(place, own)) continue;
+    throw new NangoError(
+      'store_unavailable',
+      `The embedded store is in use by ${name}, version ${place.version}. Only servers of one machine and one version share it: stop that one first (if it was killed, try again in ${LIVE_MS / 1000} seconds), or use PostgreSQL by DATABASE_URL.`,
+    );
+  }
+}
+
+/** Whether a process of this machine has ended without saying so. */
+function isGone({ host, pid }: ServerPlace, own: ServerPlace): boolean {
+  if (host !== own.host) return false;
+  if (pid === own.pid) return true;
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'ESRCH';
+  }
+}

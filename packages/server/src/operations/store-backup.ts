@@ -1,0 +1,138 @@
+import { randomBytes } from 'node:crypto';
+import { chmodSync, closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { backup, DatabaseSync } from 'node:sqlite';
+import { createClock } from '../clock.ts';
+import type { Settings } from '../config/settings.ts';
+import { messageOf, NangoError } from '../errors/nango-error.ts';
+import { databaseFile, readEncryptionKeys } from './keys.ts';
+import { prepareStore } from './open-store.ts';
+import { openSqliteStore } from '../store/sqlite.ts';
+import { createVault } from '../vault/vault.ts';
+
+/** Pages of 4 KiB copied before others get their turn. */
+const PAGES_AT_ONCE = 1_000;
+
+export interface BackupOptions {
+  readonly settings: Settings;
+  readonly file: string;
+  /** Told how much of the database is done, from 0 to 1. */
+  readonly onProgress: (part: number) => void;
+}
+
+/** What a backup holds. */
+export interface Backup {
+  readonly connections: number;
+}
+
+/**
+ * Writes a consistent copy of the embedded store to a new file, while servers go on. What is sealed stays sealed; the key
+ * is not in it. Throws when the file exists: no backup is overwritten.
+ */
+export async function backUp({ settings, file, onProgress }: BackupOptions): Promise<Backup> {
+  assertEmbedded(settings, 'back it up with pg_dump');
+  const source = databaseFile(settings);
+  if (!existsSync(source)) throw new NangoError('missing_setting', `There is no database ${source}.`);
+  if (existsSync(file)) throw new NangoError('missing_setting', `${file} exists; name a new file.`);
+  const draft = `${file}.${randomBytes(6).toString('hex')}.partial`;
+  try {
+    await copyDatabase(source, draft, onProgress);
+    const connections = inspectBackup(draft);
+    syncFile(draft);
+    linkSync(draft, file);
+    return { connections };
+  } finally {
+    rmSync(draft, { force: true });
+  }
+}
+
+/** What a restore did. */
+export interface Restore extends Backup {
+  /** The copy of what was there before; undefined = nothing was. */
+  readonly previous: string | undefined;
+}
+
+/**
+ * Puts a backup in the place of the embedded store's contents, in one step that a running server sees as one change. The
+ * backup is proven first (it is whole, of a known version, and opens with the key that is here), and what was there is
+ * kept beside it.
+ */
+export async function restore({ settings, file, onProgress }: BackupOptions): Promise<Restore> {
+  assertEmbedded(settings, 'restore it with pg_restore');
+  if (!existsSync(file)) throw new NangoError('missing_setting', `There is no file ${file}.`);
+  const keys = await readEncryptionKeys(settings, 'refuse');
+  const target = databaseFile(settings);
+  const candidate = join(dirname(target), `restore-${randomBytes(6).toString('hex')}.db`);
+  try {
+    await copyDatabase(file, candidate, () => undefined);
+    const connections = inspectBackup(candidate);
+    const store = openSqliteStore(candidate, createClock());
+    try {
+      const vault = createVault(...keys.encryption);
+      await prepareStore(store, vault, { missing: 'create', outdated: 'migrate' });
+    } finally {
+      await store.close();
+    }
+    const previous = existsSync(target) ? await keepPrevious(target) : undefined;
+    await copyDatabase(candidate, target, onProgress);
+    return { connections, previous };
+  } finally {
+    for (const companion of ['', '-wal', '-shm']) rmSync(`${candidate}${companion}`, { force: true });
+  }
+}
+
+async function keepPrevious(target: string): Promise<string> {
+  const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-');
+  const previous = join(dirname(target), `${basename(target, '.db')}-before-restore-${stamp}.db`);
+  await copyDatabase(target, previous, () => undefined);
+  return previous;
+}
+
+async function copyDatabase(from: string, to: string, onProgress: (part: number) => void): Promise<void> {
+  if (!existsSync(to)) closeSync(openSync(to, 'wx', 0o600));
+  else chmodSync(to, 0o600);
+  try {
+    const source = new DatabaseSync(from, { readOnly: true });
+    try {
+      await backup(source, to, {
+        rate: PAGES_AT_ONCE,
+        progress: ({ totalPages, remainingPages }) => onProgress((totalPages - remainingPages) / totalPages),
+      });
+    } finally {
+      source.close();
+    }
+  } catch (cause) {
+    throw new NangoError('invalid_backup', `${from} could not be copied to ${to}: ${messageOf(cause)}.`, { cause });
+  }
+}
+
+/** Resolves to how many connections it holds. Throws `invalid_backup` when it is damaged, or something else. */
+function inspectBackup(file: string): number {
+  try {
+    const database = new DatabaseSync(file);
+    try {
+      // One file, without companions, is what people copy about.
+      database.exec('pragma journal_mode = delete');
+      const check = database.prepare('pragma integrity_check').get()?.['integrity_check'];
+      if (check !== 'ok') throw new Error(String(check));
+      return Number(database.prepare('select count(*) as count from connections').get()?.['count']);
+    } finally {
+      database.close();
+    }
+  } catch (cause) {
+    throw new NangoError('invalid_backup', `This is no whole backup of a Nango database: ${messageOf(cause)}.`, {
+      cause,
+    });
+  }
+}
+
+function syncFile(path: string): void {
+  const file = openSync(path, 'r+');
+  fsyncSync(file);
+  closeSync(file);
+}
+
+function assertEmbedded({ databaseUrl }: Settings, remedy: string): void {
+  if (databaseUrl !== undefined)
+    throw new NangoError('missing_setting', `DATABASE_URL names a PostgreSQL server: ${remedy}.`);
+}

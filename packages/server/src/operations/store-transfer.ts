@@ -1,0 +1,112 @@
+import { randomBytes } from 'node:crypto';
+import { createWriteStream, existsSync, linkSync, rmSync } from 'node:fs';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createClock } from '../clock.ts';
+import { loadConfig, type Config } from '../config/load-config.ts';
+import type { Settings } from '../config/settings.ts';
+import { createContext, type WorkingContext } from '../context.ts';
+import { exportConnections } from './export-connections.ts';
+import { checkImport, importConnections, type ImportFault, type OnExisting } from './import-connections.ts';
+import { NangoError } from '../errors/nango-error.ts';
+import { openImportFile } from './import-file.ts';
+import { openKeyedStore, type StoreAccess } from './open-store.ts';
+import { CATALOG_FOLDER } from '../package-files.ts';
+
+// What matters is in the result.
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+
+export interface ExportOptions {
+  readonly settings: Settings;
+  /** A new file, readable by its owner alone; undefined = stdout. */
+  readonly file: string | undefined;
+  /** Whether credentials are written in the clear. */
+  readonly clear: boolean;
+  readonly onProgress: (exported: number) => void;
+}
+
+/** Writes all connections, one JSON object a line. Resolves to how many. Throws when the file exists. */
+export async function exportStore({ settings, file, clear, onProgress }: ExportOptions): Promise<number> {
+  if (file !== undefined && existsSync(file))
+    throw new NangoError('missing_setting', `${file} exists; name a new file.`);
+  await using opened = await openKeyedStore(settings);
+  const context = { ...opened, now: Date.now };
+  let exported = -1;
+  async function* lines(): AsyncGenerator<string> {
+    for await (const line of exportConnections(context, { clear })) {
+      yield `${JSON.stringify(line)}\n`;
+      if ((exported += 1) % 500 === 0 && exported > 0) onProgress(exported);
+    }
+  }
+  if (file === undefined) {
+    await pipeline(Readable.from(lines()), process.stdout, { end: false });
+    return exported;
+  }
+  const draft = `${file}.${randomBytes(6).toString('hex')}.partial`;
+  try {
+    await pipeline(Readable.from(lines()), createWriteStream(draft, { flags: 'wx', mode: 0o600, flush: true }));
+    linkSync(draft, file);
+  } finally {
+    rmSync(draft, { force: true });
+  }
+  return exported;
+}
+
+export interface ImportOptions {
+  readonly settings: Settings;
+  readonly file: string;
+  readonly existing: OnExisting;
+  /** Only checks the file. */
+  readonly dryRun: boolean;
+  readonly onProgress: (stored: number) => void;
+}
+
+/** What an import did, or would do. */
+export interface ImportResult {
+  /** Connections in the file. */
+  readonly count: number;
+  readonly stored: number;
+  /** What a provider refused, after the file was found good. */
+  readonly faults: readonly ImportFault[];
+}
+
+/**
+ * Imports connections from a file, while servers go on. The whole file is checked first: with any fault in it nothing is
+ * stored, and `invalid_import` lists them with their lines. Until then nothing is written: an empty database stays
+ * free for any key.
+ */
+export async function importStore(options: ImportOptions): Promise<ImportResult> {
+  const { settings, file, existing, dryRun, onProgress } = options;
+  const config = await loadConfig({
+    folder: settings.folder,
+    catalog: CATALOG_FOLDER,
+    environment: settings.environment,
+  });
+  const outdated = dryRun ? 'refuse' : 'migrate';
+  const count = await withContext({ settings, config, access: { missing: 'imagine', outdated } }, async (context) => {
+    const checked = await checkImport(await openImportFile(file), { existing, context });
+    if (checked.faults.length === 0) return checked.count;
+    const list = checked.faults.map(({ line, message }) => `  line ${line}: ${message}`).join('\n');
+    throw new NangoError('invalid_import', `Nothing was imported. ${file} has faults:\n${list}`);
+  });
+  if (dryRun) return { count, stored: 0, faults: [] };
+  return withContext({ settings, config, access: { missing: 'create', outdated: 'migrate' } }, async (context) => ({
+    count,
+    ...(await importConnections(await openImportFile(file), { existing, context, onProgress })),
+  }));
+}
+
+/** Opens what connections work with, for as long as `use` takes. */
+async function withContext<T>(
+  { settings, config, access }: { settings: Settings; config: Config; access: StoreAccess },
+  use: (context: WorkingContext) => Promise<T>,
+): Promise<T> {
+  await using opened = await openKeyedStore(settings, access);
+  const context = createContext({ ...opened, now: createClock(), delay, log: SILENT, config: () => config });
+  try {
+    return await use(context);
+  } finally {
+    await context.client.close();
+  }
+}

@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import { integrationNameSchema } from '../config/integration-name.ts';
+import { jsonValue } from '../formats/parse-json.ts';
+import { additionalConfigSchema, userIdSchema } from '../connections/connection-input.ts';
+import { publicConnectionSchema } from '../connections/public-connection.ts';
+
+/** The first line of an export: how the credentials of the others are written. */
+export const exportHeaderSchema = z.strictObject({
+  nango_export: z.literal(1),
+  credentials: z.enum(['sealed', 'clear']),
+  exported_at: z.iso.datetime(),
+});
+
+export type ExportHeader = z.output<typeof exportHeaderSchema>;
+
+/** A connection as an export holds it; times are ISO 8601. */
+export const exportedConnectionSchema = z.strictObject({
+  ...publicConnectionSchema.shape,
+  uuid: z.uuid(),
+  integration: integrationNameSchema,
+  userId: userIdSchema,
+  credentials: z.union([z.base64(), z.record(z.string(), jsonValue)]).describe('Sealed, or in the clear'),
+});
+
+export type ExportedConnection = z.output<typeof exportedConnectionSchema>;
+
+/** A connection of another system: what `registerConnection` takes. */
+export const foreignConnectionSchema = z.strictObject({
+  integration: integrationNameSchema,
+  userId: userIdSchema,
+  credentials: z.record(z.string(), jsonValue),
+  additionalConfig: additionalConfigSchema.default({}),
+});
+
+export type ForeignConnection = z.output<typeof foreignConnectionSchema>;

@@ -1,0 +1,100 @@
+import { NangoError } from '../errors/nango-error.ts';
+import { Periodic } from '../scheduling/periodic.ts';
+import { connectionKeyText, type ConnectionKey } from '../store/store.ts';
+import type { ConnectionContext } from '../connections/connection-context.ts';
+import type { FreshCredentials } from './fresh-credentials.ts';
+
+const TICK_MS = 5_000;
+const BATCH = 100;
+const POSTPONE_MS = 3_600_000;
+const DEFAULT_CONCURRENCY = 10;
+
+/**
+ * Refreshes connections ahead of time. Each round asks the store for what is due and for nothing else; what fails comes again
+ * when its back-off ends, and what cannot be refreshed at all is put off, so that it does not stand in the way of others.
+ * A round waits for no provider, and an Integration whose provider hangs takes no more than its own part of the work.
+ */
+export class BackgroundRefresh {
+  readonly #context: ConnectionContext;
+  readonly #fresh: Pick<FreshCredentials, 'renewAhead'>;
+  readonly #rounds: Periodic;
+  /** Refreshes in flight, by the text of their key. */
+  readonly #running = new Map<string, Promise<void>>();
+  /** How many of them each Integration has. */
+  readonly #counts = new Map<string, number>();
+
+  constructor(context: ConnectionContext, fresh: Pick<FreshCredentials, 'renewAhead'>) {
+    this.#context = context;
+    this.#fresh = fresh;
+    this.#rounds = new Periodic({
+      everyMs: TICK_MS,
+      random: context.random,
+      task: () => this.#beginDue(),
+      onError: (error) => context.log.warn({ err: error }, 'background refresh paused'),
+    });
+  }
+
+  start(): void {
+    this.#rounds.start();
+  }
+
+  /** Ends after the refreshes in flight. */
+  async stop(): Promise<void> {
+    await this.#rounds.stop();
+    await Promise.all(this.#running.values());
+  }
+
+  /** Begins what is due, as far as each Integration's part allows; the end of one leads to the next round. */
+  async #beginDue(): Promise<void> {
+    const { store, now } = this.#context;
+    while (!this.#rounds.stopped) {
+      const due = await store.dueConnections({ now: now(), limit: BATCH, except: this.#busy() });
+      const begun = due.filter((key) => this.#begin(key));
+      if (due.length < BATCH || begun.length === 0) return;
+    }
+  }
+
+  #busy(): string[] {
+    return [...this.#counts].flatMap(([name, count]) => (count >= this.#limitOf(name) ? [name] : []));
+  }
+
+  #limitOf(integration: string): number {
+    return this.#context.config().integrations.get(integration)?.refreshConcurrency ?? DEFAULT_CONCURRENCY;
+  }
+
+  #begin(key: ConnectionKey): boolean {
+    const { integration } = key;
+    const name = connectionKeyText(key);
+    const count = this.#counts.get(integration) ?? 0;
+    if (this.#running.has(name) || count >= this.#limitOf(integration)) return false;
+    this.#counts.set(integration, count + 1);
+    this.#running.set(
+      name,
+      this.#refresh(key).finally(() => this.#ended(name, integration)),
+    );
+    return true;
+  }
+
+  #ended(name: string, integration: string): void {
+    this.#running.delete(name);
+    const left = (this.#counts.get(integration) ?? 1) - 1;
+    if (left === 0) this.#counts.delete(integration);
+    else this.#counts.set(integration, left);
+    this.#rounds.nudge();
+  }
+
+  /** Never rejects. */
+  async #refresh(key: ConnectionKey): Promise<void> {
+    const { store, now, log } = this.#context;
+    try {
+      if (await this.#fresh.renewAhead(key)) return;
+    } catch (error) {
+      // What the provider, or the network, answered is recorded where it happened, and comes again.
+      if (error instanceof NangoError && /^(refresh_failed|store_unavailable)$/.test(error.code)) return;
+      log.warn({ integration: key.integration, err: error }, 'connection cannot be refreshed ahead of time');
+    }
+    await store
+      .postponeRefresh(key, now() + POSTPONE_MS)
+      .catch((error: unknown) => log.warn({ err: error }, 'background refresh paused'));
+  }
+}

@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { integrationOf } from '../../../../test/support/integration.ts';
+import { temporaryFolder } from '../../../../test/support/temporary-folder.ts';
+import { oauth2 } from '../auth-modes/oauth2/oauth2.ts';
+import { NangoError } from '../errors/nango-error.ts';
+import type { OAuthHttp } from '../oauth/oauth-http.ts';
+import { openSqliteStore } from '../store/sqlite.ts';
+import type { Store } from '../store/store.ts';
+import { createVault } from '../vault/vault.ts';
+import { ConnectionCache } from './connection-cache.ts';
+import { sealCredentials, type ConnectionContext } from '../connections/connection-context.ts';
+import { FreshCredentials } from './fresh-credentials.ts';
+
+const KEY = { integration: 'acme', userId: '1' };
+const NOW = 1_800_000_000_000;
+const LIFE_SECONDS = 3;
+
+const vault = createVault(Buffer.alloc(32, 1));
+const integration = integrationOf(oauth2, {
+  token_url: 'https://a.example/t',
+  authorization_url: 'https://a.example/a',
+});
+
+/** An engine over a real store, with a clock that waits move forward and a provider whose tokens live three seconds. */
+async function startEngine(
+  t: TestContext,
+  {
+    expiresAt = NOW - 1,
+    lifeSeconds = LIFE_SECONDS,
+    answer,
+  }: { expiresAt?: number; lifeSeconds?: number; answer?: (call: number) => ReturnType<OAuthHttp> } = {},
+) {
+  const clock = { now: NOW };
+  const store = openSqliteStore(join(temporaryFolder(t), 'nango.db'), () => clock.now);
+  await store.migrate();
+  const write = { failures: 0 };
+  const provider = { calls: 0 };
+  const cache = new ConnectionCache(store, { size: () => 100, outageMs: () => 300_000 });
+  t.after(async () => {
+    await cache.close();
+    await store.close();
+  });
+  const flaky: Store = Object.assign(Object.create(store) as Store, {
+    updateCredentials: async (...given: Parameters<Store['updateCredentials']>) => {
+      if (write.failures <= 0) return store.updateCredentials(...given);
+      write.failures -= 1;
+      throw new NangoError('store_unavailable', 'The database is away.');
+    },
+  });
+  const http: OAuthHttp = async () => {
+    provider.calls += 1;
+    if (answer) return answer(provider.calls);
+    const token = { access_token: `at-${provider.calls}`, refresh_token: 'rt', expires_in: lifeSeconds };
+    return { status: 200, contentType: 'application/json', body: JSON.stringify(token) };
+  };
+  const context = {
+    store: flaky,
+    vault,
+    unguardedHttp: http,
+    now: () => clock.now,
+    random: () => 1,
+    randomToken: () => crypto.randomUUID(),
+    delay: async (milliseconds: number) => void (clock.now += milliseconds),
+    onRenewal: () => undefined,
+    log: { debug() {}, info() {}, warn() {}, error() {} },
+    config: () => ({ integrations: new Map([['acme', integration]]) }),
+  } as unknown as ConnectionContext;
+  const first = { access_token: 'at-0', refresh_token: 'rt', expires_at: expiresAt, raw: {} };
+  await store.insertConnection({
+    ...KEY,
+    uuid: crypto.randomUUID(),
+    authMode: 'OAUTH2',
+    sealedCredentials: sealCredentials(first, KEY, vault),
+    additionalConfig: '{}',
+    expiresAt,
+    dueAt: expiresAt,
+    now: NOW - 120_000,
+  });
+  // Another server on the same store.
+  const another = () => {
+    const itsCache = new ConnectionCache(store, { size: () => 100, outageMs: () => 300_000 });
+    t.after(() => itsCache.close());
+    return new FreshCredentials(context, itsCache);
+  };
+  return { fresh: new FreshCredentials(context, cache), another, clock, write, provider, store };
+}
+
+function accessToken({ credentials }: { credentials: object }): unknown {
+  return Reflect.get(credentials, 'access_token');
+}
+
+test('S4: a token that expired while the store was away is not handed out, but renewed again', async (t) => {
+  const { fresh, write, provider } = await startEngine(t);
+  write.failures = 3;
+  assert.equal(accessToken(await fresh.get(KEY)), 'at-2');
+  assert.equal(provider.calls, 2);
+});
+
+test('a token that is born with hardly a life is handed out all the same, for one token call', async (t) => {
+  const { fresh, provider } = await startEngine(t, { lifeSeconds: 0.3 });
+  assert.equal(accessToken(await fresh.get(KEY)), 'at-1');
+  assert.equal(provider.calls, 1);
+});
+
+test('P10: a token that was refused, and replaced by one that expired since, is renewed and its grant not given up', async (t) => {
+  const { fresh, clock, provider, store } = await startEngine(t, { expiresAt: NOW + 3_600_000 });
+  const rejected = await fresh.get(KEY);
+  assert.equal(accessToken((await fresh.afterRejection(rejected)) ?? { credentials: {} }), 'at-1');
+  clock.now += LIFE_SECONDS * 1000;
+  assert.equal(accessToken((await fresh.afterRejection(rejected)) ?? { credentials: {} }), 'at-2');
+  assert.equal(provider.calls, 2);
+  assert.equal((await store.findConnection(KEY))?.status, 'active');
+});
+
+test('D10: a connection that an earlier version gave up although it can be refreshed gets one more try', async (t) => {
+  const { fresh, store, clock, provider } = await startEngine(t);
+  const reason = 'The access token expired and there is no refresh token.';
+  const by = { version: 1, holder: null };
+  assert.ok(await store.markNeedsReconnect(KEY, { reason, by, now: clock.now }));
+  const opened = await fresh.get(KEY);
+  assert.deepEqual([opened.row.status, opened.row.statusReason, provider.calls], ['active', null, 1]);
+  assert.ok(
+    await store.markNeedsReconnect(KEY, { reason: 'The provider said no.', by: { ...by, version: 2 }, now: clock.now }),
+  );
+  clock.now += 10_000;
+  await assert.rejects(fresh.get(KEY), { code: 'needs_reconnect', message: /The provider said no/ });
+  assert.equal(provider.calls, 1);
+});
+
+for (const grace of [true, false]) {
+  test(`R2: a server that dies with new tokens is followed by another, and nothing is lost silently (${grace ? 'grace' : 'reuse detection'})`, async (t) => {
+    const rotated = Promise.withResolvers<void>();
+    const { fresh, another, clock, provider, store } = await startEngine(t, {
+      answer: async (call) => {
+        rotated.resolve();
+        // The first caller never learns of the tokens that it was given.
+        if (call === 1) return new Promise<never>(() => undefined);
+        const body = grace
+          ? { access_token: 'at-2', refresh_token: 'rt-2', expires_in: LIFE_SECONDS }
+          : { error: 'invalid_grant' };
+        return { status: grace ? 200 : 400, contentType: 'application/json', body: JSON.stringify(body) };
+      },
+    });
+    void fresh.get(KEY);
+    await rotated.promise;
+    const began = clock.now;
+    const recovered = another().get(KEY);
+    if (grace) assert.equal(accessToken(await recovered), 'at-2');
+    else await assert.rejects(recovered, { code: 'needs_reconnect', message: /may have been lost/ });
+    assert.equal(provider.calls, 2);
+    // No sooner than the dead server's lease ends, and not much later.
+    assert.ok(clock.now - began >= 15_000 && clock.now - began < 17_000, `${clock.now - began} ms`);
+    assert.equal((await store.findConnection(KEY))?.status, grace ? 'active' : 'needs_reconnect');
+  });
+}
+
+const noAnswer = (code: string): Promise<never> =>
+  Promise.reject(
+    new NangoError('request_failed', 'The provider cannot be reached.', {
+      cause: Object.assign(new Error(code), { code }),
+    }),
+  );
+const refused = async (status: number, retryAfterMs?: number) => ({
+  status,
+  contentType: 'text/plain',
+  body: '',
+  ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+});
+
+for (const [name, answer, leastWaitMs, mayBeLost] of [
+  ['500', () => refused(500), 1_000, false],
+  ['429 with Retry-After', () => refused(429, 60_000), 60_000, false],
+  ['a timeout', () => noAnswer('UND_ERR_HEADERS_TIMEOUT'), 1_000, true],
+  ['a failure of DNS', () => noAnswer('ENOTFOUND'), 1_000, false],
+  ['a server that is down', () => noAnswer('ECONNREFUSED'), 1_000, false],
+] satisfies [string, () => ReturnType<OAuthHttp>, number, boolean][]) {
+  test(`R4: after ${name} the provider is left alone, for longer each time, and the grant stays`, async (t) => {
+    const { fresh, clock, provider, store } = await startEngine(t, { answer });
+    let waitMs = leastWaitMs;
+    for (let failures = 1; failures <= 12; failures += 1) {
+      await assert.rejects(fresh.get(KEY), { code: 'refresh_failed', retryAfter: Math.ceil(waitMs / 1000) });
+      clock.now += waitMs - 1;
+      await assert.rejects(fresh.get(KEY), { code: 'refresh_failed', retryAfter: 1 });
+      assert.equal(provider.calls, failures);
+      clock.now += 1;
+      waitMs = Math.max(leastWaitMs, Math.min(1_000 * 2 ** failures, 300_000));
+    }
+    const row = await store.findConnection(KEY);
+    assert.deepEqual([row?.status, row?.refresh.failures, row?.refresh.answerLost], ['active', 12, mayBeLost]);
+  });
+}
+
+test('R4: a token that still works is served while the provider is down, with one token call for each wait', async (t) => {
+  const { fresh, provider } = await startEngine(t, { expiresAt: NOW + 10_000, answer: () => refused(503) });
+  for (let caller = 0; caller < 20; caller += 1) assert.equal(accessToken(await fresh.get(KEY)), 'at-0');
+  assert.equal(provider.calls, 1);
+});

@@ -1,0 +1,392 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { integrationOf } from '../../../../test/support/integration.ts';
+import { oauth2 } from '../auth-modes/oauth2/oauth2.ts';
+import { NangoError } from '../errors/nango-error.ts';
+import type { OAuthHttp } from '../oauth/oauth-http.ts';
+import type { ConnectionRow, Store } from '../store/store.ts';
+import { createVault } from '../vault/vault.ts';
+import { ConnectionCache } from './connection-cache.ts';
+import { sealCredentials, type ConnectionContext } from '../connections/connection-context.ts';
+import { FreshCredentials } from './fresh-credentials.ts';
+
+// Every interleaving of servers that renew one connection, with every point at which one of them may die and at which a
+// lease may run out under a living holder. What runs is the engine itself; each step of its, towards the store or the
+// provider, waits for the scheduler, which tries all orders one after the other.
+
+const KEY = { integration: 'acme', userId: '1' };
+const NOW = 1_800_000_000_000;
+const MAX_RUNS = 60_000;
+
+interface Step {
+  readonly server: number;
+  readonly label: string;
+  /** A wait ends only when something has happened since the server looked. */
+  readonly since: number | undefined;
+  readonly run: () => void;
+}
+
+interface Scenario {
+  readonly servers: number;
+  readonly deaths: number;
+  readonly leasesRunOut: number;
+  /** Whether the provider takes an old refresh token once more; else its use revokes the whole family. */
+  readonly grace: boolean;
+  /** Whether the first server's background renews at the same time. */
+  readonly background?: boolean;
+}
+
+/** One execution: the choices it made, and how many there were each time. */
+interface Execution {
+  readonly choices: number[];
+  readonly widths: number[];
+  readonly world: World;
+  readonly results: (string | undefined)[];
+  /** False where it came to a state whose futures were tried before. */
+  readonly complete: boolean;
+}
+
+/** The database's row and the provider, with the semantics that `test/store.test.ts` proves of both stores. */
+class World {
+  readonly steps: Step[] = [];
+  readonly dead = new Set<number>();
+  readonly stored = new Set(['at-0']);
+  readonly trace: string[] = [];
+  readonly readAt = new Map<number, number>();
+  /** What each server has seen since it last looked: with its next step, all that decides what it will do. */
+  readonly known = new Map<number, string>();
+  row: ConnectionRow;
+  holder: string | null = null;
+  leaseRanOut = false;
+  changes = 0;
+  deaths = 0;
+  runOuts = 0;
+  /** The refresh token the provider gave last, and whether its family was revoked. */
+  issued = 0;
+  revoked = false;
+  calls = 0;
+  readonly grace: boolean;
+
+  constructor(grace: boolean, row: ConnectionRow) {
+    this.grace = grace;
+    this.row = row;
+  }
+
+  gate<T>(server: number, label: string, effect: () => T): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const since = label === 'wait' ? this.readAt.get(server) : undefined;
+      const run = () => {
+        this.trace.push(`${server} ${label}`);
+        if (label === 'read') {
+          this.readAt.set(server, this.changes);
+          this.known.set(server, '');
+        }
+        try {
+          const result = effect();
+          this.known.set(server, `${this.known.get(server) ?? ''};${label}=${summary(result)}`.slice(-600));
+          resolve(result);
+        } catch (error) {
+          reject(error instanceof Error ? error : new Error(String(error)));
+        }
+      };
+      this.steps.push({ server, label, since, run });
+    });
+  }
+
+  /** Two executions that come to the same state have the same futures. */
+  state(): string {
+    const { row, holder, leaseRanOut, issued, revoked, calls, deaths, runOuts } = this;
+    const steps = this.steps.map(({ server, label, since }) => {
+      const ready = since === undefined || since < this.changes;
+      return `${server}${label}${ready}${this.known.get(server)}`;
+    });
+    const world = [
+      row.version,
+      row.status,
+      row.refresh.answerLost,
+      holder,
+      leaseRanOut,
+      issued,
+      revoked,
+      calls,
+      deaths,
+      runOuts,
+    ];
+    return JSON.stringify([world, [...this.dead], steps.toSorted(), [...this.stored]]);
+  }
+
+  change(row: Partial<ConnectionRow>, holder: string | null): ConnectionRow {
+    this.changes += 1;
+    this.holder = holder;
+    this.leaseRanOut = false;
+    this.row = { ...this.row, ...row, refresh: { ...this.row.refresh, ...row.refresh, leasedMs: holder ? 1 : null } };
+    return this.row;
+  }
+
+  /** A refresh token that is not the last one is accepted once more, or gives the thief away. */
+  provide(refreshToken: string): { status: number; body: string } {
+    this.calls += 1;
+    const used = Number(refreshToken.slice(3));
+    const accepted = !this.revoked && (used === this.issued || (this.grace && used === this.issued - 1));
+    if (!accepted) {
+      this.revoked = true;
+      return { status: 400, body: '{"error":"invalid_grant"}' };
+    }
+    this.issued += 1;
+    const token = { access_token: `at-${this.issued}`, refresh_token: `rt-${this.issued}`, expires_in: 3600 };
+    return { status: 200, body: JSON.stringify(token) };
+  }
+}
+
+/** As much of a step's result as a server can act on. */
+function summary(result: unknown): string {
+  if (typeof result !== 'object' || result === null) return String(result);
+  const { version, status, refresh, body } = { version: 0, status: '', refresh: {}, body: '', ...result };
+  return JSON.stringify([version, status, refresh, body]);
+}
+
+const vault = createVault(Buffer.alloc(32, 1));
+const integration = integrationOf(oauth2, {
+  token_url: 'https://a.example/t',
+  authorization_url: 'https://a.example/a',
+});
+
+function firstRow(): ConnectionRow {
+  const credentials = { access_token: 'at-0', refresh_token: 'rt-0', expires_at: NOW - 1, raw: {} };
+  return {
+    ...KEY,
+    uuid: 'u',
+    authMode: 'OAUTH2',
+    sealedCredentials: sealCredentials(credentials, KEY, vault),
+    additionalConfig: '{}',
+    status: 'active',
+    statusReason: null,
+    expiresAt: NOW - 1,
+    version: 1,
+    dueAt: NOW - 1,
+    refresh: {
+      leasedMs: null,
+      retryInMs: null,
+      failures: 0,
+      lastError: null,
+      answerLost: false,
+      refusals: 0,
+      refusedForMs: null,
+    },
+    createdAt: NOW,
+    updatedAt: NOW,
+  };
+}
+
+function storeOf(world: World, server: number): Store {
+  const step = <T>(label: string, effect: () => T) => world.gate(server, label, effect);
+  const store: Partial<Store> = {
+    findConnection: () =>
+      step('read', () => {
+        const leasedMs = world.holder !== null && !world.leaseRanOut ? 1 : null;
+        return { ...world.row, refresh: { ...world.row.refresh, leasedMs } };
+      }),
+    leaseRefresh: (_key, { holder, version }) =>
+      step('lease', () => {
+        const free = world.holder === null || world.leaseRanOut;
+        if (!free || version !== world.row.version || world.row.status !== 'active') return undefined;
+        const answerLost = world.row.refresh.answerLost || world.holder !== null;
+        return world.change({ refresh: { ...world.row.refresh, answerLost } }, holder);
+      }),
+    extendLease: async () => true,
+    updateCredentials: (_key, { sealedCredentials, expiresAt }, by) =>
+      step('write', () => {
+        if (world.row.version !== by?.version || world.holder !== by.holder) return undefined;
+        const opened: unknown = JSON.parse(vault.open(sealedCredentials, sealedPlace));
+        world.stored.add(oauth2.storedCredentials.parse(opened).access_token);
+        const refresh = { ...world.row.refresh, answerLost: false };
+        return world.change({ sealedCredentials, expiresAt, dueAt: null, version: by.version + 1, refresh }, null);
+      }),
+    markNeedsReconnect: (_key, { reason, by }) =>
+      step('mark', () => {
+        if (world.row.version !== by.version || world.holder !== by.holder) return undefined;
+        return world.change({ status: 'needs_reconnect', statusReason: reason }, null);
+      }),
+  };
+  return store as Store;
+}
+
+// Every read is a step of its own here, so nothing is remembered.
+const unwatched = { watchConnections: () => ({ confirmedAt: () => 0, close: async () => undefined }) };
+
+const sealedPlace = { table: 'connections', row: JSON.stringify(['acme', '1']), column: 'sealed_credentials' };
+
+function serverOf(world: World, server: number): FreshCredentials {
+  let names = 0;
+  const http: OAuthHttp = ({ body }) =>
+    world.gate(server, 'ask', () => {
+      const { status, body: answer } = world.provide(new URLSearchParams(body).get('refresh_token') ?? '');
+      return { status, contentType: 'application/json', body: answer };
+    });
+  const context = {
+    store: storeOf(world, server),
+    vault,
+    unguardedHttp: http,
+    now: () => NOW,
+    random: () => 0,
+    randomToken: () => `${server}-${(names += 1)}`,
+    delay: () => world.gate(server, 'wait', () => undefined),
+    onRenewal: () => undefined,
+    log: { debug() {}, info() {}, warn() {}, error() {} },
+    config: () => ({ integrations: new Map([['acme', integration]]) }),
+  } as unknown as ConnectionContext;
+  return new FreshCredentials(context, new ConnectionCache(unwatched, { size: () => 0, outageMs: () => 0 }));
+}
+
+/** Runs once: the first choices are given, the others are the first option each. */
+async function execute(scenario: Scenario, given: readonly number[], seen: Set<string>): Promise<Execution> {
+  const world = new World(scenario.grace, firstRow());
+  const results: (string | undefined)[] = [];
+  let running = scenario.servers;
+  for (let server = 0; server < scenario.servers; server += 1) {
+    const fresh = serverOf(world, server);
+    if (scenario.background && server === 0) fresh.renewAhead(KEY).catch(() => undefined);
+    fresh
+      .get(KEY)
+      .then(({ credentials }) => (results[server] = Reflect.get(credentials, 'access_token') as string))
+      .catch((error: unknown) => (results[server] = error instanceof NangoError ? error.code : String(error)))
+      .finally(() => (running -= 1));
+  }
+  const choices: number[] = [];
+  const widths: number[] = [];
+  for (;;) {
+    await new Promise(setImmediate);
+    const options = optionsOf(world, scenario);
+    if (options.length === 0) break;
+    if (choices.length >= given.length) {
+      const state = `${world.state()}${results.join()}`;
+      if (seen.has(state)) return { choices, widths, world, results, complete: false };
+      seen.add(state);
+    }
+    const choice = given[choices.length] ?? 0;
+    choices.push(choice);
+    widths.push(options.length);
+    options[choice]?.();
+  }
+  assert.equal(running, world.deaths, `nobody waits for ever\n${world.trace.join('\n')}`);
+  return { choices, widths, world, results, complete: true };
+}
+
+/** What may happen next: a step of any living server, the death of one, the end of a lease. */
+function optionsOf(world: World, { deaths, leasesRunOut }: Scenario): (() => void)[] {
+  const alive = world.steps.filter(({ server }) => !world.dead.has(server));
+  const steps = alive
+    .filter(({ since }) => since === undefined || since < world.changes)
+    .map((step) => () => {
+      world.steps.splice(world.steps.indexOf(step), 1);
+      step.run();
+    });
+  const dying =
+    world.deaths < deaths
+      ? alive
+          .filter(({ label }) => label !== 'read' && label !== 'wait')
+          .map(({ server }) => () => {
+            world.deaths += 1;
+            world.dead.add(server);
+            world.trace.push(`${server} dies`);
+          })
+      : [];
+  // The lease of a dead holder runs out in any case, so that somebody goes on.
+  const holderDead = [...world.dead].some((server) => world.holder?.startsWith(`${server}-`));
+  const mayRunOut = world.holder !== null && !world.leaseRanOut && (holderDead || world.runOuts < leasesRunOut);
+  const runOut = () => {
+    if (!holderDead) world.runOuts += 1;
+    world.leaseRanOut = true;
+    world.changes += 1;
+    world.trace.push('the lease runs out');
+  };
+  return [...steps, ...dying, ...(mayRunOut && alive.length > 0 ? [runOut] : [])];
+}
+
+/** All executions, each checked. */
+async function explore(scenario: Scenario, check: (execution: Execution) => void): Promise<number> {
+  let given: number[] | undefined = [];
+  const seen = new Set<string>();
+  let runs = 0;
+  while (given) {
+    const execution = await execute(scenario, given, seen);
+    runs += 1;
+    assert.ok(runs < MAX_RUNS, 'the state space is larger than expected');
+    try {
+      if (execution.complete) check(execution);
+    } catch (error) {
+      throw new Error(`After\n${execution.world.trace.join('\n')}`, { cause: error });
+    }
+    given = following(execution);
+  }
+  return runs;
+}
+
+/** The next choices in order: the last that had another option takes it. */
+function following({ choices, widths }: Execution): number[] | undefined {
+  for (let place = choices.length - 1; place >= 0; place -= 1) {
+    const next = (choices[place] ?? 0) + 1;
+    if (next < (widths[place] ?? 0)) return [...choices.slice(0, place), next];
+  }
+  return undefined;
+}
+
+/** What holds in every execution. */
+function checkSafety({ world, results }: Execution): void {
+  const interruptions = world.deaths + world.runOuts;
+  assert.ok(world.calls <= 1 + interruptions, `${world.calls} token calls`);
+  for (const [server, result] of results.entries()) {
+    if (world.dead.has(server)) continue;
+    assert.notEqual(result, 'at-0', `server ${server} handed out the token that had expired`);
+    if (result?.startsWith('at-'))
+      assert.ok(world.stored.has(result), `server ${server} handed out ${result}, which was not stored`);
+    else assert.equal(result, 'needs_reconnect');
+  }
+  const survivors = results.some((_, server) => !world.dead.has(server));
+  if (!survivors) return;
+  if (world.grace || interruptions === 0) assert.equal(world.row.status, 'active');
+  // A family is lost only where an answer was, and the provider gives no grace; then the connection says so.
+  if (world.row.status === 'needs_reconnect')
+    assert.match(world.row.statusReason ?? '', /invalid_grant.*An earlier answer with new tokens may have been lost/s);
+}
+
+for (const [name, scenario] of Object.entries<Scenario>({
+  'three servers, no fault': { servers: 3, deaths: 0, leasesRunOut: 0, grace: false },
+  'two servers, one dies at any point, the provider gives grace': {
+    servers: 2,
+    deaths: 1,
+    leasesRunOut: 0,
+    grace: true,
+  },
+  'two servers, one dies at any point, the provider gives none': {
+    servers: 2,
+    deaths: 1,
+    leasesRunOut: 0,
+    grace: false,
+  },
+  'two servers, a lease runs out under a living holder, grace': { servers: 2, deaths: 0, leasesRunOut: 1, grace: true },
+  'two servers, a lease runs out under a living holder, no grace': {
+    servers: 2,
+    deaths: 0,
+    leasesRunOut: 1,
+    grace: false,
+  },
+  'two servers, one with a background': { servers: 2, deaths: 0, leasesRunOut: 0, grace: false, background: true },
+  'two servers, a death and a lease that runs out': { servers: 2, deaths: 1, leasesRunOut: 1, grace: false },
+})) {
+  test(`R1, R2, R6, every interleaving: ${name}`, async (t) => {
+    const runs = await explore(scenario, checkSafety);
+    assert.ok(runs > 10);
+    t.diagnostic(`${runs} executions`);
+  });
+}
+
+test('with grace the tokens that are stored last are the ones the provider knows', async () => {
+  const scenario = { servers: 2, deaths: 1, leasesRunOut: 0, grace: true };
+  await explore(scenario, ({ world, results }) => {
+    if (results.every((result) => result === undefined)) return;
+    const opened: unknown = JSON.parse(vault.open(world.row.sealedCredentials, sealedPlace));
+    const { refresh_token } = oauth2.storedCredentials.parse(opened);
+    assert.equal(refresh_token, `rt-${world.issued}`);
+  });
+});

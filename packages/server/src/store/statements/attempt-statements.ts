@@ -1,0 +1,143 @@
+import type { Kysely, Selectable } from 'kysely';
+import type { ConnectionChanges } from '../connection-changes.ts';
+import { upsertConnection } from './connection-statements.ts';
+import type { Database, DatabaseDialect } from '../database.ts';
+import type { ConnectAttemptRow, Store } from '../store.ts';
+
+type AttemptStatements = Pick<
+  Store,
+  | 'insertAttempt'
+  | 'findAttempt'
+  | 'findAttemptByState'
+  | 'beginAttempt'
+  | 'takeAttempt'
+  | 'failAttempt'
+  | 'completeAttempt'
+>;
+
+const MAX_ATTEMPTS_OF_A_USER = 20;
+
+/** From `connect()` to the callback: each step is one statement that only one caller can win. */
+export function attemptStatements(
+  db: Kysely<Database>,
+  clock: DatabaseDialect['now'],
+  changes: ConnectionChanges,
+): AttemptStatements {
+  return {
+    async insertAttempt({ attemptHash, integration, userId, origin, nonceHash, additionalConfig, now, expiresAt }) {
+      const empty = {
+        state_hash: null,
+        browser_hash: null,
+        sealed_secrets: null,
+        error_type: null,
+        error_message: null,
+      };
+      const row = {
+        attempt_hash: attemptHash,
+        integration,
+        user_id: userId,
+        origin,
+        nonce_hash: nonceHash,
+        additional_config: additionalConfig,
+        created_at: now,
+        expires_at: expiresAt,
+      };
+      await db.transaction().execute(async (transaction) => {
+        await transaction
+          .insertInto('connect_attempts')
+          .values({ ...row, ...empty, status: 'created' })
+          .execute();
+        await removeOldest(transaction, userId);
+      });
+    },
+    async findAttempt(attemptHash) {
+      const row = await db
+        .selectFrom('connect_attempts')
+        .selectAll()
+        .where('attempt_hash', '=', attemptHash)
+        .executeTakeFirst();
+      return row && toAttemptRow(row);
+    },
+    async findAttemptByState(stateHash) {
+      const row = await db
+        .selectFrom('connect_attempts')
+        .selectAll()
+        .where('state_hash', '=', stateHash)
+        .executeTakeFirst();
+      return row && toAttemptRow(row);
+    },
+    async beginAttempt(attemptHash, { stateHash, browserHash, sealedSecrets, now }) {
+      const row = await db
+        .updateTable('connect_attempts')
+        .set({ state_hash: stateHash, browser_hash: browserHash, sealed_secrets: sealedSecrets, status: 'authorizing' })
+        .where('attempt_hash', '=', attemptHash)
+        .where('status', '=', 'created')
+        .where('expires_at', '>', now)
+        .returningAll()
+        .executeTakeFirst();
+      return row && toAttemptRow(row);
+    },
+    async takeAttempt(stateHash, now) {
+      const row = await db
+        .updateTable('connect_attempts')
+        .set({ status: 'completing' })
+        .where('state_hash', '=', stateHash)
+        .where('status', '=', 'authorizing')
+        .where('expires_at', '>', now)
+        .returningAll()
+        .executeTakeFirst();
+      return row && toAttemptRow(row);
+    },
+    async failAttempt(attemptHash, { type, message }) {
+      await db
+        .updateTable('connect_attempts')
+        .set({ status: 'failed', error_type: type, error_message: message, sealed_secrets: null })
+        .where('attempt_hash', '=', attemptHash)
+        .where('status', '!=', 'succeeded')
+        .execute();
+    },
+    completeAttempt: (attemptHash, connection) =>
+      changes.run(async (transaction, tell) => {
+        const row = await upsertConnection(transaction, connection, { clock, changes, tell });
+        const ended = { status: 'succeeded', sealed_secrets: null } as const;
+        await transaction.updateTable('connect_attempts').set(ended).where('attempt_hash', '=', attemptHash).execute();
+        return row;
+      }),
+  };
+}
+
+/** A page can begin as many attempts as it likes; this bounds what they take. */
+async function removeOldest(db: Kysely<Database>, userId: string): Promise<void> {
+  const kept = db
+    .selectFrom('connect_attempts')
+    .select('attempt_hash')
+    .where('user_id', '=', userId)
+    .orderBy('created_at', 'desc')
+    .orderBy('attempt_hash')
+    .limit(MAX_ATTEMPTS_OF_A_USER);
+  await db
+    .deleteFrom('connect_attempts')
+    .where('user_id', '=', userId)
+    // One whose code is being exchanged ends by itself.
+    .where('status', '!=', 'completing')
+    .where('attempt_hash', 'not in', kept)
+    .execute();
+}
+
+function toAttemptRow(row: Selectable<Database['connect_attempts']>): ConnectAttemptRow {
+  return {
+    attemptHash: row.attempt_hash,
+    integration: row.integration,
+    userId: row.user_id,
+    origin: row.origin,
+    nonceHash: row.nonce_hash,
+    stateHash: row.state_hash,
+    browserHash: row.browser_hash,
+    sealedSecrets: row.sealed_secrets,
+    additionalConfig: row.additional_config,
+    status: row.status,
+    errorType: row.error_type,
+    errorMessage: row.error_message,
+    expiresAt: row.expires_at,
+  };
+}

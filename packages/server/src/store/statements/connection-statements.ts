@@ -1,0 +1,322 @@
+import { sql, type Kysely, type RawBuilder, type Selectable } from 'kysely';
+import type { ConnectionChanges, ConnectionHealth, Tell } from '../connection-changes.ts';
+import type { Database, DatabaseDialect } from '../database.ts';
+import type { EventType } from '../event-store.ts';
+import type { ConnectionKey, ConnectionRow, NewConnection, Store } from '../store.ts';
+
+type ConnectionStatements = Pick<
+  Store,
+  | 'insertConnection'
+  | 'findConnection'
+  | 'listConnections'
+  | 'updateConfig'
+  | 'updateCredentials'
+  | 'markNeedsReconnect'
+  | 'reactivate'
+  | 'deleteConnection'
+>;
+
+/** Milliseconds by the database's clock. */
+type DatabaseClock = DatabaseDialect['now'];
+
+/** Everything about connections but completing an attempt. */
+export function connectionStatements(
+  db: Kysely<Database>,
+  clock: DatabaseClock,
+  changes: ConnectionChanges,
+): ConnectionStatements {
+  const find = findStatement(db, clock);
+  return {
+    insertConnection: (connection) =>
+      changes.run(async (transaction, tell) => {
+        const inserted = await transaction
+          .insertInto('connections')
+          .values(toConnectionValues(connection))
+          .onConflict((conflict) => conflict.columns(['integration', 'user_id']).doNothing())
+          .returning(columns(clock))
+          .executeTakeFirst();
+        if (!inserted) return undefined;
+        const row = toConnectionRow(inserted);
+        await tell(['connection.created'], row, connection);
+        return row;
+      }),
+    async findConnection({ integration, userId }) {
+      const { rows } = await db.executeQuery<SelectedRow>({ ...find(), parameters: [integration, userId] });
+      return rows[0] && toConnectionRow(rows[0]);
+    },
+    async listConnections({ userId, integration, after, limit }) {
+      let query = db
+        .selectFrom('connections')
+        .select(columns(clock))
+        .orderBy('integration')
+        .orderBy('user_id')
+        .limit(limit);
+      if (userId !== undefined) query = query.where('user_id', '=', userId);
+      if (integration !== undefined) query = query.where('integration', '=', integration);
+      // With one half of the key fixed the other alone says where the page begins, which every database finds by its index.
+      if (after && integration !== undefined) query = query.where('user_id', '>', after.userId);
+      else if (after && userId !== undefined) query = query.where('integration', '>', after.integration);
+      else if (after)
+        query = query.where(sql<boolean>`(integration, user_id) > (${after.integration}, ${after.userId})`);
+      return (await query.execute()).map(toConnectionRow);
+    },
+    updateConfig: (key, additionalConfig, now) =>
+      changes.run(async (transaction, tell) => {
+        const updated = await update(transaction, key)
+          .set({ additional_config: additionalConfig, updated_at: now })
+          .returning(columns(clock))
+          .executeTakeFirst();
+        if (!updated) return undefined;
+        const row = toConnectionRow(updated);
+        await tell([], row, { now });
+        return row;
+      }),
+    updateCredentials: (key, { sealedCredentials, expiresAt, dueAt, now }, by) =>
+      changes.run(async (transaction, tell) => {
+        const before = await changes.lock(transaction, key);
+        let query = update(transaction, key).set((eb) => ({
+          sealed_credentials: sealedCredentials,
+          expires_at: expiresAt,
+          due_at: dueAt,
+          status: 'active',
+          status_reason: null,
+          version: eb('version', '+', 1),
+          updated_at: now,
+          ...NO_REFRESH,
+        }));
+        if (by) query = query.where('version', '=', by.version).where('lease_holder', '=', by.holder);
+        const updated = await query.returning(columns(clock)).executeTakeFirst();
+        if (!updated) return undefined;
+        const row = toConnectionRow(updated);
+        await tell([by ? 'connection.refreshed' : 'connection.reconnected', ...recovery(before)], row, { now });
+        return row;
+      }),
+    markNeedsReconnect: (key, { reason, by, now }) =>
+      changes.run(async (transaction, tell) => {
+        const marked = await update(transaction, key)
+          .set({
+            status: 'needs_reconnect',
+            status_reason: reason,
+            updated_at: now,
+            lease_holder: null,
+            lease_expires_at: null,
+          })
+          .where('version', '=', by.version)
+          .where('lease_holder', by.holder === null ? 'is' : '=', by.holder)
+          .where('status', '=', 'active')
+          .returning(columns(clock))
+          .executeTakeFirst();
+        if (!marked) return undefined;
+        const row = toConnectionRow(marked);
+        await tell(['connection.needs_reconnect'], row, { now });
+        return row;
+      }),
+    reactivate: (key, { reason, version, now }) =>
+      changes.run(async (transaction, tell) => {
+        const active = await update(transaction, key)
+          .set({ status: 'active', status_reason: null, updated_at: now })
+          .where('version', '=', version)
+          .where('status', '=', 'needs_reconnect')
+          .where('status_reason', '=', reason)
+          .returning(columns(clock))
+          .executeTakeFirst();
+        if (!active) return undefined;
+        const row = toConnectionRow(active);
+        await tell([], row, { now });
+        return row;
+      }),
+    deleteConnection: ({ integration, userId }, now) =>
+      changes.run(async (transaction, tell) => {
+        const deleted = await transaction
+          .deleteFrom('connections')
+          .where('integration', '=', integration)
+          .where('user_id', '=', userId)
+          .returning(columns(clock))
+          .executeTakeFirst();
+        if (deleted) await tell(['connection.deleted'], toConnectionRow(deleted), { now });
+        return deleted !== undefined;
+      }),
+  };
+}
+
+function update(db: Kysely<Database>, { integration, userId }: ConnectionKey) {
+  return db.updateTable('connections').where('integration', '=', integration).where('user_id', '=', userId);
+}
+
+/** New credentials end whatever was wrong before. */
+function recovery(before: ConnectionHealth | undefined): EventType[] {
+  const impaired = before && (before.status === 'needs_reconnect' || before.refresh_failures > 0);
+  return impaired ? ['connection.recovered'] : [];
+}
+
+/** A connection whose credentials are new: nobody renews them, and nothing failed. */
+export const NO_REFRESH = {
+  lease_holder: null,
+  lease_expires_at: null,
+  retry_at: null,
+  refresh_failures: 0,
+  refresh_error: null,
+  answer_lost: 0,
+};
+
+/** Inserts, or replaces the credentials: a reconnect keeps the uuid and the additionalConfig, and swaps the credentials in one step. */
+export async function upsertConnection(
+  transaction: Kysely<Database>,
+  connection: NewConnection,
+  { clock, changes, tell }: { clock: DatabaseClock; changes: ConnectionChanges; tell: Tell },
+): Promise<ConnectionRow> {
+  const before = await changes.lock(transaction, connection);
+  const upserted = await transaction
+    .insertInto('connections')
+    .values(toConnectionValues(connection))
+    .onConflict((conflict) =>
+      conflict.columns(['integration', 'user_id']).doUpdateSet((eb) => ({
+        auth_mode: eb.ref('excluded.auth_mode'),
+        sealed_credentials: eb.ref('excluded.sealed_credentials'),
+        expires_at: eb.ref('excluded.expires_at'),
+        due_at: eb.ref('excluded.due_at'),
+        ...NO_REFRESH,
+        status: 'active',
+        status_reason: null,
+        version: eb('connections.version', '+', 1),
+        updated_at: eb.ref('excluded.updated_at'),
+        additional_config: connection.additionalConfig ?? eb.ref('connections.additional_config'),
+      })),
+    )
+    .returning(columns(clock))
+    .executeTakeFirstOrThrow();
+  const row = toConnectionRow(upserted);
+  await tell(
+    [row.version === 1 ? 'connection.created' : 'connection.reconnected', ...recovery(before)],
+    row,
+    connection,
+  );
+  return row;
+}
+
+function toConnectionValues({
+  uuid,
+  integration,
+  userId,
+  authMode,
+  sealedCredentials,
+  additionalConfig,
+  expiresAt,
+  dueAt,
+  now,
+}: NewConnection) {
+  return {
+    uuid,
+    integration,
+    user_id: userId,
+    auth_mode: authMode,
+    sealed_credentials: sealedCredentials,
+    additional_config: additionalConfig ?? '{}',
+    status: 'active' as const,
+    status_reason: null,
+    expires_at: expiresAt,
+    due_at: dueAt,
+    ...NO_REFRESH,
+    version: 1,
+    created_at: now,
+    updated_at: now,
+  };
+}
+
+/** A row's columns, with its times as durations from now. */
+export function columns(clock: DatabaseClock) {
+  const left = (column: 'connections.lease_expires_at' | 'connections.retry_at') =>
+    sql<number | null>`${sql.ref(column)} - ${clock()}`;
+  // What was counted for other credentials says nothing of these.
+  const refused = (value: RawBuilder<unknown>) =>
+    sql<number | null>`case when connections.refused_version = connections.version then ${value} end`;
+  return [
+    'connections.uuid',
+    'connections.integration',
+    'connections.user_id',
+    'connections.auth_mode',
+    'connections.sealed_credentials',
+    'connections.additional_config',
+    'connections.status',
+    'connections.status_reason',
+    'connections.expires_at',
+    'connections.version',
+    'connections.due_at',
+    'connections.refresh_failures',
+    'connections.refresh_error',
+    'connections.answer_lost',
+    'connections.created_at',
+    'connections.updated_at',
+    left('connections.lease_expires_at').as('leased_ms'),
+    left('connections.retry_at').as('retry_in_ms'),
+    refused(sql.ref('connections.refused_count')).as('refusals'),
+    refused(sql`${clock()} - connections.refused_at`).as('refused_for_ms'),
+  ] as const;
+}
+
+/** The statement behind most requests, compiled once: that takes longer than to run it. Its parameters are the key. */
+function findStatement(db: Kysely<Database>, clock: DatabaseClock) {
+  const compile = () =>
+    db
+      .selectFrom('connections')
+      .select(columns(clock))
+      .where('integration', '=', '')
+      .where('user_id', '=', '')
+      .limit(sql.lit(1))
+      .compile();
+  let compiled: ReturnType<typeof compile> | undefined;
+  return () => (compiled ??= compile());
+}
+
+type SelectedRow = Pick<
+  Selectable<Database['connections']>,
+  | 'uuid'
+  | 'integration'
+  | 'user_id'
+  | 'auth_mode'
+  | 'sealed_credentials'
+  | 'additional_config'
+  | 'status'
+  | 'status_reason'
+  | 'expires_at'
+  | 'version'
+  | 'due_at'
+  | 'refresh_failures'
+  | 'refresh_error'
+  | 'answer_lost'
+  | 'created_at'
+  | 'updated_at'
+> &
+  Record<'leased_ms' | 'retry_in_ms' | 'refusals' | 'refused_for_ms', number | null>;
+
+/** A row as the store hands it out. */
+export function toConnectionRow(row: SelectedRow): ConnectionRow {
+  return {
+    uuid: row.uuid,
+    integration: row.integration,
+    userId: row.user_id,
+    authMode: row.auth_mode,
+    sealedCredentials: row.sealed_credentials,
+    additionalConfig: row.additional_config,
+    status: row.status,
+    statusReason: row.status_reason,
+    expiresAt: row.expires_at,
+    version: row.version,
+    dueAt: row.due_at,
+    refresh: {
+      leasedMs: positive(row.leased_ms),
+      retryInMs: positive(row.retry_in_ms),
+      failures: row.refresh_failures,
+      lastError: row.refresh_error,
+      answerLost: row.answer_lost === 1,
+      refusals: row.refusals ?? 0,
+      refusedForMs: row.refused_for_ms,
+    },
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}
+
+function positive(milliseconds: number | null): number | null {
+  return milliseconds !== null && milliseconds > 0 ? milliseconds : null;
+}

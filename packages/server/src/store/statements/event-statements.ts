@@ -1,0 +1,143 @@
+import { sql, type Kysely, type Selectable } from 'kysely';
+import type { Database, DatabaseDialect } from '../database.ts';
+import type { EventRow, EventStore } from '../event-store.ts';
+
+type EventStatements = Pick<EventStore, 'publishEvents' | 'listEvents' | 'prune'>;
+
+/** The outbox: writing is done with the change itself, here is all the rest. */
+export function eventStatements(db: Kysely<Database>, clock: DatabaseDialect['now']): EventStatements {
+  return {
+    async publishEvents({ limit, webhooksOf }) {
+      const unpublished = (from: Kysely<Database>) =>
+        from.selectFrom('events').select(['ordinal', 'type', 'connection']).where('position', 'is', null);
+      // Most of the time there is nothing, and then nothing is written.
+      if (!(await unpublished(db).limit(1).executeTakeFirst())) return 0;
+      return db.transaction().execute(async (transaction) => {
+        // Changing the counter first is the lock: of several servers one gives positions at a time.
+        const { value } = await transaction
+          .updateTable('event_counter')
+          .set((eb) => ({ value: eb('value', '+', 0) }))
+          .where('name', '=', 'position')
+          .returning('value')
+          .executeTakeFirstOrThrow();
+        const events = await unpublished(transaction).orderBy('ordinal').limit(limit).execute();
+        if (events.length === 0) return 0;
+        const published = events.map((event, index) => ({ ...event, position: value + index + 1 }));
+        await givePositions(transaction, published);
+        await transaction
+          .updateTable('event_counter')
+          .set({ value: value + events.length })
+          .where('name', '=', 'position')
+          .execute();
+        const deliveries = published.flatMap(({ type, position, connection }) =>
+          webhooksOf(type).map((webhook) => ({ webhook, position, connection })),
+        );
+        await queueDeliveries(transaction, deliveries, clock);
+        return events.length;
+      });
+    },
+    async listEvents({ after, limit }) {
+      const query = db.selectFrom('events').selectAll().where('position', '>', after).orderBy('position').limit(limit);
+      return (await query.execute()).map(toEventRow);
+    },
+    async prune({ eventsBefore, now, limit }) {
+      return (
+        (await pruneAttempts(db, { before: now - ATTEMPT_RETENTION_MS, limit })) +
+        (await pruneSessions(db, { before: now, limit })) +
+        (await pruneEvents(db, { before: eventsBefore, limit }))
+      );
+    },
+  };
+}
+
+// The page that began an attempt may ask how it ended for this long after its end.
+const ATTEMPT_RETENTION_MS = 3_600_000;
+
+async function givePositions(
+  db: Kysely<Database>,
+  events: readonly { ordinal: number; position: number }[],
+): Promise<void> {
+  const values = events.map(({ ordinal, position }) => sql`(cast(${ordinal} as bigint), cast(${position} as bigint))`);
+  await sql`with given(ordinal, position) as (values ${sql.join(values)})
+    update events set position = given.position from given where events.ordinal = given.ordinal`.execute(db);
+}
+
+/**
+ * Adds to what connections have to deliver. A stream that is there is touched, so that whoever ends its last delivery at
+ * the same time waits, and then sees that there is more.
+ */
+async function queueDeliveries(
+  db: Kysely<Database>,
+  deliveries: readonly { webhook: string; position: number; connection: string }[],
+  clock: DatabaseDialect['now'],
+): Promise<void> {
+  if (deliveries.length === 0) return;
+  await db
+    .insertInto('webhook_deliveries')
+    .values(deliveries.map((delivery) => ({ ...delivery, state: 'pending' as const, error: null })))
+    .execute();
+  const streams = new Map(
+    deliveries.map(({ webhook, connection }) => [JSON.stringify([webhook, connection]), { webhook, connection }]),
+  );
+  // In one order, so that no two servers wait for each other.
+  const sorted = [...streams].sort(([left], [right]) => (left < right ? -1 : 1)).map(([, stream]) => stream);
+  await touchStreams(db, sorted, clock);
+}
+
+/** Makes connections' streams, due now, where there are none. */
+export async function touchStreams(
+  db: Kysely<Database>,
+  streams: readonly { webhook: string; connection: string }[],
+  clock: DatabaseDialect['now'],
+): Promise<void> {
+  await db
+    .insertInto('webhook_streams')
+    .values(streams.map((stream) => ({ ...stream, next_at: clock(), attempts: 0, claim: null })))
+    .onConflict((conflict) =>
+      conflict.columns(['webhook', 'connection']).doUpdateSet((eb) => ({ next_at: eb.ref('webhook_streams.next_at') })),
+    )
+    .execute();
+}
+
+async function pruneAttempts(db: Kysely<Database>, { before, limit }: { before: number; limit: number }) {
+  const old = db.selectFrom('connect_attempts').select('attempt_hash').where('expires_at', '<', before).limit(limit);
+  const { numDeletedRows } = await db
+    .deleteFrom('connect_attempts')
+    .where('attempt_hash', 'in', old)
+    .executeTakeFirstOrThrow();
+  return Number(numDeletedRows);
+}
+
+async function pruneSessions(db: Kysely<Database>, { before, limit }: { before: number; limit: number }) {
+  const old = db.selectFrom('connect_sessions').select('token_hash').where('expires_at', '<', before).limit(limit);
+  const { numDeletedRows } = await db
+    .deleteFrom('connect_sessions')
+    .where('token_hash', 'in', old)
+    .executeTakeFirstOrThrow();
+  return Number(numDeletedRows);
+}
+
+/** With an old event goes whatever was still to be delivered of it: nobody asked for it for longer than events are kept. */
+async function pruneEvents(db: Kysely<Database>, { before, limit }: { before: number; limit: number }) {
+  return db.transaction().execute(async (transaction) => {
+    const old = transaction.selectFrom('events').select('ordinal').where('created_at', '<', before).limit(limit);
+    const gone = await transaction.deleteFrom('events').where('ordinal', 'in', old).returning('position').execute();
+    const positions = gone.map(({ position }) => position).filter((position) => position !== null);
+    if (positions.length > 0)
+      await transaction.deleteFrom('webhook_deliveries').where('position', 'in', positions).execute();
+    return gone.length;
+  });
+}
+
+/** A row that has its position, as the store hands it out. */
+export function toEventRow(row: Omit<Selectable<Database['events']>, 'ordinal'>): EventRow {
+  if (row.position === null) throw new TypeError('An event is read that was not published.');
+  return {
+    id: row.id,
+    type: row.type,
+    connection: row.connection,
+    data: row.data,
+    createdAt: row.created_at,
+    position: row.position,
+  };
+}

@@ -1,0 +1,92 @@
+import { sql, type Kysely } from 'kysely';
+import type { ConnectionChanges } from '../connection-changes.ts';
+import { columns, toConnectionRow } from './connection-statements.ts';
+import type { Database, DatabaseDialect } from '../database.ts';
+import type { ConnectionKey, Store } from '../store.ts';
+
+type RefreshStatements = Pick<
+  Store,
+  'leaseRefresh' | 'extendLease' | 'failRefresh' | 'dueConnections' | 'postponeRefresh'
+>;
+
+/**
+ * Leases of renewals. Each statement is atomic by itself, so that no transaction or connection is held while the provider
+ * is asked, and counts by the database's clock alone.
+ */
+export function refreshStatements(
+  db: Kysely<Database>,
+  clock: DatabaseDialect['now'],
+  changes: ConnectionChanges,
+): RefreshStatements {
+  const update = (key: ConnectionKey, within = db) =>
+    within.updateTable('connections').where('integration', '=', key.integration).where('user_id', '=', key.userId);
+  const after = (milliseconds: number) => sql<number>`${clock()} + ${milliseconds}`;
+  return {
+    async leaseRefresh(key, { holder, lifeMs, version }) {
+      const row = await update(key)
+        .set({
+          // A lease that is still there ran out: its holder died, or was cut off, with the provider's answer perhaps.
+          answer_lost: sql<number>`case when lease_holder is null then answer_lost else 1 end`,
+          lease_holder: holder,
+          lease_expires_at: after(lifeMs),
+        })
+        .where('version', '=', version)
+        .where('status', '=', 'active')
+        .where((eb) => eb.or([eb('lease_holder', 'is', null), eb('lease_expires_at', '<=', clock())]))
+        .returning(columns(clock))
+        .executeTakeFirst();
+      return row && toConnectionRow(row);
+    },
+    async extendLease(key, { holder, lifeMs }) {
+      const query = update(key)
+        .set({ lease_expires_at: after(lifeMs) })
+        .where('lease_holder', '=', holder);
+      return (await query.executeTakeFirst()).numUpdatedRows > 0n;
+    },
+    failRefresh: (key, { holder, retryInMs, error, answerLost, refused, now }) =>
+      changes.run(async (transaction, tell) => {
+        const failed = await update(key, transaction)
+          .set((eb) => ({
+            lease_holder: null,
+            lease_expires_at: null,
+            retry_at: after(retryInMs),
+            refresh_failures: eb('refresh_failures', '+', 1),
+            refresh_error: error,
+            ...(answerLost ? { answer_lost: 1 } : {}),
+            ...(refused ? oneMoreRefusal(clock) : {}),
+          }))
+          .where('lease_holder', '=', holder)
+          .returning(columns(clock))
+          .executeTakeFirst();
+        // Of an outage the beginning is told, and its end by connection.recovered.
+        const row = failed && toConnectionRow(failed);
+        if (row) await tell(row.refresh.failures === 1 ? ['connection.refresh_failed'] : [], row, { now, error });
+      }),
+    async postponeRefresh(key, until) {
+      await update(key).set({ due_at: until }).where('lease_holder', 'is', null).execute();
+    },
+    async dueConnections({ now, limit, except }) {
+      const due = db
+        .selectFrom('connections')
+        .select(['integration', 'user_id'])
+        .where('due_at', '<=', now)
+        .where('due_at', 'is not', null)
+        .where('status', '=', 'active')
+        .where((eb) => eb.or([eb('retry_at', 'is', null), eb('retry_at', '<=', clock())]))
+        .where((eb) => eb.or([eb('lease_holder', 'is', null), eb('lease_expires_at', '<=', clock())]))
+        .orderBy('due_at')
+        .limit(limit);
+      const rows = await (except.length === 0 ? due : due.where('integration', 'not in', except)).execute();
+      return rows.map((row) => ({ integration: row.integration, userId: row.user_id }));
+    },
+  };
+}
+
+/** Counted for these credentials alone: at another version it begins anew, whichever server wrote that one. */
+function oneMoreRefusal(clock: DatabaseDialect['now']) {
+  return {
+    refused_version: sql<number>`version`,
+    refused_count: sql<number>`case when refused_version = version then refused_count + 1 else 1 end`,
+    refused_at: sql<number>`case when refused_version = version then refused_at else ${clock()} end`,
+  };
+}

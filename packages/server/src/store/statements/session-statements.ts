@@ -1,0 +1,32 @@
+import type { Kysely } from 'kysely';
+import type { Database } from '../database.ts';
+import type { Store } from '../store.ts';
+
+/** Connect session tokens, by their hashes. */
+export function sessionStatements(db: Kysely<Database>): Pick<Store, 'insertSession' | 'findSession'> {
+  return {
+    async insertSession({ tokenHash, userId, integrations, origin, expiresAt }) {
+      await db
+        .insertInto('connect_sessions')
+        .values({ token_hash: tokenHash, user_id: userId, integrations, origin, expires_at: expiresAt })
+        .execute();
+    },
+    async findSession(tokenHash, now) {
+      const query = db
+        .selectFrom('connect_sessions')
+        .selectAll()
+        .where('token_hash', '=', tokenHash)
+        .where('expires_at', '>', now);
+      const row = await query.executeTakeFirst();
+      return (
+        row && {
+          tokenHash,
+          userId: row.user_id,
+          integrations: row.integrations,
+          origin: row.origin,
+          expiresAt: row.expires_at,
+        }
+      );
+    },
+  };
+}

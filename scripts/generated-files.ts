@@ -1,0 +1,162 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import swagger from '@fastify/swagger';
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { RESERVED_PLACEHOLDERS } from '../packages/server/src/auth-modes/registry.ts';
+import { BlueprintCatalog } from '../packages/server/src/catalog/blueprint-catalog.ts';
+import { blueprintFileSchema } from '../packages/server/src/catalog/blueprint-file.ts';
+import { buildIndex } from '../packages/server/src/catalog/blueprint-index.ts';
+import { integrationsFileSchema } from '../packages/server/src/config/integrations-file.ts';
+import { nangoConfigSchema } from '../packages/server/src/config/nango-config.ts';
+import { ERRORS } from '../packages/server/src/errors/registry.ts';
+import { createLog } from '../packages/server/src/observability/log.ts';
+import { CATALOG_FOLDER, VERSION } from '../packages/server/src/package-files.ts';
+import { Fields } from '../packages/server/src/schema/fields.ts';
+import { completeDocument } from '../packages/server/src/http/openapi.ts';
+import { startServer } from '../packages/server/src/start.ts';
+import { writtenNumber } from '../packages/server/src/schema/written-number.ts';
+import type { App } from '../packages/server/src/http/app.ts';
+
+/** A generated file: its path from the package's folder, and its text. */
+export interface GeneratedFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** Everything that is generated from the schemas: JSON Schemas for editors, and the OpenAPI document. */
+export async function generateFiles(): Promise<GeneratedFile[]> {
+  const fields = new Fields(() => undefined, RESERVED_PLACEHOLDERS);
+  const catalog = new BlueprintCatalog([CATALOG_FOLDER]);
+  return [
+    { path: 'schemas/nango-config.schema.json', text: jsonSchema(nangoConfigSchema(fields), 'nango-config.yaml') },
+    { path: 'schemas/integrations.schema.json', text: jsonSchema(integrationsFileSchema(fields), 'integrations.yaml') },
+    { path: 'schemas/blueprint.schema.json', text: jsonSchema(blueprintSchema(fields), 'a Blueprint') },
+    { path: 'openapi.json', text: await openApi() },
+    { path: 'blueprints/index.json', text: format(await buildIndex(CATALOG_FOLDER, catalog)) },
+    { path: '../../docs/reference/errors.md', text: errorsPage() },
+    { path: '../node-client/src/error-codes.ts', text: errorCodes() },
+  ];
+}
+
+/** Editors check `auth` and `requests` of a Blueprint as they do those of an Integration. */
+function blueprintSchema(fields: Fields): z.ZodType {
+  const integration = integrationsFileSchema(fields).shape.integrations.valueType.shape;
+  const { versions } = blueprintFileSchema.shape;
+  const version = z.strictObject({
+    ...versions.valueType.shape,
+    auth: integration.auth,
+    config: integration.config,
+    requests: integration.requests,
+  });
+  return blueprintFileSchema.extend({ versions: z.record(versions.keyType, version) });
+}
+
+function jsonSchema(schema: z.ZodType, title: string): string {
+  const options = { io: 'input', target: 'draft-7', unrepresentable: 'any' } as const;
+  return format({ title, ...z.toJSONSchema(schema, { ...options, override: withoutWrittenNumbers }) });
+}
+
+/** An editor sees a number, however it is written. */
+function withoutWrittenNumbers({
+  zodSchema,
+  jsonSchema,
+}: {
+  zodSchema: z.core.$ZodTypes;
+  jsonSchema: z.core.JSONSchema.BaseSchema;
+}): void {
+  if (zodSchema._zod.def.type !== 'union' || jsonSchema.anyOf === undefined) return;
+  const { options } = zodSchema._zod.def;
+  jsonSchema.anyOf = jsonSchema.anyOf.filter((_, index) => options[index] !== writtenNumber);
+}
+
+const documentSchema = z.looseObject({
+  paths: z.record(
+    z.string(),
+    z.record(z.string(), z.looseObject({ responses: z.record(z.string(), z.looseObject({})) })),
+  ),
+  components: z.looseObject({ schemas: z.record(z.string(), z.unknown()).default({}) }),
+});
+
+async function openApi(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'nango-generate-'));
+  await writeFile(join(folder, 'integrations.yaml'), 'integrations: {}\n');
+  const silent = createLog('silent', new Writable({ write: (_chunk, _encoding, done) => done() }));
+  let document: unknown;
+  const settings = {
+    folder,
+    dataDirectory: join(folder, 'data'),
+    databaseUrl: undefined,
+    encryptionKey: undefined,
+    encryptionKeyFile: undefined,
+    encryptionKeyCommand: undefined,
+    secretKey: 'generate',
+    host: '127.0.0.1',
+    port: 0,
+    environment: () => undefined,
+    tracing: undefined,
+  };
+  const server = await startServer({
+    settings,
+    log: silent,
+    beforeRoutes: async (app: App) => {
+      await app.register(swagger, {
+        openapi: {
+          openapi: '3.1.0',
+          info: {
+            title: 'Nango',
+            version: VERSION,
+            description: 'Connect users to external APIs, and call those in their name.',
+            license: { name: 'MIT', identifier: 'MIT' },
+          },
+          servers: [{ url: 'http://localhost:3003' }],
+          components: {
+            securitySchemes: {
+              secretKey: { type: 'http', scheme: 'bearer', description: 'A secret key of the server' },
+              connectSession: { type: 'http', scheme: 'bearer', description: 'A connect session token' },
+            },
+          },
+        },
+        transform: jsonSchemaTransform,
+        transformObject: jsonSchemaTransformObject,
+      });
+      app.addHook('onReady', async () => {
+        document = completeDocument(documentSchema.parse(app.swagger()));
+      });
+    },
+  });
+  await server.close();
+  await rm(folder, { recursive: true });
+  return format(document);
+}
+
+function errorCodes(): string {
+  const codes = Object.keys(ERRORS).map((code) => `\n  | '${code}'`);
+  return `/** The stable codes of the server's errors, as docs/reference/errors.md describes them. */\nexport type NangoErrorCode =${codes.join('')};\n`;
+}
+
+function errorsPage(): string {
+  const rows = Object.entries(ERRORS).map(([code, { status, about }]) => `| \`${code}\` | ${status} | ${about} |`);
+  return `# Errors
+
+Every error of the server has a stable code. The HTTP API answers with the status below and this body:
+
+\`\`\`json
+{ "error": { "type": "connection_not_found", "message": "…", "requestId": "…" } }
+\`\`\`
+
+The node SDK rejects with an Error whose \`type\` is the code and whose \`errorMsg\` is the message; it adds
+\`invalid_input\` (refused before anything was sent) and \`network_error\` (no answer). The frontend SDK adds
+\`popup_blocked\`, \`window_closed\`, \`timeout\` and \`network_error\`.
+
+| code | status | meaning |
+| --- | --- | --- |
+${rows.join('\n')}
+`;
+}
+
+function format(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}

@@ -1,0 +1,490 @@
+import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { parse } from 'yaml';
+import type {
+  AdditionalConfig,
+  AuthMode,
+  AuthModeContext,
+  BaseCredentials,
+  Integration,
+} from '../../packages/server/src/auth-modes/auth-mode.ts';
+import { AUTH_MODES } from '../../packages/server/src/auth-modes/registry.ts';
+import { BlueprintCatalog } from '../../packages/server/src/catalog/blueprint-catalog.ts';
+import { blueprintDigest } from '../../packages/server/src/catalog/blueprint-digest.ts';
+import { CATEGORIES } from '../../packages/server/src/catalog/blueprint-file.ts';
+import { loadConfig } from '../../packages/server/src/config/load-config.ts';
+import { authorizeRequest } from '../../packages/server/src/calls/authorize-request.ts';
+import { withDefaults } from '../../packages/server/src/schema/input-fields.ts';
+import { CATALOG_FOLDER } from '../../packages/server/src/package-files.ts';
+import { BlueprintProvider, describedSchema, type Described } from '../support/blueprint-provider.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+interface Version {
+  extends?: string;
+  auth?: Record<string, unknown>;
+  config?: Record<string, { example?: string; default?: string; pattern?: string; set_by?: string }>;
+  requests?: Record<string, unknown>;
+}
+
+interface File {
+  name: string;
+  display_name: string;
+  categories?: string[];
+  docs_url: string;
+  verified?: { by: string; date: string; sources: string[] };
+  versions: Record<string, Version>;
+}
+
+const files = new Map(
+  readdirSync(CATALOG_FOLDER)
+    .filter((file) => file.endsWith('.yaml'))
+    .map((file) => {
+      const read = parse(readFileSync(join(CATALOG_FOLDER, file), 'utf8')) as File;
+      return [file.slice(0, -'.yaml'.length), read] as const;
+    }),
+);
+const references = [...files].flatMap(([name, { versions }]) =>
+  Object.keys(versions).map((version) => `${name}:${version}`),
+);
+
+/** A version with those it extends under it, merged as a reader of the reference would. */
+function versionOf(reference: string): Version {
+  const [name = '', version = ''] = reference.split(':');
+  const own = files.get(name)?.versions[version] ?? assert.fail(reference);
+  if (own.extends === undefined) return own;
+  const under = versionOf(own.extends);
+  const headers = { ...(under.requests?.['headers'] as object), ...(own.requests?.['headers'] as object) };
+  return {
+    auth: { ...under.auth, ...own.auth },
+    config: { ...under.config, ...own.config },
+    requests: { ...under.requests, ...own.requests, headers },
+  };
+}
+
+const CLIENT = {
+  id: 'client:id',
+  secret: 'secret+%ü',
+  scopes: ['one', 'two'],
+  appApiKey: 'app-key',
+  redirectUri: 'https://nango.example/oauth/callback',
+};
+// Without a user who authorizes in a browser by endpoints that stand in the file, there is no flow to walk.
+const DISCOVERED = new Set(['mcp:v0']);
+
+let integrations: ReadonlyMap<string, Integration>;
+let warnings: readonly string[];
+
+before(async () => {
+  const folder = temporaryFolder(
+    { after: () => undefined },
+    {
+      'integrations.yaml': `integrations:\n${references
+        .map(
+          (reference) =>
+            `  ${nameOf(reference)}:\n    extends_blueprint: ${reference}\n    oauth_client_id: '${CLIENT.id}'\n    oauth_client_secret: '${CLIENT.secret}'\n    oauth_scopes: [one, two]\n    app_api_key: ${CLIENT.appApiKey}\n    config: ${applicationConfig(versionOf(reference))}\n`,
+        )
+        .join('')}`,
+    },
+  );
+  ({ integrations, warnings } = await loadConfig({ folder, catalog: CATALOG_FOLDER, environment: () => undefined }));
+});
+
+/** What the application sets for all its connections, as YAML. */
+function applicationConfig({ config = {} }: Version): string {
+  const fields = Object.entries(config).filter(([, { set_by }]) => set_by === 'application');
+  return JSON.stringify(Object.fromEntries(fields.map(([name, { example }]) => [name, { default: example }])));
+}
+
+function nameOf(reference: string): string {
+  return reference.replace(':', '_');
+}
+
+/** What a connection brings: the examples of the fields. */
+function configOf({ config = {} }: Version): Record<string, string> {
+  const examples = Object.entries(config).map(([name, { example, default: otherwise }]) => [
+    name,
+    example ?? otherwise ?? '',
+  ]);
+  return Object.fromEntries(examples) as Record<string, string>;
+}
+
+/** What a connection has once it was made: its fields' examples, and what the provider brings. */
+function broughtConfig(version: Version, { auth, requests }: Described): Record<string, string> {
+  const { config_from_callback: byCallback, config_from_token_response: byAnswer, steps } = auth;
+  const fromCallback = Object.entries(byCallback).map(([name, param]) => [name, `callback-${param}`]);
+  const told = [...Object.entries(byAnswer), ...steps.flatMap(({ store }) => Object.entries(store))];
+  // One that stands for an origin has to be one.
+  const isOrigin = (name: string) => requests.base_url.startsWith(`\${config.${name}}`);
+  const valueOf = (name: string) => (isOrigin(name) ? 'https://told.example' : `told-${name.replaceAll('_', '-')}`);
+  // Two names of one place have one value.
+  const firstOf = (path: string) => told.find(([, other]) => other === path)?.[0];
+  const fromAnswers = told.map(([name, path]) => [name, valueOf(firstOf(path) ?? name)]);
+  return { ...configOf(version), ...Object.fromEntries([...fromCallback, ...fromAnswers]) } as Record<string, string>;
+}
+
+/** One Blueprint's provider, and the server's code on the way to it. */
+interface Walk {
+  readonly integration: Integration;
+  readonly mode: AuthMode;
+  readonly described: Described;
+  readonly provider: BlueprintProvider;
+  /** What the user types in. */
+  readonly entered: Record<string, string>;
+  readonly context: AuthModeContext;
+  /** What was asked, in its order. */
+  readonly seen: string[];
+}
+
+interface Connected {
+  readonly credentials: BaseCredentials;
+  readonly config: AdditionalConfig;
+}
+
+/** Walks connect, token, refresh, request and revocation between the server's code and a provider of that Blueprint. */
+async function walk(
+  reference: string,
+  { described, integration }: { described: Described; integration: Integration },
+): Promise<string[]> {
+  const version = versionOf(reference);
+  const mode = AUTH_MODES.get(integration.auth.auth_mode) ?? assert.fail();
+  const provider = new BlueprintProvider(described, { ...CLIENT, config: broughtConfig(version, described) });
+  const entered = enteredIn(version);
+  const seen: string[] = [];
+  const context = {
+    now: () => Date.now(),
+    randomToken: () => 'a-random-token-of-some-length-0123456789abcdef',
+    http: async (call: Parameters<AuthModeContext['http']>[0]) => {
+      seen.push([call.method, call.url, authenticationOf(call.headers), call.body ?? ''].join(' '));
+      return { status: 200, contentType: 'application/json', body: provider.answer(call, entered) };
+    },
+  } as unknown as AuthModeContext;
+  const walking = { integration, mode, described, provider, entered, context, seen };
+  const config = configOf(version);
+  const connected = await connect(walking, config);
+  await call(walking, connected);
+  if (mode.revocation?.applies(integration)) {
+    provider.expectRevocation();
+    await mode.revocation.revoke({ integration, ...connected }, context);
+  }
+  return seen;
+}
+
+/** A connection whose token, if it has one, was renewed once. */
+async function connect(walking: Walk, config: AdditionalConfig): Promise<Connected> {
+  const { integration, mode, described, context, entered } = walking;
+  const { authorization, issuance } = mode;
+  const renewed = async ({ config: own, credentials }: Connected): Promise<Connected> => {
+    assert.equal(mode.renewal?.isRenewable(credentials, integration), true);
+    const after = await mode.renewal.renew({ integration, config: own, credentials }, context);
+    return { config: own, credentials: after };
+  };
+  if (authorization?.applies(integration)) {
+    const authorized = await authorize(walking, { authorization, config });
+    return mode.name === 'OAUTH2' ? renewed(authorized) : authorized;
+  }
+  if (issuance?.applies(integration))
+    return renewed({ config, credentials: await issuance.issue({ integration, config }, context) });
+  const fields = mode.entered?.fields(integration) ?? assert.fail();
+  const asked = Object.entries(fields).filter(([name, { optional }]) => !optional || name in entered);
+  const values = Object.fromEntries(asked.map(([name]) => [name, entered[name] ?? assert.fail(name)]));
+  const credentials = await mode.entered?.accept({ integration, config, values }, context);
+  const accepted = { config, credentials: credentials ?? assert.fail() };
+  return described.auth.token_request ? renewed(accepted) : accepted;
+}
+
+async function authorize(
+  { integration, provider, context, seen }: Walk,
+  { authorization, config }: { authorization: NonNullable<AuthMode['authorization']>; config: AdditionalConfig },
+): Promise<Connected> {
+  const { redirectUri } = CLIENT;
+  const begun = await authorization.begin({ integration, config, state: 'state', redirectUri }, context);
+  seen.unshift(begun.authorizationUrl);
+  const callback = provider.authorize(begun.authorizationUrl);
+  const { secrets } = begun;
+  const done = await authorization.complete({ integration, config, callback, secrets, redirectUri }, context);
+  return { credentials: done.credentials, config: { ...config, ...done.config } };
+}
+
+/** Calls the API: what verifies credentials first, where there is such a request. */
+async function call(
+  { integration, mode, provider, entered, seen }: Walk,
+  { credentials, config }: Connected,
+): Promise<void> {
+  const held = { integration, mode, credentials, config: withDefaults(integration.configFields, config) };
+  const token = { access_token: provider.accessToken, oauth_token: 'token-2', oauth_token_secret: 'secret-2' };
+  const verification = mode.entered?.verification(integration);
+  for (const request of [verification, { method: 'GET', endpoint: 'some/endpoint' }]) {
+    if (!request) continue;
+    const sent = authorizeRequest(request, held, { now: () => Date.now(), randomToken: () => 'nonce' });
+    await provider.request(sent, { ...entered, ...token });
+    if (request === verification) seen.push(`verified by ${sent.method} ${sent.url}`);
+  }
+}
+
+const PRIVATE_KEY = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
+  type: 'pkcs8',
+  format: 'pem',
+});
+
+/** What the user types in, with what is made of it: the examples of fields that want a certain form. */
+function enteredIn({ auth = {} }: Version): Record<string, string> {
+  const fields = (auth['credentials'] ?? {}) as Record<string, { example?: string; pattern?: string }>;
+  const own = Object.entries(fields).map(([name, { example, pattern }]) => {
+    if (name === 'private_key') return [name, String(PRIVATE_KEY)];
+    return [name, pattern === undefined ? `the-${name}` : (example ?? assert.fail(`no example of ${name}`))];
+  });
+  const known = ['api_key', 'username', 'password', 'access_key_id', 'secret_access_key'];
+  const values: Record<string, string> = {
+    ...Object.fromEntries(known.map((name) => [name, `the-${name}`])),
+    ...(Object.fromEntries(own) as Record<string, string>),
+  };
+  const named = Object.entries(fields).map(
+    ([name, { pattern = '' }]) => new RegExp(`^(?:${pattern})$`, 'u').exec(values[name] ?? '')?.groups ?? {},
+  );
+  const basic = Buffer.from(`${values['username']}:${values['password']}`).toString('base64');
+  return Object.assign(values, { basic_auth_encoded: basic }, ...named) as Record<string, string>;
+}
+
+function authenticationOf({ authorization }: Record<string, string>): string {
+  return authorization === undefined ? '-' : (authorization.split(' ')[0] ?? '');
+}
+
+function integrationOf(reference: string): Integration {
+  return integrations.get(nameOf(reference)) ?? assert.fail(reference);
+}
+
+describe('every Blueprint', () => {
+  test('leaves it to no connection who is sent the application’s secret', () => {
+    // Its clients are registered with each server for itself: a secret is set where one server is meant.
+    assert.deepEqual(
+      warnings.filter((warning) => !warning.startsWith('Integration "mcp_v0"')),
+      [],
+    );
+  });
+
+  test('is described: categories, a source of its facts, https, one provider a name', () => {
+    const displayed = new Map<string, string>();
+    for (const [name, file] of files) {
+      assert.equal(file.name, name);
+      assert.ok(
+        file.categories?.every((category) => (CATEGORIES as readonly string[]).includes(category)),
+        name,
+      );
+      assert.ok(file.verified && file.verified.sources.length > 0, name);
+      assert.match(file.docs_url, /^https:\/\//, name);
+      assert.doesNotMatch(JSON.stringify(file), /"http:\/\//, name);
+      const shown = file.display_name.toLowerCase();
+      assert.equal(displayed.get(shown), undefined, `${name} and ${displayed.get(shown)} are both shown as ${shown}`);
+      displayed.set(shown, name);
+    }
+  });
+
+  test('asks for every value that its URLs and headers read of the connection, with an example that fits', () => {
+    for (const reference of references) {
+      const { auth, config = {}, requests } = versionOf(reference);
+      const read = new Set(
+        [...JSON.stringify([auth, requests]).matchAll(/\$\{config\.(\w+)\}/g)].map(([, name = '']) => name),
+      );
+      const { steps } = describedSchema.parse(versionOf(reference)).auth;
+      const maps = [
+        auth?.['config_from_callback'],
+        auth?.['config_from_token_response'],
+        ...steps.map(({ store }) => store),
+      ];
+      const brought = new Set(maps.flatMap((map) => Object.keys(map ?? {})));
+      for (const name of read)
+        assert.ok(name in config || brought.has(name), `${reference} declares no config.${name}`);
+      for (const [name, { example, default: otherwise, pattern }] of Object.entries(config)) {
+        assert.ok(example ?? otherwise, `${reference} has no example of config.${name}`);
+        assert.match(
+          example ?? otherwise ?? '',
+          new RegExp(`^(?:${pattern ?? '.*'})$`, 'u'),
+          `${reference} config.${name}`,
+        );
+      }
+    }
+  });
+
+  test('connects, renews and calls at a provider that was made from its description', async () => {
+    for (const reference of references.filter((one) => !DISCOVERED.has(one))) {
+      try {
+        const described = describedSchema.parse(versionOf(reference));
+        await walk(reference, { described, integration: integrationOf(reference) });
+      } catch (error) {
+        throw new Error(`${reference}: ${error instanceof Error ? error.message : ''}`, { cause: error });
+      }
+    }
+  });
+
+  test('a provider that differs in any of its quirks refuses: the walk can fail', async () => {
+    const other: Record<string, (value: unknown, usual: unknown) => unknown> = {
+      authorization_method: (value) => (value === 'header' ? 'body' : 'header'),
+      body_format: (value) => (value === 'json' ? 'form' : 'json'),
+      code_challenge_method: (value) => (value === 'none' ? 'S256' : 'none'),
+      scope_separator: (value) => (value === ',' ? ' ' : ','),
+      token_http_method: (value) => (value === 'GET' ? 'POST' : 'GET'),
+      authorization_url: (value) => `${String(value)}x`,
+      token_url: (value) => `${String(value)}x`,
+      refresh_url: (value) => (value === undefined ? 'https://elsewhere.example/' : `${String(value)}x`),
+      request_url: (value) => `${String(value)}x`,
+      signature_method: (value) => (value === 'PLAINTEXT' ? 'HMAC-SHA1' : 'PLAINTEXT'),
+      authorization_params: (value) => ({ ...(value as object), mutated: 'x' }),
+      token_params: (value) => ({ ...(value as object), mutated: 'x' }),
+      refresh_params: (value) => ({ ...(value as object), mutated: 'x' }),
+      token_headers: (value) => ({ ...(value as object), 'X-Mutated': 'x' }),
+      token_response_paths: (value) => ({ ...(value as object), access_token: 'somewhere.else' }),
+      authorization_parameter_names: (value) => ({ ...(value as object), redirect_uri: 'mutated' }),
+      token_parameter_names: (value) => ({ ...(value as object), code: 'mutated' }),
+      token_request: () => ({ url: 'https://elsewhere.example/token' }),
+      jwt: (value) => ({ ...(value as object), claims: { aud: 'another' } }),
+      service: () => 'another',
+      region: () => 'another-region-1',
+      redirect_uri: () => 'another-name',
+      refresh_request: () => ({ url: 'https://elsewhere.example/renew' }),
+      revocation_url: (value) => `${String(value)}x`,
+      revocation_request: () => ({ url: 'https://elsewhere.example/revoke' }),
+      refresh_with_redirect_uri: (value) => value !== true,
+      refresh_authorization_method: (value, usual) => ((value ?? usual) === 'header' ? 'body' : 'header'),
+    };
+    const ofMode: Record<string, string[]> = {
+      OAUTH1: ['authorization_url', 'token_url', 'request_url', 'signature_method', 'token_http_method'],
+      JWT: ['jwt'],
+      AWS_SIGV4: ['service', 'region'],
+    };
+    const ofOthers = new Set(['request_url', 'signature_method', 'token_request', 'jwt', 'service', 'region']);
+    ofMode['OAUTH2'] = Object.keys(other).filter((key) => !ofOthers.has(key));
+    for (const mode of ['API_KEY', 'USERNAME_PASSWORD']) ofMode[mode] = ['token_request'];
+    // The application asks for itself: nobody is sent anywhere, and nothing is refreshed.
+    const ofIssuance = [
+      'authorization_method',
+      'body_format',
+      'scope_separator',
+      'token_http_method',
+      'token_url',
+    ].concat(['token_params', 'token_headers', 'token_response_paths']);
+    let mutated = 0;
+    for (const reference of references.filter((one) => !DISCOVERED.has(one))) {
+      const described = describedSchema.parse(versionOf(reference));
+      const integration = integrationOf(reference);
+      const isIssued = described.auth.token_params['grant_type'] === 'client_credentials';
+      for (const key of isIssued ? ofIssuance : (ofMode[described.auth.auth_mode] ?? [])) {
+        if (key === 'token_request' && described.auth.token_request === undefined) continue;
+        // Without a form there is no format of it.
+        if (key === 'body_format' && described.auth.token_http_method === 'GET') continue;
+        if (key.startsWith('revocation_') && described.auth[key] === undefined) continue;
+        // What another key takes the place of is not looked at.
+        if (described.auth.refresh_request && /^refresh_(url|params|authorization_method|with_redirect_uri)$/.test(key))
+          continue;
+        if (key === 'scope_separator' && described.auth.authorization_parameter_names['scope'] === '') continue;
+        const auth = {
+          ...described.auth,
+          [key]: other[key]?.(described.auth[key], described.auth.authorization_method),
+        };
+        const changed = describedSchema.parse({ ...described, auth });
+        mutated += 1;
+        await assert.rejects(
+          walk(reference, { described: changed, integration }),
+          `${reference} does not notice ${key}`,
+        );
+      }
+      const { requests } = described;
+      const headers = { ...requests.headers, 'X-Mutated': 'x' };
+      await assert.rejects(
+        walk(reference, { described: { ...described, requests: { ...requests, headers } }, integration }),
+      );
+      const moved = { ...requests, base_url: 'https://elsewhere.example/' };
+      await assert.rejects(walk(reference, { described: { ...described, requests: moved }, integration }));
+      mutated += 2;
+    }
+    assert.ok(mutated > 5_000, `${mutated} mutations`);
+  });
+
+  test('sends what was reviewed', async () => {
+    const lines: string[] = [];
+    for (const reference of references.filter((one) => !DISCOVERED.has(one)).toSorted()) {
+      const described = describedSchema.parse(versionOf(reference));
+      const seen = await walk(reference, { described, integration: integrationOf(reference) });
+      const steps = seen.map((line) =>
+        line
+          .replaceAll(/code_(challenge|verifier)(=|":")[\w-]+/g, 'code_$1$2…')
+          .replaceAll(/oauth_(nonce|timestamp|signature)="[^"]*"/g, 'oauth_$1="…"'),
+      );
+      lines.push(
+        `${reference}\n${steps.map((line) => `  ${line}\n`).join('')}  ${described.requests.base_url} ${JSON.stringify(described.requests.headers)}\n`,
+      );
+    }
+    const path = join(import.meta.dirname, '../snapshots/blueprints.txt');
+    const text = lines.join('');
+    if (process.env['UPDATE_SNAPSHOTS'] === '1') {
+      const { writeFileSync } = await import('node:fs');
+      writeFileSync(path, text);
+    }
+    const reviewed = readFileSync(path, 'utf8').split('\n');
+    for (const [index, line] of text.split('\n').entries())
+      assert.equal(
+        line,
+        reviewed[index],
+        `line ${index + 1} of test/snapshots/blueprints.txt; after a review: UPDATE_SNAPSHOTS=1`,
+      );
+    assert.equal(text.split('\n').length, reviewed.length);
+  });
+
+  test('no provider is named in code', () => {
+    // Words that are names of providers as well.
+    const words = new Set([
+      'front',
+      'line',
+      'box',
+      'close',
+      'circle',
+      'motion',
+      'segment',
+      'frame',
+      'cursor',
+      'buffer',
+      'linear',
+      'universe',
+    ]);
+    const names = [...files.keys()].filter((name) => !words.has(name));
+    const folder = join(CATALOG_FOLDER, '../src');
+    for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile() || !/(?<!\.test)\.ts$/.test(entry.name)) continue;
+      const code = readFileSync(join(entry.parentPath, entry.name), 'utf8').replaceAll(
+        /\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm,
+        '',
+      );
+      const named = names.filter((name) => new RegExp(`['"\`]${name}(:v\\d+)?['"\`]`).test(code));
+      assert.deepEqual(named, [], entry.name);
+    }
+  });
+});
+
+test('a released version of a Blueprint is frozen: a changed fact is a new version', async () => {
+  const released = JSON.parse(readFileSync(join(CATALOG_FOLDER, 'released.json'), 'utf8')) as Record<string, string>;
+  const catalog = new BlueprintCatalog([CATALOG_FOLDER]);
+  for (const [reference, digest] of Object.entries(released)) {
+    const found = await catalog.find(reference);
+    assert.ok('source' in found, `${reference} was released, and is gone`);
+    assert.equal(blueprintDigest(found), digest, `${reference} was released, and says something else now`);
+  }
+});
+
+test('what is frozen is what a version says, not how', async (t) => {
+  const text = readFileSync(join(CATALOG_FOLDER, 'salesforce-sandbox.yaml'), 'utf8');
+  const base = readFileSync(join(CATALOG_FOLDER, 'salesforce.yaml'), 'utf8');
+  const digest = async (own: string, under: string) => {
+    const folder = temporaryFolder(t, { 'salesforce-sandbox.yaml': own, 'salesforce.yaml': under });
+    const found = await new BlueprintCatalog([folder]).find('salesforce-sandbox:v0');
+    return 'source' in found ? blueprintDigest(found) : assert.fail();
+  };
+  const before = await digest(text, base);
+  assert.equal(await digest(text.replace(/comment: .*/, 'comment: another'), base), before);
+  assert.notEqual(await digest(text.replaceAll('https://test.', 'https://other.'), base), before);
+  assert.notEqual(
+    await digest(text, base.replace('authorization_method: body', 'authorization_method: header')),
+    before,
+  );
+});

@@ -1,0 +1,662 @@
+import assert from 'node:assert/strict';
+import { createHash, generateKeyPairSync } from 'node:crypto';
+import { request as httpRequest } from 'node:http';
+import { describe, test, type TestContext } from 'node:test';
+import { authorizationServerIntegration, startAuthorizationServer } from '../support/authorization-server.ts';
+import { freePort } from '../support/free-port.ts';
+import { startTestServer, type TestServer } from '../support/nango-server.ts';
+import {
+  scriptedIntegration,
+  startScriptedProvider,
+  type ScriptedAnswer,
+  type ScriptedProvider,
+} from '../support/scripted-provider.ts';
+import { attemptResult, beginAttempt, UserAgent } from '../support/user-agent.ts';
+
+const KEY_PAIR = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const PEM = KEY_PAIR.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+
+interface Flow {
+  readonly server: TestServer;
+  readonly provider: ScriptedProvider;
+  readonly agent: UserAgent;
+}
+
+async function startFlow(
+  t: TestContext,
+  {
+    token = { body: { access_token: 'at-CANARY', token_type: 'bearer', refresh_token: 'rt-CANARY', expires_in: 3600 } },
+    auth = '',
+    config = '',
+    now,
+  }: { token?: ScriptedAnswer; auth?: string; config?: string; now?: () => number } = {},
+): Promise<Flow> {
+  const provider = await startScriptedProvider(t, ({ path }) => (path === '/token' ? token : { status: 404 }));
+  const server = await startTestServer(t, {
+    integrations: `integrations:${scriptedIntegration(provider.url, { auth })}`,
+    config,
+    ...(now ? { now } : {}),
+  });
+  return { server, provider, agent: new UserAgent() };
+}
+
+/** Goes as far as the provider; resolves to the authorization request's parameters and the callback's address. */
+async function reachProvider({ server, agent }: Flow, options: Parameters<typeof beginAttempt>[1] = {}) {
+  const begun = await beginAttempt(server.url, options);
+  const response = await agent.request(begun.connectUrl);
+  const url = new URL(response.headers.get('location') ?? 'about:blank');
+  const state = url.searchParams.get('state') ?? '';
+  return {
+    attempt: begun.attempt,
+    connectUrl: begun.connectUrl,
+    response,
+    url,
+    state,
+    callback: `${server.url}/oauth/callback?state=${state}`,
+  };
+}
+
+async function assertNothingStored({ server }: Flow): Promise<void> {
+  assert.deepEqual((await server.nango.getConnectionsForIntegration('acme')).returnValue, []);
+}
+
+describe('against a real authorization server', () => {
+  for (const [method, auth, settings] of [
+    ['client_secret_basic', '', '    oauth_client_secret: ${AS_SECRET}'],
+    ['client_secret_post', '      authorization_method: body', '    oauth_client_secret: ${AS_SECRET}'],
+    ['none', '      authorization_method: none', ''],
+    [
+      'private_key_jwt',
+      '      authorization_method: private_key_jwt\n      client_assertion_key_id: k1',
+      '    oauth_client_secret: ${AS_SECRET}',
+    ],
+    ['client_secret_jwt', '      authorization_method: client_secret_jwt', '    oauth_client_secret: ${AS_SECRET}'],
+  ] as const) {
+    test(`connects with ${method}, refreshes with rotation, calls the API, revokes`, async (t) => {
+      let clock = Date.now();
+      const environment: Record<string, string> = {};
+      const port = await freePort();
+      const as = await startAuthorizationServer(t, {
+        redirectUri: `http://localhost:${port}/oauth/callback`,
+        authenticationMethod: method,
+        ...(method === 'private_key_jwt'
+          ? { clientKey: { ...KEY_PAIR.publicKey.export({ format: 'jwk' }), kid: 'k1', use: 'sig', alg: 'RS256' } }
+          : {}),
+        accessTokenSeconds: 100,
+      });
+      environment['AS_SECRET'] = method === 'private_key_jwt' ? PEM : as.clientSecret;
+      const server = await startTestServer(t, {
+        integrations: authorizationServerIntegration(as, {
+          auth: `${auth}\n      revocation_url: ${as.issuer}/token/revocation`,
+          settings,
+        }),
+        environment,
+        now: () => clock,
+        port,
+      });
+      const agent = new UserAgent();
+      const { attempt, connectUrl } = await beginAttempt(server.url);
+      const consent = await agent.visit(connectUrl);
+      const { url } = await agent.visit(`${consent.url}/approve`, { method: 'POST', until: /\/oauth\/callback/ });
+      const done = await agent.request(url);
+      assert.equal(done.status, 200, await done.text());
+      assert.equal((await attemptResult(server.url, attempt)).status, 'succeeded');
+
+      const first = (await server.nango.getConnection('acme', '1')).returnValue;
+      const api = (await server.nango.request('acme', '1', { endpoint: 'me' })).returnValue;
+      assert.equal(api.status, 200, api.data);
+      assert.equal((api.json as { sub: string }).sub, 'ada');
+
+      clock += 45_000;
+      assert.equal(
+        (await server.nango.getConnection('acme', '1')).returnValue.credentials['access_token'],
+        first.credentials['access_token'],
+      );
+      clock += 10_000;
+      const tokens = await Promise.all(Array.from({ length: 20 }, () => server.nango.getConnection('acme', '1')));
+      const renewed = new Set(tokens.map(({ returnValue }) => returnValue.credentials['access_token']));
+      assert.equal(renewed.size, 1);
+      assert.ok(!renewed.has(first.credentials['access_token']));
+      clock += 60_000;
+      const again = (await server.nango.getConnection('acme', '1')).returnValue.credentials;
+      assert.ok(!renewed.has(again['access_token']));
+      assert.equal((await server.nango.request('acme', '1', { endpoint: 'me' })).returnValue.status, 200);
+      const bearer = { authorization: `Bearer ${String(again['access_token'])}` };
+      assert.equal((await fetch(`${as.issuer}/me`, { headers: bearer })).status, 200);
+      await server.nango.deleteConnection('acme', '1', { revoke: true });
+      assert.equal((await fetch(`${as.issuer}/me`, { headers: bearer })).status, 401);
+    });
+  }
+});
+
+test('the authorization request carries what RFC 6749, RFC 7636 and the configuration ask for', async (t) => {
+  const flow = await startFlow(t, {
+    auth: `      scope_separator: ','\n      authorization_params: { access_type: offline, state: evil }`,
+  });
+  const { url, response } = await reachProvider(flow);
+  const query = Object.fromEntries(url.searchParams);
+  assert.match(query['state'] ?? '', /^[\w-]{43}$/);
+  assert.match(query['code_challenge'] ?? '', /^[\w-]{43}$/);
+  assert.deepEqual(
+    { ...query, state: '', code_challenge: '' },
+    {
+      response_type: 'code',
+      client_id: 'client-1',
+      redirect_uri: `${flow.server.url}/oauth/callback`,
+      scope: 'read,write',
+      access_type: 'offline',
+      state: '',
+      code_challenge: '',
+      code_challenge_method: 'S256',
+    },
+  );
+  assert.equal(response.status, 303);
+  assert.match(
+    response.headers.get('set-cookie') ?? '',
+    /^nango_attempt_[\w-]+=[\w-]{43}; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax$/,
+  );
+  assert.equal(response.headers.get('referrer-policy'), 'no-referrer');
+  assert.equal(response.headers.get('cache-control'), 'no-store');
+});
+
+test('F5: the token request carries the verifier of the challenge, and the browser never sees it', async (t) => {
+  const flow = await startFlow(t);
+  const { callback, url, response } = await reachProvider(flow);
+  await flow.agent.request(`${callback}&code=c1`);
+  const { form, headers } = flow.provider.requests[0] ?? assert.fail();
+  const verifier = form.get('code_verifier') ?? '';
+  assert.equal(createHash('sha256').update(verifier).digest('base64url'), url.searchParams.get('code_challenge'));
+  assert.ok(!url.href.includes(verifier) && !(response.headers.get('set-cookie') ?? '').includes(verifier));
+  assert.deepEqual(Object.fromEntries(form), {
+    grant_type: 'authorization_code',
+    code: 'c1',
+    redirect_uri: `${flow.server.url}/oauth/callback`,
+    code_verifier: verifier,
+  });
+  assert.equal(
+    headers['authorization'],
+    `Basic ${Buffer.from('client-1:client-secret-CANARY-7f3a').toString('base64')}`,
+  );
+});
+
+test('token_params, JSON bodies and PKCE off are honoured', async (t) => {
+  const flow = await startFlow(t, {
+    auth: `      body_format: json\n      authorization_method: body\n      code_challenge_method: none\n      token_params: { audience: x }`,
+  });
+  const { callback, url } = await reachProvider(flow);
+  assert.equal(url.searchParams.get('code_challenge'), null);
+  await flow.agent.request(`${callback}&code=c1`);
+  const { body, headers } = flow.provider.requests[0] ?? assert.fail();
+  assert.equal(headers['content-type'], 'application/json');
+  assert.deepEqual(JSON.parse(body), {
+    audience: 'x',
+    grant_type: 'authorization_code',
+    code: 'c1',
+    redirect_uri: `${flow.server.url}/oauth/callback`,
+    client_id: 'client-1',
+    client_secret: 'client-secret-CANARY-7f3a',
+  });
+});
+
+test('a provider’s own names, paths, units, headers and method are honoured', async (t) => {
+  const clock = 1_800_000_000_000;
+  const flow = await startFlow(t, {
+    now: () => clock,
+    token: { body: { data: { key: 'at', again: 'rt', life: 90_000 }, note: 'x' } },
+    auth: `      authorization_parameter_names: { client_id: app_key, scope: perms }
+      callback_parameter_names: { code: auth_code }
+      authorization_method: body
+      token_parameter_names: { client_id: app_key, client_secret: app_secret, redirect_uri: '' }
+      token_response_paths: { access_token: data.key, refresh_token: data.again, expires_in: data.life }
+      expires_in_unit: milliseconds
+      token_http_method: GET
+      token_headers: { X-Version: '2' }`,
+  });
+  const { callback, url } = await reachProvider(flow);
+  assert.deepEqual(
+    [url.searchParams.get('app_key'), url.searchParams.get('perms'), url.searchParams.get('client_id')],
+    ['client-1', 'read write', null],
+  );
+  assert.equal((await flow.agent.request(`${callback}&auth_code=c1`)).status, 200);
+  const { method, query, headers, body } = flow.provider.requests[0] ?? assert.fail();
+  const { code_verifier, ...sent } = Object.fromEntries(query);
+  assert.ok(code_verifier);
+  assert.deepEqual(sent, {
+    grant_type: 'authorization_code',
+    code: 'c1',
+    app_key: 'client-1',
+    app_secret: 'client-secret-CANARY-7f3a',
+  });
+  assert.deepEqual([method, headers['x-version'], headers['content-type'], body], ['GET', '2', undefined, '']);
+  const { credentials } = (await flow.server.nango.getConnection('acme', '1')).returnValue;
+  assert.deepEqual(
+    [credentials['access_token'], credentials['refresh_token'], credentials['expires_at']],
+    ['at', 'rt', new Date(clock + 90_000).toISOString()],
+  );
+});
+
+test('F1: a callback from a browser that did not begin the flow is refused, and the session is spent', async (t) => {
+  const flow = await startFlow(t);
+  const { callback, attempt } = await reachProvider(flow);
+  const stranger = await new UserAgent().request(`${callback}&code=c1`);
+  assert.equal(stranger.status, 400);
+  assert.doesNotMatch(await stranger.text(), /"origin":"http/);
+  assert.equal((await attemptResult(flow.server.url, attempt)).error?.type, 'invalid_state');
+  assert.equal((await flow.agent.request(`${callback}&code=c1`)).status, 400);
+  assert.equal(flow.provider.requests.length, 0);
+  await assertNothingStored(flow);
+});
+
+/** What the page at an attempt's address sends. */
+function postBegin(serverUrl: string, body: object, origin: string | null = 'https://nango.example.com') {
+  return fetch(`${serverUrl}/oauth/connect/acme`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...(origin === null ? {} : { origin }) },
+    body: JSON.stringify(body),
+  });
+}
+
+describe('F2: who may connect', () => {
+  const publicRoot = {
+    rootUrl: 'https://nango.example.com',
+    integrations: `integrations:${scriptedIntegration('https://acme.example')}`,
+  };
+
+  test('a public root demands a connect session token and says how to mint one', async (t) => {
+    const server = await startTestServer(t, publicRoot);
+    const refused = await beginAttempt(server.url);
+    assert.equal(refused.response.status, 401);
+    assert.match(refused.error?.message ?? '', /createConnectSession/);
+    assert.equal((await beginAttempt(server.url, { origin: null })).response.status, 401);
+    assert.equal((await fetch(`${server.url}/oauth/connect/acme?user_id=1`, { redirect: 'manual' })).status, 401);
+  });
+
+  test('a token is good for its user, its integrations and its origin', async (t) => {
+    const server = await startTestServer(t, publicRoot);
+    const { token } = (
+      await server.nango.createConnectSession({ userId: '1', integrations: ['acme'], origin: 'https://app.example' })
+    ).returnValue;
+    const status = async (options: Parameters<typeof beginAttempt>[1]) =>
+      (await beginAttempt(server.url, { token, origin: 'https://app.example', ...options })).response.status;
+    assert.equal(await status({}), 201);
+    assert.equal(await status({ userId: '2' }), 403);
+    assert.equal(await status({ integration: 'other' }), 403);
+    assert.equal(await status({ origin: 'https://evil.example' }), 403);
+    assert.equal(await status({ origin: null }), 403);
+    assert.equal(await status({ token: `${token}x` }), 401);
+  });
+
+  test('a token expires', async (t) => {
+    let clock = Date.now();
+    const server = await startTestServer(t, { ...publicRoot, now: () => clock });
+    const { token } = (await server.nango.createConnectSession({ userId: '1', expiresInSeconds: 60 })).returnValue;
+    clock += 60_000;
+    assert.equal((await beginAttempt(server.url, { token })).response.status, 401);
+  });
+
+  test('on a public https root the cookie is bound to the host', async (t) => {
+    const server = await startTestServer(t, publicRoot);
+    const { token } = (await server.nango.createConnectSession({ userId: '1' })).returnValue;
+    const { connectUrl, attempt, nonce } = await beginAttempt(server.url, { token });
+    assert.ok(connectUrl.startsWith('https://nango.example.com/oauth/connect/acme?attempt='));
+    const response = await postBegin(server.url, { attempt, nonce });
+    assert.match(response.headers.get('set-cookie') ?? '', /^__Host-nango_attempt_.*; Secure$/);
+  });
+
+  test('D9: the address of an attempt sends nobody to the provider without a proof or a click', async (t) => {
+    const server = await startTestServer(t, publicRoot);
+    const { token } = (await server.nango.createConnectSession({ userId: 'att<ack>er' })).returnValue;
+    const begun = await beginAttempt(server.url, { token, userId: 'att<ack>er', origin: 'https://app.example' });
+    const { attempt, nonce = '' } = begun;
+    const address = begun.connectUrl.replace('https://nango.example.com', server.url);
+    assert.ok(!begun.connectUrl.includes(nonce));
+    // A mail scanner, or the victim who opens the link.
+    for (const method of ['GET', 'HEAD', 'GET']) {
+      const response = await fetch(address, { method, redirect: 'manual' });
+      assert.deepEqual([response.status, response.headers.get('set-cookie')], [200, null]);
+      if (method === 'GET')
+        assert.match(await response.text(), /the account <b>att&lt;ack&gt;er<\/b> in <b>app\.example<\/b>/);
+    }
+    for (const [body, origin] of [
+      [{ attempt }, 'https://nango.example.com'],
+      [{ attempt, nonce: `${nonce}x` }, 'https://nango.example.com'],
+      [{ attempt, nonce }, 'https://evil.example'],
+      [{ attempt, nonce }, null],
+      [{ attempt, confirmed: true }, 'https://evil.example'],
+      [{ attempt, confirmed: true }, 'null'],
+    ] as const) {
+      const { status } = await postBegin(server.url, body, origin);
+      assert.ok([400, 403].includes(status), JSON.stringify({ body, origin, status }));
+    }
+    const response = await postBegin(server.url, { attempt, confirmed: true });
+    const { authorizationUrl } = (await response.json()) as { authorizationUrl: string };
+    assert.match(authorizationUrl, /^https:\/\/acme\.example\/authorize\?/);
+    assert.equal((await postBegin(server.url, { attempt, nonce })).status, 400);
+  });
+
+  test('F2: under a loopback root a local Origin is not enough: the request must come from this machine', async (t) => {
+    const { server } = await startFlow(t);
+    const port = new URL(server.url).port;
+    const send = (headers: Record<string, string>) =>
+      new Promise<number>((resolve, reject) => {
+        const request = httpRequest(
+          { host: 'localhost', port, path: '/oauth/attempts', method: 'POST', headers },
+          (response) => resolve(response.resume().statusCode ?? 0),
+        );
+        request.on('error', reject).end(JSON.stringify({ integration: 'acme', userId: '1' }));
+      });
+    const local = { 'content-type': 'application/json', origin: 'http://localhost:8080' };
+    assert.equal(await send(local), 201);
+    for (const elsewhere of [
+      { host: 'nango.internal' },
+      { host: '192.168.1.5:3003' },
+      { 'x-forwarded-for': '203.0.113.9' },
+      { forwarded: 'for=203.0.113.9' },
+      { via: '1.1 proxy' },
+    ])
+      assert.equal(await send({ ...local, ...elsewhere }), 401, JSON.stringify(elsewhere));
+  });
+
+  test('allow_connect_without_session permits it by name, and warns', async (t) => {
+    const { server } = await startFlow(t, { config: 'allow_connect_without_session: true' });
+    const headers = { 'content-type': 'application/json', 'x-forwarded-for': '203.0.113.9' };
+    const body = JSON.stringify({ integration: 'acme', userId: '1' });
+    assert.equal((await fetch(`${server.url}/oauth/attempts`, { method: 'POST', headers, body })).status, 201);
+    assert.match(server.log(), /allow_connect_without_session is true: whoever reaches the port/);
+  });
+
+  test('on a loopback root pages of other machines need a token too', async (t) => {
+    const { server } = await startFlow(t);
+    assert.equal((await beginAttempt(server.url, { origin: 'https://evil.example' })).response.status, 401);
+    assert.equal((await beginAttempt(server.url, { origin: 'null' })).response.status, 401);
+    for (const origin of ['http://localhost:8080', 'http://127.0.0.1', 'http://app.localhost:1'])
+      assert.equal((await beginAttempt(server.url, { origin })).response.status, 201, origin);
+    const address = `${server.url}/oauth/connect/acme?user_id=1`;
+    assert.equal((await fetch(address, { redirect: 'manual' })).status, 303);
+    assert.equal(
+      (await fetch(address, { redirect: 'manual', headers: { 'sec-fetch-site': 'cross-site' } })).status,
+      401,
+    );
+  });
+});
+
+test('F3: a state works once: replayed after success, and with two callbacks at once', async (t) => {
+  const flow = await startFlow(t);
+  const { callback } = await reachProvider(flow);
+  const answers = await Promise.all([
+    flow.agent.request(`${callback}&code=c1`),
+    flow.agent.request(`${callback}&code=c1`),
+  ]);
+  assert.deepEqual(answers.map(({ status }) => status).toSorted(), [200, 400]);
+  const replay = await flow.agent.request(`${callback}&code=c1`);
+  assert.match(await replay.text(), /invalid_state/);
+  assert.equal(flow.provider.requests.length, 1);
+  assert.equal((await flow.server.nango.getConnectionsForUserId('1')).returnValue.length, 1);
+});
+
+test('F3: an attempt opens once', async (t) => {
+  const flow = await startFlow(t);
+  const { connectUrl } = await reachProvider(flow);
+  assert.equal((await flow.agent.request(connectUrl)).status, 400);
+});
+
+test('F4: states that are unknown, absent, repeated, huge or expired', async (t) => {
+  let clock = Date.now();
+  const flow = await startFlow(t, { now: () => clock });
+  const { callback, state } = await reachProvider(flow);
+  const base = `${flow.server.url}/oauth/callback`;
+  for (const query of [
+    '',
+    '?code=c',
+    '?state=',
+    '?state=unknown&code=c',
+    `?state=${'x'.repeat(10_000)}&code=c`,
+    `?state=${state}&state=${state}&code=c`,
+    '?state[]=x&code=c',
+    '?state=%00%ff&code=c',
+  ]) {
+    const response = await flow.agent.request(base + query);
+    const html = await response.text();
+    assert.equal(response.status, 400, query);
+    assert.match(html, /invalid_state/);
+    assert.ok(!html.includes('xxxxxxxx') && !html.includes('unknown'));
+  }
+  clock += 600_001;
+  assert.equal((await flow.agent.request(`${callback}&code=c`)).status, 400);
+  assert.equal(flow.provider.requests.length, 0);
+});
+
+for (const extra of [
+  'error=',
+  'iss=',
+  'denied=',
+  'code=',
+  'state=',
+  'scope=a&scope=b',
+  '__proto__=1&__proto__=2',
+  'error=&error=',
+])
+  test(`F13: "${extra}" in a callback means nothing`, async (t) => {
+    const flow = await startFlow(t);
+    const { callback, attempt } = await reachProvider(flow);
+    assert.equal((await flow.agent.request(`${callback}&code=c1&${extra}`)).status, 200);
+    assert.equal((await attemptResult(flow.server.url, attempt)).status, 'succeeded');
+  });
+
+test('F4: a parameter that is read and repeated ends the attempt, before a code is sent', async (t) => {
+  for (const repeated of ['code=c1&code=c2', 'code=c1&error=a&error=b', 'code=c1&iss=a&iss=b']) {
+    const flow = await startFlow(t);
+    const { callback, attempt } = await reachProvider(flow);
+    await flow.agent.request(`${callback}&${repeated}`);
+    assert.equal((await attemptResult(flow.server.url, attempt)).error?.type, 'invalid_state', repeated);
+    assert.equal(flow.provider.requests.length, 0);
+  }
+});
+
+test('F6: a response of another issuer is refused before the code is sent anywhere', async (t) => {
+  const flow = await startFlow(t);
+  const { callback, attempt } = await reachProvider(flow);
+  await flow.agent.request(`${callback}&code=c1&iss=https%3A%2F%2Fevil.example`);
+  assert.equal((await attemptResult(flow.server.url, attempt)).error?.type, 'provider_error');
+  assert.equal(flow.provider.requests.length, 0);
+});
+
+test('F10, F11: the callback page redirects nowhere, loads nothing, cannot be framed or stored', async (t) => {
+  const flow = await startFlow(t);
+  const { callback } = await reachProvider(flow);
+  const response = await flow.agent.request(
+    `${callback}&code=c1&redirect_uri=https://evil.example&return_to=//evil.example`,
+  );
+  const html = await response.text();
+  assert.equal(response.headers.get('location'), null);
+  const policy = response.headers.get('content-security-policy') ?? '';
+  for (const directive of ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"])
+    assert.ok(policy.includes(directive), policy);
+  assert.ok(!policy.includes('unsafe-inline'));
+  assert.deepEqual(
+    ['referrer-policy', 'cache-control', 'x-content-type-options', 'x-frame-options'].map((name) =>
+      response.headers.get(name),
+    ),
+    ['no-referrer', 'no-store', 'nosniff', 'DENY'],
+  );
+  assert.ok(!/(src|href)=/.test(html) && !html.includes('evil.example'));
+});
+
+test('F13: error wins over code; a form is taken only where response_mode asks for it', async (t) => {
+  const flow = await startFlow(t);
+  const first = await reachProvider(flow);
+  await flow.agent.request(`${first.callback}&code=c1&error=access_denied&error_description=No`);
+  assert.deepEqual((await attemptResult(flow.server.url, first.attempt)).error, {
+    type: 'access_denied',
+    message: 'Access was denied (access_denied: No).',
+  });
+  const second = await reachProvider(flow);
+  const post = {
+    method: 'POST',
+    body: `state=${second.state}&code=c1`,
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+  };
+  assert.equal((await flow.agent.request(`${flow.server.url}/oauth/callback`, post)).status, 400);
+
+  const posting = await startFlow(t, { auth: '      authorization_params: { response_mode: form_post }' });
+  const third = await reachProvider(posting);
+  const { response } = await posting.agent.visit(`${posting.server.url}/oauth/callback`, { method: 'POST' });
+  assert.equal(response.status, 400);
+  const redirect = await posting.agent.request(`${posting.server.url}/oauth/callback`, {
+    ...post,
+    body: `state=${third.state}&code=c1`,
+  });
+  assert.equal(redirect.status, 303);
+  assert.equal((await posting.agent.request(redirect.headers.get('location') ?? '')).status, 200);
+});
+
+test('F14: a user id is an opaque string', async (t) => {
+  const flow = await startFlow(t);
+  for (const userId of ['../..', 'a/b?c=d#e', '🐘', '0001', '1e3', ' x ', '"><script>', 'ä'.repeat(512)]) {
+    const { callback } = await reachProvider(flow, { userId });
+    assert.equal((await flow.agent.request(`${callback}&code=c1`)).status, 200, userId);
+    assert.equal((await flow.server.nango.getConnection('acme', userId)).returnValue.userId, userId);
+  }
+  assert.equal((await beginAttempt(flow.server.url, { userId: 'x'.repeat(10_000) })).error?.type, 'invalid_request');
+  assert.equal((await beginAttempt(flow.server.url, { userId: 'a\0b' })).error?.type, 'invalid_request');
+  assert.equal((await beginAttempt(flow.server.url, { userId: '' })).error?.type, 'missing_user_id');
+  assert.equal(
+    (await beginAttempt(flow.server.url, { integration: 'acm' })).error?.message,
+    'integrations.yaml has no integration "acm". Did you mean "acme"?',
+  );
+});
+
+describe('T: token endpoints', () => {
+  async function exchange(t: TestContext, token: ScriptedAnswer, auth = '') {
+    const flow = await startFlow(t, { token, auth });
+    const { callback, attempt } = await reachProvider(flow);
+    const page = await (await flow.agent.request(`${callback}&code=the-code-CANARY`)).text();
+    const { error } = await attemptResult(flow.server.url, attempt);
+    assert.ok(!/CANARY/.test(page + JSON.stringify(error) + flow.server.log()), 'a secret was shown');
+    return { ...flow, error };
+  }
+
+  test('T1: a form-encoded answer with a wrong content type', async (t) => {
+    const { server } = await exchange(t, {
+      headers: { 'content-type': 'text/plain' },
+      body: 'access_token=at&expires_in=60',
+    });
+    assert.equal((await server.nango.getConnection('acme', '1')).returnValue.credentials['access_token'], 'at');
+  });
+
+  test('T2: status 200 with an error inside', async (t) => {
+    const { error } = await exchange(t, { body: { ok: false, error: 'invalid_code', access_token: 'at-CANARY' } });
+    assert.deepEqual(error, {
+      type: 'token_exchange_failed',
+      message: 'The token endpoint answered with status 200: invalid_code',
+    });
+  });
+
+  test('T4: a redirect from the token endpoint is not followed', async (t) => {
+    const { error, provider } = await exchange(t, { status: 307, headers: { location: '/elsewhere' } });
+    assert.equal(error?.type, 'token_exchange_failed');
+    assert.deepEqual(
+      provider.requests.map(({ path }) => path),
+      ['/token'],
+    );
+  });
+
+  test('T5: an HTML error page that echoes what was sent', async (t) => {
+    const { error } = await exchange(t, {
+      status: 500,
+      headers: { 'content-type': 'text/html' },
+      body: '<h1>Oops</h1> client_secret=client-secret-CANARY-7f3a code=the-code-CANARY',
+    });
+    assert.equal(
+      error?.message,
+      'The token endpoint answered with status 500: Oops client_secret=[secret] code=[secret]',
+    );
+  });
+
+  test('T5: a body of 10 MB', async (t) => {
+    const { error } = await exchange(t, { body: `{"access_token":"${'x'.repeat(10_000_000)}"}` });
+    assert.match(error?.message ?? '', /larger than/);
+    assert.equal(error?.type, 'token_exchange_failed');
+  });
+
+  test('T5: a connection that is cut', async (t) => {
+    assert.equal((await exchange(t, 'cut')).error?.type, 'token_exchange_failed');
+  });
+
+  test('T6: an answer without access token, of another type, with control characters', async (t) => {
+    assert.match((await exchange(t, { body: { token: 'at-CANARY' } })).error?.message ?? '', /access_token is missing/);
+    assert.match(
+      (await exchange(t, { body: { access_token: 'at-CANARY', token_type: 'mac' } })).error?.message ?? '',
+      /token_type/,
+    );
+    assert.match(
+      (await exchange(t, { body: { access_token: 'at-CANARY\r\nX: y' } })).error?.message ?? '',
+      /characters/,
+    );
+  });
+
+  test('T7: secrets with special characters arrive form-encoded', async (t) => {
+    const { provider } = await exchange(t, { body: { access_token: 'at' } }, '      basic_encoding: form');
+    assert.ok(provider.requests[0]?.headers.authorization?.startsWith('Basic '));
+  });
+
+  test('T3, T8: expiry counts from the receipt on our clock, and absent means unknown', async (t) => {
+    let clock = 1_800_000_000_000;
+    const flow = await startFlow(t, {
+      now: () => clock,
+      token: { headers: { date: 'Thu, 01 Jan 1970 00:00:00 GMT' }, body: { access_token: 'at', expires_in: '120' } },
+    });
+    const { callback } = await reachProvider(flow);
+    clock += 5_000;
+    await flow.agent.request(`${callback}&code=c`);
+    assert.equal(
+      (await flow.server.nango.getConnection('acme', '1')).returnValue.credentials['expires_at'],
+      new Date(clock + 120_000).toISOString(),
+    );
+    flow.provider.answer = () => ({ body: { access_token: 'at2' } });
+    const { callback: second } = await reachProvider(flow, { userId: '2' });
+    await flow.agent.request(`${second}&code=c`);
+    assert.equal((await flow.server.nango.getConnection('acme', '2')).returnValue.credentials['expires_at'], undefined);
+  });
+});
+
+test('client_credentials: connect() needs no browser, and renews by asking again', async (t) => {
+  let clock = Date.now();
+  let issued = 0;
+  const provider = await startScriptedProvider(t, () => ({
+    body: { access_token: `at-${(issued += 1)}`, expires_in: 100 },
+  }));
+  const integrations = `integrations:${scriptedIntegration(provider.url, { auth: '      token_params: { grant_type: client_credentials, audience: x }' })}`;
+  const server = await startTestServer(t, { integrations, now: () => clock });
+  assert.equal((await beginAttempt(server.url)).status, 'succeeded');
+  assert.deepEqual(Object.fromEntries(provider.requests[0]?.form ?? []), {
+    grant_type: 'client_credentials',
+    audience: 'x',
+    scope: 'read write',
+  });
+  clock += 90_000;
+  assert.equal((await server.nango.getConnection('acme', '1')).returnValue.credentials['access_token'], 'at-2');
+});
+
+test('a per-connection host comes from additionalConfig and stays within its pattern', async (t) => {
+  const provider = await startScriptedProvider(t, () => ({ body: { access_token: 'at' } }));
+  const { port } = new URL(provider.url);
+  const integrations = `integrations:${scriptedIntegration(`http://\${config.subdomain}.localhost:${port}`).replace(/token_url: .*/, `token_url: ${provider.url}/token`)}`;
+  const server = await startTestServer(t, { integrations });
+  const agent = new UserAgent();
+  const flow = { server, provider, agent };
+  const { url, callback } = await reachProvider(flow, { additionalConfig: { subdomain: 'shop-1' } });
+  assert.equal(url.hostname, 'shop-1.localhost');
+  await agent.request(`${callback}&code=c`);
+  assert.deepEqual((await server.nango.getConnection('acme', '1')).returnValue.additionalConfig, {
+    subdomain: 'shop-1',
+  });
+  // A reconnect without it uses what is stored.
+  assert.equal((await reachProvider(flow)).url.hostname, 'shop-1.localhost');
+  for (const subdomain of ['evil.com/', 'evil.com#', 'a@evil.com', '']) {
+    const { response, attempt } = await reachProvider(flow, { userId: '2', additionalConfig: { subdomain } });
+    assert.equal(response.status, 400);
+    assert.equal((await attemptResult(server.url, attempt)).error?.type, 'invalid_value');
+  }
+  assert.equal((await reachProvider(flow, { userId: '3' })).response.status, 400);
+});

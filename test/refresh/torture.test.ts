@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { torture } from '../support/torture.ts';
+
+for (const [name, servers] of [
+  ['four servers on PostgreSQL', 4],
+  ['one server on SQLite', 1],
+] as const) {
+  test(`R1, R2, R4, R6, S4, D10: kills, a slow and failing provider, jumping clocks, full disks and a lost database lose no grant (${name})`, async (t) => {
+    const report = await torture(t, {
+      seconds: 20,
+      connections: 60,
+      clients: 12,
+      servers,
+      // A database that was given is not ours to stop.
+      databaseRestarts: process.env['DATABASE_URL'] ? 0 : 1,
+      log: (line) => t.diagnostic(line),
+    });
+    t.diagnostic(JSON.stringify({ ...report, wrongTokens: report.wrongTokens.length }));
+    assert.deepEqual(report.wrongTokens, []);
+    assert.deepEqual(report.lostWithoutCause, []);
+    assert.deepEqual(report.unannounced, []);
+    assert.equal(report.provider.needless, 0);
+    assert.equal(report.leaked, false);
+    assert.ok(report.provider.rotated > 50 && (report.answers['200'] ?? 0) > 100);
+  });
+}
