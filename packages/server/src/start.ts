@@ -12,6 +12,7 @@ import type { NangoConfig } from './config/nango-config.ts';
 import { LiveConfig } from './config/watch-config.ts';
 import { BackgroundRefresh } from './refresh/background-refresh.ts';
 import { ConnectFlow } from './connect/connect-flow.ts';
+import { FreshCredentials } from './refresh/fresh-credentials.ts';
 import { ConnectionCache } from './refresh/connection-cache.ts';
 import { Connections } from './connections/connections.ts';
 import { DeviceFlow } from './connect/device-flow.ts';
@@ -105,8 +106,8 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   });
   resources.defer(() => server.audit.close());
   // Renewals under way end with their tokens stored, and so give their leases back, before the store closes.
-  resources.defer(() => server.connections.fresh.settled());
-  const background = new BackgroundRefresh(context, server.connections.fresh);
+  resources.defer(() => server.fresh.settled());
+  const background = new BackgroundRefresh(context, server.fresh);
   const retention = new Retention(context);
   for (const task of [background, webhooks, retention]) resources.defer(() => task.stop());
   const app = await createApp(server, { log, ...(beforeRoutes ? { beforeRoutes } : {}) });
@@ -188,8 +189,7 @@ function createServerContext(
 ): ServerContext {
   const { settings, log, gatherMetrics = (registry) => () => registry.metrics() } = options;
   const { client, config, now } = context;
-  const connections = new Connections(context, cache);
-  const { fresh } = connections;
+  const fresh = new FreshCredentials(context, cache);
   const followUps = new FollowUps(fresh, context);
   const nameUser = createNameUser({
     key: keys.encryption[0],
@@ -222,7 +222,8 @@ function createServerContext(
     clientAddress,
     audit,
     context,
-    connections,
+    connections: new Connections(context),
+    fresh,
     flow: new ConnectFlow(context),
     devices: new DeviceFlow(context),
     sendRequest,
@@ -239,7 +240,7 @@ function createServerContext(
     nudgeWebhooks: () => webhooks.nudge(),
     tracing,
     isStopping,
-    runAction: createRunAction({ context, catalog: actions, connections, sendRequest, readPage, createLogger }),
+    runAction: createRunAction({ context, catalog: actions, fresh, sendRequest, readPage, createLogger }),
   };
 }
 

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import type { ActionHost, ActionHttpRequest, ActionLogger, ActionPageRequest } from '@nangohq/action';
 import type { JsonValue } from '../auth-modes/auth-mode.ts';
 import { integrationNamed, type ConnectionContext } from '../connections/connection-context.ts';
-import type { Connections } from '../connections/connections.ts';
+import { withCredentials } from '../connections/public-connection.ts';
+import type { FreshCredentials } from '../refresh/fresh-credentials.ts';
 import type { CallOrigin } from '../calls/call-report.ts';
 import type { ApiRequest } from '../calls/authorize-request.ts';
 import type { ReadPage } from '../calls/read-page.ts';
@@ -26,7 +27,7 @@ export type CreateActionLogger = (fields: Record<string, string>, level: string)
 export interface ActionRunnerOptions {
   readonly context: ConnectionContext;
   readonly catalog: ActionCatalog;
-  readonly connections: Connections;
+  readonly fresh: FreshCredentials;
   readonly sendRequest: SendRequest;
   readonly readPage: ReadPage;
   readonly createLogger: CreateActionLogger;
@@ -41,7 +42,7 @@ export function createRunAction(options: ActionRunnerOptions): RunAction {
     const { integration, action, requestId } = run;
     const { logLevel } = integrationNamed(integration, options.context);
     const { create, mapStack } = await options.catalog.load(integration, action);
-    const { connection } = await options.connections.get(run);
+    const { connection } = withCredentials(await options.fresh.get(run));
     const execution = randomBytes(4).toString('hex');
     const fields = { integration, action, userId: connection.userId, execution, ...(requestId && { requestId }) };
     const logger = options.createLogger(fields, logLevel);
@@ -60,7 +61,7 @@ export function createRunAction(options: ActionRunnerOptions): RunAction {
 function createHost(
   { integration, userId, requestId }: ActionRun,
   logger: ActionLogger,
-  { connections, sendRequest, readPage }: ActionRunnerOptions,
+  { fresh, sendRequest, readPage }: ActionRunnerOptions,
 ): ActionHost {
   const key = { integration, userId };
   const origin: CallOrigin = { via: 'action', requestId };
@@ -77,7 +78,7 @@ function createHost(
       return { items: items.map(withPlainNumbers), next };
     },
     async getCurrentConnection() {
-      const { connection, credentials } = await connections.get(key);
+      const { connection, credentials } = withCredentials(await fresh.get(key));
       return {
         ...connection,
         credentials: {

@@ -68,6 +68,11 @@ export function integrationNamed(name: string, { config }: Pick<ConnectionContex
   );
 }
 
+/** Throws `connection_not_found`. */
+export function throwNotFound({ integration, userId }: ConnectionKey): never {
+  throw new NangoError('connection_not_found', `User "${userId}" has no connection to "${integration}".`);
+}
+
 export function authModeOf(integration: Integration): AuthMode {
   const mode = AUTH_MODES.get(integration.auth.auth_mode);
   if (!mode) throw new NangoError('unsupported_auth_mode', `auth_mode ${integration.auth.auth_mode} is not known.`);

@@ -1,7 +1,8 @@
 import { z } from 'zod';
+import type { BaseCredentials, JsonObject } from '../auth-modes/auth-mode.ts';
 import { jsonValue } from '../formats/parse-json.ts';
 import type { ConnectionRow } from '../store/store.ts';
-import { parseConfig } from './connection-context.ts';
+import { parseConfig, type OpenConnection } from './connection-context.ts';
 import { additionalConfigSchema } from './connection-input.ts';
 
 /** A connection as the API shows it; times are ISO 8601. */
@@ -35,4 +36,28 @@ export function toPublicConnection(row: ConnectionRow): PublicConnection {
     status: row.status,
     statusReason: row.statusReason,
   };
+}
+
+/** A connection with the credentials the SDKs return. */
+export interface ConnectionWithCredentials {
+  readonly connection: PublicConnection;
+  readonly credentials: { readonly raw: JsonObject } & Record<string, unknown>;
+}
+
+/** A connection with its credentials as the API shows them; `raw` is always there. */
+export function withCredentials({ row, credentials }: OpenConnection): ConnectionWithCredentials {
+  return {
+    connection: toPublicConnection(row),
+    credentials: { ...toPublicCredentials(credentials), raw: credentials.raw },
+  };
+}
+
+/** Credentials as the SDKs return them: times as ISO 8601. */
+function toPublicCredentials(credentials: BaseCredentials): Record<string, unknown> {
+  const { grant: _, ...rest } = credentials;
+  const members = Object.entries(rest).map(([name, value]) => {
+    const isTime = /(^|_)expires_at$/.test(name) && typeof value === 'number';
+    return [name, isTime ? new Date(value).toISOString() : value] as const;
+  });
+  return Object.fromEntries(members);
 }

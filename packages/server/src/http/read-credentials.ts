@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { toCredentialsAnswer } from '../connections/connections.ts';
+import { withCredentials } from '../connections/public-connection.ts';
 import type { OpenConnection } from '../connections/connection-context.ts';
 import { requestIdOf } from './request-id.ts';
 import type { ServerContext } from './server-context.ts';
@@ -16,17 +16,17 @@ export type ReadCredentials = (request: IncomingMessage, response: ServerRespons
  */
 export function createReadCredentials({
   secretKeys,
-  connections,
+  fresh,
   audit,
   tracing,
   clientAddress,
-}: Pick<ServerContext, 'secretKeys' | 'connections' | 'audit' | 'tracing' | 'clientAddress'>): ReadCredentials {
+}: Pick<ServerContext, 'secretKeys' | 'fresh' | 'audit' | 'tracing' | 'clientAddress'>): ReadCredentials {
   const bodies = new WeakMap<OpenConnection, string>();
   /** The bytes of the answer, one a character: with its head they are one string, and one write. */
   const bodyOf = (connection: OpenConnection) => {
     const known = bodies.get(connection);
     if (known !== undefined) return known;
-    const body = Buffer.from(JSON.stringify(toCredentialsAnswer(connection))).toString('latin1');
+    const body = Buffer.from(JSON.stringify(withCredentials(connection))).toString('latin1');
     bodies.set(connection, body);
     return body;
   };
@@ -34,7 +34,7 @@ export function createReadCredentials({
     const [, integration, userId] = PLAIN_QUERY.exec(request.url ?? '') ?? [];
     if (integration === undefined || userId === undefined || request.method !== 'GET') return false;
     const actor = secretKeys.permits(request.headers.authorization, 'connections:read');
-    const connection = actor === undefined ? undefined : connections.fresh.hot({ integration, userId });
+    const connection = actor === undefined ? undefined : fresh.hot({ integration, userId });
     if (!connection) return false;
     tracing?.route(request, '/api/connection');
     const requestId = requestIdOf(request.headers);

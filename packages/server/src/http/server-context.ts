@@ -8,6 +8,7 @@ import type { DeviceFlow } from '../connect/device-flow.ts';
 import type { Connections } from '../connections/connections.ts';
 import type { ReportCall } from '../calls/call-report.ts';
 import type { ReadPage } from '../calls/read-page.ts';
+import type { FreshCredentials } from '../refresh/fresh-credentials.ts';
 import type { FollowUps } from '../calls/follow-ups.ts';
 import type { RequestLimits } from '../calls/request-limits.ts';
 import type { SendRequest } from '../calls/send-request.ts';
@@ -26,6 +27,7 @@ export interface ServerContext {
   readonly audit: AuditLog;
   readonly context: ConnectionContext;
   readonly connections: Connections;
+  readonly fresh: FreshCredentials;
   readonly flow: ConnectFlow;
   readonly devices: DeviceFlow;
   readonly sendRequest: SendRequest;

@@ -5,6 +5,7 @@ import {
   modeContext,
   openConnection,
   sealCredentials,
+  throwNotFound,
   type ConnectionContext,
   type OpenConnection,
 } from '../connections/connection-context.ts';
@@ -294,8 +295,7 @@ export class FreshCredentials {
       const row = await this.#context.store.findConnection(key);
       return row && openConnection(row, this.#context);
     });
-    if (connection) return connection;
-    throw new NangoError('connection_not_found', `User "${key.userId}" has no connection to "${key.integration}".`);
+    return connection ?? throwNotFound(key);
   }
 
   /** Whether a connection from the cache is what reading it would yield: it works, and its Integration was not edited. */

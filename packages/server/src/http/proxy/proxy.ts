@@ -23,7 +23,7 @@ export type Proxy = (
 
 type ProxyServer = Pick<
   ServerContext,
-  'context' | 'connections' | 'secretKeys' | 'limits' | 'followUps' | 'client' | 'report'
+  'context' | 'fresh' | 'secretKeys' | 'limits' | 'followUps' | 'client' | 'report'
 >;
 
 // Their responses repeat the request (RFC 9110 §9.3.8).
@@ -110,7 +110,7 @@ async function pass(visit: Visit, { response, onUpgrade }: Answering, server: Pr
 }
 
 /** Who calls, for which connection; at once when that is in memory. */
-function openCall(visit: Visit, { secretKeys, connections }: ProxyServer): ApiCall | Promise<ApiCall> {
+function openCall(visit: Visit, { secretKeys, fresh }: ProxyServer): ApiCall | Promise<ApiCall> {
   const { request } = visit;
   visit.caller = secretKeys.check(request.headers.authorization, { scope: 'proxy', from: request });
   const key = (visit.key = parseKey(request));
@@ -119,8 +119,8 @@ function openCall(visit: Visit, { secretKeys, connections }: ProxyServer): ApiCa
   const retry = parseRetryChoice(request);
   const begin = (connection: OpenConnection) =>
     (visit.call = beginCall({ key, connection, method: request.method ?? '', isReplayable: true, retry }));
-  const hot = connections.fresh.hot(key);
-  return hot ? begin(hot) : connections.fresh.get(key).then(begin);
+  const hot = fresh.hot(key);
+  return hot ? begin(hot) : fresh.get(key).then(begin);
 }
 
 function takeBodyOf(

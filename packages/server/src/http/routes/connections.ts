@@ -1,8 +1,13 @@
 import { z } from 'zod';
+import { registerConnection, replaceCredentials } from '../../connect/register-connection.ts';
 import { jsonValueSchema } from '../../connections/json-value.ts';
 import { additionalConfigSchema, userIdSchema } from '../../connections/connection-input.ts';
 import { integrationNameSchema } from '../../config/integration-name.ts';
-import { publicConnectionSchema, publicCredentialsSchema } from '../../connections/public-connection.ts';
+import {
+  publicConnectionSchema,
+  publicCredentialsSchema,
+  withCredentials,
+} from '../../connections/public-connection.ts';
 import type { App } from '../app.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import type { ServerContext } from '../server-context.ts';
@@ -18,7 +23,7 @@ const connectionBody = z.object({ connection: publicConnectionSchema });
 const errors = { 400: errorBodySchema, 401: errorBodySchema, 404: errorBodySchema };
 
 /** Registering, reading, changing and deleting connections. */
-export function connectionRoutes({ connections }: ServerContext) {
+export function connectionRoutes({ context, connections, fresh }: ServerContext) {
   return async (app: App): Promise<void> => {
     app.get(
       '/connections',
@@ -56,7 +61,7 @@ export function connectionRoutes({ connections }: ServerContext) {
         },
       },
       async ({ body: { credentials, additionalConfig, ...key } }, reply) => {
-        const connection = await connections.register(key, credentials, additionalConfig);
+        const connection = await registerConnection({ key, credentials, additionalConfig }, context);
         return reply.code(201).send({ connection });
       },
     );
@@ -78,7 +83,7 @@ export function connectionRoutes({ connections }: ServerContext) {
       },
       async ({ query }, reply) => {
         void reply.header('cache-control', 'no-store');
-        return connections.get(query);
+        return withCredentials(await fresh.get(query));
       },
     );
 
@@ -93,7 +98,9 @@ export function connectionRoutes({ connections }: ServerContext) {
           response: { 200: connectionBody, ...errors },
         },
       },
-      async ({ query, body }) => ({ connection: await connections.updateCredentials(query, body.credentials) }),
+      async ({ query: key, body: { credentials } }) => ({
+        connection: await replaceCredentials({ key, credentials }, context),
+      }),
     );
 
     app.put(
