@@ -1,9 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import swagger from '@fastify/swagger';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import prettier from 'prettier';
 import { z } from 'zod';
 import { RESERVED_PLACEHOLDERS } from '../packages/server/src/auth-modes/registry.ts';
 import { BlueprintCatalog } from '../packages/server/src/catalog/blueprint-catalog.ts';
@@ -19,6 +20,9 @@ import { completeDocument } from '../packages/server/src/http/openapi.ts';
 import { startServer } from '../packages/server/src/start.ts';
 import { writtenNumber } from '../packages/server/src/schema/written-number.ts';
 import type { App } from '../packages/server/src/http/app.ts';
+import { layerRules, layerTable } from './layers.ts';
+
+const ARCHITECTURE = join(import.meta.dirname, '../ARCHITECTURE.md');
 
 /** A generated file: its path from the package's folder, and its text. */
 export interface GeneratedFile {
@@ -38,6 +42,8 @@ export async function generateFiles(): Promise<GeneratedFile[]> {
     { path: 'blueprints/index.json', text: format(await buildIndex(CATALOG_FOLDER, catalog)) },
     { path: '../../docs/reference/errors.md', text: errorsPage() },
     { path: '../node-client/src/error-codes.ts', text: errorCodes() },
+    { path: '../../.oxlintrc.layers.json', text: format(layerRules()) },
+    { path: '../../ARCHITECTURE.md', text: await architecture() },
   ];
 }
 
@@ -130,6 +136,13 @@ async function openApi(): Promise<string> {
   await server.close();
   await rm(folder, { recursive: true });
   return format(document);
+}
+
+/** ARCHITECTURE.md with the table of the server's folders between its two comments. */
+async function architecture(): Promise<string> {
+  const text = await readFile(ARCHITECTURE, 'utf8');
+  const table = text.replace(/(<!-- layers -->\n).*?(\n<!-- \/layers -->)/s, `$1\n${layerTable()}\n$2`);
+  return prettier.format(table, { ...(await prettier.resolveConfig(ARCHITECTURE)), parser: 'markdown' });
 }
 
 function errorCodes(): string {

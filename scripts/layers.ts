@@ -1,0 +1,194 @@
+/** A folder of the server, or a file at its top. */
+interface Layer {
+  readonly about: string;
+  /** What its files may import, apart from their own folder. */
+  readonly mayImport: readonly string[];
+}
+
+/**
+ * The folders of `packages/server/src`, from the edge down to what knows nothing of the others. The lint rules and the table in
+ * ARCHITECTURE.md are generated from this table.
+ */
+export const LAYERS: Readonly<Record<string, Layer>> = {
+  cli: {
+    about: 'the command line: a thin layer over `start.ts`, `operations/` and the node SDK',
+    mayImport: ['start.ts', 'package-files.ts', 'operations', 'observability', 'config', 'catalog', 'errors'],
+  },
+  'start.ts': {
+    about: 'composition root: builds everything from settings and passes plain arguments',
+    mayImport: [
+      'context.ts',
+      'clock.ts',
+      'package-files.ts',
+      'http',
+      'operations',
+      'observability',
+      'actions',
+      'events',
+      'connect',
+      'calls',
+      'refresh',
+      'connections',
+      'config',
+      'catalog',
+      'schema',
+      'vault',
+      'errors',
+    ],
+  },
+  http: {
+    about: 'routes, the proxy, pages, and the only place that maps errors to responses (`error-mapper.ts`)',
+    mayImport: [
+      'actions',
+      'observability',
+      'events',
+      'connect',
+      'calls',
+      'refresh',
+      'connections',
+      'config',
+      'catalog',
+      'upstream',
+      'store',
+      'vault',
+      'formats',
+      'errors',
+    ],
+  },
+  operations: {
+    about: 'work on the stored data: opening the store, encryption keys, backup, import, export',
+    mayImport: [
+      'context.ts',
+      'clock.ts',
+      'package-files.ts',
+      'connect',
+      'refresh',
+      'connections',
+      'scheduling',
+      'config',
+      'schema',
+      'store',
+      'vault',
+      'formats',
+      'errors',
+    ],
+  },
+  'context.ts': {
+    about: 'what all work on connections needs: store, vault, configuration, HTTP client',
+    mayImport: ['connect', 'connections', 'upstream', 'oauth'],
+  },
+  observability: {
+    about: 'the log, the call log, the audit log, metrics, traces',
+    mayImport: ['actions', 'calls', 'config', 'upstream', 'errors'],
+  },
+  actions: {
+    about: 'finds, compiles and runs Actions',
+    mayImport: ['calls', 'refresh', 'connections', 'auth-modes', 'schema', 'store', 'errors'],
+  },
+  events: {
+    about: 'events: publishing, webhooks, pruning',
+    mayImport: ['refresh', 'connections', 'scheduling', 'config', 'upstream', 'schema', 'store', 'vault', 'errors'],
+  },
+  connect: {
+    about: 'how a connection begins: OAuth flows, device flow, connect sessions, registered credentials',
+    mayImport: [
+      'calls',
+      'refresh',
+      'connections',
+      'auth-modes',
+      'schema',
+      'store',
+      'vault',
+      'oauth',
+      'formats',
+      'errors',
+    ],
+  },
+  calls: {
+    about: 'requests to APIs: the only place that authorizes one, and what follows its response',
+    mayImport: ['refresh', 'connections', 'auth-modes', 'upstream', 'schema', 'store', 'oauth', 'formats', 'errors'],
+  },
+  refresh: {
+    about: 'the refresh engine: fresh credentials on demand and ahead of time, and the cache of connections',
+    mayImport: ['connections', 'scheduling', 'auth-modes', 'store', 'oauth', 'errors'],
+  },
+  connections: {
+    about: 'what a connection is: its context, its public shape; listing, changing, deleting',
+    mayImport: ['config', 'auth-modes', 'schema', 'store', 'vault', 'oauth', 'formats', 'errors'],
+  },
+  config: {
+    about: 'YAML files to validated Integrations; the only reader of environment variables',
+    mayImport: ['catalog', 'auth-modes', 'schema', 'store', 'vault', 'errors'],
+  },
+  catalog: {
+    about: 'Blueprints, and how YAML sources are read',
+    mayImport: ['upstream', 'schema', 'oauth', 'errors'],
+  },
+  'auth-modes': {
+    about: 'one file or folder for each `auth_mode`: its fields, credentials, flow, refresh, signature',
+    mayImport: ['schema', 'vault', 'oauth', 'formats', 'errors'],
+  },
+  upstream: {
+    about: 'the one HTTP client, on undici: sockets, network guard, decoding of bodies',
+    mayImport: ['oauth', 'errors'],
+  },
+  scheduling: {
+    about: 'periodic tasks, back-off, fair limits',
+    mayImport: ['errors'],
+  },
+  store: {
+    about: 'the `Store` interface, its statements (Kysely), SQLite, PostgreSQL, migrations',
+    mayImport: ['errors'],
+  },
+  schema: {
+    about: 'what configuration is made of: templates, fields, rendering',
+    mayImport: ['vault', 'errors'],
+  },
+  oauth: {
+    about: 'the protocol: one file for each request, response and grant; knows neither HTTP server nor store',
+    mayImport: ['formats', 'errors'],
+  },
+  vault: {
+    about: 'sealing, keys, the holder of secrets',
+    mayImport: ['errors'],
+  },
+  formats: {
+    about: 'readers of JSON, times, PEM',
+    mayImport: ['errors'],
+  },
+  'clock.ts': { about: 'the time, safe against jumps of the system clock', mayImport: [] },
+  'package-files.ts': { about: 'where the package keeps its files', mayImport: [] },
+  errors: { about: 'the class of our errors, and the registry of their codes', mayImport: [] },
+};
+
+/** Lint rules, as a configuration that `.oxlintrc.json` extends. */
+export function layerRules(): object {
+  const names = Object.keys(LAYERS);
+  const overrides = Object.entries(LAYERS).map(([name, { mayImport }]) => {
+    const forbidden = names.filter((other) => other !== name && !mayImport.includes(other));
+    const message = `${name} may import only: ${mayImport.join(', ') || 'nothing'} (see scripts/layers.ts)`;
+    return {
+      files: [`packages/server/src/${isFile(name) ? name : `${name}/**/*.ts`}`],
+      rules: { 'no-restricted-imports': ['error', { patterns: [{ group: forbidden.map(patternOf), message }] }] },
+    };
+  });
+  // Without this line every plugin of the linter would be on.
+  return { plugins: [], overrides };
+}
+
+/** The folders as a markdown table. */
+export function layerTable(): string {
+  const rows = Object.entries(LAYERS).map(([name, { about, mayImport }]) => {
+    const imports = mayImport.map((other) => `\`${other}\``).join(', ') || '–';
+    return `| \`${isFile(name) ? name : `${name}/`}\` | ${about} | ${imports} |`;
+  });
+  return ['| folder | what it is | may import |', '| --- | --- | --- |', ...rows].join('\n');
+}
+
+function patternOf(name: string): string {
+  return isFile(name) ? `**/${name}` : `**/${name}/**`;
+}
+
+function isFile(name: string): boolean {
+  return name.endsWith('.ts');
+}

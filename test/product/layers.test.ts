@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { LAYERS } from '../../scripts/layers.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const SOURCE = 'packages/server/src';
+const OXLINT = join(ROOT, 'node_modules/oxlint/bin/oxlint');
+const isFile = (name: string) => name.endsWith('.ts');
+const fileIn = (name: string, depth: number) => (isFile(name) ? name : `${name}/${'deeper/'.repeat(depth)}probe.ts`);
+
+test('every folder of the server has its place among the layers', () => {
+  const found = readdirSync(join(ROOT, SOURCE)).filter((name) => !name.endsWith('.test.ts'));
+  assert.deepEqual(found.toSorted(), Object.keys(LAYERS).toSorted());
+});
+
+test('no folder may import one that may import it', () => {
+  const rows = Object.entries(LAYERS);
+  // Each folder imports only rows below its own, so there is no way back up.
+  for (const [index, [name, { mayImport }]] of rows.entries())
+    for (const other of mayImport)
+      assert.ok(rows.findIndex(([row]) => row === other) > index, `${name} imports ${other}`);
+});
+
+test('the linter refuses every forbidden import of every folder, and no other', async (t) => {
+  const folder = temporaryFolder(t);
+  assert.match(readFileSync(join(ROOT, '.oxlintrc.json'), 'utf8'), /"extends": \["\.\/\.oxlintrc\.layers\.json"\]/);
+  cpSync(join(ROOT, '.oxlintrc.layers.json'), join(folder, '.oxlintrc.json'));
+  const forbidden = new Set<string>();
+  for (const [name, { mayImport }] of Object.entries(LAYERS))
+    for (const depth of isFile(name) ? [0] : [0, 1]) {
+      const path = `${SOURCE}/${fileIn(name, depth)}`;
+      const up = isFile(name) ? './' : `../${'../'.repeat(depth)}`;
+      const others = Object.keys(LAYERS).filter((other) => other !== name);
+      const lines = others.map((other) => `import '${up}${fileIn(other, 0)}';`);
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      writeFileSync(join(folder, path), `${lines.join('\n')}\n`);
+      for (const [index, other] of others.entries())
+        if (!mayImport.includes(other)) forbidden.add(`${path}:${index + 1}`);
+    }
+  const args = [OXLINT, '--format=unix', '--allow=all', '--deny=no-restricted-imports', SOURCE];
+  const output = await new Promise<string>((resolve) =>
+    execFile(process.execPath, args, { cwd: folder, maxBuffer: 2 ** 24 }, (_error, stdout) => resolve(stdout)),
+  );
+  const refused = output.split('\n').flatMap((line) => /^(\S+?:\d+):\d+: .*no-restricted-imports/.exec(line)?.[1] ?? []);
+  assert.deepEqual(refused.toSorted(), [...forbidden].toSorted());
+});
