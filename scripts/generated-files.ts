@@ -19,8 +19,8 @@ import { Fields } from '../packages/server/src/schema/fields.ts';
 import { completeDocument } from '../packages/server/src/http/openapi.ts';
 import { startServer } from '../packages/server/src/start.ts';
 import { writtenNumber } from '../packages/server/src/schema/written-number.ts';
-import type { App } from '../packages/server/src/http/app.ts';
 import { layerRules, layerTable } from './layers.ts';
+import type { App } from '../packages/server/src/http/server-context.ts';
 
 const ARCHITECTURE = join(import.meta.dirname, '../ARCHITECTURE.md');
 

@@ -4,7 +4,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { AggregatorRegistry, type Registry } from 'prom-client';
 import { z } from 'zod';
 import type { FastifyBaseLogger } from 'fastify';
-import type { Ready } from './commands/start-command.ts';
+import type { RunningServer } from '../start.ts';
+
+/** What a server that is ready says of itself. */
+export type Ready = Pick<RunningServer, 'port' | 'callbackUrl' | 'storeDescription' | 'integrations' | 'notices'>;
 
 const FIRST_PAUSE_MS = 1_000;
 const MAX_PAUSE_MS = 30_000;

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
-import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import fastify, { LogController, type FastifyBaseLogger } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { NangoError } from '../errors/nango-error.ts';
 import { actionRoutes } from './routes/actions.ts';
@@ -22,7 +22,7 @@ import { createReadCredentials, type ReadCredentials } from './read-credentials.
 import { metricsRoute } from './routes/metrics.ts';
 import { requestIdOf } from './request-id.ts';
 import { requireSecretKey } from './secret-keys.ts';
-import type { ServerContext } from './server-context.ts';
+import type { App, ServerContext } from './server-context.ts';
 
 const BODY_LIMIT = 10_485_760;
 const REQUEST_TIMEOUT_MS = 60_000;
@@ -31,9 +31,6 @@ const HEADERS_TIMEOUT_MS = 30_000;
 const MAX_HEADER_BYTES = 16_384;
 const CLOSE_IDLE_MS = 50;
 const STOP_MS = 30_000;
-
-/** A Fastify instance whose route schemas are zod's. */
-export type App = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
 
 export interface CreateAppOptions {
   readonly log: FastifyBaseLogger;

@@ -1,3 +1,6 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { ActionCatalog } from '../actions/action-catalog.ts';
 import type { RunAction } from '../actions/run-action.ts';
 import type { BlueprintCatalog } from '../catalog/blueprint-catalog.ts';
@@ -18,6 +21,9 @@ import type { AuditLog } from '../observability/audit-log.ts';
 import type { Tracing } from '../observability/tracing.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { SecretKeys } from './secret-keys.ts';
+
+/** A Fastify instance whose route schemas are zod's. */
+export type App = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
 
 /** What the HTTP routes work with. */
 export interface ServerContext {

@@ -3,10 +3,10 @@ import { readSettings } from '../../config/settings.ts';
 import { createLog } from '../../observability/log.ts';
 import { LineFile } from '../../observability/line-file.ts';
 import { VERSION } from '../../package-files.ts';
-import { startServer, type RunningServer } from '../../start.ts';
+import { startServer } from '../../start.ts';
 import { createPrettyLog } from '../pretty-log.ts';
 import type { Terminal } from '../terminal.ts';
-import { gatherMetrics, isWorker, leaveWorkers, tellReady, Workers } from '../workers.ts';
+import { gatherMetrics, isWorker, leaveWorkers, tellReady, Workers, type Ready } from '../workers.ts';
 
 // For requests in flight; then the process ends all the same.
 const FAULT_STOP_MS = 10_000;
@@ -19,9 +19,6 @@ export interface StartFlags {
   readonly workers?: number;
   readonly envFile?: readonly string[];
 }
-
-/** What is said of servers that are ready. */
-export type Ready = Pick<RunningServer, 'port' | 'callbackUrl' | 'storeDescription' | 'integrations' | 'notices'>;
 
 /** `nango start`: runs until SIGINT or SIGTERM. Logs go to stderr: JSON lines, or coloured ones on a terminal. */
 export async function startCommand(flags: StartFlags, terminal: Terminal): Promise<void> {

@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { jsonValueSchema } from '../../connections/json-value.ts';
 import { userIdSchema } from '../../connections/connection-input.ts';
-import type { App } from '../app.ts';
 import { errorBodySchema } from '../error-mapper.ts';
-import type { ServerContext } from '../server-context.ts';
+import type { App, ServerContext } from '../server-context.ts';
 
 /** Running Actions. */
 export function actionRoutes({ runAction }: ServerContext) {

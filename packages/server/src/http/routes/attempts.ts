@@ -3,12 +3,11 @@ import { z } from 'zod';
 import { jsonValueSchema } from '../../connections/json-value.ts';
 import { additionalConfigSchema } from '../../connections/connection-input.ts';
 import { NangoError } from '../../errors/nango-error.ts';
-import type { App } from '../app.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import { recordConnect } from '../audit.ts';
 import { bearerToken } from '../secret-keys.ts';
 import { routeOf } from '../request-route.ts';
-import { rootUrl, type ServerContext } from '../server-context.ts';
+import { rootUrl, type ServerContext, type App } from '../server-context.ts';
 import { assertAttemptKey } from './attempt-key.ts';
 
 const MAX_ATTEMPT_BYTES = 131_072;

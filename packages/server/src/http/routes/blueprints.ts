@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { blueprintSummarySchema } from '../../catalog/blueprint-index.ts';
 import { NangoError } from '../../errors/nango-error.ts';
-import type { App } from '../app.ts';
 import { errorBodySchema } from '../error-mapper.ts';
-import type { ServerContext } from '../server-context.ts';
+import type { App, ServerContext } from '../server-context.ts';
 
 const sections = z.record(z.string(), z.unknown());
 const blueprintSchema = blueprintSummarySchema.extend({

@@ -1,10 +1,9 @@
 import { z } from 'zod';
 import { NangoError } from '../../errors/nango-error.ts';
-import type { App } from '../app.ts';
 import { parseCookies } from '../cookies.ts';
 import { sendFailurePage, sendResultPage } from '../pages/result-page.ts';
 import { recordConnect } from '../audit.ts';
-import { callbackUrl, isSecureRoot, type ServerContext } from '../server-context.ts';
+import { callbackUrl, isSecureRoot, type ServerContext, type App } from '../server-context.ts';
 import { queryOf, uniqueParams } from './unique-params.ts';
 
 const MAX_FORM_BYTES = 65_536;

@@ -2,9 +2,8 @@ import { z } from 'zod';
 import { createConnectSession, MAX_SESSION_SECONDS } from '../../connect/connect-sessions.ts';
 import { userIdSchema } from '../../connections/connection-input.ts';
 import { integrationNameSchema } from '../../config/integration-name.ts';
-import type { App } from '../app.ts';
 import { errorBodySchema } from '../error-mapper.ts';
-import type { ServerContext } from '../server-context.ts';
+import type { App, ServerContext } from '../server-context.ts';
 
 const originSchema = z
   .url({ protocol: /^https?$/ })

@@ -5,13 +5,12 @@ import type { BeginProof, WaitingAttempt } from '../../connect/connect-flow.ts';
 import { hasLoopbackRoot } from '../../connect/connect-sessions.ts';
 import type { ConnectionContext } from '../../connections/connection-context.ts';
 import { NangoError } from '../../errors/nango-error.ts';
-import type { App } from '../app.ts';
 import { cookieHeader } from '../cookies.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import { sendConnectPage, type ShownApplication } from '../pages/connect-page.ts';
 import { sendFailurePage } from '../pages/result-page.ts';
 import { routeOf } from '../request-route.ts';
-import { callbackUrl, isSecureRoot, rootUrl, type ServerContext } from '../server-context.ts';
+import { callbackUrl, isSecureRoot, rootUrl, type ServerContext, type App } from '../server-context.ts';
 import { assertAttemptKey } from './attempt-key.ts';
 import { queryOf, uniqueParams } from './unique-params.ts';
 

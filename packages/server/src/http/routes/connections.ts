@@ -8,9 +8,8 @@ import {
   publicCredentialsSchema,
   withCredentials,
 } from '../../connections/public-connection.ts';
-import type { App } from '../app.ts';
 import { errorBodySchema } from '../error-mapper.ts';
-import type { ServerContext } from '../server-context.ts';
+import type { App, ServerContext } from '../server-context.ts';
 
 const MAX_PAGE = 200;
 

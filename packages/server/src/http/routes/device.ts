@@ -1,10 +1,9 @@
 import { z } from 'zod';
 import { additionalConfigSchema, userIdSchema } from '../../connections/connection-input.ts';
 import { integrationNameSchema } from '../../config/integration-name.ts';
-import type { App } from '../app.ts';
 import { recordConnect } from '../audit.ts';
 import { errorBodySchema } from '../error-mapper.ts';
-import type { ServerContext } from '../server-context.ts';
+import type { App, ServerContext } from '../server-context.ts';
 
 const errors = {
   400: errorBodySchema,

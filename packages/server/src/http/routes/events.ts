@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { storableTextSchema } from '../../connections/connection-input.ts';
 import { deadPageSchema, eventSchema } from '../../events/event-log.ts';
-import type { App } from '../app.ts';
 import { errorBodySchema } from '../error-mapper.ts';
-import type { ServerContext } from '../server-context.ts';
+import type { App, ServerContext } from '../server-context.ts';
 
 const MAX_PAGE = 200;
 

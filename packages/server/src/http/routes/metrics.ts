@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import type { App } from '../app.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import { requireSecretKey } from '../secret-keys.ts';
-import type { ServerContext } from '../server-context.ts';
+import type { App, ServerContext } from '../server-context.ts';
 
 /** What Prometheus reads. */
 export function metricsRoute({ metrics, secretKeys }: ServerContext) {

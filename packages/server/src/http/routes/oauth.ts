@@ -1,6 +1,5 @@
 import { NangoError } from '../../errors/nango-error.ts';
-import type { App } from '../app.ts';
-import type { ServerContext } from '../server-context.ts';
+import type { App, ServerContext } from '../server-context.ts';
 import { attemptRoutes } from './attempts.ts';
 import { callbackRoutes } from './callback.ts';
 import { connectRoute } from './connect.ts';

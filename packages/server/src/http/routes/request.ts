@@ -2,9 +2,8 @@ import { z } from 'zod';
 import { apiRequestSchema, pageRequestSchema, pageSchema } from '../../calls/api-request-schema.ts';
 import { userIdSchema } from '../../connections/connection-input.ts';
 import { integrationNameSchema } from '../../config/integration-name.ts';
-import type { App } from '../app.ts';
 import { errorBodySchema } from '../error-mapper.ts';
-import type { ServerContext } from '../server-context.ts';
+import type { App, ServerContext } from '../server-context.ts';
 
 const responseSchema = z.object({
   status: z.number(),

@@ -3,11 +3,10 @@ import { askedConfig, authModeOf } from '../../connections/connection-context.ts
 import { inputFieldsSchema } from '../../connections/connection-input.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import { errorBodySchema } from '../error-mapper.ts';
-import type { App } from '../app.ts';
 import { sendPage } from '../pages/page.ts';
 import { welcomePage } from '../pages/welcome-page.ts';
 import { requireSecretKey } from '../secret-keys.ts';
-import { callbackUrl, type ServerContext } from '../server-context.ts';
+import { callbackUrl, type ServerContext, type App } from '../server-context.ts';
 
 const serverSchema = z.object({
   version: z.string(),
