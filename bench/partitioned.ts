@@ -74,19 +74,19 @@ function operations(store: Store): Record<string, () => Promise<unknown>> {
     authMode: 'OAUTH2',
     additionalConfig: null,
   };
-  const failure = { holder: 'h', retryInMs: 1, error: 'x', answerLost: false, refused: false, now: NOW };
+  const failure = { holder: 'h', retryInMs: 1, error: 'x', responseLost: false, refused: false, now: NOW };
   return {
     'read a connection': () => store.findConnection(key),
     'register a connection': () => store.insertConnection({ ...connection, userId: 'new' }),
     'connect or reconnect': () => store.completeAttempt('none', connection),
     'take a lease': () => store.leaseRefresh(key, { holder: 'h', version: 2, lifeMs: 60_000 }),
     'extend a lease': () => store.extendLease(key, { holder: 'h', lifeMs: 60_000 }),
-    'store renewed tokens': () => store.updateCredentials(key, change, { version: 2, holder: 'h' }),
+    'store refreshed tokens': () => store.updateCredentials(key, change, { version: 2, holder: 'h' }),
     'note a failure': () => store.failRefresh(key, failure),
     'mark needs_reconnect': () =>
       store.markNeedsReconnect(key, { reason: 'x', by: { version: 3, holder: null }, now: NOW }),
     'change additionalConfig': () => store.updateConfig(key, '{}', NOW),
-    'put a renewal off': () => store.postponeRefresh(key, NOW),
+    'put a refresh off': () => store.postponeRefresh(key, NOW),
     'delete a connection': () => store.deleteConnection(key, NOW),
     'list by user': () => store.listConnections({ userId: 'user-8', limit: 100 }),
     'list by integration': () => store.listConnections({ integration: 'acme', limit: 100 }),

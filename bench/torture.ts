@@ -31,7 +31,7 @@ try {
     databaseRestarts: Number(values['database-restarts']),
     log: (line) => void process.stdout.write(`${line}\n`),
   });
-  const { provider, kills, answers, wrongTokens, lostWithoutCause, unannounced, lostWithAnswer, leaked } = report;
+  const { provider, kills, answers, wrongTokens, lostWithoutCause, unannounced, lostWithResponse, leaked } = report;
   const lines = [
     `servers killed                               ${kills}`,
     `calls of callers                             ${JSON.stringify(answers)}`,
@@ -43,7 +43,7 @@ try {
     `wrong or expired tokens handed out           ${wrongTokens.length}   bar 0`,
     `grants lost although no answer was           ${lostWithoutCause.length}   bar 0`,
     `grants lost and not marked                   ${unannounced.length}   bar 0`,
-    `grants lost with an answer, each marked      ${lostWithAnswer}`,
+    `grants lost with an answer, each marked      ${lostWithResponse}`,
     `secrets in the servers' output               ${leaked ? 'FOUND' : 'none'}`,
   ];
   process.stdout.write(`${lines.join('\n')}\n`);

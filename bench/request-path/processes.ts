@@ -69,7 +69,7 @@ export class Processes {
       String(port),
       upstream,
     ]);
-    return this.#answering(child, `http://127.0.0.1:${port}`);
+    return this.#responding(child, `http://127.0.0.1:${port}`);
   }
 
   /** What the servers call; it has the core of the callers. nginx where it is installed: it leaves more to measure. */
@@ -143,7 +143,7 @@ export class Processes {
         ...(authority ? { NODE_EXTRA_CA_CERTS: authority } : {}),
       },
     );
-    return this.#answering(child, `http://localhost:${port}`, '/health');
+    return this.#responding(child, `http://localhost:${port}`, '/health');
   }
 
   /** nginx with one worker, as a reference in C. */
@@ -164,7 +164,7 @@ export class Processes {
       `daemon off; worker_processes 1; pid ${join(this.folder, `nginx-${port}.pid`)}; error_log /dev/null; events { worker_connections 1024; }
 http { access_log off; keepalive_requests 1000000000; ${upstreams} server { listen 127.0.0.1:${port} ${listen}; location / { ${location} } } }\n`,
     );
-    return this.#answering(this.#spawn(core, ['nginx', '-c', file]), `http://127.0.0.1:${port}`);
+    return this.#responding(this.#spawn(core, ['nginx', '-c', file]), `http://127.0.0.1:${port}`);
   }
 
   /** Requests from a process of its own: wrk where it is installed, else `load.ts`. */
@@ -218,7 +218,7 @@ http { access_log off; keepalive_requests 1000000000; ${upstreams} server { list
     return child;
   }
 
-  async #answering(child: ChildProcess, url: string, path = '/1'): Promise<Running> {
+  async #responding(child: ChildProcess, url: string, path = '/1'): Promise<Running> {
     for (;;) {
       if (child.exitCode !== null) throw new Error(`${child.spawnargs.join(' ')} ended with ${child.exitCode}`);
       const probe = request(url + path).end();

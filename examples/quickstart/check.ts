@@ -8,7 +8,7 @@ interface CheckTarget {
   readonly nangoUrl: string;
 }
 
-interface ConnectionAnswer {
+interface ConnectionResponse {
   connection: { uuid: string; status: string } | null;
   token: { fingerprint: string; expiresAt: string };
 }
@@ -68,7 +68,7 @@ export async function runCheck({ appUrl, nangoUrl }: CheckTarget): Promise<numbe
     ],
     ['The Action answers with the account’s notes', () => runAction(appUrl)],
     [
-      'The access token is renewed before it expires',
+      'The access token is refreshed before it expires',
       async () => {
         const deadline = Date.now() + RENEWAL_TIMEOUT_MS;
         let answer = await readConnection(appUrl);
@@ -78,11 +78,11 @@ export async function runCheck({ appUrl, nangoUrl }: CheckTarget): Promise<numbe
         }
         expect(
           answer.token.fingerprint !== state.fingerprint,
-          `it was not renewed within ${RENEWAL_TIMEOUT_MS / 1000} s`,
+          `it was not refreshed within ${RENEWAL_TIMEOUT_MS / 1000} s`,
         );
       },
     ],
-    ['The Action works with the renewed token', () => runAction(appUrl)],
+    ['The Action works with the refreshed token', () => runAction(appUrl)],
   ];
   for (const [name, step] of steps) {
     const failure = await step().then(
@@ -99,8 +99,8 @@ export async function runCheck({ appUrl, nangoUrl }: CheckTarget): Promise<numbe
   return 0;
 }
 
-async function readConnection(appUrl: string): Promise<ConnectionAnswer> {
-  return (await (await fetch(`${appUrl}/connection`)).json()) as ConnectionAnswer;
+async function readConnection(appUrl: string): Promise<ConnectionResponse> {
+  return (await (await fetch(`${appUrl}/connection`)).json()) as ConnectionResponse;
 }
 
 async function runAction(appUrl: string): Promise<void> {

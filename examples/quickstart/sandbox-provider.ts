@@ -102,7 +102,7 @@ interface Exchange {
 /** Answers what is not the authorization server's own; resolves to whether it did. */
 async function handle(provider: Provider, { path, request, response }: Exchange): Promise<boolean> {
   if (path === '/api/notes') {
-    await answerNotes(provider, { path, request, response });
+    await responseNotes(provider, { path, request, response });
     return true;
   }
   const [, action] = /^\/interaction\/[\w-]+(\/approve|\/deny)?$/.exec(path) ?? [undefined, 'none'];
@@ -146,7 +146,7 @@ async function approve(provider: Provider, { request, response }: Omit<Exchange,
 }
 
 /** The resource server: RFC 6750 bearer tokens, `?limit=`. */
-async function answerNotes(provider: Provider, { request, response }: Exchange): Promise<void> {
+async function responseNotes(provider: Provider, { request, response }: Exchange): Promise<void> {
   const value = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1];
   const token = value === undefined ? undefined : await provider.AccessToken.find(value);
   if (!token?.isValid) {

@@ -35,7 +35,7 @@ function utf8(value: unknown): string {
 }
 
 /** What the API's response was, of a response that tells of one. */
-function toAnswer({ status, body }: { status: number; body: unknown }): Answer {
+function toResponse({ status, body }: { status: number; body: unknown }): Answer {
   const answer = body as { status?: number; data?: string; headers?: Record<string, unknown> };
   return {
     status: answer.status ?? status,
@@ -89,12 +89,12 @@ ${settings}
     });
   const requested = async (path: Hostility, { user = 0, method = 'GET' } = {}): Promise<Answer> => {
     const given = { integration: 'acme', userId: `u${user}`, method, endpoint: path };
-    return toAnswer(await server.api('POST', '/api/request', given));
+    return toResponse(await server.api('POST', '/api/request', given));
   };
   const acted = async (path: Hostility, { user = 0, method = 'GET' } = {}): Promise<Answer> => {
     const given = { userId: `u${user}`, input: { method, path } };
     const { status, body } = await server.api('POST', '/api/actions/acme/call', given);
-    return toAnswer({ status, body: hasResult(body) ? body.result : body });
+    return toResponse({ status, body: hasResult(body) ? body.result : body });
   };
   return { server, proxied, requested, acted, upstream };
 }

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { SECRET_KEY, startTestServer } from '../support/nango-server.ts';
-import { startScriptedProvider, type ScriptedAnswer, type SeenRequest } from '../support/scripted-provider.ts';
+import { startScriptedProvider, type ScriptedResponse, type SeenRequest } from '../support/scripted-provider.ts';
 
 const ITEMS = Array.from({ length: 5 }, (_, index) => ({ id: index }));
 
 async function startPaged(
   t: TestContext,
-  answer: (request: SeenRequest, url: string) => ScriptedAnswer,
+  answer: (request: SeenRequest, url: string) => ScriptedResponse,
   pagination: string,
 ) {
   let url = '';
@@ -142,7 +142,7 @@ test('relative links are resolved against the URL of the request (RFC 8288 §3.2
 });
 
 test('what is JSON is understood whatever it is called, and a page that is none is an error', async (t) => {
-  let answer: ScriptedAnswer = {};
+  let answer: ScriptedResponse = {};
   const { all, server } = await startPaged(t, () => answer, link);
   for (const type of [
     'text/javascript; charset=UTF-8',
@@ -243,7 +243,7 @@ test('pages by offset or number, given per call', async (t) => {
 });
 
 test('a page that is refused, or no list, ends the iteration with an error', async (t) => {
-  let answer: ScriptedAnswer = { status: 404, body: {} };
+  let answer: ScriptedResponse = { status: 404, body: {} };
   const { all, server } = await startPaged(t, () => answer, link);
   await assert.rejects(all(), { type: 'page_failed', message: /404/ });
   answer = { body: { data: 'text' } };

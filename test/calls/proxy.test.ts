@@ -153,7 +153,7 @@ test('P8: an API that answers before it has read everything is heard, and the ca
   assert.equal(await (await call('x')).text(), 'next');
 });
 
-test('P10: a token the API refuses is renewed once and the request sent again; the new one is not', async (t) => {
+test('P10: a token the API refuses is refreshed once and the request sent again; the new one is not', async (t) => {
   const { call, seen, tokens, server } = await startProxied(t, async (request, response) => {
     const body = (await request.toArray()).join('');
     const good = request.headers.authorization === 'Bearer at-2' && request.url === '/v1/x';

@@ -19,7 +19,7 @@ import { loadConfig } from '../../packages/server/src/config/load-config.ts';
 import { authorizeRequest } from '../../packages/server/src/calls/authorize-request.ts';
 import { withDefaults } from '../../packages/server/src/schema/input-fields.ts';
 import { CATALOG_FOLDER } from '../../packages/server/src/package-files.ts';
-import { BlueprintProvider, describedSchema, type Described } from '../support/blueprint-provider.ts';
+import { BlueprintProvider, configuredSchema, type Described } from '../support/blueprint-provider.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 interface Version {
@@ -113,16 +113,16 @@ function configOf({ config = {} }: Version): Record<string, string> {
 
 /** What a connection has once it was made: its fields' examples, and what the provider brings. */
 function broughtConfig(version: Version, { auth, requests }: Described): Record<string, string> {
-  const { config_from_callback: byCallback, config_from_token_response: byAnswer, steps } = auth;
+  const { config_from_callback: byCallback, config_from_token_response: byResponse, steps } = auth;
   const fromCallback = Object.entries(byCallback).map(([name, param]) => [name, `callback-${param}`]);
-  const told = [...Object.entries(byAnswer), ...steps.flatMap(({ store }) => Object.entries(store))];
+  const told = [...Object.entries(byResponse), ...steps.flatMap(({ store }) => Object.entries(store))];
   // One that stands for an origin has to be one.
   const isOrigin = (name: string) => requests.base_url.startsWith(`\${config.${name}}`);
   const valueOf = (name: string) => (isOrigin(name) ? 'https://told.example' : `told-${name.replaceAll('_', '-')}`);
   // Two names of one place have one value.
   const firstOf = (path: string) => told.find(([, other]) => other === path)?.[0];
-  const fromAnswers = told.map(([name, path]) => [name, valueOf(firstOf(path) ?? name)]);
-  return { ...configOf(version), ...Object.fromEntries([...fromCallback, ...fromAnswers]) } as Record<string, string>;
+  const fromResponses = told.map(([name, path]) => [name, valueOf(firstOf(path) ?? name)]);
+  return { ...configOf(version), ...Object.fromEntries([...fromCallback, ...fromResponses]) } as Record<string, string>;
 }
 
 /** One Blueprint's provider, and the server's code on the way to it. */
@@ -132,7 +132,7 @@ interface Walk {
   readonly described: Described;
   readonly provider: BlueprintProvider;
   /** What the user types in. */
-  readonly entered: Record<string, string>;
+  readonly prompted: Record<string, string>;
   readonly context: AuthModeContext;
   /** What was asked, in its order. */
   readonly seen: string[];
@@ -151,17 +151,17 @@ async function walk(
   const version = versionOf(reference);
   const mode = AUTH_MODES.get(integration.auth.auth_mode) ?? assert.fail();
   const provider = new BlueprintProvider(described, { ...CLIENT, config: broughtConfig(version, described) });
-  const entered = enteredIn(version);
+  const prompted = promptedIn(version);
   const seen: string[] = [];
   const context = {
     now: () => Date.now(),
     randomToken: () => 'a-random-token-of-some-length-0123456789abcdef',
     http: async (call: Parameters<AuthModeContext['http']>[0]) => {
       seen.push([call.method, call.url, authenticationOf(call.headers), call.body ?? ''].join(' '));
-      return { status: 200, contentType: 'application/json', body: provider.answer(call, entered) };
+      return { status: 200, contentType: 'application/json', body: provider.answer(call, prompted) };
     },
   } as unknown as AuthModeContext;
-  const walking = { integration, mode, described, provider, entered, context, seen };
+  const walking = { integration, mode, described, provider, prompted, context, seen };
   const config = configOf(version);
   const connected = await connect(walking, config);
   await call(walking, connected);
@@ -172,27 +172,27 @@ async function walk(
   return seen;
 }
 
-/** A connection whose token, if it has one, was renewed once. */
+/** A connection whose token, if it has one, was refreshed once. */
 async function connect(walking: Walk, config: AdditionalConfig): Promise<Connected> {
-  const { integration, mode, described, context, entered } = walking;
+  const { integration, mode, described, context, prompted } = walking;
   const { authorization, issuance } = mode;
-  const renewed = async ({ config: own, credentials }: Connected): Promise<Connected> => {
-    assert.equal(mode.renewal?.isRenewable(credentials, integration), true);
-    const after = await mode.renewal.renew({ integration, config: own, credentials }, context);
+  const refreshed = async ({ config: own, credentials }: Connected): Promise<Connected> => {
+    assert.equal(mode.refresh?.isRefreshable(credentials, integration), true);
+    const after = await mode.refresh.refresh({ integration, config: own, credentials }, context);
     return { config: own, credentials: after };
   };
   if (authorization?.applies(integration)) {
     const authorized = await authorize(walking, { authorization, config });
-    return mode.name === 'OAUTH2' ? renewed(authorized) : authorized;
+    return mode.name === 'OAUTH2' ? refreshed(authorized) : authorized;
   }
   if (issuance?.applies(integration))
-    return renewed({ config, credentials: await issuance.issue({ integration, config }, context) });
-  const fields = mode.entered?.fields(integration) ?? assert.fail();
-  const asked = Object.entries(fields).filter(([name, { optional }]) => !optional || name in entered);
-  const values = Object.fromEntries(asked.map(([name]) => [name, entered[name] ?? assert.fail(name)]));
-  const credentials = await mode.entered?.accept({ integration, config, values }, context);
+    return refreshed({ config, credentials: await issuance.issue({ integration, config }, context) });
+  const fields = mode.prompted?.fields(integration) ?? assert.fail();
+  const asked = Object.entries(fields).filter(([name, { optional }]) => !optional || name in prompted);
+  const values = Object.fromEntries(asked.map(([name]) => [name, prompted[name] ?? assert.fail(name)]));
+  const credentials = await mode.prompted?.accept({ integration, config, values }, context);
   const accepted = { config, credentials: credentials ?? assert.fail() };
-  return described.auth.token_request ? renewed(accepted) : accepted;
+  return described.auth.token_request ? refreshed(accepted) : accepted;
 }
 
 async function authorize(
@@ -210,16 +210,16 @@ async function authorize(
 
 /** Calls the API: what verifies credentials first, where there is such a request. */
 async function call(
-  { integration, mode, provider, entered, seen }: Walk,
+  { integration, mode, provider, prompted, seen }: Walk,
   { credentials, config }: Connected,
 ): Promise<void> {
   const held = { integration, mode, credentials, config: withDefaults(integration.configFields, config) };
   const token = { access_token: provider.accessToken, oauth_token: 'token-2', oauth_token_secret: 'secret-2' };
-  const verification = mode.entered?.verification(integration);
+  const verification = mode.prompted?.verification(integration);
   for (const request of [verification, { method: 'GET', endpoint: 'some/endpoint' }]) {
     if (!request) continue;
     const sent = authorizeRequest(request, held, { now: () => Date.now(), randomToken: () => 'nonce' });
-    await provider.request(sent, { ...entered, ...token });
+    await provider.request(sent, { ...prompted, ...token });
     if (request === verification) seen.push(`verified by ${sent.method} ${sent.url}`);
   }
 }
@@ -230,7 +230,7 @@ const PRIVATE_KEY = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKe
 });
 
 /** What the user types in, with what is made of it: the examples of fields that want a certain form. */
-function enteredIn({ auth = {} }: Version): Record<string, string> {
+function promptedIn({ auth = {} }: Version): Record<string, string> {
   const fields = (auth['credentials'] ?? {}) as Record<string, { example?: string; pattern?: string }>;
   const own = Object.entries(fields).map(([name, { example, pattern }]) => {
     if (name === 'private_key') return [name, String(PRIVATE_KEY)];
@@ -288,7 +288,7 @@ describe('every Blueprint', () => {
       const read = new Set(
         [...JSON.stringify([auth, requests]).matchAll(/\$\{config\.(\w+)\}/g)].map(([, name = '']) => name),
       );
-      const { steps } = describedSchema.parse(versionOf(reference)).auth;
+      const { steps } = configuredSchema.parse(versionOf(reference)).auth;
       const maps = [
         auth?.['config_from_callback'],
         auth?.['config_from_token_response'],
@@ -308,10 +308,10 @@ describe('every Blueprint', () => {
     }
   });
 
-  test('connects, renews and calls at a provider that was made from its description', async () => {
+  test('connects, refreshes and calls at a provider that was made from its description', async () => {
     for (const reference of references.filter((one) => !DISCOVERED.has(one))) {
       try {
-        const described = describedSchema.parse(versionOf(reference));
+        const described = configuredSchema.parse(versionOf(reference));
         await walk(reference, { described, integration: integrationOf(reference) });
       } catch (error) {
         throw new Error(`${reference}: ${error instanceof Error ? error.message : ''}`, { cause: error });
@@ -343,7 +343,7 @@ describe('every Blueprint', () => {
       service: () => 'another',
       region: () => 'another-region-1',
       redirect_uri: () => 'another-name',
-      refresh_request: () => ({ url: 'https://elsewhere.example/renew' }),
+      refresh_request: () => ({ url: 'https://elsewhere.example/refresh' }),
       revocation_url: (value) => `${String(value)}x`,
       revocation_request: () => ({ url: 'https://elsewhere.example/revoke' }),
       refresh_with_redirect_uri: (value) => value !== true,
@@ -367,7 +367,7 @@ describe('every Blueprint', () => {
     ].concat(['token_params', 'token_headers', 'token_response_paths']);
     let mutated = 0;
     for (const reference of references.filter((one) => !DISCOVERED.has(one))) {
-      const described = describedSchema.parse(versionOf(reference));
+      const described = configuredSchema.parse(versionOf(reference));
       const integration = integrationOf(reference);
       const isIssued = described.auth.token_params['grant_type'] === 'client_credentials';
       for (const key of isIssued ? ofIssuance : (ofMode[described.auth.auth_mode] ?? [])) {
@@ -383,7 +383,7 @@ describe('every Blueprint', () => {
           ...described.auth,
           [key]: other[key]?.(described.auth[key], described.auth.authorization_method),
         };
-        const changed = describedSchema.parse({ ...described, auth });
+        const changed = configuredSchema.parse({ ...described, auth });
         mutated += 1;
         await assert.rejects(
           walk(reference, { described: changed, integration }),
@@ -405,7 +405,7 @@ describe('every Blueprint', () => {
   test('sends what was reviewed', async () => {
     const lines: string[] = [];
     for (const reference of references.filter((one) => !DISCOVERED.has(one)).toSorted()) {
-      const described = describedSchema.parse(versionOf(reference));
+      const described = configuredSchema.parse(versionOf(reference));
       const seen = await walk(reference, { described, integration: integrationOf(reference) });
       const steps = seen.map((line) =>
         line

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { startAuthorizationServer } from '../support/authorization-server.ts';
 import { SECRET_KEY, startTestServer } from '../support/nango-server.ts';
-import { startScriptedProvider, type ScriptedAnswer } from '../support/scripted-provider.ts';
+import { startScriptedProvider, type ScriptedResponse } from '../support/scripted-provider.ts';
 import { runCli } from '../support/server-process.ts';
 import { UserAgent } from '../support/user-agent.ts';
 
@@ -74,7 +74,7 @@ test('F4: a code that expired, or an attempt that never was, is invalid_state', 
   await assert.rejects(server.nango.pollDeviceAuthorization('unknown'), { type: 'invalid_state' });
 });
 
-async function startScripted(t: TestContext, answers: ScriptedAnswer[]) {
+async function startScripted(t: TestContext, answers: ScriptedResponse[]) {
   const provider = await startScriptedProvider(t, ({ path }) => {
     if (path !== '/device') return answers.shift() ?? { status: 400, body: { error: 'authorization_pending' } };
     const verification_uri = 'https://acme.example/device';

@@ -46,7 +46,7 @@ ${auth}
   return { provider, server, clock };
 }
 
-test('client_credentials: connected without a browser, renewed by asking again', async (t) => {
+test('client_credentials: connected without a browser, refreshed by asking again', async (t) => {
   const { provider, server, clock } = await startGrant(t, 'client_credentials');
   assert.equal((await connect(server, 'acme')).status, 'succeeded');
   assert.deepEqual(await me(server), { user: { id: 'client' }, scope: ['read', 'write'] });
@@ -69,7 +69,7 @@ test('client_credentials: an empty object asks for the tokens, from the SDK and,
 
 const LOGIN = { username: 'ada@example.com', password: 'päss+wörd %&=' };
 
-test('password: from the page, discarded once there is a token, renewed by the refresh token', async (t) => {
+test('password: from the page, discarded once there is a token, refreshed by the refresh token', async (t) => {
   const { provider, server, clock } = await startGrant(t, 'password');
   assert.equal((await connect(server, 'acme', { credentials: LOGIN })).status, 'succeeded');
   assert.deepEqual(await me(server), { user: { id: 'ada@example.com' }, scope: ['read', 'write'] });
@@ -156,7 +156,7 @@ async function startServiceAccounts(
   return { server, provider, clock, claims };
 }
 
-test('jwt-bearer with the user’s service account key: signed, renewed by signing again, wrong key refused', async (t) => {
+test('jwt-bearer with the user’s service account key: signed, refreshed by signing again, wrong key refused', async (t) => {
   const { server, clock, claims } = await startServiceAccounts(
     t,
     (url) => `integrations:

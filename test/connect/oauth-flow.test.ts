@@ -8,7 +8,7 @@ import { startTestServer, type TestServer } from '../support/nango-server.ts';
 import {
   scriptedIntegration,
   startScriptedProvider,
-  type ScriptedAnswer,
+  type ScriptedResponse,
   type ScriptedProvider,
 } from '../support/scripted-provider.ts';
 import { attemptResult, beginAttempt, UserAgent } from '../support/user-agent.ts';
@@ -29,7 +29,7 @@ async function startFlow(
     auth = '',
     config = '',
     now,
-  }: { token?: ScriptedAnswer; auth?: string; config?: string; now?: () => number } = {},
+  }: { token?: ScriptedResponse; auth?: string; config?: string; now?: () => number } = {},
 ): Promise<Flow> {
   const provider = await startScriptedProvider(t, ({ path }) => (path === '/token' ? token : { status: 404 }));
   const server = await startTestServer(t, {
@@ -114,12 +114,12 @@ describe('against a real authorization server', () => {
       );
       clock += 10_000;
       const tokens = await Promise.all(Array.from({ length: 20 }, () => server.nango.getConnection('acme', '1')));
-      const renewed = new Set(tokens.map(({ returnValue }) => returnValue.credentials['access_token']));
-      assert.equal(renewed.size, 1);
-      assert.ok(!renewed.has(first.credentials['access_token']));
+      const refreshed = new Set(tokens.map(({ returnValue }) => returnValue.credentials['access_token']));
+      assert.equal(refreshed.size, 1);
+      assert.ok(!refreshed.has(first.credentials['access_token']));
       clock += 60_000;
       const again = (await server.nango.getConnection('acme', '1')).returnValue.credentials;
-      assert.ok(!renewed.has(again['access_token']));
+      assert.ok(!refreshed.has(again['access_token']));
       assert.equal((await server.nango.request('acme', '1', { endpoint: 'me' })).returnValue.status, 200);
       const bearer = { authorization: `Bearer ${String(again['access_token'])}` };
       assert.equal((await fetch(`${as.issuer}/me`, { headers: bearer })).status, 200);
@@ -527,7 +527,7 @@ test('F14: a user id is an opaque string', async (t) => {
 });
 
 describe('T: token endpoints', () => {
-  async function exchange(t: TestContext, token: ScriptedAnswer, auth = '') {
+  async function exchange(t: TestContext, token: ScriptedResponse, auth = '') {
     const flow = await startFlow(t, { token, auth });
     const { callback, attempt } = await reachProvider(flow);
     const page = await (await flow.agent.request(`${callback}&code=the-code-CANARY`)).text();
@@ -620,7 +620,7 @@ describe('T: token endpoints', () => {
   });
 });
 
-test('client_credentials: connect() needs no browser, and renews by asking again', async (t) => {
+test('client_credentials: connect() needs no browser, and refreshes by asking again', async (t) => {
   let clock = Date.now();
   let issued = 0;
   const provider = await startScriptedProvider(t, () => ({

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { get, type IncomingMessage } from 'node:http';
 import { test, type TestContext } from 'node:test';
 import { SECRET_KEY, startTestServer } from '../support/nango-server.ts';
-import { startScriptedProvider, type ScriptedAnswer, type ScriptedProvider } from '../support/scripted-provider.ts';
+import { startScriptedProvider, type ScriptedResponse, type ScriptedProvider } from '../support/scripted-provider.ts';
 import { attemptResult, beginAttempt, UserAgent } from '../support/user-agent.ts';
 
 /** A server that allows no private network, and an API on this machine that connections may name. */
@@ -118,7 +118,7 @@ const METADATA = '/.well-known/oauth-authorization-server';
 const RESOURCE_METADATA = '/.well-known/oauth-protected-resource/mcp';
 
 /** What a provider publishes on its own origin; `internal` is a service beside it that no client should reach. */
-type Published = (origins: { own: string; internal: string }) => Record<string, ScriptedAnswer>;
+type Published = (origins: { own: string; internal: string }) => Record<string, ScriptedResponse>;
 
 const endpointsOf = (origin: string) => ({
   authorization_endpoint: `${origin}/authorize`,
@@ -141,7 +141,7 @@ async function startDiscovered(t: TestContext, published: Published, allowed = '
   const internal = await startScriptedProvider(t, () => ({ status: 201, body: { client_id: 'internal' } }));
   const provider = await startScriptedProvider(t);
   const origins = { own: provider.url, internal: internal.url };
-  const answers: Record<string, ScriptedAnswer> = { ...RIGHT(origins), ...published(origins) };
+  const answers: Record<string, ScriptedResponse> = { ...RIGHT(origins), ...published(origins) };
   provider.answer = ({ path }) => answers[path] ?? { status: 404 };
   const client = 'oauth_client_id: id\n    oauth_client_secret: secret\n    oauth_scopes: []';
   const server = await startTestServer(t, {

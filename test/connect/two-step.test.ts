@@ -75,7 +75,7 @@ async function start(t: TestContext) {
 
 const TYPED = { api_key: KEY, account: 'a1' };
 
-test('a key is exchanged for a token, which is renewed before it expires', async (t) => {
+test('a key is exchanged for a token, which is refreshed before it expires', async (t) => {
   const { clock, provider, server, connect, call } = await start(t);
   assert.equal((await connect({ ...TYPED, api_key: KEY.replace('key', 'KEY') })).status, 'invalid_credentials');
   // The pattern's named group is a value of its own: the body carries it.

@@ -6,7 +6,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import Nango, { type NangoClientError } from '@nangohq/node-client';
 import { SECRET_KEY, startTestServer } from '../support/nango-server.ts';
-import { startScriptedProvider, type ScriptedAnswer } from '../support/scripted-provider.ts';
+import { startScriptedProvider, type ScriptedResponse } from '../support/scripted-provider.ts';
 
 const KEYED = (url: string) => `integrations:
   keyed:
@@ -289,7 +289,7 @@ describe('the node SDK', () => {
 });
 
 describe('rate limits', () => {
-  async function startLimited(t: TestContext, answers: ScriptedAnswer[]) {
+  async function startLimited(t: TestContext, answers: ScriptedResponse[]) {
     const waits: number[] = [];
     const provider = await startScriptedProvider(t, () => answers.shift() ?? { body: { ok: true } });
     const { nango } = await startTestServer(t, {

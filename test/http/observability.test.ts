@@ -11,7 +11,7 @@ import { echo, startProxied } from '../support/proxied.ts';
 import { startServerProcess } from '../support/server-process.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
-test('metrics count calls by integration and status, bytes, repetitions and renewals', async (t) => {
+test('metrics count calls by integration and status, bytes, repetitions and refreshes', async (t) => {
   const { call, server } = await startProxied(t, async (request, response) => {
     const body = (await request.toArray()).join('');
     response.writeHead(request.headers.authorization === 'Bearer at-2' ? 200 : 401).end(body);

@@ -35,7 +35,7 @@ function textOf(folder: string): string {
 
 test('S6, P13: no secret reaches a log, a page, an error or the disk in any flow', async (t) => {
   let clock = Date.now();
-  let tokenAnswer: object = {
+  let tokenResponse: object = {
     access_token: SECRETS.accessToken,
     refresh_token: SECRETS.refreshToken,
     expires_in: 100,
@@ -43,8 +43,8 @@ test('S6, P13: no secret reaches a log, a page, an error or the disk in any flow
   };
   const provider = await startScriptedProvider(t, ({ path, body, headers }) => {
     if (path === '/token')
-      return 'access_token' in tokenAnswer
-        ? { body: tokenAnswer }
+      return 'access_token' in tokenResponse
+        ? { body: tokenResponse }
         : { status: 500, headers: { 'content-type': 'text/html' }, body: `<p>${body} ${headers.authorization}` };
     return { status: 401, body: { error: 'unauthorized' } };
   });
@@ -84,7 +84,7 @@ test('S6, P13: no secret reaches a log, a page, an error or the disk in any flow
   clock += 60_000;
   await server.nango.getConnection('acme', '1');
   // From here on the token endpoint answers with an error page that repeats what it was sent.
-  tokenAnswer = {};
+  tokenResponse = {};
   clock += 60_000;
   clock += 100_000;
   await failure(server.nango.getConnection('acme', '1'));

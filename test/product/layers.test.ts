@@ -45,6 +45,8 @@ test('the linter refuses every forbidden import of every folder, and no other', 
   const output = await new Promise<string>((resolve) =>
     execFile(process.execPath, args, { cwd: folder, maxBuffer: 2 ** 24 }, (_error, stdout) => resolve(stdout)),
   );
-  const refused = output.split('\n').flatMap((line) => /^(\S+?:\d+):\d+: .*no-restricted-imports/.exec(line)?.[1] ?? []);
+  const refused = output
+    .split('\n')
+    .flatMap((line) => /^(\S+?:\d+):\d+: .*no-restricted-imports/.exec(line)?.[1] ?? []);
   assert.deepEqual(refused.toSorted(), [...forbidden].toSorted());
 });

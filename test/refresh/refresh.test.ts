@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { startTestServer } from '../support/nango-server.ts';
-import { scriptedIntegration, startScriptedProvider, type ScriptedAnswer } from '../support/scripted-provider.ts';
+import { scriptedIntegration, startScriptedProvider, type ScriptedResponse } from '../support/scripted-provider.ts';
 
 const START = 1_800_000_000_000;
 const LIFE_SECONDS = 1000;
@@ -15,7 +15,7 @@ async function startRefresh(
     settings = '',
     credentials = {},
   }: {
-    answer?: () => ScriptedAnswer | Promise<ScriptedAnswer>;
+    answer?: () => ScriptedResponse | Promise<ScriptedResponse>;
     auth?: string;
     settings?: string;
     credentials?: object;
@@ -210,7 +210,7 @@ for (const [name, answer, settings] of [
     { status: 400, body: '' },
     'reconnect_after_refused_days: 0',
   ],
-] satisfies [string, ScriptedAnswer, string?][]) {
+] satisfies [string, ScriptedResponse, string?][]) {
   test(`R4, D10: ${name} ends no grant, however many days it lasts`, async (t) => {
     const refresh = await startRefresh(t, { answer: () => answer, settings: settings ? `    ${settings}` : '' });
     assert.deepEqual(await useForDays(refresh, 20), new Set(['refresh_failed']));
@@ -220,10 +220,10 @@ for (const [name, answer, settings] of [
   });
 }
 
-test('a token without refresh token renews itself where the Blueprint says how, until the provider says in its own words that it is dead', async (t) => {
+test('a token without refresh token refreshes itself where the Blueprint says how, until the provider says in its own words that it is dead', async (t) => {
   const auth = `      refresh_request:
         method: GET
-        url: http://localhost/renew
+        url: http://localhost/refresh
         params: { grant_type: acme_renew, token: '\${access_token}' }
       token_response_paths: { error: error.code }
       invalid_grant_errors: ['190']`;
@@ -241,7 +241,7 @@ test('a token without refresh token renews itself where the Blueprint says how, 
   const [asked] = provider.requests;
   assert.equal(
     `${asked?.method} ${asked?.path} ${asked?.query.toString()}`,
-    'GET /renew grant_type=acme_renew&token=at-1',
+    'GET /refresh grant_type=acme_renew&token=at-1',
   );
   provider.answer = () => ({ status: 400, body: { error: { code: 190, message: 'Session of at-2 has expired' } } });
   clock.now += (LIFE_SECONDS - 30) * 1000;
@@ -261,12 +261,12 @@ test('an expired token without refresh token needs a reconnect', async (t) => {
 });
 
 test('R7: a reconnect or a delete during a refresh wins', async (t) => {
-  let answerNow = (_answer: ScriptedAnswer) => {};
+  let respondNow = (_answer: ScriptedResponse) => {};
   let asked = () => {};
   const { clock, server, credentials } = await startRefresh(t, {
     answer: () => {
       asked();
-      return new Promise((resolve) => (answerNow = resolve));
+      return new Promise((resolve) => (respondNow = resolve));
     },
   });
   clock.now = START + LIFE_SECONDS * 1000;
@@ -276,7 +276,7 @@ test('R7: a reconnect or a delete during a refresh wins', async (t) => {
     pending.catch(() => undefined);
     await arrived;
     await meanwhile();
-    answerNow({ body: { access_token: 'late', refresh_token: 'late', expires_in: 100 } });
+    respondNow({ body: { access_token: 'late', refresh_token: 'late', expires_in: 100 } });
     return pending;
   };
   const reconnect = { access_token: 'new', refresh_token: 'new', expires_at: clock.now / 1000 + 10 };
@@ -329,7 +329,7 @@ test('R8: a refresh ahead of time changes the scopes and the life as given', asy
 });
 
 test('R10: while thirty users’ refreshes hang, every other user’s goes on', async (t) => {
-  const hanging = Promise.withResolvers<ScriptedAnswer>();
+  const hanging = Promise.withResolvers<ScriptedResponse>();
   const asked = Promise.withResolvers<void>();
   const provider = await startScriptedProvider(t, ({ form }) => {
     const refreshToken = form.get('refresh_token') ?? '';

@@ -95,11 +95,11 @@ test('S4: with the database gone, connections in memory go on, the rest is 503 w
   const databaseUrl = await postgres.createDatabase();
   const server = await startTestServer(t, { integrations: KEYED, databaseUrl });
   const { nango, url } = server;
-  for (const userId of ['hot', 'cold']) await nango.registerConnection('keyed', userId, { api_key: userId });
+  for (const userId of ['cached', 'cold']) await nango.registerConnection('keyed', userId, { api_key: userId });
   const read = (userId: string) => server.api('GET', `/api/connection?integration=keyed&userId=${userId}`);
-  assert.equal((await read('hot')).status, 200);
+  assert.equal((await read('cached')).status, 200);
   await postgres.stop();
-  for (let count = 0; count < 20; count += 1) assert.equal((await read('hot')).status, 200);
+  for (let count = 0; count < 20; count += 1) assert.equal((await read('cached')).status, 200);
   const cold = await read('cold');
   assert.deepEqual([cold.status, cold.headers.get('retry-after')], [503, '1']);
   assert.equal((cold.body as { error: { type: string } }).error.type, 'store_unavailable');
@@ -115,8 +115,8 @@ test('S4: with the database gone, connections in memory go on, the rest is 503 w
   await postgres.start();
   while ((await fetch(`${url}/health/ready`)).status !== 200);
   assert.equal((await read('cold')).status, 200);
-  await nango.updateConnectionCredentials('keyed', 'hot', { api_key: 'changed' });
-  assert.equal((await nango.getConnection('keyed', 'hot')).returnValue.credentials['api_key'], 'changed');
+  await nango.updateConnectionCredentials('keyed', 'cached', { api_key: 'changed' });
+  assert.equal((await nango.getConnection('keyed', 'cached')).returnValue.credentials['api_key'], 'changed');
 });
 
 test('R1: 100 callers at 4 server processes, one expiry, one token call', async (t) => {
@@ -185,7 +185,7 @@ test('a server that is told to stop ends what is under way, and takes nothing ne
   await asked.promise;
   const exited = once(server.child, 'exit');
   server.child.kill('SIGTERM');
-  // New connections are refused from here on; the renewal goes on.
+  // New connections are refused from here on; the refresh goes on.
   while (
     await fetch(`${url}/health/live`).then(
       (response) => response.ok,

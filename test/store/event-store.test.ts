@@ -49,7 +49,7 @@ for (const { name, setUp } of STORE_KINDS) {
       await publish();
       return (await eventsOf(key)).map(({ type }) => type.replace('connection.', ''));
     };
-    const renew = async (key: ConnectionKey, version: number) => {
+    const refresh = async (key: ConnectionKey, version: number) => {
       const holder = randomUUID();
       await store.leaseRefresh(key, { holder, version, lifeMs: 60_000 });
       return store.updateCredentials(key, change, { version, holder });
@@ -61,7 +61,7 @@ for (const { name, setUp } of STORE_KINDS) {
         holder,
         retryInMs: 0,
         error: 'down',
-        answerLost: false,
+        responseLost: false,
         refused: false,
         now: NOW,
       });
@@ -71,10 +71,10 @@ for (const { name, setUp } of STORE_KINDS) {
       const key = connection('life');
       await store.insertConnection(key);
       await store.insertConnection(connection('life'));
-      await renew(key, 1);
+      await refresh(key, 1);
       await fail(key, 2);
       await fail(key, 2);
-      await renew(key, 2);
+      await refresh(key, 2);
       await store.markNeedsReconnect(key, { reason: 'revoked', by: { version: 3, holder: null }, now: NOW });
       await store.markNeedsReconnect(key, { reason: 'again', by: { version: 3, holder: null }, now: NOW });
       await store.completeAttempt('none', connection('life'));
@@ -116,7 +116,7 @@ for (const { name, setUp } of STORE_KINDS) {
         holder: 'nobody',
         retryInMs: 0,
         error: 'x',
-        answerLost: false,
+        responseLost: false,
         refused: false,
         now: NOW,
       });

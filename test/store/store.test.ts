@@ -80,7 +80,7 @@ for (const { name, setUp } of STORE_KINDS) {
             retryInMs: null,
             failures: 0,
             lastError: null,
-            answerLost: false,
+            responseLost: false,
             refusals: 0,
             refusedForMs: null,
           },
@@ -107,7 +107,7 @@ for (const { name, setUp } of STORE_KINDS) {
       assert.equal(rows.filter(Boolean).length, 1);
     });
 
-    describe('leases of renewals', () => {
+    describe('leases of refreshes', () => {
       const change = { sealedCredentials: Uint8Array.of(4), expiresAt: 7, dueAt: null, now: NOW + 1 };
       const lease = (holder: string, version = 1, lifeMs = 60_000) => ({ holder, version, lifeMs });
 
@@ -131,14 +131,14 @@ for (const { name, setUp } of STORE_KINDS) {
 
       test('R6: one that ran out is taken over, with a note; the late one can neither extend, fail, mark nor write', async () => {
         const key = await insert('takeover');
-        assert.equal((await store.leaseRefresh(key, lease('dead', 1, 0)))?.refresh.answerLost, false);
-        assert.equal((await store.leaseRefresh(key, lease('next')))?.refresh.answerLost, true);
+        assert.equal((await store.leaseRefresh(key, lease('dead', 1, 0)))?.refresh.responseLost, false);
+        assert.equal((await store.leaseRefresh(key, lease('next')))?.refresh.responseLost, true);
         assert.equal(await store.extendLease(key, { holder: 'dead', lifeMs: 60_000 }), false);
         await store.failRefresh(key, {
           holder: 'dead',
           retryInMs: 1_000,
           error: 'late',
-          answerLost: false,
+          responseLost: false,
           refused: false,
           now: NOW,
         });
@@ -152,7 +152,7 @@ for (const { name, setUp } of STORE_KINDS) {
           retryInMs: null,
           failures: 0,
           lastError: null,
-          answerLost: false,
+          responseLost: false,
           refusals: 0,
           refusedForMs: null,
         });
@@ -177,14 +177,14 @@ for (const { name, setUp } of STORE_KINDS) {
             holder: 'h',
             retryInMs: 60_000,
             error: 'down',
-            answerLost: failures === 1,
+            responseLost: failures === 1,
             refused: false,
             now: NOW,
           });
           const { refresh } = (await store.findConnection(key)) ?? assert.fail();
           assert.ok((refresh.retryInMs ?? 0) > 50_000);
-          const { leasedMs, failures: counted, lastError, answerLost } = refresh;
-          assert.deepEqual([leasedMs, counted, lastError, answerLost], [null, failures, 'down', true]);
+          const { leasedMs, failures: counted, lastError, responseLost } = refresh;
+          assert.deepEqual([leasedMs, counted, lastError, responseLost], [null, failures, 'down', true]);
         }
       });
 
@@ -192,7 +192,7 @@ for (const { name, setUp } of STORE_KINDS) {
         const key = await insert('refused');
         const refuse = async (version: number, refused = true) => {
           await store.leaseRefresh(key, lease('h', version));
-          const failure = { retryInMs: 0, error: 'x', answerLost: false };
+          const failure = { retryInMs: 0, error: 'x', responseLost: false };
           await store.failRefresh(key, { ...failure, holder: 'h', refused, now: NOW });
           const { refresh } = (await store.findConnection(key)) ?? assert.fail();
           return [refresh.refusals, refresh.refusedForMs === null ? null : refresh.refusedForMs >= 0];
@@ -201,8 +201,8 @@ for (const { name, setUp } of STORE_KINDS) {
         assert.deepEqual(await refuse(1), [1, true]);
         assert.deepEqual(await refuse(1, false), [1, true]);
         assert.deepEqual(await refuse(1), [2, true]);
-        const renewed = await store.updateCredentials(key, change);
-        assert.deepEqual([renewed?.refresh.refusals, renewed?.refresh.refusedForMs], [0, null]);
+        const refreshed = await store.updateCredentials(key, change);
+        assert.deepEqual([refreshed?.refresh.refusals, refreshed?.refresh.refusedForMs], [0, null]);
         assert.deepEqual(await refuse(2), [1, true]);
       });
 
@@ -219,8 +219,8 @@ for (const { name, setUp } of STORE_KINDS) {
           ['needs_reconnect', 'gone', null],
         );
         assert.equal(await store.leaseRefresh(key, lease('h')), undefined);
-        const renewed = await store.updateCredentials(key, change);
-        assert.deepEqual([renewed?.status, renewed?.statusReason], ['active', null]);
+        const refreshed = await store.updateCredentials(key, change);
+        assert.deepEqual([refreshed?.status, refreshed?.statusReason], ['active', null]);
       });
 
       test('R9: what is due is found, longest due first; what is leased, backing off, marked or put off is not', async () => {
@@ -245,7 +245,7 @@ for (const { name, setUp } of STORE_KINDS) {
           holder: 'h',
           retryInMs: 60_000,
           error: 'x',
-          answerLost: false,
+          responseLost: false,
           refused: false,
           now: NOW,
         });

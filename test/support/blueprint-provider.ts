@@ -14,7 +14,7 @@ const texts = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]
 const request = z.object({ method: text.default('POST'), url: text, headers: texts, params: texts, body: texts });
 
 /** The parts of a Blueprint that a provider is made of. */
-export const describedSchema = z.object({
+export const configuredSchema = z.object({
   auth: z.looseObject({
     auth_mode: text,
     authorization_url: text.optional(),
@@ -74,7 +74,7 @@ export const describedSchema = z.object({
   requests: z.object({ base_url: text, headers: texts, params: texts }),
 });
 
-export type Described = z.output<typeof describedSchema>;
+export type Described = z.output<typeof configuredSchema>;
 
 /** A call as it arrives. */
 export interface Call {
@@ -137,12 +137,12 @@ export class BlueprintProvider {
     return new Map([[code, 'code-1'], ['state', params.get('state') ?? ''], ...extra]);
   }
 
-  /** Answers a call that is none of the API: of steps, of the token endpoint, of revocation. `entered` is what a user typed in. */
-  answer(call: Call, entered: Readonly<Record<string, string>>): string {
+  /** Answers a call that is none of the API: of steps, of the token endpoint, of revocation. `prompted` is what a user typed in. */
+  answer(call: Call, prompted: Readonly<Record<string, string>>): string {
     if (this.#isRevoking) return this.#revoke(call);
     if (this.#stepOf(call)) return this.#step(call);
     const { token_request: described } = this.#described.auth;
-    return described ? this.#tokenAsDescribed(call, described, entered) : this.#token(call);
+    return described ? this.#requestConfiguredToken(call, described, prompted) : this.#token(call);
   }
 
   /** From here on a revocation is expected, and nothing else. */
@@ -154,7 +154,7 @@ export class BlueprintProvider {
   #token(call: Call): string {
     const { auth } = this.#described;
     if (auth.auth_mode === 'OAUTH1') return this.#token1(call);
-    if (auth.refresh_request && this.#tokens > 0) return this.#refreshAsDescribed(call, auth.refresh_request);
+    if (auth.refresh_request && this.#tokens > 0) return this.#refreshAsConfigured(call, auth.refresh_request);
     const params = this.#tokenParams(call);
     const named = (name: string) => params.get(auth.token_parameter_names[name] ?? name);
     const isLeftOut = (name: string) => auth.token_parameter_names[name] === '';
@@ -195,7 +195,7 @@ export class BlueprintProvider {
     const { revocation_url: url, revocation_request: described } = this.#described.auth;
     const token = `rt-${this.#tokens}`;
     if (described) {
-      this.#assertDescribed(call, described, { access_token: this.accessToken, refresh_token: token });
+      this.#assertConfigured(call, described, { access_token: this.accessToken, refresh_token: token });
       return '';
     }
     assert.equal(`${call.method} ${call.url}`, `POST ${this.#fill(url ?? '')}`, 'revocation endpoint');
@@ -307,21 +307,25 @@ export class BlueprintProvider {
   }
 
   /** A refresh request of the provider's own. */
-  #refreshAsDescribed(call: Call, described: NonNullable<Described['auth']['refresh_request']>): string {
-    return this.#tokenAsDescribed(call, described, {
+  #refreshAsConfigured(call: Call, described: NonNullable<Described['auth']['refresh_request']>): string {
+    return this.#requestConfiguredToken(call, described, {
       access_token: this.accessToken,
       refresh_token: `rt-${this.#tokens}`,
     });
   }
 
-  #tokenAsDescribed(call: Call, described: z.output<typeof request>, values: Readonly<Record<string, string>>): string {
-    this.#assertDescribed(call, described, values);
+  #requestConfiguredToken(
+    call: Call,
+    described: z.output<typeof request>,
+    values: Readonly<Record<string, string>>,
+  ): string {
+    this.#assertConfigured(call, described, values);
     this.#tokens += 1;
     this.#isExchanged = false;
     return JSON.stringify(this.#answer());
   }
 
-  #assertDescribed(call: Call, described: z.output<typeof request>, given: Readonly<Record<string, string>>): void {
+  #assertConfigured(call: Call, described: z.output<typeof request>, given: Readonly<Record<string, string>>): void {
     const client = Buffer.from(`${this.#client.id}:${this.#client.secret}`).toString('base64');
     const values = { oauth_client_basic_encoded: client, ...given };
     assert.equal(call.method, described.method, 'method of a described request');

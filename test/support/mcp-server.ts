@@ -15,7 +15,7 @@ type Client = Parameters<DemoInMemoryAuthProvider['exchangeAuthorizationCode']>[
 /** The SDK's demonstration provider, with refresh tokens that rotate. */
 class RotatingProvider extends DemoInMemoryAuthProvider {
   readonly #refreshTokens = new Map<string, string>();
-  readonly #renewed = new Map<string, string>();
+  readonly #refreshed = new Map<string, string>();
   readonly resources: (string | undefined)[] = [];
 
   override async exchangeAuthorizationCode(client: Client, code: string) {
@@ -27,7 +27,7 @@ class RotatingProvider extends DemoInMemoryAuthProvider {
     this.#refreshTokens.delete(refreshToken);
     this.resources.push(resource?.href);
     const token = randomUUID();
-    this.#renewed.set(token, client.client_id);
+    this.#refreshed.set(token, client.client_id);
     return { access_token: token, token_type: 'bearer', expires_in: 60, ...this.#issue(client) };
   }
 
@@ -38,7 +38,7 @@ class RotatingProvider extends DemoInMemoryAuthProvider {
   }
 
   override async verifyAccessToken(token: string) {
-    const clientId = this.#renewed.get(token);
+    const clientId = this.#refreshed.get(token);
     if (clientId === undefined) return super.verifyAccessToken(token);
     return { token, clientId, scopes: ['mcp:tools'], expiresAt: Date.now() / 1000 + 60 };
   }

@@ -8,7 +8,7 @@ export type Api = (request: IncomingMessage, response: ServerResponse) => unknow
 
 export const START = 1_800_000_000_000;
 
-/** An API that does what a test says, a connection to it whose token can be renewed, and callers of the proxy. */
+/** An API that does what a test says, a connection to it whose token can be refreshed, and callers of the proxy. */
 export async function startProxied(
   t: TestContext,
   api: Api,

@@ -17,12 +17,12 @@ interface Family {
   accessExpiresAt: number;
   accessLife: number;
   /** How long the last answer took: so much of the token's life may have passed, for all that its reader knows. */
-  answerTook: number;
+  responseTook: number;
   revoked: boolean;
   /** The last access token, until a caller has shown it: until then nobody here knows that it was stored. */
   unseen: string | undefined;
   /** Whether an answer with new tokens was cut off, or its reader died before anybody saw them. */
-  answerLost: boolean;
+  responseLost: boolean;
 }
 
 /** What the provider counted. */
@@ -93,8 +93,8 @@ export async function startRotatingProvider(
     counts.rotated += 1;
     if (refreshToken === family.previous) counts.grace += 1;
     else if (
-      family.accessExpiresAt - Date.now() - family.answerTook > family.accessLife * EARLIEST &&
-      !family.answerLost
+      family.accessExpiresAt - Date.now() - family.responseTook > family.accessLife * EARLIEST &&
+      !family.responseLost
     )
       counts.needless += 1;
     return { status: 200, body: rotate(family, refreshToken) };
@@ -116,12 +116,12 @@ export async function startRotatingProvider(
     const { status, body } = refresh(refreshToken);
     const family = byRefreshToken.get(refreshToken);
     // Whoever asked may have died while the answer was under way.
-    if (family && lastDeath >= asked) family.answerLost = true;
+    if (family && lastDeath >= asked) family.responseLost = true;
     await delay(waits - before);
-    if (family) family.answerTook = Date.now() - asked;
+    if (family) family.responseTook = Date.now() - asked;
     if (chance >= failureRate) return void send(status, body);
     counts.cut += 1;
-    if (family) family.answerLost = true;
+    if (family) family.responseLost = true;
     response.destroy();
   }
 
@@ -139,13 +139,13 @@ export async function startRotatingProvider(
       const family = families.get(token?.family ?? '');
       if (family?.unseen === accessToken) {
         family.unseen = undefined;
-        family.answerLost = false;
+        family.responseLost = false;
       }
       return token;
     },
     serverDied() {
       lastDeath = Date.now();
-      for (const family of families.values()) if (family.unseen !== undefined) family.answerLost = true;
+      for (const family of families.values()) if (family.unseen !== undefined) family.responseLost = true;
     },
     heal() {
       failing = false;
@@ -161,14 +161,14 @@ export async function startRotatingProvider(
         unseen: undefined,
         accessExpiresAt: 0,
         accessLife: 0,
-        answerTook: 0,
+        responseTook: 0,
         revoked: false,
-        answerLost: false,
+        responseLost: false,
       };
       families.set(name, family);
       byRefreshToken.set(refreshToken, family);
       const { access_token, refresh_token } = rotate(family, refreshToken);
-      // Nobody here knows how long it lived before it was registered, so it may be renewed at any time.
+      // Nobody here knows how long it lived before it was registered, so it may be refreshed at any time.
       family.accessLife = Number.POSITIVE_INFINITY;
       return { access_token, refresh_token, expires_at: family.accessExpiresAt };
     },

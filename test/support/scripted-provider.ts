@@ -13,7 +13,7 @@ export interface SeenRequest {
 }
 
 /** What the provider answers; `hang` never does, `cut` closes the connection. */
-export type ScriptedAnswer =
+export type ScriptedResponse =
   | { readonly status?: number; readonly headers?: Record<string, string>; readonly body?: string | object }
   | 'hang'
   | 'cut';
@@ -23,7 +23,7 @@ export interface ScriptedProvider {
   readonly url: string;
   readonly requests: SeenRequest[];
   /** Called for every request; replaceable during the test. */
-  answer: (request: SeenRequest) => ScriptedAnswer | Promise<ScriptedAnswer>;
+  answer: (request: SeenRequest) => ScriptedResponse | Promise<ScriptedResponse>;
 }
 
 export async function startScriptedProvider(

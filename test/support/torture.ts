@@ -40,7 +40,7 @@ export interface TortureReport {
   /** Connections whose grant is gone at the provider, and that do not say so, or of which no event or several tell. */
   readonly unannounced: string[];
   /** Connections lost with an answer, at a provider without grace; each is marked. */
-  readonly lostWithAnswer: number;
+  readonly lostWithResponse: number;
   readonly leaked: boolean;
 }
 
@@ -229,7 +229,7 @@ async function settle(
   const lostWithoutCause: string[] = [];
   const unannounced: string[] = [];
   const marks: string[] = [];
-  let lostWithAnswer = 0;
+  let lostWithResponse = 0;
   const [host] = hosts;
   const deadline = Date.now() + SETTLE_MS;
   for (let index = 0; index < options.connections; index += 1) {
@@ -239,7 +239,7 @@ async function settle(
     const { status, body } = await untilSettled(host?.url ?? '', { userId, deadline, isGone });
     const marked = status === 409 && errorType(body) === 'needs_reconnect';
     if (marked) marks.push(userId);
-    if (family?.revoked && family.answerLost && !family.grace && marked) lostWithAnswer += 1;
+    if (family?.revoked && family.responseLost && !family.grace && marked) lostWithResponse += 1;
     else if (family?.revoked && !marked) unannounced.push(`${userId}: ${status} ${errorType(body)}`);
     else if (status !== 200) lostWithoutCause.push(`${userId}: ${status} ${errorType(body)}`);
   }
@@ -247,7 +247,7 @@ async function settle(
   for (const { process } of hosts)
     if (process?.child.exitCode !== null) options.log(`a server ended by itself: ${process?.output().slice(-2000)}`);
   const outputs = hosts.map(({ output, process }) => output + (process?.output() ?? '')).join('');
-  return { lostWithoutCause, unannounced, lostWithAnswer, leaked: outputs.includes('CANARY') };
+  return { lostWithoutCause, unannounced, lostWithResponse, leaked: outputs.includes('CANARY') };
 }
 
 /** Connections that an event says need a reconnect and that do not, or the other way round, or more than once. */

@@ -284,7 +284,7 @@ export default class Nango {
     });
     const text = await response.text();
     // The server's response schemas vouch for the shape.
-    if (response.ok) return parseAnswer(text, response.status) as T;
+    if (response.ok) return parseResponse(text, response.status) as T;
     throw toError(text, response.status);
   }
 
@@ -328,7 +328,7 @@ function toJson(value: unknown): string {
   return JSON.stringify(value);
 }
 
-function parseAnswer(text: string, status: number): unknown {
+function parseResponse(text: string, status: number): unknown {
   if (text === '') return null;
   try {
     return JSON.parse(text);

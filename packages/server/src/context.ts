@@ -11,14 +11,14 @@ export type WorkingContext = ConnectionContext & { readonly client: HttpClient }
 /** Builds what connections work with from what was opened. */
 export function createContext(
   opened: Pick<ConnectionContext, 'store' | 'vault' | 'log' | 'now' | 'delay' | 'config'>,
-  { trace, onRenewal = () => undefined }: { trace?: TraceOutgoing; onRenewal?: ConnectionContext['onRenewal'] } = {},
+  { trace, onRefresh = () => undefined }: { trace?: TraceOutgoing; onRefresh?: ConnectionContext['onRefresh'] } = {},
 ): WorkingContext {
   const { now } = opened;
   const allowedNetworks = () => opened.config().server.allowed_private_networks;
   const client = new HttpClient({ allowedNetworks, ...(trace ? { trace } : {}) });
   return {
     ...opened,
-    onRenewal,
+    onRefresh,
     client,
     authorizationServers: new MetadataCache(now),
     protectedResources: new MetadataCache(now),

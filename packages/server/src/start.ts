@@ -84,7 +84,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   const tracing = await openTracing(settings);
   resources.defer(() => tracing?.close());
   const limits = new RequestLimits();
-  const metrics = new Metrics({ callsUnderWay: () => limits.underWay, callsWaiting: () => limits.waiting });
+  const metrics = new Metrics({ callsInFlight: () => limits.inFlight, callsWaiting: () => limits.waiting });
   const context = await openContext(options, { config, keys, tracing, metrics, resources });
   let stopping = false;
   const webhooks = new WebhookDelivery(context);
@@ -105,7 +105,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     isStopping: () => stopping,
   });
   resources.defer(() => server.audit.close());
-  // Renewals under way end with their tokens stored, and so give their leases back, before the store closes.
+  // Refreshes under way end with their tokens stored, and so give their leases back, before the store closes.
   resources.defer(() => server.fresh.settled());
   const background = new BackgroundRefresh(context, server.fresh);
   const retention = new Retention(context);
@@ -166,7 +166,7 @@ async function openContext(
   const opened = { store, vault, log, now, delay, config: () => config.current };
   const context = createContext(opened, {
     ...(tracing ? { trace: tracing.outgoing } : {}),
-    onRenewal: (integration, outcome) => metrics.renewal(integration, outcome),
+    onRefresh: (integration, outcome) => metrics.refresh(integration, outcome),
   });
   resources.defer(() => context.client.close());
   return context;

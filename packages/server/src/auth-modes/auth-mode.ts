@@ -26,7 +26,7 @@ export interface BaseAuth {
 export interface BaseCredentials {
   /** The token endpoint's last answer, or what was registered. */
   readonly raw: JsonObject;
-  /** How they came about, as far as renewing them needs it; never shown. */
+  /** How they came about, as far as refreshing them needs it; never shown. */
   readonly grant?: object | undefined;
 }
 
@@ -51,9 +51,9 @@ export interface Integration<Auth extends BaseAuth = BaseAuth> {
   readonly isGuarded: boolean;
   /** Where the operator's own configuration leads. Every other origin was chosen by a connection or a provider's response. */
   readonly configuredOrigins: ReadonlySet<string>;
-  /** Renewals at the same time, in one server. */
+  /** Refreshes at the same time, in one server. */
   readonly refreshConcurrency: number;
-  /** A provider that refuses a renewal for so long, and gives no reason, means that the grant is gone; 0 = never. */
+  /** A provider that refuses a refresh for so long, and gives no reason, means that the grant is gone; 0 = never. */
   readonly reconnectAfterRefusedDays: number;
   readonly auth: Auth;
   /** What each connection brings beside its credentials. */
@@ -144,7 +144,7 @@ export interface DeviceCode {
 }
 
 /** What the user typed in. */
-export interface EnteredValues<Auth extends BaseAuth> {
+export interface PromptedValues<Auth extends BaseAuth> {
   readonly integration: Integration<Auth>;
   readonly config: AdditionalConfig;
   readonly values: JsonObject;
@@ -190,11 +190,11 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
    */
   sign?(request: SignableRequest, signing: Signing<Auth, Credentials>): Record<string, string>;
   /** Present where the user types something in, so that a page may hand it over. */
-  readonly entered?: {
+  readonly prompted?: {
     /** What he is asked for; undefined where this Integration asks for nothing. */
     fields(integration: Integration<Auth>): InputFields | undefined;
     /** Turns it into credentials, asking the provider where it takes more. Throws `invalid_credentials`. */
-    accept(entered: EnteredValues<Auth>, context: AuthModeContext): Promise<Credentials>;
+    accept(prompted: PromptedValues<Auth>, context: AuthModeContext): Promise<Credentials>;
     verification(integration: Integration<Auth>): VerificationRequest | undefined;
   };
   /** Absent where the user has nothing to authorize in a browser. */
@@ -234,18 +234,18 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
     revoke(request: HeldCredentials<Auth, Credentials>, context: AuthModeContext): Promise<void>;
   };
   /** Absent where credentials do not expire. */
-  readonly renewal?: {
-    /** Whether there is something to renew these credentials with. */
-    isRenewable(credentials: Credentials, integration: Integration<Auth>): boolean;
-    /** Milliseconds since the epoch from which on the credentials should be renewed before use; undefined = never. */
+  readonly refresh?: {
+    /** Whether there is something to refresh these credentials with. */
+    isRefreshable(credentials: Credentials, integration: Integration<Auth>): boolean;
+    /** Milliseconds since the epoch from which on the credentials should be refreshed before use; undefined = never. */
     dueAt(credentials: Credentials, integration: Integration<Auth>): number | undefined;
-    /** Milliseconds since the epoch from which on what renews them might die of disuse; undefined = never. */
+    /** Milliseconds since the epoch from which on what refreshes them might die of disuse; undefined = never. */
     keepAliveAt?(credentials: Credentials, integration: Integration<Auth>): number | undefined;
     /** Milliseconds since the epoch at which they stop working; undefined = unknown. */
     expiresAt(credentials: Credentials): number | undefined;
     /** Milliseconds by which they may stop working earlier, since so long their answer took. */
-    answerTookMs?(credentials: Credentials): number;
-    renew(request: HeldCredentials<Auth, Credentials>, context: AuthModeContext): Promise<Credentials>;
+    responseTookMs?(credentials: Credentials): number;
+    refresh(request: HeldCredentials<Auth, Credentials>, context: AuthModeContext): Promise<Credentials>;
   };
 }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Fields } from '../schema/fields.ts';
-import { describedRequestSchema } from './described-request.ts';
+import { configuredRequestSchema } from './configured-request.ts';
 
 const MAX_STEPS = 5;
 
@@ -17,14 +17,14 @@ export function stepsSchema(fields: Fields, placeholders: readonly string[]) {
     token: fields
       .boolean()
       .default(false)
-      .describe('true: the answer is a token that takes the place of the one before; done again at each renewal'),
+      .describe('true: the answer is a token that takes the place of the one before; done again at each refresh'),
   });
   return listOf(step.refine(({ store, token }) => token || Object.keys(store).length > 0, 'stores nothing'));
 }
 
 function stepShape(fields: Fields, placeholders: readonly string[]) {
   return {
-    request: describedRequestSchema(fields, placeholders).describe('What is asked'),
+    request: configuredRequestSchema(fields, placeholders).describe('What is asked'),
     store: z
       .record(z.string().regex(/^[A-Za-z_]\w{0,63}$/), z.string().min(1).max(200))
       .default({})

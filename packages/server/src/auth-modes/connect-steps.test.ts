@@ -9,7 +9,7 @@ import { stepsSchema } from './connect-step-fields.ts';
 import { storedBySteps, takeSteps } from './connect-steps.ts';
 import { oauth1 } from './oauth1.ts';
 import type { OAuth2Credentials } from './oauth2/credentials.ts';
-import { oauth2StepMode } from './oauth2/described-requests.ts';
+import { oauth2StepMode } from './oauth2/configured-requests.ts';
 import { oauth2 } from './oauth2/oauth2.ts';
 import { RESERVED_PLACEHOLDERS } from './registry.ts';
 
@@ -60,7 +60,7 @@ test('what a step finds becomes config, numbers as text, list members by number,
   );
 });
 
-test('a token step replaces the token, keeps the refresh token, and is all that a renewal takes', async () => {
+test('a token step replaces the token, keeps the refresh token, and is all that a refresh takes', async () => {
   const steps = [
     { request: EXCHANGED, token: true },
     { request: ASKED, store: { id: 'id' } },
@@ -73,8 +73,8 @@ test('a token step replaces the token, keeps the refresh token, and is all that 
   );
   assert.deepEqual(credentials.raw, { first: 'kept', access_token: 'long', expires_in: 100, second: 's' });
   assert.equal(seen[1]?.headers['authorization'], 'Bearer long');
-  const renewed = await take(steps, [exchange], { tokensOnly: true });
-  assert.deepEqual([renewed.credentials.access_token, renewed.seen.length], ['long', 1]);
+  const refreshed = await take(steps, [exchange], { tokensOnly: true });
+  assert.deepEqual([refreshed.credentials.access_token, refreshed.seen.length], ['long', 1]);
 });
 
 test('a step that fails ends connecting, unless it is optional; nothing of the answer is quoted', async () => {

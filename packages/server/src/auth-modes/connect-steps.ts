@@ -11,7 +11,7 @@ import type {
   JsonValue,
 } from './auth-mode.ts';
 import type { Step } from './connect-step-fields.ts';
-import { sendDescribed, sentSecrets, type RequestSigner } from './described-request.ts';
+import { sendConfigured, sentSecrets, type RequestSigner } from './configured-request.ts';
 
 const MAX_VALUE = 2_000;
 
@@ -43,7 +43,7 @@ interface StepOwner {
 
 /**
  * Takes the steps, each with what those before it brought. Throws `token_exchange_failed` when one that is not optional
- * fails, and {@link OAuthResponseError} for a token answer that is none. `tokensOnly` is for renewals.
+ * fails, and {@link OAuthResponseError} for a token answer that is none. `tokensOnly` is for refreshes.
  */
 export async function takeSteps<Credentials extends BaseCredentials>(
   owner: StepOwner,
@@ -79,7 +79,7 @@ async function takeStep<Credentials extends BaseCredentials>(
   const known: AdditionalConfig = { ...owner.config, ...config };
   const named = mode.named(credentials);
   const sources = { integration: owner.integration, config: known, raw: credentials.raw, named };
-  const response = await sendDescribed(request, sources, context, mode.signerOf?.(credentials));
+  const response = await sendConfigured(request, sources, context, mode.signerOf?.(credentials));
   if (token && mode.exchange)
     return { credentials: mode.exchange(response, credentials, sentSecrets(sources)), config };
   if (response.status >= 300)

@@ -13,7 +13,7 @@ import { storeStepsSchema } from './connect-step-fields.ts';
 import { storedBySteps, takeSteps } from './connect-steps.ts';
 import { credentialText, keepRaw, rawObject } from './credential-schema.ts';
 import { accessDeniedErrors } from './token-fields.ts';
-import { configFromTokenResponseSchema, keptFromResponse } from './kept-config.ts';
+import { configFromTokenResponseSchema, configFromResponse } from './config-from-provider.ts';
 
 interface OAuth1Credentials extends BaseCredentials {
   readonly oauth_token: string;
@@ -124,7 +124,7 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
       const signer = { ...signerOf(integration), token };
       const request = { endpoint, signer, freshness: freshness(context), oauth_verifier, access_denied_errors };
       const credentials = await tokenCredentialsRequest(request, context.http);
-      const begun = { credentials, config: keptFromResponse(integration, credentials.raw) };
+      const begun = { credentials, config: configFromResponse(integration, credentials.raw) };
       const mode = {
         named: () => ({}),
         signerOf: (held: OAuth1Credentials) => (unsigned: SignableRequest) =>

@@ -23,7 +23,7 @@ export function accessDeniedErrors() {
     .describe('The provider’s words for access_denied: the user refused. Words that many providers use are known');
 }
 
-/** The keys of `auth` that say how an answer with a token is read, and when the token is renewed. */
+/** The keys of `auth` that say how an answer with a token is read, and when the token is refreshed. */
 export function tokenShape(fields: Fields) {
   return {
     token_response_paths: parameterNames([
@@ -77,8 +77,8 @@ export function expiryOf(
   return expires_at ?? (lifetime === undefined ? undefined : now + Math.floor(lifetime * 1000));
 }
 
-/** When a token should be renewed, in milliseconds since the epoch; undefined = never. */
-export function renewalDueAt(
+/** When a token should be refreshed, in milliseconds since the epoch; undefined = never. */
+export function refreshDueAt(
   { expires_at, received_at }: { expires_at: number | undefined; received_at: number | undefined },
   { refresh_margin_seconds }: TokenAuth,
 ): number | undefined {

@@ -28,14 +28,14 @@ export interface ApiRequest<Method extends string = HttpMethod> {
 export type ParamValue = string | number | boolean | null | readonly (string | number | boolean)[];
 
 /** A request as an answer to it is judged. */
-export interface AnsweredRequest {
+export interface SentRequest {
   readonly url: string;
   /** Origin of the API; credentials go there alone. */
   readonly apiOrigin: string;
 }
 
 /** A request ready to be sent. Header names are in lower case. */
-export interface AuthorizedRequest<Method extends string = HttpMethod> extends AnsweredRequest {
+export interface AuthorizedRequest<Method extends string = HttpMethod> extends SentRequest {
   readonly method: Method;
   readonly headers: Record<string, string>;
   readonly body: string | Uint8Array | undefined;

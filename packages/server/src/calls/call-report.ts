@@ -19,7 +19,7 @@ export interface CallReport extends ConnectionKey {
   readonly sentBytes: number;
   readonly receivedBytes: number;
   readonly retries: number;
-  readonly renewals: number;
+  readonly refreshes: number;
   readonly redirects: number;
 }
 

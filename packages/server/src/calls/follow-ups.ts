@@ -1,5 +1,5 @@
 import type { ConnectionKey } from '../store/store.ts';
-import type { AnsweredRequest } from './authorize-request.ts';
+import type { SentRequest } from './authorize-request.ts';
 import type { ConnectionContext, OpenConnection } from '../connections/connection-context.ts';
 import type { FreshCredentials } from '../refresh/fresh-credentials.ts';
 import { redirectOf } from './redirects.ts';
@@ -20,7 +20,7 @@ export interface ApiCall {
   isReplayable: boolean;
   readonly retry: RetryChoice;
   retries: number;
-  renewals: number;
+  refreshes: number;
   redirects: number;
 }
 
@@ -33,22 +33,22 @@ export interface RetryChoice {
 }
 
 /** The head of an API's answer; names in lower case. */
-export interface AnswerHead {
+export interface ResponseHead {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   /** The request it answers. */
-  readonly request: AnsweredRequest;
+  readonly request: SentRequest;
 }
 
 /** A call at its beginning. */
 export function beginCall(options: Pick<ApiCall, 'key' | 'connection' | 'method' | 'isReplayable' | 'retry'>): ApiCall {
   const { key, connection, method, isReplayable, retry } = options;
-  const begun = { url: undefined, target: undefined, keepsBody: true, retries: 0, renewals: 0, redirects: 0 };
+  const begun = { url: undefined, target: undefined, keepsBody: true, retries: 0, refreshes: 0, redirects: 0 };
   return { key, connection, method, isReplayable, retry, ...begun };
 }
 
 /**
- * Decides what follows an API's answer, for proxy, request() and Actions alike: a token that is refused is renewed once, an
+ * Decides what follows an API's answer, for proxy, request() and Actions alike: a token that is refused is refreshed once, an
  * API that is out of quota is asked again after the time it names, a redirect to where it may lead is followed.
  */
 export class FollowUps {
@@ -63,22 +63,22 @@ export class FollowUps {
   }
 
   /** Whether the call is sent again, as it then stands in `call`; false at once for an answer that stands. */
-  after(call: ApiCall, answer: AnswerHead): Promise<boolean> | false {
+  after(call: ApiCall, answer: ResponseHead): Promise<boolean> | false {
     const { status } = answer;
     if (status < 300) return false;
     if (status < 400) return this.#redirect(call, answer);
-    if (status === 401) return call.isReplayable && call.renewals === 0 ? this.#renew(call) : false;
+    if (status === 401) return call.isReplayable && call.refreshes === 0 ? this.#refresh(call) : false;
     return call.isReplayable ? this.#retry(call, answer) : false;
   }
 
-  async #renew(call: ApiCall): Promise<boolean> {
-    call.renewals += 1;
-    const renewed = await this.#fresh.afterRejection(call.connection);
-    if (renewed) call.connection = renewed;
-    return renewed !== undefined;
+  async #refresh(call: ApiCall): Promise<boolean> {
+    call.refreshes += 1;
+    const refreshed = await this.#fresh.afterRejection(call.connection);
+    if (refreshed) call.connection = refreshed;
+    return refreshed !== undefined;
   }
 
-  #retry(call: ApiCall, { status, headers }: AnswerHead): Promise<boolean> | false {
+  #retry(call: ApiCall, { status, headers }: ResponseHead): Promise<boolean> | false {
     const { method, retries, connection } = call;
     const policy = { ...call.retry, rateLimit: connection.integration.requests.rateLimit };
     const wait = waitBeforeRetry({ method, status, headers, retries }, policy, this.#context.now());
@@ -93,7 +93,7 @@ export class FollowUps {
       });
   }
 
-  #redirect(call: ApiCall, { status, headers, request }: AnswerHead): Promise<boolean> | false {
+  #redirect(call: ApiCall, { status, headers, request }: ResponseHead): Promise<boolean> | false {
     const { method, redirects, isReplayable, connection } = call;
     const answer = { method, status, location: headers['location'], url: request.url, redirects, isReplayable };
     const { allowHttp, requests } = connection.integration;

@@ -3,7 +3,7 @@ import { isSecureUrl } from '../schema/loopback-host.ts';
 const MAX_REDIRECTS = 5;
 
 /** An answer that may redirect. */
-export interface RedirectingAnswer {
+export interface RedirectResponse {
   readonly method: string;
   readonly status: number;
   readonly location: string | string[] | undefined;
@@ -28,7 +28,7 @@ export interface Redirect {
  * different clients, so they are the caller's.
  */
 export function redirectOf(
-  { method, status, location, url, redirects, isReplayable }: RedirectingAnswer,
+  { method, status, location, url, redirects, isReplayable }: RedirectResponse,
   { apiOrigin, listed, allowHttp }: { apiOrigin: string; listed: readonly string[]; allowHttp: boolean },
 ): Redirect | undefined {
   if (typeof location !== 'string' || redirects >= MAX_REDIRECTS) return undefined;

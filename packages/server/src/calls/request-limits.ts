@@ -47,7 +47,7 @@ export class RequestLimits {
   }
 
   /** Requests under way. */
-  get underWay(): number {
+  get inFlight(): number {
     return this.#sum(({ running }) => running);
   }
 

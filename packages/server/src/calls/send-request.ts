@@ -70,7 +70,7 @@ export function createExchange(options: SendRequestOptions): Exchange {
         sentBytes,
         receivedBytes: outcome.receivedBytes,
         retries: call?.retries ?? 0,
-        renewals: call?.renewals ?? 0,
+        refreshes: call?.refreshes ?? 0,
         redirects: call?.redirects ?? 0,
       });
     try {

@@ -80,7 +80,7 @@ export class Workers {
       let isReady = false;
       worker.on('message', (message: unknown) => {
         const said = saidSchema.safeParse(message).data;
-        if (said?.nango === 'metrics') void this.#answerMetrics(worker, said.id);
+        if (said?.nango === 'metrics') void this.#respondMetrics(worker, said.id);
         if (said?.nango !== 'ready') return;
         isReady = true;
         this.#log.info({ worker: index, pid: worker.process.pid }, 'a worker is ready');
@@ -101,7 +101,7 @@ export class Workers {
     if (!this.#stopping) await this.#fork(index, deaths);
   }
 
-  async #answerMetrics(worker: Worker, id: string): Promise<void> {
+  async #respondMetrics(worker: Worker, id: string): Promise<void> {
     const text = await this.#registry.clusterMetrics().catch((error: unknown) => {
       this.#log.error({ err: error }, 'the workers’ metrics could not be gathered');
       return '';

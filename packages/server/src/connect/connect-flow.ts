@@ -217,13 +217,13 @@ export class ConnectFlow {
     integration: Integration,
     { credentials, config }: { credentials: unknown; config: AdditionalConfig },
   ): Promise<BaseCredentials | undefined> {
-    const { authorization, entered, issuance } = authModeOf(integration);
+    const { authorization, prompted, issuance } = authModeOf(integration);
     if (credentials !== undefined)
       return parseCredentials({ integration, credentials, config, from: 'page' }, this.#context);
     if (issuance?.applies(integration))
       return issuance.issue({ integration, config }, modeContext(integration, this.#context));
     if (authorization?.applies(integration)) return undefined;
-    const names = Object.keys(entered?.fields(integration) ?? {}).join(', ');
+    const names = Object.keys(prompted?.fields(integration) ?? {}).join(', ');
     throw new NangoError(
       'invalid_credentials',
       `"${integration.name}" asks its user for ${names || 'credentials'}: connect('${integration.name}', userId, { credentials: { ${names} } }).`,

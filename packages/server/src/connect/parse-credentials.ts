@@ -37,12 +37,12 @@ export async function acceptCredentials(given: GivenCredentials, context: Connec
   const values = valuesOf(credentials);
   if (mode.issuance && isIssued(integration, values))
     return mode.issuance.issue({ integration, config }, modeContext(integration, context));
-  const fields = mode.entered?.fields(integration);
+  const fields = mode.prompted?.fields(integration);
   // A page must not be able to plant tokens where the provider is to vouch for the account.
   if (!fields && from === 'page')
     throw new NangoError('invalid_credentials', `"${integration.name}" takes no credentials from connect().`);
-  if (mode.entered && fields && inputProblems(fields, values).length === 0)
-    return mode.entered.accept({ integration, config, values }, modeContext(integration, context));
+  if (mode.prompted && fields && inputProblems(fields, values).length === 0)
+    return mode.prompted.accept({ integration, config, values }, modeContext(integration, context));
   const problem = credentialsProblem(given);
   if (problem !== undefined)
     throw new NangoError('invalid_credentials', `The credentials do not fit auth_mode ${mode.name}: ${problem}`);
@@ -54,9 +54,9 @@ export function credentialsProblem({ integration, credentials, from }: GivenCred
   const mode = authModeOf(integration);
   const values = valuesOf(credentials);
   if (isIssued(integration, values)) return undefined;
-  const fields = mode.entered?.fields(integration);
+  const fields = mode.prompted?.fields(integration);
   const problems = inputProblems(fields ?? {}, values);
-  if (mode.entered && fields && problems.length === 0) return undefined;
+  if (mode.prompted && fields && problems.length === 0) return undefined;
   const held = mode.credentialsInput.safeParse(credentials, { error: describeIssue });
   const typedOnly = from === 'page' || !mode.authorization;
   if (held.success && !typedOnly) return undefined;
@@ -76,7 +76,7 @@ async function verifyCredentials(
   context: ConnectionContext,
 ): Promise<void> {
   const mode = authModeOf(integration);
-  const verification = mode.entered?.verification(integration);
+  const verification = mode.prompted?.verification(integration);
   if (!verification) return;
   const { url, headers } = authorizeRequest(verification, { integration, mode, credentials, config }, context);
   const clientCertificate = integration.clientCertificate?.reveal();

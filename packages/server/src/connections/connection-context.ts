@@ -33,12 +33,12 @@ export interface ConnectionContext extends Omit<AuthModeContext, 'http'> {
   readonly delay: (milliseconds: number) => Promise<unknown>;
   /** From 0 to 1, for spreading. */
   readonly random: () => number;
-  /** Told how each renewal ended. */
-  readonly onRenewal: (integration: string, outcome: RenewalOutcome) => void;
+  /** Told how each refresh ended. */
+  readonly onRefresh: (integration: string, outcome: RefreshOutcome) => void;
 }
 
-/** How a renewal ended; `superseded` when a reconnect, a delete or another server came first. */
-export type RenewalOutcome = 'renewed' | 'superseded' | 'failed' | 'needs_reconnect';
+/** How a refresh ended; `superseded` when a reconnect, a delete or another server came first. */
+export type RefreshOutcome = 'renewed' | 'superseded' | 'failed' | 'needs_reconnect';
 
 /** Where connections report what an operator should know; never given a secret. */
 export interface Log {

@@ -11,7 +11,7 @@ import { eventRoutes } from './routes/events.ts';
 import { oauthRoutes } from './routes/oauth.ts';
 import { requestRoutes } from './routes/request.ts';
 import { serverRoutes } from './routes/server.ts';
-import { answerClientError, refuseExpectation } from './client-error.ts';
+import { respondToClientError, refuseExpectation } from './client-error.ts';
 import { handleError } from './error-mapper.ts';
 import { assertJsonDepth } from './json-depth.ts';
 import { auditRequests } from './audit.ts';
@@ -114,7 +114,7 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     // What the router refuses by itself answers like everything else.
     frameworkErrors: (error, request, reply) => void handleError(error, request, reply),
-    clientErrorHandler: answerClientError,
+    clientErrorHandler: respondToClientError,
     genReqId: ({ headers }) => requestIdOf(headers),
     // A user id in a query may be long, but no route parameter is.
     routerOptions: { maxParamLength: 200 },

@@ -1,7 +1,7 @@
 import { ServerResponse, STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { NangoError } from '../errors/nango-error.ts';
-import { errorAnswer } from './error-mapper.ts';
+import { errorResponse } from './error-mapper.ts';
 import { requestIdOf } from './request-id.ts';
 
 const STATUSES: Readonly<Record<string, number>> = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 };
@@ -12,12 +12,12 @@ const MESSAGES: Readonly<Record<number, string>> = {
 };
 
 /** Answers what is not valid HTTP, and so has no route; then its connection ends. */
-export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
+export function respondToClientError(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return;
   // In the middle of a response these bytes would be a part of it. A cut response is seen to be cut.
-  if (isAnswering(socket)) return void socket.destroy();
+  if (isResponding(socket)) return void socket.destroy();
   const status = STATUSES[error.code ?? ''] ?? 400;
-  const { headers, body } = errorAnswer(new NangoError('invalid_request', MESSAGES[status] ?? ''), requestIdOf({}));
+  const { headers, body } = errorResponse(new NangoError('invalid_request', MESSAGES[status] ?? ''), requestIdOf({}));
   const text = JSON.stringify(body);
   const fields = {
     ...headers,
@@ -32,7 +32,7 @@ export function answerClientError(error: Error & { code?: string }, socket: Sock
 /** Answers a request whose `Expect` is not `100-continue` (RFC 9110 §10.1.1). */
 export function refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
   const error = new NangoError('invalid_request', 'The header Expect may only be "100-continue".');
-  const { headers, body } = errorAnswer(error, requestIdOf(request.headers));
+  const { headers, body } = errorResponse(error, requestIdOf(request.headers));
   const text = JSON.stringify(body);
   response.writeHead(417, { ...headers, ...contentOf(text) }).end(text);
 }
@@ -42,6 +42,6 @@ function contentOf(text: string) {
 }
 
 /** Whether the head of a response was sent on this socket and its end was not. Node's own handler asks the same way. */
-function isAnswering(socket: Socket): boolean {
+function isResponding(socket: Socket): boolean {
   return '_httpMessage' in socket && socket._httpMessage instanceof ServerResponse && socket._httpMessage.headersSent;
 }

@@ -14,20 +14,20 @@ export const errorBodySchema = z.object({
 
 /** Turns whatever was thrown into an answer: the one place that does. */
 export function handleError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const { status, headers, body } = errorAnswer(error, request.id);
+  const { status, headers, body } = errorResponse(error, request.id);
   const isLogged = error instanceof NangoError && error.isLogged;
   if (status >= 500 && !isLogged) request.log.error({ err: error }, body.error.message);
   return reply.code(status).headers(headers).send(body);
 }
 
 /** The answer to a request that ended in an error. */
-export interface ErrorAnswer {
+export interface ErrorResponse {
   readonly status: number;
   readonly headers: Record<string, string>;
   readonly body: z.output<typeof errorBodySchema>;
 }
 
-export function errorAnswer(error: unknown, requestId: string): ErrorAnswer {
+export function errorResponse(error: unknown, requestId: string): ErrorResponse {
   const { status, type, message, retryAfter } = describeError(error);
   const headers: Record<string, string> = { 'cache-control': 'no-store', 'nango-request-id': requestId };
   if (retryAfter !== undefined) headers['retry-after'] = String(retryAfter);

@@ -34,7 +34,7 @@ export function createReadCredentials({
     const [, integration, userId] = PLAIN_QUERY.exec(request.url ?? '') ?? [];
     if (integration === undefined || userId === undefined || request.method !== 'GET') return false;
     const actor = secretKeys.permits(request.headers.authorization, 'connections:read');
-    const connection = actor === undefined ? undefined : fresh.hot({ integration, userId });
+    const connection = actor === undefined ? undefined : fresh.cached({ integration, userId });
     if (!connection) return false;
     tracing?.route(request, '/api/connection');
     const requestId = requestIdOf(request.headers);

@@ -4,7 +4,7 @@ import { CallTallies } from './call-tallies.ts';
 
 /** What the gauges ask for when metrics are read. */
 export interface MetricSources {
-  readonly callsUnderWay: () => number;
+  readonly callsInFlight: () => number;
   readonly callsWaiting: () => number;
 }
 
@@ -13,25 +13,25 @@ export class Metrics {
   readonly registry = new Registry();
   readonly #calls = new CallTallies();
   readonly #again: Counter<'integration' | 'why'>;
-  readonly #renewals: Counter<'integration' | 'outcome'>;
+  readonly #refreshes: Counter<'integration' | 'outcome'>;
 
-  constructor({ callsUnderWay, callsWaiting }: MetricSources) {
+  constructor({ callsInFlight, callsWaiting }: MetricSources) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     for (const metric of this.#calls.metrics()) this.registry.registerMetric(metric as unknown as Metric);
     this.#again = new Counter({
       name: 'nango_api_calls_repeated_total',
-      help: 'Requests sent again: quota (out of quota), renewal (token refused), redirect',
+      help: 'Requests sent again: quota (out of quota), refresh (token refused), redirect',
       labelNames: ['integration', 'why'],
       registers,
     });
-    this.#renewals = new Counter({
+    this.#refreshes = new Counter({
       name: 'nango_token_renewals_total',
-      help: 'Renewals of access tokens, by outcome',
+      help: 'Refreshes of access tokens, by outcome',
       labelNames: ['integration', 'outcome'],
       registers,
     });
-    this.#addGauge('nango_api_calls_under_way', 'Calls under way', callsUnderWay);
+    this.#addGauge('nango_api_calls_under_way', 'Calls under way', callsInFlight);
     this.#addGauge('nango_api_calls_waiting', 'Calls that wait for their turn', callsWaiting);
   }
 
@@ -39,14 +39,14 @@ export class Metrics {
   call(report: CallReport): void {
     const integration = report.uuid === undefined ? '' : report.integration;
     this.#calls.add(integration, report);
-    const { retries, renewals, redirects } = report;
+    const { retries, refreshes, redirects } = report;
     if (retries > 0) this.#again.inc({ integration, why: 'quota' }, retries);
-    if (renewals > 0) this.#again.inc({ integration, why: 'renewal' }, renewals);
+    if (refreshes > 0) this.#again.inc({ integration, why: 'renewal' }, refreshes);
     if (redirects > 0) this.#again.inc({ integration, why: 'redirect' }, redirects);
   }
 
-  renewal(integration: string, outcome: string): void {
-    this.#renewals.inc({ integration, outcome });
+  refresh(integration: string, outcome: string): void {
+    this.#refreshes.inc({ integration, outcome });
   }
 
   #addGauge(name: string, help: string, value: () => number): void {

@@ -25,7 +25,7 @@ export function createReportCall({
       'nango.user_id': nameUser(report.userId),
       'nango.request_id': report.requestId ?? '',
       'nango.retries': report.retries,
-      'nango.renewals': report.renewals,
+      'nango.renewals': report.refreshes,
       ...(report.error === undefined ? {} : { 'error.type': report.error }),
     });
   };
@@ -50,7 +50,7 @@ function lineOf(report: CallReport, { time, userId }: { time: string; userId: st
     sentBytes: report.sentBytes || undefined,
     receivedBytes: report.receivedBytes || undefined,
     retries: report.retries || undefined,
-    renewals: report.renewals || undefined,
+    renewals: report.refreshes || undefined,
     redirects: report.redirects || undefined,
     msg: 'api call',
   };

@@ -24,7 +24,7 @@ function createWorld(due: ConnectionKey[], hangs: (key: ConnectionKey) => boolea
     log: { warn: () => undefined },
   } as unknown as ConnectionContext;
   const fresh = {
-    renewAhead: async (key: ConnectionKey) => {
+    refreshAhead: async (key: ConnectionKey) => {
       const count = (running.get(key.integration) ?? 0) + 1;
       running.set(key.integration, count);
       most.set(key.integration, Math.max(most.get(key.integration) ?? 0, count));

@@ -16,14 +16,14 @@ const DEFAULT_CONCURRENCY = 10;
  */
 export class BackgroundRefresh {
   readonly #context: ConnectionContext;
-  readonly #fresh: Pick<FreshCredentials, 'renewAhead'>;
+  readonly #fresh: Pick<FreshCredentials, 'refreshAhead'>;
   readonly #rounds: Periodic;
   /** Refreshes in flight, by the text of their key. */
   readonly #running = new Map<string, Promise<void>>();
   /** How many of them each Integration has. */
   readonly #counts = new Map<string, number>();
 
-  constructor(context: ConnectionContext, fresh: Pick<FreshCredentials, 'renewAhead'>) {
+  constructor(context: ConnectionContext, fresh: Pick<FreshCredentials, 'refreshAhead'>) {
     this.#context = context;
     this.#fresh = fresh;
     this.#rounds = new Periodic({
@@ -87,7 +87,7 @@ export class BackgroundRefresh {
   async #refresh(key: ConnectionKey): Promise<void> {
     const { store, now, log } = this.#context;
     try {
-      if (await this.#fresh.renewAhead(key)) return;
+      if (await this.#fresh.refreshAhead(key)) return;
     } catch (error) {
       // What the provider, or the network, answered is recorded where it happened, and comes again.
       if (error instanceof NangoError && /^(refresh_failed|store_unavailable)$/.test(error.code)) return;

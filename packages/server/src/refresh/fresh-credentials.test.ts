@@ -63,7 +63,7 @@ async function startEngine(
     random: () => 1,
     randomToken: () => crypto.randomUUID(),
     delay: async (milliseconds: number) => void (clock.now += milliseconds),
-    onRenewal: () => undefined,
+    onRefresh: () => undefined,
     log: { debug() {}, info() {}, warn() {}, error() {} },
     config: () => ({ integrations: new Map([['acme', integration]]) }),
   } as unknown as ConnectionContext;
@@ -91,7 +91,7 @@ function accessToken({ credentials }: { credentials: object }): unknown {
   return Reflect.get(credentials, 'access_token');
 }
 
-test('S4: a token that expired while the store was away is not handed out, but renewed again', async (t) => {
+test('S4: a token that expired while the store was away is not handed out, but refreshed again', async (t) => {
   const { fresh, write, provider } = await startEngine(t);
   write.failures = 3;
   assert.equal(accessToken(await fresh.get(KEY)), 'at-2');
@@ -104,7 +104,7 @@ test('a token that is born with hardly a life is handed out all the same, for on
   assert.equal(provider.calls, 1);
 });
 
-test('P10: a token that was refused, and replaced by one that expired since, is renewed and its grant not given up', async (t) => {
+test('P10: a token that was refused, and replaced by one that expired since, is refreshed and its grant not given up', async (t) => {
   const { fresh, clock, provider, store } = await startEngine(t, { expiresAt: NOW + 3_600_000 });
   const rejected = await fresh.get(KEY);
   assert.equal(accessToken((await fresh.afterRejection(rejected)) ?? { credentials: {} }), 'at-1');
@@ -156,7 +156,7 @@ for (const grace of [true, false]) {
   });
 }
 
-const noAnswer = (code: string): Promise<never> =>
+const noResponse = (code: string): Promise<never> =>
   Promise.reject(
     new NangoError('request_failed', 'The provider cannot be reached.', {
       cause: Object.assign(new Error(code), { code }),
@@ -172,9 +172,9 @@ const refused = async (status: number, retryAfterMs?: number) => ({
 for (const [name, answer, leastWaitMs, mayBeLost] of [
   ['500', () => refused(500), 1_000, false],
   ['429 with Retry-After', () => refused(429, 60_000), 60_000, false],
-  ['a timeout', () => noAnswer('UND_ERR_HEADERS_TIMEOUT'), 1_000, true],
-  ['a failure of DNS', () => noAnswer('ENOTFOUND'), 1_000, false],
-  ['a server that is down', () => noAnswer('ECONNREFUSED'), 1_000, false],
+  ['a timeout', () => noResponse('UND_ERR_HEADERS_TIMEOUT'), 1_000, true],
+  ['a failure of DNS', () => noResponse('ENOTFOUND'), 1_000, false],
+  ['a server that is down', () => noResponse('ECONNREFUSED'), 1_000, false],
 ] satisfies [string, () => ReturnType<OAuthHttp>, number, boolean][]) {
   test(`R4: after ${name} the provider is left alone, for longer each time, and the grant stays`, async (t) => {
     const { fresh, clock, provider, store } = await startEngine(t, { answer });
@@ -188,7 +188,7 @@ for (const [name, answer, leastWaitMs, mayBeLost] of [
       waitMs = Math.max(leastWaitMs, Math.min(1_000 * 2 ** failures, 300_000));
     }
     const row = await store.findConnection(KEY);
-    assert.deepEqual([row?.status, row?.refresh.failures, row?.refresh.answerLost], ['active', 12, mayBeLost]);
+    assert.deepEqual([row?.status, row?.refresh.failures, row?.refresh.responseLost], ['active', 12, mayBeLost]);
   });
 }
 

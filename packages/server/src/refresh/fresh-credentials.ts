@@ -12,7 +12,7 @@ import {
 import type { ConnectionCache } from './connection-cache.ts';
 import { FairLimit } from '../scheduling/fair-limit.ts';
 import { backoffMs, scheduleOf } from './refresh-schedule.ts';
-import { isLastRefusal, isRevoked, isUnexplainedRefusal, mayHaveAnswered } from './renewal-failure.ts';
+import { isLastRefusal, isRevoked, isUnexplainedRefusal, mayHaveResponded } from './refresh-failure.ts';
 
 const LEASE_MS = 15_000;
 const EXTEND_EVERY_MS = 5_000;
@@ -28,17 +28,17 @@ const MARGIN_MS = 500;
 const SLOW_MS = 250;
 const NOTHING_TO_REFRESH_WITH = 'The access token expired and there is no refresh token.';
 
-// An API that refuses every token must not have each request renew one.
+// An API that refuses every token must not have each request refresh one.
 const REJECTION_PAUSE_MS = 60_000;
 
-/** A renewed connection; `changed` when somebody else came first or it is over already, so that it is to be looked at again. */
-type Renewed = OpenConnection | 'changed';
+/** A refreshed connection; `changed` when somebody else came first or it is over already, so that it is to be looked at again. */
+type Refreshed = OpenConnection | 'changed';
 
 /**
- * Hands out connections whose credentials are fresh: an access token about to expire is renewed first, with one token
+ * Hands out connections whose credentials are fresh: an access token about to expire is refreshed first, with one token
  * call however many callers wait, in however many servers.
  *
- * Connections that are used often come from memory. In one process callers share a renewal. Between processes a lease in the store does it: short, extended while the
+ * Connections that are used often come from memory. In one process callers share a refresh. Between processes a lease in the store does it: short, extended while the
  * provider is asked, taken over when its holder dies. New credentials are durable before anyone sees them, and are written
  * by the lease's holder alone, and only if nobody replaced the old ones meanwhile.
  */
@@ -46,17 +46,17 @@ export class FreshCredentials {
   readonly #context: ConnectionContext;
   readonly #cache: ConnectionCache;
   readonly #limit = new FairLimit({ slowMs: SLOW_MS });
-  readonly #renewals = new Map<string, Promise<OpenConnection | undefined>>();
+  readonly #refreshes = new Map<string, Promise<OpenConnection | undefined>>();
 
   constructor(context: ConnectionContext, cache: ConnectionCache) {
     this.#context = context;
     this.#cache = cache;
   }
 
-  /** Throws `connection_not_found`, `needs_reconnect`, and `refresh_failed` when the token expired and cannot be renewed now. */
+  /** Throws `connection_not_found`, `needs_reconnect`, and `refresh_failed` when the token expired and cannot be refreshed now. */
   async get(key: ConnectionKey): Promise<OpenConnection> {
-    const hot = this.hot(key);
-    if (hot) return hot;
+    const cached = this.cached(key);
+    if (cached) return cached;
     try {
       return await this.#get(key);
     } catch (error) {
@@ -68,13 +68,13 @@ export class FreshCredentials {
   }
 
   /** A connection that is in memory and needs nothing; for callers that need not wait then. */
-  hot(key: ConnectionKey): OpenConnection | undefined {
-    const hot = this.#cache.fresh(key);
-    return hot && this.#isCurrent(hot) && !this.#isDue(hot) && !this.#isExpired(hot) ? hot : undefined;
+  cached(key: ConnectionKey): OpenConnection | undefined {
+    const cached = this.#cache.fresh(key);
+    return cached && this.#isCurrent(cached) && !this.#isDue(cached) && !this.#isExpired(cached) ? cached : undefined;
   }
 
   /**
-   * For a connection whose token the API refused (401) although it should work: the connection with another token, renewed
+   * For a connection whose token the API refused (401) although it should work: the connection with another token, refreshed
    * where nobody did so since. Undefined when there is none to be had, or the token is so new that another would be
    * refused like it. Throws as {@link FreshCredentials.get} does.
    */
@@ -82,61 +82,61 @@ export class FreshCredentials {
     const { row, mode, integration, credentials } = rejected;
     const current = await this.#read(row);
     if (current.row.version !== row.version) return this.get(row);
-    const renewable = mode.renewal?.isRenewable(credentials, integration) ?? false;
+    const refreshable = mode.refresh?.isRefreshable(credentials, integration) ?? false;
     const isNew = this.#context.now() - current.row.updatedAt < REJECTION_PAUSE_MS;
-    if (!renewable || isNew || current.row.status !== 'active' || current.row.refresh.retryInMs !== null)
+    if (!refreshable || isNew || current.row.status !== 'active' || current.row.refresh.retryInMs !== null)
       return undefined;
-    const renewed = await this.#once(row, () => this.#renew(row, row.version));
-    return renewed && renewed.row.version !== row.version ? renewed : undefined;
+    const refreshed = await this.#once(row, () => this.#refresh(row, row.version));
+    return refreshed && refreshed.row.version !== row.version ? refreshed : undefined;
   }
 
   async #get(key: ConnectionKey): Promise<OpenConnection> {
     for (;;) {
       const connection = await this.#readTriable(key);
       if (!this.#isDue(connection)) return this.#assertUsable(connection);
-      const renewed = await this.#once(key, () => this.#renew(key));
-      // A renewal that the background began, and left to another server, says nothing.
-      if (renewed) return renewed;
+      const refreshed = await this.#once(key, () => this.#refresh(key));
+      // A refresh that the background began, and left to another server, says nothing.
+      if (refreshed) return refreshed;
     }
   }
 
   /**
-   * Renews a connection the background found due. Leaves it alone where another server has begun. False when there is
-   * nothing to renew it with.
+   * Refreshes a connection the background found due. Leaves it alone where another server has begun. False when there is
+   * nothing to refresh it with.
    */
-  async renewAhead(key: ConnectionKey): Promise<boolean> {
+  async refreshAhead(key: ConnectionKey): Promise<boolean> {
     const connection = await this.#read(key);
     const { row, mode, integration, credentials } = connection;
     const due = row.dueAt !== null && row.dueAt <= this.#context.now();
     if (!due || row.refresh.leasedMs !== null || row.refresh.retryInMs !== null) return true;
-    const renewable = scheduleOf(credentials, { mode, integration }, this.#context).dueAt !== null;
-    if (!renewable) return false;
+    const refreshable = scheduleOf(credentials, { mode, integration }, this.#context).dueAt !== null;
+    if (!refreshable) return false;
     await this.#once(key, async () => {
-      const renewed = await this.#renewLeased(connection);
-      return renewed === 'changed' ? undefined : renewed;
+      const refreshed = await this.#refreshLeased(connection);
+      return refreshed === 'changed' ? undefined : refreshed;
     });
     return true;
   }
 
-  /** Resolves when no renewal is under way. */
+  /** Resolves when no refresh is under way. */
   async settled(): Promise<void> {
-    await Promise.allSettled(this.#renewals.values());
+    await Promise.allSettled(this.#refreshes.values());
   }
 
-  #once(key: ConnectionKey, renew: () => Promise<OpenConnection | undefined>): Promise<OpenConnection | undefined> {
+  #once(key: ConnectionKey, start: () => Promise<OpenConnection | undefined>): Promise<OpenConnection | undefined> {
     const name = connectionKeyText(key);
-    const running = this.#renewals.get(name);
+    const running = this.#refreshes.get(name);
     if (running) return running;
-    const renewal = renew().finally(() => this.#renewals.delete(name));
-    this.#renewals.set(name, renewal);
-    return renewal;
+    const refresh = start().finally(() => this.#refreshes.delete(name));
+    this.#refreshes.set(name, refresh);
+    return refresh;
   }
 
   /**
-   * Renews what is due, or the version that an API `rejected`. Reads again each time, since a renewal may have ended
+   * Refreshes what is due, or the version that an API `rejected`. Reads again each time, since a refresh may have ended
    * between the caller's read and this one's turn.
    */
-  async #renew(key: ConnectionKey, rejected?: number): Promise<OpenConnection> {
+  async #refresh(key: ConnectionKey, rejected?: number): Promise<OpenConnection> {
     for (let waits = 0; ; waits += 1) {
       const connection = await this.#read(key);
       const { version, status } = connection.row;
@@ -144,9 +144,9 @@ export class FreshCredentials {
       if (!isRejected && !this.#isDue(connection)) return this.#assertUsable(connection);
       const { retryInMs, leasedMs, lastError } = connection.row.refresh;
       if (retryInMs !== null) return this.#serveWhileValid(connection, { retryInMs, why: lastError ?? '' });
-      const renewed = leasedMs === null ? await this.#renewLeased(connection) : undefined;
-      if (renewed === 'changed') continue;
-      if (renewed) return renewed;
+      const refreshed = leasedMs === null ? await this.#refreshLeased(connection) : undefined;
+      if (refreshed === 'changed') continue;
+      if (refreshed) return refreshed;
       if (waits >= PATIENCE && !this.#isExpired(connection)) return connection;
       const { delay, random } = this.#context;
       await delay(Math.min(FIRST_WAIT_MS * 2 ** waits, MAX_WAIT_MS) * (0.5 + random() / 2));
@@ -154,25 +154,25 @@ export class FreshCredentials {
   }
 
   /** Undefined when another server has the lease. */
-  #renewLeased(connection: OpenConnection): Promise<Renewed | undefined> {
+  #refreshLeased(connection: OpenConnection): Promise<Refreshed | undefined> {
     const { name, refreshConcurrency } = connection.integration;
     return this.#limit.run(name, refreshConcurrency, async () => {
       const { store, randomToken } = this.#context;
       const { row } = connection;
       const holder = randomToken();
       const leased = await store.leaseRefresh(row, { holder, version: row.version, lifeMs: LEASE_MS });
-      return leased && this.#renewHolding(openConnection(leased, this.#context), holder);
+      return leased && this.#refreshHolding(openConnection(leased, this.#context), holder);
     });
   }
 
-  async #renewHolding(connection: OpenConnection, holder: string): Promise<Renewed> {
+  async #refreshHolding(connection: OpenConnection, holder: string): Promise<Refreshed> {
     const { row, integration, mode, credentials, config } = connection;
     const extend = () => this.#context.store.extendLease(row, { holder, lifeMs: LEASE_MS });
     // A lease that cannot be extended runs out; then the write is what decides.
     const extending = setInterval(() => void extend().catch(() => undefined), EXTEND_EVERY_MS).unref();
-    let renewed: BaseCredentials | undefined;
+    let refreshed: BaseCredentials | undefined;
     try {
-      renewed = await mode.renewal?.renew(
+      refreshed = await mode.refresh?.refresh(
         { integration, config, credentials },
         modeContext(integration, this.#context),
       );
@@ -181,29 +181,29 @@ export class FreshCredentials {
     } finally {
       clearInterval(extending);
     }
-    return renewed ? this.#store(connection, { holder, renewed }) : connection;
+    return refreshed ? this.#store(connection, { holder, refreshed }) : connection;
   }
 
   /** The new tokens exist here alone, and the old refresh token may be spent: the write is tried until it succeeds. */
   async #store(
     connection: OpenConnection,
-    { holder, renewed }: { holder: string; renewed: BaseCredentials },
-  ): Promise<Renewed> {
-    const { store, vault, now, log, onRenewal } = this.#context;
+    { holder, refreshed }: { holder: string; refreshed: BaseCredentials },
+  ): Promise<Refreshed> {
+    const { store, vault, now, log, onRefresh } = this.#context;
     const { row } = connection;
-    const wasExpired = this.#isExpired({ ...connection, credentials: renewed });
+    const wasExpired = this.#isExpired({ ...connection, credentials: refreshed });
     const change = {
-      sealedCredentials: sealCredentials(renewed, row, vault),
-      ...scheduleOf(renewed, connection, this.#context),
+      sealedCredentials: sealCredentials(refreshed, row, vault),
+      ...scheduleOf(refreshed, connection, this.#context),
       now: now(),
     };
     const write = () => store.updateCredentials(row, change, { version: row.version, holder });
     const written = await this.#untilAvailable(row, write);
     log.info(
       { integration: row.integration, connection: row.uuid, applied: written !== undefined },
-      'access token renewed',
+      'access token refreshed',
     );
-    onRenewal(row.integration, written ? 'renewed' : 'superseded');
+    onRefresh(row.integration, written ? 'renewed' : 'superseded');
     // While the store was away a short life may have passed; one that was over at birth would be so again.
     const opened = written && openConnection(written, this.#context);
     if (opened) return this.#isExpired(opened) && !wasExpired ? 'changed' : opened;
@@ -220,7 +220,7 @@ export class FreshCredentials {
         return await write();
       } catch (error) {
         if (!(error instanceof NangoError) || error.code !== 'store_unavailable' || now() >= deadline) throw error;
-        log.error({ integration, connection: uuid, err: error, retries }, 'renewed tokens cannot be stored yet');
+        log.error({ integration, connection: uuid, err: error, retries }, 'refreshed tokens cannot be stored yet');
         await delay(backoffMs(Math.min(retries, 2), { random }));
       }
     }
@@ -229,13 +229,13 @@ export class FreshCredentials {
   async #afterFailure(
     connection: OpenConnection,
     { holder, error }: { holder: string; error: unknown },
-  ): Promise<Renewed> {
+  ): Promise<Refreshed> {
     const { row } = connection;
-    const { store, log, random, now, onRenewal } = this.#context;
+    const { store, log, random, now, onRefresh } = this.#context;
     const why = messageOf(error);
     const gone = whyGone(connection, error);
-    onRenewal(row.integration, gone === undefined ? 'failed' : 'needs_reconnect');
-    log.warn({ integration: row.integration, connection: row.uuid, err: error }, 'access token could not be renewed');
+    onRefresh(row.integration, gone === undefined ? 'failed' : 'needs_reconnect');
+    log.warn({ integration: row.integration, connection: row.uuid, err: error }, 'access token could not be refreshed');
     if (gone !== undefined) {
       const marked = await this.#markNeedsReconnect(connection, { holder, reason: `${why}${gone}` });
       return marked ? this.#assertUsable(marked) : 'changed';
@@ -246,7 +246,7 @@ export class FreshCredentials {
       holder,
       retryInMs,
       error: why,
-      answerLost: mayHaveAnswered(error),
+      responseLost: mayHaveResponded(error),
       refused: isUnexplainedRefusal(error),
       now: now(),
     };
@@ -261,7 +261,7 @@ export class FreshCredentials {
     { retryInMs, why, cause }: { retryInMs: number; why: string; cause?: unknown },
   ): OpenConnection {
     if (!this.#isExpired(connection)) return connection;
-    throw new NangoError('refresh_failed', `The access token expired and could not be renewed: ${why}`, {
+    throw new NangoError('refresh_failed', `The access token expired and could not be refreshed: ${why}`, {
       cause,
       retryAfter: Math.ceil(retryInMs / 1000),
     });
@@ -310,23 +310,23 @@ export class FreshCredentials {
   #isDue(connection: OpenConnection): boolean {
     const { row, mode, integration, credentials } = connection;
     if (row.status !== 'active') return false;
-    const dueAt = mode.renewal?.dueAt(credentials, integration);
+    const dueAt = mode.refresh?.dueAt(credentials, integration);
     return (dueAt !== undefined && dueAt <= this.#context.now()) || this.#isExpiredAndRefreshable(connection);
   }
 
   #isExpiredAndRefreshable(connection: OpenConnection): boolean {
     const { mode, integration, credentials } = connection;
-    return this.#isExpired(connection) && mode.renewal?.isRenewable(credentials, integration) === true;
+    return this.#isExpired(connection) && mode.refresh?.isRefreshable(credentials, integration) === true;
   }
 
   /** Whether a token is not worth serving any more: its life counts from the receipt of its answer, the provider's from before. */
   #isExpired({ mode, credentials }: Pick<OpenConnection, 'mode' | 'credentials'>): boolean {
-    const expiresAt = mode.renewal?.expiresAt(credentials);
-    const marginMs = MARGIN_MS + (mode.renewal?.answerTookMs?.(credentials) ?? 0);
+    const expiresAt = mode.refresh?.expiresAt(credentials);
+    const marginMs = MARGIN_MS + (mode.refresh?.responseTookMs?.(credentials) ?? 0);
     return expiresAt !== undefined && expiresAt <= this.#context.now() + marginMs;
   }
 
-  /** For a connection that is not due: what expired all the same cannot be renewed. */
+  /** For a connection that is not due: what expired all the same cannot be refreshed. */
   async #assertUsable(connection: OpenConnection): Promise<OpenConnection> {
     if (!this.#isExpired(connection)) return connection;
     const { row } = connection;
@@ -342,7 +342,7 @@ export class FreshCredentials {
 /** What to add to the provider's words when they mean that the grant is gone; undefined when they do not. */
 function whyGone({ row, integration }: OpenConnection, error: unknown): string | undefined {
   const days = integration.reconnectAfterRefusedDays;
-  if (isRevoked(error)) return row.refresh.answerLost ? ' An earlier answer with new tokens may have been lost.' : '';
+  if (isRevoked(error)) return row.refresh.responseLost ? ' An earlier answer with new tokens may have been lost.' : '';
   const isGone = isUnexplainedRefusal(error) && isLastRefusal(row.refresh, days);
   return isGone ? `; the provider has refused every refresh of these ${days} days` : undefined;
 }

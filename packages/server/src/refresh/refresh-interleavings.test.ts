@@ -10,7 +10,7 @@ import { ConnectionCache } from './connection-cache.ts';
 import { sealCredentials, type ConnectionContext } from '../connections/connection-context.ts';
 import { FreshCredentials } from './fresh-credentials.ts';
 
-// Every interleaving of servers that renew one connection, with every point at which one of them may die and at which a
+// Every interleaving of servers that refresh one connection, with every point at which one of them may die and at which a
 // lease may run out under a living holder. What runs is the engine itself; each step of its, towards the store or the
 // provider, waits for the scheduler, which tries all orders one after the other.
 
@@ -32,7 +32,7 @@ interface Scenario {
   readonly leasesRunOut: number;
   /** Whether the provider takes an old refresh token once more; else its use revokes the whole family. */
   readonly grace: boolean;
-  /** Whether the first server's background renews at the same time. */
+  /** Whether the first server's background refreshes at the same time. */
   readonly background?: boolean;
 }
 
@@ -103,7 +103,7 @@ class World {
     const world = [
       row.version,
       row.status,
-      row.refresh.answerLost,
+      row.refresh.responseLost,
       holder,
       leaseRanOut,
       issued,
@@ -169,7 +169,7 @@ function firstRow(): ConnectionRow {
       retryInMs: null,
       failures: 0,
       lastError: null,
-      answerLost: false,
+      responseLost: false,
       refusals: 0,
       refusedForMs: null,
     },
@@ -190,8 +190,8 @@ function storeOf(world: World, server: number): Store {
       step('lease', () => {
         const free = world.holder === null || world.leaseRanOut;
         if (!free || version !== world.row.version || world.row.status !== 'active') return undefined;
-        const answerLost = world.row.refresh.answerLost || world.holder !== null;
-        return world.change({ refresh: { ...world.row.refresh, answerLost } }, holder);
+        const responseLost = world.row.refresh.responseLost || world.holder !== null;
+        return world.change({ refresh: { ...world.row.refresh, responseLost } }, holder);
       }),
     extendLease: async () => true,
     updateCredentials: (_key, { sealedCredentials, expiresAt }, by) =>
@@ -199,7 +199,7 @@ function storeOf(world: World, server: number): Store {
         if (world.row.version !== by?.version || world.holder !== by.holder) return undefined;
         const opened: unknown = JSON.parse(vault.open(sealedCredentials, sealedPlace));
         world.stored.add(oauth2.storedCredentials.parse(opened).access_token);
-        const refresh = { ...world.row.refresh, answerLost: false };
+        const refresh = { ...world.row.refresh, responseLost: false };
         return world.change({ sealedCredentials, expiresAt, dueAt: null, version: by.version + 1, refresh }, null);
       }),
     markNeedsReconnect: (_key, { reason, by }) =>
@@ -231,7 +231,7 @@ function serverOf(world: World, server: number): FreshCredentials {
     random: () => 0,
     randomToken: () => `${server}-${(names += 1)}`,
     delay: () => world.gate(server, 'wait', () => undefined),
-    onRenewal: () => undefined,
+    onRefresh: () => undefined,
     log: { debug() {}, info() {}, warn() {}, error() {} },
     config: () => ({ integrations: new Map([['acme', integration]]) }),
   } as unknown as ConnectionContext;
@@ -245,7 +245,7 @@ async function execute(scenario: Scenario, given: readonly number[], seen: Set<s
   let running = scenario.servers;
   for (let server = 0; server < scenario.servers; server += 1) {
     const fresh = serverOf(world, server);
-    if (scenario.background && server === 0) fresh.renewAhead(KEY).catch(() => undefined);
+    if (scenario.background && server === 0) fresh.refreshAhead(KEY).catch(() => undefined);
     fresh
       .get(KEY)
       .then(({ credentials }) => (results[server] = Reflect.get(credentials, 'access_token') as string))

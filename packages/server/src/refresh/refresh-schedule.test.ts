@@ -22,7 +22,7 @@ test('the background is due before a request would wait, earlier by chance, but 
   assert.equal(schedule(short, {}, 1).dueAt, NOW + 4_000);
 });
 
-test('what cannot be renewed, or never expires, is never due', () => {
+test('what cannot be refreshed, or never expires, is never due', () => {
   assert.deepEqual(schedule({ expires_at: NOW + HOUR }), { expiresAt: NOW + HOUR, dueAt: null });
   assert.deepEqual(schedule({ refresh_token: 'rt' }), { expiresAt: null, dueAt: null });
 });

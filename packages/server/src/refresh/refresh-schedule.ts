@@ -4,7 +4,7 @@ const MAX_SPREAD_MS = 300_000;
 const FIRST_BACKOFF_MS = 1_000;
 const MAX_BACKOFF_MS = 300_000;
 
-/** When credentials expire, and when the background renews them; null = never. */
+/** When credentials expire, and when the background refreshes them; null = never. */
 export interface RefreshSchedule {
   readonly expiresAt: number | null;
   readonly dueAt: number | null;
@@ -12,20 +12,20 @@ export interface RefreshSchedule {
 
 /**
  * The schedule of credentials that are about to be stored. The background comes before any request would have to wait,
- * earlier by a random part, so that tokens which were issued together are not renewed together.
+ * earlier by a random part, so that tokens which were issued together are not refreshed together.
  */
 export function scheduleOf(
   credentials: BaseCredentials,
   { mode, integration }: { mode: AuthMode; integration: Integration },
   { now, random }: { now: () => number; random: () => number },
 ): RefreshSchedule {
-  const { renewal } = mode;
-  const dueAt = renewal?.dueAt(credentials, integration);
-  const keepAliveAt = renewal?.keepAliveAt?.(credentials, integration);
+  const { refresh } = mode;
+  const dueAt = refresh?.dueAt(credentials, integration);
+  const keepAliveAt = refresh?.keepAliveAt?.(credentials, integration);
   const earliest = Math.min(dueAt ?? Number.POSITIVE_INFINITY, keepAliveAt ?? Number.POSITIVE_INFINITY);
   const spread = Math.min((earliest - now()) / 5, MAX_SPREAD_MS);
   return {
-    expiresAt: renewal?.expiresAt(credentials) ?? null,
+    expiresAt: refresh?.expiresAt(credentials) ?? null,
     dueAt: earliest === Number.POSITIVE_INFINITY ? null : Math.floor(earliest - Math.max(spread, 0) * random()),
   };
 }

@@ -16,7 +16,7 @@ export interface ConnectionHealth {
 
 interface EventDetails {
   readonly now: number;
-  /** What a renewal failed with. */
+  /** What a refresh failed with. */
   readonly error?: string;
 }
 

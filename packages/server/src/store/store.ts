@@ -19,47 +19,47 @@ export interface ConnectionRow {
   readonly expiresAt: number | null;
   /** Grows with each change of the credentials; a writer that read an older one has lost. */
   readonly version: number;
-  /** When the background renews it; null = never. */
+  /** When the background refreshes it; null = never. */
   readonly dueAt: number | null;
   readonly refresh: RefreshState;
   readonly createdAt: number;
   readonly updatedAt: number;
 }
 
-/** How renewing a connection stands. Durations are counted from now by the database's clock, which all servers share. */
+/** How refreshing a connection stands. Durations are counted from now by the database's clock, which all servers share. */
 export interface RefreshState {
   /** Milliseconds that somebody's lease lasts yet; null = nobody has one. */
   readonly leasedMs: number | null;
   /** Milliseconds until the provider should be asked again; null = at any time. */
   readonly retryInMs: number | null;
-  /** Renewals that failed since the last that succeeded. */
+  /** Refreshes that failed since the last that succeeded. */
   readonly failures: number;
   /** What the last one failed with; null = it succeeded. */
   readonly lastError: string | null;
   /** Whether an answer may have been lost: tokens the provider rotated and nobody has. */
-  readonly answerLost: boolean;
-  /** Times that the provider refused to renew the credentials at hand, and gave no reason. */
+  readonly responseLost: boolean;
+  /** Times that the provider refused to refresh the credentials at hand, and gave no reason. */
   readonly refusals: number;
   /** Milliseconds since the first of these; null = there was none. */
   readonly refusedForMs: number | null;
 }
 
-/** Takes the right to renew a connection, for a while. */
+/** Takes the right to refresh a connection, for a while. */
 export interface RefreshLease {
-  /** Names this renewal, unlike any other. */
+  /** Names this refresh, unlike any other. */
   readonly holder: string;
   readonly lifeMs: number;
   /** The version that was read. */
   readonly version: number;
 }
 
-/** How a renewal failed. */
+/** How a refresh failed. */
 export interface RefreshFailure {
   readonly holder: string;
   readonly retryInMs: number;
   readonly error: string;
   /** Whether the provider may have answered all the same. */
-  readonly answerLost: boolean;
+  readonly responseLost: boolean;
   /** Whether the provider refused, and gave no reason. */
   readonly refused: boolean;
   readonly now: number;
@@ -113,7 +113,7 @@ export interface NewConnection extends ConnectionKey {
   /** JSON; null = none, or on a reconnect the one that is there. */
   readonly additionalConfig: string | null;
   readonly expiresAt: number | null;
-  /** When the background renews them; null = never. */
+  /** When the background refreshes them; null = never. */
   readonly dueAt: number | null;
   readonly now: number;
 }
@@ -138,13 +138,13 @@ export type ImportedConnection = Pick<
 export interface CredentialsChange {
   readonly sealedCredentials: Uint8Array;
   readonly expiresAt: number | null;
-  /** When the background renews them; null = never. */
+  /** When the background refreshes them; null = never. */
   readonly dueAt: number | null;
   readonly now: number;
 }
 
-/** Who may write renewed credentials: the holder of the lease, if nobody changed them since. */
-export interface RenewedBy {
+/** Who may write refreshed credentials: the holder of the lease, if nobody changed them since. */
+export interface RefreshedBy {
   readonly version: number;
   readonly holder: string;
 }
@@ -252,7 +252,11 @@ export interface Store extends EventStore {
   listConnections(query: ListConnections): Promise<ConnectionRow[]>;
   updateConfig(key: ConnectionKey, additionalConfig: string, now: number): Promise<ConnectionRow | undefined>;
   /** Replaces the credentials, makes the connection active and ends any lease. With `by`, only if it still may. */
-  updateCredentials(key: ConnectionKey, change: CredentialsChange, by?: RenewedBy): Promise<ConnectionRow | undefined>;
+  updateCredentials(
+    key: ConnectionKey,
+    change: CredentialsChange,
+    by?: RefreshedBy,
+  ): Promise<ConnectionRow | undefined>;
   /** Only of an active connection, if nobody changed the credentials since, and the lease is `by.holder`'s; with null, if nobody has one. */
   markNeedsReconnect(
     key: ConnectionKey,
@@ -270,11 +274,11 @@ export interface Store extends EventStore {
   leaseRefresh(key: ConnectionKey, lease: RefreshLease): Promise<ConnectionRow | undefined>;
   /** False when the lease is no longer this holder's. */
   extendLease(key: ConnectionKey, lease: Pick<RefreshLease, 'holder' | 'lifeMs'>): Promise<boolean>;
-  /** Ends a lease whose renewal failed; does nothing when it is no longer this holder's. */
+  /** Ends a lease whose refresh failed; does nothing when it is no longer this holder's. */
   failRefresh(key: ConnectionKey, failure: RefreshFailure): Promise<void>;
   /** Connections that are due and that nobody is refreshing, the longest due first; none of the Integrations in `except`. */
   dueConnections(query: { now: number; limit: number; except: readonly string[] }): Promise<ConnectionKey[]>;
-  /** Puts a connection off that cannot be renewed. */
+  /** Puts a connection off that cannot be refreshed. */
   postponeRefresh(key: ConnectionKey, until: number): Promise<void>;
   deleteConnection(key: ConnectionKey, now: number): Promise<boolean>;
 

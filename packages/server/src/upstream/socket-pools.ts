@@ -144,7 +144,7 @@ export class SocketPools {
     const pool = (origin.shared ??= this.#sharedPool(origin));
     pool.dispatch(
       request,
-      isRepeated ? handler : new SentAgain(handler, () => this.#repeat(dispatched), isHttp1Answer),
+      isRepeated ? handler : new SentAgain(handler, () => this.#repeat(dispatched), isHttp1Response),
     );
   }
 
@@ -162,7 +162,7 @@ export class SocketPools {
         // A server that speaks HTTP/1.1 now; its requests go to sockets of their owners.
         socket.destroy();
         origin.protocol = 'http1';
-        return callback(new Http1Answer(), null);
+        return callback(new Http1Response(), null);
       });
     };
     const pool = new Pool(origin.url, { connect, allowH2: true, headersTimeout: 0, bodyTimeout: 0 });
@@ -252,12 +252,12 @@ interface Dispatched {
 }
 
 /** A server that spoke HTTP/2 before chose HTTP/1.1; nothing was sent. */
-class Http1Answer extends Error {
+class Http1Response extends Error {
   override readonly message = 'The server no longer speaks HTTP/2.';
 }
 
-function isHttp1Answer(error: Error): boolean {
-  return error instanceof Http1Answer;
+function isHttp1Response(error: Error): boolean {
+  return error instanceof Http1Response;
 }
 
 function isHttp2(socket: Socket): boolean {

@@ -5,9 +5,9 @@ import { credentialFieldsSchema } from '../../schema/input-fields.ts';
 import type { ClientSetting } from '../auth-mode.ts';
 import { AUTH_VALUES } from '../auth-values.ts';
 import { stepsSchema } from '../connect-step-fields.ts';
-import { describedRequestSchema, readsPlaceholder } from '../described-request.ts';
+import { configuredRequestSchema, readsPlaceholder } from '../configured-request.ts';
 import { jwtShape } from '../prompted/jwt-fields.ts';
-import { configFromTokenResponseSchema } from '../kept-config.ts';
+import { configFromTokenResponseSchema } from '../config-from-provider.ts';
 import { accessDeniedErrors, parameterNames, tokenShape } from '../token-fields.ts';
 
 /** Placeholders of refresh and revocation requests beside those of `auth`; the last is id and secret as Basic takes them (RFC 7617 §2). */
@@ -56,7 +56,7 @@ function serverShape(fields: Fields) {
     token_url: fields.url(CONNECTION_SCOPE).optional().describe('Token endpoint'),
     refresh_url: fields.url(CONNECTION_SCOPE).optional().describe('Token endpoint for refreshing; default token_url'),
     revocation_url: fields.url(CONNECTION_SCOPE).optional().describe('Token revocation endpoint (RFC 7009)'),
-    revocation_request: describedRequestSchema(fields, RENEWAL_PLACEHOLDERS)
+    revocation_request: configuredRequestSchema(fields, RENEWAL_PLACEHOLDERS)
       .optional()
       .describe('Takes the place of the revocation request, for providers that revoke by one of their own'),
     device_authorization_url: fields
@@ -140,10 +140,10 @@ function tokenRequestShape(fields: Fields) {
       .optional()
       .describe('Life of a refresh token that is not used; it is used before'),
     config_from_token_response: configFromTokenResponseSchema(),
-    refresh_request: describedRequestSchema(fields, RENEWAL_PLACEHOLDERS)
+    refresh_request: configuredRequestSchema(fields, RENEWAL_PLACEHOLDERS)
       .transform((request) => ({ ...request, presentsRefreshToken: readsPlaceholder(request, 'refresh_token') }))
       .optional()
-      .describe('Takes the place of the refresh request (RFC 6749 §6), for providers that renew by one of their own'),
+      .describe('Takes the place of the refresh request (RFC 6749 §6), for providers that refresh by one of their own'),
   };
 }
 

@@ -21,7 +21,7 @@ const grantSchema = z.object({
   /** What was sent as redirect_uri, where refreshing needs it again. */
   redirect_uri: z.string().optional(),
   /** What the user typed in, where it is needed again. */
-  entered: rawObject.optional(),
+  prompted: rawObject.optional(),
 });
 
 /** Credentials as they are stored. */
@@ -42,7 +42,7 @@ interface GrantMemory extends Omit<z.output<typeof grantSchema>, 'received_at' |
   readonly now: number;
 }
 
-/** A token response as credentials. `memory` is what renewing them needs beside them. */
+/** A token response as credentials. `memory` is what refreshing them needs beside them. */
 export function received(
   response: TokenResponse,
   { auth }: Integration<OAuth2Auth>,

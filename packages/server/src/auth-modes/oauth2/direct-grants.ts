@@ -6,8 +6,8 @@ import type { InputFields } from '../../schema/input-fields.ts';
 import { renderParams } from '../../schema/render.ts';
 import type { AuthModeContext, JsonObject } from '../auth-mode.ts';
 import { credentialText } from '../credential-schema.ts';
-import { acceptTyped } from '../prompted/entered-mode.ts';
-import { signDescribedJwt } from '../prompted/jwt-fields.ts';
+import { acceptTyped } from '../prompted/prompted-mode.ts';
+import { signConfiguredJwt } from '../prompted/jwt-fields.ts';
 import { grantTypeOf, type OAuth2Auth } from './auth-fields.ts';
 import { received, type OAuth2Credentials } from './credentials.ts';
 import {
@@ -22,7 +22,7 @@ import {
 // The grants that need no browser: what the user typed in, or the application itself, is the authorization.
 
 /** What the user types in: by the grant, or declared. An assertion of the application's own asks him for nothing. */
-export function enteredFields(auth: OAuth2Auth): InputFields | undefined {
+export function promptedFields(auth: OAuth2Auth): InputFields | undefined {
   const grantType = grantTypeOf(auth);
   if (grantType === JWT_BEARER) return auth.credentials;
   if (grantType !== 'password') return undefined;
@@ -38,7 +38,7 @@ export function isIssuedToClient(auth: OAuth2Auth): boolean {
 /** A token for the application itself: client credentials (RFC 6749 §4.4), or an assertion of its own. */
 export async function issueToClient(owner: OAuth2Owner, context: AuthModeContext): Promise<OAuth2Credentials> {
   const { integration, config } = owner;
-  if (grantTypeOf(integration.auth) === JWT_BEARER) return grantToEntered(owner, {}, context);
+  if (grantTypeOf(integration.auth) === JWT_BEARER) return grantToPrompted(owner, {}, context);
   const server = await authorizationServerOf(owner, context);
   const endpoint = tokenEndpointOf(owner, { server, client: configuredClientOf(integration) }, context);
   const params = { ...resourceParam(server), ...renderParams(integration.auth.token_params, config) };
@@ -53,9 +53,9 @@ export async function issueToClient(owner: OAuth2Owner, context: AuthModeContext
 const passwordSchema = z.object({ username: credentialText, password: credentialText });
 
 /** The grants whose authorization is what the user typed in: his password, or an assertion signed with his key. */
-export async function grantToEntered(
+export async function grantToPrompted(
   owner: OAuth2Owner,
-  entered: JsonObject,
+  prompted: JsonObject,
   context: AuthModeContext,
 ): Promise<OAuth2Credentials> {
   const { integration, config } = owner;
@@ -65,14 +65,14 @@ export async function grantToEntered(
   const params = { ...resourceParam(server), ...renderParams(auth.token_params, config) };
   const scope = scopeOf(integration, server);
   if (auth.assertion && grantTypeOf(auth) === JWT_BEARER) {
-    const sources = { integration, config, raw: entered, named: { scope, token_url: server.tokenUrl } };
-    const assertion = signDescribedJwt(auth.assertion, sources, context);
+    const sources = { integration, config, raw: prompted, named: { scope, token_url: server.tokenUrl } };
+    const assertion = signConfiguredJwt(auth.assertion, sources, context);
     const response = await jwtBearerGrant(endpoint, { assertion, scope, params }, context.http);
-    return received(response, integration, { now: context.now(), entered });
+    return received(response, integration, { now: context.now(), prompted });
   }
-  const typed = acceptTyped(passwordSchema, entered, integration);
+  const typed = acceptTyped(passwordSchema, prompted, integration);
   const response = await resourceOwnerPasswordGrant(endpoint, { ...typed, scope, params }, context.http);
-  // RFC 6749 §4.3.1: the password is discarded once there is a token, save where nothing else could renew it.
+  // RFC 6749 §4.3.1: the password is discarded once there is a token, save where nothing else could refresh it.
   const keep = auth.keep_password && response.refresh_token === undefined;
-  return received(response, integration, { now: context.now(), ...(keep ? { entered } : {}) });
+  return received(response, integration, { now: context.now(), ...(keep ? { prompted } : {}) });
 }

@@ -13,8 +13,8 @@ import { namedGroups } from '../../schema/input-fields.ts';
 import type { AuthMode, AuthModeContext, Integration } from '../auth-mode.ts';
 import { credentialText, keepRaw, timeInput } from '../credential-schema.ts';
 import { storedBySteps, takeSteps } from '../connect-steps.ts';
-import { refusedAtLogin } from '../prompted/entered-mode.ts';
-import { keptFromCallback, keptFromResponse } from '../kept-config.ts';
+import { refusedAtLogin } from '../prompted/prompted-mode.ts';
+import { configFromCallback, configFromResponse } from '../config-from-provider.ts';
 import { checkOAuth2Auth, grantTypeOf, oauth2Shape, requiredOAuth2Settings, type OAuth2Auth } from './auth-fields.ts';
 import {
   received,
@@ -25,8 +25,8 @@ import {
   storedOAuth2Credentials,
   type OAuth2Credentials,
 } from './credentials.ts';
-import { enteredFields, grantToEntered, isIssuedToClient, issueToClient } from './direct-grants.ts';
-import { oauth2StepMode, refreshAsDescribed, revokeAsDescribed } from './described-requests.ts';
+import { promptedFields, grantToPrompted, isIssuedToClient, issueToClient } from './direct-grants.ts';
+import { oauth2StepMode, refreshAsConfigured, revokeAsConfigured } from './configured-requests.ts';
 import {
   authorizationServerOf,
   clientOf,
@@ -39,7 +39,7 @@ import {
   type AuthorizationServer,
   type OAuth2Owner,
 } from './server.ts';
-import { renewalDueAt } from '../token-fields.ts';
+import { refreshDueAt } from '../token-fields.ts';
 
 // The part of a refresh token's life after which it is used, so that it does not die of disuse.
 const KEEP_ALIVE_AT = 0.8;
@@ -130,8 +130,8 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
         ...memory,
       });
       const brought = {
-        ...keptFromCallback(integration, callback),
-        ...keptFromResponse(integration, response.raw),
+        ...configFromCallback(integration, callback),
+        ...configFromResponse(integration, response.raw),
       };
       return takeSteps(owner, { credentials, config: brought }, { mode: oauth2StepMode(owner, context), context });
     },
@@ -168,17 +168,17 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       const response = await deviceTokenRequest(endpoint, grant, context.http);
       if (typeof response === 'string') return response;
       const credentials = received(response, integration, { now: context.now(), ...rememberedGrant(secrets) });
-      const begun = { credentials, config: keptFromResponse(integration, response.raw) };
+      const begun = { credentials, config: configFromResponse(integration, response.raw) };
       return takeSteps(owner, begun, { mode: oauth2StepMode(owner, context), context });
     },
   },
-  entered: {
-    fields: ({ auth }) => enteredFields(auth),
+  prompted: {
+    fields: ({ auth }) => promptedFields(auth),
     verification: () => undefined,
     async accept({ integration, config, values }, context) {
-      const entered = { ...keepRaw(values), ...namedGroups(integration.auth.credentials ?? {}, values) };
+      const prompted = { ...keepRaw(values), ...namedGroups(integration.auth.credentials ?? {}, values) };
       try {
-        return await grantToEntered({ integration, config }, entered, context);
+        return await grantToPrompted({ integration, config }, prompted, context);
       } catch (error) {
         throw refusedAtLogin(error, integration);
       }
@@ -194,7 +194,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
     async revoke({ integration, config, credentials }, context) {
       const owner = { integration, config };
       const { revocation_request: described } = integration.auth;
-      if (described) return revokeAsDescribed(described, { owner, credentials, context });
+      if (described) return revokeAsConfigured(described, { owner, credentials, context });
       const server = await authorizationServerOf(owner, context, credentials.grant?.issuer);
       const url = revocationUrlOf(owner, server);
       if (url === undefined)
@@ -211,30 +211,30 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       await revocationRequest(tokenEndpointOf(owner, { server, client, url }, context), revocation, context.http);
     },
   },
-  renewal: {
+  refresh: {
     expiresAt: ({ expires_at }) => expires_at,
-    answerTookMs: ({ grant }) => grant?.took_ms ?? 0,
-    isRenewable,
+    responseTookMs: ({ grant }) => grant?.took_ms ?? 0,
+    isRefreshable,
     dueAt: (credentials, integration) => {
-      if (!isRenewable(credentials, integration)) return undefined;
+      if (!isRefreshable(credentials, integration)) return undefined;
       const { expires_at, grant } = credentials;
       const times = { expires_at: expires_at ?? grant?.assumed_expires_at, received_at: grant?.received_at };
-      return renewalDueAt(times, integration.auth);
+      return refreshDueAt(times, integration.auth);
     },
     keepAliveAt: ({ refresh_token, refresh_token_expires_at, expires_at, grant }, { auth }) => {
       const received = grant?.received_at;
-      const renewsItself = auth.refresh_request?.presentsRefreshToken === false;
-      if ((refresh_token === undefined && !renewsItself) || received === undefined) return undefined;
+      const refreshesItself = auth.refresh_request?.presentsRefreshToken === false;
+      if ((refresh_token === undefined && !refreshesItself) || received === undefined) return undefined;
       const idle = auth.refresh_token_idle_seconds;
       const diesOfDisuseAt = refresh_token_expires_at ?? (idle === undefined ? undefined : received + idle * 1000);
-      const diesAt = renewsItself ? expires_at : diesOfDisuseAt;
+      const diesAt = refreshesItself ? expires_at : diesOfDisuseAt;
       return diesAt === undefined ? undefined : received + (diesAt - received) * KEEP_ALIVE_AT;
     },
-    async renew({ integration, config, credentials }, context) {
+    async refresh({ integration, config, credentials }, context) {
       const owner = { integration, config };
       const { refresh_token, grant } = credentials;
       if (isIssuedToClient(integration.auth)) return issueToClient(owner, context);
-      if (grant?.entered && refresh_token === undefined) return grantToEntered(owner, grant.entered, context);
+      if (grant?.prompted && refresh_token === undefined) return grantToPrompted(owner, grant.prompted, context);
       const response = await refreshed(owner, credentials, context);
       const kept = keepingEarlier(received(response, integration, { ...grant, now: context.now() }), credentials);
       if (integration.auth.refresh_request) return kept;
@@ -245,8 +245,8 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
   },
 };
 
-function isRenewable({ refresh_token, grant }: OAuth2Credentials, { auth }: Integration<OAuth2Auth>): boolean {
-  if (refresh_token !== undefined || grant?.entered !== undefined || isIssuedToClient(auth)) return true;
+function isRefreshable({ refresh_token, grant }: OAuth2Credentials, { auth }: Integration<OAuth2Auth>): boolean {
+  if (refresh_token !== undefined || grant?.prompted !== undefined || isIssuedToClient(auth)) return true;
   return auth.refresh_request?.presentsRefreshToken === false;
 }
 
@@ -255,7 +255,7 @@ async function refreshed(owner: OAuth2Owner, credentials: OAuth2Credentials, con
   const { integration, config } = owner;
   const { auth } = integration;
   const { grant, refresh_token = '' } = credentials;
-  if (auth.refresh_request) return refreshAsDescribed(auth.refresh_request, { owner, credentials, context });
+  if (auth.refresh_request) return refreshAsConfigured(auth.refresh_request, { owner, credentials, context });
   const server = await authorizationServerOf(owner, context, grant?.issuer);
   const client = grant?.client ?? configuredClientOf(integration);
   const { refresh_authorization_method: method = auth.authorization_method } = auth;

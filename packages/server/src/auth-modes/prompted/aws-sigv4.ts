@@ -4,7 +4,7 @@ import { CONNECTION_SCOPE, type Fields } from '../../schema/fields.ts';
 import { renderParams } from '../../schema/render.ts';
 import type { AuthMode, BaseCredentials, SignableRequest } from '../auth-mode.ts';
 import { credentialText, keepRaw, rawObject } from '../credential-schema.ts';
-import { acceptTyped, verificationSchema } from './entered-mode.ts';
+import { acceptTyped, verificationSchema } from './prompted-mode.ts';
 
 interface AwsCredentials extends BaseCredentials {
   readonly access_key_id: string;
@@ -53,7 +53,7 @@ export const awsSigV4: AuthMode<AwsAuth, AwsCredentials> = {
     const scope = renderParams({ service, region }, config);
     return signatureHeaders(request, credentials, { ...scope, date: new Date(context.now()) });
   },
-  entered: {
+  prompted: {
     fields: () => ({
       access_key_id: { label: 'Access key ID', secret: false },
       secret_access_key: { label: 'Secret access key' },

@@ -32,7 +32,7 @@ export function jwtShape(fields: Fields, names: readonly string[] = []) {
 type JwtDescription = z.output<z.ZodObject<ReturnType<typeof jwtShape>>>;
 
 /** Signs such a JWT. Throws `invalid_value` where the key does not fit the algorithm. */
-export function signDescribedJwt(
+export function signConfiguredJwt(
   jwt: JwtDescription,
   sources: AuthValueSources,
   { now }: Pick<AuthModeContext, 'now'>,

@@ -13,7 +13,7 @@ const REQUEST = { method: 'GET', url: 'https://api.example/', headers: {}, body:
 /** Registers what a user typed in and signs a request; the token is verified by jose. */
 async function signed(auth: Record<string, unknown>, values: Record<string, string>, key: KeyObject | Uint8Array) {
   const integration = integrationOf(jwt, auth);
-  const credentials = (await jwt.entered?.accept({ integration, config: {}, values }, context)) ?? assert.fail();
+  const credentials = (await jwt.prompted?.accept({ integration, config: {}, values }, context)) ?? assert.fail();
   const signing = { credentials, integration, config: {}, context: { now: () => NOW, randomToken: () => '' } };
   const [scheme = '', token = ''] = (jwt.sign?.(REQUEST, signing)['authorization'] ?? '').split(' ');
   const { payload, protectedHeader } = await jwtVerify(token, key, { currentDate: new Date(NOW) });

@@ -3,8 +3,8 @@ import type { Fields } from '../../schema/fields.ts';
 import { credentialFieldsSchema, namedGroups } from '../../schema/input-fields.ts';
 import type { AuthMode } from '../auth-mode.ts';
 import { keepRaw, rawObject } from '../credential-schema.ts';
-import { verificationSchema } from './entered-mode.ts';
-import { jwtShape, signDescribedJwt } from './jwt-fields.ts';
+import { verificationSchema } from './prompted-mode.ts';
+import { jwtShape, signConfiguredJwt } from './jwt-fields.ts';
 
 /** The keys of `auth` under JWT. */
 function jwtAuthShape(fields: Fields) {
@@ -29,16 +29,16 @@ export const jwt: AuthMode<JwtAuth> = {
   storedCredentials: z.object({ raw: rawObject }),
   placeholders: {},
   sign(_request, { credentials, config, integration, context }) {
-    const token = signDescribedJwt(integration.auth.jwt, { integration, config, raw: credentials.raw }, context);
+    const token = signConfiguredJwt(integration.auth.jwt, { integration, config, raw: credentials.raw }, context);
     return { authorization: `${integration.auth.authorization_scheme} ${token}` };
   },
-  entered: {
+  prompted: {
     fields: ({ auth }) => auth.credentials,
     verification: ({ auth }) => auth.verification,
     async accept({ integration, config, values }, context) {
       const raw = { ...keepRaw(values), ...namedGroups(integration.auth.credentials, values) };
       // A key that cannot sign is found now, not by the first request.
-      signDescribedJwt(integration.auth.jwt, { integration, config, raw }, context);
+      signConfiguredJwt(integration.auth.jwt, { integration, config, raw }, context);
       return { raw };
     },
   },

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { keepRaw } from '../credential-schema.ts';
-import { enteredCredentialsShape, enteredMode, type EnteredCredentials } from './entered-mode.ts';
+import { promptedCredentialsShape, promptedMode, type PromptedCredentials } from './prompted-mode.ts';
 
-interface UsernamePasswordCredentials extends EnteredCredentials {
+interface UsernamePasswordCredentials extends PromptedCredentials {
   readonly username: string;
   readonly password: string;
 }
@@ -21,7 +21,7 @@ const password = z
   .default('');
 
 /** `USERNAME_PASSWORD`: HTTP Basic credentials (RFC 7617), or a login that is exchanged for a token. */
-export const usernamePassword = enteredMode<UsernamePasswordCredentials>({
+export const usernamePassword = promptedMode<UsernamePasswordCredentials>({
   name: 'USERNAME_PASSWORD',
   fields: {
     username: { label: 'User name', secret: false, acceptsEmpty: true },
@@ -30,7 +30,7 @@ export const usernamePassword = enteredMode<UsernamePasswordCredentials>({
   credentialsInput: z
     .looseObject({ username, password })
     .transform((given) => ({ username: given.username, password: given.password, raw: keepRaw(given) })),
-  storedCredentials: z.object({ username: z.string(), password: z.string(), ...enteredCredentialsShape }),
+  storedCredentials: z.object({ username: z.string(), password: z.string(), ...promptedCredentialsShape }),
   placeholders: {
     username: (credentials) => credentials.username,
     password: (credentials) => credentials.password,

@@ -64,7 +64,7 @@ export async function connectCommand(
       ...(Object.keys(credentials).length > 0 ? { credentials } : {}),
     }),
   });
-  const attempt = await parseAnswer(begun, attemptSchema);
+  const attempt = await parseResponse(begun, attemptSchema);
   if (attempt.status === 'pending') showAddress(attempt.connectUrl, { flags, terminal });
   const result = await waitForResult(`${serverUrl}/oauth/attempts/${attempt.attempt}`, new Date(attempt.expiresAt));
   return report({ integration, userId, ...result }, { flags, terminal });
@@ -115,13 +115,13 @@ function showAddress(url: string, { flags, terminal }: ConnectOutput): void {
 
 async function waitForResult(url: string, expiresAt: Date): Promise<z.output<typeof resultSchema>> {
   for (;;) {
-    const result = await parseAnswer(await fetch(url), resultSchema);
+    const result = await parseResponse(await fetch(url), resultSchema);
     if (result.status !== 'pending' || Date.now() > expiresAt.getTime()) return result;
     await delay(POLL_MS);
   }
 }
 
-async function parseAnswer<T extends z.ZodType>(response: Response, schema: T): Promise<z.output<T>> {
+async function parseResponse<T extends z.ZodType>(response: Response, schema: T): Promise<z.output<T>> {
   const body: unknown = await response.json();
   if (response.ok) return schema.parse(body);
   const { error } = errorSchema.parse(body);

@@ -30,7 +30,7 @@ export interface Passed {
   readonly status: number;
   readonly bytes: number;
   /** `performance.now()` when the API's answer began. */
-  readonly answeredAt: number;
+  readonly respondedAt: number;
 }
 
 /**
@@ -49,7 +49,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** Length of an answer that may be sent as a whole. */
   #wholeBytes = -1;
   #mayHaveTrailers = false;
-  #passed: { status: number; bytes: number; answeredAt: number } | undefined;
+  #passed: { status: number; bytes: number; respondedAt: number } | undefined;
   readonly #deadline: NodeJS.Timeout | undefined;
   #unread: NodeJS.Timeout | undefined;
 
@@ -85,7 +85,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return this.#settled.reject(new CallerGoneError());
     }
     onUpgrade(headers, upstream);
-    this.#settled.resolve({ status, bytes: 0, answeredAt: performance.now() });
+    this.#settled.resolve({ status, bytes: 0, respondedAt: performance.now() });
   }
 
   onResponseStart(
@@ -142,7 +142,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #begin(status: number, headers: Headers, statusMessage = ''): void {
     const { response } = this.#options;
-    this.#passed = { status, bytes: 0, answeredAt: performance.now() };
+    this.#passed = { status, bytes: 0, respondedAt: performance.now() };
     response.sendDate = false;
     const length = headers['content-length'];
     const hasContent = response.req.method !== 'HEAD' && status !== 204 && status !== 304;

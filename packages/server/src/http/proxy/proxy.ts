@@ -6,7 +6,7 @@ import { beginCall, type ApiCall } from '../../calls/follow-ups.ts';
 import type { ConnectionKey } from '../../store/store.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import { toNangoError } from '../../upstream/http-client.ts';
-import { errorAnswer } from '../error-mapper.ts';
+import { errorResponse } from '../error-mapper.ts';
 import { requestIdOf } from '../request-id.ts';
 import type { ServerContext } from '../server-context.ts';
 import { hasBody, takeBody, type ProxyBody } from './proxy-body.ts';
@@ -68,14 +68,14 @@ export function createProxy(server: ProxyServer): Proxy {
   };
 }
 
-type Answering = Pick<ExchangeOptions, 'response' | 'onUpgrade'>;
+type Responding = Pick<ExchangeOptions, 'response' | 'onUpgrade'>;
 
 /** Answers a visit, and tells of it; never rejects. */
-async function serve(visit: Visit, answering: Answering, server: ProxyServer): Promise<void> {
+async function serve(visit: Visit, responding: Responding, server: ProxyServer): Promise<void> {
   try {
-    reportVisit(visit, { server, passed: await pass(visit, answering, server) });
+    reportVisit(visit, { server, passed: await pass(visit, responding, server) });
   } catch (error) {
-    const { response } = answering;
+    const { response } = responding;
     try {
       refuse(visit.call ? toCallError(error, visit.call) : error, { visit, response, server });
     } catch (err) {
@@ -85,7 +85,7 @@ async function serve(visit: Visit, answering: Answering, server: ProxyServer): P
   }
 }
 
-async function pass(visit: Visit, { response, onUpgrade }: Answering, server: ProxyServer): Promise<Passed> {
+async function pass(visit: Visit, { response, onUpgrade }: Responding, server: ProxyServer): Promise<Passed> {
   const { request } = visit;
   const opened = openCall(visit, server);
   const call = opened instanceof Promise ? await opened : opened;
@@ -119,8 +119,8 @@ function openCall(visit: Visit, { secretKeys, fresh }: ProxyServer): ApiCall | P
   const retry = parseRetryChoice(request);
   const begin = (connection: OpenConnection) =>
     (visit.call = beginCall({ key, connection, method: request.method ?? '', isReplayable: true, retry }));
-  const hot = fresh.hot(key);
-  return hot ? begin(hot) : fresh.get(key).then(begin);
+  const cached = fresh.cached(key);
+  return cached ? begin(cached) : fresh.get(key).then(begin);
 }
 
 function takeBodyOf(
@@ -133,7 +133,7 @@ function takeBodyOf(
   return takeBody(visit.request, { signed, onBytes: (count) => (visit.sentBytes += count), times });
 }
 
-interface Sending extends Answering {
+interface Sending extends Responding {
   readonly visit: Visit;
   readonly endsAt: number | undefined;
   readonly server: ProxyServer;
@@ -217,11 +217,11 @@ function reportVisit(
     status: passed?.status,
     error,
     ms: Math.round(performance.now() - started),
-    firstByteMs: passed && Math.round(passed.answeredAt - started),
+    firstByteMs: passed && Math.round(passed.respondedAt - started),
     sentBytes,
     receivedBytes: passed?.bytes ?? 0,
     retries: call?.retries ?? 0,
-    renewals: call?.renewals ?? 0,
+    refreshes: call?.refreshes ?? 0,
     redirects: call?.redirects ?? 0,
   });
 }
@@ -238,7 +238,7 @@ function refuse(
     reportVisit(visit, { server, error: isGone ? 'caller_gone' : codeOf(error) });
     return void response.destroy();
   }
-  const { status, headers, body } = errorAnswer(error, requestId);
+  const { status, headers, body } = errorResponse(error, requestId);
   reportVisit(visit, { server, error: body.error.type });
   if (status >= 500) server.context.log.warn({ err: error, requestId }, body.error.message);
   // What is left of the request's body belongs to nobody.

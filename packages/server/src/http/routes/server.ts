@@ -78,7 +78,7 @@ export function serverRoutes(server: ServerContext) {
           authMode: integration.auth.auth_mode,
           blueprint: integration.blueprint ?? null,
           actions: await server.actions.list(integration.name),
-          credentials: authModeOf(integration).entered?.fields(integration) ?? null,
+          credentials: authModeOf(integration).prompted?.fields(integration) ?? null,
           config: askedConfig(integration),
         }));
         return {

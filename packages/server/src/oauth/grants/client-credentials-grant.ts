@@ -2,7 +2,7 @@ import type { OAuthHttp } from '../oauth-http.ts';
 import { tokenRequest, type TokenEndpoint } from '../token-request.ts';
 import type { TokenResponse } from '../token-response.ts';
 
-/** Asks for tokens in the client's own name (RFC 6749 §4.4); such tokens are renewed by asking again. */
+/** Asks for tokens in the client's own name (RFC 6749 §4.4); such tokens are refreshed by asking again. */
 export function clientCredentialsGrant(
   endpoint: TokenEndpoint,
   { scope, params }: { scope: string; params: Record<string, string> },

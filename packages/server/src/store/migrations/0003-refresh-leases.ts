@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Migration } from '../database.ts';
 
-/** Leases of renewals, what failed, and when the background is due. */
+/** Leases of refreshes, what failed, and when the background is due. */
 export const refreshLeases: Migration = {
   name: '0003-refresh-leases',
   async up(db) {

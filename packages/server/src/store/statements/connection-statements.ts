@@ -149,7 +149,7 @@ function recovery(before: ConnectionHealth | undefined): EventType[] {
   return impaired ? ['connection.recovered'] : [];
 }
 
-/** A connection whose credentials are new: nobody renews them, and nothing failed. */
+/** A connection whose credentials are new: nobody refreshes them, and nothing failed. */
 export const NO_REFRESH = {
   lease_holder: null,
   lease_expires_at: null,
@@ -308,7 +308,7 @@ export function toConnectionRow(row: SelectedRow): ConnectionRow {
       retryInMs: positive(row.retry_in_ms),
       failures: row.refresh_failures,
       lastError: row.refresh_error,
-      answerLost: row.answer_lost === 1,
+      responseLost: row.answer_lost === 1,
       refusals: row.refusals ?? 0,
       refusedForMs: row.refused_for_ms,
     },

@@ -10,7 +10,7 @@ type RefreshStatements = Pick<
 >;
 
 /**
- * Leases of renewals. Each statement is atomic by itself, so that no transaction or connection is held while the provider
+ * Leases of refreshes. Each statement is atomic by itself, so that no transaction or connection is held while the provider
  * is asked, and counts by the database's clock alone.
  */
 export function refreshStatements(
@@ -43,7 +43,7 @@ export function refreshStatements(
         .where('lease_holder', '=', holder);
       return (await query.executeTakeFirst()).numUpdatedRows > 0n;
     },
-    failRefresh: (key, { holder, retryInMs, error, answerLost, refused, now }) =>
+    failRefresh: (key, { holder, retryInMs, error, responseLost, refused, now }) =>
       changes.run(async (transaction, tell) => {
         const failed = await update(key, transaction)
           .set((eb) => ({
@@ -52,7 +52,7 @@ export function refreshStatements(
             retry_at: after(retryInMs),
             refresh_failures: eb('refresh_failures', '+', 1),
             refresh_error: error,
-            ...(answerLost ? { answer_lost: 1 } : {}),
+            ...(responseLost ? { answer_lost: 1 } : {}),
             ...(refused ? oneMoreRefusal(clock) : {}),
           }))
           .where('lease_holder', '=', holder)

@@ -8,14 +8,14 @@ import type {
   AuthMode,
   AuthModeContext,
   BaseCredentials,
-  EnteredValues,
+  PromptedValues,
   Integration,
   JsonObject,
 } from '../auth-mode.ts';
 import { rawObject, storedTime } from '../credential-schema.ts';
-import { describedRequestSchema } from '../described-request.ts';
-import { requestEnteredToken } from './entered-token.ts';
-import { expiryOf, renewalDueAt, tokenShape } from '../token-fields.ts';
+import { configuredRequestSchema } from '../configured-request.ts';
+import { requestPromptedToken } from './prompted-token.ts';
+import { expiryOf, refreshDueAt, tokenShape } from '../token-fields.ts';
 
 /** `auth.verification`. */
 export function verificationSchema(fields: Fields) {
@@ -34,39 +34,39 @@ export function verificationSchema(fields: Fields) {
 }
 
 /** The keys of `auth` of modes whose credentials the user types in. */
-export function enteredAuthShape(fields: Fields, placeholders: readonly string[]) {
+export function promptedAuthShape(fields: Fields, placeholders: readonly string[]) {
   return {
     credentials: credentialFieldsSchema
       .optional()
       .describe('What the user is asked for; fields beside the mode’s own are kept as raw.*'),
     verification: verificationSchema(fields),
-    token_request: describedRequestSchema(fields, placeholders)
+    token_request: configuredRequestSchema(fields, placeholders)
       .optional()
       .describe('Exchanges the credentials for a token that expires, for ${access_token}'),
     ...tokenShape(fields),
   };
 }
 
-export type EnteredAuth = z.output<z.ZodObject<ReturnType<typeof enteredAuthShape>>> & { readonly auth_mode: string };
+export type PromptedAuth = z.output<z.ZodObject<ReturnType<typeof promptedAuthShape>>> & { readonly auth_mode: string };
 
 /** Credentials that the user typed in, and the token they were exchanged for. */
-export interface EnteredCredentials extends BaseCredentials {
+export interface PromptedCredentials extends BaseCredentials {
   readonly access_token?: string | undefined;
   /** Milliseconds since the epoch. */
   readonly expires_at?: number | undefined;
-  readonly grant?: { readonly received_at: number; readonly entered: JsonObject } | undefined;
+  readonly grant?: { readonly received_at: number; readonly prompted: JsonObject } | undefined;
 }
 
 /** Members of such credentials as they are stored, beside the mode's own. */
-export const enteredCredentialsShape = {
+export const promptedCredentialsShape = {
   raw: rawObject,
   access_token: z.string().optional(),
   expires_at: storedTime.optional(),
-  grant: z.object({ received_at: z.number(), entered: rawObject }).optional(),
+  grant: z.object({ received_at: z.number(), prompted: rawObject }).optional(),
 };
 
 /** What tells one mode of this kind from another. */
-interface EnteredModeParts<Typed extends EnteredCredentials> {
+interface PromptedModeParts<Typed extends PromptedCredentials> {
   readonly name: string;
   /** The mode's own fields, as a form shows them. */
   readonly fields: InputFields;
@@ -75,26 +75,30 @@ interface EnteredModeParts<Typed extends EnteredCredentials> {
   readonly placeholders: Record<string, (credentials: Typed) => string>;
 }
 
-/** An auth mode whose credentials the user types in; where the API wants a token for them, it is asked for and renewed. */
-export function enteredMode<Typed extends EnteredCredentials>(
-  parts: EnteredModeParts<Typed>,
-): AuthMode<EnteredAuth, Typed> {
+/** An auth mode whose credentials the user types in; where the API wants a token for them, it is asked for and refreshed. */
+export function promptedMode<Typed extends PromptedCredentials>(
+  parts: PromptedModeParts<Typed>,
+): AuthMode<PromptedAuth, Typed> {
   const { name, credentialsInput, placeholders } = parts;
 
   /** The credentials, with a new token where there is a token_request. */
-  async function withToken(typed: Typed, owner: Omit<EnteredValues<EnteredAuth>, 'values'>, context: AuthModeContext) {
+  async function withToken(
+    typed: Typed,
+    owner: Omit<PromptedValues<PromptedAuth>, 'values'>,
+    context: AuthModeContext,
+  ) {
     const { integration } = owner;
     const { token_request } = integration.auth;
     if (!token_request) return typed;
     const named = Object.fromEntries(Object.entries(placeholders).map(([key, valueOf]) => [key, valueOf(typed)]));
     const sources = { ...owner, raw: typed.raw, named };
-    const response = await requestEnteredToken(token_request, integration.auth, { sources, context });
+    const response = await requestPromptedToken(token_request, integration.auth, { sources, context });
     const received_at = context.now();
     return {
       ...typed,
       access_token: response.access_token,
       expires_at: expiryOf(response, integration.auth, received_at),
-      grant: { received_at, entered: typed.raw },
+      grant: { received_at, prompted: typed.raw },
       // What the user typed in wins: an answer must not replace it under the same name.
       raw: { ...response.raw, ...typed.raw },
     };
@@ -102,13 +106,13 @@ export function enteredMode<Typed extends EnteredCredentials>(
 
   return {
     name,
-    authShape: (fields) => enteredAuthShape(fields, Object.keys(placeholders)),
+    authShape: (fields) => promptedAuthShape(fields, Object.keys(placeholders)),
     unavailablePlaceholders: ({ token_request }): Record<string, string> =>
       token_request ? {} : { access_token: 'auth has no token_request' },
     credentialsInput,
     storedCredentials: parts.storedCredentials,
     placeholders: { ...placeholders, access_token: ({ access_token = '' }) => access_token },
-    entered: {
+    prompted: {
       fields: ({ auth }) => ({ ...parts.fields, ...auth.credentials }),
       verification: ({ auth }) => auth.verification,
       async accept({ values, ...owner }, context) {
@@ -122,17 +126,17 @@ export function enteredMode<Typed extends EnteredCredentials>(
         }
       },
     },
-    renewal: {
-      isRenewable: (_, { auth }) => auth.token_request !== undefined,
+    refresh: {
+      isRefreshable: (_, { auth }) => auth.token_request !== undefined,
       expiresAt: ({ expires_at }) => expires_at,
       dueAt: ({ access_token, expires_at, grant }, { auth }) => {
         if (!auth.token_request) return undefined;
         // Registered before the Blueprint asked for a token: it is due at once.
         if (access_token === undefined) return 0;
-        return renewalDueAt({ expires_at, received_at: grant?.received_at }, auth);
+        return refreshDueAt({ expires_at, received_at: grant?.received_at }, auth);
       },
-      renew: ({ credentials, ...owner }, context) =>
-        withToken({ ...credentials, raw: credentials.grant?.entered ?? credentials.raw }, owner, context),
+      refresh: ({ credentials, ...owner }, context) =>
+        withToken({ ...credentials, raw: credentials.grant?.prompted ?? credentials.raw }, owner, context),
     },
   };
 }

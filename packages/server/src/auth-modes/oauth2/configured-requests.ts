@@ -4,7 +4,7 @@ import { processTokenResponse, type TokenResponse } from '../../oauth/token-resp
 import type { AuthModeContext } from '../auth-mode.ts';
 import type { AuthValueSources } from '../auth-values.ts';
 import type { StepMode } from '../connect-steps.ts';
-import { sendDescribed, sentSecrets, type DescribedRequest } from '../described-request.ts';
+import { sendConfigured, sentSecrets, type ConfiguredRequest } from '../configured-request.ts';
 import { received, type OAuth2Credentials } from './credentials.ts';
 import type { OAuth2Owner } from './server.ts';
 import { responseFormat } from '../token-fields.ts';
@@ -31,19 +31,19 @@ interface Described {
   readonly context: AuthModeContext;
 }
 
-/** Renews tokens by `auth.refresh_request`. An answer without a refresh token means that the old one goes on being valid. */
-export async function refreshAsDescribed(request: DescribedRequest, described: Described): Promise<TokenResponse> {
+/** Refreshes tokens by `auth.refresh_request`. An answer without a refresh token means that the old one goes on being valid. */
+export async function refreshAsConfigured(request: ConfiguredRequest, described: Described): Promise<TokenResponse> {
   const sources = sourcesOf(described);
-  const answer = await sendDescribed(request, sources, described.context);
+  const answer = await sendConfigured(request, sources, described.context);
   const format = responseFormat(described.owner.integration.auth, undefined);
   const response = processTokenResponse(answer, format, sentSecrets(sources));
   return { ...response, refresh_token: response.refresh_token ?? described.credentials.refresh_token };
 }
 
 /** Gives tokens back by `auth.revocation_request`. Throws `provider_error` when the provider refuses. */
-export async function revokeAsDescribed(request: DescribedRequest, described: Described): Promise<void> {
+export async function revokeAsConfigured(request: ConfiguredRequest, described: Described): Promise<void> {
   const sources = sourcesOf(described);
-  const { status, body } = await sendDescribed(request, sources, described.context);
+  const { status, body } = await sendConfigured(request, sources, described.context);
   if (status >= 200 && status < 300) return;
   const said = excerpt(body, sentSecrets(sources));
   throw new NangoError('provider_error', `Revoking was answered with status ${status}: ${said || '(empty)'}`);

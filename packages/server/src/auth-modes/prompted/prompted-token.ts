@@ -3,7 +3,7 @@ import { OAuthResponseError } from '../../oauth/oauth-error.ts';
 import { processTokenResponse, type TokenResponse } from '../../oauth/token-response.ts';
 import type { AuthModeContext } from '../auth-mode.ts';
 import type { AuthValueSources } from '../auth-values.ts';
-import { sendDescribed, sentSecrets, type DescribedRequest } from '../described-request.ts';
+import { sendConfigured, sentSecrets, type ConfiguredRequest } from '../configured-request.ts';
 import { responseFormat, type tokenShape } from '../token-fields.ts';
 
 type TokenAuth = z.output<z.ZodObject<ReturnType<typeof tokenShape>>>;
@@ -12,12 +12,12 @@ type TokenAuth = z.output<z.ZodObject<ReturnType<typeof tokenShape>>>;
  * Asks for a token. A 401 means that the credentials are no longer good, as `invalid_grant` does at an OAuth server.
  * Throws {@link OAuthResponseError}, and what `http` throws when there is no answer.
  */
-export async function requestEnteredToken(
-  request: DescribedRequest,
+export async function requestPromptedToken(
+  request: ConfiguredRequest,
   auth: TokenAuth,
   { sources, context }: { sources: AuthValueSources; context: Pick<AuthModeContext, 'http'> },
 ): Promise<TokenResponse> {
-  const response = await sendDescribed(request, sources, context);
+  const response = await sendConfigured(request, sources, context);
   try {
     return processTokenResponse(response, responseFormat(auth, undefined), sentSecrets(sources));
   } catch (error) {

@@ -15,7 +15,7 @@ export function configFromTokenResponseSchema() {
 }
 
 /** Values of the token answer that become `config.*`. Throws `provider_error` where one is missing. */
-export function keptFromResponse(
+export function configFromResponse(
   integration: Integration & {
     readonly auth: { readonly config_from_token_response: Readonly<Record<string, string>> };
   },
@@ -25,7 +25,7 @@ export function keptFromResponse(
 }
 
 /** Values of the callback that become `config.*`. Throws `provider_error` where one is missing. */
-export function keptFromCallback(
+export function configFromCallback(
   integration: Integration & { readonly auth: { readonly config_from_callback: Readonly<Record<string, string>> } },
   callback: ResponseParameters,
 ): JsonObject {

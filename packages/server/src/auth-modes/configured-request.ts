@@ -8,7 +8,7 @@ import type { AuthModeContext, SignableRequest } from './auth-mode.ts';
 import { AUTH_VALUES, fill, fillHeaders, fillTemplates, fillUrl, type AuthValueSources } from './auth-values.ts';
 
 /** A request that a Blueprint describes; its values may use those of `auth` and the given placeholders. */
-export function describedRequestSchema(fields: Fields, placeholders: readonly string[]) {
+export function configuredRequestSchema(fields: Fields, placeholders: readonly string[]) {
   const scope = { names: [...AUTH_VALUES.names, ...placeholders], prefixes: AUTH_VALUES.prefixes };
   const value = fields.template(scope);
   return z.strictObject({
@@ -24,14 +24,14 @@ export function describedRequestSchema(fields: Fields, placeholders: readonly st
   });
 }
 
-export type DescribedRequest = z.output<ReturnType<typeof describedRequestSchema>>;
+export type ConfiguredRequest = z.output<ReturnType<typeof configuredRequestSchema>>;
 
 /** Headers that sign a request. */
 export type RequestSigner = (request: SignableRequest) => Record<string, string>;
 
 /** Sends it, signed where `sign` is given. Throws `invalid_value` where a value makes the URL an insecure one, and what `http` throws. */
-export function sendDescribed(
-  request: DescribedRequest,
+export function sendConfigured(
+  request: ConfiguredRequest,
   sources: AuthValueSources,
   { http }: Pick<AuthModeContext, 'http'>,
   sign?: RequestSigner,
@@ -60,7 +60,7 @@ export function sentSecrets({ raw, named = {}, integration }: AuthValueSources):
   return values.filter((value) => typeof value === 'string');
 }
 
-function encodeBody({ body, body_format }: DescribedRequest, sources: AuthValueSources) {
+function encodeBody({ body, body_format }: ConfiguredRequest, sources: AuthValueSources) {
   if (!body) return undefined;
   const members = Object.entries(body).map(([name, member]) => {
     return [name, member instanceof Template ? fill(member, sources) : fillTemplates(member, sources)] as const;
@@ -82,7 +82,7 @@ function nested(name: string, members: Record<string, string>): [string, string]
 }
 
 /** Whether a placeholder stands anywhere in the request. */
-export function readsPlaceholder({ url, headers, params, body = {} }: DescribedRequest, name: string): boolean {
+export function readsPlaceholder({ url, headers, params, body = {} }: ConfiguredRequest, name: string): boolean {
   const members = Object.values(body).flatMap((member) =>
     member instanceof Template ? member : Object.values(member),
   );

@@ -17,7 +17,7 @@ const HELD: OAuth2Credentials = {
 };
 const ITSELF = {
   method: 'GET',
-  url: 'https://acme.example/renew',
+  url: 'https://acme.example/refresh',
   params: { grant_type: 'acme_renew', access_token: '${access_token}' },
 };
 
@@ -36,42 +36,42 @@ function provider(...answers: [status: number, body: unknown][]) {
   return { context, asked };
 }
 
-function renew(auth: object, credentials: OAuth2Credentials, context: AuthModeContext) {
+function refresh(auth: object, credentials: OAuth2Credentials, context: AuthModeContext) {
   const integration = integrationOf(oauth2, { ...URLS, ...auth });
-  return oauth2.renewal?.renew({ integration, config: { region: 'eu' }, credentials }, context);
+  return oauth2.refresh?.refresh({ integration, config: { region: 'eu' }, credentials }, context);
 }
 
-test('a token that renews itself is renewable, and kept alive well before it dies', async () => {
+test('a token that refreshes itself is refreshable, and kept alive well before it dies', async () => {
   const integration = integrationOf(oauth2, { ...URLS, refresh_request: ITSELF });
-  assert.equal(oauth2.renewal?.isRenewable(HELD, integration), true);
-  assert.equal(oauth2.renewal?.isRenewable(HELD, integrationOf(oauth2, URLS)), false);
-  assert.equal(oauth2.renewal?.keepAliveAt?.(HELD, integration), NOW + 48 * DAY);
+  assert.equal(oauth2.refresh?.isRefreshable(HELD, integration), true);
+  assert.equal(oauth2.refresh?.isRefreshable(HELD, integrationOf(oauth2, URLS)), false);
+  assert.equal(oauth2.refresh?.keepAliveAt?.(HELD, integration), NOW + 48 * DAY);
   const { context, asked } = provider([200, { access_token: 'at-2', expires_in: 5_184_000 }]);
-  const renewed = await renew({ refresh_request: ITSELF }, HELD, context);
-  assert.deepEqual([renewed?.access_token, renewed?.expires_at], ['at-2', NOW + 60 * DAY]);
-  assert.equal(asked[0]?.url, 'https://acme.example/renew?grant_type=acme_renew&access_token=at-SECRET');
+  const refreshed = await refresh({ refresh_request: ITSELF }, HELD, context);
+  assert.deepEqual([refreshed?.access_token, refreshed?.expires_at], ['at-2', NOW + 60 * DAY]);
+  assert.equal(asked[0]?.url, 'https://acme.example/refresh?grant_type=acme_renew&access_token=at-SECRET');
 });
 
-test('what a described renewal answers is the token: no step exchanges it again', async () => {
+test('what a described refresh answers is the token: no step exchanges it again', async () => {
   const steps = [{ request: { method: 'GET', url: 'https://acme.example/exchange' }, token: true }];
   const { context, asked } = provider([200, { access_token: 'at-2' }]);
-  assert.equal((await renew({ refresh_request: ITSELF, steps }, HELD, context))?.access_token, 'at-2');
+  assert.equal((await refresh({ refresh_request: ITSELF, steps }, HELD, context))?.access_token, 'at-2');
   assert.equal(asked.length, 1);
 });
 
 test('one that presents the refresh token needs one, and keeps it where the answer has none', async () => {
   const request = {
-    url: 'https://${config.region}.acme.example/renew',
+    url: 'https://${config.region}.acme.example/refresh',
     headers: { 'X-Client': '${oauth_client_id}' },
     body: { client: { secret: '${oauth_client_secret}' }, refresh_token: '${refresh_token}' },
   };
   const integration = integrationOf(oauth2, { ...URLS, refresh_request: request });
-  assert.equal(oauth2.renewal?.isRenewable(HELD, integration), false);
+  assert.equal(oauth2.refresh?.isRefreshable(HELD, integration), false);
   const held = { ...HELD, refresh_token: 'rt' };
-  assert.equal(oauth2.renewal?.isRenewable(held, integration), true);
+  assert.equal(oauth2.refresh?.isRefreshable(held, integration), true);
   const { context, asked } = provider([200, { access_token: 'at-2' }]);
-  assert.equal((await renew({ refresh_request: request }, held, context))?.refresh_token, 'rt');
-  assert.equal(asked[0]?.url, 'https://eu.acme.example/renew');
+  assert.equal((await refresh({ refresh_request: request }, held, context))?.refresh_token, 'rt');
+  assert.equal(asked[0]?.url, 'https://eu.acme.example/refresh');
   assert.equal(asked[0].headers['x-client'], 'client-1');
   assert.deepEqual(JSON.parse(String(asked[0].body)), { client: { secret: 'secret-1' }, refresh_token: 'rt' });
 });
@@ -79,7 +79,7 @@ test('one that presents the refresh token needs one, and keeps it where the answ
 test('the provider’s own words for invalid_grant count as it, and no others; no secret is quoted', async () => {
   const refused = async (auth: object, body: unknown) => {
     const { context } = provider([400, body]);
-    return renew({ refresh_request: ITSELF, ...auth }, HELD, context)?.then(
+    return refresh({ refresh_request: ITSELF, ...auth }, HELD, context)?.then(
       () => assert.fail('renewed'),
       (error: Error & { error?: string }) => error,
     );
@@ -97,7 +97,7 @@ test('the provider’s own words for invalid_grant count as it, and no others; n
 test('an error that a provider reports with status 200 and under a name of its own is one', async () => {
   const auth = { token_response_paths: { error: 'errcode' }, invalid_grant_errors: ['42002'] };
   const answer = (body: object) =>
-    renew({ refresh_request: ITSELF, ...auth }, HELD, provider([200, body]).context)?.then(
+    refresh({ refresh_request: ITSELF, ...auth }, HELD, provider([200, body]).context)?.then(
       ({ access_token }) => access_token,
       (error: Error & { error?: string }) => `${error.error}: ${error.message}`,
     );
@@ -109,7 +109,7 @@ test('an error that a provider reports with status 200 and under a name of its o
 test('refresh requests may authenticate the client in a way of their own', async () => {
   const auth = { authorization_method: 'body', refresh_authorization_method: 'header' };
   const { context, asked } = provider([200, { access_token: 'at-2' }]);
-  await renew(auth, { ...HELD, refresh_token: 'rt' }, context);
+  await refresh(auth, { ...HELD, refresh_token: 'rt' }, context);
   assert.match(asked[0]?.headers['authorization'] ?? '', /^Basic /);
   assert.doesNotMatch(String(asked[0]?.body), /client_secret/);
 });
@@ -167,7 +167,7 @@ test('where the provider wants redirect_uri for refreshing too, it gets the one 
   ]);
   const done = await oauth2.authorization?.complete({ ...request, callback, secrets: begun?.secrets ?? {} }, context);
   const { credentials } = done ?? assert.fail();
-  const again = await oauth2.renewal?.renew({ integration, config: {}, credentials }, context);
+  const again = await oauth2.refresh?.refresh({ integration, config: {}, credentials }, context);
   assert.equal(new URLSearchParams(String(asked[1]?.body)).get('redirect_uri'), request.redirectUri);
   assert.equal(again?.grant?.redirect_uri, request.redirectUri);
 });

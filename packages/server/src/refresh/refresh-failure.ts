@@ -27,7 +27,7 @@ export function isLastRefusal({ refusals, refusedForMs }: RefreshState, afterDay
 }
 
 /** Whether the provider may have rotated the tokens all the same: it was reached, and its answer was not read. */
-export function mayHaveAnswered(error: unknown): boolean {
+export function mayHaveResponded(error: unknown): boolean {
   if (error instanceof OAuthResponseError) return (error.httpStatus ?? 0) < 300;
   if (!(error instanceof NangoError) || !/^(request|response)_/.test(error.code)) return false;
   const { cause } = error;
