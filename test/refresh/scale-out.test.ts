@@ -93,9 +93,11 @@ test('what one server changes or deletes, another does not serve any more', asyn
 test('S4: with the database gone, connections in memory go on, the rest is 503 with Retry-After, and it recovers by itself', async (t) => {
   if (process.env['DATABASE_URL']) return t.skip('a database that was given is not stopped');
   const databaseUrl = await postgres.createDatabase();
+  const first = await startTestServer(t, { integrations: KEYED, databaseUrl });
+  for (const userId of ['cached', 'cold']) await first.nango.registerConnection('keyed', userId, { api_key: userId });
+  // Another server, which is told of no change that would remove a connection from its memory.
   const server = await startTestServer(t, { integrations: KEYED, databaseUrl });
   const { nango, url } = server;
-  for (const userId of ['cached', 'cold']) await nango.registerConnection('keyed', userId, { api_key: userId });
   const read = (userId: string) => server.api('GET', `/api/connection?integration=keyed&userId=${userId}`);
   assert.equal((await read('cached')).status, 200);
   await postgres.stop();
