@@ -4,6 +4,7 @@ import { createServer, request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test, type TestContext } from 'node:test';
 import Nango from '@nangohq/node-client';
+import pg from 'pg';
 import { freePort } from '../support/free-port.ts';
 import { listen } from '../support/listen.ts';
 import { ENCRYPTION_KEY, SECRET_KEY, startTestServer } from '../support/nango-server.ts';
@@ -90,13 +91,25 @@ test('what one server changes or deletes, another does not serve any more', asyn
   while ((await keyOn(two).catch(() => 'gone')) !== 'gone');
 });
 
+/** How many servers have begun to listen for changes. */
+async function listeners(databaseUrl: string): Promise<number> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  const { rows } = await client.query<{ count: number }>(
+    `select count(*)::int from pg_stat_activity where datname = current_database() and query like 'select pg_notify%'`,
+  );
+  await client.end();
+  return rows[0]?.count ?? 0;
+}
+
 test('S4: with the database gone, connections in memory go on, the rest is 503 with Retry-After, and it recovers by itself', async (t) => {
   if (process.env['DATABASE_URL']) return t.skip('a database that was given is not stopped');
   const databaseUrl = await postgres.createDatabase();
   const first = await startTestServer(t, { integrations: KEYED, databaseUrl });
   for (const userId of ['cached', 'cold']) await first.nango.registerConnection('keyed', userId, { api_key: userId });
-  // Another server, which is told of no change that would remove a connection from its memory.
+  // A server that was not told of these changes, and that listens: then nothing leaves its memory.
   const server = await startTestServer(t, { integrations: KEYED, databaseUrl });
+  while ((await listeners(databaseUrl)) < 2);
   const { nango, url } = server;
   const read = (userId: string) => server.api('GET', `/api/connection?integration=keyed&userId=${userId}`);
   assert.equal((await read('cached')).status, 200);
