@@ -141,7 +141,7 @@ async function openApi(): Promise<string> {
 /** ARCHITECTURE.md with the table of the server's folders between its two comments. */
 async function architecture(): Promise<string> {
   const text = await readFile(ARCHITECTURE, 'utf8');
-  const table = text.replace(/(<!-- layers -->\n).*?(\n<!-- \/layers -->)/s, `$1\n${layerTable()}\n$2`);
+  const table = text.replace(/(<!-- layers -->).*?(<!-- \/layers -->)/s, `$1\n\n${layerTable()}\n\n$2`);
   return prettier.format(table, { ...(await prettier.resolveConfig(ARCHITECTURE)), parser: 'markdown' });
 }
 
