@@ -106,7 +106,18 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   calls: {
     about: 'requests to APIs: the only place that authorizes one, and what follows its response',
-    mayImport: ['refresh', 'connections', 'auth-modes', 'upstream', 'schema', 'store', 'oauth', 'formats', 'errors'],
+    mayImport: [
+      'refresh',
+      'connections',
+      'auth-modes',
+      'upstream',
+      'schema',
+      'store',
+      'oauth',
+      'vault',
+      'formats',
+      'errors',
+    ],
   },
   refresh: {
     about: 'the refresh engine: fresh credentials on demand and ahead of time, and the cache of connections',
@@ -146,7 +157,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   oauth: {
     about: 'the protocol: one file for each request, response and grant; knows neither HTTP server nor store',
-    mayImport: ['formats', 'errors'],
+    mayImport: ['vault', 'formats', 'errors'],
   },
   vault: {
     about: 'sealing, keys, the holder of secrets',

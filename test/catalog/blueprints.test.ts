@@ -21,6 +21,7 @@ import { withDefaults } from '../../packages/server/src/schema/input-fields.ts';
 import { CATALOG_FOLDER } from '../../packages/server/src/package-files.ts';
 import { BlueprintProvider, configuredSchema, type Described } from '../support/blueprint-provider.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
+import { secret } from '../support/secrets.ts';
 
 interface Version {
   extends?: string;
@@ -190,7 +191,7 @@ async function connect(walking: Walk, config: AdditionalConfig): Promise<Connect
   const fields = mode.prompted?.fields(integration) ?? assert.fail();
   const asked = Object.entries(fields).filter(([name, { optional }]) => !optional || name in prompted);
   const values = Object.fromEntries(asked.map(([name]) => [name, prompted[name] ?? assert.fail(name)]));
-  const credentials = await mode.prompted?.accept({ integration, config, values }, context);
+  const credentials = await mode.prompted?.accept({ integration, config, values: secret(values) }, context);
   const accepted = { config, credentials: credentials ?? assert.fail() };
   return described.auth.token_request ? refreshed(accepted) : accepted;
 }

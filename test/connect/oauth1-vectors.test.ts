@@ -70,7 +70,12 @@ function ownSignature({
 }: Vector): string {
   const header = oauth1AuthorizationHeader(
     { method, url, formParameters: [...new URLSearchParams(body)] },
-    { clientId, clientSecret, signatureMethod, token: { oauth_token: token, oauth_token_secret: tokenSecret } },
+    {
+      clientId,
+      clientSecret: secret(clientSecret),
+      signatureMethod,
+      token: { oauth_token: secret(token), oauth_token_secret: secret(tokenSecret) },
+    },
     { timestamp: 137131200, nonce: 'nonce' },
   );
   return decodeURIComponent(/oauth_signature="([^"]+)"/.exec(header)?.[1] ?? '');
@@ -89,6 +94,7 @@ for v in json.load(sys.stdin):
     out.append(urllib.parse.unquote(re.search('oauth_signature="([^"]+)"', signed['Authorization']).group(1)))
 print(json.dumps(out))
 `;
+import { secret } from '../support/secrets.ts';
 
 const python = findOauthlib();
 

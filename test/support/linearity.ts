@@ -24,11 +24,12 @@ import { userIdSchema } from '../../packages/server/src/connections/connection-i
 import { requestIdOf } from '../../packages/server/src/http/request-id.ts';
 import { parseTime } from '../../packages/server/src/formats/parse-time.ts';
 import { normalizePem } from '../../packages/server/src/formats/pem.ts';
+import { secret } from './secrets.ts';
 
 /** Every function that reads text which users, pages, providers, APIs or callers chose. A refusal is as good as a result. */
 export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
-  excerpt: (text) => excerpt(text, ['secret-1', '<<<<', '{}{}']),
-  maskSecrets: (text) => maskSecrets(text, ['secret-1', '<<<<', '{}{}']),
+  excerpt: (text) => excerpt(text, [secret('secret-1'), secret('<<<<'), secret('{}{}')]),
+  maskSecrets: (text) => maskSecrets(text, [secret('secret-1'), secret('<<<<'), secret('{}{}')]),
   parseJson,
   parseTime,
   normalizePem,
@@ -49,13 +50,13 @@ export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
     processTokenResponse(
       { status: 200, contentType: 'application/json', body },
       { tokenTypes: undefined, paths: { access_token: 'a.*.b' }, expiresInUnit: 'seconds' },
-      ['secret-1'],
+      [secret('secret-1')],
     ),
   'processTokenResponse, refused': (body) =>
     processTokenResponse(
       { status: 400, contentType: 'text/html', body },
       { tokenTypes: undefined, paths: {}, expiresInUnit: 'seconds' },
-      ['secret-1'],
+      [secret('secret-1')],
     ),
   parseAuthorizationResponse: (text) =>
     parseAuthorizationResponse(

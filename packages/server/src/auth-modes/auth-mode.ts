@@ -9,7 +9,7 @@ import type { RegisteredClient } from '../oauth/discovery/client-registration.ts
 import type { MetadataCache } from '../oauth/discovery/metadata-cache.ts';
 import type { ClientCertificate, OAuthHttp } from '../oauth/oauth-http.ts';
 import type { ProtectedResourceMetadata } from '../oauth/discovery/protected-resource-metadata.ts';
-import type { Secret } from '../vault/secret.ts';
+import type { MaybeSecret, Secret } from '../vault/secret.ts';
 
 /** Anything JSON can hold. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
@@ -25,7 +25,7 @@ export interface BaseAuth {
 /** What every set of credentials has. */
 export interface BaseCredentials {
   /** The token endpoint's last answer, or what was registered. */
-  readonly raw: JsonObject;
+  readonly raw: Secret<JsonObject>;
   /** How they came about, as far as refreshing them needs it; never shown. */
   readonly grant?: object | undefined;
 }
@@ -107,7 +107,7 @@ export interface AuthorizationBegun {
   /** Where the browser is sent. */
   readonly authorizationUrl: string;
   /** Sealed until the callback, then used once: PKCE verifier, request-token secret. */
-  readonly secrets: Record<string, string>;
+  readonly secrets: Readonly<Record<string, Secret<string>>>;
 }
 
 export interface BeginAuthorization<Auth extends BaseAuth> {
@@ -121,7 +121,7 @@ export interface CompleteAuthorization<Auth extends BaseAuth> {
   readonly integration: Integration<Auth>;
   readonly config: AdditionalConfig;
   readonly callback: ResponseParameters;
-  readonly secrets: Record<string, string>;
+  readonly secrets: Readonly<Record<string, Secret<string>>>;
   readonly redirectUri: string;
 }
 
@@ -140,14 +140,14 @@ export interface DeviceCode {
   readonly expiresIn: number;
   readonly interval: number;
   /** Sealed until the user has agreed. */
-  readonly secrets: Record<string, string>;
+  readonly secrets: Readonly<Record<string, Secret<string>>>;
 }
 
 /** What the user typed in. */
 export interface PromptedValues<Auth extends BaseAuth> {
   readonly integration: Integration<Auth>;
   readonly config: AdditionalConfig;
-  readonly values: JsonObject;
+  readonly values: Secret<JsonObject>;
 }
 
 /** A request that only right credentials can make, sent before they are stored. */
@@ -182,6 +182,8 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
   readonly credentialsInput: z.ZodType<Credentials>;
   /** Credentials as they are stored. */
   readonly storedCredentials: z.ZodType<Credentials>;
+  /** Members of the credentials that are milliseconds since the epoch. */
+  readonly times: readonly string[];
   /** Request-time names this mode adds, each with its value. */
   readonly placeholders: Record<string, PlaceholderValue<Auth, Credentials>>;
   /**
@@ -214,7 +216,11 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
       context: AuthModeContext,
     ): Promise<DeviceCode>;
     poll(
-      request: { integration: Integration<Auth>; config: AdditionalConfig; secrets: Record<string, string> },
+      request: {
+        integration: Integration<Auth>;
+        config: AdditionalConfig;
+        secrets: Readonly<Record<string, Secret<string>>>;
+      },
       context: AuthModeContext,
     ): Promise<Authorized<Credentials> | 'authorization_pending' | 'slow_down'>;
   };
@@ -267,7 +273,7 @@ export interface Signing<Auth extends BaseAuth, Credentials extends BaseCredenti
 
 /** The value of a placeholder. Written as a method, as all of AuthMode is. */
 type PlaceholderValue<Auth extends BaseAuth, Credentials extends BaseCredentials> = {
-  of(credentials: Credentials, integration: Integration<Auth>): string;
+  of(credentials: Credentials, integration: Integration<Auth>): MaybeSecret;
 }['of'];
 
 export interface HeldCredentials<Auth extends BaseAuth, Credentials extends BaseCredentials> {

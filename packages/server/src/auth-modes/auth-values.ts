@@ -1,8 +1,9 @@
-import { headerValue, renderUrlTemplate, valueAt } from '../schema/render.ts';
+import { headerValue, renderMaybeSecret, renderUrlTemplate, valueAt } from '../schema/render.ts';
 import type { PlaceholderScope } from '../schema/fields.ts';
 import type { Template } from '../schema/template.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { AdditionalConfig, Integration, JsonObject } from './auth-mode.ts';
+import { revealText, type MaybeSecret, type Secret } from '../vault/secret.ts';
 
 /** Names that templates of `auth` may use where they stand for more than the connection's own settings. */
 export const AUTH_VALUES: PlaceholderScope = {
@@ -14,49 +15,50 @@ export const AUTH_VALUES: PlaceholderScope = {
 export interface AuthValueSources {
   readonly integration: Integration;
   readonly config: AdditionalConfig;
-  readonly raw: JsonObject;
+  readonly raw: Secret<JsonObject>;
   /** Values by names of the mode's own. */
-  readonly named?: Readonly<Record<string, string>>;
+  readonly named?: Readonly<Record<string, MaybeSecret>>;
 }
 
 /** The value of one placeholder. Throws `invalid_value` where this connection has none. */
-function authValue(placeholder: string, { integration, config, raw, named = {} }: AuthValueSources): string {
-  if (placeholder.startsWith('raw.')) return valueAt(raw, placeholder);
+function authValue(placeholder: string, { integration, config, raw, named = {} }: AuthValueSources): MaybeSecret {
+  if (placeholder.startsWith('raw.')) return raw.map((members) => valueAt(members, placeholder));
   if (placeholder.startsWith('config.')) return valueAt(config, placeholder);
-  const values = new Map([
+  const values = new Map<string, MaybeSecret | undefined>([
     ...Object.entries(named),
-    ['app_api_key', integration.appApiKey?.reveal()],
+    ['app_api_key', integration.appApiKey],
     ['oauth_client_id', integration.oauthClientId],
-    ['oauth_client_secret', integration.oauthClientSecret?.reveal()],
+    ['oauth_client_secret', integration.oauthClientSecret],
   ]);
   const value = values.get(placeholder);
   if (value !== undefined) return value;
   throw new NangoError('invalid_value', `The Integration "${integration.name}" has no value for \${${placeholder}}.`);
 }
 
-/** Templates by name, each filled. */
+/** Templates by name, each rendered. */
 export function fillTemplates(
   templates: Readonly<Record<string, Template>>,
   sources: AuthValueSources,
-): Record<string, string> {
+): Record<string, MaybeSecret> {
   return Object.fromEntries(Object.entries(templates).map(([name, template]) => [name, fill(template, sources)]));
 }
 
-/** Headers by name in lower case, each filled and fit to be one. */
+/** Headers by name in lower case, each rendered and fit to be one. */
 export function fillHeaders(
   templates: Readonly<Record<string, Template>>,
   sources: AuthValueSources,
-): Record<string, string> {
-  const filled = Object.entries(fillTemplates(templates, sources));
-  return Object.fromEntries(filled.map(([name, value]) => [name.toLowerCase(), headerValue(name, value)]));
+): Record<string, MaybeSecret> {
+  const rendered = Object.entries(fillTemplates(templates, sources));
+  for (const [name, value] of rendered) headerValue(name, revealText(value));
+  return Object.fromEntries(rendered.map(([name, value]) => [name.toLowerCase(), value]));
 }
 
-/** A URL, filled so that no value can change what the template fixed. */
+/** A URL for the wire, rendered so that no value can change what the template fixed. */
 export function fillUrl(template: Template, sources: AuthValueSources): string {
-  return renderUrlTemplate(template, (placeholder) => authValue(placeholder, sources));
+  return renderUrlTemplate(template, (placeholder) => revealText(authValue(placeholder, sources)));
 }
 
-/** One template, filled. */
-export function fill(template: Template, sources: AuthValueSources): string {
-  return template.render((placeholder) => authValue(placeholder, sources));
+/** One template, rendered; a secret where one of its values is. */
+export function fill(template: Template, sources: AuthValueSources): MaybeSecret {
+  return renderMaybeSecret(template, (placeholder) => authValue(placeholder, sources));
 }

@@ -6,6 +6,7 @@ import { isSecureUrl } from '../schema/loopback-host.ts';
 import { Template } from '../schema/template.ts';
 import type { AuthModeContext, SignableRequest } from './auth-mode.ts';
 import { AUTH_VALUES, fill, fillHeaders, fillTemplates, fillUrl, type AuthValueSources } from './auth-values.ts';
+import { revealText, revealTexts, secretTextsIn, type Secret } from '../vault/secret.ts';
 
 /** A request that a Blueprint describes; its values may use those of `auth` and the given placeholders. */
 export function configuredRequestSchema(fields: Fields, placeholders: readonly string[]) {
@@ -40,9 +41,11 @@ export function sendConfigured(
   const url = new URL(fillUrl(request.url, sources));
   if (!isSecureUrl(url, sources.integration.allowHttp))
     throw new NangoError('invalid_value', `${url.origin} is http; only https is used outside loopback.`);
-  for (const [name, value] of Object.entries(fillTemplates(request.params, sources))) url.searchParams.set(name, value);
+  const params = revealTexts(fillTemplates(request.params, sources));
+  for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value);
   const body = encodeBody(request, sources);
-  const headers = { accept: 'application/json', ...body?.headers, ...fillHeaders(request.headers, sources) };
+  const ownHeaders = revealTexts(fillHeaders(request.headers, sources));
+  const headers = { accept: 'application/json', ...body?.headers, ...ownHeaders };
   const signature = sign?.({ method, url: url.href, headers, body: body?.text });
   return http({
     method,
@@ -54,16 +57,17 @@ export function sendConfigured(
 }
 
 /** What was sent and must not come back in a message. */
-export function sentSecrets({ raw, named = {}, integration }: AuthValueSources): string[] {
-  const own = [integration.appApiKey?.reveal(), integration.oauthClientSecret?.reveal()];
-  const values = [...Object.values(raw), ...Object.values(named), ...own];
-  return values.filter((value) => typeof value === 'string');
+export function sentSecrets({ raw, named, integration }: AuthValueSources): Secret<string>[] {
+  return secretTextsIn(raw, named, integration.appApiKey, integration.oauthClientSecret);
 }
 
 function encodeBody({ body, body_format }: ConfiguredRequest, sources: AuthValueSources) {
   if (!body) return undefined;
   const members = Object.entries(body).map(([name, member]) => {
-    return [name, member instanceof Template ? fill(member, sources) : fillTemplates(member, sources)] as const;
+    return [
+      name,
+      member instanceof Template ? revealText(fill(member, sources)) : revealTexts(fillTemplates(member, sources)),
+    ] as const;
   });
   if (body_format === 'json')
     return { text: JSON.stringify(Object.fromEntries(members)), headers: { 'content-type': 'application/json' } };

@@ -12,6 +12,7 @@ import type { OAuth2Credentials } from './oauth2/credentials.ts';
 import { oauth2StepMode } from './oauth2/configured-requests.ts';
 import { oauth2 } from './oauth2/oauth2.ts';
 import { RESERVED_PLACEHOLDERS } from './registry.ts';
+import { revealed, secret } from '../../../../test/support/secrets.ts';
 
 const NOW = 1_800_000_000_000;
 const ENDPOINTS = { authorization_url: 'https://acme.example/a', token_url: 'https://acme.example/t' };
@@ -30,7 +31,12 @@ async function take(steps: object[], answers: [status: number, body: unknown][],
       return { status, contentType: 'application/json', body: typeof body === 'string' ? body : JSON.stringify(body) };
     },
   } as unknown as AuthModeContext;
-  const credentials = { access_token: 'at', refresh_token: 'rt', expires_at: NOW, raw: { first: 'kept' } };
+  const credentials = {
+    access_token: secret('at'),
+    refresh_token: secret('rt'),
+    expires_at: NOW,
+    raw: secret({ first: 'kept' }),
+  };
   const begun = { credentials, config: { before: 'b' } };
   const owner = { integration, config: { subdomain: 's' } };
   const done = await takeSteps<OAuth2Credentials>(owner, begun, {
@@ -68,13 +74,13 @@ test('a token step replaces the token, keeps the refresh token, and is all that 
   const exchange: [number, unknown] = [200, { access_token: 'long', expires_in: 100, second: 's' }];
   const { credentials, config, seen } = await take(steps, [exchange, [200, { id: 'i' }]]);
   assert.deepEqual(
-    [credentials.access_token, credentials.refresh_token, credentials.expires_at, config['id']],
+    revealed([credentials.access_token, credentials.refresh_token, credentials.expires_at, config['id']]),
     ['long', 'rt', NOW + 100_000, 'i'],
   );
-  assert.deepEqual(credentials.raw, { first: 'kept', access_token: 'long', expires_in: 100, second: 's' });
+  assert.deepEqual(credentials.raw.reveal(), { first: 'kept', access_token: 'long', expires_in: 100, second: 's' });
   assert.equal(seen[1]?.headers['authorization'], 'Bearer long');
   const refreshed = await take(steps, [exchange], { tokensOnly: true });
-  assert.deepEqual([refreshed.credentials.access_token, refreshed.seen.length], ['long', 1]);
+  assert.deepEqual([refreshed.credentials.access_token.reveal(), refreshed.seen.length], ['long', 1]);
 });
 
 test('a step that fails ends connecting, unless it is optional; nothing of the answer is quoted', async () => {
@@ -101,7 +107,7 @@ test('a step that fails ends connecting, unless it is optional; nothing of the a
 test('a step cannot be led to plain http by what was answered, and prototypes are no members', async () => {
   const step = { request: { ...ASKED, url: '${raw.where}/me' }, store: { id: 'id' } };
   const integration = integrationOf(oauth2, { ...ENDPOINTS, steps: [step] });
-  const credentials = { access_token: 'at', raw: { where: 'http://acme.example' } };
+  const credentials = { access_token: secret('at'), raw: secret({ where: 'http://acme.example' }) };
   const http = async () => assert.fail('sent');
   const context = { now: () => NOW, http } as unknown as AuthModeContext;
   const owner = { integration, config: {} };
@@ -151,7 +157,7 @@ test('OAuth 1.0a: steps are signed with the token, and what the token answer tel
         ['oauth_token', 't1'],
         ['oauth_verifier', 'v'],
       ]),
-      secrets: { oauth_token: 't1', oauth_token_secret: 's1' },
+      secrets: { oauth_token: secret('t1'), oauth_token_secret: secret('s1') },
       redirectUri: 'https://nango.example/oauth/callback',
     },
     context,

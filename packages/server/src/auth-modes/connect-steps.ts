@@ -12,6 +12,7 @@ import type {
 } from './auth-mode.ts';
 import type { Step } from './connect-step-fields.ts';
 import { sendConfigured, sentSecrets, type RequestSigner } from './configured-request.ts';
+import type { MaybeSecret, Secret } from '../vault/secret.ts';
 
 const MAX_VALUE = 2_000;
 
@@ -29,11 +30,11 @@ export interface Progress<Credentials extends BaseCredentials> {
 /** How one auth mode asks. */
 export interface StepMode<Credentials extends BaseCredentials> {
   /** Values of the mode's own placeholders. */
-  named(credentials: Credentials): Readonly<Record<string, string>>;
+  named(credentials: Credentials): Readonly<Record<string, MaybeSecret>>;
   /** Signs the requests, where the mode does. */
   signerOf?(credentials: Credentials): RequestSigner;
   /** Reads the answer to a step with `token`; absent where no token can be exchanged. `secrets` were sent. */
-  exchange?(answer: OAuthHttpResponse, before: Credentials, secrets: readonly string[]): Credentials;
+  exchange?(answer: OAuthHttpResponse, before: Credentials, secrets: readonly Secret<string>[]): Credentials;
 }
 
 interface StepOwner {

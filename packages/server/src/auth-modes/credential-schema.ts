@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { jsonValue, parseExactJson } from '../formats/parse-json.ts';
 import { MAX_TIME_MS, parseTime } from '../formats/parse-time.ts';
 import type { JsonObject } from './auth-mode.ts';
+import { Secret, toRevealedJson } from '../vault/secret.ts';
 
 const MAX_CREDENTIAL = 100_000;
 
@@ -12,8 +13,16 @@ export const credentialText = z
   .max(MAX_CREDENTIAL)
   .regex(/^\P{Cc}*$/u, 'must not hold control characters');
 
-/** Any JSON object. */
-export const rawObject: z.ZodType<JsonObject> = z.record(z.string(), jsonValue);
+/** The same as a secret. */
+export const credentialSecret = credentialText.transform((text) => new Secret(text));
+
+/** A secret text as it is stored. */
+export const storedSecret = z.string().transform((text) => new Secret(text));
+
+const jsonObject: z.ZodType<JsonObject> = z.record(z.string(), jsonValue);
+
+/** A JSON object as it is stored, which may hold secrets. */
+export const storedRaw = jsonObject.transform((raw) => new Secret(raw));
 
 /** A point in time as Date, ISO 8601 text, or epoch in seconds or milliseconds; yields epoch milliseconds. */
 export const timeInput = z.union([z.number(), z.string(), z.date()]).transform((value, ctx) => {
@@ -30,7 +39,7 @@ export const storedTime = z.number().transform((time) => Math.min(time, MAX_TIME
  * What was registered, under `raw`. A caller that passes back credentials it read (they carry `raw`) keeps that `raw`,
  * so a read-modify-write does not nest it deeper each time.
  */
-export function keepRaw(given: Record<string, unknown>): JsonObject {
-  const nested = rawObject.safeParse(given['raw']);
-  return nested.success ? nested.data : rawObject.parse(parseExactJson(JSON.stringify(given)));
+export function keepRaw(given: Record<string, unknown>): Secret<JsonObject> {
+  const nested = jsonObject.safeParse(given['raw']);
+  return new Secret(nested.success ? nested.data : jsonObject.parse(parseExactJson(toRevealedJson(given))));
 }

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { integrationOf } from '../../../../test/support/integration.ts';
 import { percentEncode } from '../oauth/oauth1/percent-encoding.ts';
 import { oauth1 } from './oauth1.ts';
+import { secret } from '../../../../test/support/secrets.ts';
 
 /** Whether a request is signed with these parameters of its body, each already encoded, and sorted with the others. */
 function isSignedWith(parameters: string[], { body, type }: { body: string; type: string }): boolean {
@@ -23,7 +24,7 @@ function isSignedWith(parameters: string[], { body, type }: { body: string; type
       { method: 'POST', url: 'https://a.example/x', headers, body },
       {
         integration,
-        credentials: { oauth_token: 't', oauth_token_secret: '', raw: {} },
+        credentials: { oauth_token: secret('t'), oauth_token_secret: secret(''), raw: secret({}) },
         config: {},
         context: { now: () => 1000, randomToken: () => 'n' },
       },

@@ -11,13 +11,16 @@ import { renderParams, renderUrl } from '../schema/render.ts';
 import type { AuthMode, AuthModeContext, BaseCredentials, Integration, SignableRequest, Signing } from './auth-mode.ts';
 import { storeStepsSchema } from './connect-step-fields.ts';
 import { storedBySteps, takeSteps } from './connect-steps.ts';
-import { credentialText, keepRaw, rawObject } from './credential-schema.ts';
+import { credentialSecret, credentialText, keepRaw, storedRaw, storedSecret } from './credential-schema.ts';
 import { accessDeniedErrors } from './token-fields.ts';
 import { configFromTokenResponseSchema, configFromResponse } from './config-from-provider.ts';
+import { Secret } from '../vault/secret.ts';
+
+const NO_SECRET = new Secret('');
 
 interface OAuth1Credentials extends BaseCredentials {
-  readonly oauth_token: string;
-  readonly oauth_token_secret: string;
+  readonly oauth_token: Secret<string>;
+  readonly oauth_token_secret: Secret<string>;
 }
 
 /** The keys of `auth` under OAUTH1; `docs/reference/configuration.md` describes each. */
@@ -62,18 +65,19 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
   requiredSettings: () => ['oauth_client_id', 'oauth_client_secret', 'oauth_scopes'],
   authShape: oauth1Shape,
   credentialsInput: z
-    .looseObject({ oauth_token: credentialText, oauth_token_secret: credentialText.or(z.literal('')) })
+    .looseObject({ oauth_token: credentialSecret, oauth_token_secret: credentialText.or(z.literal('')) })
     .transform((given) => ({
       oauth_token: given.oauth_token,
-      oauth_token_secret: given.oauth_token_secret,
+      oauth_token_secret: new Secret(given.oauth_token_secret),
       raw: keepRaw(given),
     })),
-  storedCredentials: z.object({ oauth_token: z.string(), oauth_token_secret: z.string(), raw: rawObject }),
+  storedCredentials: z.object({ oauth_token: storedSecret, oauth_token_secret: storedSecret, raw: storedRaw }),
+  times: [],
   placeholders: {
     oauth_token: (credentials) => credentials.oauth_token,
     oauth_token_secret: (credentials) => credentials.oauth_token_secret,
     oauth_client_id: (_, integration) => integration.oauthClientId ?? '',
-    oauth_client_secret: (_, integration) => integration.oauthClientSecret?.reveal() ?? '',
+    oauth_client_secret: (_, integration) => integration.oauthClientSecret ?? '',
   },
   sign: signed,
   authorization: {
@@ -103,7 +107,7 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
       const params = {
         ...(scope === '' ? {} : { scope }),
         ...renderParams(auth.authorization_params, config),
-        oauth_token,
+        oauth_token: oauth_token.reveal(),
       };
       for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value);
       return { authorizationUrl: url.href, secrets: { oauth_token, oauth_token_secret } };
@@ -111,11 +115,11 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
     async complete({ integration, config, callback, secrets }, context) {
       const { token_url, token_http_method, token_params } = integration.auth;
       const token = {
-        oauth_token: secrets['oauth_token'] ?? '',
-        oauth_token_secret: secrets['oauth_token_secret'] ?? '',
+        oauth_token: secrets['oauth_token'] ?? NO_SECRET,
+        oauth_token_secret: secrets['oauth_token_secret'] ?? NO_SECRET,
       };
       const { access_denied_errors } = integration.auth;
-      const oauth_verifier = parseOAuth1Response(callback, { token: token.oauth_token, access_denied_errors });
+      const oauth_verifier = parseOAuth1Response(callback, { token: token.oauth_token.reveal(), access_denied_errors });
       const endpoint = {
         url: renderUrl(token_url, config),
         method: token_http_method,
@@ -124,7 +128,7 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
       const signer = { ...signerOf(integration), token };
       const request = { endpoint, signer, freshness: freshness(context), oauth_verifier, access_denied_errors };
       const credentials = await tokenCredentialsRequest(request, context.http);
-      const begun = { credentials, config: configFromResponse(integration, credentials.raw) };
+      const begun = { credentials, config: configFromResponse(integration, credentials.raw.reveal()) };
       const mode = {
         named: () => ({}),
         signerOf: (held: OAuth1Credentials) => (unsigned: SignableRequest) =>
@@ -157,7 +161,7 @@ function formPairs(body: string): [string, string][] {
 function parseOAuth1Response(
   callback: ResponseParameters,
   expected: { readonly token: string; readonly access_denied_errors: readonly string[] },
-): string {
+): Secret<string> {
   // Not in the RFC, but how providers in the field say that the user refused.
   const verifier = callback.get('oauth_verifier');
   if (callback.get('denied') !== undefined || verifier === 'denied')
@@ -174,14 +178,14 @@ function parseOAuth1Response(
       'The response carries an oauth_token other than the one of this authorization.',
     );
   }
-  if (verifier) return verifier;
+  if (verifier) return new Secret(verifier);
   throw new NangoError('provider_error', 'The response carries no oauth_verifier.');
 }
 
 function signerOf({ auth, oauthClientId, oauthClientSecret }: Integration<OAuth1Auth>): OAuth1Signer {
   return {
     clientId: oauthClientId ?? '',
-    clientSecret: oauthClientSecret?.reveal() ?? '',
+    clientSecret: oauthClientSecret ?? NO_SECRET,
     signatureMethod: auth.signature_method,
   };
 }

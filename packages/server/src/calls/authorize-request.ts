@@ -8,11 +8,12 @@ import type {
 } from '../auth-modes/auth-mode.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import { isSecureUrl } from '../schema/loopback-host.ts';
-import { renderUrlTemplate, valueAt } from '../schema/render.ts';
+import { renderMaybeSecret, renderUrlTemplate, valueAt } from '../schema/render.ts';
 import type { Template } from '../schema/template.ts';
 import type { HttpMethod } from '../upstream/http-client.ts';
 import { authorizedHeaders, checkedHeader, type RenderedField } from './authorized-headers.ts';
 import { invalidEndpoint, joinEndpoint, type BaseUrl } from './join-endpoint.ts';
+import { revealText, Secret, type MaybeSecret } from '../vault/secret.ts';
 
 /** What the application asks for; `endpoint` is relative to the Integration's base_url and may have a query. */
 export interface ApiRequest<Method extends string = HttpMethod> {
@@ -168,11 +169,14 @@ function prepare(authorization: RequestAuthorization): Prepared {
   const render = (fields: ReadonlyMap<string, Template>, check: (name: string, value: string) => string) =>
     [...fields].map(([name, template]) => ({
       name,
-      value: check(name, template.render(valueOf)),
+      value: checked(name, renderMaybeSecret(template, valueOf), check),
       isCredential: template.placeholders.length > 0,
     }));
   const lower = new Map([...headers].map(([name, template]) => [name.toLowerCase(), template]));
-  const { origin, pathname, search } = parseBase(renderUrlTemplate(baseUrl, valueOf), integration);
+  const { origin, pathname, search } = parseBase(
+    renderUrlTemplate(baseUrl, (placeholder) => revealText(valueOf(placeholder))),
+    integration,
+  );
   return {
     integration,
     config,
@@ -188,12 +192,17 @@ function prepare(authorization: RequestAuthorization): Prepared {
   };
 }
 
+/** A value that fits where it goes. */
+function checked(name: string, value: MaybeSecret, check: (name: string, value: string) => string): MaybeSecret {
+  return value instanceof Secret ? value.map((text) => check(name, text)) : check(name, value);
+}
+
 function placeholderValue(
   placeholder: string,
   { integration, mode, credentials, config }: RequestAuthorization,
-): string {
-  if (placeholder === 'app_api_key') return integration.appApiKey?.reveal() ?? '';
-  if (placeholder.startsWith('raw.')) return valueAt(credentials.raw, placeholder);
+): MaybeSecret {
+  if (placeholder === 'app_api_key') return integration.appApiKey ?? '';
+  if (placeholder.startsWith('raw.')) return credentials.raw.map((raw) => valueAt(raw, placeholder));
   if (placeholder.startsWith('config.')) return valueAt(config, placeholder);
   const value = Object.hasOwn(mode.placeholders, placeholder)
     ? mode.placeholders[placeholder]?.(credentials, integration)
@@ -229,7 +238,7 @@ function encodeParams(
         'invalid_request',
         `The parameter "${name}" is set by the Integration and cannot stand in the endpoint.`,
       );
-    if (isCredential || !(own.has(name) || Object.hasOwn(given, name))) pairs.push([name, value]);
+    if (isCredential || !(own.has(name) || Object.hasOwn(given, name))) pairs.push([name, revealText(value)]);
   }
   const credentials = new Set(configured.filter(({ isCredential }) => isCredential).map(({ name }) => name));
   for (const [name, value] of Object.entries(given)) {

@@ -1,10 +1,11 @@
 import { NangoError } from '../errors/nango-error.ts';
 import { headerValue } from '../schema/render.ts';
+import { revealText, type MaybeSecret } from '../vault/secret.ts';
 
 /** A configured header or parameter with its value; one with a placeholder is a credential, and wins. */
 export interface RenderedField {
   readonly name: string;
-  readonly value: string;
+  readonly value: MaybeSecret;
   readonly isCredential: boolean;
 }
 
@@ -17,12 +18,12 @@ type Headers = Record<string, string>;
  */
 export function authorizedHeaders(configured: readonly RenderedField[], given: Readonly<Headers> = {}): Headers {
   const headers: Headers = {};
-  for (const { name, value, isCredential } of configured) if (!isCredential) headers[name] = value;
+  for (const { name, value, isCredential } of configured) if (!isCredential) headers[name] = revealText(value);
   for (const name of Object.keys(given)) {
     const lower = name.toLowerCase();
     headers[lower] = checkedHeader(lower, given[name] ?? '');
   }
-  for (const { name, value, isCredential } of configured) if (isCredential) headers[name] = value;
+  for (const { name, value, isCredential } of configured) if (isCredential) headers[name] = revealText(value);
   return headers;
 }
 

@@ -4,6 +4,7 @@ import { integrationOf, template } from '../../../../test/support/integration.ts
 import { AUTH_MODES } from '../auth-modes/registry.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import { authorizeRequest, type AuthorizedRequest } from './authorize-request.ts';
+import { secret } from '../../../../test/support/secrets.ts';
 
 // What a user, a provider or a caller may put where a value goes.
 const HOSTILE: Readonly<Record<string, string>> = {
@@ -55,7 +56,7 @@ function authorize(
     new Map(Object.entries(given).map(([name, text]) => [name, template(String(text))] as const));
   const unset = { rateLimit: undefined, redirectOrigins: [], pagination: undefined };
   const requests = { ...unset, baseUrl: template(base), headers: templates(headers), params: templates(params) };
-  const credentials = { access_token: value, raw: { nested: { value } } };
+  const credentials = { access_token: secret(value), raw: secret({ nested: { value } }) };
   const context = { now: () => 0, randomToken: () => 'nonce' };
   try {
     return authorizeRequest(

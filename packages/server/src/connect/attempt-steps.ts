@@ -14,6 +14,7 @@ import {
   type ConnectionContext,
 } from '../connections/connection-context.ts';
 import { scheduleOf } from '../refresh/refresh-schedule.ts';
+import { Secret, toRevealedJson } from '../vault/secret.ts';
 
 /** How long a user has from `connect()` to the callback, in milliseconds. */
 export const ATTEMPT_LIFE_MS = 600_000;
@@ -34,11 +35,18 @@ const PUBLIC_ERRORS = new Set([
   'invalid_credentials',
 ]);
 
-const secretsSchema = z.record(z.string(), z.string());
+const secretsSchema = z.record(
+  z.string(),
+  z.string().transform((text) => new Secret(text)),
+);
 
 /** Seals what an attempt needs when the user comes back. */
-export function sealSecrets(secrets: Record<string, string>, attemptHash: string, { vault }: ConnectionContext) {
-  return vault.seal(JSON.stringify(secrets), secretsPlace(attemptHash));
+export function sealSecrets(
+  secrets: Readonly<Record<string, Secret<string>>>,
+  attemptHash: string,
+  { vault }: ConnectionContext,
+) {
+  return vault.seal(toRevealedJson(secrets), secretsPlace(attemptHash));
 }
 
 /** Throws `invalid_state` for an attempt that holds none (any more). */

@@ -2,6 +2,7 @@ import type { ClientRegistrationKey, ClientRegistrations } from '../auth-modes/a
 import { registeredClientSchema, type RegisteredClient } from '../oauth/discovery/client-registration.ts';
 import type { ClientRegistrationRow, Store } from '../store/store.ts';
 import type { SealedPlace, Vault } from '../vault/vault.ts';
+import { toRevealedJson } from '../vault/secret.ts';
 
 /** Keeps dynamically registered clients in the store, sealed. Of two servers that register at once, one's client stays. */
 export function createClientRegistrations({
@@ -20,7 +21,7 @@ export function createClientRegistrations({
       const found = await store.findClientRegistration(key, now());
       if (found) return open(found);
       const client = await register();
-      const sealedClient = vault.seal(JSON.stringify(client), placeOf(key));
+      const sealedClient = vault.seal(toRevealedJson(client), placeOf(key));
       const kept = await store.keepClientRegistration({ ...key, sealedClient, expiresAt: expiryOf(client) }, now());
       return open(kept);
     },

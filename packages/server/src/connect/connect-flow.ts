@@ -1,5 +1,11 @@
 import { timingSafeEqual } from 'node:crypto';
-import type { AdditionalConfig, Authorized, BaseCredentials, Integration } from '../auth-modes/auth-mode.ts';
+import type {
+  AdditionalConfig,
+  Authorized,
+  BaseCredentials,
+  Integration,
+  JsonObject,
+} from '../auth-modes/auth-mode.ts';
 import type { ResponseParameters } from '../oauth/authorization-response.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { ConnectAttemptRow, ConnectionKey } from '../store/store.ts';
@@ -25,11 +31,12 @@ import {
 } from '../connections/connection-context.ts';
 import { assertMayConnect, hashToken, type AttemptRequester } from './connect-sessions.ts';
 import { parseCredentials } from './parse-credentials.ts';
+import { Secret } from '../vault/secret.ts';
 
 export interface AttemptRequest extends ConnectionKey {
   readonly additionalConfig?: AdditionalConfig | undefined;
   /** What the user typed in, for modes without a browser flow. */
-  readonly credentials?: unknown;
+  readonly credentials?: Secret<JsonObject> | undefined;
   readonly requester: AttemptRequester;
 }
 
@@ -149,7 +156,11 @@ export class ConnectFlow {
         modeContext(integration, this.#context),
       );
     const { authorizationUrl, secrets } = await failingAttempt(row, begin, this.#context);
-    const sealedSecrets = sealSecrets({ ...secrets, redirect_uri: redirectUri }, attemptHash, this.#context);
+    const sealedSecrets = sealSecrets(
+      { ...secrets, redirect_uri: new Secret(redirectUri) },
+      attemptHash,
+      this.#context,
+    );
     const bound = await store.beginAttempt(attemptHash, {
       stateHash: hashToken(state),
       browserHash: hashToken(browser),
@@ -215,7 +226,7 @@ export class ConnectFlow {
   /** Credentials that need no browser: typed in, or issued to the application. Undefined where the user must authorize. */
   async #withoutBrowser(
     integration: Integration,
-    { credentials, config }: { credentials: unknown; config: AdditionalConfig },
+    { credentials, config }: { credentials: Secret<JsonObject> | undefined; config: AdditionalConfig },
   ): Promise<BaseCredentials | undefined> {
     const { authorization, prompted, issuance } = authModeOf(integration);
     if (credentials !== undefined)
@@ -234,7 +245,8 @@ export class ConnectFlow {
     const integration = integrationNamed(row.integration, this.#context);
     const { authorization } = authModeOf(integration);
     if (!authorization) throw spent();
-    const { redirect_uri: redirectUri = '', ...secrets } = openSecrets(row, this.#context);
+    const { redirect_uri, ...secrets } = openSecrets(row, this.#context);
+    const redirectUri = redirect_uri?.reveal() ?? '';
     return authorization.complete(
       { integration, config: await attemptConfig(row, this.#context), callback, secrets, redirectUri },
       modeContext(integration, this.#context),

@@ -1,24 +1,21 @@
-import { z } from 'zod';
-import type { AdditionalConfig, BaseCredentials, Integration } from '../auth-modes/auth-mode.ts';
+import type { AdditionalConfig, BaseCredentials, Integration, JsonObject } from '../auth-modes/auth-mode.ts';
 import { NangoError } from '../errors/nango-error.ts';
-import { jsonValue } from '../formats/parse-json.ts';
 import { describeIssue, problemsOf } from '../schema/describe-issue.ts';
 import { inputProblems } from '../schema/input-fields.ts';
 import { authorizeRequest } from '../calls/authorize-request.ts';
 import { authModeOf, modeContext, type ConnectionContext } from '../connections/connection-context.ts';
+import type { Secret } from '../vault/secret.ts';
 
 const MAX_VERIFICATION_BYTES = 1_048_576;
 
 /** Credentials from outside, and the connection they are for. */
 export interface GivenCredentials {
   readonly integration: Integration;
-  readonly credentials: unknown;
+  readonly credentials: Secret<JsonObject>;
   readonly config: AdditionalConfig;
   /** A page may hand over what its user typed in; the application also tokens that it holds. */
   readonly from: 'application' | 'page';
 }
-
-const valuesSchema = z.record(z.string(), jsonValue);
 
 /**
  * Checks credentials from outside against the Integration's auth mode, exchanges them where it takes more than that (an
@@ -34,7 +31,7 @@ export async function parseCredentials(given: GivenCredentials, context: Connect
 export async function acceptCredentials(given: GivenCredentials, context: ConnectionContext): Promise<BaseCredentials> {
   const { integration, credentials, config, from } = given;
   const mode = authModeOf(integration);
-  const values = valuesOf(credentials);
+  const values = credentials.reveal();
   if (mode.issuance && isIssued(integration, values))
     return mode.issuance.issue({ integration, config }, modeContext(integration, context));
   const fields = mode.prompted?.fields(integration);
@@ -42,29 +39,25 @@ export async function acceptCredentials(given: GivenCredentials, context: Connec
   if (!fields && from === 'page')
     throw new NangoError('invalid_credentials', `"${integration.name}" takes no credentials from connect().`);
   if (mode.prompted && fields && inputProblems(fields, values).length === 0)
-    return mode.prompted.accept({ integration, config, values }, modeContext(integration, context));
+    return mode.prompted.accept({ integration, config, values: credentials }, modeContext(integration, context));
   const problem = credentialsProblem(given);
   if (problem !== undefined)
     throw new NangoError('invalid_credentials', `The credentials do not fit auth_mode ${mode.name}: ${problem}`);
-  return mode.credentialsInput.parse(credentials);
+  return mode.credentialsInput.parse(values);
 }
 
 /** Why credentials do not fit the Integration's auth mode, as far as they alone tell; undefined when they do. */
 export function credentialsProblem({ integration, credentials, from }: GivenCredentials): string | undefined {
   const mode = authModeOf(integration);
-  const values = valuesOf(credentials);
+  const values = credentials.reveal();
   if (isIssued(integration, values)) return undefined;
   const fields = mode.prompted?.fields(integration);
   const problems = inputProblems(fields ?? {}, values);
   if (mode.prompted && fields && problems.length === 0) return undefined;
-  const held = mode.credentialsInput.safeParse(credentials, { error: describeIssue });
+  const held = mode.credentialsInput.safeParse(values, { error: describeIssue });
   const typedOnly = from === 'page' || !mode.authorization;
   if (held.success && !typedOnly) return undefined;
   return fields ? `${problems.join('; ')}.` : held.error && problemsOf(held.error, 'what was given');
-}
-
-function valuesOf(credentials: unknown): z.output<typeof valuesSchema> {
-  return valuesSchema.safeParse(credentials).data ?? {};
 }
 
 function isIssued(integration: Integration, values: object): boolean {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { AdditionalConfig } from '../auth-modes/auth-mode.ts';
+import type { AdditionalConfig, JsonObject } from '../auth-modes/auth-mode.ts';
 import {
   assertConfig,
   authModeOf,
@@ -15,11 +15,12 @@ import { NangoError } from '../errors/nango-error.ts';
 import { scheduleOf } from '../refresh/refresh-schedule.ts';
 import type { ConnectionKey } from '../store/store.ts';
 import { parseCredentials } from './parse-credentials.ts';
+import type { Secret } from '../vault/secret.ts';
 
 /** What an application registers; `credentials` are not checked yet. */
 export interface Registration {
   readonly key: ConnectionKey;
-  readonly credentials: unknown;
+  readonly credentials: Secret<JsonObject>;
   readonly additionalConfig?: AdditionalConfig | undefined;
 }
 

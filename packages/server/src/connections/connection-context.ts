@@ -18,6 +18,7 @@ import { isSecureUrl } from '../schema/loopback-host.ts';
 import { suggest } from '../schema/suggest.ts';
 import { connectionKeyText, type ConnectionKey, type ConnectionRow, type Store } from '../store/store.ts';
 import type { SealedPlace, Vault } from '../vault/vault.ts';
+import { toRevealedJson } from '../vault/secret.ts';
 
 /** What everything about connections works with. `config` is asked each time, so that a reload takes effect. */
 export interface ConnectionContext extends Omit<AuthModeContext, 'http'> {
@@ -103,7 +104,7 @@ export function socketOwner({ integration, row }: Pick<OpenConnection, 'integrat
 
 /** Seals credentials for the row of their pair. */
 export function sealCredentials(credentials: BaseCredentials, key: ConnectionKey, vault: Vault): Uint8Array {
-  return vault.seal(JSON.stringify(credentials), credentialsPlace(key));
+  return vault.seal(toRevealedJson(credentials), credentialsPlace(key));
 }
 
 /** Opens a row. Throws `needs_reconnect` when the Integration changed its auth_mode since, `credentials_unreadable` when damaged. */

@@ -1,9 +1,10 @@
 import { z } from 'zod';
-import type { BaseCredentials, JsonObject } from '../auth-modes/auth-mode.ts';
+import type { AuthMode, BaseCredentials, JsonObject } from '../auth-modes/auth-mode.ts';
 import { jsonValue } from '../formats/parse-json.ts';
 import type { ConnectionRow } from '../store/store.ts';
 import { parseConfig, type OpenConnection } from './connection-context.ts';
 import { additionalConfigSchema } from './connection-input.ts';
+import { Secret } from '../vault/secret.ts';
 
 /** A connection as the API shows it; times are ISO 8601. */
 export const publicConnectionSchema = z.object({
@@ -45,18 +46,19 @@ export interface ConnectionWithCredentials {
 }
 
 /** A connection with its credentials as the API shows them; `raw` is always there. */
-export function withCredentials({ row, credentials }: OpenConnection): ConnectionWithCredentials {
+export function withCredentials({ row, mode, credentials }: OpenConnection): ConnectionWithCredentials {
   return {
     connection: toPublicConnection(row),
-    credentials: { ...toPublicCredentials(credentials), raw: credentials.raw },
+    credentials: { ...toPublicCredentials(credentials, mode), raw: credentials.raw.reveal() },
   };
 }
 
-/** Credentials as the SDKs return them: times as ISO 8601. */
-function toPublicCredentials(credentials: BaseCredentials): Record<string, unknown> {
+/** Credentials as the SDKs return them, revealed: times as ISO 8601. */
+function toPublicCredentials(credentials: BaseCredentials, { times }: AuthMode): Record<string, unknown> {
   const { grant: _, ...rest } = credentials;
-  const members = Object.entries(rest).map(([name, value]) => {
-    const isTime = /(^|_)expires_at$/.test(name) && typeof value === 'number';
+  const members = Object.entries(rest).map(([name, value]: [string, unknown]) => {
+    if (value instanceof Secret) return [name, value.reveal()] as const;
+    const isTime = times.includes(name) && typeof value === 'number';
     return [name, isTime ? new Date(value).toISOString() : value] as const;
   });
   return Object.fromEntries(members);

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { signJwt } from '../oauth/json-web-token.ts';
 import { SIGNATURE_METHODS } from '../oauth/oauth1/signature-method.ts';
 import { normalizePem } from './pem.ts';
+import { secret } from '../../../../test/support/secrets.ts';
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
 const pkcs8 = rsa.export({ type: 'pkcs8', format: 'pem' }).toString();
@@ -26,9 +27,10 @@ for (const [how, paste] of Object.entries(PASTED))
   test(`reads a private key pasted ${how}`, () => {
     for (const pem of [pkcs8, pkcs1]) {
       assert.equal(normalizePem(paste(pem)), pem);
-      const key = { algorithm: 'RS256', key: paste(pem) } as const;
-      assert.equal(signJwt({ iss: 'a' }, key), signJwt({ iss: 'a' }, { ...key, key: pem }));
-      const sign = (clientSecret: string) => SIGNATURE_METHODS['RSA-SHA1']('x', { clientSecret, tokenSecret: '' });
+      const jwt = (key: string) => signJwt({ iss: 'a' }, { algorithm: 'RS256', key: secret(key) }).reveal();
+      assert.equal(jwt(paste(pem)), jwt(pem));
+      const sign = (key: string) =>
+        SIGNATURE_METHODS['RSA-SHA1']('x', { clientSecret: secret(key), tokenSecret: secret('') });
       assert.equal(sign(paste(pem)), sign(pem));
     }
   });

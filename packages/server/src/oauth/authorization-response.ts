@@ -1,5 +1,6 @@
 import { isAccessDenied } from './access-denied.ts';
 import { excerpt, OAuthResponseError } from './oauth-error.ts';
+import { Secret } from '../vault/secret.ts';
 
 /** Parameters of an authorization response; an empty one is undefined. Throws `invalid_state` for one that is repeated. */
 export interface ResponseParameters {
@@ -27,13 +28,13 @@ export interface AuthorizationResponseExpectation {
 export function parseAuthorizationResponse(
   response: ResponseParameters,
   expected: AuthorizationResponseExpectation,
-): { code: string } {
+): { code: Secret<string> } {
   assertIssuer(response.get('iss'), expected);
   const error = response.get('error');
   if (error !== undefined)
     throw authorizationError(error, response.get('error_description'), expected.accessDeniedErrors);
   const code = response.get(expected.codeParameter);
-  if (code) return { code };
+  if (code) return { code: new Secret(code) };
   throw new OAuthResponseError('provider_error', 'The authorization server sent neither a code nor an error.', {});
 }
 

@@ -1,4 +1,5 @@
 import type { ClientAuthenticationMethod } from './client-authentication.ts';
+import { Secret } from '../vault/secret.ts';
 import { signJwt, type JwtAlgorithm } from './json-web-token.ts';
 
 const LIFE_SECONDS = 60;
@@ -24,11 +25,11 @@ export function clientAssertion({
   now,
   randomToken,
 }: ClientAssertion): ClientAuthenticationMethod {
-  return ({ client_id = '', client_secret = '' }) => {
+  return ({ client_id = '', client_secret = new Secret('') }) => {
     const iat = Math.floor(now() / 1000);
     const claims = { iss: client_id, sub: client_id, aud: audience, jti: randomToken(), iat, exp: iat + LIFE_SECONDS };
     const client_assertion = signJwt(claims, { algorithm, key: client_secret, keyId });
     const client_assertion_type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
-    return { headers: {}, params: { client_id, client_assertion_type, client_assertion } };
+    return { params: { client_id, client_assertion_type, client_assertion } };
   };
 }

@@ -1,17 +1,21 @@
+import { revealTexts, Secret, secretTextsIn, type MaybeSecret } from '../vault/secret.ts';
 import type { ClientCertificate } from './oauth-http.ts';
+
+const NO_SECRET = new Secret('');
 
 /** An OAuth 2.0 client as the authorization server knows it. */
 export interface OAuthClient {
   /** Absent where the grant names no client, as an assertion may do (RFC 7523 §3.1). */
   readonly client_id?: string;
   /** Absent for a public client. */
-  readonly client_secret?: string;
+  readonly client_secret?: Secret<string>;
 }
 
 /** Where a token request carries its client's authentication. */
 export interface ClientAuthentication {
-  readonly headers: Record<string, string>;
-  readonly params: Record<string, string>;
+  /** Credentials of the scheme `Basic` (RFC 7617 §2). */
+  readonly basic?: Secret<string>;
+  readonly params: Record<string, MaybeSecret>;
   /** What to try where the server does not know the client. */
   readonly hint?: string | undefined;
 }
@@ -22,7 +26,7 @@ export type ClientAuthenticationMethod = (client: OAuthClient) => ClientAuthenti
 /** `client_secret_basic`: id and secret form-encoded, then Basic (RFC 6749 §2.3.1). */
 export const clientSecretBasic: ClientAuthenticationMethod = (client) => {
   const encoded = basic(client, formEncode);
-  const isSame = encoded.headers['authorization'] === clientSecretBasicUnencoded(client).headers['authorization'];
+  const isSame = encoded.basic.equals(basic(client, (text) => text).basic);
   return isSame ? encoded : { ...encoded, hint: NOT_DECODED };
 };
 
@@ -34,8 +38,7 @@ const NOT_DECODED =
 export const clientSecretBasicUnencoded: ClientAuthenticationMethod = (client) => basic(client, (text) => text);
 
 /** `client_secret_post`: id and secret in the body (RFC 6749 §2.3.1). */
-export const clientSecretPost: ClientAuthenticationMethod = ({ client_id = '', client_secret = '' }) => ({
-  headers: {},
+export const clientSecretPost: ClientAuthenticationMethod = ({ client_id = '', client_secret = NO_SECRET }) => ({
   params: { client_id, client_secret },
 });
 
@@ -44,42 +47,44 @@ export const clientSecretPost: ClientAuthenticationMethod = ({ client_id = '', c
  * connection's certificate (RFC 8705 §2).
  */
 export const noClientSecret: ClientAuthenticationMethod = ({ client_id }) => ({
-  headers: {},
   params: client_id === undefined ? {} : { client_id },
 });
 
 interface AuthenticatedEndpoint {
   readonly client: OAuthClient;
   readonly authenticate: ClientAuthenticationMethod;
-  readonly clientCertificate?: ClientCertificate | undefined;
+  readonly clientCertificate?: Secret<ClientCertificate> | undefined;
 }
 
 /** A form request that authenticates its client, for endpoints beside the token endpoint. */
 export function authenticatedForm(
   { client, authenticate, clientCertificate }: AuthenticatedEndpoint,
-  params: Record<string, string>,
+  params: Readonly<Record<string, MaybeSecret>>,
 ) {
   const authentication = authenticate(client);
+  const body = { ...params, ...authentication.params };
   return {
     method: 'POST' as const,
     headers: {
       accept: 'application/json',
       'content-type': 'application/x-www-form-urlencoded',
-      ...authentication.headers,
+      ...authenticationHeaders(authentication),
     },
-    body: new URLSearchParams({ ...params, ...authentication.params }).toString(),
-    clientCertificate,
+    body: new URLSearchParams(revealTexts(body)).toString(),
+    clientCertificate: clientCertificate?.reveal(),
     /** What the endpoint might echo and must not reach an error message. */
-    secrets: [...Object.values(authentication.params), client.client_secret ?? ''],
+    secrets: secretTextsIn(client, authentication, body),
   };
 }
 
-function basic(
-  { client_id = '', client_secret = '' }: OAuthClient,
-  encode: (text: string) => string,
-): ClientAuthentication {
-  const credentials = Buffer.from(`${encode(client_id)}:${encode(client_secret)}`, 'utf8').toString('base64');
-  return { headers: { authorization: `Basic ${credentials}` }, params: {} };
+/** The headers of a request that authenticates its client. */
+export function authenticationHeaders({ basic: credentials }: ClientAuthentication): Record<string, string> {
+  return credentials === undefined ? {} : { authorization: `Basic ${credentials.reveal()}` };
+}
+
+function basic({ client_id = '', client_secret = NO_SECRET }: OAuthClient, encode: (text: string) => string) {
+  const pair = `${encode(client_id)}:${encode(client_secret.reveal())}`;
+  return { basic: new Secret(Buffer.from(pair, 'utf8').toString('base64')), params: {} };
 }
 
 /** `application/x-www-form-urlencoded` of one value, as RFC 6749 Appendix B prescribes. */

@@ -1,5 +1,6 @@
 import { constants, createHmac, sign, type KeyObject } from 'node:crypto';
 import { NangoError } from '../errors/nango-error.ts';
+import { Secret } from '../vault/secret.ts';
 import { readPrivateKey } from '../formats/pem.ts';
 
 /** Claims of a token (RFC 7519 §4). */
@@ -69,15 +70,16 @@ export const JWT_ALGORITHMS = [
 export interface JwtSigningKey {
   readonly algorithm: JwtAlgorithm;
   /** PEM, or for HS algorithms the shared secret. */
-  readonly key: Key;
+  readonly key: Secret<Key>;
   readonly keyId?: string | undefined;
 }
 
 /** A signed JWT in compact serialization (RFC 7515 §7.1). Throws `invalid_value` when the key does not fit. */
-export function signJwt(claims: JwtClaims, { algorithm, key, keyId }: JwtSigningKey): string {
+export function signJwt(claims: JwtClaims, { algorithm, key, keyId }: JwtSigningKey): Secret<string> {
   const header = { alg: algorithm, typ: 'JWT', ...(keyId === undefined ? {} : { kid: keyId }) };
   const input = `${encode(header)}.${encode(claims)}`;
-  return `${input}.${ALGORITHMS[algorithm](Buffer.from(input), key).toString('base64url')}`;
+  const signature = ALGORITHMS[algorithm](Buffer.from(input), key.reveal());
+  return new Secret(`${input}.${signature.toString('base64url')}`);
 }
 
 function encode(value: object): string {

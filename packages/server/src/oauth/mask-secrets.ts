@@ -1,3 +1,5 @@
+import type { Secret } from '../vault/secret.ts';
+
 // Shorter texts are words as often as secrets, and are masked where they stand alone.
 const SURELY_SECRET = 8;
 const MIN_SECRET = 4;
@@ -7,9 +9,9 @@ const MASK = '[secret]';
  * Replaces `secrets` in a text, also where they come back re-encoded: percent-, form-, JSON-, HTML-, hex- or
  * base64-encoded, in any case and at any offset of a longer base64 text. Linear in the text.
  */
-export function maskSecrets(text: string, secrets: readonly string[]): string {
+export function maskSecrets(text: string, secrets: readonly Secret<string>[]): string {
   let masked = text;
-  for (const secret of new Set(secrets)) {
+  for (const secret of revealed(secrets)) {
     if (secret.length < MIN_SECRET) continue;
     for (const form of formsOf(secret)) masked = maskForm(masked, form);
   }
@@ -17,8 +19,12 @@ export function maskSecrets(text: string, secrets: readonly string[]): string {
 }
 
 /** The longest form that a secret can have in a text, in characters. */
-export function longestForm(secrets: readonly string[]): number {
-  return Math.max(0, ...secrets.flatMap((secret) => formsOf(secret).map(({ length }) => length)));
+export function longestForm(secrets: readonly Secret<string>[]): number {
+  return Math.max(0, ...[...revealed(secrets)].flatMap((secret) => formsOf(secret).map(({ length }) => length)));
+}
+
+function revealed(secrets: readonly Secret<string>[]): Set<string> {
+  return new Set(secrets.map((secret) => secret.reveal()));
 }
 
 function formsOf(secret: string): string[] {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { excerpt } from './oauth-error.ts';
+import { Secret } from '../vault/secret.ts';
 
 test('quotes the words of a page, without its markup, scripts and control characters', () => {
   assert.equal(
@@ -13,40 +14,40 @@ test('quotes the words of a page, without its markup, scripts and control charac
 });
 
 test('P13: a secret does not survive in an excerpt in any encoding', () => {
-  const secret = `pa/ss"wörd&<'%1~Z`;
-  const bytes = Buffer.from(secret);
+  const text = `pa/ss"wörd&<'%1~Z`;
+  const bytes = Buffer.from(text);
   const forms = [
-    secret,
-    encodeURIComponent(secret),
-    encodeURIComponent(secret).toLowerCase(),
-    encodeURIComponent(encodeURIComponent(secret)),
-    new URLSearchParams({ a: secret }).toString(),
-    JSON.stringify({ a: secret }),
-    JSON.stringify(secret).replaceAll('/', String.raw`\/`),
-    secret.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;').replaceAll("'", '&#39;'),
+    text,
+    encodeURIComponent(text),
+    encodeURIComponent(text).toLowerCase(),
+    encodeURIComponent(encodeURIComponent(text)),
+    new URLSearchParams({ a: text }).toString(),
+    JSON.stringify({ a: text }),
+    JSON.stringify(text).replaceAll('/', String.raw`\/`),
+    text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;').replaceAll("'", '&#39;'),
     bytes.toString('hex'),
     bytes.toString('hex').toUpperCase(),
     ...['', 'u', 'us', 'user:'].flatMap((before) => [
-      Buffer.from(`${before}${secret}`).toString('base64'),
-      Buffer.from(`${before}${secret}`).toString('base64url'),
+      Buffer.from(`${before}${text}`).toString('base64'),
+      Buffer.from(`${before}${text}`).toString('base64url'),
     ]),
   ];
   for (const form of forms) {
-    const said = excerpt(`you sent ${form}.`, [secret]);
+    const said = excerpt(`you sent ${form}.`, [new Secret(text)]);
     assert.match(said, /\[secret\]/, form);
     assert.doesNotMatch(said, /pa\/ss|pa%2fss|w%c3|w\\?ö?rd|70612f|cGEvc3|YS9zcyJ3|hL3NzIncD/i, `${form} → ${said}`);
   }
 });
 
 test('P13: a secret at the cut is not quoted in part', () => {
-  const secret = 'secret-CANARY-0123456789';
-  for (let before = 16_384 - secret.length; before <= 16_384; before += 1) {
+  const text = 'secret-CANARY-0123456789';
+  for (let before = 16_384 - text.length; before <= 16_384; before += 1) {
     // Markup is left out, so that the cut comes into the excerpt.
-    const said = excerpt(`<${'a'.repeat(before - 2)}>${secret}`, [secret]);
+    const said = excerpt(`<${'a'.repeat(before - 2)}>${text}`, [new Secret(text)]);
     assert.doesNotMatch(said, /secret-C/, `${before}`);
   }
 });
 
 test('a short secret is masked where it stands alone, and stays where it is part of a word', () => {
-  assert.equal(excerpt('permission_denied: denied', ['denied']), 'permission_denied: [secret]');
+  assert.equal(excerpt('permission_denied: denied', [new Secret('denied')]), 'permission_denied: [secret]');
 });

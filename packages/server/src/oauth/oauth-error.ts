@@ -1,5 +1,6 @@
 import { NangoError, type NangoErrorOptions } from '../errors/nango-error.ts';
 import type { ErrorCode } from '../errors/registry.ts';
+import type { Secret } from '../vault/secret.ts';
 import { longestForm, maskSecrets } from './mask-secrets.ts';
 
 const MAX_EXCERPT = 300;
@@ -28,7 +29,7 @@ export class OAuthResponseError extends NangoError {
  * A short, one-line excerpt of a provider's text: without markup and control characters, and without any of the
  * `secrets` that were sent, should the provider return them in whatever encoding. Only the beginning of the text is read.
  */
-export function excerpt(text: string, secrets: readonly string[] = []): string {
+export function excerpt(text: string, secrets: readonly Secret<string>[] = []): string {
   const line = withoutMarkup(beginningOf(text, secrets))
     .replace(/[\p{Cc}\u2028\u2029\s]+/gu, ' ')
     .trim();
@@ -36,7 +37,7 @@ export function excerpt(text: string, secrets: readonly string[] = []): string {
 }
 
 /** What may be quoted, masked. A secret that the cut would split, and so hide from the mask, is cut away whole. */
-function beginningOf(text: string, secrets: readonly string[]): string {
+function beginningOf(text: string, secrets: readonly Secret<string>[]): string {
   if (text.length <= MAX_SCANNED) return maskSecrets(text, secrets);
   const masked = maskSecrets(text.slice(0, MAX_SCANNED), secrets);
   return masked.slice(0, Math.max(0, masked.length - longestForm(secrets)));

@@ -2,7 +2,7 @@
 export type ParameterNames = Readonly<Record<string, string | undefined>>;
 
 /** Parameters under the names a provider wants. */
-export function renameParameters(params: Record<string, string>, names: ParameterNames): Record<string, string> {
+export function renameParameters<T>(params: Readonly<Record<string, T>>, names: ParameterNames): Record<string, T> {
   const renamed = Object.entries(params).map(([name, value]) => [names[name] ?? name, value] as const);
   return Object.fromEntries(renamed.filter(([name]) => name !== ''));
 }

@@ -6,11 +6,12 @@ import {
   type ClientAuthenticationMethod,
 } from './client-authentication.ts';
 import { tokenRequest } from './token-request.ts';
+import { secret } from '../../../../test/support/secrets.ts';
 
 async function refusedWith(authenticate: ClientAuthenticationMethod, client_secret: string, error = 'invalid_client') {
   const endpoint = {
     url: 'https://acme.example/token',
-    client: { client_id: 'client', client_secret },
+    client: { client_id: 'client', client_secret: secret(client_secret) },
     authenticate,
     bodyFormat: 'form',
     method: 'POST',

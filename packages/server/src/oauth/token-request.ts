@@ -1,4 +1,10 @@
-import type { ClientAuthentication, ClientAuthenticationMethod, OAuthClient } from './client-authentication.ts';
+import { revealTexts, secretTextsIn, type MaybeSecret, type Secret } from '../vault/secret.ts';
+import {
+  authenticationHeaders,
+  type ClientAuthentication,
+  type ClientAuthenticationMethod,
+  type OAuthClient,
+} from './client-authentication.ts';
 import type { ClientCertificate, OAuthHttp } from './oauth-http.ts';
 import { OAuthResponseError } from './oauth-error.ts';
 import { renameParameters, type ParameterNames } from './parameter-names.ts';
@@ -14,14 +20,16 @@ export interface TokenEndpoint {
   /** `GET` puts the parameters into the query, for the few providers that want them there. */
   readonly method: 'POST' | 'GET' | 'PUT';
   /** Extra headers; names in lower case. */
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, MaybeSecret>>;
   /** Where the provider names parameters differently. */
   readonly names: ParameterNames;
   /** Presented where the provider authenticates clients, or binds tokens, by certificate (RFC 8705). */
-  readonly clientCertificate?: ClientCertificate | undefined;
+  readonly clientCertificate?: Secret<ClientCertificate> | undefined;
   /** How the answer is read. */
   readonly response: TokenResponseFormat;
 }
+
+type Parameters = Readonly<Record<string, MaybeSecret>>;
 
 /**
  * Asks a token endpoint for tokens. `grant` is the grant's own parameters and wins over the configured `params`.
@@ -29,19 +37,24 @@ export interface TokenEndpoint {
  */
 export async function tokenRequest(
   endpoint: TokenEndpoint,
-  { grant, params }: { grant: Record<string, string>; params: Record<string, string> },
+  { grant, params }: { grant: Parameters; params: Parameters },
   http: OAuthHttp,
 ): Promise<TokenResponse> {
   const authentication = endpoint.authenticate(endpoint.client);
   const body = renameParameters({ ...params, ...grant, ...authentication.params }, endpoint.names);
   const response = await http({
     method: endpoint.method,
-    ...placeParameters(endpoint, body),
-    headers: { accept: 'application/json', ...contentType(endpoint), ...endpoint.headers, ...authentication.headers },
-    clientCertificate: endpoint.clientCertificate,
+    ...placeParameters(endpoint, revealTexts(body)),
+    headers: {
+      accept: 'application/json',
+      ...contentType(endpoint),
+      ...revealTexts(endpoint.headers),
+      ...authenticationHeaders(authentication),
+    },
+    clientCertificate: endpoint.clientCertificate?.reveal(),
   });
   try {
-    return processTokenResponse(response, endpoint.response, secretsOf(endpoint, grant, authentication));
+    return processTokenResponse(response, endpoint.response, secretTextsIn(endpoint, authentication, body));
   } catch (error) {
     throw withHint(error, authentication);
   }
@@ -71,24 +84,4 @@ function placeParameters(
 function contentType({ method, bodyFormat }: TokenEndpoint): Record<string, string> {
   if (method === 'GET') return {};
   return { 'content-type': bodyFormat === 'json' ? 'application/json' : 'application/x-www-form-urlencoded' };
-}
-
-/** What a provider might echo and must not reach an error message. */
-function secretsOf(
-  { client }: TokenEndpoint,
-  grant: Record<string, string>,
-  { headers }: ClientAuthentication,
-): string[] {
-  const basic = headers['authorization']?.replace(/^Basic /, '');
-  const sent = [
-    client.client_secret,
-    basic,
-    grant['code'],
-    grant['code_verifier'],
-    grant['refresh_token'],
-    grant['password'],
-    grant['assertion'],
-    grant['device_code'],
-  ];
-  return sent.filter((secret) => secret !== undefined);
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { processTokenResponse } from './token-response.ts';
+import { revealed, secret } from '../../../../test/support/secrets.ts';
 
 interface Options {
   readonly status?: number;
@@ -21,14 +22,21 @@ function process(body: string | object, options: Options = {}) {
     expiresInUnit = 'seconds',
   } = options;
   const text = typeof body === 'string' ? body : JSON.stringify(body);
-  return processTokenResponse({ status, contentType, body: text }, { tokenTypes, paths, expiresInUnit }, secrets);
+  return processTokenResponse(
+    { status, contentType, body: text },
+    { tokenTypes, paths, expiresInUnit },
+    secrets.map(secret),
+  );
 }
 
 test('T1: parses by shape, whatever the content type says', () => {
-  assert.equal(process({ access_token: 'a', token_type: 'Bearer' }, { contentType: 'text/html' }).access_token, 'a');
+  assert.equal(
+    process({ access_token: 'a', token_type: 'Bearer' }, { contentType: 'text/html' }).access_token.reveal(),
+    'a',
+  );
   const form = process('access_token=a%20b&refresh_token=r&expires_in=60&scope=x', { contentType: '' });
-  assert.deepEqual([form.access_token, form.refresh_token, form.expires_in], ['a b', 'r', 60]);
-  assert.equal(process('access_token=a', { contentType: 'application/json' }).raw['access_token'], 'a');
+  assert.deepEqual(revealed([form.access_token, form.refresh_token, form.expires_in]), ['a b', 'r', 60]);
+  assert.equal(process('access_token=a', { contentType: 'application/json' }).raw.reveal()['access_token'], 'a');
 });
 
 test('T2: an error inside a 200 answer is an error, in the provider’s words', () => {
@@ -40,7 +48,7 @@ test('T2: an error inside a 200 answer is an error, in the provider’s words', 
   assert.throws(() => process({ error: { code: 'x1', message: 'Bad thing' } }), /x1: Bad thing/);
   assert.throws(() => process('error=bad_verification_code&error_description=The+code+expired.'), /The code expired/);
   assert.throws(() => process({ ok: false }), /no reason given/);
-  assert.equal(process({ access_token: 'a', error: null, ok: true }).access_token, 'a');
+  assert.equal(process({ access_token: 'a', error: null, ok: true }).access_token.reveal(), 'a');
 });
 
 test('T3: expires_in as number, numeric string, absent, zero, negative, huge or nonsense', () => {
@@ -83,8 +91,8 @@ test('T6: a missing access token names the fields, not their values', () => {
 });
 
 test('T6: token types other than those accepted are refused, case aside', () => {
-  assert.equal(process({ access_token: 'a', token_type: 'bearer' }).access_token, 'a');
-  assert.equal(process({ access_token: 'a', token_type: 'BOT' }, { tokenTypes: ['bot'] }).access_token, 'a');
+  assert.equal(process({ access_token: 'a', token_type: 'bearer' }).access_token.reveal(), 'a');
+  assert.equal(process({ access_token: 'a', token_type: 'BOT' }, { tokenTypes: ['bot'] }).access_token.reveal(), 'a');
   for (const token_type of ['mac', 'DPoP', 7])
     assert.throws(() => process({ access_token: 'a', token_type }), /token_type/);
 });
@@ -98,7 +106,7 @@ test('T6: tokens with control characters or of another type are refused', () => 
 test('prototype names in an answer are plain data', () => {
   const { raw } = process('{"access_token":"a","__proto__":{"polluted":1},"constructor":"x"}');
   assert.equal(Reflect.get({}, 'polluted'), undefined);
-  assert.equal(raw['constructor'], 'x');
+  assert.equal(raw.reveal()['constructor'], 'x');
 });
 
 test('reads tokens and lifetimes from where a provider puts them', () => {
@@ -107,13 +115,17 @@ test('reads tokens and lifetimes from where a provider puts them', () => {
     paths: { access_token: 'data.token.value', refresh_token: 'data.rt', expires_in: 'data.life' },
     expiresInUnit: 'milliseconds',
   });
-  assert.deepEqual([read.access_token, read.refresh_token, read.expires_in], ['a', 'r', 60]);
+  assert.deepEqual(revealed([read.access_token, read.refresh_token, read.expires_in]), ['a', 'r', 60]);
   assert.throws(() => process(nested, { paths: { access_token: 'data.constructor.name' } }), /access_token is missing/);
 });
 
 test('T2: a token beside an error that says nothing is a token', () => {
   for (const error of [0, '0', '', null, false, [], {}])
-    assert.equal(process({ access_token: 'a', error, refresh_token: false }).access_token, 'a', JSON.stringify(error));
+    assert.equal(
+      process({ access_token: 'a', error, refresh_token: false }).access_token.reveal(),
+      'a',
+      JSON.stringify(error),
+    );
   for (const error of [1, '1', 'invalid_grant', true, [1], { code: 1 }])
     assert.throws(() => process({ access_token: 'a', error }), { code: 'token_exchange_failed' });
 });

@@ -4,6 +4,7 @@ import { excerpt, OAuthResponseError } from './oauth-error.ts';
 import type { OAuthHttpResponse } from './oauth-http.ts';
 import { jsonValue, numberText, parseExactJson } from '../formats/parse-json.ts';
 import { parseTime } from '../formats/parse-time.ts';
+import { Secret } from '../vault/secret.ts';
 
 const MAX_LIFETIME_SECONDS = 10 * 365 * 86_400;
 
@@ -11,8 +12,8 @@ type Json = z.core.util.JSONType;
 
 /** A successful token response (RFC 6749 §5.1). */
 export interface TokenResponse {
-  readonly access_token: string;
-  readonly refresh_token: string | undefined;
+  readonly access_token: Secret<string>;
+  readonly refresh_token: Secret<string> | undefined;
   /** Seconds; undefined = the provider did not say. */
   readonly expires_in: number | undefined;
   /** Milliseconds since the epoch, at the few providers that name a time in place of a duration. */
@@ -22,7 +23,7 @@ export interface TokenResponse {
   /** Milliseconds that the answer took: so much of the token's life may have passed when it arrived. */
   readonly took_ms: number;
   /** The whole answer, as it was. */
-  readonly raw: Record<string, Json>;
+  readonly raw: Secret<Record<string, Json>>;
 }
 
 /** How a provider's answer differs from the RFC's. */
@@ -52,7 +53,7 @@ const jsonObject = z.record(z.string(), jsonValue);
 export function processTokenResponse(
   response: OAuthHttpResponse,
   format: TokenResponseFormat,
-  secrets: readonly string[],
+  secrets: readonly Secret<string>[],
 ): TokenResponse {
   const raw = parseBody(response.body);
   const ok = response.status >= 200 && response.status < 300;
@@ -71,7 +72,7 @@ export function processTokenResponse(
     expires_at: format.paths.expires_at === undefined ? undefined : parseTime(member('expires_at')),
     took_ms: response.tookMs ?? 0,
     refresh_token_expires_in: seconds(readLifetime(member('refresh_token_expires_in'))),
-    raw,
+    raw: new Secret(raw),
   };
 }
 
@@ -99,7 +100,7 @@ function isMissing(value: unknown): boolean {
 function refusal(
   response: OAuthHttpResponse,
   raw: Record<string, Json> | undefined,
-  { format, secrets }: { format: TokenResponseFormat; secrets: readonly string[] },
+  { format, secrets }: { format: TokenResponseFormat; secrets: readonly Secret<string>[] },
 ): OAuthResponseError {
   const code = raw && memberAt(raw, format.paths.error ?? 'error');
   const word = numberText(code) ?? code;
@@ -153,11 +154,11 @@ function assertTokenType(
 }
 
 /** RFC 6749 Appendix A.12 and A.17: tokens are visible ASCII and spaces, so none can split a header. */
-function readToken(token: unknown, name: string, response: OAuthHttpResponse): string | undefined {
+function readToken(token: unknown, name: string, response: OAuthHttpResponse): Secret<string> | undefined {
   if (isMissing(token)) return undefined;
   if (typeof token !== 'string') throw unusable(`${name} is not a string`, response);
   if (!/^[\x20-\x7e]+$/.test(token)) throw unusable(`${name} holds characters that tokens cannot have`, response);
-  return token;
+  return new Secret(token);
 }
 
 function missingAccessToken(raw: Record<string, Json>, response: OAuthHttpResponse): never {

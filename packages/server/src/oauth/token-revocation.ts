@@ -2,12 +2,13 @@ import { authenticatedForm } from './client-authentication.ts';
 import { excerpt, OAuthResponseError } from './oauth-error.ts';
 import type { OAuthHttp } from './oauth-http.ts';
 import type { TokenEndpoint } from './token-request.ts';
+import type { Secret } from '../vault/secret.ts';
 
 /** A revocation endpoint asks for the same client authentication as the token endpoint (RFC 7009 §2.1). */
 export type RevocationEndpoint = Pick<TokenEndpoint, 'url' | 'client' | 'authenticate' | 'clientCertificate'>;
 
 export interface TokenRevocation {
-  readonly token: string;
+  readonly token: Secret<string>;
   readonly token_type_hint: 'access_token' | 'refresh_token';
 }
 
@@ -23,7 +24,7 @@ export async function revocationRequest(
   const { secrets, ...form } = authenticatedForm(endpoint, { ...revocation });
   const { status, body } = await http({ url: endpoint.url, ...form });
   if (status >= 200 && status < 300) return;
-  const said = excerpt(body, [revocation.token, ...secrets]);
+  const said = excerpt(body, secrets);
   throw new OAuthResponseError(
     'provider_error',
     `The revocation endpoint answered with status ${status}: ${said || '(empty)'}`,

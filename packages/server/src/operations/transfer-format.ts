@@ -3,6 +3,7 @@ import { integrationNameSchema } from '../config/integration-name.ts';
 import { jsonValue } from '../formats/parse-json.ts';
 import { additionalConfigSchema, userIdSchema } from '../connections/connection-input.ts';
 import { publicConnectionSchema } from '../connections/public-connection.ts';
+import { Secret } from '../vault/secret.ts';
 
 /** The first line of an export: how the credentials of the others are written. */
 export const exportHeaderSchema = z.strictObject({
@@ -28,7 +29,7 @@ export type ExportedConnection = z.output<typeof exportedConnectionSchema>;
 export const foreignConnectionSchema = z.strictObject({
   integration: integrationNameSchema,
   userId: userIdSchema,
-  credentials: z.record(z.string(), jsonValue),
+  credentials: z.record(z.string(), jsonValue).transform((given) => new Secret(given)),
   additionalConfig: additionalConfigSchema.default({}),
 });
 

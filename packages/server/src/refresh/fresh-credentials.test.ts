@@ -12,6 +12,7 @@ import { createVault } from '../vault/vault.ts';
 import { ConnectionCache } from './connection-cache.ts';
 import { sealCredentials, type ConnectionContext } from '../connections/connection-context.ts';
 import { FreshCredentials } from './fresh-credentials.ts';
+import { revealed, secret } from '../../../../test/support/secrets.ts';
 
 const KEY = { integration: 'acme', userId: '1' };
 const NOW = 1_800_000_000_000;
@@ -67,7 +68,7 @@ async function startEngine(
     log: { debug() {}, info() {}, warn() {}, error() {} },
     config: () => ({ integrations: new Map([['acme', integration]]) }),
   } as unknown as ConnectionContext;
-  const first = { access_token: 'at-0', refresh_token: 'rt', expires_at: expiresAt, raw: {} };
+  const first = { access_token: secret('at-0'), refresh_token: secret('rt'), expires_at: expiresAt, raw: secret({}) };
   await store.insertConnection({
     ...KEY,
     uuid: crypto.randomUUID(),
@@ -88,7 +89,7 @@ async function startEngine(
 }
 
 function accessToken({ credentials }: { credentials: object }): unknown {
-  return Reflect.get(credentials, 'access_token');
+  return revealed(Reflect.get(credentials, 'access_token'));
 }
 
 test('S4: a token that expired while the store was away is not handed out, but refreshed again', async (t) => {

@@ -1,5 +1,6 @@
 import { NangoError } from '../errors/nango-error.ts';
 import type { Template } from './template.ts';
+import { revealText, Secret, type MaybeSecret } from '../vault/secret.ts';
 
 /** A value that `${config.a.b}` or `${raw.a.b}` walks to, as text. Throws `invalid_value` when there is none. */
 export function valueAt(root: unknown, placeholder: string): string {
@@ -26,6 +27,17 @@ export function headerValue(name: string, value: string): string {
     'invalid_value',
     `The value of the header "${name}" holds characters that headers cannot carry.`,
   );
+}
+
+/** Renders a template; the text is a secret where one of its values is. */
+export function renderMaybeSecret(template: Template, valueOf: (placeholder: string) => MaybeSecret): MaybeSecret {
+  let isSecret = false;
+  const text = template.render((placeholder) => {
+    const value = valueOf(placeholder);
+    isSecret ||= value instanceof Secret;
+    return revealText(value);
+  });
+  return isSecret ? new Secret(text) : text;
 }
 
 /** Fills templates that use `config.*` alone, as `auth`'s parameters do. */

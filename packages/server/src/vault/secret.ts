@@ -15,6 +15,15 @@ export class Secret<T> {
     return this.#value;
   }
 
+  /** Another secret, made of this one. */
+  map<U>(change: (value: T) => U): Secret<U> {
+    return new Secret(change(this.#value));
+  }
+
+  equals(other: Secret<T> | undefined): boolean {
+    return other?.reveal() === this.#value;
+  }
+
   toString(): string {
     return '[secret]';
   }
@@ -26,4 +35,39 @@ export class Secret<T> {
   [inspect.custom](): string {
     return '[secret]';
   }
+}
+
+/** A text that may be a secret: a rendered template, or a parameter of a request. */
+export type MaybeSecret = string | Secret<string>;
+
+/** The text itself, for the wire or the seal. */
+export function revealText(text: MaybeSecret): string {
+  return text instanceof Secret ? text.reveal() : text;
+}
+
+/** Texts by name, each revealed. */
+export function revealTexts(texts: Readonly<Record<string, MaybeSecret>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, revealText(text)]));
+}
+
+/** JSON that holds the secrets themselves: for the seal, and for the response that returns credentials. */
+export function toRevealedJson(value: unknown): string {
+  // `shown` is what toJSON() made of it.
+  return JSON.stringify(value, function reveal(this: unknown, key: string, shown: unknown): unknown {
+    const held: unknown = typeof this === 'object' && this !== null ? Reflect.get(this, key) : undefined;
+    return held instanceof Secret ? held.reveal() : shown;
+  });
+}
+
+/** Every text among some values that is a secret, at any depth. */
+export function secretTextsIn(...values: readonly unknown[]): Secret<string>[] {
+  return values.flatMap((value) => {
+    if (value instanceof Secret) return textsIn(value.reveal()).map((text) => new Secret(text));
+    return typeof value === 'object' && value !== null ? secretTextsIn(...Object.values(value)) : [];
+  });
+}
+
+function textsIn(value: unknown): string[] {
+  if (typeof value === 'string') return [value];
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : [];
 }

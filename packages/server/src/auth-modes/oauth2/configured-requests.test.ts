@@ -5,15 +5,16 @@ import type { OAuthHttpRequest } from '../../oauth/oauth-http.ts';
 import type { AuthModeContext } from '../auth-mode.ts';
 import type { OAuth2Credentials } from './credentials.ts';
 import { oauth2 } from './oauth2.ts';
+import { revealed, secret } from '../../../../../test/support/secrets.ts';
 
 const NOW = 1_800_000_000_000;
 const DAY = 86_400_000;
 const URLS = { authorization_url: 'https://acme.example/a', token_url: 'https://acme.example/t' };
 const HELD: OAuth2Credentials = {
-  access_token: 'at-SECRET',
+  access_token: secret('at-SECRET'),
   expires_at: NOW + 60 * DAY,
   grant: { received_at: NOW, took_ms: 0 },
-  raw: { user_id: 7 },
+  raw: secret({ user_id: 7 }),
 };
 const ITSELF = {
   method: 'GET',
@@ -48,14 +49,14 @@ test('a token that refreshes itself is refreshable, and kept alive well before i
   assert.equal(oauth2.refresh?.keepAliveAt?.(HELD, integration), NOW + 48 * DAY);
   const { context, asked } = provider([200, { access_token: 'at-2', expires_in: 5_184_000 }]);
   const refreshed = await refresh({ refresh_request: ITSELF }, HELD, context);
-  assert.deepEqual([refreshed?.access_token, refreshed?.expires_at], ['at-2', NOW + 60 * DAY]);
+  assert.deepEqual(revealed([refreshed?.access_token, refreshed?.expires_at]), ['at-2', NOW + 60 * DAY]);
   assert.equal(asked[0]?.url, 'https://acme.example/refresh?grant_type=acme_renew&access_token=at-SECRET');
 });
 
 test('what a described refresh answers is the token: no step exchanges it again', async () => {
   const steps = [{ request: { method: 'GET', url: 'https://acme.example/exchange' }, token: true }];
   const { context, asked } = provider([200, { access_token: 'at-2' }]);
-  assert.equal((await refresh({ refresh_request: ITSELF, steps }, HELD, context))?.access_token, 'at-2');
+  assert.equal((await refresh({ refresh_request: ITSELF, steps }, HELD, context))?.access_token.reveal(), 'at-2');
   assert.equal(asked.length, 1);
 });
 
@@ -67,10 +68,10 @@ test('one that presents the refresh token needs one, and keeps it where the answ
   };
   const integration = integrationOf(oauth2, { ...URLS, refresh_request: request });
   assert.equal(oauth2.refresh?.isRefreshable(HELD, integration), false);
-  const held = { ...HELD, refresh_token: 'rt' };
+  const held = { ...HELD, refresh_token: secret('rt') };
   assert.equal(oauth2.refresh?.isRefreshable(held, integration), true);
   const { context, asked } = provider([200, { access_token: 'at-2' }]);
-  assert.equal((await refresh({ refresh_request: request }, held, context))?.refresh_token, 'rt');
+  assert.equal((await refresh({ refresh_request: request }, held, context))?.refresh_token?.reveal(), 'rt');
   assert.equal(asked[0]?.url, 'https://eu.acme.example/refresh');
   assert.equal(asked[0].headers['x-client'], 'client-1');
   assert.deepEqual(JSON.parse(String(asked[0].body)), { client: { secret: 'secret-1' }, refresh_token: 'rt' });
@@ -98,7 +99,7 @@ test('an error that a provider reports with status 200 and under a name of its o
   const auth = { token_response_paths: { error: 'errcode' }, invalid_grant_errors: ['42002'] };
   const answer = (body: object) =>
     refresh({ refresh_request: ITSELF, ...auth }, HELD, provider([200, body]).context)?.then(
-      ({ access_token }) => access_token,
+      ({ access_token }) => access_token.reveal(),
       (error: Error & { error?: string }) => `${error.error}: ${error.message}`,
     );
   assert.match((await answer({ errcode: 42002, errmsg: 'refresh_token timeout' })) ?? '', /^invalid_grant: .*42002/);
@@ -109,7 +110,7 @@ test('an error that a provider reports with status 200 and under a name of its o
 test('refresh requests may authenticate the client in a way of their own', async () => {
   const auth = { authorization_method: 'body', refresh_authorization_method: 'header' };
   const { context, asked } = provider([200, { access_token: 'at-2' }]);
-  await refresh(auth, { ...HELD, refresh_token: 'rt' }, context);
+  await refresh(auth, { ...HELD, refresh_token: secret('rt') }, context);
   assert.match(asked[0]?.headers['authorization'] ?? '', /^Basic /);
   assert.doesNotMatch(String(asked[0]?.body), /client_secret/);
 });

@@ -8,6 +8,7 @@ import { sendConfigured, sentSecrets, type ConfiguredRequest } from '../configur
 import { received, type OAuth2Credentials } from './credentials.ts';
 import type { OAuth2Owner } from './server.ts';
 import { responseFormat } from '../token-fields.ts';
+import { Secret } from '../../vault/secret.ts';
 
 // Requests that a Blueprint describes, where its provider does what the RFCs have a request for in a way of its own.
 
@@ -20,7 +21,7 @@ export function oauth2StepMode({ integration }: OAuth2Owner, { now }: Pick<AuthM
       const { grant, raw, refresh_token, refresh_token_expires_at } = before;
       const exchanged = received(response, integration, { ...grant, now: now() });
       const kept = exchanged.refresh_token === undefined ? { refresh_token, refresh_token_expires_at } : {};
-      return { ...exchanged, ...kept, raw: { ...raw, ...exchanged.raw } };
+      return { ...exchanged, ...kept, raw: raw.map((members) => ({ ...members, ...exchanged.raw.reveal() })) };
     },
   } satisfies StepMode<OAuth2Credentials>;
 }
@@ -51,11 +52,18 @@ export async function revokeAsConfigured(request: ConfiguredRequest, described: 
 
 function sourcesOf({ owner: { integration, config }, credentials }: Described): AuthValueSources {
   const { access_token, refresh_token, raw } = credentials;
-  const client = `${integration.oauthClientId ?? ''}:${integration.oauthClientSecret?.reveal() ?? ''}`;
   const named = {
     access_token,
     ...(refresh_token === undefined ? {} : { refresh_token }),
-    oauth_client_basic_encoded: Buffer.from(client).toString('base64'),
+    oauth_client_basic_encoded: basicOf(integration),
   };
   return { integration, config, raw, named };
+}
+
+/** Credentials of the scheme Basic (RFC 7617 §2), not form-encoded. */
+function basicOf({
+  oauthClientId = '',
+  oauthClientSecret = new Secret(''),
+}: OAuth2Owner['integration']): Secret<string> {
+  return oauthClientSecret.map((secret) => Buffer.from(`${oauthClientId}:${secret}`).toString('base64'));
 }

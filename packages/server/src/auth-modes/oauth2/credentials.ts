@@ -2,10 +2,11 @@ import { z } from 'zod';
 import { registeredClientSchema } from '../../oauth/discovery/client-registration.ts';
 import type { TokenResponse } from '../../oauth/token-response.ts';
 import type { BaseCredentials, Integration, JsonObject } from '../auth-mode.ts';
-import { rawObject, storedTime } from '../credential-schema.ts';
+import { storedRaw, storedSecret, storedTime } from '../credential-schema.ts';
 import type { OAuth2Auth } from './auth-fields.ts';
 import { configuredClientOf, type AuthorizationServer, type OAuth2Client } from './server.ts';
 import { expiryOf } from '../token-fields.ts';
+import { Secret, toRevealedJson } from '../../vault/secret.ts';
 
 const grantSchema = z.object({
   /** Milliseconds since the epoch at which the token was received; with expires_at it gives the token's life. */
@@ -21,18 +22,18 @@ const grantSchema = z.object({
   /** What was sent as redirect_uri, where refreshing needs it again. */
   redirect_uri: z.string().optional(),
   /** What the user typed in, where it is needed again. */
-  prompted: rawObject.optional(),
+  prompted: storedRaw.optional(),
 });
 
 /** Credentials as they are stored. */
 export const storedOAuth2Credentials = z.object({
-  access_token: z.string(),
-  refresh_token: z.string().optional(),
+  access_token: storedSecret,
+  refresh_token: storedSecret.optional(),
   /** Milliseconds since the epoch. */
   expires_at: storedTime.optional(),
   refresh_token_expires_at: storedTime.optional(),
   grant: grantSchema.optional(),
-  raw: rawObject,
+  raw: storedRaw,
 });
 
 export type OAuth2Credentials = z.output<typeof storedOAuth2Credentials> & BaseCredentials;
@@ -64,7 +65,8 @@ export function received(
  * stays, the access token's life, and members of `raw`.
  */
 export function keepingEarlier(refreshed: OAuth2Credentials, earlier: OAuth2Credentials): OAuth2Credentials {
-  const stays = refreshed.refresh_token === earlier.refresh_token && refreshed.refresh_token_expires_at === undefined;
+  const isSame = refreshed.refresh_token?.equals(earlier.refresh_token) ?? earlier.refresh_token === undefined;
+  const stays = isSame && refreshed.refresh_token_expires_at === undefined;
   const { grant } = refreshed;
   const life = lifeOf(earlier);
   const isLifeUnknown = refreshed.expires_at === undefined && grant !== undefined && life !== undefined;
@@ -72,7 +74,7 @@ export function keepingEarlier(refreshed: OAuth2Credentials, earlier: OAuth2Cred
     ...refreshed,
     ...(stays ? { refresh_token_expires_at: earlier.refresh_token_expires_at } : {}),
     ...(isLifeUnknown ? { grant: { ...grant, assumed_expires_at: grant.received_at + life } } : {}),
-    raw: { ...withoutLifetimes(earlier.raw), ...refreshed.raw },
+    raw: refreshed.raw.map((raw) => ({ ...withoutLifetimes(earlier.raw.reveal()), ...raw })),
   };
 }
 
@@ -91,22 +93,28 @@ function lifeOf({ expires_at, grant }: OAuth2Credentials): number | undefined {
 export function rememberServer(
   { oauthClientId }: Integration,
   { server, client }: { server: AuthorizationServer; client: OAuth2Client | undefined },
-): Record<string, string> {
+): Record<string, Secret<string>> {
   return {
-    ...(server.issuer === undefined ? {} : { issuer: server.issuer }),
-    ...(oauthClientId === undefined && client ? { client: JSON.stringify(client) } : {}),
+    ...(server.issuer === undefined ? {} : { issuer: new Secret(server.issuer) }),
+    ...(oauthClientId === undefined && client ? { client: new Secret(toRevealedJson(client)) } : {}),
   };
 }
 
 /** The same, read back, as credentials keep it. */
-export function rememberedGrant({ issuer, client }: Record<string, string>): Omit<GrantMemory, 'now'> {
+export function rememberedGrant({
+  issuer,
+  client,
+}: Readonly<Record<string, Secret<string>>>): Omit<GrantMemory, 'now'> {
   return {
-    ...(issuer === undefined ? {} : { issuer }),
-    ...(client === undefined ? {} : { client: registeredClientSchema.parse(JSON.parse(client)) }),
+    ...(issuer === undefined ? {} : { issuer: issuer.reveal() }),
+    ...(client === undefined ? {} : { client: registeredClientSchema.parse(JSON.parse(client.reveal())) }),
   };
 }
 
 /** The client that began the grant. */
-export function rememberedClient(integration: Integration, secrets: Record<string, string>): OAuth2Client | undefined {
+export function rememberedClient(
+  integration: Integration,
+  secrets: Readonly<Record<string, Secret<string>>>,
+): OAuth2Client | undefined {
   return rememberedGrant(secrets).client ?? configuredClientOf(integration);
 }

@@ -5,7 +5,7 @@ import { resourceOwnerPasswordGrant } from '../../oauth/grants/resource-owner-pa
 import type { InputFields } from '../../schema/input-fields.ts';
 import { renderParams } from '../../schema/render.ts';
 import type { AuthModeContext, JsonObject } from '../auth-mode.ts';
-import { credentialText } from '../credential-schema.ts';
+import { credentialSecret, credentialText } from '../credential-schema.ts';
 import { acceptTyped } from '../prompted/prompted-mode.ts';
 import { signConfiguredJwt } from '../prompted/jwt-fields.ts';
 import { grantTypeOf, type OAuth2Auth } from './auth-fields.ts';
@@ -18,6 +18,7 @@ import {
   tokenEndpointOf,
   type OAuth2Owner,
 } from './server.ts';
+import { Secret } from '../../vault/secret.ts';
 
 // The grants that need no browser: what the user typed in, or the application itself, is the authorization.
 
@@ -38,7 +39,7 @@ export function isIssuedToClient(auth: OAuth2Auth): boolean {
 /** A token for the application itself: client credentials (RFC 6749 §4.4), or an assertion of its own. */
 export async function issueToClient(owner: OAuth2Owner, context: AuthModeContext): Promise<OAuth2Credentials> {
   const { integration, config } = owner;
-  if (grantTypeOf(integration.auth) === JWT_BEARER) return grantToPrompted(owner, {}, context);
+  if (grantTypeOf(integration.auth) === JWT_BEARER) return grantToPrompted(owner, new Secret({}), context);
   const server = await authorizationServerOf(owner, context);
   const endpoint = tokenEndpointOf(owner, { server, client: configuredClientOf(integration) }, context);
   const params = { ...resourceParam(server), ...renderParams(integration.auth.token_params, config) };
@@ -50,12 +51,12 @@ export async function issueToClient(owner: OAuth2Owner, context: AuthModeContext
   return received(response, integration, { now: context.now() });
 }
 
-const passwordSchema = z.object({ username: credentialText, password: credentialText });
+const passwordSchema = z.object({ username: credentialText, password: credentialSecret });
 
 /** The grants whose authorization is what the user typed in: his password, or an assertion signed with his key. */
 export async function grantToPrompted(
   owner: OAuth2Owner,
-  prompted: JsonObject,
+  prompted: Secret<JsonObject>,
   context: AuthModeContext,
 ): Promise<OAuth2Credentials> {
   const { integration, config } = owner;

@@ -11,7 +11,7 @@ import { revocationRequest } from '../../oauth/token-revocation.ts';
 import { renderParams } from '../../schema/render.ts';
 import { namedGroups } from '../../schema/input-fields.ts';
 import type { AuthMode, AuthModeContext, Integration } from '../auth-mode.ts';
-import { credentialText, keepRaw, timeInput } from '../credential-schema.ts';
+import { credentialSecret, keepRaw, timeInput } from '../credential-schema.ts';
 import { storedBySteps, takeSteps } from '../connect-steps.ts';
 import { refusedAtLogin } from '../prompted/prompted-mode.ts';
 import { configFromCallback, configFromResponse } from '../config-from-provider.ts';
@@ -40,6 +40,9 @@ import {
   type OAuth2Owner,
 } from './server.ts';
 import { refreshDueAt } from '../token-fields.ts';
+import { Secret } from '../../vault/secret.ts';
+
+const NO_SECRET = new Secret('');
 
 // The part of a refresh token's life after which it is used, so that it does not die of disuse.
 const KEEP_ALIVE_AT = 0.8;
@@ -52,8 +55,8 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
   requiredSettings: requiredOAuth2Settings,
   credentialsInput: z
     .looseObject({
-      access_token: credentialText,
-      refresh_token: credentialText.nullish(),
+      access_token: credentialSecret,
+      refresh_token: credentialSecret.nullish(),
       expires_at: timeInput.nullish(),
     })
     .transform(({ access_token, refresh_token, expires_at, ...rest }) => ({
@@ -63,10 +66,11 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       raw: keepRaw({ access_token, refresh_token, expires_at, ...rest }),
     })),
   storedCredentials: storedOAuth2Credentials,
+  times: ['expires_at', 'refresh_token_expires_at'],
   placeholders: {
     access_token: (credentials) => credentials.access_token,
     oauth_client_id: (_, integration) => integration.oauthClientId ?? '',
-    oauth_client_secret: (_, integration) => integration.oauthClientSecret?.reveal() ?? '',
+    oauth_client_secret: (_, integration) => integration.oauthClientSecret ?? '',
   },
   authorization: {
     applies: ({ auth }) => grantTypeOf(auth) === 'authorization_code',
@@ -81,7 +85,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       const owner = { integration, config };
       const server = await authorizationServerOf(owner, context);
       const client = await clientOf(owner, server, { redirectUri, context });
-      const codeVerifier = context.randomToken();
+      const codeVerifier = new Secret(context.randomToken());
       const authorizationUrl = buildAuthorizationUrl({
         authorizationUrl: authorizationEndpoint(server),
         parametersIn: auth.authorization_parameters_in ?? 'query',
@@ -101,7 +105,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
     async complete({ integration, config, callback, secrets, redirectUri }, context) {
       const { auth } = integration;
       const owner = { integration, config };
-      const server = await authorizationServerOf(owner, context, secrets['issuer']);
+      const server = await authorizationServerOf(owner, context, secrets['issuer']?.reveal());
       const client = rememberedClient(integration, secrets);
       const { code } = parseAuthorizationResponse(callback, {
         issuer: server.issuer,
@@ -131,7 +135,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       });
       const brought = {
         ...configFromCallback(integration, callback),
-        ...configFromResponse(integration, response.raw),
+        ...configFromResponse(integration, response.raw.reveal()),
       };
       return takeSteps(owner, { credentials, config: brought }, { mode: oauth2StepMode(owner, context), context });
     },
@@ -161,14 +165,14 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
     },
     async poll({ integration, config, secrets }, context) {
       const owner = { integration, config };
-      const server = await authorizationServerOf(owner, context, secrets['issuer']);
+      const server = await authorizationServerOf(owner, context, secrets['issuer']?.reveal());
       const endpoint = tokenEndpointOf(owner, { server, client: configuredClientOf(integration) }, context);
       const params = { ...resourceParam(server), ...renderParams(integration.auth.token_params, config) };
-      const grant = { device_code: secrets['device_code'] ?? '', params };
+      const grant = { device_code: secrets['device_code'] ?? NO_SECRET, params };
       const response = await deviceTokenRequest(endpoint, grant, context.http);
       if (typeof response === 'string') return response;
       const credentials = received(response, integration, { now: context.now(), ...rememberedGrant(secrets) });
-      const begun = { credentials, config: configFromResponse(integration, response.raw) };
+      const begun = { credentials, config: configFromResponse(integration, response.raw.reveal()) };
       return takeSteps(owner, begun, { mode: oauth2StepMode(owner, context), context });
     },
   },
@@ -176,7 +180,8 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
     fields: ({ auth }) => promptedFields(auth),
     verification: () => undefined,
     async accept({ integration, config, values }, context) {
-      const prompted = { ...keepRaw(values), ...namedGroups(integration.auth.credentials ?? {}, values) };
+      const { credentials = {} } = integration.auth;
+      const prompted = values.map((texts) => ({ ...keepRaw(texts).reveal(), ...namedGroups(credentials, texts) }));
       try {
         return await grantToPrompted({ integration, config }, prompted, context);
       } catch (error) {
@@ -254,7 +259,7 @@ function isRefreshable({ refresh_token, grant }: OAuth2Credentials, { auth }: In
 async function refreshed(owner: OAuth2Owner, credentials: OAuth2Credentials, context: AuthModeContext) {
   const { integration, config } = owner;
   const { auth } = integration;
-  const { grant, refresh_token = '' } = credentials;
+  const { grant, refresh_token = NO_SECRET } = credentials;
   if (auth.refresh_request) return refreshAsConfigured(auth.refresh_request, { owner, credentials, context });
   const server = await authorizationServerOf(owner, context, grant?.issuer);
   const client = grant?.client ?? configuredClientOf(integration);

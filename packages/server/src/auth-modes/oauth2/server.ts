@@ -21,10 +21,13 @@ import type { TokenEndpoint } from '../../oauth/token-request.ts';
 import { isSecureUrl } from '../../schema/loopback-host.ts';
 import { renderParams, renderUrl } from '../../schema/render.ts';
 import type { Template } from '../../schema/template.ts';
-import type { AdditionalConfig, AuthModeContext, Integration } from '../auth-mode.ts';
+import type { AdditionalConfig, AuthModeContext, Integration, JsonObject } from '../auth-mode.ts';
 import { fillHeaders, fillUrl } from '../auth-values.ts';
 import { isDiscovered, type OAuth2Auth } from './auth-fields.ts';
 import { responseFormat } from '../token-fields.ts';
+import { Secret } from '../../vault/secret.ts';
+
+const NO_RAW = new Secret<JsonObject>({});
 
 /** The Integration that asks, for one connection. */
 export interface OAuth2Owner {
@@ -78,7 +81,7 @@ export async function authorizationServerOf(
   const server = {
     issuer: metadata?.issuer ?? url(auth.issuer),
     authorizationUrl:
-      (auth.authorization_url && fillUrl(auth.authorization_url, { ...owner, raw: {} })) ??
+      (auth.authorization_url && fillUrl(auth.authorization_url, { ...owner, raw: NO_RAW })) ??
       metadata?.authorization_endpoint,
     tokenUrl,
     revocationUrl: endpoints?.revocation_endpoint,
@@ -152,7 +155,7 @@ export async function clientOf(
   { redirectUri, context }: { redirectUri: string; context: AuthModeContext },
 ): Promise<OAuth2Client | undefined> {
   const { oauthClientId: client_id, oauthClientSecret, auth, name } = integration;
-  if (client_id !== undefined) return configuredClient(client_id, oauthClientSecret?.reveal());
+  if (client_id !== undefined) return configuredClient(client_id, oauthClientSecret);
   if (!auth.client_metadata) return undefined;
   const { registrationUrl, issuer } = server;
   if (registrationUrl === undefined || issuer === undefined)
@@ -176,14 +179,14 @@ export async function clientOf(
 /** The client without asking anybody: the one that is configured. */
 function configuredClient(
   client_id: string,
-  client_secret: string | undefined,
-): { client_id: string; client_secret?: string } {
+  client_secret: Secret<string> | undefined,
+): { client_id: string; client_secret?: Secret<string> } {
   return { client_id, ...(client_secret === undefined ? {} : { client_secret }) };
 }
 
 /** The client that the Integration names; undefined where it names none. */
 export function configuredClientOf({ oauthClientId, oauthClientSecret }: Integration): OAuth2Client | undefined {
-  return oauthClientId === undefined ? undefined : configuredClient(oauthClientId, oauthClientSecret?.reveal());
+  return oauthClientId === undefined ? undefined : configuredClient(oauthClientId, oauthClientSecret);
 }
 
 /** A token endpoint, as protocol code takes it. `url` where it is not the token endpoint's own. */
@@ -209,9 +212,9 @@ export function tokenEndpointOf(
     authenticate: client ? authenticationOf(auth, { server, client, method }, context) : noClientSecret,
     bodyFormat: auth.body_format,
     method: auth.token_http_method,
-    headers: fillHeaders(auth.token_headers, { integration, config, raw: {} }),
+    headers: fillHeaders(auth.token_headers, { integration, config, raw: NO_RAW }),
     names: auth.token_parameter_names,
-    clientCertificate: clientCertificate?.reveal(),
+    clientCertificate,
     response: responseFormat(auth, auth.token_types),
   };
 }

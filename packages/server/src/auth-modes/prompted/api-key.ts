@@ -1,9 +1,10 @@
 import { z } from 'zod';
-import { credentialText, keepRaw } from '../credential-schema.ts';
+import { credentialSecret, keepRaw, storedSecret } from '../credential-schema.ts';
 import { promptedCredentialsShape, promptedMode, type PromptedCredentials } from './prompted-mode.ts';
+import type { Secret } from '../../vault/secret.ts';
 
 interface ApiKeyCredentials extends PromptedCredentials {
-  readonly api_key: string;
+  readonly api_key: Secret<string>;
 }
 
 /** `API_KEY`: the user's own key. */
@@ -11,8 +12,8 @@ export const apiKey = promptedMode<ApiKeyCredentials>({
   name: 'API_KEY',
   fields: { api_key: { label: 'API key' } },
   credentialsInput: z
-    .looseObject({ api_key: credentialText })
+    .looseObject({ api_key: credentialSecret })
     .transform((given) => ({ api_key: given.api_key, raw: keepRaw(given) })),
-  storedCredentials: z.object({ api_key: z.string(), ...promptedCredentialsShape }),
+  storedCredentials: z.object({ api_key: storedSecret, ...promptedCredentialsShape }),
   placeholders: { api_key: (credentials) => credentials.api_key },
 });

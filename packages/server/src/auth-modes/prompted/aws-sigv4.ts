@@ -3,13 +3,14 @@ import { z } from 'zod';
 import { CONNECTION_SCOPE, type Fields } from '../../schema/fields.ts';
 import { renderParams } from '../../schema/render.ts';
 import type { AuthMode, BaseCredentials, SignableRequest } from '../auth-mode.ts';
-import { credentialText, keepRaw, rawObject } from '../credential-schema.ts';
+import { credentialSecret, credentialText, keepRaw, storedRaw, storedSecret } from '../credential-schema.ts';
 import { acceptTyped, verificationSchema } from './prompted-mode.ts';
+import type { Secret } from '../../vault/secret.ts';
 
 interface AwsCredentials extends BaseCredentials {
   readonly access_key_id: string;
-  readonly secret_access_key: string;
-  readonly session_token?: string | undefined;
+  readonly secret_access_key: Secret<string>;
+  readonly session_token?: Secret<string> | undefined;
 }
 
 /** The keys of `auth` under AWS_SIGV4. */
@@ -26,8 +27,8 @@ type AwsAuth = z.output<z.ZodObject<ReturnType<typeof awsAuthShape>>> & { readon
 const credentialsInput = z
   .looseObject({
     access_key_id: credentialText,
-    secret_access_key: credentialText,
-    session_token: credentialText.nullish(),
+    secret_access_key: credentialSecret,
+    session_token: credentialSecret.nullish(),
   })
   .transform(({ access_key_id, secret_access_key, session_token, ...rest }) => ({
     access_key_id,
@@ -43,10 +44,11 @@ export const awsSigV4: AuthMode<AwsAuth, AwsCredentials> = {
   credentialsInput,
   storedCredentials: z.object({
     access_key_id: z.string(),
-    secret_access_key: z.string(),
-    session_token: z.string().optional(),
-    raw: rawObject,
+    secret_access_key: storedSecret,
+    session_token: storedSecret.optional(),
+    raw: storedRaw,
   }),
+  times: [],
   placeholders: { access_key_id: (credentials) => credentials.access_key_id },
   sign(request, { credentials, config, integration, context }) {
     const { service, region } = integration.auth;
@@ -82,7 +84,7 @@ function signatureHeaders(
   const added = {
     'x-amz-content-sha256': bodyHash,
     'x-amz-date': time,
-    ...(session_token === undefined ? {} : { 'x-amz-security-token': session_token }),
+    ...(session_token === undefined ? {} : { 'x-amz-security-token': session_token.reveal() }),
   };
   const signed = Object.entries({ ...headers, ...added, host: target.host })
     .filter(([name]) => /^(host|content-type|x-amz-.*)$/.test(name))
@@ -101,7 +103,7 @@ function signatureHeaders(
   const day = time.slice(0, 8);
   const scope = `${day}/${region}/${service}/aws4_request`;
   const stringToSign = ['AWS4-HMAC-SHA256', time, scope, sha256(canonicalRequest)].join('\n');
-  const key = [day, region, service, 'aws4_request'].reduce<string | Buffer>(hmac, `AWS4${secret_access_key}`);
+  const key = [day, region, service, 'aws4_request'].reduce<string | Buffer>(hmac, `AWS4${secret_access_key.reveal()}`);
   const signature = hmac(key, stringToSign).toString('hex');
   const credential = `${access_key_id}/${scope}`;
   return {

@@ -3,6 +3,7 @@ import { JWT_ALGORITHMS, signJwt } from '../../oauth/json-web-token.ts';
 import type { Fields } from '../../schema/fields.ts';
 import type { AuthModeContext } from '../auth-mode.ts';
 import { AUTH_VALUES, fill, fillTemplates, type AuthValueSources } from '../auth-values.ts';
+import { revealText, revealTexts, Secret } from '../../vault/secret.ts';
 
 const MAX_LIFETIME_SECONDS = 86_400;
 
@@ -36,15 +37,15 @@ export function signConfiguredJwt(
   jwt: JwtDescription,
   sources: AuthValueSources,
   { now }: Pick<AuthModeContext, 'now'>,
-): string {
+): Secret<string> {
   const seconds = Math.floor(now() / 1000);
   const claims = {
-    ...fillTemplates(jwt.claims, sources),
+    ...revealTexts(fillTemplates(jwt.claims, sources)),
     iat: seconds - jwt.backdate_seconds,
     exp: seconds + jwt.lifetime_seconds,
   };
-  const text = fill(jwt.key, sources);
-  const key = jwt.key_encoding === 'text' ? text : Buffer.from(text, jwt.key_encoding);
-  const keyId = jwt.key_id && fill(jwt.key_id, sources);
+  const text = revealText(fill(jwt.key, sources));
+  const key = new Secret(jwt.key_encoding === 'text' ? text : Buffer.from(text, jwt.key_encoding));
+  const keyId = jwt.key_id && revealText(fill(jwt.key_id, sources));
   return signJwt(claims, { algorithm: jwt.algorithm, key, keyId });
 }

@@ -5,6 +5,7 @@ import { jwtVerify } from 'jose';
 import { integrationOf } from '../../../../../test/support/integration.ts';
 import type { AuthModeContext } from '../auth-mode.ts';
 import { jwt } from './jwt.ts';
+import { secret } from '../../../../../test/support/secrets.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 const context = { now: () => NOW } as AuthModeContext;
@@ -13,7 +14,8 @@ const REQUEST = { method: 'GET', url: 'https://api.example/', headers: {}, body:
 /** Registers what a user typed in and signs a request; the token is verified by jose. */
 async function signed(auth: Record<string, unknown>, values: Record<string, string>, key: KeyObject | Uint8Array) {
   const integration = integrationOf(jwt, auth);
-  const credentials = (await jwt.prompted?.accept({ integration, config: {}, values }, context)) ?? assert.fail();
+  const given = { integration, config: {}, values: secret(values) };
+  const credentials = (await jwt.prompted?.accept(given, context)) ?? assert.fail();
   const signing = { credentials, integration, config: {}, context: { now: () => NOW, randomToken: () => '' } };
   const [scheme = '', token = ''] = (jwt.sign?.(REQUEST, signing)['authorization'] ?? '').split(' ');
   const { payload, protectedHeader } = await jwtVerify(token, key, { currentDate: new Date(NOW) });

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Fields } from '../../schema/fields.ts';
 import { credentialFieldsSchema, namedGroups } from '../../schema/input-fields.ts';
 import type { AuthMode } from '../auth-mode.ts';
-import { keepRaw, rawObject } from '../credential-schema.ts';
+import { keepRaw, storedRaw } from '../credential-schema.ts';
 import { verificationSchema } from './prompted-mode.ts';
 import { jwtShape, signConfiguredJwt } from './jwt-fields.ts';
 
@@ -26,17 +26,21 @@ export const jwt: AuthMode<JwtAuth> = {
   name: 'JWT',
   authShape: jwtAuthShape,
   credentialsInput: z.looseObject({}).transform((given) => ({ raw: keepRaw(given) })),
-  storedCredentials: z.object({ raw: rawObject }),
+  storedCredentials: z.object({ raw: storedRaw }),
+  times: [],
   placeholders: {},
   sign(_request, { credentials, config, integration, context }) {
     const token = signConfiguredJwt(integration.auth.jwt, { integration, config, raw: credentials.raw }, context);
-    return { authorization: `${integration.auth.authorization_scheme} ${token}` };
+    return { authorization: `${integration.auth.authorization_scheme} ${token.reveal()}` };
   },
   prompted: {
     fields: ({ auth }) => auth.credentials,
     verification: ({ auth }) => auth.verification,
     async accept({ integration, config, values }, context) {
-      const raw = { ...keepRaw(values), ...namedGroups(integration.auth.credentials, values) };
+      const raw = values.map((typed) => ({
+        ...keepRaw(typed).reveal(),
+        ...namedGroups(integration.auth.credentials, typed),
+      }));
       // A key that cannot sign is found now, not by the first request.
       signConfiguredJwt(integration.auth.jwt, { integration, config, raw }, context);
       return { raw };

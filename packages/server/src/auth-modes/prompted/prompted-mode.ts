@@ -12,10 +12,11 @@ import type {
   Integration,
   JsonObject,
 } from '../auth-mode.ts';
-import { rawObject, storedTime } from '../credential-schema.ts';
+import { storedRaw, storedSecret, storedTime } from '../credential-schema.ts';
 import { configuredRequestSchema } from '../configured-request.ts';
 import { requestPromptedToken } from './prompted-token.ts';
 import { expiryOf, refreshDueAt, tokenShape } from '../token-fields.ts';
+import type { MaybeSecret, Secret } from '../../vault/secret.ts';
 
 /** `auth.verification`. */
 export function verificationSchema(fields: Fields) {
@@ -51,18 +52,18 @@ export type PromptedAuth = z.output<z.ZodObject<ReturnType<typeof promptedAuthSh
 
 /** Credentials that the user typed in, and the token they were exchanged for. */
 export interface PromptedCredentials extends BaseCredentials {
-  readonly access_token?: string | undefined;
+  readonly access_token?: Secret<string> | undefined;
   /** Milliseconds since the epoch. */
   readonly expires_at?: number | undefined;
-  readonly grant?: { readonly received_at: number; readonly prompted: JsonObject } | undefined;
+  readonly grant?: { readonly received_at: number; readonly prompted: Secret<JsonObject> } | undefined;
 }
 
 /** Members of such credentials as they are stored, beside the mode's own. */
 export const promptedCredentialsShape = {
-  raw: rawObject,
-  access_token: z.string().optional(),
+  raw: storedRaw,
+  access_token: storedSecret.optional(),
   expires_at: storedTime.optional(),
-  grant: z.object({ received_at: z.number(), prompted: rawObject }).optional(),
+  grant: z.object({ received_at: z.number(), prompted: storedRaw }).optional(),
 };
 
 /** What tells one mode of this kind from another. */
@@ -72,7 +73,7 @@ interface PromptedModeParts<Typed extends PromptedCredentials> {
   readonly fields: InputFields;
   readonly credentialsInput: z.ZodType<Typed>;
   readonly storedCredentials: z.ZodType<Typed>;
-  readonly placeholders: Record<string, (credentials: Typed) => string>;
+  readonly placeholders: Record<string, (credentials: Typed) => MaybeSecret>;
 }
 
 /** An auth mode whose credentials the user types in; where the API wants a token for them, it is asked for and refreshed. */
@@ -100,7 +101,7 @@ export function promptedMode<Typed extends PromptedCredentials>(
       expires_at: expiryOf(response, integration.auth, received_at),
       grant: { received_at, prompted: typed.raw },
       // What the user typed in wins: an answer must not replace it under the same name.
-      raw: { ...response.raw, ...typed.raw },
+      raw: response.raw.map((brought) => ({ ...brought, ...typed.raw.reveal() })),
     };
   }
 
@@ -111,14 +112,15 @@ export function promptedMode<Typed extends PromptedCredentials>(
       token_request ? {} : { access_token: 'auth has no token_request' },
     credentialsInput,
     storedCredentials: parts.storedCredentials,
+    times: ['expires_at'],
     placeholders: { ...placeholders, access_token: ({ access_token = '' }) => access_token },
     prompted: {
       fields: ({ auth }) => ({ ...parts.fields, ...auth.credentials }),
       verification: ({ auth }) => auth.verification,
       async accept({ values, ...owner }, context) {
         const { integration } = owner;
-        const groups = namedGroups(integration.auth.credentials ?? {}, values);
-        const typed = acceptTyped(credentialsInput, { ...values, ...groups }, integration);
+        const given = values.map((texts) => ({ ...texts, ...namedGroups(integration.auth.credentials ?? {}, texts) }));
+        const typed = acceptTyped(credentialsInput, given, integration);
         try {
           return await withToken(typed, owner, context);
         } catch (error) {
@@ -142,8 +144,8 @@ export function promptedMode<Typed extends PromptedCredentials>(
 }
 
 /** Values from outside as credentials. Throws `invalid_credentials`; the schema's words name fields, never values. */
-export function acceptTyped<T>(schema: z.ZodType<T>, given: unknown, { auth }: Integration): T {
-  const parsed = schema.safeParse(given, { error: describeIssue });
+export function acceptTyped<T>(schema: z.ZodType<T>, given: Secret<unknown>, { auth }: Integration): T {
+  const parsed = schema.safeParse(given.reveal(), { error: describeIssue });
   if (parsed.success) return parsed.data;
   const line = problemsOf(parsed.error, 'what was given');
   throw new NangoError('invalid_credentials', `The credentials do not fit auth_mode ${auth.auth_mode}: ${line}`);

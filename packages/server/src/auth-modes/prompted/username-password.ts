@@ -1,10 +1,11 @@
 import { z } from 'zod';
-import { keepRaw } from '../credential-schema.ts';
+import { keepRaw, storedSecret } from '../credential-schema.ts';
 import { promptedCredentialsShape, promptedMode, type PromptedCredentials } from './prompted-mode.ts';
+import { Secret } from '../../vault/secret.ts';
 
 interface UsernamePasswordCredentials extends PromptedCredentials {
   readonly username: string;
-  readonly password: string;
+  readonly password: Secret<string>;
 }
 
 // RFC 7617 §2: the user-id cannot hold a colon, and neither part a control character. Either part may be empty:
@@ -29,13 +30,13 @@ export const usernamePassword = promptedMode<UsernamePasswordCredentials>({
   },
   credentialsInput: z
     .looseObject({ username, password })
-    .transform((given) => ({ username: given.username, password: given.password, raw: keepRaw(given) })),
-  storedCredentials: z.object({ username: z.string(), password: z.string(), ...promptedCredentialsShape }),
+    .transform((given) => ({ username: given.username, password: new Secret(given.password), raw: keepRaw(given) })),
+  storedCredentials: z.object({ username: z.string(), password: storedSecret, ...promptedCredentialsShape }),
   placeholders: {
     username: (credentials) => credentials.username,
     password: (credentials) => credentials.password,
     // UTF-8, the one encoding RFC 7617 §2.1 lets a server announce.
     basic_auth_encoded: ({ username: user, password: pass }) =>
-      Buffer.from(`${user}:${pass}`, 'utf8').toString('base64'),
+      pass.map((text) => Buffer.from(`${user}:${text}`, 'utf8').toString('base64')),
   },
 });

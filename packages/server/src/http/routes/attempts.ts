@@ -9,6 +9,7 @@ import { bearerToken } from '../secret-keys.ts';
 import { routeOf } from '../request-route.ts';
 import { rootUrl, type ServerContext, type App } from '../server-context.ts';
 import { assertAttemptKey } from './attempt-key.ts';
+import { Secret } from '../../vault/secret.ts';
 
 const MAX_ATTEMPT_BYTES = 131_072;
 
@@ -22,8 +23,9 @@ const createSchema = {
     additionalConfig: additionalConfigSchema.optional(),
     credentials: z
       .record(z.string(), jsonValueSchema)
+      .transform((given) => new Secret(given))
       .optional()
-      .describe('What the user typed in, for API_KEY and USERNAME_PASSWORD'),
+      .describe('What the user was prompted for, for API_KEY and USERNAME_PASSWORD'),
   }),
   response: {
     201: z.object({

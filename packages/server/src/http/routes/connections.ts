@@ -10,6 +10,7 @@ import {
 } from '../../connections/public-connection.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import type { App, ServerContext } from '../server-context.ts';
+import { Secret } from '../../vault/secret.ts';
 
 const MAX_PAGE = 200;
 
@@ -17,7 +18,8 @@ const MAX_PAGE = 200;
 const keySchema = z.object({ integration: integrationNameSchema, userId: userIdSchema });
 const credentialsSchema = z
   .record(z.string(), jsonValueSchema)
-  .describe('The fields of the Integration’s auth mode; others are kept under raw');
+  .describe('The fields of the Integration’s auth mode; others are kept under raw')
+  .transform((given) => new Secret(given));
 const connectionBody = z.object({ connection: publicConnectionSchema });
 const errors = { 400: errorBodySchema, 401: errorBodySchema, 404: errorBodySchema };
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { excerpt, OAuthResponseError } from '../oauth-error.ts';
 import type { OAuthHttp } from '../oauth-http.ts';
 import { parseJson } from '../../formats/parse-json.ts';
+import { Secret } from '../../vault/secret.ts';
 
 /** What a client says of itself (RFC 7591 §2). */
 export interface ClientMetadata {
@@ -17,7 +18,11 @@ export interface ClientMetadata {
 /** A client as the authorization server registered it (RFC 7591 §3.2.1). */
 export const registeredClientSchema = z.object({
   client_id: z.string().min(1),
-  client_secret: z.string().min(1).optional(),
+  client_secret: z
+    .string()
+    .min(1)
+    .transform((secret) => new Secret(secret))
+    .optional(),
   /** Seconds since the epoch; 0 = never. */
   client_secret_expires_at: z.number().optional(),
   token_endpoint_auth_method: z.string().optional(),

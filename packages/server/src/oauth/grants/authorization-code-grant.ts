@@ -1,13 +1,14 @@
 import type { OAuthHttp } from '../oauth-http.ts';
 import { tokenRequest, type TokenEndpoint } from '../token-request.ts';
 import type { TokenResponse } from '../token-response.ts';
+import type { MaybeSecret, Secret } from '../../vault/secret.ts';
 
 export interface AuthorizationCodeGrant {
-  readonly code: string;
+  readonly code: Secret<string>;
   readonly redirect_uri: string;
   /** Undefined where PKCE is off. */
-  readonly code_verifier: string | undefined;
-  readonly params: Record<string, string>;
+  readonly code_verifier: Secret<string> | undefined;
+  readonly params: Readonly<Record<string, MaybeSecret>>;
 }
 
 /** Exchanges an authorization code for tokens (RFC 6749 §4.1.3, RFC 7636 §4.5). */

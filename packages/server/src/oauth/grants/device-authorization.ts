@@ -5,6 +5,7 @@ import type { OAuthHttp } from '../oauth-http.ts';
 import { parseJson } from '../../formats/parse-json.ts';
 import { tokenRequest, type TokenEndpoint } from '../token-request.ts';
 import type { TokenResponse } from '../token-response.ts';
+import { Secret, type MaybeSecret } from '../../vault/secret.ts';
 
 const DEVICE_CODE = 'urn:ietf:params:oauth:grant-type:device_code';
 
@@ -13,7 +14,10 @@ const MAX_LIFETIME_SECONDS = 86_400;
 const MAX_INTERVAL_SECONDS = 600;
 
 const deviceAuthorizationSchema = z.object({
-  device_code: z.string().min(1),
+  device_code: z
+    .string()
+    .min(1)
+    .transform((code) => new Secret(code)),
   user_code: z.string().min(1).max(200),
   verification_uri: z.url({ protocol: /^https?$/ }),
   verification_uri_complete: z.url({ protocol: /^https?$/ }).optional(),
@@ -39,7 +43,7 @@ export type DeviceTokenPending = 'authorization_pending' | 'slow_down';
 /** Asks for a code that the user enters on another device (RFC 8628 §3.1). Throws `provider_error`. */
 export async function deviceAuthorizationRequest(
   endpoint: Pick<TokenEndpoint, 'url' | 'client' | 'authenticate' | 'clientCertificate'>,
-  params: Record<string, string>,
+  params: Readonly<Record<string, MaybeSecret>>,
   http: OAuthHttp,
 ): Promise<DeviceAuthorization> {
   const { client_id } = endpoint.client;
@@ -60,7 +64,7 @@ export async function deviceAuthorizationRequest(
 /** Asks once whether the user has agreed (RFC 8628 §3.4). Throws `access_denied` when he refused. */
 export async function deviceTokenRequest(
   endpoint: TokenEndpoint,
-  { device_code, params }: { device_code: string; params: Record<string, string> },
+  { device_code, params }: { device_code: Secret<string>; params: Readonly<Record<string, MaybeSecret>> },
   http: OAuthHttp,
 ): Promise<TokenResponse | DeviceTokenPending> {
   try {

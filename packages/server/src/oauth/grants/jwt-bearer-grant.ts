@@ -1,14 +1,15 @@
 import type { OAuthHttp } from '../oauth-http.ts';
 import { tokenRequest, type TokenEndpoint } from '../token-request.ts';
 import type { TokenResponse } from '../token-response.ts';
+import type { MaybeSecret, Secret } from '../../vault/secret.ts';
 
 export const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 
 export interface JwtBearerGrant {
   /** A signed JWT that names its issuer, subject and audience. */
-  readonly assertion: string;
+  readonly assertion: Secret<string>;
   readonly scope: string;
-  readonly params: Record<string, string>;
+  readonly params: Readonly<Record<string, MaybeSecret>>;
 }
 
 /** Exchanges a signed assertion for tokens (RFC 7523 §2.1), as service accounts do. */

@@ -1,6 +1,7 @@
 import type { OAuthHttp } from '../oauth-http.ts';
 import { tokenRequest, type TokenEndpoint } from '../token-request.ts';
 import type { TokenResponse } from '../token-response.ts';
+import type { MaybeSecret, Secret } from '../../vault/secret.ts';
 
 /**
  * Exchanges a refresh token for new tokens (RFC 6749 §6). An answer without a refresh token means that the old one goes
@@ -8,7 +9,7 @@ import type { TokenResponse } from '../token-response.ts';
  */
 export async function refreshTokenGrant(
   endpoint: TokenEndpoint,
-  { refresh_token, params }: { refresh_token: string; params: Record<string, string> },
+  { refresh_token, params }: { refresh_token: Secret<string>; params: Readonly<Record<string, MaybeSecret>> },
   http: OAuthHttp,
 ): Promise<TokenResponse> {
   const response = await tokenRequest(

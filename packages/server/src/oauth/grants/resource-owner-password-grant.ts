@@ -1,12 +1,13 @@
 import type { OAuthHttp } from '../oauth-http.ts';
 import { tokenRequest, type TokenEndpoint } from '../token-request.ts';
 import type { TokenResponse } from '../token-response.ts';
+import type { MaybeSecret, Secret } from '../../vault/secret.ts';
 
 export interface ResourceOwnerPasswordGrant {
   readonly username: string;
-  readonly password: string;
+  readonly password: Secret<string>;
   readonly scope: string;
-  readonly params: Record<string, string>;
+  readonly params: Readonly<Record<string, MaybeSecret>>;
 }
 
 /** Exchanges a user's name and password for tokens (RFC 6749 §4.3), where a provider offers nothing better. */

@@ -1,15 +1,16 @@
 import { percentEncode } from './percent-encoding.ts';
 import { signatureBaseString, type Parameters } from './signature-base-string.ts';
 import { SIGNATURE_METHODS, type SignatureMethod } from './signature-method.ts';
+import { revealTexts, Secret, type MaybeSecret } from '../../vault/secret.ts';
 
 /** Who signs. */
 export interface OAuth1Signer {
   readonly clientId: string;
   /** For RSA methods the PEM private key. */
-  readonly clientSecret: string;
+  readonly clientSecret: Secret<string>;
   readonly signatureMethod: SignatureMethod;
   /** Undefined before there is one. */
-  readonly token?: { readonly oauth_token: string; readonly oauth_token_secret: string };
+  readonly token?: { readonly oauth_token: Secret<string>; readonly oauth_token_secret: Secret<string> };
 }
 
 /** A request to be signed. */
@@ -19,7 +20,7 @@ export interface OAuth1Request {
   /** Parameters of a form body; those of other bodies are not signed (RFC 5849 §3.4.1.3.1). */
   readonly formParameters?: Parameters;
   /** Such as `oauth_callback` and `oauth_verifier`. */
-  readonly protocolParameters?: Record<string, string>;
+  readonly protocolParameters?: Readonly<Record<string, MaybeSecret>>;
 }
 
 /** What makes each signature unique (RFC 5849 §3.3). */
@@ -28,6 +29,8 @@ export interface Freshness {
   readonly timestamp: number;
   readonly nonce: string;
 }
+
+const NO_SECRET = new Secret('');
 
 /** The `Authorization` header of a signed request (RFC 5849 §3.5.1). */
 export function oauth1AuthorizationHeader(
@@ -38,16 +41,16 @@ export function oauth1AuthorizationHeader(
   const { clientId, clientSecret, signatureMethod, token } = signer;
   const protocol: Record<string, string> = {
     oauth_consumer_key: clientId,
-    ...(token ? { oauth_token: token.oauth_token } : {}),
+    ...(token ? { oauth_token: token.oauth_token.reveal() } : {}),
     oauth_signature_method: signatureMethod,
     oauth_timestamp: String(timestamp),
     oauth_nonce: nonce,
     oauth_version: '1.0',
-    ...request.protocolParameters,
+    ...revealTexts(request.protocolParameters ?? {}),
   };
   const parameters = [...Object.entries(protocol), ...(request.formParameters ?? [])];
   const baseString = signatureBaseString({ method: request.method, url: request.url, parameters });
-  const secrets = { clientSecret, tokenSecret: token?.oauth_token_secret ?? '' };
+  const secrets = { clientSecret, tokenSecret: token?.oauth_token_secret ?? NO_SECRET };
   const oauth_signature = SIGNATURE_METHODS[signatureMethod](baseString, secrets);
   const pairs = Object.entries({ ...protocol, oauth_signature });
   return `OAuth ${pairs.map(([name, value]) => `${percentEncode(name)}="${percentEncode(value)}"`).join(', ')}`;

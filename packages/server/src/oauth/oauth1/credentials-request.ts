@@ -2,13 +2,14 @@ import { isAccessDenied } from '../access-denied.ts';
 import { excerpt, OAuthResponseError } from '../oauth-error.ts';
 import type { OAuthHttp, OAuthHttpResponse } from '../oauth-http.ts';
 import { oauth1AuthorizationHeader, type Freshness, type OAuth1Signer } from './authorization-header.ts';
+import { Secret, secretTextsIn, type MaybeSecret } from '../../vault/secret.ts';
 
 /** Credentials with a shared secret: temporary ones, or a token's (RFC 5849 §2.1, §2.3). */
 export interface OAuth1TokenCredentials {
-  readonly oauth_token: string;
-  readonly oauth_token_secret: string;
+  readonly oauth_token: Secret<string>;
+  readonly oauth_token_secret: Secret<string>;
   /** The whole answer. */
-  readonly raw: Record<string, string>;
+  readonly raw: Secret<Record<string, string>>;
 }
 
 /** An endpoint that hands out credentials. */
@@ -32,7 +33,7 @@ export async function temporaryCredentialsRequest(
 ): Promise<OAuth1TokenCredentials> {
   const { response, secrets } = await credentialsRequest(request, { oauth_callback: request.oauth_callback }, http);
   const credentials = processCredentialsResponse(response, secrets);
-  if (isConfirmed(credentials.raw['oauth_callback_confirmed'], request.confirmation)) return credentials;
+  if (isConfirmed(credentials.raw.reveal()['oauth_callback_confirmed'], request.confirmation)) return credentials;
   // Without it the server follows OAuth 1.0, whose session fixation 1.0a was made to end.
   throw new OAuthResponseError(
     'token_exchange_failed',
@@ -53,7 +54,7 @@ function isConfirmed(confirmed: string | undefined, confirmation: CallbackConfir
 
 /** Exchanges authorized temporary credentials for token credentials (RFC 5849 §2.3). `signer.token` is the temporary one. */
 export async function tokenCredentialsRequest(
-  request: CredentialsRequest & { oauth_verifier: string; access_denied_errors: readonly string[] },
+  request: CredentialsRequest & { oauth_verifier: Secret<string>; access_denied_errors: readonly string[] },
   http: OAuthHttp,
 ): Promise<OAuth1TokenCredentials> {
   const { oauth_verifier, access_denied_errors } = request;
@@ -67,9 +68,9 @@ export async function tokenCredentialsRequest(
 
 async function credentialsRequest(
   { endpoint, signer, freshness }: CredentialsRequest,
-  protocolParameters: Record<string, string>,
+  protocolParameters: Readonly<Record<string, MaybeSecret>>,
   http: OAuthHttp,
-): Promise<{ readonly response: OAuthHttpResponse; readonly secrets: readonly string[] }> {
+): Promise<{ readonly response: OAuthHttpResponse; readonly secrets: readonly Secret<string>[] }> {
   const { method } = endpoint;
   const params = new URLSearchParams(endpoint.params);
   const url = new URL(endpoint.url);
@@ -89,21 +90,24 @@ async function credentialsRequest(
     headers: { accept: '*/*', authorization, ...contentType },
     ...form,
   });
-  const secrets = [signer.clientSecret, signer.token?.oauth_token_secret ?? '', ...Object.values(protocolParameters)];
-  return { response, secrets };
+  return { response, secrets: secretTextsIn(signer, protocolParameters) };
 }
 
 /** Reads a form-encoded answer (RFC 5849 §2.1, §2.3). Throws with the provider's words otherwise. */
 function processCredentialsResponse(
   { status, body }: OAuthHttpResponse,
-  secrets: readonly string[],
+  secrets: readonly Secret<string>[],
 ): OAuth1TokenCredentials {
   const raw = Object.fromEntries(new URLSearchParams(body.trim()));
   const { oauth_token, oauth_token_secret } = raw;
   const ok = status >= 200 && status < 300;
   // A shared secret may be empty (RFC 5849 §3.4.2).
   if (ok && isToken(oauth_token) && oauth_token !== '' && isToken(oauth_token_secret))
-    return { oauth_token, oauth_token_secret, raw };
+    return {
+      oauth_token: new Secret(oauth_token),
+      oauth_token_secret: new Secret(oauth_token_secret),
+      raw: new Secret(raw),
+    };
   // A success that cannot be read may hold tokens, so its text is never quoted.
   const said = ok ? 'an answer without usable oauth_token and oauth_token_secret' : excerpt(body, secrets);
   throw new OAuthResponseError(

@@ -2,12 +2,13 @@ import { createHmac, createSign } from 'node:crypto';
 import { NangoError } from '../../errors/nango-error.ts';
 import { readPrivateKey } from '../../formats/pem.ts';
 import { percentEncode } from './percent-encoding.ts';
+import type { Secret } from '../../vault/secret.ts';
 
 /** The secrets a signature is made with. For RSA methods the client's is its PEM private key. */
 export interface SigningSecrets {
-  readonly clientSecret: string;
+  readonly clientSecret: Secret<string>;
   /** Empty before there is a token. */
-  readonly tokenSecret: string;
+  readonly tokenSecret: Secret<string>;
 }
 
 type Sign = (baseString: string, secrets: SigningSecrets) => string;
@@ -21,7 +22,7 @@ const rsa =
   (algorithm: string): Sign =>
   (baseString, { clientSecret }) => {
     try {
-      return createSign(algorithm).update(baseString, 'ascii').sign(readPrivateKey(clientSecret), 'base64');
+      return createSign(algorithm).update(baseString, 'ascii').sign(readPrivateKey(clientSecret.reveal()), 'base64');
     } catch (cause) {
       throw new NangoError(
         'invalid_value',
@@ -44,5 +45,5 @@ export const SIGNATURE_METHODS = {
 export type SignatureMethod = keyof typeof SIGNATURE_METHODS;
 
 function sharedKey({ clientSecret, tokenSecret }: SigningSecrets): string {
-  return `${percentEncode(clientSecret)}&${percentEncode(tokenSecret)}`;
+  return `${percentEncode(clientSecret.reveal())}&${percentEncode(tokenSecret.reveal())}`;
 }

@@ -6,6 +6,7 @@ import { bodyHashParameter } from './body-hash.ts';
 import { percentEncode } from './percent-encoding.ts';
 import { signatureBaseString } from './signature-base-string.ts';
 import { SIGNATURE_METHODS } from './signature-method.ts';
+import { secret } from '../../../../../test/support/secrets.ts';
 
 test('percent-encodes all but unreserved characters, in UTF-8 and upper case (RFC 5849 §3.6)', () => {
   assert.equal(percentEncode("azAZ09-._~!*'()/ +%ü☃"), 'azAZ09-._~%21%2A%27%28%29%2F%20%2B%25%C3%BC%E2%98%83');
@@ -40,7 +41,7 @@ test('keeps a port that is not the scheme’s (RFC 5849 §3.4.1.2)', () => {
 });
 
 test('signs the token and the resource request of RFC 5849 §1.2', () => {
-  const client = { clientSecret: 'kd94hf93k423kf44' };
+  const client = { clientSecret: secret('kd94hf93k423kf44') };
   const protocol = (token: string, timestamp: string, nonce: string) =>
     [
       ['oauth_consumer_key', 'dpf43f3p2l4k3l03'],
@@ -55,7 +56,7 @@ test('signs the token and the resource request of RFC 5849 §1.2', () => {
     parameters: [...protocol('hh5s93j4hdidpola', '137131201', 'walatlh'), ['oauth_verifier', 'hfdp7dh39dks9884']],
   });
   assert.equal(
-    SIGNATURE_METHODS['HMAC-SHA1'](token, { ...client, tokenSecret: 'hdhd0244k9j7ao03' }),
+    SIGNATURE_METHODS['HMAC-SHA1'](token, { ...client, tokenSecret: secret('hdhd0244k9j7ao03') }),
     'gKgrFCywp7rO0OXSjdot/IHF7IU=',
   );
   const resource = signatureBaseString({
@@ -64,25 +65,31 @@ test('signs the token and the resource request of RFC 5849 §1.2', () => {
     parameters: protocol('nnch734d00sl2jdk', '137131202', 'chapoH'),
   });
   assert.equal(
-    SIGNATURE_METHODS['HMAC-SHA1'](resource, { ...client, tokenSecret: 'pfkkdhi9sl3r4s00' }),
+    SIGNATURE_METHODS['HMAC-SHA1'](resource, { ...client, tokenSecret: secret('pfkkdhi9sl3r4s00') }),
     'MdpQcU8iPSUjWoN/UDMsK2sui9I=',
   );
 });
 
 test('PLAINTEXT is both secrets, encoded (RFC 5849 §3.4.4)', () => {
-  assert.equal(SIGNATURE_METHODS.PLAINTEXT('', { clientSecret: 'a&b', tokenSecret: 'c%' }), 'a%26b&c%25');
-  assert.equal(SIGNATURE_METHODS.PLAINTEXT('', { clientSecret: 'a', tokenSecret: '' }), 'a&');
+  assert.equal(
+    SIGNATURE_METHODS.PLAINTEXT('', { clientSecret: secret('a&b'), tokenSecret: secret('c%') }),
+    'a%26b&c%25',
+  );
+  assert.equal(SIGNATURE_METHODS.PLAINTEXT('', { clientSecret: secret('a'), tokenSecret: secret('') }), 'a&');
 });
 
 test('RSA signatures verify with the public key, and a secret that is no key is a clear error', () => {
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const clientSecret = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   for (const method of ['RSA-SHA1', 'RSA-SHA256'] as const) {
-    const signature = SIGNATURE_METHODS[method]('base', { clientSecret, tokenSecret: 'x' });
+    const signature = SIGNATURE_METHODS[method]('base', {
+      clientSecret: secret(clientSecret),
+      tokenSecret: secret('x'),
+    });
     assert.ok(createVerify(method).update('base').verify(publicKey, signature, 'base64'));
   }
   assert.throws(
-    () => SIGNATURE_METHODS['RSA-SHA1']('base', { clientSecret: 'CANARY', tokenSecret: '' }),
+    () => SIGNATURE_METHODS['RSA-SHA1']('base', { clientSecret: secret('CANARY'), tokenSecret: secret('') }),
     (error: Error) => /PEM/.test(error.message) && !error.message.includes('CANARY'),
   );
 });
@@ -95,7 +102,7 @@ test('the header holds the protocol parameters and nothing of the form or query'
       formParameters: [['f', '2']],
       protocolParameters: { oauth_callback: 'https://b.example/?state=s' },
     },
-    { clientId: 'id', clientSecret: 'secret', signatureMethod: 'PLAINTEXT' },
+    { clientId: 'id', clientSecret: secret('secret'), signatureMethod: 'PLAINTEXT' },
     { timestamp: 1, nonce: 'n' },
   );
   assert.equal(

@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { inspect } from 'node:util';
+import { test } from 'node:test';
+import { Secret, secretTextsIn, toRevealedJson } from './secret.ts';
+
+test('a secret is not printed, however it is printed', () => {
+  const held = { token: new Secret('hush'), list: [new Secret({ deep: 'hush' })] };
+  for (const text of [String(held.token), ['', held.token].join(), JSON.stringify(held), inspect(held, { depth: 9 })])
+    assert.doesNotMatch(text, /hush/);
+});
+
+test('revealed JSON holds secrets at every depth, and numbers as they are', () => {
+  const exact: unknown = JSON.parse(
+    '[12345678901234567890]',
+    (_key, value: unknown, { source }: { source?: string }) => (source === undefined ? value : JSON.rawJSON(source)),
+  );
+  const value = { a: new Secret({ b: new Secret('x'), c: exact }), d: [new Secret('y')], e: undefined };
+  assert.equal(toRevealedJson(value), '{"a":{"b":"x","c":[12345678901234567890]},"d":["y"]}');
+});
+
+test('secret texts are found at every depth, and other texts are not', () => {
+  const values = [{ plain: 'p', token: new Secret('t') }, new Secret({ raw: ['r', { s: 's' }], n: 1 }), 'q'];
+  assert.deepEqual(
+    secretTextsIn(...values).map((secret) => secret.reveal()),
+    ['t', 'r', 's'],
+  );
+});
