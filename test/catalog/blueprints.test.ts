@@ -15,6 +15,7 @@ import { AUTH_MODES } from '../../packages/server/src/auth-modes/registry.ts';
 import { BlueprintCatalog } from '../../packages/server/src/catalog/blueprint-catalog.ts';
 import { blueprintDigest } from '../../packages/server/src/catalog/blueprint-digest.ts';
 import { CATEGORIES } from '../../packages/server/src/catalog/blueprint-file.ts';
+import { Template } from '../../packages/server/src/schema/template.ts';
 import { loadConfig } from '../../packages/server/src/config/load-config.ts';
 import { authorizeRequest } from '../../packages/server/src/calls/authorize-request.ts';
 import { withDefaults } from '../../packages/server/src/schema/input-fields.ts';
@@ -253,11 +254,32 @@ function authenticationOf({ authorization }: Record<string, string>): string {
   return authorization === undefined ? '-' : (authorization.split(' ')[0] ?? '');
 }
 
+/** Templates that begin as URLs do, under keys that are named for URLs. */
+function urlsIn(section: object): Template[] {
+  return Object.entries(section).flatMap(([key, value]: [string, unknown]) => {
+    if (value instanceof Template) return /(^|_)(url|issuer|resource)$/.test(key) ? [value] : [];
+    const isText = /(^|_)(params|headers|body|claims)$/.test(key);
+    return typeof value === 'object' && value !== null && !isText ? urlsIn(value) : [];
+  });
+}
+
 function integrationOf(reference: string): Integration {
   return integrations.get(nameOf(reference)) ?? assert.fail(reference);
 }
 
 describe('every Blueprint', () => {
+  test('declares every URL of auth as an endpoint', () => {
+    for (const integration of integrations.values()) {
+      const { auth } = integration;
+      const declared = new Set(
+        AUTH_MODES.get(auth.auth_mode)
+          ?.endpoints(auth)
+          .map(({ url }) => url),
+      );
+      for (const url of urlsIn(auth)) assert.ok(declared.has(url), `${integration.name}: ${url.parts.join('')}`);
+    }
+  });
+
   test('leaves it to no connection who is sent the application’s secret', () => {
     // Its clients are registered with each server for itself: a secret is set where one server is meant.
     assert.deepEqual(

@@ -159,6 +159,18 @@ export interface VerificationRequest {
   readonly accept_statuses: readonly number[];
 }
 
+/** A secret of the application's, by its placeholder. */
+export type ApplicationSecret = 'oauth_client_secret' | 'app_api_key';
+
+/** A URL of `auth`, and what it is sent. */
+export interface AuthEndpoint {
+  readonly url: Template;
+  /** Secrets of the application's that it receives, or that sign what it receives. */
+  readonly receives: readonly ApplicationSecret[];
+  /** Whether it is called before the provider has said anything. */
+  readonly isFirst: boolean;
+}
+
 /** Settings of an Integration that a mode may demand. */
 export type ClientSetting = 'oauth_client_id' | 'oauth_client_secret' | 'oauth_scopes' | 'client_certificate';
 
@@ -172,6 +184,8 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
   readonly name: string;
   /** The keys of `auth` beside `auth_mode`. */
   authShape(fields: Fields): z.ZodRawShape;
+  /** Every URL that requests of this mode go to, and that browsers are sent to; base_url is not among them. */
+  endpoints(auth: Auth): readonly AuthEndpoint[];
   /** Faults that only show when several keys are seen together. */
   checkAuth?(auth: Auth): { key: string; message: string }[];
   /** Settings beside `auth` that must be there. */
@@ -204,6 +218,8 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
     applies(integration: Integration<Auth>): boolean;
     /** Names of `config` that the provider brings. */
     bringsConfig(integration: Integration<Auth>): readonly string[];
+    /** Those of them that come by the user's browser, which can change them. */
+    bringsByBrowser(integration: Integration<Auth>): readonly string[];
     begin(request: BeginAuthorization<Auth>, context: AuthModeContext): Promise<AuthorizationBegun>;
     complete(request: CompleteAuthorization<Auth>, context: AuthModeContext): Promise<Authorized<Credentials>>;
     /** Whether the authorization server answers by POST (OAuth 2.0 Form Post Response Mode). */

@@ -3,8 +3,8 @@ import { NangoError } from '../errors/nango-error.ts';
 import type { OAuthHttpResponse } from '../oauth/oauth-http.ts';
 import type { Fields } from '../schema/fields.ts';
 import { isSecureUrl } from '../schema/loopback-host.ts';
-import { Template } from '../schema/template.ts';
-import type { AuthModeContext, SignableRequest } from './auth-mode.ts';
+import { Template, templatesIn } from '../schema/template.ts';
+import type { ApplicationSecret, AuthEndpoint, AuthModeContext, SignableRequest } from './auth-mode.ts';
 import { AUTH_VALUES, fill, fillHeaders, fillTemplates, fillUrl, type AuthValueSources } from './auth-values.ts';
 import { revealText, revealTexts, secretTextsIn, type Secret } from '../vault/secret.ts';
 
@@ -86,11 +86,23 @@ function nested(name: string, members: Record<string, string>): [string, string]
 }
 
 /** Whether a placeholder stands anywhere in the request. */
-export function readsPlaceholder({ url, headers, params, body = {} }: ConfiguredRequest, name: string): boolean {
-  const members = Object.values(body).flatMap((member) =>
-    member instanceof Template ? member : Object.values(member),
+export function readsPlaceholder(request: ConfiguredRequest, name: string): boolean {
+  return templatesIn(request).some(({ placeholders }) => placeholders.includes(name));
+}
+
+/** Where a configured request goes; undefined where there is none. */
+export function endpointsOf(...requests: readonly (ConfiguredRequest | undefined)[]): AuthEndpoint[] {
+  return requests.flatMap((request) =>
+    request ? [{ url: request.url, receives: secretsReadBy(request), isFirst: false }] : [],
   );
-  return [url, ...Object.values(headers), ...Object.values(params), ...members].some((template) =>
-    template.placeholders.includes(name),
-  );
+}
+
+const APPLICATION_SECRETS: readonly ApplicationSecret[] = ['oauth_client_secret', 'app_api_key'];
+
+/** The secrets of the application's that stand in some templates. */
+export function secretsReadBy(section: unknown): ApplicationSecret[] {
+  const read = templatesIn(section).flatMap(({ placeholders }) => placeholders);
+  const isRead = (secret: ApplicationSecret) =>
+    read.includes(secret) || (secret === 'oauth_client_secret' && read.includes('oauth_client_basic_encoded'));
+  return APPLICATION_SECRETS.filter(isRead);
 }

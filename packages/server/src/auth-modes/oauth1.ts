@@ -15,6 +15,7 @@ import { credentialSecret, credentialText, keepRaw, storedRaw, storedSecret } fr
 import { accessDeniedErrors } from './token-fields.ts';
 import { configFromTokenResponseSchema, configFromResponse } from './config-from-provider.ts';
 import { Secret } from '../vault/secret.ts';
+import { endpointsOf } from './configured-request.ts';
 
 const NO_SECRET = new Secret('');
 
@@ -64,6 +65,16 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
   name: 'OAUTH1',
   requiredSettings: () => ['oauth_client_id', 'oauth_client_secret', 'oauth_scopes'],
   authShape: oauth1Shape,
+  endpoints: ({ request_url, authorization_url, token_url, steps }) => [
+    { url: request_url, receives: ['oauth_client_secret'], isFirst: true },
+    { url: authorization_url, receives: [], isFirst: false },
+    { url: token_url, receives: ['oauth_client_secret'], isFirst: true },
+    // Every step is signed with the client's secret.
+    ...endpointsOf(...steps.map(({ request }) => request)).map((step) => ({
+      ...step,
+      receives: ['oauth_client_secret' as const, ...step.receives],
+    })),
+  ],
   credentialsInput: z
     .looseObject({ oauth_token: credentialSecret, oauth_token_secret: credentialText.or(z.literal('')) })
     .transform((given) => ({
@@ -83,6 +94,7 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
   authorization: {
     applies: () => true,
     bringsConfig: ({ auth }) => [...Object.keys(auth.config_from_token_response), ...storedBySteps(auth)],
+    bringsByBrowser: () => [],
     usesFormPost: () => false,
     async begin({ integration, config, state, redirectUri }, context) {
       const { auth } = integration;

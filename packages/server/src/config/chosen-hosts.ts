@@ -1,14 +1,14 @@
-import type { BaseAuth, Integration } from '../auth-modes/auth-mode.ts';
+import type { ApplicationSecret, AuthEndpoint, BaseAuth, Integration } from '../auth-modes/auth-mode.ts';
+import { secretsReadBy } from '../auth-modes/configured-request.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
-import { isMap } from '../catalog/deep-merge.ts';
 import { askedFields, inputProblems, withDefaults, type InputField, type InputFields } from '../schema/input-fields.ts';
 import { hostPlaceholders } from '../schema/render.ts';
-import { Template } from '../schema/template.ts';
+import type { Template } from '../schema/template.ts';
 
 /** Whether connections choose a host that is sent requests, or a part of one. */
 export function choosesHosts(auth: BaseAuth, configFields: InputFields, baseUrl: Template): boolean {
   const isFixed = (field: string) => Object.hasOwn(applicationFields(configFields), field);
-  const names = [baseUrl, ...urlsOf(auth)].flatMap((template) => hostPlaceholders(template).names);
+  const names = urlsOf(auth, baseUrl).flatMap((url) => hostPlaceholders(url).names);
   return names.some((name) => !isFixed(configField(name) ?? ''));
 }
 
@@ -16,7 +16,11 @@ export function choosesHosts(auth: BaseAuth, configFields: InputFields, baseUrl:
 export function configuredOrigins(auth: BaseAuth, configFields: InputFields, baseUrl: Template): ReadonlySet<string> {
   const set = Object.entries(withDefaults(applicationFields(configFields), {}));
   const values = new Map(set.map(([field, value]) => [`config.${field}`, String(value)]));
-  return new Set([baseUrl, ...urlsOf(auth)].flatMap((template) => originOf(template, values) ?? []));
+  return new Set(urlsOf(auth, baseUrl).flatMap((url) => originOf(url, values) ?? []));
+}
+
+function urlsOf(auth: BaseAuth, baseUrl: Template): Template[] {
+  return [baseUrl, ...endpointsOf(auth).map(({ url }) => url)];
 }
 
 function applicationFields(configFields: InputFields): InputFields {
@@ -35,52 +39,31 @@ function originOf(template: Template, values: ReadonlyMap<string, string>): stri
  * values, so whoever may connect could name a server of his own and read the secret there.
  */
 export function openHosts(integration: Integration): string[] {
-  const { auth, configFields, requests, oauthClientSecret } = integration;
-  const authenticatesClient =
-    oauthClientSecret !== undefined && AUTH_MODES.get(auth.auth_mode)?.requiredSettings !== undefined;
-  const values = [...requests.headers.values(), ...requests.params.values()];
-  const sent = [
-    ...(authenticatesClient || readsSecret(templatesOf(auth)) ? urlsOf(auth) : []),
-    ...(readsSecret(values) ? [requests.baseUrl] : []),
-  ];
+  const { auth, configFields, requests } = integration;
   const told = toldByProvider(integration);
-  const before = new Set(BEFORE_ANSWER.map((key): unknown => Reflect.get(auth, key)));
-  const fields = sent.flatMap((template) => {
-    // What the user's browser opens sees no secret.
-    if ('authorization_url' in auth && template === auth.authorization_url) return [];
-    const field = configField(hostPlaceholders(template).owner ?? '');
-    return field === undefined || (told.has(field) && !before.has(template)) ? [] : [field];
+  const values = [...requests.headers.values(), ...requests.params.values()];
+  const toApi = { url: requests.baseUrl, receives: secretsReadBy(values), isFirst: false };
+  const fields = [...endpointsOf(auth), toApi].flatMap(({ url, receives, isFirst }) => {
+    if (!receives.some((secret) => holdsSecret(integration, secret))) return [];
+    const field = configField(hostPlaceholders(url).owner ?? '');
+    return field === undefined || (told.has(field) && !isFirst) ? [] : [field];
   });
   return [...new Set(fields)].filter((field) => isOpen(configFields[field]));
 }
 
-/** URLs that are used before the provider has told anything. */
-const BEFORE_ANSWER = ['token_url', 'request_url', 'device_authorization_url', 'issuer', 'resource'];
+function endpointsOf(auth: BaseAuth): readonly AuthEndpoint[] {
+  return AUTH_MODES.get(auth.auth_mode)?.endpoints(auth) ?? [];
+}
 
-/** Fields of `config` in the provider's own words. What a callback brings is as the user's browser has it. */
+function holdsSecret({ oauthClientSecret, appApiKey }: Integration, secret: ApplicationSecret): boolean {
+  return { oauth_client_secret: oauthClientSecret, app_api_key: appApiKey }[secret] !== undefined;
+}
+
+/** Fields of `config` in the provider's own words. The user's browser could change what it brings. */
 function toldByProvider(integration: Integration): ReadonlySet<string> {
-  const { auth } = integration;
-  const brought = AUTH_MODES.get(auth.auth_mode)?.authorization?.bringsConfig(integration) ?? [];
-  const viaBrowser = 'config_from_callback' in auth ? auth.config_from_callback : undefined;
-  return new Set(brought.filter((name) => !isMap(viaBrowser) || !Object.hasOwn(viaBrowser, name)));
-}
-
-/** The URLs of `auth`, wherever they stand. */
-function urlsOf(auth: BaseAuth): Template[] {
-  return templatesOf(auth, (key) => /(^|_)(url|issuer|resource)$/.test(key));
-}
-
-/** Templates wherever they stand in a section, under keys of a kind. */
-export function templatesOf(section: object, isWanted: (key: string) => boolean = () => true): Template[] {
-  return Object.entries(section).flatMap(([key, value]: [string, unknown]) => {
-    if (value instanceof Template) return isWanted(key) ? [value] : [];
-    return typeof value === 'object' && value !== null ? templatesOf(value, isWanted) : [];
-  });
-}
-
-function readsSecret(templates: readonly Template[]): boolean {
-  const secrets = ['app_api_key', 'oauth_client_secret'];
-  return templates.some(({ placeholders }) => secrets.some((secret) => placeholders.includes(secret)));
+  const authorization = AUTH_MODES.get(integration.auth.auth_mode)?.authorization;
+  const byBrowser = new Set(authorization?.bringsByBrowser(integration));
+  return new Set(authorization?.bringsConfig(integration).filter((name) => !byBrowser.has(name)));
 }
 
 /** `a` of `config.a` and `config.a.b`. */

@@ -1,7 +1,7 @@
 import type { Integration } from '../auth-modes/auth-mode.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
 import { suggest } from '../schema/suggest.ts';
-import { templatesOf } from './chosen-hosts.ts';
+import { templatesIn } from '../schema/template.ts';
 
 /** What is permitted in `auth` and `requests`, and hardly ever meant; one sentence each. */
 export function doubtfulRequests(integration: Integration): string[] {
@@ -27,7 +27,7 @@ function undeclaredConfig(integration: Integration): string[] {
   const declared = Object.keys(configFields);
   if (declared.length === 0) return [];
   const mode = AUTH_MODES.get(auth.auth_mode);
-  const used = [...templatesOf(auth).flatMap(({ placeholders }) => placeholders), ...requestPlaceholders(requests)];
+  const used = [...templatesIn(auth).flatMap(({ placeholders }) => placeholders), ...requestPlaceholders(requests)];
   const fields = used.flatMap((placeholder) =>
     placeholder.startsWith('config.') ? [placeholder.split('.')[1] ?? ''] : [],
   );

@@ -27,6 +27,12 @@ export class Template {
   }
 }
 
+/** Every template in a value, at any depth. */
+export function templatesIn(value: unknown): Template[] {
+  if (value instanceof Template) return [value];
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(templatesIn) : [];
+}
+
 /** Splits `a${b}c` into its parts. Returns a message instead when a placeholder is malformed. */
 export function splitTemplate(text: string): TemplatePart[] | string {
   const parts: TemplatePart[] = [];

@@ -2,10 +2,11 @@ import { z } from 'zod';
 import { JWT_BEARER } from '../../oauth/grants/jwt-bearer-grant.ts';
 import { CONNECTION_SCOPE, type Fields } from '../../schema/fields.ts';
 import { credentialFieldsSchema } from '../../schema/input-fields.ts';
-import type { ClientSetting } from '../auth-mode.ts';
+import type { Template } from '../../schema/template.ts';
+import type { AuthEndpoint, ClientSetting } from '../auth-mode.ts';
 import { AUTH_VALUES } from '../auth-values.ts';
 import { stepsSchema } from '../connect-step-fields.ts';
-import { configuredRequestSchema, readsPlaceholder } from '../configured-request.ts';
+import { configuredRequestSchema, endpointsOf, readsPlaceholder, secretsReadBy } from '../configured-request.ts';
 import { jwtShape } from '../prompted/jwt-fields.ts';
 import { configFromTokenResponseSchema } from '../config-from-provider.ts';
 import { accessDeniedErrors, parameterNames, tokenShape } from '../token-fields.ts';
@@ -225,4 +226,18 @@ export function requiredOAuth2Settings(auth: OAuth2Auth): ClientSetting[] {
   if (grantType === JWT_BEARER || auth.client_metadata) return [...scopes, ...certificate];
   const secret: ClientSetting[] = method === 'none' || method === 'tls_client_auth' ? [] : ['oauth_client_secret'];
   return ['oauth_client_id', ...secret, ...scopes, ...certificate];
+}
+
+/** Where requests of OAUTH2 go. */
+export function oauth2Endpoints(auth: OAuth2Auth): AuthEndpoint[] {
+  const receives = [...new Set([...secretsReadBy(auth.token_headers), 'oauth_client_secret' as const])];
+  const endpoints = (urls: readonly (Template | undefined)[], isFirst: boolean) =>
+    urls.flatMap((url) => (url ? [{ url, receives, isFirst }] : []));
+  return [
+    // Metadata of issuer and resource names the endpoints that authenticate the client.
+    ...endpoints([auth.token_url, auth.device_authorization_url, auth.issuer, auth.resource], true),
+    ...endpoints([auth.refresh_url, auth.revocation_url], false),
+    ...(auth.authorization_url ? [{ url: auth.authorization_url, receives: [], isFirst: false }] : []),
+    ...endpointsOf(auth.refresh_request, auth.revocation_request, ...auth.steps.map(({ request }) => request)),
+  ];
 }

@@ -15,7 +15,14 @@ import { credentialSecret, keepRaw, timeInput } from '../credential-schema.ts';
 import { storedBySteps, takeSteps } from '../connect-steps.ts';
 import { refusedAtLogin } from '../prompted/prompted-mode.ts';
 import { configFromCallback, configFromResponse } from '../config-from-provider.ts';
-import { checkOAuth2Auth, grantTypeOf, oauth2Shape, requiredOAuth2Settings, type OAuth2Auth } from './auth-fields.ts';
+import {
+  checkOAuth2Auth,
+  grantTypeOf,
+  oauth2Endpoints,
+  oauth2Shape,
+  requiredOAuth2Settings,
+  type OAuth2Auth,
+} from './auth-fields.ts';
 import {
   received,
   rememberedClient,
@@ -51,6 +58,7 @@ const KEEP_ALIVE_AT = 0.8;
 export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
   name: 'OAUTH2',
   authShape: oauth2Shape,
+  endpoints: oauth2Endpoints,
   checkAuth: checkOAuth2Auth,
   requiredSettings: requiredOAuth2Settings,
   credentialsInput: z
@@ -79,6 +87,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       ...Object.keys(auth.config_from_token_response),
       ...storedBySteps(auth),
     ],
+    bringsByBrowser: ({ auth }) => Object.keys(auth.config_from_callback),
     usesFormPost: ({ auth }) => auth.authorization_params['response_mode']?.parts[0] === 'form_post',
     async begin({ integration, config, state, redirectUri }, context) {
       const { auth } = integration;

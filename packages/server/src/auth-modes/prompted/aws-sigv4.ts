@@ -41,6 +41,7 @@ const credentialsInput = z
 export const awsSigV4: AuthMode<AwsAuth, AwsCredentials> = {
   name: 'AWS_SIGV4',
   authShape: awsAuthShape,
+  endpoints: () => [],
   credentialsInput,
   storedCredentials: z.object({
     access_key_id: z.string(),

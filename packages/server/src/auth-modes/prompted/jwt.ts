@@ -25,6 +25,7 @@ type JwtAuth = z.output<z.ZodObject<ReturnType<typeof jwtAuthShape>>> & { readon
 export const jwt: AuthMode<JwtAuth> = {
   name: 'JWT',
   authShape: jwtAuthShape,
+  endpoints: () => [],
   credentialsInput: z.looseObject({}).transform((given) => ({ raw: keepRaw(given) })),
   storedCredentials: z.object({ raw: storedRaw }),
   times: [],

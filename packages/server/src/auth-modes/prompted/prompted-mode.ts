@@ -13,7 +13,7 @@ import type {
   JsonObject,
 } from '../auth-mode.ts';
 import { storedRaw, storedSecret, storedTime } from '../credential-schema.ts';
-import { configuredRequestSchema } from '../configured-request.ts';
+import { configuredRequestSchema, endpointsOf } from '../configured-request.ts';
 import { requestPromptedToken } from './prompted-token.ts';
 import { expiryOf, refreshDueAt, tokenShape } from '../token-fields.ts';
 import type { MaybeSecret, Secret } from '../../vault/secret.ts';
@@ -108,6 +108,7 @@ export function promptedMode<Typed extends PromptedCredentials>(
   return {
     name,
     authShape: (fields) => promptedAuthShape(fields, Object.keys(placeholders)),
+    endpoints: ({ token_request }) => endpointsOf(token_request),
     unavailablePlaceholders: ({ token_request }): Record<string, string> =>
       token_request ? {} : { access_token: 'auth has no token_request' },
     credentialsInput,
