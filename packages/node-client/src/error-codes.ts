@@ -8,6 +8,10 @@ export type NangoErrorCode =
   | 'connection_exists'
   | 'connection_not_found'
   | 'credentials_unreadable'
+  | 'encryption_key_unavailable'
+  | 'file_exists'
+  | 'file_not_found'
+  | 'file_unreadable'
   | 'forbidden'
   | 'insufficient_scope'
   | 'internal_error'
@@ -18,6 +22,7 @@ export type NangoErrorCode =
   | 'invalid_endpoint'
   | 'invalid_import'
   | 'invalid_request'
+  | 'invalid_setting'
   | 'invalid_state'
   | 'invalid_value'
   | 'key_not_everywhere'
@@ -26,6 +31,7 @@ export type NangoErrorCode =
   | 'needs_reconnect'
   | 'not_found'
   | 'page_failed'
+  | 'port_unavailable'
   | 'provider_error'
   | 'refresh_failed'
   | 'request_failed'
@@ -39,4 +45,5 @@ export type NangoErrorCode =
   | 'token_exchange_failed'
   | 'unauthorized'
   | 'unknown_integration'
-  | 'unsupported_auth_mode';
+  | 'unsupported_auth_mode'
+  | 'unsupported_store';

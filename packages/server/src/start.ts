@@ -301,7 +301,7 @@ async function listen(app: App, settings: Settings, config: LiveConfig): Promise
     const remedy = taken
       ? 'Another program uses it; stop that, or set oauth_server_port (and oauth_server_root_url) in nango-config.yaml.'
       : messageOf(cause);
-    throw new NangoError('missing_setting', `The server cannot listen on ${host}:${port}. ${remedy}`, { cause });
+    throw new NangoError('port_unavailable', `The server cannot listen on ${host}:${port}. ${remedy}`, { cause });
   }
   const address = app.server.address();
   return typeof address === 'object' && address ? address.port : port;

@@ -101,8 +101,8 @@ const APPLICATION_SECRETS: readonly ApplicationSecret[] = ['oauth_client_secret'
 
 /** The secrets of the application's that stand in some templates. */
 export function secretsReadBy(section: unknown): ApplicationSecret[] {
-  const read = templatesIn(section).flatMap(({ placeholders }) => placeholders);
+  const read = new Set(templatesIn(section).flatMap(({ placeholders }) => placeholders));
   const isRead = (secret: ApplicationSecret) =>
-    read.includes(secret) || (secret === 'oauth_client_secret' && read.includes('oauth_client_basic_encoded'));
+    read.has(secret) || (secret === 'oauth_client_secret' && read.has('oauth_client_basic_encoded'));
   return APPLICATION_SECRETS.filter(isRead);
 }

@@ -15,7 +15,7 @@ export interface EnvironmentFiles {
   readonly get: Environment;
   /** What the operator must be told about the files; never a value. */
   readonly notices: readonly string[];
-  /** Reads the files again. Throws `missing_setting`, and keeps what was read before. */
+  /** Reads the files again. Throws `file_unreadable`, and keeps what was read before. */
   reload(): void;
 }
 
@@ -28,7 +28,7 @@ export interface EnvironmentFilesOptions {
   readonly processEnvironment: NodeJS.ProcessEnv;
 }
 
-/** Reads the files. Throws `missing_setting` for a file that cannot be read, or was named and does not exist. */
+/** Reads the files. Throws `file_unreadable` for a file that cannot be read, or was named and does not exist. */
 export function openEnvironmentFiles({ folder, named, processEnvironment }: EnvironmentFilesOptions): EnvironmentFiles {
   const isDefault = named === undefined || named.length === 0;
   const paths = isDefault ? [join(folder, '..', DEFAULT_FILE)] : named.map((path) => resolve(path));
@@ -67,7 +67,7 @@ function readVariables(path: string): NodeJS.Dict<string> {
   try {
     return parseEnv(readFileSync(path, 'utf8').replace(/^\uFEFF/, ''));
   } catch (cause) {
-    throw new NangoError('missing_setting', `The environment file ${path} cannot be read: ${messageOf(cause)}.`, {
+    throw new NangoError('file_unreadable', `The environment file ${path} cannot be read: ${messageOf(cause)}.`, {
       cause,
     });
   }

@@ -105,13 +105,13 @@ function readTracing(variable: (name: string) => string | undefined): TracingSet
   const exporter = variable('OTEL_TRACES_EXPORTER') ?? (endpoint === undefined ? 'none' : 'otlp');
   if (exporter === 'none' || variable('OTEL_SDK_DISABLED')?.toLowerCase() === 'true') return undefined;
   if (exporter !== 'otlp' && exporter !== 'console')
-    throw new NangoError('missing_setting', `OTEL_TRACES_EXPORTER must be otlp, console or none, not "${exporter}".`);
+    throw new NangoError('invalid_setting', `OTEL_TRACES_EXPORTER must be otlp, console or none, not "${exporter}".`);
   const named = variable('OTEL_TRACES_SAMPLER') ?? SAMPLERS[0];
   const sampler = SAMPLERS.find((name) => name === named);
   const samplerArgument = Number(variable('OTEL_TRACES_SAMPLER_ARG') ?? 1);
   if (!sampler || !(samplerArgument >= 0 && samplerArgument <= 1))
     throw new NangoError(
-      'missing_setting',
+      'invalid_setting',
       `OTEL_TRACES_SAMPLER must be one of ${SAMPLERS.join(', ')}, and OTEL_TRACES_SAMPLER_ARG a number from 0 to 1.`,
     );
   return { exporter, sampler, samplerArgument };

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { AdditionalConfig, Authorized, BaseCredentials } from '../auth-modes/auth-mode.ts';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
+import { hasTrait } from '../errors/registry.ts';
 import type { ConnectAttemptRow, ConnectionKey, NewConnection } from '../store/store.ts';
 import type { SealedPlace } from '../vault/vault.ts';
 import {
@@ -18,22 +19,6 @@ import { Secret, toRevealedJson } from '../vault/secret.ts';
 
 /** How long a user has from `connect()` to the callback, in milliseconds. */
 export const ATTEMPT_LIFE_MS = 600_000;
-
-// Types the page's SDK documents; anything else is our own affair and reaches it as internal_error.
-const PUBLIC_ERRORS = new Set([
-  'access_denied',
-  'provider_error',
-  'token_exchange_failed',
-  'invalid_state',
-  'unknown_integration',
-  'unsupported_auth_mode',
-  'invalid_value',
-  'store_unavailable',
-  'server_stopping',
-  'address_refused',
-  'invalid_request',
-  'invalid_credentials',
-]);
 
 const secretsSchema = z.record(
   z.string(),
@@ -121,8 +106,8 @@ export async function failingAttempt<T>(
 
 /** An error as the page that began the attempt may see it. */
 export function publicError(error: unknown): { type: string; message: string } {
-  if (error instanceof NangoError && PUBLIC_ERRORS.has(error.code)) return { type: error.code, message: error.message };
-  if (error instanceof NangoError && /^(request_|response_)/.test(error.code))
+  if (error instanceof NangoError && hasTrait(error.code, 'page')) return { type: error.code, message: error.message };
+  if (error instanceof NangoError && hasTrait(error.code, 'network'))
     return { type: 'token_exchange_failed', message: error.message };
   return { type: 'internal_error', message: 'The server could not finish the connection; its log says why.' };
 }

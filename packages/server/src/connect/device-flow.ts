@@ -1,5 +1,6 @@
 import type { AdditionalConfig, DeviceCode } from '../auth-modes/auth-mode.ts';
 import { NangoError } from '../errors/nango-error.ts';
+import { hasTrait } from '../errors/registry.ts';
 import type { ConnectionKey } from '../store/store.ts';
 import {
   attemptConfig,
@@ -103,7 +104,7 @@ export class DeviceFlow {
         try {
           return await ask();
         } catch (error) {
-          if (error instanceof NangoError && error.code.startsWith('request_')) return 'slow_down';
+          if (error instanceof NangoError && hasTrait(error.code, 'network')) return 'slow_down';
           throw error;
         }
       },

@@ -1,9 +1,25 @@
 /**
+ * Families of codes. `page`: a page that connects a user is shown code and message. `network`: a request got no usable
+ * response. `developer`: only a developer can mend the cause, so users are told in other words.
+ */
+export type ErrorTrait = 'page' | 'network' | 'developer';
+
+interface ErrorEntry {
+  readonly status: number;
+  readonly about: string;
+  readonly traits?: readonly ErrorTrait[];
+}
+
+/**
  * Every error code this server can answer with, and the HTTP status it maps to.
  * Codes are stable: clients switch on them, so one is never renamed or given another meaning.
  */
 export const ERRORS = {
-  access_denied: { status: 403, about: 'The user, or the authorization server, refused the authorization.' },
+  access_denied: {
+    status: 403,
+    about: 'The user, or the authorization server, refused the authorization.',
+    traits: ['page'],
+  },
   action_failed: { status: 500, about: 'The Action threw; the message is the Action’s own.' },
   action_invalid: { status: 500, about: 'The Action’s file cannot be loaded: syntax, export or result is wrong.' },
   action_not_found: { status: 404, about: 'No such file <integration>/<action>.action.ts in the Nango folder.' },
@@ -11,38 +27,77 @@ export const ERRORS = {
     status: 400,
     about:
       'A host that a connection, a provider’s response or a Blueprint of your own chose leads into a private network that is not allowed.',
+    traits: ['page'],
   },
   connection_exists: { status: 409, about: 'The pair (integration, userId) already has a connection.' },
   connection_not_found: { status: 404, about: 'The pair (integration, userId) has no connection.' },
   credentials_unreadable: { status: 500, about: 'The stored credentials cannot be opened: damaged or moved.' },
+  encryption_key_unavailable: { status: 500, about: 'The file or command that provides the encryption key failed.' },
+  file_exists: { status: 409, about: 'The file to write exists already; it is never overwritten.' },
+  file_not_found: { status: 404, about: 'A file that the command needs does not exist.' },
+  file_unreadable: { status: 500, about: 'A file that was named cannot be read.' },
   forbidden: { status: 403, about: 'The connect session token does not cover this user, integration or origin.' },
   insufficient_scope: { status: 403, about: 'The secret key is valid, but not for this.' },
   internal_error: { status: 500, about: 'A fault of this server; the log has it under the request id.' },
   invalid_backup: { status: 500, about: 'The file is no whole backup of this server’s database, or cannot be copied.' },
   invalid_config: { status: 500, about: 'A configuration file has faults; each is listed with its place.' },
-  invalid_credentials: { status: 400, about: 'The credentials do not fit the Integration’s auth_mode.' },
+  invalid_credentials: {
+    status: 400,
+    about: 'The credentials do not fit the Integration’s auth_mode.',
+    traits: ['page', 'developer'],
+  },
   invalid_encryption_key: { status: 500, about: 'The encryption key is malformed, or it is not this database’s key.' },
   invalid_endpoint: { status: 400, about: 'The endpoint would leave the Integration’s base_url.' },
   invalid_import: {
     status: 400,
     about: 'The file to import has faults; each is listed with its line, and nothing was imported.',
   },
-  invalid_request: { status: 400, about: 'The request does not fit its schema; the message names the field.' },
-  invalid_state: { status: 400, about: 'The callback’s state is unknown, used, expired, or from another browser.' },
-  invalid_value: { status: 400, about: 'A value cannot be placed safely in a header, parameter or URL.' },
+  invalid_request: {
+    status: 400,
+    about: 'The request does not fit its schema; the message names the field.',
+    traits: ['page', 'developer'],
+  },
+  invalid_setting: { status: 500, about: 'A setting of the environment has a value that is not allowed.' },
+  invalid_state: {
+    status: 400,
+    about: 'The callback’s state is unknown, used, expired, or from another browser.',
+    traits: ['page'],
+  },
+  invalid_value: {
+    status: 400,
+    about: 'A value cannot be placed safely in a header, parameter or URL.',
+    traits: ['page'],
+  },
   key_not_everywhere: { status: 409, about: 'A running server does not hold the newest encryption key yet.' },
   missing_setting: { status: 500, about: 'A setting the server cannot start without is missing.' },
-  missing_user_id: { status: 400, about: 'connect() was called without a user id.' },
+  missing_user_id: { status: 400, about: 'connect() was called without a user id.', traits: ['developer'] },
   needs_reconnect: { status: 409, about: 'The grant was revoked or expired; the user has to connect again.' },
   not_found: { status: 404, about: 'No such route.' },
   page_failed: { status: 502, about: 'The external API refused a page of a list, or its answer holds no list.' },
-  provider_error: { status: 502, about: 'The provider answered the authorization request with an error.' },
+  port_unavailable: { status: 500, about: 'The server cannot listen on its port; often another program uses it.' },
+  provider_error: {
+    status: 502,
+    about: 'The provider answered the authorization request with an error.',
+    traits: ['page'],
+  },
   refresh_failed: { status: 503, about: 'The access token expired and refreshing it failed for now; try again.' },
-  request_failed: { status: 502, about: 'The external API could not be reached, or cut the connection.' },
-  request_timeout: { status: 504, about: 'The external API did not answer in time.' },
-  response_too_large: { status: 502, about: 'The external API’s answer exceeds what this call may buffer.' },
+  request_failed: {
+    status: 502,
+    about: 'The external API could not be reached, or cut the connection.',
+    traits: ['network'],
+  },
+  request_timeout: { status: 504, about: 'The external API did not answer in time.', traits: ['network'] },
+  response_too_large: {
+    status: 502,
+    about: 'The external API’s answer exceeds what this call may buffer.',
+    traits: ['network'],
+  },
   schema_too_new: { status: 500, about: 'The database was migrated by a newer version of this server.' },
-  server_stopping: { status: 503, about: 'The server is being stopped; another one, or its successor, answers.' },
+  server_stopping: {
+    status: 503,
+    about: 'The server is being stopped; another one, or its successor, answers.',
+    traits: ['page'],
+  },
   too_many_requests: {
     status: 429,
     about: 'Too many requests at the same time, or too many with wrong keys; Retry-After says when to try again.',
@@ -51,12 +106,38 @@ export const ERRORS = {
     status: 503,
     about: 'The database is missing, empty or of an earlier version, and this command may not write it.',
   },
-  store_unavailable: { status: 503, about: 'The database cannot be reached or written.' },
-  token_exchange_failed: { status: 502, about: 'The token endpoint refused, or its answer is unusable.' },
-  unauthorized: { status: 401, about: 'The secret key or connect session token is missing, wrong or expired.' },
-  unknown_integration: { status: 404, about: 'integrations.yaml has no such integration.' },
-  unsupported_auth_mode: { status: 400, about: 'The Integration’s auth_mode does not support this operation.' },
-} as const satisfies Record<string, { status: number; about: string }>;
+  store_unavailable: { status: 503, about: 'The database cannot be reached or written.', traits: ['page'] },
+  token_exchange_failed: {
+    status: 502,
+    about: 'The token endpoint refused, or its answer is unusable.',
+    traits: ['page'],
+  },
+  unauthorized: {
+    status: 401,
+    about: 'The secret key or connect session token is missing, wrong or expired.',
+    traits: ['developer'],
+  },
+  unknown_integration: {
+    status: 404,
+    about: 'integrations.yaml has no such integration.',
+    traits: ['page', 'developer'],
+  },
+  unsupported_auth_mode: {
+    status: 400,
+    about: 'The Integration’s auth_mode does not support this operation.',
+    traits: ['page', 'developer'],
+  },
+  unsupported_store: {
+    status: 400,
+    about: 'The command works with the embedded database alone, or with PostgreSQL alone.',
+  },
+} as const satisfies Record<string, ErrorEntry>;
 
 /** A stable error code. */
 export type ErrorCode = keyof typeof ERRORS;
+
+/** Whether a code belongs to a family. */
+export function hasTrait(code: ErrorCode, trait: ErrorTrait): boolean {
+  const entry: ErrorEntry = ERRORS[code];
+  return entry.traits?.includes(trait) ?? false;
+}

@@ -35,7 +35,7 @@ export function addKey(settings: Settings): string {
   const { encryptionKey, encryptionKeyFile, encryptionKeyCommand, databaseUrl } = settings;
   if ([encryptionKey, encryptionKeyFile, encryptionKeyCommand, databaseUrl].some((setting) => setting !== undefined))
     throw new NangoError(
-      'missing_setting',
+      'unsupported_store',
       'The key is given by NANGO_ENCRYPTION_KEY (or …_FILE, …_COMMAND): put a new one in front of it there, as "new,old" (openssl rand -base64 32), and start every server again.',
     );
   const path = join(settings.dataDirectory, 'encryption.key');

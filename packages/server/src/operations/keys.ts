@@ -57,7 +57,7 @@ function givenProvider({ encryptionKey, encryptionKeyFile, encryptionKeyCommand 
   ].filter((provider) => provider !== undefined);
   if (given.length > 1)
     throw new NangoError(
-      'missing_setting',
+      'invalid_setting',
       `The encryption key is given more than once: ${given.map(({ source }) => source).join(' and ')}. Keep one.`,
     );
   return given[0];
@@ -88,13 +88,13 @@ function assertSecretKeys(
 ): void {
   if (keys.some((key) => !/^[\w.~+/=-]{1,256}$/.test(key)))
     throw new NangoError(
-      'missing_setting',
+      'invalid_setting',
       'NANGO_SECRET_KEY must have at most 256 letters, digits or "-._~+/="; several keys are separated by commas.',
     );
   if (!keys.some((key) => key.length < SHORT_KEY)) return;
   const short = `NANGO_SECRET_KEY has fewer than ${SHORT_KEY} characters, and could be guessed. Make a better one with: openssl rand -base64 32`;
   // As for secret_keys of nango-config.yaml; on a developer's own machine a word will do.
-  if (isPublic) throw new NangoError('missing_setting', short);
+  if (isPublic) throw new NangoError('invalid_setting', short);
   notices.push(short);
 }
 

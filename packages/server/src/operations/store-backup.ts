@@ -32,8 +32,8 @@ export interface Backup {
 export async function backUp({ settings, file, onProgress }: BackupOptions): Promise<Backup> {
   assertEmbedded(settings, 'back it up with pg_dump');
   const source = databaseFile(settings);
-  if (!existsSync(source)) throw new NangoError('missing_setting', `There is no database ${source}.`);
-  if (existsSync(file)) throw new NangoError('missing_setting', `${file} exists; name a new file.`);
+  if (!existsSync(source)) throw new NangoError('file_not_found', `There is no database ${source}.`);
+  if (existsSync(file)) throw new NangoError('file_exists', `${file} exists; name a new file.`);
   const draft = `${file}.${randomBytes(6).toString('hex')}.partial`;
   try {
     await copyDatabase(source, draft, onProgress);
@@ -59,7 +59,7 @@ export interface Restore extends Backup {
  */
 export async function restore({ settings, file, onProgress }: BackupOptions): Promise<Restore> {
   assertEmbedded(settings, 'restore it with pg_restore');
-  if (!existsSync(file)) throw new NangoError('missing_setting', `There is no file ${file}.`);
+  if (!existsSync(file)) throw new NangoError('file_not_found', `There is no file ${file}.`);
   const keys = await readEncryptionKeys(settings, 'refuse');
   const target = databaseFile(settings);
   const candidate = join(dirname(target), `restore-${randomBytes(6).toString('hex')}.db`);
@@ -134,5 +134,5 @@ function syncFile(path: string): void {
 
 function assertEmbedded({ databaseUrl }: Settings, remedy: string): void {
   if (databaseUrl !== undefined)
-    throw new NangoError('missing_setting', `DATABASE_URL names a PostgreSQL server: ${remedy}.`);
+    throw new NangoError('unsupported_store', `DATABASE_URL names a PostgreSQL server: ${remedy}.`);
 }

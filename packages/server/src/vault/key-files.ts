@@ -47,10 +47,10 @@ export function readOrCreateKeyFile(
   return { text: created ? text : readFileSync(path, 'utf8').trim(), path, created, exposed: false };
 }
 
-/** Puts a new key in front of those in a key file. Throws `missing_setting` where there is no such file. */
+/** Puts a new key in front of those in a key file. Throws `file_not_found` where there is no such file. */
 export function prependKey(path: string): void {
   if (!existsSync(path))
-    throw new NangoError('missing_setting', `There is no key file ${path}; the first start of a server makes it.`);
+    throw new NangoError('file_not_found', `There is no key file ${path}; the first start of a server makes it.`);
   const draft = `${path}.${randomBytes(6).toString('hex')}`;
   const content = `${randomBytes(32).toString('base64')}\n${readFileSync(path, 'utf8')}`;
   createDurably(draft, content);

@@ -21,20 +21,20 @@ export function environmentKeys(name: string, value: string): KeyProvider {
   return { source: name, read: async () => value };
 }
 
-/** Keys in a file that somebody else provides, such as a mounted secret. Throws `missing_setting` when it cannot be read. */
+/** Keys in a file that somebody else provides, such as a mounted secret. Throws `encryption_key_unavailable` when it cannot be read. */
 export function fileKeys(path: string): KeyProvider {
   return {
     source: path,
     read: () =>
       readFile(path, 'utf8').catch((cause: unknown) => {
-        throw new NangoError('missing_setting', `The encryption key cannot be read: ${messageOf(cause)}.`, { cause });
+        throw new NangoError('encryption_key_unavailable', `The encryption key cannot be read: ${messageOf(cause)}.`, { cause });
       }),
   };
 }
 
 /**
  * Keys that a shell command prints, such as one that asks a key management service to unwrap them. Throws
- * `missing_setting` with what it printed to stderr; what it printed to stdout is never shown.
+ * `encryption_key_unavailable` with what it printed to stderr; what it printed to stdout is never shown.
  */
 export function commandKeys(command: string): KeyProvider {
   const source = 'NANGO_ENCRYPTION_KEY_COMMAND';
@@ -46,7 +46,7 @@ export function commandKeys(command: string): KeyProvider {
         exec(command, options, (error, stdout, stderr) => {
           if (!error) return resolve(stdout);
           const why = error.killed ? 'it did not end in time' : stderr.trim().slice(0, 500) || 'it printed no reason';
-          reject(new NangoError('missing_setting', `${source} failed (exit code ${error.code ?? 'none'}): ${why}`));
+          reject(new NangoError('encryption_key_unavailable', `${source} failed (exit code ${error.code ?? 'none'}): ${why}`));
         });
       }),
   };

@@ -5,6 +5,7 @@ import type { BeginProof, WaitingAttempt } from '../../connect/connect-flow.ts';
 import { hasLoopbackRoot } from '../../connect/connect-sessions.ts';
 import type { ConnectionContext } from '../../connections/connection-context.ts';
 import { NangoError } from '../../errors/nango-error.ts';
+import { hasTrait } from '../../errors/registry.ts';
 import { cookieHeader } from '../cookies.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import { sendConnectPage, type ShownApplication } from '../pages/connect-page.ts';
@@ -63,19 +64,9 @@ export function connectRoute(app: App, server: ServerContext): void {
   });
 }
 
-// Faults of whoever made the link, in words that help no one who opens it.
-const DEVELOPERS_ERRORS = new Set([
-  'missing_user_id',
-  'unknown_integration',
-  'unauthorized',
-  'invalid_request',
-  'unsupported_auth_mode',
-  'invalid_credentials',
-]);
-
 /** An error as a user reads it; under a loopback root the user is the developer. */
 function forUser(error: unknown, context: ConnectionContext): unknown {
-  if (hasLoopbackRoot(context) || !(error instanceof NangoError) || !DEVELOPERS_ERRORS.has(error.code)) return error;
+  if (hasLoopbackRoot(context) || !(error instanceof NangoError) || !hasTrait(error.code, 'developer')) return error;
   const message = 'This link is not complete. Go back to the application that you came from, and connect from there.';
   return new NangoError(error.code, message, { cause: error });
 }
