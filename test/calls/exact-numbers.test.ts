@@ -60,3 +60,35 @@ test('numbers of token answers and steps keep all their digits, stored, served, 
   await assertKept(await startTestServer(t, options));
   assert.equal(tokens, 2);
 });
+
+test('numbers that a caller sends arrive at the API with all their digits', async (t) => {
+  const provider = await startScriptedProvider(t, () => ({ body: {} }));
+  const server = await startTestServer(t, {
+    integrations: `integrations:
+  keyed:
+    auth: { auth_mode: API_KEY }
+    requests: { base_url: '${provider.url}/', headers: { X-Key: '\${api_key}', X-Account: '\${config.account}' } }
+`,
+  });
+  const post = (path: string, body: string) =>
+    fetch(`${server.url}/api/${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${SECRET_KEY}`, 'content-type': 'application/json' },
+      body,
+    });
+  const key = '"integration":"keyed","userId":"1"';
+  const registered = await post(
+    'connections',
+    `{${key},"credentials":{"api_key":"k","id":${ID}},"additionalConfig":{"account":${ID}}}`,
+  );
+  assert.equal(registered.status, 201);
+  const sent = await post('request', `{${key},"method":"POST","endpoint":"x","body":{"id":${ID},"list":[${OTHER}]}}`);
+  assert.equal(sent.status, 200);
+  const { headers, body } = provider.requests.at(-1) ?? assert.fail();
+  assert.deepEqual([headers['x-account'], body], [ID, `{"id":${ID},"list":[${OTHER}]}`]);
+  const read = await fetch(`${server.url}/api/connection?integration=keyed&userId=1`, {
+    headers: { authorization: `Bearer ${SECRET_KEY}` },
+  });
+  assert.match(await read.text(), new RegExp(`"id":${ID}`));
+  assert.equal((await post('request', `{"__proto__":{"x":${ID}}}`)).status, 400);
+});

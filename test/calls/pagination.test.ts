@@ -89,6 +89,20 @@ test('a next link that leads elsewhere is refused, after the page that named it 
   }
 });
 
+test('a Link header that cannot be read ends a list with an error, after the page that had it was delivered', async (t) => {
+  const { server } = await startPaged(
+    t,
+    () => ({ body: { data: ITEMS }, headers: { link: '<https://api.example; rel="next' } }),
+    link,
+  );
+  const items: unknown[] = [];
+  const read = async () => {
+    for await (const item of server.nango.paginate('acme', '1', { endpoint: 'items' })) items.push(item);
+  };
+  await assert.rejects(read, { type: 'page_failed', message: /Link header/ });
+  assert.deepEqual(items, ITEMS);
+});
+
 test('of a link that lacks the prefix of a gateway, the query alone is followed where pagination says so', async (t) => {
   const { all, provider } = await startPaged(
     t,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { nextLink } from './next-link.ts';
+import { nextLink, UNREADABLE } from './next-link.ts';
 
 test('finds the next page among the relations of a Link header, however it is written', () => {
   assert.equal(nextLink('<a>; rel=next'), 'a');
@@ -8,7 +8,12 @@ test('finds the next page among the relations of a Link header, however it is wr
   assert.equal(nextLink(['<a>; rel="last"', '<b> ; rel = "next"']), 'b');
 });
 
-test('there is no next page where the header is absent, malformed or names other relations', () => {
-  for (const header of [undefined, '', 'nonsense', '<a', '<a>; rel="nextpage"', '<a>; title="rel=next"'])
+test('there is no next page where the header is absent, empty or names other relations', () => {
+  for (const header of [undefined, '', ' ', '<a>; rel="nextpage"', '<a>; title="rel=next"', ['<a>; rel=last', '']])
     assert.equal(nextLink(header), undefined);
+});
+
+test('a header that cannot be read says nothing of the next page', () => {
+  for (const header of ['nonsense', '<a', `<a>; rel="next"; title="${'x'.repeat(16_384)}"`])
+    assert.equal(nextLink(header), UNREADABLE);
 });

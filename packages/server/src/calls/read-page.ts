@@ -10,7 +10,7 @@ import type { CallOrigin } from './call-report.ts';
 import { integrationNamed, type ConnectionContext, type OpenConnection } from '../connections/connection-context.ts';
 import { createCursor, parseCursor } from '../connections/cursor.ts';
 import { invalidEndpoint } from './join-endpoint.ts';
-import { nextLink } from './next-link.ts';
+import { nextLink, UNREADABLE } from './next-link.ts';
 import type { ApiResponse, Exchange, SentRequest } from './send-request.ts';
 
 const MAX_QUOTED = 300;
@@ -47,6 +47,11 @@ export function createReadPage({ exchange, context }: ReadPageOptions): ReadPage
     const pagination = paginationOf(key, given, context);
     const position = next === undefined ? undefined : parseCursor(next, positionSchema);
     if (position && 'refused' in position) throw refusedLink(position.refused);
+    if (position && 'unreadable' in position)
+      throw new NangoError(
+        'page_failed',
+        'The Link header of the page before cannot be read, so the next page is unknown.',
+      );
     const exchanged = await exchange(key, requestAt(request, pagination, position), origin);
     const { response } = exchanged;
     if (response.status >= 400)
@@ -64,6 +69,7 @@ export function createReadPage({ exchange, context }: ReadPageOptions): ReadPage
  */
 const positionSchema = z.union([
   z.tuple([z.literal('refused'), z.string().max(1_000)]).transform(([, refused]) => ({ refused })),
+  z.tuple([z.literal('unreadable')]).transform(() => ({ unreadable: true as const })),
   z.tuple([z.literal('endpoint'), z.string().max(16_384)]).transform(([, endpoint]) => ({ endpoint })),
   z.tuple([z.literal('value'), z.union([z.string().max(16_384), z.number()])]).transform(([, value]) => ({ value })),
 ]);
@@ -72,6 +78,7 @@ type Position = z.output<typeof positionSchema>;
 
 function toCursor(position: Position): string {
   if ('refused' in position) return createCursor(['refused', position.refused]);
+  if ('unreadable' in position) return createCursor(['unreadable']);
   return createCursor('endpoint' in position ? ['endpoint', position.endpoint] : ['value', position.value]);
 }
 
@@ -145,6 +152,7 @@ function followingPosition(
   if (pagination.type === 'link') {
     const { next } = pagination;
     const link = next === undefined ? nextLink(response.headers['link']) : memberAt(response.json, next);
+    if (link === UNREADABLE) return { unreadable: true };
     return typeof link === 'string' && link !== '' ? linkedPosition(link, pagination, { url, connection }) : undefined;
   }
   if (pagination.more !== undefined && memberAt(response.json, pagination.more) === false) return undefined;

@@ -172,7 +172,7 @@ export function assertConfig(
 
 /** `additionalConfig` as it is stored. */
 export function parseConfig(json: string): AdditionalConfig {
-  return additionalConfigSchema.parse(JSON.parse(json));
+  return additionalConfigSchema.parse(parseExactJson(json));
 }
 
 // The pair, not the uuid, names the row: a reconnect replaces the credentials of a row whose uuid it has not seen.

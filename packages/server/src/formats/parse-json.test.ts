@@ -53,3 +53,18 @@ test('exact JSON has the bounds of JSON', () => {
   assert.equal(parseExactJson(`${'['.repeat(129)}12345678901234567${']'.repeat(129)}`), undefined);
   assert.deepEqual(parseExactJson('\uFEFF{"a":1}'), { a: 1 });
 });
+
+test('D1: JSON whose parts are so many that they would hold the process is none', () => {
+  const list = (count: number, member: string) => `[${Array(count).fill(member).join(',')}]`;
+  assert.notEqual(parseJson(list(499_999, '{}')), undefined);
+  assert.equal(parseJson(list(500_000, '{}')), undefined);
+  assert.notEqual(parseExactJson(list(200_000, '12345678901234567')), undefined);
+  assert.equal(parseExactJson(list(200_001, '12345678901234567')), undefined);
+});
+
+test('exact JSON keeps "__proto__" a name, and takes no number out of a text', () => {
+  const text = '{"__proto__":{"id":12345678901234567},"text":"[12345678901234567]","bad":-1}';
+  assert.equal(JSON.stringify(parseExactJson(text)), text);
+  for (const none of ['[0123456789012345678]', '[1.]', '[1e]', '[--12345678901234567]', '[+1]'])
+    assert.equal(parseExactJson(none), undefined, none);
+});

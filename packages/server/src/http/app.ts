@@ -11,6 +11,7 @@ import { eventRoutes } from './routes/events.ts';
 import { oauthRoutes } from './routes/oauth.ts';
 import { requestRoutes } from './routes/request.ts';
 import { serverRoutes } from './routes/server.ts';
+import { hasInexactNumber, parseExactJson } from '../formats/parse-json.ts';
 import { respondToClientError, refuseExpectation } from './client-error.ts';
 import { handleError } from './error-mapper.ts';
 import { assertJsonDepth } from './json-depth.ts';
@@ -83,13 +84,19 @@ function createHttpServer(
   };
 }
 
-/** Clients name JSON as the content type of a DELETE without a body; a route that wants a body says so by its schema. */
-function acceptEmptyJson(app: App): void {
+/**
+ * Reads JSON bodies. Clients name JSON as the content type of a DELETE without a body; a route that wants a body says so by
+ * its schema. Numbers keep their digits on the way to an API.
+ */
+function readJsonBodies(app: App): void {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeContentTypeParser('application/json');
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body: string, done) => {
     if (body === '') done(null, undefined);
-    else void parse(request, body, done);
+    else
+      void parse(request, body, (error, value) =>
+        error || !hasInexactNumber(body) ? done(error, value) : done(null, parseExactJson(body) ?? value),
+      );
   });
 }
 
@@ -122,7 +129,7 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler(handleError);
-  acceptEmptyJson(app);
+  readJsonBodies(app);
   app.setNotFoundHandler(() => {
     throw new NangoError('not_found', 'There is nothing at this address.');
   });

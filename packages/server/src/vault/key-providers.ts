@@ -27,7 +27,9 @@ export function fileKeys(path: string): KeyProvider {
     source: path,
     read: () =>
       readFile(path, 'utf8').catch((cause: unknown) => {
-        throw new NangoError('encryption_key_unavailable', `The encryption key cannot be read: ${messageOf(cause)}.`, { cause });
+        throw new NangoError('encryption_key_unavailable', `The encryption key cannot be read: ${messageOf(cause)}.`, {
+          cause,
+        });
       }),
   };
 }
@@ -46,7 +48,12 @@ export function commandKeys(command: string): KeyProvider {
         exec(command, options, (error, stdout, stderr) => {
           if (!error) return resolve(stdout);
           const why = error.killed ? 'it did not end in time' : stderr.trim().slice(0, 500) || 'it printed no reason';
-          reject(new NangoError('encryption_key_unavailable', `${source} failed (exit code ${error.code ?? 'none'}): ${why}`));
+          reject(
+            new NangoError(
+              'encryption_key_unavailable',
+              `${source} failed (exit code ${error.code ?? 'none'}): ${why}`,
+            ),
+          );
         });
       }),
   };

@@ -10,10 +10,7 @@ test('a secret is not printed, however it is printed', () => {
 });
 
 test('revealed JSON holds secrets at every depth, and numbers as they are', () => {
-  const exact: unknown = JSON.parse(
-    '[12345678901234567890]',
-    (_key, value: unknown, { source }: { source?: string }) => (source === undefined ? value : JSON.rawJSON(source)),
-  );
+  const exact = [JSON.rawJSON('12345678901234567890')];
   const value = { a: new Secret({ b: new Secret('x'), c: exact }), d: [new Secret('y')], e: undefined };
   assert.equal(toRevealedJson(value), '{"a":{"b":"x","c":[12345678901234567890]},"d":["y"]}');
 });
