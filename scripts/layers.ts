@@ -153,7 +153,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   schema: {
     about: 'what configuration is made of: templates, fields, rendering',
-    mayImport: ['vault', 'errors'],
+    mayImport: ['vault', 'formats', 'errors'],
   },
   oauth: {
     about: 'the protocol: one file for each request, response and grant; knows neither HTTP server nor store',
@@ -164,7 +164,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     mayImport: ['errors'],
   },
   formats: {
-    about: 'readers of JSON, times, PEM',
+    about: 'rules of formats, each in one place: JSON, times, PEM, header fields',
     mayImport: ['errors'],
   },
   'clock.ts': { about: 'the time, safe against jumps of the system clock', mayImport: [] },

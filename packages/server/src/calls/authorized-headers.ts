@@ -1,6 +1,7 @@
 import { NangoError } from '../errors/nango-error.ts';
 import { headerValue } from '../schema/render.ts';
 import { revealText, type MaybeSecret } from '../vault/secret.ts';
+import { FIELD_NAME, FRAMING_FIELDS } from '../formats/header-fields.ts';
 
 /** A configured header or parameter with its value; one with a placeholder is a credential, and wins. */
 export interface RenderedField {
@@ -27,26 +28,11 @@ export function authorizedHeaders(configured: readonly RenderedField[], given: R
   return headers;
 }
 
-const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
-// These frame the message or name the peer: left to the HTTP client, or a caller could smuggle a second request.
-const FRAMING_HEADERS = new Set([
-  'connection',
-  'content-length',
-  'expect',
-  'host',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
-
 /** A header's value; `lower` is its name. Throws `invalid_value` for what no header can be, or what frames the message. */
 export function checkedHeader(lower: string, value: string): string {
-  if (!HEADER_NAME.test(lower))
+  if (!FIELD_NAME.test(lower))
     throw new NangoError('invalid_value', 'A header name holds characters that header names cannot have.');
-  if (FRAMING_HEADERS.has(lower))
+  if (FRAMING_FIELDS.has(lower))
     throw new NangoError('invalid_value', `The header "${lower}" is set by the HTTP client and cannot be given.`);
   return headerValue(lower, value);
 }

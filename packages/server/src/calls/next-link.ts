@@ -15,8 +15,8 @@ export function nextLink(header: string | string[] | undefined): string | typeof
   if (text === '') return undefined;
   if (text.length > MAX_HEADER) return UNREADABLE;
   try {
-    // A link need not name its relation, whatever the library's types say.
-    return LinkHeader.parse(text).refs.find(({ rel }) => String(rel).toLowerCase() === 'next')?.uri;
+    const links: readonly Partial<LinkHeader.Reference>[] = LinkHeader.parse(text).refs;
+    return links.find(({ rel }) => rel?.toLowerCase() === 'next')?.uri;
   } catch {
     return UNREADABLE;
   }

@@ -28,8 +28,7 @@ export interface ExportOptions {
 
 /** Writes all connections, one JSON object a line. Resolves to how many. Throws when the file exists. */
 export async function exportStore({ settings, file, clear, onProgress }: ExportOptions): Promise<number> {
-  if (file !== undefined && existsSync(file))
-    throw new NangoError('file_exists', `${file} exists; name a new file.`);
+  if (file !== undefined && existsSync(file)) throw new NangoError('file_exists', `${file} exists; name a new file.`);
   await using opened = await openKeyedStore(settings);
   const context = { ...opened, now: Date.now };
   let exported = -1;

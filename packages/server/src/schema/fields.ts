@@ -3,6 +3,7 @@ import { Secret } from '../vault/secret.ts';
 import { suggest } from './suggest.ts';
 import { WrittenNumber, writtenNumber } from './written-number.ts';
 import { splitTemplate, Template, type TemplatePart } from './template.ts';
+import { FIELD_NAME, FRAMING_FIELDS } from '../formats/header-fields.ts';
 
 /** Looks up an environment variable. */
 export type Environment = (name: string) => string | undefined;
@@ -19,8 +20,6 @@ export interface PlaceholderScope {
 export const CONNECTION_SCOPE: PlaceholderScope = { names: [], prefixes: ['config.'] };
 const NO_SCOPE: PlaceholderScope = { names: [], prefixes: [] };
 const MAX_TEXT = 16_384;
-const FRAMING_HEADERS =
-  /^(connection|content-length|expect|host|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade)$/i;
 
 /**
  * Schema parts that all configuration files are made of. Each fills `${ENVIRONMENT_VARIABLES}` while it validates, so
@@ -84,8 +83,8 @@ export class Fields {
   headers(scope: PlaceholderScope) {
     const name = z
       .string()
-      .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'is not a valid header name')
-      .refine((text) => !FRAMING_HEADERS.test(text), 'is set by the HTTP client and cannot be configured');
+      .regex(FIELD_NAME, 'is not a valid header name')
+      .refine((text) => !FRAMING_FIELDS.has(text.toLowerCase()), 'is set by the HTTP client and cannot be configured');
     return z.record(name, this.template(scope));
   }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Fields } from './fields.ts';
 import { isSecureUrl } from './loopback-host.ts';
+import { FIELD_NAME } from '../formats/header-fields.ts';
 
 /** Bounds of a streamed request, in milliseconds; 0 = none. */
 export interface RequestTimeouts {
@@ -27,10 +28,7 @@ export type RateLimit = z.output<typeof rateLimitSchema>;
 export type Pagination = z.output<typeof paginationSchema>;
 
 const MAX_SECONDS = 86_400;
-const headerName = z
-  .string()
-  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'is not a valid header name')
-  .toLowerCase();
+const headerName = z.string().regex(FIELD_NAME, 'is not a valid header name').toLowerCase();
 const jsonPath = z
   .string()
   .max(200)

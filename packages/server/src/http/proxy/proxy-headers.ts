@@ -1,21 +1,9 @@
 import type { IncomingMessage } from 'node:http';
+import { FRAMING_FIELDS } from '../../formats/header-fields.ts';
 
-// Fields that are about one connection (RFC 9110 §7.6.1), and those that the HTTP client sets itself.
-const HOP_BY_HOP = new Set([
-  'connection',
-  'content-length',
-  'expect',
-  'host',
-  'http2-settings',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
+// What a proxy answers for itself (RFC 9110 §11.7).
+const PROXY_AUTHENTICATION = ['proxy-authenticate', 'proxy-authorization'];
+const NOT_FORWARDED: ReadonlySet<string> = new Set([...FRAMING_FIELDS, ...PROXY_AUTHENTICATION]);
 
 // What a browser would keep for our origin, or do on it, although an API said so; and all that begins so.
 const FOR_OUR_ORIGIN = new Set([
@@ -48,7 +36,7 @@ export function requestHeaders({ headers }: IncomingMessage): Record<string, str
   const passed: Record<string, string> = {};
   for (const name in headers) {
     const value = headers[name];
-    if (value === undefined || name === 'authorization' || HOP_BY_HOP.has(name) || name.startsWith(OURS)) continue;
+    if (value === undefined || name === 'authorization' || NOT_FORWARDED.has(name) || name.startsWith(OURS)) continue;
     if (named?.has(name)) continue;
     passed[name] = typeof value === 'string' ? value : value.join(', ');
   }
@@ -97,7 +85,9 @@ export function trailerFields(trailers: Headers): [name: string, value: string][
 function isWithheld(name: string): boolean {
   if (name === 'content-length' || name === 'trailer') return false;
   if (name.startsWith(OURS)) return true;
-  return HOP_BY_HOP.has(name) || FOR_OUR_ORIGIN.has(name) || name === 'x-content-type-options' || name.startsWith(CORS);
+  return (
+    NOT_FORWARDED.has(name) || FOR_OUR_ORIGIN.has(name) || name === 'x-content-type-options' || name.startsWith(CORS)
+  );
 }
 
 function namedByConnection(value: string | string[] | undefined): Set<string> | undefined {
