@@ -11,22 +11,22 @@ import type { ClientCertificate, OAuthHttp } from '../oauth/oauth-http.ts';
 import type { ProtectedResourceMetadata } from '../oauth/discovery/protected-resource-metadata.ts';
 import type { MaybeSecret, Secret } from '../vault/secret.ts';
 
-/** Anything JSON can hold. */
+/** Any value that JSON can hold. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
 export type JsonObject = Record<string, JsonValue>;
 
-/** What every `auth` section has. */
+/** Members that every `auth` section has. */
 export interface BaseAuth {
   readonly auth_mode: string;
   /** Largest response of a call to the provider, in bytes; undefined = the default. */
   readonly max_response_bytes?: number | undefined;
 }
 
-/** What every set of credentials has. */
+/** Members that all credentials have. */
 export interface BaseCredentials {
-  /** The token endpoint's last answer, or what was registered. */
+  /** The last token response, or what was registered. */
   readonly raw: Secret<JsonObject>;
-  /** How they came about, as far as refreshing them needs it; never shown. */
+  /** How the credentials came about, as far as refreshing them needs it. Never shown. */
   readonly grant?: object | undefined;
 }
 
@@ -40,23 +40,31 @@ export interface Integration<Auth extends BaseAuth = BaseAuth> {
   readonly appApiKey: Secret<string> | undefined;
   readonly clientCertificate: Secret<ClientCertificate> | undefined;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug' | 'trace';
-  /** For a whole request whose answer is not streamed; 0 = none. */
+  /** For a whole request whose response is not streamed; 0 = none. */
   readonly httpRequestTimeoutSeconds: number;
   readonly timeouts: RequestTimeouts;
   readonly limits: ConcurrencyLimits;
   readonly allowHttp: boolean;
-  /** Whether its connections share HTTP/1.1 sockets, and trust the API to keep their responses apart. */
+  /**
+   * Whether the connections of this Integration share HTTP/1.1 sockets, and trust the API to keep their responses
+   * apart.
+   */
   readonly shareSockets: boolean;
-  /** Whether its connections, or a Blueprint of the user's own, choose hosts, so that only public addresses may be reached. */
+  /**
+   * Whether connections, or a Blueprint of the user's own, choose hosts. If so, only public addresses may be reached.
+   */
   readonly isGuarded: boolean;
-  /** Where the operator's own configuration leads. Every other origin was chosen by a connection or a provider's response. */
+  /**
+   * Origins that the operator's own configuration names. A connection or a provider's response chose every other
+   * origin.
+   */
   readonly configuredOrigins: ReadonlySet<string>;
-  /** Refreshes at the same time, in one server. */
+  /** How many refreshes one server runs at once. */
   readonly refreshConcurrency: number;
-  /** A provider that refuses a refresh for so long, and gives no reason, means that the grant is gone; 0 = never. */
+  /** After a provider has rejected refreshes without a reason for so many days, the grant counts as gone; 0 = never. */
   readonly reconnectAfterRefusedDays: number;
   readonly auth: Auth;
-  /** What each connection brings beside its credentials. */
+  /** Settings that each connection has beside its credentials. */
   readonly configFields: InputFields;
   readonly requests: RequestConfig;
 }
@@ -67,7 +75,7 @@ export interface RequestConfig {
   readonly headers: ReadonlyMap<string, Template>;
   readonly params: ReadonlyMap<string, Template>;
   readonly rateLimit: RateLimit | undefined;
-  /** Origins beside the API's own that its redirects may lead to. */
+  /** Origins other than the API's own that its redirects may lead to. */
   readonly redirectOrigins: readonly string[];
   readonly pagination: Pagination | undefined;
 }
@@ -87,26 +95,26 @@ export interface AuthModeContext {
   readonly registrations: ClientRegistrations;
 }
 
-/** What a dynamically registered client belongs to. */
+/** Identifies a dynamically registered client. */
 export interface ClientRegistrationKey {
   readonly integration: string;
   readonly issuer: string;
   readonly redirectUri: string;
 }
 
-/** Keeps the clients that were registered dynamically (RFC 7591). */
+/** Stores the clients that were registered dynamically (RFC 7591). */
 export interface ClientRegistrations {
-  /** The client of a key; `register` is called where there is none, or its secret expired. */
+  /** Returns the client of a key. Calls `register` if there is none, or if its secret expired. */
   findOrRegister(key: ClientRegistrationKey, register: () => Promise<RegisteredClient>): Promise<RegisteredClient>;
-  /** For a client the authorization server no longer knows. */
+  /** Removes a client that the authorization server no longer knows. */
   forget(key: ClientRegistrationKey): Promise<void>;
 }
 
-/** One step of a user's connecting that needs his browser. */
+/** A step of connecting that needs the user's browser. */
 export interface AuthorizationBegun {
-  /** Where the browser is sent. */
+  /** Where the browser is redirected to. */
   readonly authorizationUrl: string;
-  /** Sealed until the callback, then used once: PKCE verifier, request-token secret. */
+  /** Sealed until the callback, then used once: the PKCE verifier, the temporary token's secret. */
   readonly secrets: Readonly<Record<string, Secret<string>>>;
 }
 
@@ -125,14 +133,14 @@ export interface CompleteAuthorization<Auth extends BaseAuth> {
   readonly redirectUri: string;
 }
 
-/** What the authorization server gave. */
+/** The result of an authorization. */
 export interface Authorized<Credentials extends BaseCredentials> {
   readonly credentials: Credentials;
-  /** Values of the callback or the token answer that become the connection's `config.*`. */
+  /** Values of the callback or the token response that become the connection's `config.*`. */
   readonly config: JsonObject;
 }
 
-/** A code for the user to enter on another device (RFC 8628 §3.2). Times in seconds. */
+/** A code that the user enters on another device (RFC 8628 §3.2). Times in seconds. */
 export interface DeviceCode {
   readonly userCode: string;
   readonly verificationUri: string;
@@ -143,89 +151,89 @@ export interface DeviceCode {
   readonly secrets: Readonly<Record<string, Secret<string>>>;
 }
 
-/** What the user typed in. */
+/** Values that the user was prompted for. */
 export interface PromptedValues<Auth extends BaseAuth> {
   readonly integration: Integration<Auth>;
   readonly config: AdditionalConfig;
   readonly values: Secret<JsonObject>;
 }
 
-/** A request that only right credentials can make, sent before they are stored. */
+/** A request that succeeds only with valid credentials. It is sent before they are stored. */
 export interface VerificationRequest {
   readonly method: 'GET' | 'POST';
   /** Relative to base_url. */
   readonly endpoint: string;
-  /** Statuses beside 2xx that prove credentials: the API knows them, and says what they may not do. */
+  /** Statuses other than 2xx that prove credentials: the API recognizes them and says what they may not do. */
   readonly accept_statuses: readonly number[];
 }
 
-/** A secret of the application's, by its placeholder. */
+/** A secret of the application, by its placeholder. */
 export type ApplicationSecret = 'oauth_client_secret' | 'app_api_key';
 
-/** A URL of `auth`, and what it is sent. */
+/** A URL of `auth`, and what is sent to it. */
 export interface AuthEndpoint {
   readonly url: Template;
-  /** Secrets of the application's that it receives, or that sign what it receives. */
+  /** Secrets of the application that the endpoint receives, or that sign what it receives. */
   readonly receives: readonly ApplicationSecret[];
-  /** Whether it is called before the provider has said anything. */
+  /** Whether it is called before the provider's first response. */
   readonly isFirst: boolean;
 }
 
-/** Settings of an Integration that a mode may demand. */
+/** Settings of an Integration that an auth mode may require. */
 export type ClientSetting = 'oauth_client_id' | 'oauth_client_secret' | 'oauth_scopes' | 'client_certificate';
 
 /**
- * One way to authenticate: everything that differs between `auth_mode`s, in one file each.
+ * One way to authenticate. Everything in which `auth_mode`s differ is here, in one file or folder for each mode.
  *
- * Adding a mode is adding a file to this folder and a line to `registry.ts`. Members are methods so that a mode of
- * specific types fits the registry's general one; each mode only ever receives what its own schemas produced.
+ * To add a mode, add a file to this folder and a line to `registry.ts`. Members are methods, so a mode of specific
+ * types fits the registry's general type. Each mode receives only what its own schemas produced.
  */
 export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends BaseCredentials = BaseCredentials> {
   readonly name: string;
-  /** The keys of `auth` beside `auth_mode`. */
+  /** The keys of `auth` other than `auth_mode`. */
   authShape(fields: Fields): z.ZodRawShape;
-  /** Every URL that requests of this mode go to, and that browsers are sent to; base_url is not among them. */
+  /** Every URL that this mode sends requests or browsers to, except base_url. */
   endpoints(auth: Auth): readonly AuthEndpoint[];
-  /** Faults that only show when several keys are seen together. */
+  /** Reports faults that concern several keys together. */
   checkAuth?(auth: Auth): { key: string; message: string }[];
-  /** Settings beside `auth` that must be there. */
+  /** Settings outside `auth` that must be present. */
   requiredSettings?(auth: Auth): readonly ClientSetting[];
-  /** Why placeholders of this mode have no value under some `auth`, by their names. */
+  /** Explains, by placeholder, why a placeholder has no value with this `auth`. */
   unavailablePlaceholders?(auth: Auth): Readonly<Record<string, string>>;
-  /** Credentials as registerConnection takes them; the output is what is stored. */
+  /** Parses credentials as registerConnection takes them. The output is stored. */
   readonly credentialsInput: z.ZodType<Credentials>;
-  /** Credentials as they are stored. */
+  /** Parses stored credentials. */
   readonly storedCredentials: z.ZodType<Credentials>;
   /** Members of the credentials that are milliseconds since the epoch. */
   readonly times: readonly string[];
-  /** Request-time names this mode adds, each with its value. */
+  /** The placeholders that this mode adds to `requests`, each with its value. */
   readonly placeholders: Record<string, PlaceholderValue<Auth, Credentials>>;
   /**
-   * Headers that sign one request, made afresh for each. Absent where placeholders alone authorize; not called when the
-   * Integration configures an `Authorization` header of its own.
+   * Returns the headers that sign one request. Absent where placeholders alone authorize. Not called if the Integration
+   * configures an `Authorization` header.
    */
   sign?(request: SignableRequest, signing: Signing<Auth, Credentials>): Record<string, string>;
-  /** Present where the user types something in, so that a page may hand it over. */
+  /** Present where the user is prompted for values, so that a page may submit them. */
   readonly prompted?: {
-    /** What he is asked for; undefined where this Integration asks for nothing. */
+    /** The fields to prompt for; undefined if this Integration prompts for nothing. */
     fields(integration: Integration<Auth>): InputFields | undefined;
-    /** Turns it into credentials, asking the provider where it takes more. Throws `invalid_credentials`. */
+    /** Turns the values into credentials, with requests to the provider if needed. Throws `invalid_credentials`. */
     accept(prompted: PromptedValues<Auth>, context: AuthModeContext): Promise<Credentials>;
     verification(integration: Integration<Auth>): VerificationRequest | undefined;
   };
-  /** Absent where the user has nothing to authorize in a browser. */
+  /** Absent where no browser is needed. */
   readonly authorization?: {
     applies(integration: Integration<Auth>): boolean;
-    /** Names of `config` that the provider brings. */
+    /** Names of `config` that the provider supplies. */
     bringsConfig(integration: Integration<Auth>): readonly string[];
-    /** Those of them that come by the user's browser, which can change them. */
+    /** Those of them that arrive through the user's browser, which can change them. */
     bringsByBrowser(integration: Integration<Auth>): readonly string[];
     begin(request: BeginAuthorization<Auth>, context: AuthModeContext): Promise<AuthorizationBegun>;
     complete(request: CompleteAuthorization<Auth>, context: AuthModeContext): Promise<Authorized<Credentials>>;
-    /** Whether the authorization server answers by POST (OAuth 2.0 Form Post Response Mode). */
+    /** Whether the authorization server sends its response by POST (OAuth 2.0 Form Post Response Mode). */
     usesFormPost(integration: Integration<Auth>): boolean;
   };
-  /** Absent where no device without a browser can be authorized. */
+  /** Absent where devices without a browser cannot be authorized. */
   readonly device?: {
     begin(
       request: { integration: Integration<Auth>; config: AdditionalConfig },
@@ -240,38 +248,41 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
       context: AuthModeContext,
     ): Promise<Authorized<Credentials> | 'authorization_pending' | 'slow_down'>;
   };
-  /** Absent where credentials never come from the provider without the user. */
+  /** Absent where the provider never issues credentials without the user. */
   readonly issuance?: {
-    /** Whether this integration's credentials are issued to the application itself. */
+    /** Whether this Integration's credentials are issued to the application itself. */
     applies(integration: Integration<Auth>): boolean;
     issue(
       request: { integration: Integration<Auth>; config: AdditionalConfig },
       context: AuthModeContext,
     ): Promise<Credentials>;
   };
-  /** Absent where the provider has no way to give credentials back. */
+  /** Absent where credentials cannot be revoked. */
   readonly revocation?: {
-    /** Whether this integration's provider has a revocation endpoint. */
+    /** Whether this Integration's provider has a revocation endpoint. */
     applies(integration: Integration<Auth>): boolean;
     revoke(request: HeldCredentials<Auth, Credentials>, context: AuthModeContext): Promise<void>;
   };
   /** Absent where credentials do not expire. */
   readonly refresh?: {
-    /** Whether there is something to refresh these credentials with. */
+    /** Whether these credentials hold what a refresh needs. */
     isRefreshable(credentials: Credentials, integration: Integration<Auth>): boolean;
-    /** Milliseconds since the epoch from which on the credentials should be refreshed before use; undefined = never. */
+    /** When to refresh before the next use, in milliseconds since the epoch; undefined = never. */
     dueAt(credentials: Credentials, integration: Integration<Auth>): number | undefined;
-    /** Milliseconds since the epoch from which on what refreshes them might die of disuse; undefined = never. */
+    /**
+     * When to refresh so that an unused refresh token does not expire, in milliseconds since the epoch; undefined =
+     * never.
+     */
     keepAliveAt?(credentials: Credentials, integration: Integration<Auth>): number | undefined;
-    /** Milliseconds since the epoch at which they stop working; undefined = unknown. */
+    /** When the credentials expire, in milliseconds since the epoch; undefined = unknown. */
     expiresAt(credentials: Credentials): number | undefined;
-    /** Milliseconds by which they may stop working earlier, since so long their answer took. */
+    /** By how many milliseconds they may expire earlier, because their response took so long. */
     responseTookMs?(credentials: Credentials): number;
     refresh(request: HeldCredentials<Auth, Credentials>, context: AuthModeContext): Promise<Credentials>;
   };
 }
 
-/** A request that is complete but for its signature. Header names are in lower case. */
+/** A request that lacks only its signature. Header names are in lower case. */
 export interface SignableRequest {
   readonly method: string;
   readonly url: string;
@@ -279,7 +290,7 @@ export interface SignableRequest {
   readonly body: string | Uint8Array | undefined;
 }
 
-/** Whose signature, and what makes it unique. */
+/** The key that signs, and what makes the signature unique. */
 export interface Signing<Auth extends BaseAuth, Credentials extends BaseCredentials> {
   readonly credentials: Credentials;
   readonly integration: Integration<Auth>;
@@ -287,7 +298,7 @@ export interface Signing<Auth extends BaseAuth, Credentials extends BaseCredenti
   readonly context: Pick<AuthModeContext, 'now' | 'randomToken'>;
 }
 
-/** The value of a placeholder. Written as a method, as all of AuthMode is. */
+/** The value of a placeholder. It is written as a method, like all of AuthMode. */
 type PlaceholderValue<Auth extends BaseAuth, Credentials extends BaseCredentials> = {
   of(credentials: Credentials, integration: Integration<Auth>): MaybeSecret;
 }['of'];
@@ -298,5 +309,5 @@ export interface HeldCredentials<Auth extends BaseAuth, Credentials extends Base
   readonly credentials: Credentials;
 }
 
-/** Names every mode has in `requests`. */
+/** Placeholders that `requests` may use with every mode. */
 export const COMMON_PLACEHOLDERS: PlaceholderScope = { names: ['app_api_key'], prefixes: ['raw.', 'config.'] };

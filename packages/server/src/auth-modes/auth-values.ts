@@ -5,22 +5,22 @@ import { NangoError } from '../errors/nango-error.ts';
 import type { AdditionalConfig, Integration, JsonObject } from './auth-mode.ts';
 import { revealText, type MaybeSecret, type Secret } from '../vault/secret.ts';
 
-/** Names that templates of `auth` may use where they stand for more than the connection's own settings. */
+/** Placeholders that templates of `auth` may use where they may read more than the connection's own settings. */
 export const AUTH_VALUES: PlaceholderScope = {
   names: ['app_api_key', 'oauth_client_id', 'oauth_client_secret'],
   prefixes: ['raw.', 'config.'],
 };
 
-/** Where the values of such templates come from. */
+/** Where these templates get their values. */
 export interface AuthValueSources {
   readonly integration: Integration;
   readonly config: AdditionalConfig;
   readonly raw: Secret<JsonObject>;
-  /** Values by names of the mode's own. */
+  /** Values of the mode's own placeholders. */
   readonly named?: Readonly<Record<string, MaybeSecret>>;
 }
 
-/** The value of one placeholder. Throws `invalid_value` where this connection has none. */
+/** Returns the value of one placeholder. Throws `invalid_value` if this connection has none. */
 function authValue(placeholder: string, { integration, config, raw, named = {} }: AuthValueSources): MaybeSecret {
   if (placeholder.startsWith('raw.')) return raw.map((members) => valueAt(members, placeholder));
   if (placeholder.startsWith('config.')) return valueAt(config, placeholder);
@@ -35,7 +35,7 @@ function authValue(placeholder: string, { integration, config, raw, named = {} }
   throw new NangoError('invalid_value', `The Integration "${integration.name}" has no value for \${${placeholder}}.`);
 }
 
-/** Templates by name, each rendered. */
+/** Renders templates by name. */
 export function fillTemplates(
   templates: Readonly<Record<string, Template>>,
   sources: AuthValueSources,
@@ -43,7 +43,7 @@ export function fillTemplates(
   return Object.fromEntries(Object.entries(templates).map(([name, template]) => [name, fill(template, sources)]));
 }
 
-/** Headers by name in lower case, each rendered and fit to be one. */
+/** Renders headers. Names are in lower case; values are valid in a header. */
 export function fillHeaders(
   templates: Readonly<Record<string, Template>>,
   sources: AuthValueSources,
@@ -53,12 +53,12 @@ export function fillHeaders(
   return Object.fromEntries(rendered.map(([name, value]) => [name.toLowerCase(), value]));
 }
 
-/** A URL for the wire, rendered so that no value can change what the template fixed. */
+/** Renders a URL for the wire. No value can change the fixed parts of the template. */
 export function fillUrl(template: Template, sources: AuthValueSources): string {
   return renderUrlTemplate(template, (placeholder) => revealText(authValue(placeholder, sources)));
 }
 
-/** One template, rendered; a secret where one of its values is. */
+/** Renders one template. The result is a secret if one of its values is. */
 export function fill(template: Template, sources: AuthValueSources): MaybeSecret {
   return renderMaybeSecret(template, (placeholder) => authValue(placeholder, sources));
 }

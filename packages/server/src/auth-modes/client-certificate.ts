@@ -2,13 +2,13 @@ import { X509Certificate } from 'node:crypto';
 import type { ClientCertificate } from '../oauth/oauth-http.ts';
 import { normalizePem, readPrivateKey } from '../formats/pem.ts';
 
-/** A certificate and its key as they were pasted; undefined where they do not fit each other. */
+/** A certificate and its key, as they were pasted; undefined if they do not belong together. */
 export function readClientCertificate({ certificate, key }: ClientCertificate): ClientCertificate | undefined {
   const pem = { certificate: normalizePem(certificate), key: normalizePem(key) };
   try {
     return new X509Certificate(pem.certificate).checkPrivateKey(readPrivateKey(pem.key)) ? pem : undefined;
   } catch {
-    // The parser's words may hold a part of the key.
+    // The parser's message may hold a part of the key.
     return undefined;
   }
 }

@@ -14,7 +14,7 @@ export function configFromTokenResponseSchema() {
     .describe('Members of the token answer that are kept as config.*, by their dotted path');
 }
 
-/** Values of the token answer that become `config.*`. Throws `provider_error` where one is missing. */
+/** Values of the token response that become `config.*`. Throws `provider_error` if one is missing. */
 export function configFromResponse(
   integration: Integration & {
     readonly auth: { readonly config_from_token_response: Readonly<Record<string, string>> };
@@ -24,7 +24,7 @@ export function configFromResponse(
   return kept(integration, integration.auth.config_from_token_response, (path) => memberAt(raw, path));
 }
 
-/** Values of the callback that become `config.*`. Throws `provider_error` where one is missing. */
+/** Values of the callback that become `config.*`. Throws `provider_error` if one is missing. */
 export function configFromCallback(
   integration: Integration & { readonly auth: { readonly config_from_callback: Readonly<Record<string, string>> } },
   callback: ResponseParameters,
@@ -39,11 +39,11 @@ function kept(
 ): JsonObject {
   const found = Object.entries(sources).flatMap(([name, source]) => {
     const found = valueOf(source);
-    // A number with more digits than JavaScript holds goes on as text.
+    // A number with more digits than JavaScript holds becomes text.
     const value = typeof found === 'number' ? found : (numberText(found) ?? found);
     const field = integration.configFields[name];
     if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
-      // Steps use it before the connection is made, and a callback is as the user's browser has it.
+      // Steps use the value before the connection exists, and the user's browser can change a callback.
       const [problem] = field ? inputProblems({ [name]: field }, { [name]: value }) : [];
       if (problem === undefined) return [[name, value] as const];
       throw new NangoError('provider_error', `The provider’s answer does not fit. ${problem}.`);

@@ -8,7 +8,7 @@ import type { ApplicationSecret, AuthEndpoint, AuthModeContext, SignableRequest 
 import { AUTH_VALUES, fill, fillHeaders, fillTemplates, fillUrl, type AuthValueSources } from './auth-values.ts';
 import { revealText, revealTexts, secretTextsIn, type Secret } from '../vault/secret.ts';
 
-/** A request that a Blueprint describes; its values may use those of `auth` and the given placeholders. */
+/** A request that a Blueprint configures. Its values may use those of `auth` and the given placeholders. */
 export function configuredRequestSchema(fields: Fields, placeholders: readonly string[]) {
   const scope = { names: [...AUTH_VALUES.names, ...placeholders], prefixes: AUTH_VALUES.prefixes };
   const value = fields.template(scope);
@@ -27,10 +27,13 @@ export function configuredRequestSchema(fields: Fields, placeholders: readonly s
 
 export type ConfiguredRequest = z.output<ReturnType<typeof configuredRequestSchema>>;
 
-/** Headers that sign a request. */
+/** Returns the headers that sign a request. */
 export type RequestSigner = (request: SignableRequest) => Record<string, string>;
 
-/** Sends it, signed where `sign` is given. Throws `invalid_value` where a value makes the URL an insecure one, and what `http` throws. */
+/**
+ * Sends the request, signed if `sign` is given. Throws `invalid_value` if a value makes the URL insecure, and the
+ * errors of `http`.
+ */
 export function sendConfigured(
   request: ConfiguredRequest,
   sources: AuthValueSources,
@@ -56,7 +59,7 @@ export function sendConfigured(
   });
 }
 
-/** What was sent and must not come back in a message. */
+/** The secrets that were sent. No message may quote them. */
 export function sentSecrets({ raw, named, integration }: AuthValueSources): Secret<string>[] {
   return secretTextsIn(raw, named, integration.appApiKey, integration.oauthClientSecret);
 }
@@ -80,17 +83,17 @@ function encodeBody({ body, body_format }: ConfiguredRequest, sources: AuthValue
   };
 }
 
-/** `user[name]=…`, as forms spell members of members. */
+/** `user[name]=…`, which is how forms write nested members. */
 function nested(name: string, members: Record<string, string>): [string, string][] {
   return Object.entries(members).map(([member, value]) => [`${name}[${member}]`, value]);
 }
 
-/** Whether a placeholder stands anywhere in the request. */
+/** Whether the request uses a placeholder. */
 export function readsPlaceholder(request: ConfiguredRequest, name: string): boolean {
   return templatesIn(request).some(({ placeholders }) => placeholders.includes(name));
 }
 
-/** Where a configured request goes; undefined where there is none. */
+/** The endpoints of the configured requests that exist. */
 export function endpointsOf(...requests: readonly (ConfiguredRequest | undefined)[]): AuthEndpoint[] {
   return requests.flatMap((request) =>
     request ? [{ url: request.url, receives: secretsReadBy(request), isFirst: false }] : [],
@@ -99,7 +102,7 @@ export function endpointsOf(...requests: readonly (ConfiguredRequest | undefined
 
 const APPLICATION_SECRETS: readonly ApplicationSecret[] = ['oauth_client_secret', 'app_api_key'];
 
-/** The secrets of the application's that stand in some templates. */
+/** The application's secrets that some templates use. */
 export function secretsReadBy(section: unknown): ApplicationSecret[] {
   const read = new Set(templatesIn(section).flatMap(({ placeholders }) => placeholders));
   const isRead = (secret: ApplicationSecret) =>

@@ -4,13 +4,16 @@ import { configuredRequestSchema } from './configured-request.ts';
 
 const MAX_STEPS = 5;
 
-/** `auth.steps` where the token cannot be exchanged: requests that follow the token answer, each with what it stores. */
+/**
+ * `auth.steps` for modes whose token cannot be exchanged: requests after the token response, each with the values to
+ * store.
+ */
 export function storeStepsSchema(fields: Fields, placeholders: readonly string[]) {
   const step = z.strictObject(stepShape(fields, placeholders)).transform((given) => ({ ...given, token: false }));
   return listOf(step.refine(({ store }) => Object.keys(store).length > 0, 'stores nothing'));
 }
 
-/** `auth.steps`: requests that follow the token answer, for what a provider tells in no other way. */
+/** `auth.steps`: requests after the token response, for values that the provider gives in no other way. */
 export function stepsSchema(fields: Fields, placeholders: readonly string[]) {
   const step = z.strictObject({
     ...stepShape(fields, placeholders),

@@ -16,24 +16,24 @@ import type { MaybeSecret, Secret } from '../vault/secret.ts';
 
 const MAX_VALUE = 2_000;
 
-/** Names of `config` that steps bring. */
+/** Names of `config` that steps supply. */
 export function storedBySteps({ steps }: { readonly steps: readonly Step[] }): string[] {
   return steps.flatMap(({ store }) => Object.keys(store));
 }
 
-/** What was brought so far. */
+/** The result of the steps so far. */
 export interface Progress<Credentials extends BaseCredentials> {
   readonly credentials: Credentials;
   readonly config: JsonObject;
 }
 
-/** How one auth mode asks. */
+/** How one auth mode takes steps. */
 export interface StepMode<Credentials extends BaseCredentials> {
   /** Values of the mode's own placeholders. */
   named(credentials: Credentials): Readonly<Record<string, MaybeSecret>>;
-  /** Signs the requests, where the mode does. */
+  /** Signs the requests, if the mode signs. */
   signerOf?(credentials: Credentials): RequestSigner;
-  /** Reads the answer to a step with `token`; absent where no token can be exchanged. `secrets` were sent. */
+  /** Reads the response to a step with `token`; absent where no token can be exchanged. `secrets` were sent. */
   exchange?(answer: OAuthHttpResponse, before: Credentials, secrets: readonly Secret<string>[]): Credentials;
 }
 
@@ -43,8 +43,8 @@ interface StepOwner {
 }
 
 /**
- * Takes the steps, each with what those before it brought. Throws `token_exchange_failed` when one that is not optional
- * fails, and {@link OAuthResponseError} for a token answer that is none. `tokensOnly` is for refreshes.
+ * Takes the steps in order; each can use the results of those before it. Throws `token_exchange_failed` if a required
+ * step fails, and {@link OAuthResponseError} for an invalid token response. `tokensOnly` is for refreshes.
  */
 export async function takeSteps<Credentials extends BaseCredentials>(
   owner: StepOwner,

@@ -6,25 +6,28 @@ import { Secret, toRevealedJson } from '../vault/secret.ts';
 
 const MAX_CREDENTIAL = 100_000;
 
-/** A credential as text: visible characters and spaces only, since it may end in a header (RFC 9110 §5.5). */
+/**
+ * A credential as text. It has visible characters and spaces only, because it may become part of a header (RFC 9110
+ * §5.5).
+ */
 export const credentialText = z
   .string()
   .min(1, 'must not be empty')
   .max(MAX_CREDENTIAL)
   .regex(/^\P{Cc}*$/u, 'must not hold control characters');
 
-/** The same as a secret. */
+/** The same text, as a secret. */
 export const credentialSecret = credentialText.transform((text) => new Secret(text));
 
-/** A secret text as it is stored. */
+/** A stored text that is a secret. */
 export const storedSecret = z.string().transform((text) => new Secret(text));
 
 const jsonObject: z.ZodType<JsonObject> = z.record(z.string(), jsonValue);
 
-/** A JSON object as it is stored, which may hold secrets. */
+/** A stored JSON object that may hold secrets. */
 export const storedRaw = jsonObject.transform((raw) => new Secret(raw));
 
-/** A point in time as Date, ISO 8601 text, or epoch in seconds or milliseconds; yields epoch milliseconds. */
+/** A time as Date, ISO 8601 text, or epoch in seconds or milliseconds. Returns epoch milliseconds. */
 export const timeInput = z.union([z.number(), z.string(), z.date()]).transform((value, ctx) => {
   const time = parseTime(value instanceof Date ? value.getTime() : value);
   if (time !== undefined) return time;
@@ -32,12 +35,12 @@ export const timeInput = z.union([z.number(), z.string(), z.date()]).transform((
   return z.NEVER;
 });
 
-/** A time as it is stored, in milliseconds since the epoch; one that an earlier version stored unbounded is clamped. */
+/** A stored time in milliseconds since the epoch. Earlier versions stored times without a bound, so it is clamped. */
 export const storedTime = z.number().transform((time) => Math.min(time, MAX_TIME_MS));
 
 /**
- * What was registered, under `raw`. A caller that passes back credentials it read (they carry `raw`) keeps that `raw`,
- * so a read-modify-write does not nest it deeper each time.
+ * Keeps what was registered under `raw`. Credentials that were read have a `raw` already; that one is kept, so reading
+ * and writing them again does not nest it deeper.
  */
 export function keepRaw(given: Record<string, unknown>): Secret<JsonObject> {
   const nested = jsonObject.safeParse(given['raw']);

@@ -164,7 +164,7 @@ function signed(
   return { authorization: oauth1AuthorizationHeader(request, signer, freshness(context)) };
 }
 
-/** The pairs of a form body. One that begins with "?" has it in its first name, which URLSearchParams would leave out. */
+/** The pairs of a form body. URLSearchParams would drop a "?" at the beginning, which is part of the first name. */
 function formPairs(body: string): [string, string][] {
   return [...new URLSearchParams(`&${body}`)];
 }
@@ -174,7 +174,7 @@ function parseOAuth1Response(
   callback: ResponseParameters,
   expected: { readonly token: string; readonly access_denied_errors: readonly string[] },
 ): Secret<string> {
-  // Not in the RFC, but how providers in the field say that the user refused.
+  // Not in the RFC, but some providers report in this way that the user refused.
   const verifier = callback.get('oauth_verifier');
   if (callback.get('denied') !== undefined || verifier === 'denied')
     throw new NangoError('access_denied', 'Access was denied.');

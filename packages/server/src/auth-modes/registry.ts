@@ -7,12 +7,12 @@ import { oauth1 } from './oauth1.ts';
 import { oauth2 } from './oauth2/oauth2.ts';
 import { usernamePassword } from './prompted/username-password.ts';
 
-/** Every auth mode, by the name `auth_mode` has in YAML. */
+/** Every auth mode, by its value of `auth_mode`. */
 export const AUTH_MODES: ReadonlyMap<string, AuthMode> = new Map(
   [oauth2, oauth1, apiKey, usernamePassword, jwt, awsSigV4].map((mode: AuthMode) => [mode.name, mode]),
 );
 
-/** Names of all modes that are known at request time, and therefore never read from the environment. */
+/** Placeholders of all modes. They get their values at request time, so they are never read from the environment. */
 export const RESERVED_PLACEHOLDERS: PlaceholderScope = {
   names: [
     ...new Set([
@@ -23,7 +23,7 @@ export const RESERVED_PLACEHOLDERS: PlaceholderScope = {
   prefixes: COMMON_PLACEHOLDERS.prefixes,
 };
 
-/** The names `requests` may use under one mode. */
+/** Placeholders that `requests` may use with one mode. */
 export function placeholderScopeOf(mode: AuthMode): PlaceholderScope {
   return {
     names: [...COMMON_PLACEHOLDERS.names, ...Object.keys(mode.placeholders)],

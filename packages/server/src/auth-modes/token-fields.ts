@@ -5,7 +5,7 @@ import type { Fields } from '../schema/fields.ts';
 const MAX_REFRESH_MARGIN_SECONDS = 86_400;
 const MAX_LIFETIME_SECONDS = 10 * 365 * 86_400;
 
-/** Another name, or dotted path, for each of some members. */
+/** Another name, or dotted path, for some members. */
 export function parameterNames(members: readonly string[]) {
   const name = z
     .string()
@@ -23,7 +23,7 @@ export function accessDeniedErrors() {
     .describe('The provider’s words for access_denied: the user refused. Words that many providers use are known');
 }
 
-/** The keys of `auth` that say how an answer with a token is read, and when the token is refreshed. */
+/** The keys of `auth` that say how a token response is read, and when the token is refreshed. */
 export function tokenShape(fields: Fields) {
   return {
     token_response_paths: parameterNames([
@@ -54,7 +54,7 @@ export function tokenShape(fields: Fields) {
 
 type TokenAuth = z.output<z.ZodObject<ReturnType<typeof tokenShape>>>;
 
-/** How answers with a token are read; `tokenTypes` as in {@link TokenResponseFormat}. */
+/** How token responses are read; `tokenTypes` as in {@link TokenResponseFormat}. */
 export function responseFormat(
   { token_response_paths, expires_in_unit, invalid_grant_errors }: TokenAuth,
   tokenTypes: readonly string[] | undefined,
@@ -77,13 +77,13 @@ export function expiryOf(
   return expires_at ?? (lifetime === undefined ? undefined : now + Math.floor(lifetime * 1000));
 }
 
-/** When a token should be refreshed, in milliseconds since the epoch; undefined = never. */
+/** When a token is due, in milliseconds since the epoch; undefined = never. */
 export function refreshDueAt(
   { expires_at, received_at }: { expires_at: number | undefined; received_at: number | undefined },
   { refresh_margin_seconds }: TokenAuth,
 ): number | undefined {
   if (expires_at === undefined) return undefined;
   const margin = refresh_margin_seconds * 1000;
-  // Without the half-life bound a token that lives shorter than the margin would be refreshed by every request.
+  // Without the half-life bound, every request would refresh a token whose lifetime is shorter than the margin.
   return expires_at - (received_at === undefined ? margin : Math.min(margin, (expires_at - received_at) / 2));
 }

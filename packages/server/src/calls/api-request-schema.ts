@@ -3,7 +3,7 @@ import { jsonValueSchema } from '../connections/json-value.ts';
 
 const paramValue = z.union([z.string(), z.number(), z.boolean()]);
 
-/** A request to an external API, as SDKs and Actions describe it. */
+/** A request to an external API, as SDKs and Actions send it. */
 export const apiRequestSchema = z.object({
   method: z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'HEAD']).default('GET'),
   endpoint: z.string().max(16_384).describe('Relative to the Integration’s base_url; may have a query'),

@@ -15,23 +15,23 @@ import { authorizedHeaders, checkedHeader, type RenderedField } from './authoriz
 import { invalidEndpoint, joinEndpoint, type BaseUrl } from './join-endpoint.ts';
 import { revealText, Secret, type MaybeSecret } from '../vault/secret.ts';
 
-/** What the application asks for; `endpoint` is relative to the Integration's base_url and may have a query. */
+/** A request of the application. `endpoint` is relative to the Integration's base_url and may have a query. */
 export interface ApiRequest<Method extends string = HttpMethod> {
   readonly method: Method;
   readonly endpoint: string;
   readonly params?: Readonly<Record<string, ParamValue>> | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** Text and bytes go as they are, everything else as JSON. */
+  /** Text and bytes are sent as they are, everything else as JSON. */
   readonly body?: JsonValue | Uint8Array | undefined;
 }
 
-/** A list repeats the parameter; null leaves it out. */
+/** A list repeats the parameter; null omits it. */
 export type ParamValue = string | number | boolean | null | readonly (string | number | boolean)[];
 
-/** A request as an answer to it is judged. */
+/** The parts of a request that are needed to judge its response. */
 export interface SentRequest {
   readonly url: string;
-  /** Origin of the API; credentials go there alone. */
+  /** Origin of the API. Credentials go only there. */
   readonly apiOrigin: string;
 }
 
@@ -42,7 +42,7 @@ export interface AuthorizedRequest<Method extends string = HttpMethod> extends S
   readonly body: string | Uint8Array | undefined;
 }
 
-/** Whose credentials authorize the request. */
+/** The connection whose credentials authorize the request. */
 export interface RequestAuthorization {
   readonly integration: Integration;
   readonly mode: AuthMode;
@@ -50,14 +50,14 @@ export interface RequestAuthorization {
   readonly config: AdditionalConfig;
 }
 
-/** What modes need that sign each request. */
+/** What signing modes need. */
 type SigningContext = Pick<AuthModeContext, 'now' | 'randomToken'>;
 
 /**
- * Authorizes a request: the one place where credentials meet a URL or a header.
+ * Authorizes a request: the only place where credentials are put into a URL or a header.
  *
- * The configured value wins wherever it carries a placeholder, so a caller can neither replace nor remove a credential;
- * constants are defaults that the caller may override. Values are inserted as data: none can split a header, end a
+ * A configured value with a placeholder takes precedence, so a caller can neither replace nor remove a credential.
+ * Constants are defaults that the caller may override. Values are inserted as data: none can split a header, end a
  * parameter, change the host or leave the base path. Throws `invalid_endpoint` and `invalid_value`.
  */
 export function authorizeRequest<Method extends string>(
@@ -74,9 +74,9 @@ export function authorizeRequest<Method extends string>(
 }
 
 /**
- * Authorizes the request that follows a redirect. On the API's own origin it carries what every request does; on another,
- * which the Integration lists, neither credentials nor anything of the caller's but what says which representation is
- * wanted (RFC 9110 §15.4).
+ * Authorizes the request that follows a redirect. On the API's own origin it carries what every request does. On
+ * another origin, which the Integration lists, it carries neither credentials nor the caller's data, except for the
+ * fields that select a representation (RFC 9110 §15.4).
  */
 export function authorizeRedirect<Method extends string>(
   { target, ...request }: Omit<ApiRequest<Method>, 'endpoint' | 'params'> & { readonly target: URL },
@@ -92,7 +92,7 @@ export function authorizeRedirect<Method extends string>(
     return { method, url: target.href, apiOrigin: base.origin, headers, body: encodeBody(body) };
   }
   const url = new URL(target);
-  // An API that repeats the query it was asked with repeats credentials, which may be old ones by now.
+  // An API that repeats the query also repeats credentials, which may be old by now.
   for (const { name, isCredential } of params) if (isCredential) url.searchParams.delete(name);
   const query = [url.search.slice(1), encodeParams(params, { endpoint: `${url.pathname}${url.search}` })];
   url.search = query.filter((part) => part !== '').join('&');
@@ -100,8 +100,8 @@ export function authorizeRedirect<Method extends string>(
 }
 
 /**
- * A URL that a response named, as an endpoint of its API, without the credentials that it may repeat. Relative ones are
- * resolved against `from`, the response's own URL (RFC 8288 §3.2). Throws `invalid_endpoint` when it is no URL below the
+ * Turns a URL from a response into an endpoint of its API, without the credentials that it may repeat. Relative URLs
+ * are resolved against `from`, the response's own URL (RFC 8288 §3.2). Throws `invalid_endpoint` if it is not below the
  * base_url.
  */
 export function endpointOf(text: string, from: string, authorization: RequestAuthorization): string {
@@ -140,7 +140,7 @@ function complete<Method extends string>(
   return { method, url, apiOrigin: prepared.base.origin, headers, body };
 }
 
-/** What all requests of a connection have in common, rendered once: credentials never change in place. */
+/** What all requests of a connection have in common, rendered once. Credentials are never changed in place. */
 interface Prepared {
   readonly integration: Integration;
   readonly config: AdditionalConfig;
@@ -192,7 +192,7 @@ function prepare(authorization: RequestAuthorization): Prepared {
   };
 }
 
-/** A value that fits where it goes. */
+/** A value that is valid in its place. */
 function checked(name: string, value: MaybeSecret, check: (name: string, value: string) => string): MaybeSecret {
   return value instanceof Secret ? value.map((text) => check(name, text)) : check(name, value);
 }
@@ -212,7 +212,7 @@ function placeholderValue(
   return value;
 }
 
-/** A base_url may come from a token answer (`${raw.instance_url}`), so its scheme is checked once more here. */
+/** A base_url may come from a token response (`${raw.instance_url}`), so its scheme is checked again. */
 function parseBase(rendered: string, { allowHttp, name }: Integration): URL {
   const base = new URL(rendered);
   if (!isSecureUrl(base, allowHttp)) {
@@ -253,7 +253,7 @@ function encodeComponent(text: string): string {
   return encodeURIComponent(text);
 }
 
-/** Text and bytes as they are, everything else as JSON. */
+/** Sends text and bytes as they are, everything else as JSON. */
 function encodeBody(body: ApiRequest['body']): string | Uint8Array | undefined {
   return isJson(body) ? JSON.stringify(body) : body;
 }

@@ -3,7 +3,7 @@ import { headerValue } from '../schema/render.ts';
 import { revealText, type MaybeSecret } from '../vault/secret.ts';
 import { FIELD_NAME, FRAMING_FIELDS } from '../formats/header-fields.ts';
 
-/** A configured header or parameter with its value; one with a placeholder is a credential, and wins. */
+/** A configured header or parameter with its value. One with a placeholder is a credential and takes precedence. */
 export interface RenderedField {
   readonly name: string;
   readonly value: MaybeSecret;
@@ -14,8 +14,8 @@ export interface RenderedField {
 type Headers = Record<string, string>;
 
 /**
- * A request's headers: the configured constants, over them the caller's, over those the configured credentials. `configured`
- * went through {@link checkedHeader}. Throws `invalid_value`.
+ * A request's headers. Precedence, lowest first: configured constants, the caller's headers, configured credentials.
+ * `configured` went through {@link checkedHeader}. Throws `invalid_value`.
  */
 export function authorizedHeaders(configured: readonly RenderedField[], given: Readonly<Headers> = {}): Headers {
   const headers: Headers = {};
@@ -28,7 +28,10 @@ export function authorizedHeaders(configured: readonly RenderedField[], given: R
   return headers;
 }
 
-/** A header's value; `lower` is its name. Throws `invalid_value` for what no header can be, or what frames the message. */
+/**
+ * A header's value; `lower` is its name. Throws `invalid_value` for an invalid name or value, or a header that frames
+ * the message.
+ */
 export function checkedHeader(lower: string, value: string): string {
   if (!FIELD_NAME.test(lower))
     throw new NangoError('invalid_value', 'A header name holds characters that header names cannot have.');

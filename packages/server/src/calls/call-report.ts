@@ -1,20 +1,20 @@
 import type { ConnectionKey } from '../store/store.ts';
 
-/** A call to a connection's API that ended, as log, metrics and traces tell of it. */
+/** The result of a call to a connection's API, for log, metrics and traces. */
 export interface CallReport extends ConnectionKey {
-  /** The connection's; undefined when the call ended before it was found. */
+  /** The connection's uuid; undefined if the call ended before it was found. */
   readonly uuid: string | undefined;
   readonly via: CallOrigin['via'];
   readonly caller: string | undefined;
   readonly requestId: string | undefined;
   readonly method: string;
-  /** The API's status; undefined when it gave no answer that was passed on. */
+  /** The API's status; undefined if no response was forwarded. */
   readonly status: number | undefined;
-  /** The code of an error of ours; `caller_gone` when nobody waited for the answer any more. */
+  /** The code of our own error; `caller_gone` if the caller disconnected. */
   readonly error: string | undefined;
-  /** Milliseconds, whole. */
+  /** Whole milliseconds. */
   readonly ms: number;
-  /** Milliseconds until the API's answer began. */
+  /** Milliseconds until the API's response began. */
   readonly firstByteMs: number | undefined;
   readonly sentBytes: number;
   readonly receivedBytes: number;
@@ -31,5 +31,5 @@ export interface CallOrigin {
   readonly requestId?: string | undefined;
 }
 
-/** Told of every call, once. */
+/** Called once for every call. */
 export type ReportCall = (report: CallReport) => void;

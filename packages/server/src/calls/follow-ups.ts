@@ -5,18 +5,18 @@ import type { FreshCredentials } from '../refresh/fresh-credentials.ts';
 import { redirectOf } from './redirects.ts';
 import { RetryQueue, waitBeforeRetry } from './retry-policy.ts';
 
-/** A call to a connection's API that is under way; what is sent next stands in it. */
+/** A call to a connection's API in progress, with the request that is sent next. */
 export interface ApiCall {
   readonly key: ConnectionKey;
   connection: OpenConnection;
   method: string;
-  /** Where a redirect led; undefined = the endpoint that was asked for. */
+  /** Where a redirect led; undefined = the requested endpoint. */
   target: URL | undefined;
-  /** Where the request went that was sent last. */
+  /** Where the last request went. */
   url: string | undefined;
   /** Whether the body is sent, too. */
   keepsBody: boolean;
-  /** Whether the request can be sent again: it has no body, or one that is known as a whole. */
+  /** Whether the request can be sent again: it has no body, or the whole body is in memory. */
   isReplayable: boolean;
   readonly retry: RetryChoice;
   retries: number;
@@ -24,19 +24,19 @@ export interface ApiCall {
   redirects: number;
 }
 
-/** What the caller chose about retries. */
+/** The caller's choices about retries. */
 export interface RetryChoice {
-  /** At most so many; default 3. */
+  /** Maximum number of retries; default 3. */
   readonly maxRetries?: number | undefined;
-  /** Whether methods that are not idempotent may be sent again too, when the API was out of quota. */
+  /** Whether methods that are not idempotent are retried too, if the API was out of quota. */
   readonly anyMethod: boolean;
 }
 
-/** The head of an API's answer; names in lower case. */
+/** The head of an API's response; names in lower case. */
 export interface ResponseHead {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** The request it answers. */
+  /** The request that it responds to. */
   readonly request: SentRequest;
 }
 
@@ -48,8 +48,8 @@ export function beginCall(options: Pick<ApiCall, 'key' | 'connection' | 'method'
 }
 
 /**
- * Decides what follows an API's answer, for proxy, request() and Actions alike: a token that is refused is refreshed once, an
- * API that is out of quota is asked again after the time it names, a redirect to where it may lead is followed.
+ * Decides what follows an API's response, for the proxy, `request()` and Actions alike. A rejected token is refreshed
+ * once. An API that is out of quota is called again after the time that it names. An allowed redirect is followed.
  */
 export class FollowUps {
   readonly #fresh: FreshCredentials;
@@ -62,7 +62,7 @@ export class FollowUps {
     this.#queue = new RetryQueue(context.delay);
   }
 
-  /** Whether the call is sent again, as it then stands in `call`; false at once for an answer that stands. */
+  /** Whether the call is sent again, as `call` then says; false at once if the response is final. */
   after(call: ApiCall, answer: ResponseHead): Promise<boolean> | false {
     const { status } = answer;
     if (status < 300) return false;

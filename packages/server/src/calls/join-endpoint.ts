@@ -1,23 +1,23 @@
 import { NangoError } from '../errors/nango-error.ts';
 import { hasDotSegment } from '../schema/render.ts';
 
-/** Where an API is. */
+/** The base URL of an API. */
 export interface BaseUrl {
   readonly origin: string;
-  /** The path, as it is. */
+  /** The path, as configured. */
   readonly path: string;
   /** The path with a slash at its end. */
   readonly root: string;
   readonly query: string;
 }
 
-// What a URL parser leaves as it is, and what is neither a scheme nor a dot segment.
+// Text that a URL parser does not change, without scheme and dot segments.
 const PLAIN_PATH = /^[\w~!$&()*+,=@./-]*$/;
 const PLAIN_QUERY = /^[\w~!$&()*+,=:@./?%-]*$/;
 
 /**
- * Appends the endpoint to the base path; nothing in it can choose another host or climb out (RFC 3986 §5.2.4). Throws
- * `invalid_endpoint`.
+ * Appends the endpoint to the base path. The endpoint cannot choose another host or leave the path (RFC 3986 §5.2.4).
+ * Throws `invalid_endpoint`.
  */
 export function joinEndpoint(base: BaseUrl, endpoint: string): { url: string; query: string } {
   const mark = endpoint.indexOf('?');
@@ -44,7 +44,7 @@ function assertEndpoint(endpoint: string): void {
   if (/^([a-z][a-z0-9+.-]*:)?\/\//i.test(endpoint))
     throw invalidEndpoint('it must be relative to the base_url, such as "users/me"');
   const path = endpoint.replace(/\?.*$/s, '');
-  // Some servers decode twice, so "%252e" is looked through too.
+  // Some servers decode twice, so "%252e" is decoded here as well.
   if ([path, decodeSeparators(path), decodeSeparators(decodeSeparators(path))].some(hasDotSegment))
     throw invalidEndpoint('it has a "." or ".." segment');
 }

@@ -1,9 +1,9 @@
 import LinkHeader from 'http-link-header';
 
-// The HTTP client takes no larger headers; the parser's time grows with the square of their length.
+// The HTTP client accepts no larger headers. The parser's time grows with the square of their length.
 const MAX_HEADER = 16_384;
 
-/** A Link header that no parser understands: whether the list goes on is unknown. */
+/** A Link header that cannot be parsed, so it is unknown whether the list continues. */
 export const UNREADABLE = Symbol('unreadable');
 
 /** The target of `rel="next"` in a Link header (RFC 8288 §3); undefined where there is none. */

@@ -25,7 +25,7 @@ export interface PageRequest extends SentRequest {
 
 export interface Page {
   readonly items: unknown[];
-  /** Where to go on; null on the last page. */
+  /** The cursor of the next page; null on the last page. */
   readonly next: string | null;
 }
 
@@ -38,9 +38,9 @@ export interface ReadPageOptions {
 }
 
 /**
- * Pages as the Blueprint describes them, whatever the API calls them. Throws `page_failed` when the API refuses a page, or
- * its response is no JSON or has no list where one should be; `invalid_endpoint` for the page behind a link that may not
- * be followed; `invalid_request` when nothing says how the list is split into pages.
+ * Reads pages as the Blueprint configures them. Throws `page_failed` if the API refuses a page, or if its response is
+ * not JSON or has no list in its place. Throws `invalid_endpoint` for a next link that may not be followed, and
+ * `invalid_request` if nothing says how the list is split into pages.
  */
 export function createReadPage({ exchange, context }: ReadPageOptions): ReadPage {
   return async (key, { pagination: given, next, ...request }, origin) => {
@@ -64,8 +64,8 @@ export function createReadPage({ exchange, context }: ReadPageOptions): ReadPage
 }
 
 /**
- * Where a page begins: at an endpoint, or at a value of the parameter that says so. A link that may not be followed is a
- * place, too, so that the page that named it is delivered before the error.
+ * Where a page begins: at an endpoint, or at a value of a parameter. A link that may not be followed is a position,
+ * too, so the page that named it is delivered before the error.
  */
 const positionSchema = z.union([
   z.tuple([z.literal('refused'), z.string().max(1_000)]).transform(([, refused]) => ({ refused })),
@@ -121,7 +121,7 @@ function startOf({ start, unit }: Extract<Pagination, { type: 'offset' }>): numb
 }
 
 function itemsOf({ status, headers, json }: ApiResponse, { items }: Pagination): unknown[] {
-  // Some APIs have no content to send for an empty list.
+  // Some APIs send no content for an empty list.
   if (status === 204) return [];
   if (json === undefined) {
     const type = excerpt(String(headers['content-type'] ?? 'none'));
@@ -131,7 +131,7 @@ function itemsOf({ status, headers, json }: ApiResponse, { items }: Pagination):
   if (Array.isArray(list)) return list;
   if (items?.endsWith('*'))
     throw new NangoError('page_failed', 'The answer has no list, or more than one: name it in pagination.items.');
-  // Some APIs leave an empty list out.
+  // Some APIs omit an empty list.
   if (items !== undefined && (list === undefined || list === null)) return [];
   const where = items === undefined ? 'The answer' : `"${items}" in the answer`;
   throw new NangoError('page_failed', `${where} is no list.`);
@@ -173,7 +173,7 @@ function linkedPosition(
 ): Position {
   const target = URL.parse(link, url);
   const refused = { refused: target ? (target.origin + target.pathname).slice(0, MAX_QUOTED) : '' };
-  // The path is that of the page before: it has the gateway's prefix, which the API does not know of.
+  // The path of the page before has the gateway's prefix, which the API does not know.
   const followed = follow === 'query' ? target?.search : link;
   if (followed === undefined || followed === '') return refused;
   try {

@@ -2,15 +2,15 @@ import { isSecureUrl } from '../schema/loopback-host.ts';
 
 const MAX_REDIRECTS = 5;
 
-/** An answer that may redirect. */
+/** A response that may redirect. */
 export interface RedirectResponse {
   readonly method: string;
   readonly status: number;
   readonly location: string | string[] | undefined;
-  /** Where the request went. */
+  /** The URL of the request. */
   readonly url: string;
   readonly redirects: number;
-  /** Whether the request's body can be sent again; true without one. */
+  /** Whether the request's body can be sent again; true if there is none. */
   readonly isReplayable: boolean;
 }
 
@@ -18,14 +18,14 @@ export interface RedirectResponse {
 export interface Redirect {
   readonly url: URL;
   readonly method: string;
-  /** Whether the body goes along. */
+  /** Whether the body is sent again. */
   readonly keepsBody: boolean;
 }
 
 /**
- * Where a redirect leads, or undefined for one that is passed on as it is: followed are those inside the origin of the API
- * and to `listed` origins (RFC 9110 §15.4), five at most. 301 and 302 of anything but GET and HEAD mean different things to
- * different clients, so they are the caller's.
+ * Where a redirect leads; undefined for one that is forwarded to the caller. At most five are followed, within the
+ * API's origin and to `listed` origins (RFC 9110 §15.4). 301 and 302 of methods other than GET and HEAD mean different
+ * things to different clients, so they are forwarded.
  */
 export function redirectOf(
   { method, status, location, url, redirects, isReplayable }: RedirectResponse,

@@ -3,7 +3,7 @@ import type { OpenConnection } from '../connections/connection-context.ts';
 
 const MAX_WAITING = 1_000;
 
-/** Requests of one Integration: how many are under way, and who waits, by connection. */
+/** Requests of one Integration: how many are in flight, and which wait, by connection. */
 interface Lane {
   running: number;
   waiting: number;
@@ -17,15 +17,15 @@ interface Waiter {
 }
 
 /**
- * Requests under way to APIs, at most so many to an Integration and of a connection. Those that wait take turns by
- * connection, so that one which sends a thousand does not keep the others waiting. In one server; several have as many each.
+ * Limits the requests in flight to APIs, by Integration and by connection. Waiting requests take turns by connection,
+ * so a connection with a thousand requests does not delay the others. Each server has its own limits.
  */
 export class RequestLimits {
   readonly #lanes = new Map<string, Lane>();
 
   /**
-   * Takes a place. Undefined when there is one at once, else what resolves when there is; rejects with `too_many_requests`
-   * when that takes too long, or too many wait already. Whoever got a place has to {@link RequestLimits.leave} it.
+   * Takes a place. Returns undefined if one is free, else a promise. It rejects with `too_many_requests` if the wait is
+   * too long, or too many wait already. {@link RequestLimits.leave} must follow.
    */
   enter({ integration, row }: OpenConnection): Promise<void> | undefined {
     const { perIntegration, perConnection } = integration.limits;
@@ -46,7 +46,7 @@ export class RequestLimits {
     else if (lane.running === 0) this.#lanes.delete(integration.name);
   }
 
-  /** Requests under way. */
+  /** Requests in flight. */
   get inFlight(): number {
     return this.#sum(({ running }) => running);
   }
@@ -103,7 +103,7 @@ function take(lane: Lane, connection: string): undefined {
   return undefined;
 }
 
-/** Gives free places to those that wait: the connection that was served longest ago first. */
+/** Gives free places to waiting requests. The connection that was served longest ago is first. */
 function admit(lane: Lane, limit: number): void {
   for (const [connection, queue] of lane.queues) {
     if (lane.running >= limit) return;

@@ -1,12 +1,12 @@
 import { parseExactJson } from '../formats/parse-json.ts';
 
-// Deeper than APIs nest, and shallow enough to be written again by recursion.
+// Deeper than APIs nest, and shallow enough to serialize by recursion.
 const MAX_DEPTH = 1_000;
 
 /**
- * The JSON in an API's response; undefined where it is none. It is looked for where the media type is a JSON type
- * (WHATWG MIME Sniffing §4.6, and Amazon's), and where APIs say less than they send: scripts, plain text and no type.
- * Numbers keep their digits, see {@link parseExactJson}.
+ * The JSON in an API's response; undefined if there is none. It is parsed if the media type is a JSON type (WHATWG MIME
+ * Sniffing §4.6, and Amazon's), and if the type is vague: scripts, plain text, no type. Numbers keep their digits, see
+ * {@link parseExactJson}.
  */
 export function responseJson(contentType: string, text: string): unknown {
   const essence = (contentType.split(';', 1)[0] ?? '').trim().toLowerCase();

@@ -5,10 +5,10 @@ import { parseRetryAfter } from '../upstream/retry-after.ts';
 const MAX_RETRIES = 3;
 const MAX_WAIT_MS = 30_000;
 const FIRST_WAIT_MS = 1_000;
-// More would come back at the same moment, and find the API out of quota again.
+// More would be retried at the same moment, and find the API out of quota again.
 const MAX_WAITING_OF_A_CONNECTION = 10;
 
-/** An answer of an API, and how often it was asked again already. */
+/** An API's response, and how often the request was retried already. */
 export interface Answer {
   readonly method: string;
   readonly status: number;
@@ -17,20 +17,20 @@ export interface Answer {
   readonly retries: number;
 }
 
-/** What may be sent again. */
+/** What may be retried. */
 export interface RetryPolicy {
   readonly rateLimit: RateLimit | undefined;
-  /** At most so many times; default 3. */
+  /** Maximum number of retries; default 3. */
   readonly maxRetries?: number | undefined;
-  /** Whether methods that are not idempotent may be sent again too; only when the API was out of quota, and so did nothing. */
+  /** Whether methods that are not idempotent are retried too. Only if the API was out of quota, and so did nothing. */
   readonly anyMethod: boolean;
 }
 
 /**
- * Milliseconds to wait before an API is asked again, or undefined for an answer that is final: an API out of quota (429, RFC
- * 6585 §4, or what the Blueprint says of it), and one that names a time with 503 (RFC 9110 §15.6.4). At most `maxRetries`
- * times, and no wait longer than 30 s: that is the caller's decision. Methods that are not idempotent are sent again only
- * where the caller asked, and only when the API was out of quota, and so did nothing.
+ * Milliseconds to wait before a retry; undefined if the response is final. Retried are 429 (RFC 6585 §4), what the
+ * Blueprint calls out of quota, and 503 with a time (RFC 9110 §15.6.4). There are at most `maxRetries`, and no wait is
+ * longer than 30 s: longer waits are the caller's decision. Methods that are not idempotent are retried only on the
+ * caller's request, and only if the API was out of quota.
  */
 export function waitBeforeRetry(
   { method, status, headers, retries }: Answer,
@@ -51,7 +51,7 @@ function hasNoQuota({ remaining_header }: RateLimit, headers: Answer['headers'])
   return remaining_header === undefined || /^\s*0+(\.0+)?\s*$/.test(valueOf(headers, remaining_header));
 }
 
-/** Milliseconds until the API has quota again; undefined when it does not say. */
+/** Milliseconds until the API has quota again; undefined if it does not say. */
 function untilReset(
   { reset_header, reset_format }: RateLimit,
   headers: Answer['headers'],
@@ -68,7 +68,7 @@ function valueOf(headers: Answer['headers'], name: string): string {
   return String(headers[name] ?? '');
 }
 
-/** Retries that wait, by connection: a bounded number, each a little later than the one before. */
+/** Waiting retries, by connection. Their number is bounded, and each waits a little longer than the one before. */
 export class RetryQueue {
   readonly #waiting = new Map<string, number>();
   readonly #delay: (milliseconds: number) => Promise<unknown>;
@@ -77,7 +77,7 @@ export class RetryQueue {
     this.#delay = delay;
   }
 
-  /** Undefined when too many requests of the connection wait already: then the API's answer stands. */
+  /** Undefined if too many requests of the connection wait already. Then the API's response is final. */
   wait(connection: string, milliseconds: number): Promise<void> | undefined {
     const before = this.#waiting.get(connection) ?? 0;
     if (before >= MAX_WAITING_OF_A_CONNECTION) return undefined;

@@ -12,7 +12,7 @@ import { responseJson } from './response-json.ts';
 
 const MAX_RESPONSE_BYTES = 10_485_760;
 
-/** An external API's answer, whatever its status. `json` is there when the body is JSON. */
+/** An external API's response, whatever its status. `json` is present if the body is JSON. */
 export interface ApiResponse {
   readonly status: number;
   readonly statusText: string;
@@ -21,7 +21,7 @@ export interface ApiResponse {
   readonly json?: unknown;
 }
 
-/** A request, and how often it may be sent again. */
+/** A request, and its retries. */
 export interface SentRequest extends ApiRequest {
   readonly retry?: RetryChoice | undefined;
 }
@@ -29,7 +29,9 @@ export interface SentRequest extends ApiRequest {
 /** Sends a request to a connection's API with fresh credentials. Resolves for every HTTP status. */
 export type SendRequest = (key: ConnectionKey, request: SentRequest, origin: CallOrigin) => Promise<ApiResponse>;
 
-/** Does the same, and tells whose response it is: the URL holds credentials, and must not leave the server. */
+/**
+ * Does the same, and also returns the connection and the URL. The URL holds credentials and must not leave the server.
+ */
 export type Exchange = (
   key: ConnectionKey,
   request: SentRequest,
@@ -46,8 +48,8 @@ export interface SendRequestOptions {
 }
 
 /**
- * What follows an answer is decided by {@link FollowUps}; each time the request is authorized anew. Also throws what
- * {@link FreshCredentials.get}, {@link RequestLimits.enter} and {@link HttpClient.send} throw.
+ * {@link FollowUps} decides what follows a response; each request is authorized again. Also throws the errors of {@link
+ * FreshCredentials.get}, {@link RequestLimits.enter} and {@link HttpClient.send}.
  */
 export function createExchange(options: SendRequestOptions): Exchange {
   const { fresh, limits, report } = options;
@@ -87,7 +89,7 @@ export function createExchange(options: SendRequestOptions): Exchange {
   };
 }
 
-/** What {@link createExchange} made, for callers that get the response alone. */
+/** Wraps {@link createExchange} for callers that need only the response. */
 export function createSendRequest(exchange: Exchange): SendRequest {
   return async (...request) => (await exchange(...request)).response;
 }
@@ -110,13 +112,13 @@ function authorize(call: ApiCall, request: ApiRequest, context: ConnectionContex
   const headers = { ...defaultHeaders(connection.integration), ...request.headers };
   if (!target) return authorizeRequest({ ...request, headers }, connection, context);
   const { body } = request;
-  // A redirect changes the method to GET, if at all.
+  // A redirect keeps the method or changes it to GET.
   const followed = method === request.method ? request.method : ('GET' as const);
   const redirected = { target, method: followed, headers, body: keepsBody ? body : undefined };
   return authorizeRedirect(redirected, connection, context);
 }
 
-/** What a request asks for unless the caller, or the Integration, says otherwise: some APIs send JSON only on request. */
+/** Default headers, unless the caller or the Integration sets them. Some APIs send JSON only on request. */
 function defaultHeaders({ requests }: Integration): Record<string, string> {
   const isConfigured = [...requests.headers.keys()].some((name) => name.toLowerCase() === 'accept');
   return isConfigured ? {} : { accept: 'application/json' };

@@ -25,7 +25,7 @@ const secretsSchema = z.record(
   z.string().transform((text) => new Secret(text)),
 );
 
-/** Seals what an attempt needs when the user comes back. */
+/** Seals what an attempt needs in its callback. */
 export function sealSecrets(
   secrets: Readonly<Record<string, Secret<string>>>,
   attemptHash: string,
@@ -34,24 +34,24 @@ export function sealSecrets(
   return vault.seal(toRevealedJson(secrets), secretsPlace(attemptHash));
 }
 
-/** Throws `invalid_state` for an attempt that holds none (any more). */
+/** Throws `invalid_state` for an attempt that holds no secrets, or no longer. */
 export function openSecrets({ sealedSecrets, attemptHash }: ConnectAttemptRow, { vault }: ConnectionContext) {
   if (!sealedSecrets) throw spent();
   return secretsSchema.parse(JSON.parse(vault.open(sealedSecrets, secretsPlace(attemptHash))));
 }
 
-/** What `${config.x}` reads during an attempt. */
+/** The settings that `${config.x}` reads during an attempt. */
 export async function attemptConfig(row: ConnectAttemptRow, context: ConnectionContext): Promise<AdditionalConfig> {
   return configOf(integrationNamed(row.integration, context), await givenConfig(row, context));
 }
 
-/** The additionalConfig of the pair's connection; empty where there is none. */
+/** The stored additionalConfig of the connection; empty if there is none. */
 export async function storedConfig(key: ConnectionKey, { store }: ConnectionContext): Promise<AdditionalConfig> {
   const existing = await store.findConnection(key);
   return existing ? parseConfig(existing.additionalConfig) : {};
 }
 
-/** Stores the connection, with what the provider brought beside the credentials, and ends the attempt. */
+/** Stores the connection, with the config that the provider supplied, and ends the attempt. */
 export async function storeAuthorized(
   row: ConnectAttemptRow,
   { credentials, config: brought }: Authorized<BaseCredentials>,
@@ -68,7 +68,7 @@ export async function storeAuthorized(
   context.log.info({ integration: row.integration }, 'connection made');
 }
 
-/** A connection ready to be stored. `additionalConfig` is JSON; null = none, or on a reconnect the one that is there. */
+/** A connection ready to be stored. `additionalConfig` is JSON; null = none, or on a reconnect the stored one. */
 export function newConnection(
   { integration, userId }: ConnectionKey,
   { credentials, additionalConfig }: { credentials: BaseCredentials; additionalConfig: string | null },
@@ -88,7 +88,7 @@ export function newConnection(
   };
 }
 
-/** Runs a step; a failure is written to the attempt, where the page's SDK finds it, and thrown on. */
+/** Runs a step. A failure is written to the attempt, where the page's SDK finds it, and thrown again. */
 export async function failingAttempt<T>(
   row: ConnectAttemptRow,
   step: () => Promise<T>,
@@ -98,7 +98,7 @@ export async function failingAttempt<T>(
     return await step();
   } catch (error) {
     log.warn({ integration: row.integration, err: error }, 'connect attempt failed');
-    // Should the database be away as well, the attempt ends by its age, and the first error is the one to tell.
+    // If the database is down as well, the attempt ends by its age. The first error is the one to report.
     await store.failAttempt(row.attemptHash, publicError(error)).catch(() => undefined);
     throw error;
   }
@@ -112,7 +112,7 @@ export function publicError(error: unknown): { type: string; message: string } {
   return { type: 'internal_error', message: 'The server could not finish the connection; its log says why.' };
 }
 
-/** The refusal of an attempt that is used, expired or unknown. */
+/** The error for an attempt that was used, has expired or is unknown. */
 export function spent(): NangoError {
   return new NangoError(
     'invalid_state',

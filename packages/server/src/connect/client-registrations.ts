@@ -4,7 +4,7 @@ import type { ClientRegistrationRow, Store } from '../store/store.ts';
 import type { SealedPlace, Vault } from '../vault/vault.ts';
 import { toRevealedJson } from '../vault/secret.ts';
 
-/** Keeps dynamically registered clients in the store, sealed. Of two servers that register at once, one's client stays. */
+/** Stores dynamically registered clients, sealed. If two servers register at once, one client is stored. */
 export function createClientRegistrations({
   store,
   vault,

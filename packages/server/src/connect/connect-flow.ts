@@ -35,46 +35,49 @@ import { Secret } from '../vault/secret.ts';
 
 export interface AttemptRequest extends ConnectionKey {
   readonly additionalConfig?: AdditionalConfig | undefined;
-  /** What the user typed in, for modes without a browser flow. */
+  /** Prompted credentials, for modes without a browser flow. */
   readonly credentials?: Secret<JsonObject> | undefined;
   readonly requester: AttemptRequester;
 }
 
 export interface CreatedAttempt {
-  /** Opens the attempt once, and tells its result: 256 random bits. */
+  /** Opens the attempt once, and identifies it when its result is read: 256 random bits. */
   readonly attempt: string;
   readonly expiresAt: number;
-  /** By it the page that began the attempt proves itself to the page of ours that its popup opens. Never part of a URL. */
+  /** The page that began the attempt sends it to our page in its popup, as a proof. It is never part of a URL. */
   readonly nonce: string | undefined;
-  /** `succeeded` where the provider needed no user. */
+  /** `succeeded` if the provider needed no user. */
   readonly status: 'pending' | 'succeeded';
 }
 
-/** What sends a user to the provider: the page that began the attempt, or the user's own click on a page that names it. */
+/**
+ * What permits the redirect to the provider: the page that began the attempt, or the user's click on a page that names
+ * it.
+ */
 export type BeginProof = { readonly nonce: string } | 'clicked' | undefined;
 
 /** An attempt that waits for its browser. */
 export interface WaitingAttempt extends ConnectionKey {
   readonly origin: string | null;
-  /** Whether {@link ConnectFlow.begin} wants a proof. */
+  /** Whether {@link ConnectFlow.begin} needs a proof. */
   readonly needsProof: boolean;
 }
 
-/** The browser's way to the authorization server. */
+/** The redirect to the authorization server. */
 export interface BegunAttempt {
   readonly authorizationUrl: string;
   readonly cookie: { readonly name: string; readonly value: string };
 }
 
-/** How an attempt stands. */
+/** The state of an attempt. */
 export interface AttemptResult extends ConnectionKey {
   readonly status: 'pending' | 'succeeded' | 'failed';
   readonly error: { readonly type: string; readonly message: string } | null;
-  /** The only origin the result may be posted to; null = none. */
+  /** The only origin to which the result may be posted; null = none. */
   readonly origin: string | null;
 }
 
-/** A callback as it arrived. */
+/** A callback, as it was received. */
 export interface Callback {
   readonly params: ResponseParameters;
   readonly cookies: ReadonlyMap<string, string>;
@@ -88,7 +91,7 @@ export class ConnectFlow {
     this.#context = context;
   }
 
-  /** Creates an attempt for a user who may connect. Where the provider needs no user, the connection is made at once. */
+  /** Creates an attempt for a user who may connect. If the provider needs no user, the connection is made at once. */
   async create({
     integration,
     userId,
@@ -107,7 +110,7 @@ export class ConnectFlow {
     const issued = await this.#withoutBrowser(target, { credentials, config });
     const attempt = randomToken();
     const expiresAt = now() + ATTEMPT_LIFE_MS;
-    // Without a token there is one developer and nobody else, on this machine.
+    // Without a token, the server serves one developer on this machine.
     const nonce = requester.token === undefined ? undefined : randomToken();
     const json = additionalConfig ? JSON.stringify(additionalConfig) : null;
     await store.insertAttempt({
@@ -126,15 +129,16 @@ export class ConnectFlow {
     return { attempt, nonce, expiresAt, status: issued ? 'succeeded' : 'pending' };
   }
 
-  /** An attempt that no browser took yet. Throws `invalid_state` for one that is used or expired. */
+  /** An attempt that no browser has opened. Throws `invalid_state` if it was used or has expired. */
   async waiting(attempt: string): Promise<WaitingAttempt> {
     const { integration, userId, origin, nonceHash } = await this.#findWaiting(attempt);
     return { integration, userId, origin, needsProof: nonceHash !== null };
   }
 
   /**
-   * Binds the attempt to the browser that comes, once. Without a proof, whoever gets its address could be made to connect his
-   * account to another's user id. Throws `invalid_state` for an attempt that is used or expired, or a wrong proof.
+   * Binds the attempt to one browser, once. Without a proof, people who open a link could be made to connect their
+   * account to another user id. Throws `invalid_state` for an attempt that was used or has expired, or for a wrong
+   * proof.
    */
   async begin(
     attempt: string,
@@ -178,7 +182,7 @@ export class ConnectFlow {
     return row;
   }
 
-  /** Whether the callback of this state may arrive as a form POST. */
+  /** Whether the callback of this state may be a form POST. */
   async acceptsFormPost(state: string): Promise<boolean> {
     const row = await this.#context.store.findAttemptByState(hashToken(state));
     if (!row) return false;
@@ -187,9 +191,9 @@ export class ConnectFlow {
   }
 
   /**
-   * Ends an attempt with the authorization server's answer. The state is spent before anything else happens, so of two
-   * callbacks one wins; a browser other than the one that began ends it for good (RFC 9700 §4.7).
-   * Throws `invalid_state` when there is no such attempt, or two states; otherwise the result says how it went.
+   * Ends an attempt with the authorization server's response. The state is marked as used before anything else, so only
+   * one of two callbacks continues. A callback from another browser ends the attempt for good (RFC 9700 §4.7). Throws
+   * `invalid_state` for an unknown or repeated state; otherwise the result says how it ended.
    */
   async complete({ params, cookies }: Callback): Promise<AttemptResult> {
     const { store, now } = this.#context;
@@ -213,7 +217,7 @@ export class ConnectFlow {
     }
   }
 
-  /** How an attempt stands, for the page that began it. Undefined when there is no such attempt. */
+  /** The state of an attempt, for the page that began it. Undefined if there is no such attempt. */
   async result(attempt: string): Promise<AttemptResult | undefined> {
     const row = await this.#context.store.findAttempt(hashToken(attempt));
     if (!row) return undefined;
@@ -223,7 +227,7 @@ export class ConnectFlow {
       : toResult(row);
   }
 
-  /** Credentials that need no browser: typed in, or issued to the application. Undefined where the user must authorize. */
+  /** Credentials that need no browser: prompted, or issued to the application. Undefined if the user must authorize. */
   async #withoutBrowser(
     integration: Integration,
     { credentials, config }: { credentials: Secret<JsonObject> | undefined; config: AdditionalConfig },
@@ -254,7 +258,7 @@ export class ConnectFlow {
   }
 }
 
-/** The cookie that binds one state to one browser. */
+/** The name of the cookie that binds one state to one browser. */
 function cookieName(state: string): string {
   return `nango_attempt_${hashToken(state).slice(0, 16)}`;
 }

@@ -8,12 +8,12 @@ import { integrationNamed, type ConnectionContext } from '../connections/connect
 const DEFAULT_LIFE_SECONDS = 900;
 export const MAX_SESSION_SECONDS = 86_400;
 
-/** What a back end permits one of its users. */
+/** What a back end permits to one of its users. */
 export interface ConnectSessionRequest {
   readonly userId: string;
   /** Undefined = any. */
   readonly integrations?: readonly string[] | undefined;
-  /** The only page origin that may use the token; undefined = whichever holds it. */
+  /** The only page origin that may use the token; undefined = any. */
   readonly origin?: string | undefined;
   readonly expiresInSeconds?: number | undefined;
 }
@@ -23,24 +23,24 @@ export interface ConnectSession {
   readonly expiresAt: number;
 }
 
-/** Who asks for an attempt: the token he holds and the page he stands on, as his browser names it. */
+/** Who asks for an attempt: the token, and the origin of the page, as the browser names it. */
 export interface AttemptRequester {
   readonly token: string | undefined;
   readonly origin: string | undefined;
   readonly route: RequestRoute;
 }
 
-/** How a request came. */
+/** How a request arrived. */
 export interface RequestRoute {
   /** The peer's address. */
   readonly address: string;
   /** Its `Host` header. */
   readonly host: string;
-  /** Whether a proxy says that it passed the request on. */
+  /** Whether a proxy says that it forwarded the request. */
   readonly isForwarded: boolean;
 }
 
-/** Mints a connect session token. Only its hash is stored. */
+/** Creates a connect session token. Only its hash is stored. */
 export async function createConnectSession(
   request: ConnectSessionRequest,
   context: ConnectionContext,
@@ -61,9 +61,10 @@ export async function createConnectSession(
 }
 
 /**
- * Decides who may connect an account to a user id. Without this, anyone could bind his own account to another's id.
+ * Decides who may connect an account to a user id. Otherwise, anyone could connect their own account to another user
+ * id.
  *
- * A server whose root URL is a loopback one serves one developer, so pages of the same machine need no token there.
+ * A server with a loopback root URL serves one developer, so pages of the same machine need no token there.
  */
 export async function assertMayConnect(
   key: ConnectionKey,
@@ -96,7 +97,7 @@ export function hasLoopbackRoot({ config }: Pick<ConnectionContext, 'config'>): 
   return isLoopbackHost(config().server.oauth_server_root_url.hostname);
 }
 
-/** Without a token only pages of the machine that the server runs on may connect, and only under a loopback root. */
+/** Without a token, only pages on the server's own machine may connect, and only with a loopback root. */
 function assertLocal({ origin, route }: AttemptRequester, context: ConnectionContext): void {
   const { allow_connect_without_session: isAllowed } = context.config().server;
   const isLoopbackRoot = hasLoopbackRoot(context);
@@ -110,13 +111,13 @@ function assertLocal({ origin, route }: AttemptRequester, context: ConnectionCon
   throw new NangoError('unauthorized', `${why} a connect session token. ${HOW_TO_MINT}`);
 }
 
-/** Whether a request came from this machine and was meant for it. */
+/** Whether a request came from this machine and was sent to it. */
 function isLocal({ address, host, isForwarded }: RequestRoute): boolean {
   const isLoopbackPeer = address === '::1' || /^(::ffff:)?127(\.\d{1,3}){3}$/.test(address);
   return isLoopbackPeer && !isForwarded && isLoopbackHost(URL.parse(`http://${host}`)?.hostname ?? '');
 }
 
-/** What the database knows of a token. */
+/** The stored facts of a token. */
 export function hashToken(token: string): string {
   return createHash('sha256').update(token, 'utf8').digest('base64url');
 }

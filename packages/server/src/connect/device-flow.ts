@@ -21,18 +21,18 @@ import {
 } from '../connections/connection-context.ts';
 import { hashToken } from './connect-sessions.ts';
 
-/** A code for the user, and the attempt that waits for him. */
+/** A code for the user, and the attempt that waits for it. */
 export interface BegunDeviceFlow extends Omit<DeviceCode, 'secrets'> {
   readonly attempt: string;
 }
 
-/** How a device flow stands; `slow_down` asks the caller to wait five seconds longer from now on (RFC 8628 §3.5). */
+/** The state of a device flow. After `slow_down` the caller waits five seconds longer from now on (RFC 8628 §3.5). */
 export type DeviceFlowStatus = 'pending' | 'slow_down' | 'succeeded';
 
-/** Told once how an attempt ended. */
+/** Called once when an attempt ends. */
 export type DeviceFlowEnded = (key: ConnectionKey, status: 'succeeded' | 'failed') => void;
 
-/** Connects an account from a machine without a browser: the user enters a code on another device (RFC 8628). */
+/** Connects an account from a machine without a browser. The user enters a code on another device (RFC 8628). */
 export class DeviceFlow {
   readonly #context: ConnectionContext;
 
@@ -40,7 +40,7 @@ export class DeviceFlow {
     this.#context = context;
   }
 
-  /** Throws `unsupported_auth_mode` where the Integration has no device authorization endpoint. */
+  /** Throws `unsupported_auth_mode` if the Integration has no device authorization endpoint. */
   async begin(key: ConnectionKey, additionalConfig?: AdditionalConfig): Promise<BegunDeviceFlow> {
     const { store, now, randomToken } = this.#context;
     const integration = integrationNamed(key.integration, this.#context);
@@ -58,7 +58,7 @@ export class DeviceFlow {
     const json = additionalConfig ? JSON.stringify(additionalConfig) : null;
     await store.insertAttempt({ ...key, attemptHash, origin: null, nonceHash: null, additionalConfig: json, ...times });
     await store.beginAttempt(attemptHash, {
-      // Neither leaves the server: no browser can finish this attempt.
+      // Neither leaves the server, so no browser can finish this attempt.
       stateHash: hashToken(randomToken()),
       browserHash: hashToken(randomToken()),
       sealedSecrets: sealSecrets(secrets, attemptHash, this.#context),
@@ -67,7 +67,9 @@ export class DeviceFlow {
     return { attempt, ...code };
   }
 
-  /** Asks the provider once. Throws what ends the attempt: `access_denied`, `provider_error`, `invalid_state`. */
+  /**
+   * Asks the provider once. Throws the errors that end the attempt: `access_denied`, `provider_error`, `invalid_state`.
+   */
   async poll(attempt: string, onEnd: DeviceFlowEnded): Promise<DeviceFlowStatus> {
     const { store, now } = this.#context;
     const row = await store.findAttempt(hashToken(attempt));
@@ -96,7 +98,7 @@ export class DeviceFlow {
     return 'succeeded';
   }
 
-  /** RFC 8628 §3.5: a connection that times out is asked again, more slowly; it does not end the attempt. */
+  /** RFC 8628 §3.5: after a timeout the client polls more slowly. It does not end the attempt. */
   async #endingIfFinal<T>(row: Parameters<typeof failingAttempt>[0], ask: () => Promise<T>): Promise<T | 'slow_down'> {
     return failingAttempt(
       row,

@@ -8,18 +8,19 @@ import type { Secret } from '../vault/secret.ts';
 
 const MAX_VERIFICATION_BYTES = 1_048_576;
 
-/** Credentials from outside, and the connection they are for. */
+/** Credentials from outside, and the connection for which they are. */
 export interface GivenCredentials {
   readonly integration: Integration;
   readonly credentials: Secret<JsonObject>;
   readonly config: AdditionalConfig;
-  /** A page may hand over what its user typed in; the application also tokens that it holds. */
+  /** A page may submit prompted credentials only. The application may also submit tokens. */
   readonly from: 'application' | 'page';
 }
 
 /**
- * Checks credentials from outside against the Integration's auth mode, exchanges them where it takes more than that (an
- * empty object, where the provider issues them to the application), and tries them where there is a verification request. Throws `invalid_credentials`; nothing is stored before.
+ * Checks credentials from outside against the Integration's auth mode, exchanges them if needed, and tries them if
+ * there is a verification request. An empty object stands for credentials that the provider issues to the application.
+ * Throws `invalid_credentials`; nothing is stored.
  */
 export async function parseCredentials(given: GivenCredentials, context: ConnectionContext): Promise<BaseCredentials> {
   const credentials = await acceptCredentials(given, context);
@@ -27,7 +28,7 @@ export async function parseCredentials(given: GivenCredentials, context: Connect
   return credentials;
 }
 
-/** The same without trying them. */
+/** The same, without trying them. */
 export async function acceptCredentials(given: GivenCredentials, context: ConnectionContext): Promise<BaseCredentials> {
   const { integration, credentials, config, from } = given;
   const mode = authModeOf(integration);
@@ -35,7 +36,7 @@ export async function acceptCredentials(given: GivenCredentials, context: Connec
   if (mode.issuance && isIssued(integration, values))
     return mode.issuance.issue({ integration, config }, modeContext(integration, context));
   const fields = mode.prompted?.fields(integration);
-  // A page must not be able to plant tokens where the provider is to vouch for the account.
+  // A page must not be able to submit tokens where the provider has to prove the account.
   if (!fields && from === 'page')
     throw new NangoError('invalid_credentials', `"${integration.name}" takes no credentials from connect().`);
   if (mode.prompted && fields && inputProblems(fields, values).length === 0)
@@ -46,7 +47,7 @@ export async function acceptCredentials(given: GivenCredentials, context: Connec
   return mode.credentialsInput.parse(values);
 }
 
-/** Why credentials do not fit the Integration's auth mode, as far as they alone tell; undefined when they do. */
+/** Why credentials do not fit the Integration's auth mode, judged without a request; undefined if they fit. */
 export function credentialsProblem({ integration, credentials, from }: GivenCredentials): string | undefined {
   const mode = authModeOf(integration);
   const values = credentials.reveal();
@@ -78,7 +79,7 @@ async function verifyCredentials(
     url,
     headers,
     clientCertificate,
-    // A verification request may list things; nothing but the status is read.
+    // A verification request may return a list. Only its status is read.
     maxBytes: MAX_VERIFICATION_BYTES,
   });
   if ((status >= 200 && status < 300) || verification.accept_statuses.includes(status)) return;

@@ -17,7 +17,7 @@ import type { ConnectionKey } from '../store/store.ts';
 import { parseCredentials } from './parse-credentials.ts';
 import type { Secret } from '../vault/secret.ts';
 
-/** What an application registers; `credentials` are not checked yet. */
+/** What an application registers. The credentials are not checked yet. */
 export interface Registration {
   readonly key: ConnectionKey;
   readonly credentials: Secret<JsonObject>;
@@ -25,8 +25,8 @@ export interface Registration {
 }
 
 /**
- * Stores a connection whose credentials the application holds. Throws `connection_exists` and stores nothing when the user
- * has one, and what {@link parseCredentials} throws.
+ * Stores a connection with credentials from the application. Throws `connection_exists` if the user has one, and the
+ * errors of {@link parseCredentials}. Then nothing is stored.
  */
 export async function registerConnection(
   { key, credentials, additionalConfig = {} }: Registration,
@@ -47,7 +47,7 @@ export async function registerConnection(
   );
 }
 
-/** Replaces a connection's credentials. Throws `connection_not_found`, and what {@link parseCredentials} throws. */
+/** Replaces a connection's credentials. Throws `connection_not_found`, and the errors of {@link parseCredentials}. */
 export async function replaceCredentials(
   { key, credentials }: Omit<Registration, 'additionalConfig'>,
   context: ConnectionContext,

@@ -20,28 +20,28 @@ import { connectionKeyText, type ConnectionKey, type ConnectionRow, type Store }
 import type { SealedPlace, Vault } from '../vault/vault.ts';
 import { toRevealedJson } from '../vault/secret.ts';
 
-/** What everything about connections works with. `config` is asked each time, so that a reload takes effect. */
+/** What all work on connections needs. `config` is called each time, so that a reload takes effect. */
 export interface ConnectionContext extends Omit<AuthModeContext, 'http'> {
   readonly store: Store;
   readonly vault: Vault;
   readonly config: () => Config;
-  /** To any address; which requests may use it is for {@link modeContext} to say. */
+  /** Reaches any address. {@link modeContext} decides which requests may use it. */
   readonly unguardedHttp: OAuthHttp;
-  /** To public addresses alone. */
+  /** Reaches public addresses only. */
   readonly guardedHttp: OAuthHttp;
   readonly log: Log;
-  /** Resolves after so many milliseconds. */
+  /** Resolves after this many milliseconds. */
   readonly delay: (milliseconds: number) => Promise<unknown>;
-  /** From 0 to 1, for spreading. */
+  /** From 0 to 1, to spread work. */
   readonly random: () => number;
-  /** Told how each refresh ended. */
+  /** Called with the outcome of each refresh. */
   readonly onRefresh: (integration: string, outcome: RefreshOutcome) => void;
 }
 
-/** How a refresh ended; `superseded` when a reconnect, a delete or another server came first. */
+/** The outcome of a refresh; `superseded` if a reconnect, a delete or another server came first. */
 export type RefreshOutcome = 'renewed' | 'superseded' | 'failed' | 'needs_reconnect';
 
-/** Where connections report what an operator should know; never given a secret. */
+/** Reports to the operator. It never receives a secret. */
 export interface Log {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -49,7 +49,7 @@ export interface Log {
   error(fields: object, message: string): void;
 }
 
-/** A connection with everything needed to use it. */
+/** A connection with everything that is needed to use it. */
 export interface OpenConnection {
   readonly row: ConnectionRow;
   readonly integration: Integration;
@@ -58,7 +58,7 @@ export interface OpenConnection {
   readonly config: AdditionalConfig;
 }
 
-/** Throws `unknown_integration`, with the likely name. */
+/** Throws `unknown_integration`, and suggests a name. */
 export function integrationNamed(name: string, { config }: Pick<ConnectionContext, 'config'>): Integration {
   const { integrations } = config();
   const integration = integrations.get(name);
@@ -81,8 +81,8 @@ export function authModeOf(integration: Integration): AuthMode {
 }
 
 /**
- * What an auth mode works with for one Integration. Requests are guarded unless the configuration itself names their
- * origin: any other one comes from a connection, a metadata document or another response.
+ * The context of an auth mode for one Integration. Requests are guarded unless the configuration names their origin:
+ * any other origin comes from a connection, a metadata document or a response.
  */
 export function modeContext(integration: Integration, context: ConnectionContext): AuthModeContext {
   const { isGuarded, configuredOrigins, allowHttp, auth } = integration;
@@ -97,17 +97,23 @@ export function modeContext(integration: Integration, context: ConnectionContext
   return { ...context, http };
 }
 
-/** Whose HTTP/1.1 sockets a connection's requests go over: its own, unless the Integration's owner trusts the API. */
+/**
+ * The owner of the HTTP/1.1 sockets for a connection's requests: the connection, unless the Integration's owner trusts
+ * the API.
+ */
 export function socketOwner({ integration, row }: Pick<OpenConnection, 'integration' | 'row'>): string {
   return integration.shareSockets ? `integration ${integration.name}` : row.uuid;
 }
 
-/** Seals credentials for the row of their pair. */
+/** Seals credentials for the row of their key. */
 export function sealCredentials(credentials: BaseCredentials, key: ConnectionKey, vault: Vault): Uint8Array {
   return vault.seal(toRevealedJson(credentials), credentialsPlace(key));
 }
 
-/** Opens a row. Throws `needs_reconnect` when the Integration changed its auth_mode since, `credentials_unreadable` when damaged. */
+/**
+ * Opens a row. Throws `needs_reconnect` if the Integration's auth_mode has changed, `credentials_unreadable` if the row
+ * is damaged.
+ */
 export function openConnection(row: ConnectionRow, context: ConnectionContext): OpenConnection {
   const integration = integrationNamed(row.integration, context);
   const mode = authModeOf(integration);
@@ -126,7 +132,7 @@ export function openConnection(row: ConnectionRow, context: ConnectionContext): 
   };
 }
 
-/** A row's credentials as they were sealed. Throws `credentials_unreadable`. */
+/** Opens a row's credentials. Throws `credentials_unreadable`. */
 export function openStoredCredentials(
   row: Pick<ConnectionRow, 'integration' | 'userId' | 'sealedCredentials'>,
   vault: Vault,
@@ -136,12 +142,17 @@ export function openStoredCredentials(
 
 const storedCredentialsSchema = z.record(z.string(), jsonValue);
 
-/** What `${config.x}` reads: the connection's own values over the Integration's defaults. */
+/**
+ * The settings that `${config.x}` reads. The connection's own values take precedence over the Integration's defaults.
+ */
 export function configOf({ configFields }: Integration, additionalConfig: AdditionalConfig): AdditionalConfig {
   return withDefaults(configFields, additionalConfig);
 }
 
-/** Fields of `config` that a user, or the application for him, is asked for: neither set once for all, nor told by the provider. */
+/**
+ * Fields of `config` that a user, or the application on behalf of the user, has to supply: neither set by the
+ * Integration nor supplied by the provider.
+ */
 export function askedConfig(integration: Integration): InputFields {
   const { authorization } = authModeOf(integration);
   const told = authorization?.applies(integration) ? authorization.bringsConfig(integration) : [];
@@ -151,8 +162,8 @@ export function askedConfig(integration: Integration): InputFields {
 }
 
 /**
- * Checks `additionalConfig` against the Integration's `config`. `later` are values that the provider will bring.
- * Throws `invalid_request`, which names every field.
+ * Checks `additionalConfig` against the Integration's `config`. The provider will supply the names in `later`. Throws
+ * `invalid_request`, which names every field.
  */
 export function assertConfig(
   integration: Integration,
@@ -170,12 +181,12 @@ export function assertConfig(
   );
 }
 
-/** `additionalConfig` as it is stored. */
+/** Parses a stored `additionalConfig`. */
 export function parseConfig(json: string): AdditionalConfig {
   return additionalConfigSchema.parse(parseExactJson(json));
 }
 
-// The pair, not the uuid, names the row: a reconnect replaces the credentials of a row whose uuid it has not seen.
+// The key names the row, and not the uuid: a reconnect replaces the credentials of a row without reading its uuid.
 function credentialsPlace(key: ConnectionKey): SealedPlace {
   return { table: 'connections', row: connectionKeyText(key), column: 'sealed_credentials' };
 }

@@ -4,18 +4,18 @@ import { jsonValueSchema } from './json-value.ts';
 const MAX_USER_ID = 512;
 const MAX_CONFIG_BYTES = 65_536;
 
-/** Text that every database can hold and compare. PostgreSQL fails at NUL, and neither database has lone surrogates. */
+/** Text that every database can store and compare. PostgreSQL rejects NUL, and neither database has lone surrogates. */
 export const storableTextSchema = z
   .string()
   .refine((text) => text.isWellFormed() && !text.includes('\0'), 'must be valid Unicode without NUL');
 
-/** A user id: any text the application chooses, never parsed. */
+/** A user id: any text of the application, never parsed. */
 export const userIdSchema = storableTextSchema
   .min(1, 'must not be empty')
   .max(MAX_USER_ID, `must have at most ${MAX_USER_ID} characters`)
   .describe('The application’s own id of the user');
 
-/** What `${config.x}` reads: a JSON object the application may set and read back. */
+/** The settings that `${config.x}` reads: a JSON object that the application may set and read. */
 export const additionalConfigSchema = z
   .record(z.string().max(200), jsonValueSchema)
   .refine(
@@ -24,7 +24,7 @@ export const additionalConfigSchema = z
   )
   .describe('Settings of this connection, for ${config.x}');
 
-/** Values that a user is asked for, as a form would show them. */
+/** Fields to prompt for, as a form shows them. */
 export const inputFieldsSchema = z.record(
   z.string(),
   z.object({

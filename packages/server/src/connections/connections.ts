@@ -58,8 +58,8 @@ export class Connections {
   }
 
   /**
-   * Deletes a connection; with `revoke` the provider is told first. When it refuses, or has no revocation endpoint, the
-   * connection stays, so that the caller can decide.
+   * Deletes a connection. With `revoke` the grant is revoked first. If the provider refuses, or has no revocation
+   * endpoint, the connection stays, so the caller can decide.
    */
   async delete(key: ConnectionKey, { revoke = false }: { revoke?: boolean } = {}): Promise<void> {
     if (revoke) await this.#revoke(key);

@@ -1,12 +1,12 @@
 import type { z } from 'zod';
 import { NangoError } from '../errors/nango-error.ts';
 
-/** Makes the opaque text with which a caller asks for what comes behind a place. */
+/** Makes an opaque cursor that names a position in a list. */
 export function createCursor(place: readonly (string | number)[]): string {
   return Buffer.from(JSON.stringify(place)).toString('base64url');
 }
 
-/** Throws `invalid_request` for anything but what {@link createCursor} made. */
+/** Throws `invalid_request` for text that {@link createCursor} did not make. */
 export function parseCursor<T>(cursor: string, schema: z.ZodType<T>): T {
   try {
     return schema.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')));

@@ -19,7 +19,7 @@ export const publicConnectionSchema = z.object({
   statusReason: z.string().nullable().describe('Why the user has to connect again'),
 });
 
-/** Credentials as the API shows them; numbers in `raw` keep all digits. */
+/** Credentials as the API shows them. Numbers in `raw` keep all digits. */
 export const publicCredentialsSchema = z.looseObject({ raw: z.record(z.string(), jsonValue) });
 
 export type PublicConnection = z.output<typeof publicConnectionSchema>;
@@ -53,7 +53,7 @@ export function withCredentials({ row, mode, credentials }: OpenConnection): Con
   };
 }
 
-/** Credentials as the SDKs return them, revealed: times as ISO 8601. */
+/** Credentials as the SDKs return them, in the clear. Times are ISO 8601. */
 function toPublicCredentials(credentials: BaseCredentials, { times }: AuthMode): Record<string, unknown> {
   const { grant: _, ...rest } = credentials;
   const members = Object.entries(rest).map(([name, value]: [string, unknown]) => {

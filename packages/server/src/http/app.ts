@@ -28,18 +28,18 @@ import type { App, ServerContext } from './server-context.ts';
 const BODY_LIMIT = 10_485_760;
 const REQUEST_TIMEOUT_MS = 60_000;
 const HEADERS_TIMEOUT_MS = 30_000;
-// Request line and headers together; more is answered 431.
+// Limit of request line and headers together; 431 above it.
 const MAX_HEADER_BYTES = 16_384;
 const CLOSE_IDLE_MS = 50;
 const STOP_MS = 30_000;
 
 export interface CreateAppOptions {
   readonly log: FastifyBaseLogger;
-  /** Runs before the routes are added; the OpenAPI generator listens here. */
+  /** Called before the routes are added. The OpenAPI generator uses it. */
   readonly beforeRoutes?: (app: App) => Promise<void>;
 }
 
-/** A server on which the proxy's requests never see the router. */
+/** A server that passes the proxy's requests to the proxy before the router. */
 function createHttpServer(
   { proxy, readCredentials }: { proxy: Proxy; readCredentials: ReadCredentials },
   tracing: ServerContext['tracing'],
@@ -58,7 +58,7 @@ function createHttpServer(
       if (isProxied(request)) return proxy(request, response);
       return readAtOnce(request, response) || handler(limitBody(request), response);
     };
-    /** A failure is left to the route, which fails inside its error handling. */
+    /** The route handles a failure, because it fails inside its error handling. */
     const readAtOnce = (request: IncomingMessage, response: ServerResponse) => {
       try {
         return readCredentials(request, response);
@@ -72,7 +72,7 @@ function createHttpServer(
         ? (request, response) => tracing.incoming(request, response, () => dispatch(request, response))
         : dispatch,
     );
-    // The proxy asks for the body itself, once it knows that it wants it.
+    // The proxy reads the body itself, once it needs it.
     server.on('checkContinue', (request, response) => {
       if (!isProxied(request)) response.writeContinue();
       server.emit('request', request, response);
@@ -85,8 +85,8 @@ function createHttpServer(
 }
 
 /**
- * Reads JSON bodies. Clients name JSON as the content type of a DELETE without a body; a route that wants a body says so by
- * its schema. Numbers keep their digits on the way to an API.
+ * Parses JSON bodies. Clients send a JSON content type with a DELETE that has no body; the schema of a route says
+ * whether it needs one. Numbers keep their digits on the way to an API.
  */
 function readJsonBodies(app: App): void {
   const parse = app.getDefaultJsonParser('error', 'error');
@@ -100,7 +100,7 @@ function readJsonBodies(app: App): void {
   });
 }
 
-/** Ends a request whose body does not come; a proxied one may take its time. */
+/** Ends a request whose body does not arrive. A proxied request may take longer. */
 function limitBody(request: IncomingMessage): IncomingMessage {
   const { headers } = request;
   if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) return request;
@@ -119,11 +119,11 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
       server.tracing,
     ),
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
-    // What the router refuses by itself answers like everything else.
+    // Errors of the router get the same response body as all others.
     frameworkErrors: (error, request, reply) => void handleError(error, request, reply),
     clientErrorHandler: respondToClientError,
     genReqId: ({ headers }) => requestIdOf(headers),
-    // A user id in a query may be long, but no route parameter is.
+    // A user id in a query may be long; route parameters are short.
     routerOptions: { maxParamLength: 200 },
   }).withTypeProvider<ZodTypeProvider>();
   app.setValidatorCompiler(validatorCompiler);
@@ -133,7 +133,7 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
   app.setNotFoundHandler(() => {
     throw new NangoError('not_found', 'There is nothing at this address.');
   });
-  // The route, not the URL: queries carry codes, states and user ids.
+  // The route, and not the URL: queries carry codes, states and user ids.
   app.addHook('onResponse', async (request, reply) => {
     const { method, routeOptions } = request;
     server.tracing?.route(request.raw, routeOptions.url ?? '(none)');
@@ -150,10 +150,10 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
   );
   app.addHook('preClose', async () => {
     app.server.emit('closing');
-    // A connection that becomes idle now would be kept alive, and the server with it.
-    // Neither keeps a process alive whose server never listened, since its port was taken.
+    // A connection that becomes idle now would be kept alive, and so would the server. The timers do not keep a process
+    // alive whose server never listened, because its port was taken.
     const timer = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_MS).unref();
-    // An answer may be without end, as events are.
+    // A response may be endless, such as a stream of events.
     const deadline = setTimeout(() => app.server.closeAllConnections(), STOP_MS).unref();
     app.server.once('close', () => (clearInterval(timer), clearTimeout(deadline)));
   });

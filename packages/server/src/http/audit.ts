@@ -4,7 +4,7 @@ import type { ServerContext } from './server-context.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What the audit log calls a request of this route; without it the request is not recorded. */
+    /** The action that the audit log records for this route. Without it, the request is not recorded. */
     audit?: string;
   }
 }
@@ -14,10 +14,10 @@ const namesSchema = z.object({
   userId: z.string().max(1_000).optional().catch(undefined),
 });
 
-/** What records are written with. */
+/** What writes the records. */
 export type AuditContext = Pick<ServerContext, 'audit' | 'clientAddress'>;
 
-/** Records requests of routes that name an action, refused ones too, before they are answered. */
+/** Records requests of routes that name an action, rejected ones too, before the response is sent. */
 export function auditRequests({ audit, clientAddress }: AuditContext): onSendAsyncHookHandler {
   return async (request, reply) => {
     const { audit: action } = request.routeOptions.config;
@@ -37,7 +37,7 @@ function namesOf({ params, query, body }: FastifyRequest): z.output<typeof names
   };
 }
 
-/** Records how a user connected an account: from a page, or from a device by a poll of the back end's. */
+/** Records how a user connected an account: from a page, or from a device when the back end polls. */
 export function recordConnect(
   { audit, clientAddress }: AuditContext,
   {

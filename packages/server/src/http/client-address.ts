@@ -1,15 +1,15 @@
 import type { IncomingMessage } from 'node:http';
 import proxyAddress from '@fastify/proxy-addr';
 
-// Longer than any address; what a proxy passes on could be anything.
+// Longer than any address; a proxy can forward any text.
 const MAX_LENGTH = 64;
 
-/** The address of who sent a request: the peer's, or what trusted proxies say. */
+/** The client's address: the peer's, or the one that trusted proxies report. */
 export type ClientAddress = (request: Pick<IncomingMessage, 'socket' | 'headers'>) => string;
 
 /**
- * Reads `X-Forwarded-For` from its end, as far as each address is a proxy in one of the `trusted` networks: the first that is
- * not is the client's. Whoever is not trusted cannot say who he is. `trusted` is asked each time, so that a reload takes effect.
+ * Reads `X-Forwarded-For` from its end. The first address that is not a proxy in one of the `trusted` networks is the
+ * client's. Others cannot claim an address. `trusted` is called each time, so that a reload takes effect.
  */
 export function createClientAddress(trusted: () => readonly string[]): ClientAddress {
   let known: { networks: readonly string[]; trust: (address: string, hop: number) => boolean } | undefined;
@@ -17,7 +17,7 @@ export function createClientAddress(trusted: () => readonly string[]): ClientAdd
     const networks = trusted();
     if (networks.length === 0) return request.socket.remoteAddress ?? '';
     if (known?.networks !== networks) known = { networks, trust: proxyAddress.compile([...networks]) };
-    // The library reads nothing of a request but these two.
+    // The library reads only these two members of a request.
     return proxyAddress(request as IncomingMessage, known.trust).slice(0, MAX_LENGTH);
   };
 }

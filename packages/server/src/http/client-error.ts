@@ -11,10 +11,10 @@ const MESSAGES: Readonly<Record<number, string>> = {
   431: 'The request line and headers are too large.',
 };
 
-/** Answers what is not valid HTTP, and so has no route; then its connection ends. */
+/** Responds to invalid HTTP, which has no route, and closes the connection. */
 export function respondToClientError(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return;
-  // In the middle of a response these bytes would be a part of it. A cut response is seen to be cut.
+  // In the middle of a response these bytes would become a part of it. The client notices a truncated response.
   if (isResponding(socket)) return void socket.destroy();
   const status = STATUSES[error.code ?? ''] ?? 400;
   const { headers, body } = errorResponse(new NangoError('invalid_request', MESSAGES[status] ?? ''), requestIdOf({}));
@@ -29,7 +29,7 @@ export function respondToClientError(error: Error & { code?: string }, socket: S
   socket.destroySoon();
 }
 
-/** Answers a request whose `Expect` is not `100-continue` (RFC 9110 §10.1.1). */
+/** Responds to a request whose `Expect` is not `100-continue` (RFC 9110 §10.1.1). */
 export function refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
   const error = new NangoError('invalid_request', 'The header Expect may only be "100-continue".');
   const { headers, body } = errorResponse(error, requestIdOf(request.headers));
@@ -41,7 +41,7 @@ function contentOf(text: string) {
   return { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(text) };
 }
 
-/** Whether the head of a response was sent on this socket and its end was not. Node's own handler asks the same way. */
+/** Whether a response on this socket has begun and not ended. Node's own handler tests it in the same way. */
 function isResponding(socket: Socket): boolean {
   return '_httpMessage' in socket && socket._httpMessage instanceof ServerResponse && socket._httpMessage.headersSent;
 }

@@ -1,8 +1,8 @@
-/** A cookie only our callback reads. */
+/** A cookie that only our callback reads. */
 export interface Cookie {
   readonly name: string;
   readonly value: string;
-  /** Whether the public root is https: then the name is bound to this host (RFC 6265bis §4.1.3.2). */
+  /** Whether the public root is https. Then the name binds the cookie to this host (RFC 6265bis §4.1.3.2). */
   readonly secure: boolean;
   readonly maxAgeSeconds: number;
 }
@@ -10,8 +10,8 @@ export interface Cookie {
 const HOST_PREFIX = '__Host-';
 
 /**
- * The Set-Cookie header of a cookie that no script and no other site can read. Lax, not Strict: the callback is a
- * navigation that another site starts.
+ * The Set-Cookie header of a cookie that no script and no other site can read. It is Lax, and not Strict, because
+ * another site starts the navigation to the callback.
  */
 export function cookieHeader({ name, value, secure, maxAgeSeconds }: Cookie): string {
   const attributes = `Path=/; Max-Age=${maxAgeSeconds}; HttpOnly; SameSite=Lax`;
@@ -19,8 +19,8 @@ export function cookieHeader({ name, value, secure, maxAgeSeconds }: Cookie): st
 }
 
 /**
- * Cookies of a request, by their name without prefix. Under https only prefixed ones count: any other may have been set
- * by a neighbouring host.
+ * Cookies of a request, by name without prefix. With https only prefixed ones count: a neighbouring host could have set
+ * any other.
  */
 export function parseCookies(header: string | undefined, secure: boolean): ReadonlyMap<string, string> {
   const cookies = new Map<string, string>();

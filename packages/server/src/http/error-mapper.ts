@@ -3,7 +3,7 @@ import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
 
-/** The body of every error this server answers with. */
+/** The body of every error response. */
 export const errorBodySchema = z.object({
   error: z.object({
     type: z.string().describe('Stable code'),
@@ -12,7 +12,7 @@ export const errorBodySchema = z.object({
   }),
 });
 
-/** Turns whatever was thrown into an answer: the one place that does. */
+/** Turns any thrown value into a response. This is the only place that does. */
 export function handleError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { status, headers, body } = errorResponse(error, request.id);
   const isLogged = error instanceof NangoError && error.isLogged;
@@ -20,7 +20,7 @@ export function handleError(error: FastifyError, request: FastifyRequest, reply:
   return reply.code(status).headers(headers).send(body);
 }
 
-/** The answer to a request that ended in an error. */
+/** The response to a request that ended in an error. */
 export interface ErrorResponse {
   readonly status: number;
   readonly headers: Record<string, string>;
@@ -47,7 +47,7 @@ function describeError(error: unknown): DescribedError {
   if (hasZodFastifySchemaValidationErrors(error))
     return { status: 400, type: 'invalid_request', message: describeValidation(error) };
   const status = isFastifyError(error) ? (error.statusCode ?? 500) : 500;
-  // Fastify's own refusals: malformed JSON, a body too large, an unknown content type.
+  // Fastify's own errors: malformed JSON, a body that is too large, an unknown content type.
   if (status >= 400 && status < 500) return { status, type: 'invalid_request', message: messageOf(error) };
   return {
     status: 500,

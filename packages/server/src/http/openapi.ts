@@ -1,6 +1,6 @@
 import { ERRORS } from '../errors/registry.ts';
 
-/** As much of an OpenAPI 3.1 document as is completed here. */
+/** The parts of an OpenAPI 3.1 document that are completed here. */
 export interface OpenApiDocument {
   paths: Record<string, Record<string, Operation>>;
   components: { schemas: Record<string, unknown>; [name: string]: unknown };
@@ -36,8 +36,8 @@ const ABOUT: Readonly<Record<string, string>> = {
 };
 
 /**
- * Completes what the routes' schemas say: errors that any route may answer with, who may call, pages, and the proxy, which
- * stands before the router.
+ * Completes the routes' schemas: errors that any route may return, security, pages, and the proxy, which is not a
+ * route.
  */
 export function completeDocument(document: OpenApiDocument): OpenApiDocument {
   document.components.schemas['Error'] = errorSchema();
@@ -56,11 +56,11 @@ function completeOperation(operation: Operation, { path, method }: { path: strin
   if (path === '/oauth/callback' && method === 'post') Object.assign(responses, { ...pageResponses(), 200: undefined });
   if (path === '/metrics')
     responses['200'] = { description: 'Metrics', content: { 'text/plain': { schema: { type: 'string' } } } };
-  // Names the statuses that a route's schemas leave to the error mapper.
+  // Adds the error statuses that a route's schemas leave to the error mapper.
   const common = [400, 414, 500, 503];
-  // Whoever may call has work done by a connection, a provider or an API.
+  // Every caller can cause errors of a connection, a provider or an API.
   const keyed = operation.security.length > 0 ? [401, 403, 409, 429, 502, 504] : [];
-  // A DELETE needs no body, but one that has it is read.
+  // A DELETE needs no body, but a body is parsed.
   const withBody = ['post', 'put', 'delete'].includes(method) ? [413, 415] : [];
   for (const status of [...common, ...keyed, ...withBody, ...errorStatuses(responses)])
     addError(responses, String(status));
@@ -73,7 +73,7 @@ function errorStatuses(responses: Operation['responses']): number[] {
     .filter((status) => status >= 400);
 }
 
-/** A page, where there is one, stays beside the error as JSON. */
+/** A page has the error as JSON beside it. */
 function addError(responses: Operation['responses'], status: string): void {
   const described = responses[status];
   const content = described && 'content' in described && typeof described.content === 'object' ? described.content : {};

@@ -4,15 +4,15 @@ import type { OpenConnection } from '../connections/connection-context.ts';
 import { requestIdOf } from './request-id.ts';
 import type { ServerContext } from './server-context.ts';
 
-// Names that are the same decoded as encoded. Whatever else is asked goes to the route.
+// Names that are the same encoded and decoded. The route serves all others.
 const PLAIN_QUERY = /^\/api\/connection\?integration=([\w-]{1,100})&userId=([\w.@-]{1,100})$/;
 
-/** Answers a request, if it can do so at once. */
+/** Serves a request if that is possible at once. */
 export type ReadCredentials = (request: IncomingMessage, response: ServerResponse) => boolean;
 
 /**
- * Reads of connections that are in memory, before the router: applications that call APIs themselves ask for each call. What
- * is refused, or takes more, is left to the route, which answers the same.
+ * Serves reads of cached connections before the router, because applications that call APIs themselves read credentials
+ * for each call. The route serves everything else, with the same responses.
  */
 export function createReadCredentials({
   secretKeys,
@@ -22,7 +22,7 @@ export function createReadCredentials({
   clientAddress,
 }: Pick<ServerContext, 'secretKeys' | 'fresh' | 'audit' | 'tracing' | 'clientAddress'>): ReadCredentials {
   const bodies = new WeakMap<OpenConnection, string>();
-  /** The bytes of the answer, one a character: with its head they are one string, and one write. */
+  /** The bytes of the response, one in each character. With the head they are one string, and one write. */
   const bodyOf = (connection: OpenConnection) => {
     const known = bodies.get(connection);
     if (known !== undefined) return known;

@@ -7,7 +7,7 @@ import { NangoError } from '../errors/nango-error.ts';
 import type { Secret } from '../vault/secret.ts';
 import type { ClientAddress } from './client-address.ts';
 
-// More than any key has.
+// No key is longer.
 const COMPARED_BYTES = 256;
 const WINDOW_MS = 60_000;
 const MAX_WRONG_KEYS = 20;
@@ -15,16 +15,16 @@ const MAX_ADDRESSES = 10_000;
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Name of the secret key that the request came with. */
+    /** Name of the secret key of this request. */
     caller: string | undefined;
   }
   interface FastifyContextConfig {
-    /** What a secret key must permit; default `admin`, `any` = every key. */
+    /** The scope that a secret key must have; default `admin`, `any` = every key. */
     scope?: KeyScope | 'any';
   }
 }
 
-/** A key as it is compared. */
+/** A key, ready for comparison. */
 interface KnownKey {
   readonly name: string;
   readonly bytes: Buffer;
@@ -32,25 +32,25 @@ interface KnownKey {
   readonly scopes: ReadonlySet<KeyScope>;
 }
 
-/** What a request asks for. */
+/** What a request needs. */
 export interface KeyDemand {
-  /** `any` = every key will do. */
+  /** `any` = every key is sufficient. */
   readonly scope: KeyScope | 'any';
-  /** Whose socket it came by, for {@link SecretKeys}'s limit of wrong keys. */
+  /** The request, whose address counts for {@link SecretKeys}'s limit of wrong keys. */
   readonly from: Pick<IncomingMessage, 'socket' | 'headers'>;
 }
 
 export interface SecretKeysOptions {
-  /** Keys that may do everything: from the environment, or the key file. */
+  /** Keys with every scope: from the environment, or the key file. */
   readonly full: readonly Secret<string>[];
-  /** `secret_keys` of nango-config.yaml, asked each time, so that a reload takes effect. */
+  /** `secret_keys` of nango-config.yaml. Called each time, so that a reload takes effect. */
   readonly configured: () => NangoConfig['secret_keys'];
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly clientAddress: ClientAddress;
 }
 
-/** The secret keys callers may have, each with what it permits; several are valid while one is replaced. */
+/** The secret keys that callers may have, each with its scopes. Several are valid during a rotation. */
 export class SecretKeys {
   readonly #options: SecretKeysOptions;
   readonly #compared = Buffer.alloc(COMPARED_BYTES);
@@ -63,10 +63,10 @@ export class SecretKeys {
   }
 
   /**
-   * The name of the key in an `Authorization` header. Throws `unauthorized` for none or a wrong one, `too_many_requests` for
-   * a wrong one from an address that sent many, and `insufficient_scope`. A right key is accepted from every address: others
-   * may share it. Every key is compared, and as many bytes of it whatever was sent, so that time tells neither content,
-   * length nor which one.
+   * Returns the name of the key in an `Authorization` header. Throws `unauthorized` for a missing or wrong key,
+   * `too_many_requests` for a wrong key from an address that sent many, and `insufficient_scope`. A right key is
+   * accepted from every address, because others may share it. Every key is compared over the same number of bytes, so
+   * the time reveals neither content, length nor which key it was.
    */
   check(authorization: string | undefined, { scope, from }: KeyDemand): string {
     const given = bearerToken(authorization);
@@ -84,14 +84,14 @@ export class SecretKeys {
     );
   }
 
-  /** The name of a key that permits it; undefined for what {@link SecretKeys.check} throws at, and nothing is counted. */
+  /** The name of a key that has the scope; undefined if {@link SecretKeys.check} would throw. Nothing is counted. */
   permits(authorization: string | undefined, scope: KeyDemand['scope']): string | undefined {
     const given = bearerToken(authorization);
     const key = given === undefined ? undefined : this.#find(given);
     return key && isPermitted(key, scope) ? key.name : undefined;
   }
 
-  /** The client's address; of an IPv6 one the network that one customer is given. */
+  /** The client's address. For IPv6 it is the network that one customer receives. */
   #addressOf(request: KeyDemand['from']): string {
     const address = this.#options.clientAddress(request);
     const mapped = address.startsWith('::ffff:') ? address.slice(7) : address;
@@ -137,7 +137,7 @@ export class SecretKeys {
     const seen = this.#addresses.get(address) ?? { wrong: 0, since: now };
     if (now - seen.since >= WINDOW_MS) Object.assign(seen, { wrong: 0, since: now });
     seen.wrong += 1;
-    // The order of the map is the order of the last mistake; the oldest make room.
+    // The map is in order of the last mistake. The oldest entries are removed first.
     this.#addresses.delete(address);
     this.#addresses.set(address, seen);
     const [oldest] = this.#addresses.keys();
@@ -169,7 +169,7 @@ function networkOf(address: string): string {
   return [...before, ...zeros, ...after].slice(0, 4).join(':');
 }
 
-/** Refuses requests without a secret key that permits what the route's `config.scope` says. */
+/** Rejects requests without a secret key that has the scope of the route's `config.scope`. */
 export function requireSecretKey(keys: SecretKeys): onRequestAsyncHookHandler {
   return async (request) => {
     const { scope = 'admin' } = request.routeOptions.config;

@@ -25,7 +25,7 @@ import type { SecretKeys } from './secret-keys.ts';
 /** A Fastify instance whose route schemas are zod's. */
 export type App = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
 
-/** What the HTTP routes work with. */
+/** What the HTTP routes need. */
 export interface ServerContext {
   readonly version: string;
   readonly secretKeys: SecretKeys;
@@ -49,11 +49,11 @@ export interface ServerContext {
   readonly blueprintIndex: BlueprintIndex;
   readonly runAction: RunAction;
   readonly events: EventLog;
-  /** Tells that there may be something to deliver. */
+  /** Says that there may be something to deliver. */
   readonly nudgeWebhooks: () => void;
   /** Undefined = no traces. */
   readonly tracing: Pick<Tracing, 'incoming' | 'route'> | undefined;
-  /** Whether requests should still be sent here. */
+  /** Whether the server stops, so that requests should go elsewhere. */
   readonly isStopping: () => boolean;
 }
 

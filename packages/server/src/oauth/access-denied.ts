@@ -1,4 +1,4 @@
-// RFC 6749 §4.1.2.1, and what providers and extensions of OAuth 1.0 say instead.
+// RFC 6749 §4.1.2.1, and the words that providers and extensions of OAuth 1.0 use for it.
 const WORDS: ReadonlySet<string> = new Set([
   'access_denied',
   'authorization_denied',
@@ -11,7 +11,7 @@ const WORDS: ReadonlySet<string> = new Set([
   'user_refused',
 ]);
 
-/** Whether a provider says by this word that the user refused. `more` are the words of this provider. */
+/** Whether a provider's word means that the user refused. `more` are this provider's own words. */
 export function isAccessDenied(error: string, more: readonly string[] = []): boolean {
   return WORDS.has(error) || more.includes(error);
 }

@@ -8,17 +8,17 @@ export interface AuthorizationRequest {
   readonly client_id: string;
   readonly redirect_uri: string;
   readonly state: string;
-  /** Already joined; empty = the parameter is left out. */
+  /** Joined by the separator; empty = the parameter is omitted. */
   readonly scope: string;
   /** From {@link codeChallengeParams}. */
   readonly codeChallenge: Record<string, string>;
-  /** Configured extras; they win over `response_type` and `scope`, never over what binds the flow. */
+  /** Configured extras. They take precedence over `response_type` and `scope`, never over what binds the flow. */
   readonly params: Record<string, string>;
-  /** Where the provider names parameters differently. */
+  /** Names of parameters, where the provider's differ. */
   readonly names: ParameterNames;
 }
 
-/** The URL the user's browser is sent to. A query already in the authorization URL is kept (RFC 6749 §3.1). */
+/** The URL to which the user's browser is redirected. A query of the authorization URL is kept (RFC 6749 §3.1). */
 export function buildAuthorizationUrl(request: AuthorizationRequest): string {
   const url = new URL(request.authorizationUrl);
   const { client_id, redirect_uri, state, scope, codeChallenge, params, names } = request;
@@ -34,7 +34,7 @@ export function buildAuthorizationUrl(request: AuthorizationRequest): string {
 
 function withParameters(present: URLSearchParams, added: Record<string, string>): string {
   for (const [name, value] of Object.entries(added)) present.set(name, value);
-  // Providers in the field disagree about "+" as a space; "%20" is understood by all.
+  // Some providers do not read "+" as a space; all read "%20".
   return present.toString().replaceAll('+', '%20');
 }
 

@@ -2,28 +2,28 @@ import { isAccessDenied } from './access-denied.ts';
 import { excerpt, OAuthResponseError } from './oauth-error.ts';
 import { Secret } from '../vault/secret.ts';
 
-/** Parameters of an authorization response; an empty one is undefined. Throws `invalid_state` for one that is repeated. */
+/** Parameters of an authorization response. An empty one is undefined. Throws `invalid_state` for a repeated one. */
 export interface ResponseParameters {
   get(name: string): string | undefined;
 }
 
-/** What an authorization response is checked against. */
+/** What an authorization response must match. */
 export interface AuthorizationResponseExpectation {
-  /** The authorization server's issuer identifier; undefined where the configuration names none. */
+  /** The authorization server's issuer identifier; undefined if none is configured. */
   readonly issuer: string | undefined;
   /** Whether the server's metadata promises `iss` in every response (RFC 9207 §3). */
   readonly issuerDemanded: boolean;
   readonly authorizationUrl: string;
-  /** The parameter that carries the code; `code` save at a few providers. */
+  /** The parameter that carries the code; `code` except at a few providers. */
   readonly codeParameter: string;
-  /** Values of `error` that mean the same as `access_denied`, beside those that many use. */
+  /** Values of `error` that mean the same as `access_denied`, in addition to the common ones. */
   readonly accessDeniedErrors?: readonly string[] | undefined;
 }
 
 /**
  * Validates an authorization response whose `state` was already checked, and returns its `code` (RFC 6749 §4.1.2).
  *
- * An `error` wins over a `code` that stands beside it. Throws `access_denied`, `provider_error` or `invalid_state`.
+ * If there is an `error`, a `code` is ignored. Throws `access_denied`, `provider_error` or `invalid_state`.
  */
 export function parseAuthorizationResponse(
   response: ResponseParameters,
@@ -39,8 +39,8 @@ export function parseAuthorizationResponse(
 }
 
 /**
- * RFC 9207 §2.4: a response from another authorization server than the one asked is a mix-up attack. Where no issuer is
- * configured, one that is sent must at least share the authorization endpoint's origin.
+ * RFC 9207 §2.4: a response from another authorization server is a mix-up attack. If no issuer is configured, an issuer
+ * in the response must at least share the authorization endpoint's origin.
  */
 function assertIssuer(
   iss: string | undefined,

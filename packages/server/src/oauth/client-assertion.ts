@@ -15,8 +15,8 @@ export interface ClientAssertion {
 }
 
 /**
- * `private_key_jwt` and `client_secret_jwt`: a fresh, short-lived JWT in place of the secret (RFC 7523 §2.2). The client's
- * `client_secret` is the PEM private key, or for HS256 the shared secret; it is never sent.
+ * `private_key_jwt` and `client_secret_jwt`: a fresh, short-lived JWT replaces the secret (RFC 7523 §2.2). The client's
+ * `client_secret` is the PEM private key, or for HS256 the shared secret. It is never sent.
  */
 export function clientAssertion({
   algorithm,

@@ -5,18 +5,18 @@ const NO_SECRET = new Secret('');
 
 /** An OAuth 2.0 client as the authorization server knows it. */
 export interface OAuthClient {
-  /** Absent where the grant names no client, as an assertion may do (RFC 7523 §3.1). */
+  /** Absent if the grant names no client, which an assertion allows (RFC 7523 §3.1). */
   readonly client_id?: string;
   /** Absent for a public client. */
   readonly client_secret?: Secret<string>;
 }
 
-/** Where a token request carries its client's authentication. */
+/** How a token request authenticates its client. */
 export interface ClientAuthentication {
   /** Credentials of the scheme `Basic` (RFC 7617 §2). */
   readonly basic?: Secret<string>;
   readonly params: Record<string, MaybeSecret>;
-  /** What to try where the server does not know the client. */
+  /** What to try if the server does not know the client. */
   readonly hint?: string | undefined;
 }
 
@@ -34,7 +34,7 @@ const NOT_DECODED =
   'The client id or secret has special characters, which were form-encoded (RFC 6749 §2.3.1). Some servers do not decode ' +
   'them: if id and secret are right, set auth.basic_encoding: plain.';
 
-/** `client_secret_basic` for providers that skip the form-encoding and take id and secret as they are. */
+/** `client_secret_basic` for providers that do not form-decode id and secret. */
 export const clientSecretBasicUnencoded: ClientAuthenticationMethod = (client) => basic(client, (text) => text);
 
 /** `client_secret_post`: id and secret in the body (RFC 6749 §2.3.1). */
@@ -43,7 +43,7 @@ export const clientSecretPost: ClientAuthenticationMethod = ({ client_id = '', c
 });
 
 /**
- * `none`: a public client names itself in the body (RFC 6749 §3.2.1); so does `tls_client_auth`, whose proof is the
+ * `none`: a public client sends its id in the body (RFC 6749 §3.2.1). So does `tls_client_auth`, whose proof is the
  * connection's certificate (RFC 8705 §2).
  */
 export const noClientSecret: ClientAuthenticationMethod = ({ client_id }) => ({
@@ -56,7 +56,7 @@ interface AuthenticatedEndpoint {
   readonly clientCertificate?: Secret<ClientCertificate> | undefined;
 }
 
-/** A form request that authenticates its client, for endpoints beside the token endpoint. */
+/** A form request that authenticates its client, for endpoints other than the token endpoint. */
 export function authenticatedForm(
   { client, authenticate, clientCertificate }: AuthenticatedEndpoint,
   params: Readonly<Record<string, MaybeSecret>>,
@@ -72,7 +72,7 @@ export function authenticatedForm(
     },
     body: new URLSearchParams(revealTexts(body)).toString(),
     clientCertificate: clientCertificate?.reveal(),
-    /** What the endpoint might echo and must not reach an error message. */
+    /** The secrets that the endpoint might repeat. No error message may quote them. */
     secrets: secretTextsIn(client, authentication, body),
   };
 }

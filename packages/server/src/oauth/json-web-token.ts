@@ -27,7 +27,7 @@ const ecdsa =
   (hash: string, curve: string, words: string): Signer =>
   (input, key) => {
     const fitting = privateKey(key, words, ({ asymmetricKeyDetails }) => asymmetricKeyDetails?.namedCurve === curve);
-    // JOSE wants the two integers side by side, not the DER that X.509 uses (RFC 7518 §3.4).
+    // JOSE wants the two integers side by side, and not the DER encoding of X.509 (RFC 7518 §3.4).
     return sign(hash, input, { key: fitting, dsaEncoding: 'ieee-p1363' });
   };
 const eddsa: Signer = (input, key) =>
@@ -95,7 +95,7 @@ function privateKey(pem: Key, words: string, fits: (key: KeyObject) => boolean):
     const key = readPrivateKey(typeof pem === 'string' ? pem : Buffer.from(pem).toString('utf8'));
     if (fits(key)) return key;
   } catch {
-    // The parser's words may hold a part of the key.
+    // The parser's message may hold a part of the key.
   }
   throw new NangoError('invalid_value', `The key must be ${words} private key in PEM.`);
 }

@@ -1,13 +1,13 @@
 import type { Secret } from '../vault/secret.ts';
 
-// Shorter texts are words as often as secrets, and are masked where they stand alone.
+// A shorter text may be an ordinary word, so it is masked only if it is a whole word.
 const SURELY_SECRET = 8;
 const MIN_SECRET = 4;
 const MASK = '[secret]';
 
 /**
- * Replaces `secrets` in a text, also where they come back re-encoded: percent-, form-, JSON-, HTML-, hex- or
- * base64-encoded, in any case and at any offset of a longer base64 text. Linear in the text.
+ * Replaces `secrets` in a text, also if they are re-encoded: percent-, form-, JSON-, HTML-, hex- or base64-encoded, in
+ * any case and at any offset of a longer base64 text. The time is linear in the text.
  */
 export function maskSecrets(text: string, secrets: readonly Secret<string>[]): string {
   let masked = text;
@@ -18,7 +18,7 @@ export function maskSecrets(text: string, secrets: readonly Secret<string>[]): s
   return masked;
 }
 
-/** The longest form that a secret can have in a text, in characters. */
+/** The longest form of the secrets in a text, in characters. */
 export function longestForm(secrets: readonly Secret<string>[]): number {
   return Math.max(0, ...[...revealed(secrets)].flatMap((secret) => formsOf(secret).map(({ length }) => length)));
 }
@@ -45,7 +45,7 @@ function formsOf(secret: string): string[] {
     bytes.toString('hex'),
     ...[0, 1, 2].flatMap((offset) => base64At(bytes, offset)),
   ];
-  // The longest first: a short form may be part of a longer one, and would leave its rest behind.
+  // Longest first: a short form may be part of a longer one, and would leave a rest.
   return [...new Set(forms)].filter((form) => form.length >= MIN_SECRET).toSorted((a, b) => b.length - a.length);
 }
 
@@ -58,7 +58,9 @@ function htmlOf(text: string, apostrophe: string): string {
     .replaceAll("'", apostrophe);
 }
 
-/** What of a base64 text depends on these bytes alone when they stand `offset` bytes behind a multiple of three. */
+/**
+ * The part of a base64 text that depends only on these bytes, if they begin `offset` bytes after a multiple of three.
+ */
 function base64At(bytes: Buffer, offset: number): string[] {
   const text = Buffer.concat([Buffer.alloc(offset), bytes]).toString('base64url');
   const whole = Math.floor(((offset + bytes.length) * 8) / 6);
@@ -66,7 +68,7 @@ function base64At(bytes: Buffer, offset: number): string[] {
   return core.length < SURELY_SECRET ? [] : [core, core.replaceAll('-', '+').replaceAll('_', '/')];
 }
 
-/** Letters of any case: percent triplets and hexadecimal digits are written in both. */
+/** Compares letters without case: percent triplets and hexadecimal digits occur in both. */
 function maskForm(text: string, form: string): string {
   const searched = foldCase(text);
   const sought = foldCase(form);
@@ -80,7 +82,7 @@ function maskForm(text: string, form: string): string {
   return copied === 0 ? text : masked + text.slice(copied);
 }
 
-/** ASCII alone, so that no character changes its length. */
+/** ASCII only, so that no character changes its length. */
 function foldCase(text: string): string {
   return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }

@@ -4,14 +4,14 @@ import type { Secret } from '../vault/secret.ts';
 import { longestForm, maskSecrets } from './mask-secrets.ts';
 
 const MAX_EXCERPT = 300;
-// A page's words stand behind its head, which may be long.
+// The message of a page comes after its head, which may be long.
 const MAX_SCANNED = 16_384;
 
-/** An authorization server's refusal, with its own `error` code (RFC 6749 §4.1.2.1, §5.2) where it gave one. */
+/** A rejection by an authorization server, with its `error` code (RFC 6749 §4.1.2.1, §5.2) if there was one. */
 export class OAuthResponseError extends NangoError {
-  /** Such as `invalid_grant`; undefined where the answer had none. */
+  /** Such as `invalid_grant`; undefined if the response had none. */
   readonly error: string | undefined;
-  /** The HTTP status of the answer; undefined for an authorization response, which has none. */
+  /** The HTTP status of the response; undefined for an authorization response, which has none. */
   readonly httpStatus: number | undefined;
 
   constructor(
@@ -26,8 +26,8 @@ export class OAuthResponseError extends NangoError {
 }
 
 /**
- * A short, one-line excerpt of a provider's text: without markup and control characters, and without any of the
- * `secrets` that were sent, should the provider return them in whatever encoding. Only the beginning of the text is read.
+ * A short, one-line excerpt of a provider's text, without markup, control characters and any of the `secrets` that were
+ * sent, in whatever encoding. Only the beginning of the text is read.
  */
 export function excerpt(text: string, secrets: readonly Secret<string>[] = []): string {
   const line = withoutMarkup(beginningOf(text, secrets))
@@ -36,17 +36,17 @@ export function excerpt(text: string, secrets: readonly Secret<string>[] = []): 
   return line.length > MAX_EXCERPT ? `${line.slice(0, MAX_EXCERPT)}…` : line;
 }
 
-/** What may be quoted, masked. A secret that the cut would split, and so hide from the mask, is cut away whole. */
+/** The part that may be quoted, masked. A secret at the cut would escape the mask, so it is cut away as a whole. */
 function beginningOf(text: string, secrets: readonly Secret<string>[]): string {
   if (text.length <= MAX_SCANNED) return maskSecrets(text, secrets);
   const masked = maskSecrets(text.slice(0, MAX_SCANNED), secrets);
   return masked.slice(0, Math.max(0, masked.length - longestForm(secrets)));
 }
 
-/** Text without tags, and without what stands in scripts and style sheets. One pass: each character is read once. */
+/** Removes tags, scripts and style sheets. One pass: each character is read once. */
 function withoutMarkup(text: string): string {
   const lower = text.toLowerCase();
-  // Lower case can be longer, as of "İ"; positions would differ then.
+  // Lower case can be longer, as of "İ". Then positions would differ.
   const searched = lower.length === text.length ? lower : text;
   let words = '';
   let at = 0;
@@ -57,7 +57,7 @@ function withoutMarkup(text: string): string {
     const hidden = ['script', 'style'].find((name) => searched.startsWith(name, tag + 1));
     const from = hidden === undefined ? tag : searched.indexOf(`</${hidden}`, tag);
     const end = from === -1 ? -1 : text.indexOf('>', from);
-    // An unfinished tag goes to the end.
+    // An unfinished tag extends to the end.
     if (end === -1) return words;
     at = end + 1;
   }

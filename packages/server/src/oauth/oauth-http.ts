@@ -4,7 +4,7 @@ export interface ClientCertificate {
   readonly key: string;
 }
 
-/** A call to an authorization server. */
+/** A request to an authorization server. */
 export interface OAuthHttpRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly url: string;
@@ -15,14 +15,14 @@ export interface OAuthHttpRequest {
   readonly maxBytes?: number | undefined;
 }
 
-/** What a response of an authorization server may have, in bytes: it is parsed, kept and quoted as a whole. */
+/** Largest response of an authorization server, in bytes. It is parsed, stored and quoted as a whole. */
 export const MAX_RESPONSE_BYTES = 65_536;
 
-/** Its answer; a body above the limit is an error. */
+/** The response. A body above the limit is an error. */
 export interface OAuthHttpResponse {
   readonly status: number;
   readonly contentType: string;
-  /** Milliseconds from the request's sending to the answer's end. */
+  /** Milliseconds from sending the request to the end of the response. */
   readonly tookMs?: number;
   /** Milliseconds that `Retry-After` asks to wait. */
   readonly retryAfterMs?: number | undefined;
@@ -34,7 +34,7 @@ export interface OAuthHttpResponse {
 }
 
 /**
- * Sends a call to an authorization server. Implementations follow no redirect (RFC 9700 §4.11: credentials stay where
- * they were meant for) and bound time and size.
+ * Sends a request to an authorization server. Implementations follow no redirect, so credentials stay where they were
+ * sent (RFC 9700 §4.11), and they limit time and size.
  */
 export type OAuthHttp = (request: OAuthHttpRequest) => Promise<OAuthHttpResponse>;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Secret } from '../vault/secret.ts';
 
-/** How the code challenge is made from the verifier; `none` leaves PKCE out, for providers that refuse its parameters. */
+/** How the code challenge is made from the verifier. `none` omits PKCE, for providers that reject its parameters. */
 export type CodeChallengeMethod = 'S256' | 'plain' | 'none';
 
 /** The authorization request's PKCE parameters (RFC 7636 §4.3). */

@@ -10,30 +10,30 @@ import { OAuthResponseError } from './oauth-error.ts';
 import { renameParameters, type ParameterNames } from './parameter-names.ts';
 import { processTokenResponse, type TokenResponse, type TokenResponseFormat } from './token-response.ts';
 
-/** A token endpoint and how its provider wants to be asked (RFC 6749 §3.2). */
+/** A token endpoint, and how its provider expects requests (RFC 6749 §3.2). */
 export interface TokenEndpoint {
   readonly url: string;
   readonly client: OAuthClient;
   readonly authenticate: ClientAuthenticationMethod;
-  /** `json` for providers that do not take the form the RFC prescribes. */
+  /** `json` for providers that do not accept the form that the RFC prescribes. */
   readonly bodyFormat: 'form' | 'json';
-  /** `GET` puts the parameters into the query, for the few providers that want them there. */
+  /** `GET` puts the parameters into the query, for the few providers that expect them there. */
   readonly method: 'POST' | 'GET' | 'PUT';
   /** Extra headers; names in lower case. */
   readonly headers: Readonly<Record<string, MaybeSecret>>;
-  /** Where the provider names parameters differently. */
+  /** Names of parameters, where the provider's differ. */
   readonly names: ParameterNames;
-  /** Presented where the provider authenticates clients, or binds tokens, by certificate (RFC 8705). */
+  /** Presented if the provider authenticates clients, or binds tokens, by certificate (RFC 8705). */
   readonly clientCertificate?: Secret<ClientCertificate> | undefined;
-  /** How the answer is read. */
+  /** How the response is read. */
   readonly response: TokenResponseFormat;
 }
 
 type Parameters = Readonly<Record<string, MaybeSecret>>;
 
 /**
- * Asks a token endpoint for tokens. `grant` is the grant's own parameters and wins over the configured `params`.
- * Throws {@link OAuthResponseError} when the answer is a refusal or unusable, and what `http` throws when there is none.
+ * Sends a token request. The parameters of `grant` take precedence over the configured `params`. Throws {@link
+ * OAuthResponseError} if the response is an error or unusable, and the errors of `http`.
  */
 export async function tokenRequest(
   endpoint: TokenEndpoint,
@@ -60,7 +60,7 @@ export async function tokenRequest(
   }
 }
 
-/** RFC 6749 §5.2: a client that is not known, or has another secret. */
+/** RFC 6749 §5.2: the client is unknown, or its secret is wrong. */
 function withHint(error: unknown, { hint }: ClientAuthentication): unknown {
   if (hint === undefined || !(error instanceof OAuthResponseError) || error.error !== 'invalid_client') return error;
   return new OAuthResponseError(error.code, `${error.message} ${hint}`, {

@@ -16,21 +16,21 @@ export interface TokenResponse {
   readonly refresh_token: Secret<string> | undefined;
   /** Seconds; undefined = the provider did not say. */
   readonly expires_in: number | undefined;
-  /** Milliseconds since the epoch, at the few providers that name a time in place of a duration. */
+  /** Milliseconds since the epoch, for the few providers that send a time and not a duration. */
   readonly expires_at: number | undefined;
-  /** Seconds until the refresh token dies; not in the RFC, but said by many. */
+  /** Seconds until the refresh token expires. Not in the RFC, but many providers send it. */
   readonly refresh_token_expires_in: number | undefined;
-  /** Milliseconds that the answer took: so much of the token's life may have passed when it arrived. */
+  /** Milliseconds that the response took. So much of the token's lifetime may have passed. */
   readonly took_ms: number;
-  /** The whole answer, as it was. */
+  /** The whole response. */
   readonly raw: Secret<Record<string, Json>>;
 }
 
-/** How a provider's answer differs from the RFC's. */
+/** How a provider's response differs from the RFC's. */
 export interface TokenResponseFormat {
-  /** Token types the client understands, in lower case (RFC 6749 §7.1); undefined = not looked at. */
+  /** Token types that the client understands, in lower case (RFC 6749 §7.1); undefined = not checked. */
   readonly tokenTypes: readonly string[] | undefined;
-  /** Dotted paths of members that stand elsewhere than at the top, or under another name. */
+  /** Dotted paths of members that are not at the top, or have another name. */
   readonly paths: Readonly<
     Partial<
       Record<
@@ -47,8 +47,8 @@ export interface TokenResponseFormat {
 const jsonObject = z.record(z.string(), jsonValue);
 
 /**
- * Turns a token endpoint's answer into tokens, whatever its content type claims: providers answer JSON or form-encoded,
- * and some report errors with status 200. None of `secrets`, which were sent, appears in an error message.
+ * Reads tokens from a token endpoint's response, whatever its content type: providers send JSON or form-encoded text,
+ * and some report errors with status 200. No error message quotes any of the `secrets` that were sent.
  */
 export function processTokenResponse(
   response: OAuthHttpResponse,
@@ -59,7 +59,7 @@ export function processTokenResponse(
   const ok = response.status >= 200 && response.status < 300;
   if (!ok || !raw || isError(raw)) throw refusal(response, raw, { format, secrets });
   const member = (name: keyof TokenResponseFormat['paths']) => memberAt(raw, format.paths[name] ?? name);
-  // Some report errors with status 200 and under a name of their own.
+  // Some report errors with status 200, under a name of their own.
   if (isMissing(member('access_token')) && !saysNoError(member('error')))
     throw refusal(response, raw, { format, secrets });
   assertTokenType(raw['token_type'], format.tokenTypes, response);
@@ -87,7 +87,7 @@ function isError(raw: Record<string, Json>): boolean {
   return raw['ok'] === false || !saysNoError(raw['error']);
 }
 
-/** `error` is text (RFC 6749 §5.2); some providers put a zero or an empty list there beside a token. */
+/** `error` is text (RFC 6749 §5.2). Some providers send a zero or an empty list there, beside a token. */
 function saysNoError(error: unknown): boolean {
   const isEmpty = typeof error === 'object' && error !== null && Object.keys(error).length === 0;
   return isMissing(error) || error === 0 || error === '0' || isEmpty;
@@ -118,7 +118,7 @@ function refusal(
   );
 }
 
-/** The provider's own words, from the members that carry words and no others: the rest may be tokens. */
+/** The provider's message, only from members that carry messages: the others may be tokens. */
 function errorWords(raw: Record<string, Json>, code: unknown): string {
   const { error } = raw;
   const nested = typeof error === 'object' && error !== null && !Array.isArray(error) ? error : {};
@@ -134,12 +134,12 @@ function errorWords(raw: Record<string, Json>, code: unknown): string {
   return [...new Set(words.filter((word) => typeof word === 'string' || typeof word === 'number'))].join(': ');
 }
 
-/** A success that cannot be read may hold tokens, so its text is never quoted. */
+/** A successful response that cannot be read may hold tokens, so it is never quoted. */
 function unreadableBody({ status, contentType, body }: OAuthHttpResponse): string {
   return status < 300 ? `an answer that is neither JSON nor form-encoded (${contentType || 'no content type'})` : body;
 }
 
-/** RFC 6749 §7.1: a client must not use a token whose type it does not understand. Many providers leave it out. */
+/** RFC 6749 §7.1: a client must not use a token whose type it does not understand. Many providers omit the type. */
 function assertTokenType(
   type: Json | undefined,
   known: readonly string[] | undefined,
@@ -169,7 +169,7 @@ function missingAccessToken(raw: Record<string, Json>, response: OAuthHttpRespon
   throw unusable(`access_token is missing (fields: ${fields || 'none'})`, response);
 }
 
-/** Zero and less say nothing usable, so they count as unknown; a life is never taken as longer than ten years. */
+/** Zero and negative values are unusable and count as unknown. A lifetime is at most ten years. */
 function readLifetime(value: unknown): number | undefined {
   const text = numberText(value) ?? value;
   const seconds = typeof text === 'string' && text.trim() !== '' ? Number(text) : undefined;

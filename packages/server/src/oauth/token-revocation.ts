@@ -13,8 +13,8 @@ export interface TokenRevocation {
 }
 
 /**
- * Revokes a token (RFC 7009 §2.1); with a refresh token the whole grant ends. A token the provider does not know any more
- * is a success too (§2.2). Throws `provider_error` when the provider refuses.
+ * Revokes a token (RFC 7009 §2.1). Revoking a refresh token ends the whole grant. A token that the provider no longer
+ * knows is a success, too (§2.2). Throws `provider_error` if the provider refuses.
  */
 export async function revocationRequest(
   endpoint: RevocationEndpoint,

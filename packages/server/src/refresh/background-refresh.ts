@@ -10,9 +10,9 @@ const POSTPONE_MS = 3_600_000;
 const DEFAULT_CONCURRENCY = 10;
 
 /**
- * Refreshes connections ahead of time. Each round asks the store for what is due and for nothing else; what fails comes again
- * when its back-off ends, and what cannot be refreshed at all is put off, so that it does not stand in the way of others.
- * A round waits for no provider, and an Integration whose provider hangs takes no more than its own part of the work.
+ * Refreshes connections ahead of time. Each round asks the store only for due connections. A failed one comes again
+ * when its back-off ends. One that cannot be refreshed is postponed, so it does not delay others. A round waits for no
+ * provider, and an Integration whose provider hangs uses only its own share of the work.
  */
 export class BackgroundRefresh {
   readonly #context: ConnectionContext;
@@ -20,7 +20,7 @@ export class BackgroundRefresh {
   readonly #rounds: Periodic;
   /** Refreshes in flight, by the text of their key. */
   readonly #running = new Map<string, Promise<void>>();
-  /** How many of them each Integration has. */
+  /** Number of refreshes in flight of each Integration. */
   readonly #counts = new Map<string, number>();
 
   constructor(context: ConnectionContext, fresh: Pick<FreshCredentials, 'refreshAhead'>) {
@@ -38,13 +38,13 @@ export class BackgroundRefresh {
     this.#rounds.start();
   }
 
-  /** Ends after the refreshes in flight. */
+  /** Resolves after the refreshes in flight. */
   async stop(): Promise<void> {
     await this.#rounds.stop();
     await Promise.all(this.#running.values());
   }
 
-  /** Begins what is due, as far as each Integration's part allows; the end of one leads to the next round. */
+  /** Starts due refreshes, up to each Integration's share. The end of one leads to the next round. */
   async #beginDue(): Promise<void> {
     const { store, now } = this.#context;
     while (!this.#rounds.stopped) {
@@ -89,7 +89,7 @@ export class BackgroundRefresh {
     try {
       if (await this.#fresh.refreshAhead(key)) return;
     } catch (error) {
-      // What the provider, or the network, answered is recorded where it happened, and comes again.
+      // The refresh itself records errors of the provider and the network. The connection comes again.
       if (error instanceof NangoError && /^(refresh_failed|store_unavailable)$/.test(error.code)) return;
       log.warn({ integration: key.integration, err: error }, 'connection cannot be refreshed ahead of time');
     }

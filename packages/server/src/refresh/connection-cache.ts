@@ -4,19 +4,19 @@ import { connectionKeyText, type ConnectionKey, type Store } from '../store/stor
 import type { OpenConnection } from '../connections/connection-context.ts';
 
 /**
- * How long, in milliseconds, a connection may be served after another server changed or deleted it, when the word of that
- * does not arrive: what was not confirmed for this long is read again.
+ * How long a connection may be served after another server changed or deleted it, if the notice does not arrive, in
+ * milliseconds. An entry that was not confirmed for this long is read again.
  */
 export const STALE_MS = 2_000;
 
 export interface ConnectionCacheOptions {
-  /** Connections held at most; 0 = none. */
+  /** Maximum number of cached connections; 0 = none. */
   readonly size: () => number;
-  /** How long connections are served with the database gone, in milliseconds. */
+  /** How long cached connections are served while the database is down, in milliseconds. */
   readonly outageMs: () => number;
-  /** Told when a connection changed. */
+  /** Called when a connection changed. */
   readonly onChange?: () => void;
-  /** Milliseconds of a clock that only goes forward, the one of {@link ConnectionWatch}. */
+  /** Milliseconds of a monotonic clock, the one of {@link ConnectionWatch}. */
   readonly monotonic?: () => number;
 }
 
@@ -26,23 +26,23 @@ interface Entry {
   readonly name: string;
   readonly connection: OpenConnection;
   readonly readAt: number;
-  /** Whether it was used since it was last looked at for its place. */
+  /** Whether it was used since the last eviction considered it. */
   used: boolean;
 }
 
 /**
- * Opened connections that are used, in memory. The store tells of every change, so an entry is as good as a read;
- * when it falls silent, entries are read again after {@link STALE_MS}.
+ * Caches opened connections in memory. The store reports every change, so an entry is as good as a read. If the reports
+ * stop, entries are read again after {@link STALE_MS}.
  */
 export class ConnectionCache {
   readonly #entries = new Map<string, Entry>();
   readonly #byUuid = new Map<string, Entry>();
-  /** Reads under way, with what changed since they began. */
+  /** Reads in flight, with the changes since they began. */
   readonly #loads = new Set<{ readonly changed: Set<string | undefined> }>();
   readonly #options: ConnectionCacheOptions;
   readonly #monotonic: () => number;
   readonly #watch: ConnectionWatch;
-  /** When the store could not be asked, if it could not since. */
+  /** When the store last failed, unless it recovered since. */
   #failedAt: number | undefined;
 
   constructor(store: Pick<Store, 'watchConnections'>, options: ConnectionCacheOptions) {
@@ -54,7 +54,7 @@ export class ConnectionCache {
     });
   }
 
-  /** A connection that is as a read would find it; with the database gone, as it was found last. */
+  /** A connection as a read would return it. While the database is down, the last one that was read. */
   fresh(key: ConnectionKey): OpenConnection | undefined {
     const confirmedAt = this.#watch.confirmedAt();
     const entry = this.#entries.get(connectionKeyText(key));
@@ -65,14 +65,14 @@ export class ConnectionCache {
     return entry.connection;
   }
 
-  /** A connection as it was known last, for when the store cannot be asked; not for longer than `outageMs`. */
+  /** The last known state of a connection, for when the store is down; at most `outageMs` old. */
   lastKnown(key: ConnectionKey): OpenConnection | undefined {
     const entry = this.#entries.get(connectionKeyText(key));
     const tooOld = entry && this.#ageOf(entry, this.#watch.confirmedAt()) > this.#options.outageMs();
     return tooOld ? undefined : entry?.connection;
   }
 
-  /** Reads a connection and keeps it, unless it changed in the meantime. */
+  /** Reads a connection and caches it, unless it changed meanwhile. */
   async load(key: ConnectionKey, read: () => Promise<OpenConnection | undefined>): Promise<OpenConnection | undefined> {
     const load = { changed: new Set<string | undefined>() };
     this.#loads.add(load);
@@ -98,7 +98,7 @@ export class ConnectionCache {
     this.#drop(undefined);
   }
 
-  /** Once a second somebody finds out whether the database is back, so that all others need not wait for that. */
+  /** Once a second one caller tries the database, so that all others need not wait for it. */
   #isOutage(confirmedAt: number): boolean {
     const now = this.#monotonic();
     if (this.#failedAt === undefined || this.#failedAt < confirmedAt) return false;
@@ -118,7 +118,9 @@ export class ConnectionCache {
     while (this.#entries.size > this.#options.size()) this.#evict();
   }
 
-  /** Second chance: the oldest that was not used since its last turn goes. A use costs a flag, not a place in an order. */
+  /**
+   * Second chance: evicts the oldest entry that was not used since its last turn. A use sets a flag and moves nothing.
+   */
   #evict(): void {
     for (const entry of this.#entries.values()) {
       if (!entry.used) return this.#remove(entry);

@@ -18,29 +18,31 @@ const LEASE_MS = 15_000;
 const EXTEND_EVERY_MS = 5_000;
 const FIRST_WAIT_MS = 25;
 const MAX_WAIT_MS = 1_000;
-// Waiting for another server this often takes some five seconds; a token that works all the while is served then.
+// So many waits for another server take about five seconds. After that, a token that is still valid is served.
 const PATIENCE = 10;
 const WRITE_PATIENCE_MS = 120_000;
-// A token that is served at the very end of its life is refused when it arrives.
+// A token that is served at the very end of its lifetime would have expired when it arrives.
 const MARGIN_MS = 500;
 
-// Calls to a provider that answers in time; one that hangs delays nobody else for longer.
+// Refreshes that respond in time. One that hangs delays others no longer than this.
 const SLOW_MS = 250;
 const NOTHING_TO_REFRESH_WITH = 'The access token expired and there is no refresh token.';
 
-// An API that refuses every token must not have each request refresh one.
+// If an API rejects every token, not every request may refresh one.
 const REJECTION_PAUSE_MS = 60_000;
 
-/** A refreshed connection; `changed` when somebody else came first or it is over already, so that it is to be looked at again. */
+/**
+ * A refreshed connection; `changed` if another server or a reconnect came first, so the connection must be read again.
+ */
 type Refreshed = OpenConnection | 'changed';
 
 /**
- * Hands out connections whose credentials are fresh: an access token about to expire is refreshed first, with one token
- * call however many callers wait, in however many servers.
+ * Returns connections whose credentials are fresh. A token that is about to expire is refreshed first, by exactly one
+ * request across all callers and servers.
  *
- * Connections that are used often come from memory. In one process callers share a refresh. Between processes a lease in the store does it: short, extended while the
- * provider is asked, taken over when its holder dies. New credentials are durable before anyone sees them, and are written
- * by the lease's holder alone, and only if nobody replaced the old ones meanwhile.
+ * Connections in use are cached. Callers in one process share a refresh. Processes agree by a lease in the store. It is
+ * short, extended during the request, and taken over if its holder dies. New credentials are stored before anyone sees
+ * them. Only the lease's holder writes them, and only if nobody replaced the old ones meanwhile.
  */
 export class FreshCredentials {
   readonly #context: ConnectionContext;
@@ -53,7 +55,10 @@ export class FreshCredentials {
     this.#cache = cache;
   }
 
-  /** Throws `connection_not_found`, `needs_reconnect`, and `refresh_failed` when the token expired and cannot be refreshed now. */
+  /**
+   * Throws `connection_not_found`, `needs_reconnect`, and `refresh_failed` if the token expired and cannot be refreshed
+   * now.
+   */
   async get(key: ConnectionKey): Promise<OpenConnection> {
     const cached = this.cached(key);
     if (cached) return cached;
@@ -67,16 +72,16 @@ export class FreshCredentials {
     }
   }
 
-  /** A connection that is in memory and needs nothing; for callers that need not wait then. */
+  /** A cached connection that needs no refresh, for callers that then need not wait. */
   cached(key: ConnectionKey): OpenConnection | undefined {
     const cached = this.#cache.fresh(key);
     return cached && this.#isCurrent(cached) && !this.#isDue(cached) && !this.#isExpired(cached) ? cached : undefined;
   }
 
   /**
-   * For a connection whose token the API refused (401) although it should work: the connection with another token, refreshed
-   * where nobody did so since. Undefined when there is none to be had, or the token is so new that another would be
-   * refused like it. Throws as {@link FreshCredentials.get} does.
+   * For a connection whose valid token the API rejected (401): returns the connection with another token, refreshed
+   * unless somebody did so already. Undefined if there is none, or if the token is so new that another would be
+   * rejected too. Throws the errors of {@link FreshCredentials.get}.
    */
   async afterRejection(rejected: OpenConnection): Promise<OpenConnection | undefined> {
     const { row, mode, integration, credentials } = rejected;
@@ -95,14 +100,14 @@ export class FreshCredentials {
       const connection = await this.#readTriable(key);
       if (!this.#isDue(connection)) return this.#assertUsable(connection);
       const refreshed = await this.#once(key, () => this.#refresh(key));
-      // A refresh that the background began, and left to another server, says nothing.
+      // A background refresh that left the work to another server has no result.
       if (refreshed) return refreshed;
     }
   }
 
   /**
-   * Refreshes a connection the background found due. Leaves it alone where another server has begun. False when there is
-   * nothing to refresh it with.
+   * Refreshes a connection that the background found due. Does nothing if another server has begun. False if there is
+   * nothing to refresh with.
    */
   async refreshAhead(key: ConnectionKey): Promise<boolean> {
     const connection = await this.#read(key);
@@ -118,7 +123,7 @@ export class FreshCredentials {
     return true;
   }
 
-  /** Resolves when no refresh is under way. */
+  /** Resolves when no refresh is in flight. */
   async settled(): Promise<void> {
     await Promise.allSettled(this.#refreshes.values());
   }
@@ -133,8 +138,8 @@ export class FreshCredentials {
   }
 
   /**
-   * Refreshes what is due, or the version that an API `rejected`. Reads again each time, since a refresh may have ended
-   * between the caller's read and this one's turn.
+   * Refreshes a due connection, or the version that an API `rejected`. Reads it again each time, because a refresh may
+   * have ended since the caller's read.
    */
   async #refresh(key: ConnectionKey, rejected?: number): Promise<OpenConnection> {
     for (let waits = 0; ; waits += 1) {
@@ -153,7 +158,7 @@ export class FreshCredentials {
     }
   }
 
-  /** Undefined when another server has the lease. */
+  /** Undefined if another server has the lease. */
   #refreshLeased(connection: OpenConnection): Promise<Refreshed | undefined> {
     const { name, refreshConcurrency } = connection.integration;
     return this.#limit.run(name, refreshConcurrency, async () => {
@@ -168,7 +173,7 @@ export class FreshCredentials {
   async #refreshHolding(connection: OpenConnection, holder: string): Promise<Refreshed> {
     const { row, integration, mode, credentials, config } = connection;
     const extend = () => this.#context.store.extendLease(row, { holder, lifeMs: LEASE_MS });
-    // A lease that cannot be extended runs out; then the write is what decides.
+    // A lease that cannot be extended expires. Then the write decides.
     const extending = setInterval(() => void extend().catch(() => undefined), EXTEND_EVERY_MS).unref();
     let refreshed: BaseCredentials | undefined;
     try {
@@ -184,7 +189,7 @@ export class FreshCredentials {
     return refreshed ? this.#store(connection, { holder, refreshed }) : connection;
   }
 
-  /** The new tokens exist here alone, and the old refresh token may be spent: the write is tried until it succeeds. */
+  /** The new tokens exist only here, and the old refresh token may be used up. The write is tried until it succeeds. */
   async #store(
     connection: OpenConnection,
     { holder, refreshed }: { holder: string; refreshed: BaseCredentials },
@@ -204,10 +209,11 @@ export class FreshCredentials {
       'access token refreshed',
     );
     onRefresh(row.integration, written ? 'renewed' : 'superseded');
-    // While the store was away a short life may have passed; one that was over at birth would be so again.
+    // A short lifetime may have passed while the store was down. A token that was expired when it was issued would be
+    // so again.
     const opened = written && openConnection(written, this.#context);
     if (opened) return this.#isExpired(opened) && !wasExpired ? 'changed' : opened;
-    // A reconnect, a delete or another server came first, and wins.
+    // A reconnect, a delete or another server came first and takes precedence.
     const current = await this.#read(row);
     return current.row.version !== row.version && !this.#isExpired(current) ? current : 'changed';
   }
@@ -250,12 +256,12 @@ export class FreshCredentials {
       refused: isUnexplainedRefusal(error),
       now: now(),
     };
-    // With the database away too, the lease runs out by itself and says the same.
+    // If the database is down too, the lease expires by itself, with the same effect.
     await store.failRefresh(row, failure).catch((cause: unknown) => log.error({ err: cause }, 'failure not recorded'));
     return this.#serveWhileValid(connection, { retryInMs, why, cause: error });
   }
 
-  /** A provider that is down costs nothing while the token still works. */
+  /** While the token is still valid, a provider that is down costs nothing. */
   #serveWhileValid(
     connection: OpenConnection,
     { retryInMs, why, cause }: { retryInMs: number; why: string; cause?: unknown },
@@ -280,7 +286,10 @@ export class FreshCredentials {
     return marked && { ...connection, row: marked };
   }
 
-  /** A connection that an earlier version gave up although it had a refresh token is active again: once, before it is tried. */
+  /**
+   * An earlier version gave up on this connection although it has a refresh token. It becomes active once, before it is
+   * tried.
+   */
   async #readTriable(key: ConnectionKey): Promise<OpenConnection> {
     const connection = await this.#read(key);
     const { row } = connection;
@@ -298,14 +307,14 @@ export class FreshCredentials {
     return connection ?? throwNotFound(key);
   }
 
-  /** Whether a connection from the cache is what reading it would yield: it works, and its Integration was not edited. */
+  /** Whether a cached connection equals a fresh read: it is active, and its Integration was not edited. */
   #isCurrent({ row, integration }: OpenConnection): boolean {
     return row.status === 'active' && this.#context.config().integrations.get(row.integration) === integration;
   }
 
   /**
-   * Whether a connection is to be refreshed before use: at its time, or when its token expired before that. One known to need
-   * its user is not tried again: the provider has said no.
+   * Whether a connection must be refreshed before use: it is due, or its token expired earlier. One that needs its user
+   * is not tried again, because the provider has rejected it.
    */
   #isDue(connection: OpenConnection): boolean {
     const { row, mode, integration, credentials } = connection;
@@ -319,14 +328,17 @@ export class FreshCredentials {
     return this.#isExpired(connection) && mode.refresh?.isRefreshable(credentials, integration) === true;
   }
 
-  /** Whether a token is not worth serving any more: its life counts from the receipt of its answer, the provider's from before. */
+  /**
+   * Whether a token is too old to serve. We count from the receipt of the response; the provider counts from an earlier
+   * moment.
+   */
   #isExpired({ mode, credentials }: Pick<OpenConnection, 'mode' | 'credentials'>): boolean {
     const expiresAt = mode.refresh?.expiresAt(credentials);
     const marginMs = MARGIN_MS + (mode.refresh?.responseTookMs?.(credentials) ?? 0);
     return expiresAt !== undefined && expiresAt <= this.#context.now() + marginMs;
   }
 
-  /** For a connection that is not due: what expired all the same cannot be refreshed. */
+  /** For a connection that is not due: if its token expired all the same, it cannot be refreshed. */
   async #assertUsable(connection: OpenConnection): Promise<OpenConnection> {
     if (!this.#isExpired(connection)) return connection;
     const { row } = connection;
@@ -339,7 +351,7 @@ export class FreshCredentials {
   }
 }
 
-/** What to add to the provider's words when they mean that the grant is gone; undefined when they do not. */
+/** What to add to the provider's message if the grant is gone; undefined if it is not. */
 function whyGone({ row, integration }: OpenConnection, error: unknown): string | undefined {
   const days = integration.reconnectAfterRefusedDays;
   if (isRevoked(error)) return row.refresh.responseLost ? ' An earlier answer with new tokens may have been lost.' : '';

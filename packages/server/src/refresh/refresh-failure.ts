@@ -3,30 +3,33 @@ import { OAuthResponseError } from '../oauth/oauth-error.ts';
 import type { RefreshState } from '../store/store.ts';
 
 const DAY_MS = 86_400_000;
-// However long ago the first was: a few refusals may all fall into one outage.
+// However old the first one is: a few refusals may all fall into one outage.
 const LEAST_REFUSALS = 10;
-// Of 4xx, those that speak of the address, of time, of load or of a proxy, and not of the grant.
+// The 4xx statuses that concern the address, time, load or a proxy, and not the grant.
 const OTHER_CAUSES = new Set([404, 405, 407, 408, 421, 425, 429]);
 const NEVER_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
 
-/** Whether the provider said that the grant is gone: only this one error code does (RFC 6749 §5.2). */
+/** Whether the provider said that the grant is gone: only this error code does (RFC 6749 §5.2). */
 export function isRevoked(error: unknown): boolean {
   return error instanceof OAuthResponseError && error.error === 'invalid_grant';
 }
 
-/** Whether the provider refused and gave no reason, as some do once a refresh token is dead. Alone it says nothing. */
+/**
+ * Whether the provider refused without a reason, as some do when a refresh token is dead. One such refusal proves
+ * nothing.
+ */
 export function isUnexplainedRefusal(error: unknown): boolean {
   if (!(error instanceof OAuthResponseError) || error.code !== 'token_exchange_failed') return false;
   const { httpStatus = 0 } = error;
   return !error.error && httpStatus >= 400 && httpStatus < 500 && !OTHER_CAUSES.has(httpStatus);
 }
 
-/** Whether an unexplained refusal, after those before it, means that the grant is gone. */
+/** Whether an unexplained refusal, after earlier ones, means that the grant is gone. */
 export function isLastRefusal({ refusals, refusedForMs }: RefreshState, afterDays: number): boolean {
   return afterDays > 0 && refusals + 1 >= LEAST_REFUSALS && (refusedForMs ?? 0) >= afterDays * DAY_MS;
 }
 
-/** Whether the provider may have rotated the tokens all the same: it was reached, and its answer was not read. */
+/** Whether the provider may have rotated the tokens: the request reached it, and its response was not read. */
 export function mayHaveResponded(error: unknown): boolean {
   if (error instanceof OAuthResponseError) return (error.httpStatus ?? 0) < 300;
   if (!(error instanceof NangoError) || !/^(request|response)_/.test(error.code)) return false;

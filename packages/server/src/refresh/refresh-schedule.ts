@@ -11,8 +11,8 @@ export interface RefreshSchedule {
 }
 
 /**
- * The schedule of credentials that are about to be stored. The background comes before any request would have to wait,
- * earlier by a random part, so that tokens which were issued together are not refreshed together.
+ * The schedule of credentials that are about to be stored. The background is due before a request would have to wait,
+ * earlier by a random amount, so that tokens which were issued together are not refreshed together.
  */
 export function scheduleOf(
   credentials: BaseCredentials,
@@ -30,7 +30,7 @@ export function scheduleOf(
   };
 }
 
-/** How long to leave somebody alone after so many failures in a row: doubling, half of it by chance. */
+/** The back-off after so many failures in a row: doubling, half of it random. */
 export function backoffMs(
   failures: number,
   {

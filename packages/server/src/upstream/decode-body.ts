@@ -2,7 +2,7 @@ import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate, inflateRaw, zstdDecompress } from 'node:zlib';
 import { NangoError } from '../errors/nango-error.ts';
 
-// Nobody encodes more often for a reason, and each coding can multiply the work.
+// No server applies more codings for a reason, and each can multiply the work.
 const MAX_CODINGS = 3;
 
 type Decoder = (body: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>;
@@ -18,13 +18,13 @@ const DECODERS: ReadonlyMap<string, Decoder> = new Map([
   ['deflate', inflateEither],
   ['br', promisify(brotliDecompress)],
   ['zstd', promisify(zstdDecompress)],
-  // No codings, but what servers write for a body that has none.
+  // Values that servers send for a body without coding.
   ...['identity', 'none', 'utf-8', 'utf8', 'binary', 'aws-chunked'].map((name) => [name, identity] as const),
 ]);
 
 /**
- * The content behind its codings, in the order in which they were applied (RFC 9110 §8.4). It is bounded like any body,
- * so that a small response cannot become a large one. Throws `response_too_large` and `request_failed`.
+ * Decodes content codings in the order in which they were applied (RFC 9110 §8.4). The result is bounded, so a small
+ * response cannot become a large one. Throws `response_too_large` and `request_failed`.
  */
 export async function decodeBody(
   body: Buffer,
@@ -65,7 +65,7 @@ async function decodeOnce(body: Buffer, decoder: Decoder, maxBytes: number): Pro
   }
 }
 
-/** RFC 9110 §8.4.1.2: some servers leave out the wrapper that "deflate" has. */
+/** RFC 9110 §8.4.1.2: some servers omit the wrapper of "deflate". */
 async function inflateEither(body: Buffer, options: { maxOutputLength: number }): Promise<Buffer> {
   try {
     return await inflateAsync(body, options);

@@ -22,27 +22,27 @@ export interface UpstreamRequest {
   readonly headers: Record<string, string>;
   readonly body?: string | Uint8Array | undefined;
   readonly clientCertificate?: ClientCertificate | undefined;
-  /** Whether only public addresses may be connected to: the host was chosen by a connection. */
+  /** Whether only public addresses may be reached, because a connection chose the host. */
   readonly guarded?: boolean;
-  /** Whose HTTP/1.1 sockets are used; undefined = a socket of its own. */
+  /** The owner of the HTTP/1.1 sockets; undefined = a socket for this request only. */
   readonly owner?: string | undefined;
-  /** For the whole exchange; 0 = none. */
+  /** For the whole request; 0 = none. */
   readonly timeoutMs: number;
-  /** Until the connection stands; 0 = none. */
+  /** Until the connection is made; 0 = none. */
   readonly connectTimeoutMs?: number;
   readonly maxBytes: number;
 }
 
-/** Which sockets a request may use: those that were made alike, and no others. */
+/** Settings of sockets. A request uses only sockets that were made with its settings. */
 interface Peer {
   readonly clientCertificate: ClientCertificate | undefined;
   readonly guarded: boolean;
   readonly connectTimeoutMs?: number | undefined;
-  /** Whether HTTP/2 is not an option, as for WebSockets. */
+  /** Whether HTTP/2 is excluded, as for WebSockets. */
   readonly http1?: boolean | undefined;
 }
 
-/** A request whose answer is streamed. */
+/** A request whose response is streamed. */
 interface OutgoingRequest {
   readonly origin: string;
   readonly path: string;
@@ -50,43 +50,46 @@ interface OutgoingRequest {
   /** Names in lower case. */
   readonly headers: Record<string, string>;
   readonly body: Uint8Array | Readable | undefined;
-  /** Of a body that is a stream; undefined = unknown. */
+  /** Length of a streamed body; undefined = unknown. */
   readonly contentLength?: string | undefined;
-  /** Milliseconds until the answer begins; 0 = none. */
+  /** Milliseconds until the response begins; 0 = none. */
   readonly headersTimeout: number;
-  /** Milliseconds between two pieces of the answer; 0 = none. */
+  /** Milliseconds between two pieces of the response; 0 = none. */
   readonly bodyTimeout: number;
   readonly upgrade?: string;
 }
 
-/** `owner` = whose HTTP/1.1 sockets are used: those of one connection of ours carry no other's responses. */
+/** `owner` = the owner of the HTTP/1.1 sockets. The sockets of one connection carry no responses of another. */
 export type StreamedRequest = OutgoingRequest & Peer & { readonly owner: string };
 
 export interface UpstreamResponse {
   readonly status: number;
   readonly statusText: string;
-  /** Names in lower case; repeated headers are joined as RFC 9110 §5.3 says, save Set-Cookie. */
+  /** Names in lower case. Repeated headers are joined (RFC 9110 §5.3), except for Set-Cookie. */
   readonly headers: Record<string, string | string[]>;
-  /** Without its content codings. */
+  /** Decoded. */
   readonly body: Buffer;
-  /** Of the body as it came. */
+  /** Bytes of the body before decoding. */
   readonly receivedBytes: number;
 }
 
 /**
- * The one HTTP client for calls to the outside: keeps connections alive, follows no redirect, bounds time and size.
- * What it reads whole it decodes; what it streams stays as it came.
- * Throws `request_timeout`, `request_failed` and `response_too_large`.
+ * The one HTTP client for requests to the outside. It keeps connections alive, follows no redirect, and limits time and
+ * size. Bodies that it reads as a whole are decoded; streamed ones are not. Throws `request_timeout`, `request_failed`
+ * and `response_too_large`.
  */
 export class HttpClient {
   readonly #peers = new Map<string, SocketPools>();
-  /** The one that was asked for last, which is the one that is asked for next. */
+  /** The last result, because the next request usually needs the same one. */
   #last: { readonly peer: Peer; readonly pools: SocketPools } | undefined;
   readonly #allowedNetworks: () => readonly string[];
   readonly #connect: NonNullable<HttpClientOptions['connect']>;
   readonly #trace: TraceOutgoing | undefined;
 
-  /** `connect` is for tests that trust an authority of their own; `allowedNetworks` are private ones that guarded requests may reach. */
+  /**
+   * `connect` is for tests that trust their own authority. `allowedNetworks` are private networks that guarded requests
+   * may reach.
+   */
   constructor({ connect = {}, allowedNetworks = () => [], trace }: HttpClientOptions = {}) {
     this.#connect = connect;
     this.#trace = trace;
@@ -134,7 +137,7 @@ export class HttpClient {
     }
   }
 
-  /** Sends a request whose answer goes to `handler` piece by piece; nothing is bounded but what the request says. */
+  /** Sends a request whose response goes to `handler` piece by piece. Only the limits of the request apply. */
   stream(streamed: StreamedRequest, handler: Dispatcher.DispatchHandler): void {
     const { owner, origin, method } = streamed;
     const pools = this.#peerOf(streamed);
@@ -177,7 +180,7 @@ export class HttpClient {
   }
 }
 
-/** One owner's way to send, as undici's functions take it. */
+/** Sends for one owner, as undici's functions expect it. */
 class OwnerDispatcher extends Dispatcher {
   readonly #pools: SocketPools;
   readonly #owner: string | undefined;
@@ -203,7 +206,8 @@ function toDispatched(
     path,
     method,
     headers: contentLength === undefined ? headers : { ...headers, 'content-length': contentLength },
-    // Undici destroys what it reads from when the API breaks off; the caller's connection has to live on for our answer.
+    // Undici destroys a stream when the API cuts the connection. The caller's connection must stay open for our
+    // response.
     body: body instanceof Readable ? buffered(body) : (body ?? null),
     headersTimeout,
     bodyTimeout,
@@ -240,7 +244,7 @@ interface OAuthHttpOptions {
   readonly guarded?: boolean;
 }
 
-/** The client as protocol code sees it, with the bounds of token calls. */
+/** The client as protocol code uses it, with the limits of token requests. */
 export function createOAuthHttp(
   client: HttpClient,
   { now, timeoutMs = DEFAULT_TOKEN_TIMEOUT_MS, guarded = false }: OAuthHttpOptions,
@@ -285,7 +289,7 @@ function joinHeaders(headers: Record<string, string | string[] | undefined>): Re
   return joined;
 }
 
-/** Names the host, never the path or query: both may carry credentials. */
+/** Names only the host: path and query may carry credentials. */
 export function toNangoError(error: unknown, { url, timeoutMs }: { url: string; timeoutMs: number }): NangoError {
   if (error instanceof NangoError) return error;
   const { host } = new URL(url);

@@ -14,8 +14,8 @@ const globalUnicast = parseNetwork(GLOBAL_UNICAST);
 const embedding = EMBEDDED_IPV4.map((place) => ({ ...place, network: parseNetwork(place.network) }));
 
 /**
- * Whether an address is not one of the Internet's, and in none of the networks that are `allowed` (`10.1.0.0/16`). IPv6
- * addresses that lead to an IPv4 address are judged by that one. What is no address is refused.
+ * Whether an address is not a public one, and in none of the `allowed` networks (`10.1.0.0/16`). IPv6 addresses that
+ * lead to an IPv4 address are judged by the IPv4 address. Invalid addresses are refused.
  */
 export function isRefusedAddress(text: string, allowed: readonly string[]): boolean {
   const address = parseAddress(text);
@@ -59,8 +59,8 @@ function parseNetwork(text: string): Network {
 }
 
 /**
- * Connects to public addresses alone. The very address is checked that is connected to, so that a name cannot resolve to
- * one for the check and to another for the connection.
+ * Connects to public addresses only. The address that is checked is the one that is connected to, so a name cannot
+ * resolve to two different ones.
  */
 export function createGuardedConnector(
   options: buildConnector.BuildOptions,
@@ -68,7 +68,7 @@ export function createGuardedConnector(
 ): buildConnector.connector {
   const connect = buildConnector({ ...options, lookup: createGuardedLookup(allowed) });
   return (target, callback) => {
-    // An address is not looked up.
+    // An address needs no lookup.
     const host = target.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
     if (parseAddress(host) !== undefined && isRefusedAddress(host, allowed())) callback(refusal(host), null);
     else connect(target, callback);

@@ -1,9 +1,9 @@
-// Nobody outside decides that something rests for longer.
+// No outsider may stop work for longer.
 const MAX_WAIT_MS = 3_600_000;
 
 /**
  * Milliseconds that a `Retry-After` header asks to wait: seconds or an HTTP date (RFC 9110 §10.2.3), at most an hour.
- * Undefined where there is none, or it says nothing usable.
+ * Undefined if it is absent or unusable.
  */
 export function parseRetryAfter(value: string | undefined, now: number): number | undefined {
   const text = value?.trim() ?? '';

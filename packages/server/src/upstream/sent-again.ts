@@ -5,12 +5,12 @@ import { IDEMPOTENT_METHODS } from './idempotent-methods.ts';
 
 type Headers = Record<string, string | string[] | undefined>;
 
-/** Whether a request can be sent twice: its method allows it, and its body is known as a whole. */
+/** Whether a request can be sent twice: its method allows it, and its body is in memory. */
 export function isRepeatable({ method, body }: Pick<Dispatcher.DispatchOptions, 'method' | 'body'>): boolean {
   return IDEMPOTENT_METHODS.has(method) && !(body instanceof Readable);
 }
 
-/** Hands everything on, but sends a request once more when its connection failed before any response began. */
+/** Forwards everything, but sends a request once more if its connection failed before any response began. */
 export class SentAgain implements Dispatcher.DispatchHandler {
   readonly #handler: Dispatcher.DispatchHandler;
   readonly #again: () => void;

@@ -3,7 +3,7 @@ import { Pool, type buildConnector, type Dispatcher } from 'undici';
 import { isRepeatable, SentAgain } from './sent-again.ts';
 
 const MAX_OPEN_SOCKETS = 1_024;
-// How many pools are looked at to find an idle one, so that a connection never waits for a walk through all.
+// How many pools are searched for an idle one, so that no request waits for a search through all.
 const MAX_LOOKED_AT = 64;
 
 /** A request, with the origin that its pool is made for. */
@@ -16,7 +16,7 @@ export interface SocketPoolsOptions {
   readonly connect: Connect;
   /** Whether HTTP/2 is never offered. */
   readonly http1Only: boolean;
-  /** Sockets above which idle ones are closed; for tests. */
+  /** Number of sockets above which idle ones are closed; for tests. */
   readonly maxOpen?: number;
 }
 
@@ -25,29 +25,29 @@ interface OwnedPool {
   readonly pool: Pool;
   readonly forgetIdle: () => void;
   open: number;
-  /** Whether it was used since it was last looked at for its place. */
+  /** Whether it was used since the last eviction considered it. */
   used: boolean;
 }
 
 interface Origin {
   readonly url: string;
-  /** What the server chose (ALPN, RFC 7301); undefined until the first connection stands. */
+  /** The server's choice (ALPN, RFC 7301); undefined until the first connection is made. */
   protocol: 'http1' | 'http2' | undefined;
-  /** The first connection, while it is made. */
+  /** The first connection, while it is being made. */
   probe: Promise<void> | undefined;
-  /** The first connection, until the pool that it is for takes it. */
+  /** The first connection, until its pool takes it. */
   spare: Socket | undefined;
   shared: Pool | undefined;
   readonly owned: Map<string, OwnedPool>;
 }
 
 /**
- * Sockets to origins, kept alive. An HTTP/1.1 socket serves one owner only: on it, bytes that come too late look like the
- * response to the next request. HTTP/2 names the request of each frame, so all owners share its connections (RFC 9113 §5).
+ * Keeps sockets to origins alive. An HTTP/1.1 socket serves one owner only: on it, late bytes look like the response to
+ * the next request. HTTP/2 names the request of each frame, so all owners share its connections (RFC 9113 §5).
  */
 export class SocketPools {
   readonly #origins = new Map<string, Origin>();
-  /** Every owned pool; those not used for longest come first. */
+  /** All owned pools, least recently used first. */
   readonly #byUse = new Map<OwnedPool, () => void>();
   readonly #connectBoth: buildConnector.connector;
   readonly #connectHttp1: buildConnector.connector;
@@ -63,7 +63,7 @@ export class SocketPools {
     this.#maxOpen = maxOpen;
   }
 
-  /** `owner` = whose HTTP/1.1 sockets are used; undefined = a socket of its own, closed after the response. */
+  /** `owner` = the owner of the HTTP/1.1 sockets; undefined = a new socket, which is closed after the response. */
   dispatch(request: PooledRequest, owner: string | undefined, handler: Dispatcher.DispatchHandler): void {
     this.#dispatch({ request, owner, handler, isRepeated: false });
   }
@@ -106,7 +106,7 @@ export class SocketPools {
     return origin;
   }
 
-  /** Connects for the first time, to learn which protocol the server chooses. The socket becomes the first of a pool. */
+  /** Makes the first connection, to learn which protocol the server chooses. The socket becomes the first of a pool. */
   #probe(origin: Origin): Promise<void> {
     const { protocol, hostname, port, host } = new URL(origin.url);
     const target = { protocol, hostname: hostname.replace(/^\[|\]$/g, ''), port, host };
@@ -130,12 +130,12 @@ export class SocketPools {
     owned.used = true;
     if (owner === undefined) owned.pool.dispatch({ ...request, reset: true }, handler);
     else {
-      // An idle socket may have been closed by the server in this very moment (RFC 9112 §9.3.1).
+      // The server may have closed an idle socket at this very moment (RFC 9112 §9.3.1).
       const isStalePossible = owned.open > 0 && !dispatched.isRepeated && isRepeatable(request);
       const repeated = () => new SentAgain(handler, () => this.#repeat(dispatched));
       owned.pool.dispatch(request, isStalePossible ? repeated() : handler);
     }
-    // A request that undici refuses opens no socket, so no closed socket will end the pool.
+    // A request that undici rejects opens no socket, so no closing socket would remove the pool.
     if (owned.open === 0) owned.forgetIdle();
   }
 
@@ -159,7 +159,7 @@ export class SocketPools {
       return this.#connectBoth(target, (...[error, socket]: Connected) => {
         if (error) return callback(error, null);
         if (isHttp2(socket)) return callback(null, socket);
-        // A server that speaks HTTP/1.1 now; its requests go to sockets of their owners.
+        // A server that now speaks HTTP/1.1. Its requests go to sockets of their owners.
         socket.destroy();
         origin.protocol = 'http1';
         return callback(new Http1Response(), null);
@@ -213,7 +213,7 @@ export class SocketPools {
     return owned;
   }
 
-  /** Closes the sockets of an owner who has no request in flight: of one of those that sent none for longest. */
+  /** Closes the sockets of the least recently used owner without a request in flight. */
   #closeIdle(): void {
     let looked = 0;
     for (const [owned, forget] of this.#byUse) {
@@ -226,11 +226,11 @@ export class SocketPools {
   }
 
   #closePool(pool: Pool): void {
-    // One that is being destroyed cannot be closed besides.
+    // A pool that is being destroyed cannot be closed as well.
     if (!this.#isClosed) void pool.close();
   }
 
-  /** What an origin speaks is learned anew when nothing is open to it. */
+  /** The protocol of an origin is learned again when nothing is open to it. */
   #forgetUnused(origin: Origin): void {
     if (origin.shared || origin.owned.size > 0 || origin.probe || origin.spare) return;
     if (this.#origins.get(origin.url) === origin) this.#origins.delete(origin.url);
@@ -247,11 +247,11 @@ interface Dispatched {
   readonly request: PooledRequest;
   readonly owner: string | undefined;
   readonly handler: Dispatcher.DispatchHandler;
-  /** Whether it is sent for the second time, which is the last. */
+  /** Whether it is sent for the second and last time. */
   readonly isRepeated: boolean;
 }
 
-/** A server that spoke HTTP/2 before chose HTTP/1.1; nothing was sent. */
+/** A server that spoke HTTP/2 before chose HTTP/1.1. Nothing was sent. */
 class Http1Response extends Error {
   override readonly message = 'The server no longer speaks HTTP/2.';
 }

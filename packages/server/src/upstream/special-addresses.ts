@@ -1,10 +1,10 @@
 /**
- * Networks in which no API of the Internet is found, each with the RFC that reserves it.
+ * Networks without public APIs, each with the RFC that reserves it.
  *
  * Sources: IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890, RFC 8190), as of RFC 9780 (May 2025), with
- * the globally reachable entries; the multicast and reserved ranges of IANA's address space registries. An entry that
- * lies within another stands here all the same, so that the list can be compared with the registries line by line.
- * IPv6 addresses outside {@link GLOBAL_UNICAST} need no entry.
+ * the globally reachable entries; the multicast and reserved ranges of IANA's address space registries. Entries within
+ * other entries are listed too, so that the list can be compared with the registries line by line. IPv6 addresses
+ * outside {@link GLOBAL_UNICAST} need no entry.
  */
 export const SPECIAL_NETWORKS: readonly (readonly [network: string, name: string])[] = [
   ['0.0.0.0/8', 'this network, RFC 791'],
@@ -48,10 +48,10 @@ export const SPECIAL_NETWORKS: readonly (readonly [network: string, name: string
   ['3fff::/20', 'documentation, RFC 9637'],
 ];
 
-/** All of IPv6 that IANA gives out for hosts of the Internet (RFC 4291 §2.4). */
+/** All of IPv6 that IANA assigns to public hosts (RFC 4291 §2.4). */
 export const GLOBAL_UNICAST = '2000::/3';
 
-/** Addresses at which clouds serve their machines credentials, certificates or settings, whatever range they lie in. */
+/** Addresses at which clouds give their machines credentials, certificates or settings, whatever their range. */
 export const CLOUD_ADDRESSES: readonly (readonly [address: string, name: string])[] = [
   ['169.254.169.254', 'metadata of most clouds'],
   ['169.254.170.2', 'credentials of Amazon ECS tasks'],
@@ -72,7 +72,8 @@ export const EMBEDDED_IPV4: readonly { readonly network: string; readonly at: nu
   { network: '::ffff:0:0/96', at: 12 },
   // RFC 6052 §2.1: NAT64.
   { network: '64:ff9b::/96', at: 12 },
-  // RFC 8215: NAT64 of a network's own. Where other prefixes under 64:ff9b:1::/48 hold the IPv4 address is not known.
+  // RFC 8215: NAT64 of a private network. For other prefixes under 64:ff9b:1::/48 the position of the IPv4 address is
+  // unknown.
   { network: '64:ff9b:1::/96', at: 12 },
   // RFC 3056 §2: 6to4.
   { network: '2002::/16', at: 2 },

@@ -5,12 +5,12 @@ import type { Dispatcher } from 'undici';
 export type TraceOutgoing = (request: { readonly method: string; readonly host: string }) => OutgoingSpan;
 
 export interface OutgoingSpan {
-  /** To be sent along, so that who answers can go on with the trace (W3C Trace Context). */
+  /** Headers with which the receiver can continue the trace (W3C Trace Context). */
   readonly headers: Readonly<Record<string, string>>;
   end(outcome: { status?: number | undefined; error?: unknown }): void;
 }
 
-/** Ends a span with the answer, and hands everything on. */
+/** Ends a span with the response, and forwards everything. */
 export class TracedHandler implements Dispatcher.DispatchHandler {
   readonly #handler: Dispatcher.DispatchHandler;
   readonly #span: OutgoingSpan;

@@ -11,15 +11,18 @@ import { jwtShape } from '../prompted/jwt-fields.ts';
 import { configFromTokenResponseSchema } from '../config-from-provider.ts';
 import { accessDeniedErrors, parameterNames, tokenShape } from '../token-fields.ts';
 
-/** Placeholders of refresh and revocation requests beside those of `auth`; the last is id and secret as Basic takes them (RFC 7617 §2). */
+/**
+ * Placeholders of refresh and revocation requests, in addition to those of `auth`. The last one is client id and secret
+ * for Basic (RFC 7617 §2).
+ */
 const RENEWAL_PLACEHOLDERS = ['access_token', 'refresh_token', 'oauth_client_basic_encoded'];
 
 // Headers of token requests may name the client a second time.
 const CLIENT_SCOPE = { names: AUTH_VALUES.names, prefixes: CONNECTION_SCOPE.prefixes };
-// Few providers name the client in the path of the authorization endpoint.
+// A few providers name the client in the path of the authorization endpoint.
 const AUTHORIZATION_URL_SCOPE = { names: ['oauth_client_id'], prefixes: CONNECTION_SCOPE.prefixes };
 
-/** What `token_params.grant_type` may select; the first is the default. */
+/** The values that `token_params.grant_type` may have. The first is the default. */
 export const GRANT_TYPES = ['authorization_code', 'client_credentials', 'password', JWT_BEARER] as const;
 
 export type GrantType = (typeof GRANT_TYPES)[number];
@@ -47,7 +50,7 @@ export function oauth2Shape(fields: Fields) {
 
 export type OAuth2Auth = z.output<z.ZodObject<ReturnType<typeof oauth2Shape>>> & { readonly auth_mode: 'OAUTH2' };
 
-/** Where the authorization server is: its endpoints, or what they are discovered from. */
+/** The authorization server: its endpoints, or what they are discovered from. */
 function serverShape(fields: Fields) {
   return {
     authorization_url: fields
@@ -106,7 +109,7 @@ function authorizationShape(fields: Fields) {
   };
 }
 
-/** Requests to the token endpoint, and their answers. */
+/** Token requests and their responses. */
 function tokenRequestShape(fields: Fields) {
   return {
     token_params: fields
@@ -183,18 +186,18 @@ function clientShape(fields: Fields) {
   };
 }
 
-/** `token_params.grant_type`, where it is one of ours. */
+/** `token_params.grant_type`, if it is one that we implement. */
 export function grantTypeOf(auth: OAuth2Auth): GrantType | undefined {
   const named = auth.token_params['grant_type']?.parts[0] ?? GRANT_TYPES[0];
   return GRANT_TYPES.find((grantType) => grantType === named);
 }
 
-/** Whether the endpoints are discovered rather than named. */
+/** Whether the endpoints are discovered. */
 export function isDiscovered(auth: OAuth2Auth): boolean {
   return auth.token_url === undefined && (auth.issuer !== undefined || auth.resource !== undefined);
 }
 
-/** Faults that only show when several keys are seen together. */
+/** Faults that concern several keys together. */
 export function checkOAuth2Auth(auth: OAuth2Auth): { key: string; message: string }[] {
   const grantType = grantTypeOf(auth);
   const required = (key: 'authorization_url' | 'token_url'): { key: string; message: string }[] =>
@@ -217,7 +220,10 @@ export function checkOAuth2Auth(auth: OAuth2Auth): { key: string; message: strin
   return faults;
 }
 
-/** Settings that must be there: a client registered by hand has an id, and a confidential one a secret (RFC 6749 §2.1). */
+/**
+ * Settings that must be present. A client that was registered by hand has an id; a confidential client also has a
+ * secret (RFC 6749 §2.1).
+ */
 export function requiredOAuth2Settings(auth: OAuth2Auth): ClientSetting[] {
   const { authorization_method: method } = auth;
   const grantType = grantTypeOf(auth);
@@ -228,13 +234,13 @@ export function requiredOAuth2Settings(auth: OAuth2Auth): ClientSetting[] {
   return ['oauth_client_id', ...secret, ...scopes, ...certificate];
 }
 
-/** Where requests of OAUTH2 go. */
+/** The endpoints of OAUTH2. */
 export function oauth2Endpoints(auth: OAuth2Auth): AuthEndpoint[] {
   const receives = [...new Set([...secretsReadBy(auth.token_headers), 'oauth_client_secret' as const])];
   const endpoints = (urls: readonly (Template | undefined)[], isFirst: boolean) =>
     urls.flatMap((url) => (url ? [{ url, receives, isFirst }] : []));
   return [
-    // Metadata of issuer and resource names the endpoints that authenticate the client.
+    // The metadata of issuer and resource names endpoints to which the client authenticates.
     ...endpoints([auth.token_url, auth.device_authorization_url, auth.issuer, auth.resource], true),
     ...endpoints([auth.refresh_url, auth.revocation_url], false),
     ...(auth.authorization_url ? [{ url: auth.authorization_url, receives: [], isFirst: false }] : []),

@@ -10,9 +10,9 @@ import type { OAuth2Owner } from './server.ts';
 import { responseFormat } from '../token-fields.ts';
 import { Secret } from '../../vault/secret.ts';
 
-// Requests that a Blueprint describes, where its provider does what the RFCs have a request for in a way of its own.
+// Requests that a Blueprint configures, for providers that do not follow the RFC's request.
 
-/** How steps behind an OAuth 2.0 token answer are taken. */
+/** How steps after an OAuth 2.0 token response are taken. */
 export function oauth2StepMode({ integration }: OAuth2Owner, { now }: Pick<AuthModeContext, 'now'>) {
   return {
     named: ({ access_token }) => ({ access_token }),
@@ -32,7 +32,7 @@ interface Described {
   readonly context: AuthModeContext;
 }
 
-/** Refreshes tokens by `auth.refresh_request`. An answer without a refresh token means that the old one goes on being valid. */
+/** Refreshes tokens with `auth.refresh_request`. If the response has no refresh token, the old one stays valid. */
 export async function refreshAsConfigured(request: ConfiguredRequest, described: Described): Promise<TokenResponse> {
   const sources = sourcesOf(described);
   const answer = await sendConfigured(request, sources, described.context);
@@ -41,7 +41,7 @@ export async function refreshAsConfigured(request: ConfiguredRequest, described:
   return { ...response, refresh_token: response.refresh_token ?? described.credentials.refresh_token };
 }
 
-/** Gives tokens back by `auth.revocation_request`. Throws `provider_error` when the provider refuses. */
+/** Revokes tokens with `auth.revocation_request`. Throws `provider_error` if the provider refuses. */
 export async function revokeAsConfigured(request: ConfiguredRequest, described: Described): Promise<void> {
   const sources = sourcesOf(described);
   const { status, body } = await sendConfigured(request, sources, described.context);
@@ -60,7 +60,7 @@ function sourcesOf({ owner: { integration, config }, credentials }: Described): 
   return { integration, config, raw, named };
 }
 
-/** Credentials of the scheme Basic (RFC 7617 §2), not form-encoded. */
+/** Basic credentials (RFC 7617 §2), not form-encoded. */
 function basicOf({
   oauthClientId = '',
   oauthClientSecret = new Secret(''),

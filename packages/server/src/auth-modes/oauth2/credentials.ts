@@ -9,23 +9,23 @@ import { expiryOf } from '../token-fields.ts';
 import { Secret, toRevealedJson } from '../../vault/secret.ts';
 
 const grantSchema = z.object({
-  /** Milliseconds since the epoch at which the token was received; with expires_at it gives the token's life. */
+  /** When the token was received, in milliseconds since the epoch. With expires_at it gives the token's lifetime. */
   received_at: z.number(),
-  /** Milliseconds that the answer took. */
+  /** Milliseconds that the response took. */
   took_ms: z.number().default(0),
-  /** When the token is taken to expire although its response did not say: the one before lived as long. */
+  /** Assumed expiry, if the response did not say: the token before it lived as long. */
   assumed_expires_at: storedTime.optional(),
-  /** The authorization server, where it was discovered. */
+  /** The authorization server, if it was discovered. */
   issuer: z.string().optional(),
-  /** The client, where it was registered dynamically: a later registration would not fit the refresh token. */
+  /** The client, if it was registered dynamically: a later registration would not fit the refresh token. */
   client: registeredClientSchema.optional(),
-  /** What was sent as redirect_uri, where refreshing needs it again. */
+  /** The redirect_uri that was sent, if refreshing needs it again. */
   redirect_uri: z.string().optional(),
-  /** What the user typed in, where it is needed again. */
+  /** The values that the user was prompted for, if they are needed again. */
   prompted: storedRaw.optional(),
 });
 
-/** Credentials as they are stored. */
+/** Stored credentials. */
 export const storedOAuth2Credentials = z.object({
   access_token: storedSecret,
   refresh_token: storedSecret.optional(),
@@ -38,12 +38,12 @@ export const storedOAuth2Credentials = z.object({
 
 export type OAuth2Credentials = z.output<typeof storedOAuth2Credentials> & BaseCredentials;
 
-/** How a grant came about, and when. */
+/** How and when a grant was made. */
 interface GrantMemory extends Omit<z.output<typeof grantSchema>, 'received_at' | 'took_ms' | 'assumed_expires_at'> {
   readonly now: number;
 }
 
-/** A token response as credentials. `memory` is what refreshing them needs beside them. */
+/** Turns a token response into credentials. `memory` is what refreshing them needs in addition. */
 export function received(
   response: TokenResponse,
   { auth }: Integration<OAuth2Auth>,
@@ -61,8 +61,8 @@ export function received(
 }
 
 /**
- * Refreshed credentials, with what the response left out and the ones before had: the refresh token's life where the token
- * stays, the access token's life, and members of `raw`.
+ * Adds to refreshed credentials what the response left out: the refresh token's lifetime if the token stays, the access
+ * token's lifetime, and members of `raw`.
  */
 export function keepingEarlier(refreshed: OAuth2Credentials, earlier: OAuth2Credentials): OAuth2Credentials {
   const isSame = refreshed.refresh_token?.equals(earlier.refresh_token) ?? earlier.refresh_token === undefined;
@@ -78,18 +78,18 @@ export function keepingEarlier(refreshed: OAuth2Credentials, earlier: OAuth2Cred
   };
 }
 
-/** What an earlier response said of a token's life is not true of the next token. */
+/** The lifetime in an earlier response is not that of the next token. */
 function withoutLifetimes({ expires_in: _life, expires_at: _end, ...raw }: JsonObject): JsonObject {
   return raw;
 }
 
-/** Milliseconds that a token lives, as its response said or as is assumed; undefined = unknown. */
+/** The token's lifetime in milliseconds, as its response said or as assumed; undefined = unknown. */
 function lifeOf({ expires_at, grant }: OAuth2Credentials): number | undefined {
   const end = expires_at ?? grant?.assumed_expires_at;
   return end === undefined || grant === undefined ? undefined : Math.max(end - grant.received_at, 0);
 }
 
-/** What must be the same when the user comes back, although metadata or registrations may have changed. */
+/** What must stay the same until the callback, even if metadata or registrations change. */
 export function rememberServer(
   { oauthClientId }: Integration,
   { server, client }: { server: AuthorizationServer; client: OAuth2Client | undefined },
@@ -100,7 +100,7 @@ export function rememberServer(
   };
 }
 
-/** The same, read back, as credentials keep it. */
+/** Reads it back, as credentials store it. */
 export function rememberedGrant({
   issuer,
   client,

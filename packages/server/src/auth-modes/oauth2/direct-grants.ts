@@ -20,9 +20,11 @@ import {
 } from './server.ts';
 import { Secret } from '../../vault/secret.ts';
 
-// The grants that need no browser: what the user typed in, or the application itself, is the authorization.
+// The grants that need no browser: prompted credentials, or the application itself, are the authorization.
 
-/** What the user types in: by the grant, or declared. An assertion of the application's own asks him for nothing. */
+/**
+ * The fields to prompt for: by the grant, or declared. With an assertion of the application, nothing is prompted for.
+ */
 export function promptedFields(auth: OAuth2Auth): InputFields | undefined {
   const grantType = grantTypeOf(auth);
   if (grantType === JWT_BEARER) return auth.credentials;
@@ -30,13 +32,13 @@ export function promptedFields(auth: OAuth2Auth): InputFields | undefined {
   return { username: { label: 'User name', secret: false }, password: { label: 'Password' }, ...auth.credentials };
 }
 
-/** Whether tokens are issued to the application itself, so that nobody has to do anything. */
+/** Whether tokens are issued to the application itself, so no user is involved. */
 export function isIssuedToClient(auth: OAuth2Auth): boolean {
   const grantType = grantTypeOf(auth);
   return grantType === 'client_credentials' || (grantType === JWT_BEARER && auth.credentials === undefined);
 }
 
-/** A token for the application itself: client credentials (RFC 6749 §4.4), or an assertion of its own. */
+/** A token for the application itself: client credentials (RFC 6749 §4.4), or the application's own assertion. */
 export async function issueToClient(owner: OAuth2Owner, context: AuthModeContext): Promise<OAuth2Credentials> {
   const { integration, config } = owner;
   if (grantTypeOf(integration.auth) === JWT_BEARER) return grantToPrompted(owner, new Secret({}), context);
@@ -53,7 +55,7 @@ export async function issueToClient(owner: OAuth2Owner, context: AuthModeContext
 
 const passwordSchema = z.object({ username: credentialText, password: credentialSecret });
 
-/** The grants whose authorization is what the user typed in: his password, or an assertion signed with his key. */
+/** The grants whose authorization is prompted: the user's password, or an assertion signed with the user's key. */
 export async function grantToPrompted(
   owner: OAuth2Owner,
   prompted: Secret<JsonObject>,
@@ -73,7 +75,7 @@ export async function grantToPrompted(
   }
   const typed = acceptTyped(passwordSchema, prompted, integration);
   const response = await resourceOwnerPasswordGrant(endpoint, { ...typed, scope, params }, context.http);
-  // RFC 6749 §4.3.1: the password is discarded once there is a token, save where nothing else could refresh it.
+  // RFC 6749 §4.3.1: the password is discarded once there is a token, unless nothing else could refresh it.
   const keep = auth.keep_password && response.refresh_token === undefined;
   return received(response, integration, { now: context.now(), ...(keep ? { prompted } : {}) });
 }

@@ -51,7 +51,7 @@ import { Secret } from '../../vault/secret.ts';
 
 const NO_SECRET = new Secret('');
 
-// The part of a refresh token's life after which it is used, so that it does not die of disuse.
+// The fraction of a refresh token's lifetime after which it is used, so that it does not expire unused.
 const KEEP_ALIVE_AT = 0.8;
 
 /** `OAUTH2`: OAuth 2.0 (RFC 6749) with PKCE, every grant that a server can use, and refresh. */
@@ -264,7 +264,7 @@ function isRefreshable({ refresh_token, grant }: OAuth2Credentials, { auth }: In
   return auth.refresh_request?.presentsRefreshToken === false;
 }
 
-/** New tokens, by the refresh token grant (RFC 6749 §6) or as the Blueprint describes. */
+/** New tokens, by the refresh token grant (RFC 6749 §6) or by the Blueprint's own request. */
 async function refreshed(owner: OAuth2Owner, credentials: OAuth2Credentials, context: AuthModeContext) {
   const { integration, config } = owner;
   const { auth } = integration;
@@ -279,7 +279,7 @@ async function refreshed(owner: OAuth2Owner, credentials: OAuth2Credentials, con
   return refreshTokenGrant(endpoint, { refresh_token, params }, context.http);
 }
 
-/** What the authorization and token requests carry as redirect_uri. */
+/** The redirect_uri of authorization and token requests. */
 function sentRedirectUri({ integration, config }: OAuth2Owner, callbackUrl: string): string {
   const { redirect_uri } = integration.auth;
   return redirect_uri === undefined ? callbackUrl : (renderParams({ redirect_uri }, config)['redirect_uri'] ?? '');
@@ -297,7 +297,7 @@ interface RegistrationUse {
   readonly context: AuthModeContext;
 }
 
-/** A registered client that the server no longer knows is forgotten, so that the next attempt registers a new one. */
+/** A registered client that the server no longer knows is removed. The next attempt registers a new one. */
 async function forgettingUnknownClient<T>(
   step: () => Promise<T>,
   { owner: { integration }, server: { issuer }, redirectUri, context }: RegistrationUse,

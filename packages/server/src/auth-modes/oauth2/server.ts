@@ -29,36 +29,36 @@ import { Secret } from '../../vault/secret.ts';
 
 const NO_RAW = new Secret<JsonObject>({});
 
-/** The Integration that asks, for one connection. */
+/** The Integration for which a request is made, and the connection's settings. */
 export interface OAuth2Owner {
   readonly integration: Integration<OAuth2Auth>;
   readonly config: AdditionalConfig;
 }
 
-/** An authorization server as one Integration uses it: endpoints that were configured win over discovered ones. */
+/** An authorization server as one Integration uses it. Configured endpoints take precedence over discovered ones. */
 export interface AuthorizationServer {
   readonly issuer: string | undefined;
   readonly authorizationUrl: string | undefined;
   readonly tokenUrl: string;
-  /** As metadata names it; {@link revocationUrlOf} knows the configured one. */
+  /** From the metadata; {@link revocationUrlOf} also knows the configured one. */
   readonly revocationUrl: string | undefined;
   readonly deviceAuthorizationUrl: string | undefined;
   readonly registrationUrl: string | undefined;
   /** Resource indicator (RFC 8707). */
   readonly resource: string | undefined;
-  /** Scopes the resource names; asked for where the Integration names none. */
+  /** Scopes that the resource names. They are requested if the Integration names none. */
   readonly resourceScopes: readonly string[];
-  /** RFC 9207 §3: a response without `iss` is refused. */
+  /** RFC 9207 §3: a response without `iss` is rejected. */
   readonly issParameterSupported: boolean;
   readonly authMethodsSupported: readonly string[] | undefined;
 }
 
-/** A client as the authorization server knows it, configured or registered. */
+/** A client that the authorization server knows, configured or registered. */
 export type OAuth2Client = Pick<RegisteredClient, 'client_id' | 'client_secret' | 'token_endpoint_auth_method'>;
 
 /**
- * Finds the authorization server: configured URLs, or the metadata of `issuer`, or of the server that protects `resource`.
- * `issuer` is the one that a grant under way, or a stored connection, began with: it counts where the resource chose it.
+ * Finds the authorization server: from configured URLs, from the metadata of `issuer`, or from the server that protects
+ * `resource`. `issuer` is the one with which a grant or a stored connection began; it counts if the resource chose it.
  * Throws `provider_error`.
  */
 export async function authorizationServerOf(
@@ -73,7 +73,7 @@ export async function authorizationServerOf(
     ? await discover({ issuer: url(auth.issuer) ?? issuer, resource, allowHttp }, context)
     : undefined;
   const metadata = described?.metadata;
-  // RFC 8705 §5: a client that presents a certificate uses the endpoints made for it.
+  // RFC 8705 §5: a client that presents a certificate uses the endpoints for such clients.
   const endpoints = clientCertificate ? { ...metadata, ...metadata?.mtls_endpoint_aliases } : metadata;
   const tokenUrl = url(auth.token_url) ?? endpoints?.token_endpoint;
   if (tokenUrl === undefined)
@@ -113,7 +113,7 @@ async function discover({ issuer, resource, allowHttp }: Discovery, context: Aut
   if (resource === undefined) return { metadata: await loadServer(issuer ?? ''), resource: undefined, scopes: [] };
   assertSecure(resource, allowHttp);
   const described = await protectedResources.get(resource, () => protectedResourceMetadata(resource, http));
-  // RFC 9728 §7.6: any of the servers named would do.
+  // RFC 9728 §7.6: the client may use any of the named servers.
   const server = issuer ?? described.authorization_servers[0];
   if (server === undefined) throw new NangoError('provider_error', `${resource} names no authorization server.`);
   return {
@@ -123,7 +123,7 @@ async function discover({ issuer, resource, allowHttp }: Discovery, context: Aut
   };
 }
 
-/** Metadata comes from outside: tokens must not be sent in the clear because it says so (RFC 8414 §2). */
+/** Metadata comes from outside. It must not be able to send tokens in the clear (RFC 8414 §2). */
 function assertSecure(url: string | undefined, allowHttp: boolean): void {
   if (url === undefined || isSecureUrl(new URL(url), allowHttp)) return;
   throw new NangoError(
@@ -132,12 +132,12 @@ function assertSecure(url: string | undefined, allowHttp: boolean): void {
   );
 }
 
-/** Where tokens are refreshed. Rendered when it is used: connecting may first bring what it reads. */
+/** Where tokens are refreshed. It is rendered when needed, because connecting may supply values that it reads. */
 export function refreshUrlOf(owner: OAuth2Owner, { tokenUrl }: AuthorizationServer): string {
   return laterUrl(owner, owner.integration.auth.refresh_url) ?? tokenUrl;
 }
 
-/** Where tokens are revoked, the same way. */
+/** Where tokens are revoked; rendered when needed, too. */
 export function revocationUrlOf(owner: OAuth2Owner, { revocationUrl }: AuthorizationServer): string | undefined {
   return laterUrl(owner, owner.integration.auth.revocation_url) ?? revocationUrl;
 }
@@ -148,7 +148,7 @@ function laterUrl({ integration, config }: OAuth2Owner, template: Template | und
   return url;
 }
 
-/** The client: as configured, or registered dynamically for this Integration, issuer and redirect URI (RFC 7591). */
+/** The client: configured, or registered dynamically for this Integration, issuer and redirect URI (RFC 7591). */
 export async function clientOf(
   { integration }: OAuth2Owner,
   server: AuthorizationServer,
@@ -176,7 +176,7 @@ export async function clientOf(
   );
 }
 
-/** The client without asking anybody: the one that is configured. */
+/** The configured client, without any request. */
 function configuredClient(
   client_id: string,
   client_secret: Secret<string> | undefined,
@@ -184,12 +184,12 @@ function configuredClient(
   return { client_id, ...(client_secret === undefined ? {} : { client_secret }) };
 }
 
-/** The client that the Integration names; undefined where it names none. */
+/** The client that the Integration configures; undefined if there is none. */
 export function configuredClientOf({ oauthClientId, oauthClientSecret }: Integration): OAuth2Client | undefined {
   return oauthClientId === undefined ? undefined : configuredClient(oauthClientId, oauthClientSecret);
 }
 
-/** A token endpoint, as protocol code takes it. `url` where it is not the token endpoint's own. */
+/** A token endpoint, as protocol code takes it. `url` replaces the token endpoint's own. */
 export function tokenEndpointOf(
   { integration, config }: OAuth2Owner,
   {
@@ -247,7 +247,10 @@ function authenticationOf(
   return methods[method]();
 }
 
-/** What the client was registered with; else Basic, save where the server's metadata has only the other one. */
+/**
+ * The method with which the client was registered. Otherwise Basic, unless the server's metadata has only the other
+ * one.
+ */
 function negotiatedMethod(
   { token_endpoint_auth_method: registered }: OAuth2Client,
   { authMethodsSupported = ['client_secret_basic'] }: AuthorizationServer,
@@ -260,7 +263,7 @@ function negotiatedMethod(
     : 'header';
 }
 
-/** `scope`, as one value: what the Integration asks for, or what the resource names. */
+/** The value of `scope`: what the Integration requests, or what the resource names. */
 export function scopeOf(
   { auth, oauthScopes }: Integration<OAuth2Auth>,
   { resourceScopes }: AuthorizationServer,
@@ -268,7 +271,7 @@ export function scopeOf(
   return (oauthScopes.length > 0 ? oauthScopes : resourceScopes).join(auth.scope_separator);
 }
 
-/** `resource` (RFC 8707), where there is one. */
+/** `resource` (RFC 8707), if there is one. */
 export function resourceParam({ resource }: AuthorizationServer): Record<string, string> {
   return resource === undefined ? {} : { resource };
 }

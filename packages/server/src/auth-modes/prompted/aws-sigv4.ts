@@ -113,7 +113,7 @@ function signatureHeaders(
   };
 }
 
-/** S3 encodes the path once, every other service what was encoded once more. */
+/** S3 encodes the path once. Every other service encodes the encoded path once more. */
 function canonicalPath(pathname: string, service: string): string {
   const segments = pathname.split('/');
   return segments.map((segment) => encode(service === 's3' ? decode(segment) : segment)).join('/');

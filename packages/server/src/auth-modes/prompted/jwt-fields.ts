@@ -7,7 +7,7 @@ import { revealText, revealTexts, Secret } from '../../vault/secret.ts';
 
 const MAX_LIFETIME_SECONDS = 86_400;
 
-/** A JWT described in YAML: whose key signs it, and what it claims. `names` are placeholders beside the common ones. */
+/** A JWT in YAML: the key that signs it, and its claims. `names` are placeholders in addition to the common ones. */
 export function jwtShape(fields: Fields, names: readonly string[] = []) {
   const scope = { names: [...AUTH_VALUES.names, ...names], prefixes: AUTH_VALUES.prefixes };
   return {
@@ -32,7 +32,7 @@ export function jwtShape(fields: Fields, names: readonly string[] = []) {
 
 type JwtDescription = z.output<z.ZodObject<ReturnType<typeof jwtShape>>>;
 
-/** Signs such a JWT. Throws `invalid_value` where the key does not fit the algorithm. */
+/** Signs this JWT. Throws `invalid_value` if the key does not fit the algorithm. */
 export function signConfiguredJwt(
   jwt: JwtDescription,
   sources: AuthValueSources,

@@ -19,8 +19,8 @@ function jwtAuthShape(fields: Fields) {
 type JwtAuth = z.output<z.ZodObject<ReturnType<typeof jwtAuthShape>>> & { readonly auth_mode: 'JWT' };
 
 /**
- * `JWT`: each request carries a token that the server signs for it (RFC 7519), with the user's key or the application's:
- * as APIs of app stores and server-to-server apps do.
+ * `JWT`: the server signs a token for each request (RFC 7519), with the user's key or the application's. APIs of app
+ * stores and server-to-server apps work this way.
  */
 export const jwt: AuthMode<JwtAuth> = {
   name: 'JWT',
@@ -42,7 +42,7 @@ export const jwt: AuthMode<JwtAuth> = {
         ...keepRaw(typed).reveal(),
         ...namedGroups(integration.auth.credentials, typed),
       }));
-      // A key that cannot sign is found now, not by the first request.
+      // A key that cannot sign is reported now, and not by the first request.
       signConfiguredJwt(integration.auth.jwt, { integration, config, raw }, context);
       return { raw };
     },

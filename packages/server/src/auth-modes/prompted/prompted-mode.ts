@@ -34,7 +34,7 @@ export function verificationSchema(fields: Fields) {
     .describe('Request that proves credentials before they are stored');
 }
 
-/** The keys of `auth` of modes whose credentials the user types in. */
+/** The keys of `auth` for modes with prompted credentials. */
 export function promptedAuthShape(fields: Fields, placeholders: readonly string[]) {
   return {
     credentials: credentialFieldsSchema
@@ -50,7 +50,7 @@ export function promptedAuthShape(fields: Fields, placeholders: readonly string[
 
 export type PromptedAuth = z.output<z.ZodObject<ReturnType<typeof promptedAuthShape>>> & { readonly auth_mode: string };
 
-/** Credentials that the user typed in, and the token they were exchanged for. */
+/** Prompted credentials, and the token that they were exchanged for. */
 export interface PromptedCredentials extends BaseCredentials {
   readonly access_token?: Secret<string> | undefined;
   /** Milliseconds since the epoch. */
@@ -58,7 +58,7 @@ export interface PromptedCredentials extends BaseCredentials {
   readonly grant?: { readonly received_at: number; readonly prompted: Secret<JsonObject> } | undefined;
 }
 
-/** Members of such credentials as they are stored, beside the mode's own. */
+/** Members of these stored credentials, in addition to the mode's own. */
 export const promptedCredentialsShape = {
   raw: storedRaw,
   access_token: storedSecret.optional(),
@@ -66,7 +66,7 @@ export const promptedCredentialsShape = {
   grant: z.object({ received_at: z.number(), prompted: storedRaw }).optional(),
 };
 
-/** What tells one mode of this kind from another. */
+/** The parts in which these modes differ. */
 interface PromptedModeParts<Typed extends PromptedCredentials> {
   readonly name: string;
   /** The mode's own fields, as a form shows them. */
@@ -76,13 +76,13 @@ interface PromptedModeParts<Typed extends PromptedCredentials> {
   readonly placeholders: Record<string, (credentials: Typed) => MaybeSecret>;
 }
 
-/** An auth mode whose credentials the user types in; where the API wants a token for them, it is asked for and refreshed. */
+/** An auth mode with prompted credentials. If the API needs a token for them, the mode requests and refreshes it. */
 export function promptedMode<Typed extends PromptedCredentials>(
   parts: PromptedModeParts<Typed>,
 ): AuthMode<PromptedAuth, Typed> {
   const { name, credentialsInput, placeholders } = parts;
 
-  /** The credentials, with a new token where there is a token_request. */
+  /** Adds a new token if there is a token_request. */
   async function withToken(
     typed: Typed,
     owner: Omit<PromptedValues<PromptedAuth>, 'values'>,
@@ -100,7 +100,7 @@ export function promptedMode<Typed extends PromptedCredentials>(
       access_token: response.access_token,
       expires_at: expiryOf(response, integration.auth, received_at),
       grant: { received_at, prompted: typed.raw },
-      // What the user typed in wins: an answer must not replace it under the same name.
+      // Prompted values take precedence: a response must not replace them under the same name.
       raw: response.raw.map((brought) => ({ ...brought, ...typed.raw.reveal() })),
     };
   }
@@ -134,7 +134,7 @@ export function promptedMode<Typed extends PromptedCredentials>(
       expiresAt: ({ expires_at }) => expires_at,
       dueAt: ({ access_token, expires_at, grant }, { auth }) => {
         if (!auth.token_request) return undefined;
-        // Registered before the Blueprint asked for a token: it is due at once.
+        // It was registered before the Blueprint had a token request, so it is due at once.
         if (access_token === undefined) return 0;
         return refreshDueAt({ expires_at, received_at: grant?.received_at }, auth);
       },
@@ -144,7 +144,7 @@ export function promptedMode<Typed extends PromptedCredentials>(
   };
 }
 
-/** Values from outside as credentials. Throws `invalid_credentials`; the schema's words name fields, never values. */
+/** Parses values from outside as credentials. Throws `invalid_credentials`; the message names fields, never values. */
 export function acceptTyped<T>(schema: z.ZodType<T>, given: Secret<unknown>, { auth }: Integration): T {
   const parsed = schema.safeParse(given.reveal(), { error: describeIssue });
   if (parsed.success) return parsed.data;
@@ -152,7 +152,10 @@ export function acceptTyped<T>(schema: z.ZodType<T>, given: Secret<unknown>, { a
   throw new NangoError('invalid_credentials', `The credentials do not fit auth_mode ${auth.auth_mode}: ${line}`);
 }
 
-/** A provider that says no while credentials are registered refuses these credentials; later it may have other reasons. */
+/**
+ * If the provider refuses while credentials are registered, it refuses these credentials. Later it may have other
+ * reasons.
+ */
 export function refusedAtLogin(error: unknown, { name }: Integration): unknown {
   if (!(error instanceof OAuthResponseError)) return error;
   const refused = error.error === 'invalid_grant' || [400, 401, 403, 422].includes(error.httpStatus ?? 0);

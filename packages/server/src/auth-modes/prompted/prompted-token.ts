@@ -9,8 +9,8 @@ import { responseFormat, type tokenShape } from '../token-fields.ts';
 type TokenAuth = z.output<z.ZodObject<ReturnType<typeof tokenShape>>>;
 
 /**
- * Asks for a token. A 401 means that the credentials are no longer good, as `invalid_grant` does at an OAuth server.
- * Throws {@link OAuthResponseError}, and what `http` throws when there is no answer.
+ * Requests a token. A 401 means that the credentials are no longer valid, like `invalid_grant` at an OAuth server.
+ * Throws {@link OAuthResponseError}, and the errors of `http`.
  */
 export async function requestPromptedToken(
   request: ConfiguredRequest,

@@ -8,8 +8,8 @@ interface UsernamePasswordCredentials extends PromptedCredentials {
   readonly password: Secret<string>;
 }
 
-// RFC 7617 §2: the user-id cannot hold a colon, and neither part a control character. Either part may be empty:
-// several APIs take the key as user name and nothing as password. `optional` of the field says so to forms.
+// RFC 7617 §2: the user-id has no colon, and neither part has control characters. Either part may be empty: several
+// APIs take the key as user name and an empty password.
 const username = z
   .string()
   .max(10_000)
@@ -35,7 +35,7 @@ export const usernamePassword = promptedMode<UsernamePasswordCredentials>({
   placeholders: {
     username: (credentials) => credentials.username,
     password: (credentials) => credentials.password,
-    // UTF-8, the one encoding RFC 7617 §2.1 lets a server announce.
+    // UTF-8 is the only encoding that a server can announce (RFC 7617 §2.1).
     basic_auth_encoded: ({ username: user, password: pass }) =>
       pass.map((text) => Buffer.from(`${user}:${text}`, 'utf8').toString('base64')),
   },

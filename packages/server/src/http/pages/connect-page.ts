@@ -2,14 +2,14 @@ import type { FastifyReply } from 'fastify';
 import type { WaitingAttempt } from '../../connect/connect-flow.ts';
 import { escapeHtml, sendPage } from './page.ts';
 
-/** Who asks, as the user knows it. */
+/** The application that asks, as the user knows it. */
 export interface ShownApplication {
   readonly name: string;
   /** A `data:` URL. */
   readonly logo: string | undefined;
 }
 
-// The opener proves itself by the nonce that it got when it began the attempt: then the user goes on without a question.
+// The opener proves itself by the nonce that it received with the attempt. Then the user goes on without a question.
 const SCRIPT = `
 history.replaceState(null, '', location.pathname);
 const { attempt, origin } = JSON.parse(document.getElementById('data').textContent);
@@ -44,7 +44,7 @@ if (origin && window.opener) {
   setTimeout(() => { main.hidden = isGoing; }, 1500);
 }`;
 
-/** Tells whose account is connected to what, and goes on when the opener has proven itself, or the user clicks. */
+/** Says which account is connected to what. Goes on when the opener has proven itself, or when the user clicks. */
 export function sendConnectPage(
   reply: FastifyReply,
   { attempt, waiting, application }: { attempt: string; waiting: WaitingAttempt; application: ShownApplication },

@@ -19,7 +19,7 @@ button:focus-visible { outline: 3px solid var(--action); outline-offset: 2px }
 .small { font-size: .875rem }
 .good { color: var(--good) } .bad { color: var(--bad) }`;
 
-/** A page of ours for a user's browser. */
+/** A page for a user's browser. */
 export interface Page {
   readonly title: string;
   /** HTML. */
@@ -32,8 +32,8 @@ export interface Page {
 }
 
 /**
- * Sends a page that asks nobody else for anything, is never stored or framed, and names no address of its own to where it
- * leads. Scripts and styles run by their hashes: text that slipped through the escaping could still not run.
+ * Sends a page that makes no other request, is never stored or framed, and sends no referrer. Its scripts and styles
+ * run by their hashes, so text that escaped the escaping still could not run.
  */
 export function sendPage(reply: FastifyReply, page: Page): FastifyReply {
   return reply
@@ -46,7 +46,7 @@ export function sendPage(reply: FastifyReply, page: Page): FastifyReply {
     .send(renderPage(page));
 }
 
-/** The page's HTML; the title and the data are text, whatever they hold. */
+/** The page's HTML. The title and the data are shown as text. */
 export function renderPage({ title, body, data, script }: Page): string {
   return `<!doctype html>
 <html lang="en">
@@ -84,7 +84,7 @@ function contentSecurityPolicy({ script, connectTo }: Page): string {
   ].join('; ');
 }
 
-/** JSON that cannot end the script element it stands in. */
+/** JSON that cannot end its script element. */
 function toScriptJson(value: unknown): string {
   return JSON.stringify(value).replace(
     /[<>&\u2028\u2029]/g,

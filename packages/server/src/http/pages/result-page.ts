@@ -3,7 +3,7 @@ import type { AttemptResult } from '../../connect/connect-flow.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import { escapeHtml, sendPage, type Page } from './page.ts';
 
-/** What the page posts to the window that opened it. */
+/** The message that the page posts to its opener. */
 export interface ResultMessage {
   readonly source: 'nango';
   readonly status: 'succeeded' | 'failed';
@@ -24,15 +24,15 @@ const CROSS =
   '<svg class="bad" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true"><circle cx="12" cy="12" r="10"/><path d="m9 9 6 6m0-6-6 6"/></svg>';
 
 /**
- * Shows how an attempt ended and tells the opener, by `postMessage` to exactly the origin that began it. The page asks
- * nobody for anything, is never stored or framed, and takes code and state out of the address bar.
+ * Shows how an attempt ended, and reports it to the opener by `postMessage` to exactly the origin that began it. The
+ * page makes no request, is never stored or framed, and removes code and state from the address bar.
  */
 export function sendResultPage(reply: FastifyReply, result: AttemptResult): FastifyReply {
   const code = result.status === 'failed' && reply.statusCode === 200 ? 400 : reply.statusCode;
   return sendPage(reply.code(code), resultPage(result));
 }
 
-/** The same page for an error that belongs to no attempt we may speak about. */
+/** The same page for an error without an attempt that may be named. */
 export function sendFailurePage(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const known = error instanceof NangoError;
   if (!known || error.status >= 500) request.log.error({ err: error }, 'connect page failed');
@@ -43,7 +43,7 @@ export function sendFailurePage(error: unknown, request: FastifyRequest, reply: 
   return sendResultPage(reply.code(known ? error.status : 500), result);
 }
 
-/** The page of a result; provider text and names are text, whatever they hold. */
+/** The page of a result. Names and the provider's text are shown as text. */
 export function resultPage({ status, error, integration, origin }: AttemptResult): Page {
   const succeeded = status === 'succeeded';
   const denied = error?.type === 'access_denied';
@@ -52,7 +52,7 @@ export function resultPage({ status, error, integration, origin }: AttemptResult
   const text = succeeded
     ? `${integration} is connected. You can close this window.`
     : (error?.message ?? 'The connection was not made.');
-  // What a denial is called is said by the title.
+  // The title names the denial.
   const code = succeeded || denied ? '' : `<p><code>${escapeHtml(error?.type ?? 'internal_error')}</code></p>`;
   const body = `<main>
 ${succeeded ? CHECK : CROSS}

@@ -1,6 +1,6 @@
 import type { Page } from './page.ts';
 
-/** What a person sees who opens the server's address. It says nothing that is not public. */
+/** The page at the server's address. It shows only public facts. */
 export function welcomePage(): Page {
   const body = `<main>
 <svg class="good" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true"><circle cx="12" cy="12" r="10"/><path d="m7.5 12.5 3 3 6-6.5"/></svg>

@@ -1,24 +1,24 @@
 import type { Dispatcher } from 'undici';
 
-// A response to be replaced is short: more of it is not read before it is decided whether it is passed on.
+// A response that will be replaced is short. No more of it is read before the decision.
 const MAX_HELD_BYTES = 65_536;
-// How long the rest of a dropped response is waited for; after that its socket is closed.
+// How long the rest of a dropped response is awaited. After that its socket is closed.
 const MAX_DISCARD_MS = 5_000;
 const TOO_LONG = 'The response to be replaced is too long.';
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
-/** Takes what was held. */
+/** Receives what was held. */
 export interface ResponseSink {
-  /** False when no more is wanted for now; the sink resumes the controller itself then. */
+  /** False if no more is wanted for now. Then the sink resumes the controller itself. */
   readonly onData: (controller: Dispatcher.DispatchController, chunk: Buffer) => boolean;
   readonly onEnd: (trailers: Headers) => void;
   readonly onError: (error: Error) => void;
 }
 
 /**
- * A response whose fate is not decided yet. Its body is read meanwhile, so that an API which closes the connection loses
- * nothing; one that is too large for that waits in the socket.
+ * A response that may still be replaced. Its body is read meanwhile, so nothing is lost if the API closes the
+ * connection. A body that is too large waits in the socket.
  */
 export class HeldResponse {
   readonly #controller: Dispatcher.DispatchController;
@@ -53,7 +53,7 @@ export class HeldResponse {
     clearTimeout(this.#discardEnds);
   }
 
-  /** Drops what came. The rest is read so that the socket can be used again, unless the rest is long or slow. */
+  /** Drops what was held. The rest is read so that the socket can be reused, unless the rest is long or slow. */
   discard(): void {
     this.#isDiscarded = true;
     this.#chunks.length = 0;
@@ -62,7 +62,7 @@ export class HeldResponse {
     if (this.#isPaused) this.#controller.resume();
   }
 
-  /** Hands over what came; what comes from now on is the sink's. */
+  /** Passes what was held to the sink, and everything that follows. */
   release({ onData, onEnd, onError }: ResponseSink): void {
     let wantsMore = true;
     for (const chunk of this.#chunks) wantsMore = onData(this.#controller, chunk);

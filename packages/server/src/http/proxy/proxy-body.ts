@@ -5,30 +5,30 @@ import { CallerGoneError, CallTooLongError } from './proxy-exchange.ts';
 const MAX_REPLAYABLE_BYTES = 65_536;
 const MAX_SIGNED_BYTES = 10_485_760;
 
-/** A request's body: nothing, bytes that can be sent again, or a stream that can be sent once. */
+/** A request's body: none, bytes that can be sent again, or a stream that can be sent once. */
 export interface ProxyBody {
   readonly bytes?: Buffer;
   readonly stream?: IncomingMessage;
   readonly contentLength?: string;
 }
 
-/** Whether a request has a body, an empty one included (RFC 9112 §6). */
+/** Whether a request has a body, which may be empty (RFC 9112 §6). */
 export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
 }
 
-/** Bounds of the time that a caller takes to send a body. */
+/** Limits of the time that a caller takes to send a body. */
 export interface BodyTimes {
-  /** `performance.now()` when the call has to be over; undefined = never. */
+  /** When the call must end, in `performance.now()` time; undefined = never. */
   readonly endsAt: number | undefined;
-  /** Milliseconds that nothing may come although it is waited for. */
+  /** Milliseconds without data after which the caller counts as gone. */
   readonly callerIdleMs: number;
 }
 
 /**
- * Takes the body of a request. A small one is read first, so that it can be sent again; one that is `signed` must be known
- * as a whole. Everything else is passed on as it comes; `onBytes` counts it. Throws `invalid_request` when a signed one is
- * too large, {@link CallTooLongError} and {@link CallerGoneError} when it does not come in time.
+ * Takes the body of a request. A small body is read first, so that it can be sent again. A body that is `signed` must
+ * be in memory. Everything else is streamed; `onBytes` counts it. Throws `invalid_request` if a signed body is too
+ * large, {@link CallTooLongError} and {@link CallerGoneError} if it does not arrive in time.
  */
 export async function takeBody(
   request: IncomingMessage,
@@ -42,7 +42,7 @@ export async function takeBody(
     onBytes(bytes.length);
     return { bytes };
   }
-  // A stream that is sent to its end has as many bytes as it says.
+  // A stream that ended has as many bytes as it announced.
   if (contentLength === undefined || chunked) request.on('data', (chunk: Buffer) => onBytes(chunk.length)).pause();
   else onBytes(size);
   endWhenIdle(request, times.callerIdleMs);
@@ -84,8 +84,8 @@ async function readInTime(
 }
 
 /**
- * A caller who sends nothing for one to two times `callerIdleMs`, although it is waited for, is gone; one who is made to wait
- * by the API is not.
+ * A caller who sends nothing for one to two times `callerIdleMs`, while the body is awaited, is gone. A caller who
+ * waits because the API reads slowly is not.
  */
 function endWhenIdle(request: IncomingMessage, callerIdleMs: number): void {
   let isActive = true;

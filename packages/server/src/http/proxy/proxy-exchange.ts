@@ -4,7 +4,8 @@ import type { Dispatcher } from 'undici';
 import { HeldResponse } from './held-response.ts';
 import { responseHeaders, trailerFields } from './proxy-headers.ts';
 
-// An answer that came as a whole is sent as one string with its head: cheaper than two buffers, while it is small.
+// A response that arrived as a whole is sent as one string with its head. That is cheaper than two buffers if it is
+// small.
 const MAX_WHOLE_BYTES = 16_384;
 
 const PLAIN_TEXT = /^[\x20-\x7e]*$/;
@@ -13,40 +14,40 @@ type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
 export interface ExchangeOptions {
   readonly response: ServerResponse;
-  /** Whether this answer is not passed on, since the request is sent again. Asked before anything is. */
+  /** Whether the request is sent again and this response is dropped. Called before anything is forwarded. */
   readonly isReplaced: (status: number, headers: Headers) => Promise<boolean> | false;
-  /** `performance.now()` when the call has to be over; undefined = never. */
+  /** When the call must end, in `performance.now()` time; undefined = never. */
   readonly endsAt: number | undefined;
   /** Milliseconds that the caller may leave a part of the response unread. */
   readonly callerIdleMs: number;
-  /** Added to the answer. */
+  /** Added to the response. */
   readonly requestId: string;
-  /** Takes the API's socket when it agreed to change the protocol; undefined where that was not asked for. */
+  /** Takes the API's socket when the API agreed to change the protocol; undefined if that was not requested. */
   readonly onUpgrade?: ((headers: Headers, upstream: Duplex) => void) | undefined;
 }
 
-/** What was passed on. */
+/** What was forwarded. */
 export interface Passed {
   readonly status: number;
   readonly bytes: number;
-  /** `performance.now()` when the API's answer began. */
+  /** When the API's response began, in `performance.now()` time. */
   readonly respondedAt: number;
 }
 
 /**
- * One request to an API, whose response goes to the caller byte by byte. Backpressure is passed on, and the call ends when
- * either side disconnects.
+ * One request to an API, whose response goes to the caller byte by byte. Backpressure is passed on, and the call ends
+ * when either side disconnects.
  */
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly #options: ExchangeOptions;
   readonly #settled = Promise.withResolvers<Passed | 'replaced'>();
   #controller: Dispatcher.DispatchController | undefined;
-  /** Set when the call is over before the API is; why it is aborted. */
+  /** The reason for the abort, if the call ended before the API's response did. */
   #endedBy: Error | undefined;
-  /** The response, until it is decided whether it is passed on. */
+  /** The response, until it is decided whether it is forwarded. */
   #held: HeldResponse | undefined;
   #isOver = false;
-  /** Length of an answer that may be sent as a whole. */
+  /** Length of a response that may be sent as a whole. */
   #wholeBytes = -1;
   #mayHaveTrailers = false;
   #passed: { status: number; bytes: number; respondedAt: number } | undefined;
@@ -60,14 +61,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
       this.#deadline = setTimeout(this.#onDeadline, Math.max(options.endsAt - performance.now(), 0)).unref();
   }
 
-  /** Resolves when the answer was passed on, or replaced; rejects when the API gave none, or broke off. */
+  /** Resolves when the response was forwarded or replaced. Rejects if the API sent none, or cut it off. */
   get settled(): Promise<Passed | 'replaced'> {
     return this.#settled.promise;
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    // The call may have ended while its connection was made.
+    // The call may have ended while its connection was being made.
     if (this.#endedBy) controller.abort(this.#endedBy);
     else if (this.#options.response.destroyed) this.#end(new CallerGoneError());
   }
@@ -94,7 +95,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     headers: Headers,
     statusMessage?: string,
   ): void {
-    // Interim answers (RFC 9110 §15.2) are for the connection to the API.
+    // Interim responses (RFC 9110 §15.2) concern the connection to the API.
     if (status < 200 || this.#endedBy) return;
     const asked = this.#options.isReplaced(status, headers);
     if (asked === false) return this.#begin(status, headers, statusMessage);
@@ -114,7 +115,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    // An API that closes its connection while it is decided what follows has said all that is needed for that.
+    // An API may close its connection during the decision: the head is all that the decision needs.
     if (this.#held) this.#held.fail(error);
     else this.#fail(error);
   }
@@ -146,14 +147,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
     response.sendDate = false;
     const length = headers['content-length'];
     const hasContent = response.req.method !== 'HEAD' && status !== 204 && status !== 304;
-    // Only a body in chunks can have trailers behind it (RFC 9112 §7.1.2), and HTTP/1.0 has no chunks.
+    // Only a chunked body can have trailers (RFC 9112 §7.1.2), and HTTP/1.0 has no chunks.
     this.#mayHaveTrailers = hasContent && length === undefined && response.req.httpVersion !== '1.0';
     const passed = responseHeaders(headers, { withTrailer: this.#mayHaveTrailers, withLength: status !== 204 });
     passed.push('nango-request-id', this.#options.requestId);
-    // An answer that comes before the request has ended may be all there is: what is left of the request is not waited for.
+    // A response before the end of the request may be final. The rest of the request is not awaited.
     if (!response.req.complete) passed.push('connection', 'close');
     response.writeHead(status, toHeaderText(statusMessage), passed);
-    // Events and other slow answers begin before their first byte.
+    // Events and other slow responses begin before their first byte.
     if (length === undefined) response.flushHeaders();
     else if (Number(length) <= MAX_WHOLE_BYTES && hasContent) this.#wholeBytes = Number(length);
   }
@@ -191,7 +192,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#settled.reject(this.#endedBy ?? error);
   }
 
-  /** Ends the call at once, whatever the API does: it may not even have been reached. */
+  /** Ends the call at once, even if the API was not reached yet. */
   #end(error: Error): void {
     if (this.#isOver) return;
     this.#endedBy = error;
@@ -214,7 +215,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 }
 
-/** The bytes of a text that undici decoded as UTF-8, one a character: Node writes no others into a head. */
+/** The UTF-8 bytes of a text, one in each character: Node writes only such characters into a head. */
 function toHeaderText(text: string): string {
   if (PLAIN_TEXT.test(text)) return text;
   return Buffer.from(text, 'utf8')
@@ -222,13 +223,13 @@ function toHeaderText(text: string): string {
     .replaceAll(/[^\t\x20-\x7e\x80-\xff]/g, '');
 }
 
-/** The caller closed the connection, or does not read; there is nobody to answer. */
+/** The caller disconnected, or does not read, so nobody receives a response. */
 export class CallerGoneError extends Error {
   override readonly name = 'CallerGoneError';
   override readonly message = 'The caller went away.';
 }
 
-/** The call took longer than the Integration allows in all. */
+/** The call took longer than the Integration allows. */
 export class CallTooLongError extends Error {
   override readonly name = 'TimeoutError';
   override readonly message = 'The call took too long.';

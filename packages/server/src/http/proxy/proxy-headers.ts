@@ -1,11 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import { FRAMING_FIELDS } from '../../formats/header-fields.ts';
 
-// What a proxy answers for itself (RFC 9110 §11.7).
+// Fields that a proxy handles itself (RFC 9110 §11.7).
 const PROXY_AUTHENTICATION = ['proxy-authenticate', 'proxy-authorization'];
 const NOT_FORWARDED: ReadonlySet<string> = new Set([...FRAMING_FIELDS, ...PROXY_AUTHENTICATION]);
 
-// What a browser would keep for our origin, or do on it, although an API said so; and all that begins so.
+// Fields with which an API could store or change something for our origin in a browser, and all fields with the prefix
+// below.
 const FOR_OUR_ORIGIN = new Set([
   'alt-svc',
   'clear-site-data',
@@ -22,14 +23,14 @@ const FOR_OUR_ORIGIN = new Set([
 ]);
 const CORS = 'access-control-';
 
-/** Prefix of our own fields, which no API sees and no API can send. */
+/** Prefix of our own fields. No API receives them, and none can send them. */
 const OURS = 'nango-';
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
 /**
- * The caller's fields as an API may see them: without those of the connection, those that `Connection` names, our own, and
- * the `Authorization` that is meant for us. Repeated ones are joined (RFC 9110 §5.3).
+ * The caller's fields that are forwarded to an API. Left out are fields of the connection, those that `Connection`
+ * names, our own, and the `Authorization` that is meant for us. Repeated fields are joined (RFC 9110 §5.3).
  */
 export function requestHeaders({ headers }: IncomingMessage): Record<string, string> {
   const named = namedByConnection(headers.connection);
@@ -43,7 +44,7 @@ export function requestHeaders({ headers }: IncomingMessage): Record<string, str
   return passed;
 }
 
-// Should a browser ever show an answer: as nothing but itself.
+// If a browser displays a response, it displays it as inert data.
 const SHOWN_AS_NOTHING = [
   'content-security-policy',
   "default-src 'none'; sandbox",
@@ -52,9 +53,9 @@ const SHOWN_AS_NOTHING = [
 ];
 
 /**
- * An API's fields as the caller may see them: names and values in turn, as `writeHead` takes them. Cookies are renamed to
- * `nango-set-cookie`, so that a browser does not take them for ours, and what would have a browser do something on our
- * origin is left out. Responses with 1xx and 204 have no Content-Length (RFC 9110 §8.6).
+ * An API's fields that are forwarded to the caller: names and values in turn, as `writeHead` takes them. Cookies are
+ * renamed to `nango-set-cookie`, so no browser takes them for ours. Fields that change something for our origin are
+ * left out. 1xx and 204 have no Content-Length (RFC 9110 §8.6).
  */
 export function responseHeaders(headers: Headers, { withTrailer = false, withLength = true } = {}): string[] {
   const named = namedByConnection(headers['connection']);
@@ -71,11 +72,11 @@ export function responseHeaders(headers: Headers, { withTrailer = false, withLen
   return passed;
 }
 
-// Fields that decide how a message is framed, read, routed or authenticated may not come behind it (RFC 9110 §6.5.1).
+// Fields that frame, route or authenticate a message, or say how to read it, may not be trailers (RFC 9110 §6.5.1).
 const NOT_IN_TRAILERS =
   /^(content-.*|set-cookie|trailer|authorization|www-authenticate|age|cache-control|date|expires|location|retry-after|vary|warning|range|if-.*)$/;
 
-/** An API's trailers as the caller may see them: pairs of name and value, as `addTrailers` takes them. */
+/** An API's trailers that are forwarded to the caller: pairs of name and value, as `addTrailers` takes them. */
 export function trailerFields(trailers: Headers): [name: string, value: string][] {
   return Object.entries(trailers).flatMap(([name, value = []]) =>
     isWithheld(name) || NOT_IN_TRAILERS.test(name) ? [] : [value].flat().map((one): [string, string] => [name, one]),

@@ -6,7 +6,7 @@ import type { RetryChoice } from '../../calls/follow-ups.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import type { ConnectionKey } from '../../store/store.ts';
 
-/** Where the proxy is; what follows is the endpoint. */
+/** Path prefix of the proxy. The endpoint follows. */
 export const PROXY_PATH = '/proxy/';
 
 const MAX_RETRIES = 10;
@@ -17,7 +17,9 @@ const retrySchema = z.object({
 });
 const NO_CHOICE: RetryChoice = { anyMethod: false };
 
-/** `Nango-Integration` and `Nango-User-Id`; the latter percent-encoded UTF-8, since header values are not Unicode. */
+/**
+ * `Nango-Integration` and `Nango-User-Id`. The latter is percent-encoded UTF-8, because header values are not Unicode.
+ */
 export function parseKey(request: IncomingMessage): ConnectionKey {
   const given = { integration: single(request, 'nango-integration'), userId: decode(single(request, 'nango-user-id')) };
   const parsed = keySchema.safeParse(given);
@@ -45,7 +47,7 @@ export function parseRetryChoice({ headers }: IncomingMessage): RetryChoice {
   };
 }
 
-/** Undefined also when it was sent twice: no one may take the first for what another takes the last for. */
+/** Undefined also if the header was sent twice: two programs could read two different values. */
 function single(request: IncomingMessage, name: string): string | undefined {
   const value = request.headers[name];
   if (typeof value !== 'string') return undefined;

@@ -4,7 +4,7 @@ import { responseHeaders } from './proxy-headers.ts';
 import { PROXY_PATH } from './proxy-request.ts';
 import type { Proxy } from './proxy.ts';
 
-/** Whether a request wants to become a WebSocket (RFC 6455 §4.1) of the proxy; all others stay requests. */
+/** Whether a request asks the proxy for a WebSocket (RFC 6455 §4.1). All others stay requests. */
 export function isUpgrade({ url, headers }: IncomingMessage): boolean {
   return url?.startsWith(PROXY_PATH) === true && headers.upgrade?.toLowerCase() === 'websocket';
 }
@@ -13,13 +13,13 @@ export function isUpgrade({ url, headers }: IncomingMessage): boolean {
 export interface Upgrades {
   /** Takes the socket of a request for which {@link isUpgrade} is true. */
   handle(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-  /** Ends all that are open. */
+  /** Ends all open WebSockets. */
   close(): void;
 }
 
 /**
- * Takes the handshake through the proxy like any other request; when the API agrees, bytes go both ways untouched, and the
- * end of one side is the end of the other.
+ * Sends the handshake through the proxy like any other request. If the API agrees, bytes are forwarded unchanged in
+ * both directions. When one side ends, the other ends too.
  */
 export function createUpgrades(proxy: Proxy): Upgrades {
   const open = new Set<Duplex>();
@@ -28,13 +28,13 @@ export function createUpgrades(proxy: Proxy): Upgrades {
     handle(request, socket, head) {
       const response = new ServerResponse(request);
       response.shouldKeepAlive = false;
-      // The socket is one of a server of HTTP.
+      // The socket belongs to an HTTP server.
       response.assignSocket(socket as Parameters<ServerResponse['assignSocket']>[0]);
       response.once('finish', () => socket.end());
       socket.on('error', () => socket.destroy());
       proxy(request, response, (headers, upstream) => {
         response.detachSocket(socket as Parameters<ServerResponse['detachSocket']>[0]);
-        // One that was under way when the server began to stop.
+        // A handshake was in progress when the server began to stop.
         if (closed) {
           socket.destroy();
           upstream.destroy();

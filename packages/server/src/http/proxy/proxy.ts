@@ -14,7 +14,10 @@ import { CallerGoneError, Exchange, type ExchangeOptions, type Passed } from './
 import { requestHeaders } from './proxy-headers.ts';
 import { parseKey, parseRetryChoice, PROXY_PATH } from './proxy-request.ts';
 
-/** Answers a request whose path begins with {@link PROXY_PATH}; `onUpgrade` takes the API's socket if it becomes a WebSocket. */
+/**
+ * Serves a request whose path begins with {@link PROXY_PATH}. `onUpgrade` takes the API's socket if it becomes a
+ * WebSocket.
+ */
 export type Proxy = (
   request: IncomingMessage,
   response: ServerResponse,
@@ -29,14 +32,14 @@ type ProxyServer = Pick<
 // Their responses repeat the request (RFC 9110 §9.3.8).
 const REFLECTING_METHODS: ReadonlySet<string> = new Set(['TRACE', 'TRACK']);
 const NO_BODY: ProxyBody = {};
-// A caller who neither sends nor reads what is waited for would hold a place among the requests in flight for ever.
+// Otherwise a caller who neither sends nor reads would keep a place among the requests in flight for ever.
 const CALLER_IDLE_MS = 60_000;
 
-/** A request to the proxy, and what became of it so far. */
+/** A request to the proxy, and its state. */
 interface Visit {
   readonly request: IncomingMessage;
   readonly requestId: string;
-  /** `performance.now()` when it came. */
+  /** When it arrived, in `performance.now()` time. */
   readonly started: number;
   caller: string | undefined;
   key: ConnectionKey | undefined;
@@ -44,7 +47,7 @@ interface Visit {
   sentBytes: number;
 }
 
-/** A request that just came. */
+/** The state of a request that just arrived. */
 function beginVisit(request: IncomingMessage): Visit {
   return {
     request,
@@ -58,8 +61,8 @@ function beginVisit(request: IncomingMessage): Visit {
 }
 
 /**
- * Passes requests on to a connection's API, authorized, and the API's answers back, byte by byte. It stands before the
- * router: on this way nothing is done that the bytes do not need.
+ * Forwards requests to a connection's API, with credentials, and the API's responses back, byte by byte. It runs before
+ * the router and does no work beyond forwarding the bytes.
  */
 export function createProxy(server: ProxyServer): Proxy {
   return (request, response, onUpgrade) => {
@@ -70,7 +73,7 @@ export function createProxy(server: ProxyServer): Proxy {
 
 type Responding = Pick<ExchangeOptions, 'response' | 'onUpgrade'>;
 
-/** Answers a visit, and tells of it; never rejects. */
+/** Serves a request and reports it. Never rejects. */
 async function serve(visit: Visit, responding: Responding, server: ProxyServer): Promise<void> {
   try {
     reportVisit(visit, { server, passed: await pass(visit, responding, server) });
@@ -109,7 +112,7 @@ async function pass(visit: Visit, { response, onUpgrade }: Responding, server: P
   }
 }
 
-/** Who calls, for which connection; at once when that is in memory. */
+/** Finds the connection. Returns at once if it is cached. */
 function openCall(visit: Visit, { secretKeys, fresh }: ProxyServer): ApiCall | Promise<ApiCall> {
   const { request } = visit;
   visit.caller = secretKeys.check(request.headers.authorization, { scope: 'proxy', from: request });
@@ -127,7 +130,8 @@ function takeBodyOf(
   visit: Visit,
   { response, signed, endsAt }: { response: ServerResponse; signed: boolean; endsAt: number | undefined },
 ): Promise<ProxyBody> {
-  // Only now is the caller told to send it (RFC 9110 §10.1.1): whoever has no right to call has sent nothing in vain.
+  // Only now is the caller told to send the body (RFC 9110 §10.1.1). A caller without permission has sent nothing in
+  // vain.
   if (visit.request.headers.expect !== undefined) response.writeContinue();
   const times = { endsAt, callerIdleMs: CALLER_IDLE_MS };
   return takeBody(visit.request, { signed, onBytes: (count) => (visit.sentBytes += count), times });
@@ -181,14 +185,14 @@ function send(
   return exchange.settled;
 }
 
-/** An error as the caller is told of it. */
+/** An error as the caller sees it. */
 function toCallError(error: unknown, { connection, url }: ApiCall): unknown {
   if (error instanceof CallerGoneError || error instanceof NangoError || url === undefined) return error;
   const { totalMs, headersMs } = connection.integration.timeouts;
   return toNangoError(error, { url, timeoutMs: totalMs === 0 ? headersMs : totalMs });
 }
 
-/** The request as the API gets it. */
+/** The request as the API receives it. */
 function authorize(
   { connection, method, target }: ApiCall,
   request: IncomingMessage,
@@ -201,7 +205,7 @@ function authorize(
   return authorizeRequest({ method, endpoint, headers, body: bytes }, connection, context);
 }
 
-/** Tells of a visit that ended. */
+/** Reports a request that ended. */
 function reportVisit(
   { request, requestId, started, caller, key, call, sentBytes }: Visit,
   { server, passed, error }: { server: ProxyServer; passed?: Passed; error?: CallReport['error'] },
@@ -226,7 +230,7 @@ function reportVisit(
   });
 }
 
-/** An error of ours, told apart from an API's by the header `nango-error`; behind an answer that has begun only its end is left. */
+/** Sends our own error, which the header `nango-error` marks. If a response has begun, it can only be cut off. */
 function refuse(
   error: unknown,
   { visit, response, server }: { visit: Visit; response: ServerResponse; server: ProxyServer },
@@ -241,9 +245,9 @@ function refuse(
   const { status, headers, body } = errorResponse(error, requestId);
   reportVisit(visit, { server, error: body.error.type });
   if (status >= 500) server.context.log.warn({ err: error, requestId }, body.error.message);
-  // What is left of the request's body belongs to nobody.
+  // Nobody reads the rest of the request's body.
   if (!request.complete) headers['connection'] = 'close';
-  // Without a reason phrase of ours, Node would use the one that the API sent.
+  // Without our own reason phrase, Node would use the API's.
   response
     .writeHead(status, STATUS_CODES[status] ?? '', {
       ...headers,

@@ -4,7 +4,7 @@ import { userIdSchema } from '../../connections/connection-input.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import type { App, ServerContext } from '../server-context.ts';
 
-/** Running Actions. */
+/** Runs Actions. */
 export function actionRoutes({ runAction }: ServerContext) {
   return async (app: App): Promise<void> => {
     app.post(

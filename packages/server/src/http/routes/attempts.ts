@@ -59,7 +59,7 @@ const resultSchema = {
   },
 };
 
-/** What the front end SDK asks: to begin an attempt, and how it stands. */
+/** For the frontend SDK: begins an attempt, and returns its state. */
 export function attemptRoutes(app: App, server: ServerContext): void {
   const { flow, context } = server;
   const preValidation = async (request: FastifyRequest, reply: FastifyReply) => void allowOrigin(request, reply);
@@ -102,7 +102,7 @@ export function attemptRoutes(app: App, server: ServerContext): void {
   });
 }
 
-/** The SDK runs on the application's origin. No cookie or ambient right is involved, so any origin may read the answer. */
+/** The SDK runs on the application's origin. The response depends on no cookie, so any origin may read it. */
 function allowOrigin({ headers }: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (headers.origin === undefined) return reply;
   return reply

@@ -49,7 +49,7 @@ export function blueprintRoutes({ blueprints, blueprintIndex }: ServerContext) {
       async ({ params: { name } }) => {
         const [base = ''] = name.split(':');
         const unknown = () => new NangoError('not_found', `The catalog has no Blueprint "${name}".`);
-        // The index first: no name from outside leads to a file.
+        // The index decides first: no name from outside opens a file.
         const summary = (await blueprintIndex.search([base])).find((one) => one.name === base);
         if (!summary) throw unknown();
         const read = await blueprints.file(base);

@@ -8,7 +8,7 @@ import { queryOf, uniqueParams } from './unique-params.ts';
 
 const MAX_FORM_BYTES = 65_536;
 
-/** `/oauth/callback`: where providers send the user's browser back to (RFC 6749 §4.1.2). */
+/** `/oauth/callback`: where providers redirect the user's browser to (RFC 6749 §4.1.2). */
 export function callbackRoutes(app: App, server: ServerContext): void {
   const { flow, context } = server;
   app.get(
@@ -31,7 +31,8 @@ export function callbackRoutes(app: App, server: ServerContext): void {
     { parseAs: 'string', bodyLimit: MAX_FORM_BYTES },
     (_request, body, done) => done(null, body),
   );
-  // Form Post Response Mode: SameSite=Lax keeps our cookie from a cross-site POST, so the browser comes again by GET.
+  // Form Post Response Mode: a cross-site POST carries no SameSite=Lax cookie, so the browser is redirected to come
+  // again by GET.
   app.post('/callback', { schema: { summary: 'The same, for response_mode=form_post' } }, async (request, reply) => {
     const form = z.string().catch('').parse(request.body);
     try {

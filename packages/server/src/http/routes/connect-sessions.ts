@@ -9,7 +9,7 @@ const originSchema = z
   .url({ protocol: /^https?$/ })
   .refine((text) => URL.parse(text)?.origin === text, 'must be an origin, such as https://app.example.com');
 
-/** Minting connect session tokens. */
+/** Creates connect session tokens. */
 export function connectSessionRoutes({ context }: ServerContext) {
   return async (app: App): Promise<void> => {
     app.post(

@@ -36,7 +36,7 @@ const beginSchema = {
   },
 };
 
-/** `/oauth/connect/:integration`: the popup's first stop, which binds the attempt to this browser. */
+/** `/oauth/connect/:integration`: the first page of the popup, which binds the attempt to this browser. */
 export function connectRoute(app: App, server: ServerContext): void {
   const { flow, context } = server;
   app.get('/connect/:integration', { schema: pageSchema }, async (request, reply) => {
@@ -54,7 +54,7 @@ export function connectRoute(app: App, server: ServerContext): void {
     }
   });
 
-  // No page of another origin can send this: JSON needs a permission by CORS, which nobody gets here.
+  // No page of another origin can send this: JSON needs permission by CORS, which no origin has here.
   app.post('/connect/:integration', { schema: beginSchema }, async (request, reply) => {
     const { origin } = new URL(rootUrl(context.config().server.oauth_server_root_url));
     if (request.headers.origin !== origin)
@@ -64,7 +64,7 @@ export function connectRoute(app: App, server: ServerContext): void {
   });
 }
 
-/** An error as a user reads it; under a loopback root the user is the developer. */
+/** An error as a user reads it. With a loopback root, the user is the developer. */
 function forUser(error: unknown, context: ConnectionContext): unknown {
   if (hasLoopbackRoot(context) || !(error instanceof NangoError) || !hasTrait(error.code, 'developer')) return error;
   const message = 'This link is not complete. Go back to the application that you came from, and connect from there.';
@@ -84,7 +84,7 @@ async function begin(
   return { authorizationUrl };
 }
 
-/** The application as it is configured; without a name, by the host of its page, or of this server. */
+/** The configured application. Without a name, it is named by the host of its page, or of this server. */
 function applicationOf({ origin }: WaitingAttempt, { config }: ConnectionContext): ShownApplication {
   const { server, applicationLogo } = config();
   const host = URL.parse(origin ?? '')?.host ?? server.oauth_server_root_url.host;
@@ -96,10 +96,10 @@ interface Link {
   readonly userId: string;
 }
 
-/** `/oauth/connect/acme?user_id=1`: for a person who pastes an address, on a loopback root only. */
+/** `/oauth/connect/acme?user_id=1`: for a developer who opens an address by hand, with a loopback root only. */
 async function createFromLink({ flow }: ServerContext, { request, userId }: Link): Promise<string> {
   const key = assertAttemptKey({ integration: request.params.integration, userId });
-  // A link on somebody else's page must not connect the developer's account to an id of that page's choice.
+  // A link on another page must not connect the developer's account to a user id that this page chose.
   if (request.headers['sec-fetch-site'] === 'cross-site') {
     throw new NangoError('unauthorized', 'This address can be opened by hand, not from another site.');
   }

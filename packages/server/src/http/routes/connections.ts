@@ -14,7 +14,7 @@ import { Secret } from '../../vault/secret.ts';
 
 const MAX_PAGE = 200;
 
-// The pair stands in the query, never in the path: a user id may be "..", hold "/" or look like anything else.
+// The key is in the query, and never in the path: a user id may be "..", contain "/" or look like anything else.
 const keySchema = z.object({ integration: integrationNameSchema, userId: userIdSchema });
 const credentialsSchema = z
   .record(z.string(), jsonValueSchema)
@@ -23,7 +23,7 @@ const credentialsSchema = z
 const connectionBody = z.object({ connection: publicConnectionSchema });
 const errors = { 400: errorBodySchema, 401: errorBodySchema, 404: errorBodySchema };
 
-/** Registering, reading, changing and deleting connections. */
+/** Registers, reads, changes and deletes connections. */
 export function connectionRoutes({ context, connections, fresh }: ServerContext) {
   return async (app: App): Promise<void> => {
     app.get(

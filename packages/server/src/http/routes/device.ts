@@ -13,7 +13,7 @@ const errors = {
   502: errorBodySchema,
 };
 
-/** Connecting from a machine without a browser (RFC 8628). */
+/** Connects from a machine without a browser (RFC 8628). */
 export function deviceRoutes(server: ServerContext) {
   const { devices } = server;
   return async (app: App): Promise<void> => {

@@ -12,7 +12,7 @@ const page = z.object({
 });
 const errors = { 400: errorBodySchema, 401: errorBodySchema };
 
-/** Events, and deliveries that were given up on. */
+/** Events, and failed deliveries. */
 export function eventRoutes({ events, nudgeWebhooks }: ServerContext) {
   return async (app: App): Promise<void> => {
     app.get(

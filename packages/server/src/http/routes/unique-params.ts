@@ -1,15 +1,15 @@
 import type { FastifyRequest } from 'fastify';
 import { NangoError } from '../../errors/nango-error.ts';
 
-/** Parameters of a request, read one by one. */
+/** Reads parameters of a request one by one. */
 export interface UniqueParams {
-  /** Undefined where it is absent or empty. Throws `invalid_state` where it is repeated. */
+  /** Undefined if it is absent or empty. Throws `invalid_state` if it is repeated. */
   get(name: string): string | undefined;
 }
 
 /**
- * Query or form parameters. An empty one counts as absent, and only those that are read must not be repeated (RFC 6749
- * §3.1): what else a provider adds is ignored.
+ * Query or form parameters. An empty one counts as absent. Only parameters that are read must not be repeated (RFC 6749
+ * §3.1): the provider's own ones are ignored.
  */
 export function uniqueParams(query: string): UniqueParams {
   const values = new Map<string, string>();

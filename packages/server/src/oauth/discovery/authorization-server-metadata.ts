@@ -4,7 +4,7 @@ import type { OAuthHttp } from '../oauth-http.ts';
 
 const endpoint = z.url({ protocol: /^https?$/ }).optional();
 
-/** Authorization server metadata (RFC 8414 §2): as much of it as a client needs. */
+/** Authorization server metadata (RFC 8414 §2): the members that a client needs. */
 const authorizationServerMetadataSchema = z.object({
   issuer: z.string(),
   authorization_endpoint: endpoint,
@@ -27,8 +27,8 @@ const authorizationServerMetadataSchema = z.object({
 export type AuthorizationServerMetadata = z.output<typeof authorizationServerMetadataSchema>;
 
 /**
- * Loads the metadata of an issuer: RFC 8414 §3, then OpenID Connect Discovery §4 in both places it is found.
- * Throws `provider_error`, also when the document names another issuer (RFC 8414 §3.3).
+ * Loads the metadata of an issuer: first RFC 8414 §3, then OpenID Connect Discovery §4 at its two addresses. Throws
+ * `provider_error`, also if the document names another issuer (RFC 8414 §3.3).
  */
 export function authorizationServerMetadata(issuer: string, http: OAuthHttp): Promise<AuthorizationServerMetadata> {
   const urls = [

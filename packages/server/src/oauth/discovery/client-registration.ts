@@ -4,7 +4,7 @@ import type { OAuthHttp } from '../oauth-http.ts';
 import { parseJson } from '../../formats/parse-json.ts';
 import { Secret } from '../../vault/secret.ts';
 
-/** What a client says of itself (RFC 7591 §2). */
+/** A client's own metadata (RFC 7591 §2). */
 export interface ClientMetadata {
   readonly redirect_uris: readonly string[];
   readonly grant_types: readonly string[];
@@ -30,7 +30,7 @@ export const registeredClientSchema = z.object({
 
 export type RegisteredClient = z.output<typeof registeredClientSchema>;
 
-/** Registers a client dynamically (RFC 7591 §3.1). Throws `provider_error` with the server's words when it refuses. */
+/** Registers a client dynamically (RFC 7591 §3.1). Throws `provider_error` with the server's message if it refuses. */
 export async function registerClient(
   registrationEndpoint: string,
   metadata: ClientMetadata,
@@ -43,9 +43,9 @@ export async function registerClient(
     body: JSON.stringify(metadata),
   });
   const registered = status < 300 ? registeredClientSchema.safeParse(parseJson(body)).data : undefined;
-  // RFC 7591 §3.2.1: what the server left out is as it was asked for.
+  // RFC 7591 §3.2.1: members that the server omitted are as requested.
   if (registered) return { token_endpoint_auth_method: metadata.token_endpoint_auth_method, ...registered };
-  // A success that cannot be read may hold a secret, so its text is never quoted.
+  // A successful response that cannot be read may hold a secret, so it is never quoted.
   const said = status < 300 ? 'an answer without a usable client_id' : excerpt(body);
   throw new OAuthResponseError(
     'provider_error',
@@ -54,7 +54,7 @@ export async function registerClient(
   );
 }
 
-/** The first method that both sides know, the strongest first; a server that names none takes Basic (RFC 7591 §2). */
+/** The strongest method that both sides support. A server that names none takes Basic (RFC 7591 §2). */
 export function registeredAuthMethod(supported: readonly string[] = ['client_secret_basic']): string {
   return ['client_secret_basic', 'client_secret_post'].find((method) => supported.includes(method)) ?? 'none';
 }

@@ -2,8 +2,8 @@ const LIFE_MS = 3_600_000;
 const MAX_ENTRIES = 1_000;
 
 /**
- * Keeps published metadata documents for an hour, each loaded once however many ask. One that cannot be loaded again goes
- * on being used: a provider's endpoints outlive a bad hour of its discovery.
+ * Caches published metadata documents for an hour. Concurrent callers share one request. If a document cannot be loaded
+ * again, the old one stays in use, so a provider's outage of discovery does not stop its endpoints.
  */
 export class MetadataCache<Document> {
   readonly #entries = new Map<string, { readonly document: Promise<Document>; readonly loadedAt: number }>();
@@ -14,7 +14,7 @@ export class MetadataCache<Document> {
     this.#now = now;
   }
 
-  /** The document of that name; rejects with what `load` rejects with when there was none before. */
+  /** Returns the document of that name. Rejects with the error of `load` if there is no earlier document. */
   get(name: string, load: () => Promise<Document>): Promise<Document> {
     const held = this.#entries.get(name);
     if (held && this.#now() - held.loadedAt < LIFE_MS) return held.document;

@@ -6,19 +6,19 @@ import { parseJson } from '../../formats/parse-json.ts';
 const MAX_REDIRECTS = 3;
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
-/** Where a published document may lie, and what makes it the right one. */
+/** Where a published document may be, and how the right one is recognized. */
 export interface MetadataQuery<T extends z.ZodType> {
   readonly what: string;
-  /** In the order they are asked. */
+  /** In the order of the requests. */
   readonly urls: readonly string[];
   readonly schema: T;
-  /** Why a document that was found is not the one looked for; undefined = it is. */
+  /** Why a document is not the right one; undefined = it is. */
   readonly problem: (document: z.output<T>) => string | undefined;
 }
 
 /**
- * The first document among some URLs that is the one looked for. What is no metadata, such as a page, is passed over.
- * Throws `provider_error` with the first document's problem where none can be used.
+ * Returns the first right document among some URLs. A response that is not metadata, such as a page, is skipped. Throws
+ * `provider_error` with the first document's problem if none is usable.
  */
 export async function metadataDocument<T extends z.ZodType>(
   query: MetadataQuery<T>,
@@ -51,7 +51,9 @@ function readDocument<T extends z.ZodType>(
   return wrong === undefined ? { document: data } : { problem: excerpt(wrong) };
 }
 
-/** The response at a URL, or where the URL redirects to on its own origin: another origin's word is not this server's. */
+/**
+ * The response at a URL, or at the target of a redirect within its origin. Another origin cannot speak for this server.
+ */
 async function followed(url: string, http: OAuthHttp): Promise<OAuthHttpResponse> {
   let at = url;
   for (let redirects = 0; ; redirects += 1) {
@@ -63,7 +65,7 @@ async function followed(url: string, http: OAuthHttp): Promise<OAuthHttpResponse
 }
 
 /**
- * A well-known URL: its suffix goes between host and path (RFC 8615 §3, RFC 8414 §3.1), so that one host can carry the
+ * A well-known URL. Its suffix goes between host and path (RFC 8615 §3, RFC 8414 §3.1), so that one host can have the
  * metadata of many.
  */
 export function wellKnownUrl(identifier: string, suffix: string): string {

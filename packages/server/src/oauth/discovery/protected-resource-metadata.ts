@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { metadataDocument, wellKnownUrl } from './metadata-document.ts';
 import type { OAuthHttp } from '../oauth-http.ts';
 
-/** Protected resource metadata (RFC 9728 §2): as much of it as a client needs. */
+/** Protected resource metadata (RFC 9728 §2): the members that a client needs. */
 const protectedResourceMetadataSchema = z.object({
   resource: z.url({ protocol: /^https?$/ }),
   authorization_servers: z.array(z.url({ protocol: /^https?$/ })).default([]),
@@ -12,8 +12,8 @@ const protectedResourceMetadataSchema = z.object({
 export type ProtectedResourceMetadata = z.output<typeof protectedResourceMetadataSchema>;
 
 /**
- * Loads the metadata of a protected resource, such as a remote MCP server, from where its 401 points to (RFC 9728 §5) or
- * from its well-known URLs (§3.1). Throws `provider_error`, also when the document is another resource's (§3.3).
+ * Loads the metadata of a protected resource, such as a remote MCP server: from the URL in its 401 (RFC 9728 §5), or
+ * from its well-known URLs (§3.1). Throws `provider_error`, also if the document is another resource's (§3.3).
  */
 export async function protectedResourceMetadata(resource: string, http: OAuthHttp): Promise<ProtectedResourceMetadata> {
   const { origin } = new URL(resource);
@@ -32,12 +32,12 @@ export async function protectedResourceMetadata(resource: string, http: OAuthHtt
   );
 }
 
-/** Where a challenge says that the metadata lies (RFC 9728 §5.1). */
+/** The metadata URL in a challenge (RFC 9728 §5.1). */
 export function challengedMetadata(wwwAuthenticate: string): string | undefined {
   return /\bresource_metadata="([^"\s]+)"/i.exec(wwwAuthenticate)?.[1];
 }
 
-/** A server may describe its whole origin, or a path above the one asked, in one document. */
+/** A server may describe its whole origin, or a path above the requested one, in one document. */
 function covers(described: string, resource: string): boolean {
   const outer = new URL(described);
   const inner = new URL(resource);

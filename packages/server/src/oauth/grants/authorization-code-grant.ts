@@ -6,7 +6,7 @@ import type { MaybeSecret, Secret } from '../../vault/secret.ts';
 export interface AuthorizationCodeGrant {
   readonly code: Secret<string>;
   readonly redirect_uri: string;
-  /** Undefined where PKCE is off. */
+  /** Undefined if PKCE is off. */
   readonly code_verifier: Secret<string> | undefined;
   readonly params: Readonly<Record<string, MaybeSecret>>;
 }

@@ -3,7 +3,7 @@ import { tokenRequest, type TokenEndpoint } from '../token-request.ts';
 import type { TokenResponse } from '../token-response.ts';
 import type { MaybeSecret } from '../../vault/secret.ts';
 
-/** Asks for tokens in the client's own name (RFC 6749 §4.4); such tokens are refreshed by asking again. */
+/** Requests tokens for the client itself (RFC 6749 §4.4). They are refreshed by the same request. */
 export function clientCredentialsGrant(
   endpoint: TokenEndpoint,
   { scope, params }: { scope: string; params: Readonly<Record<string, MaybeSecret>> },

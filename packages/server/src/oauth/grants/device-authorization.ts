@@ -9,7 +9,7 @@ import { Secret, type MaybeSecret } from '../../vault/secret.ts';
 
 const DEVICE_CODE = 'urn:ietf:params:oauth:grant-type:device_code';
 
-// Nobody enters a code for longer, nor waits longer between two looks.
+// No user needs longer to enter a code, and no poll interval is longer.
 const MAX_LIFETIME_SECONDS = 86_400;
 const MAX_INTERVAL_SECONDS = 600;
 
@@ -40,14 +40,14 @@ export type DeviceAuthorization = z.output<typeof deviceAuthorizationSchema>;
 /** `slow_down` asks for five more seconds between this and every later request (RFC 8628 §3.5). */
 export type DeviceTokenPending = 'authorization_pending' | 'slow_down';
 
-/** Asks for a code that the user enters on another device (RFC 8628 §3.1). Throws `provider_error`. */
+/** Requests a code that the user enters on another device (RFC 8628 §3.1). Throws `provider_error`. */
 export async function deviceAuthorizationRequest(
   endpoint: Pick<TokenEndpoint, 'url' | 'client' | 'authenticate' | 'clientCertificate'>,
   params: Readonly<Record<string, MaybeSecret>>,
   http: OAuthHttp,
 ): Promise<DeviceAuthorization> {
   const { client_id } = endpoint.client;
-  // RFC 8628 §3.1: client_id stands in the body also where the client authenticates otherwise.
+  // RFC 8628 §3.1: client_id is in the body, even if the client authenticates in another way.
   const named = { ...params, ...(client_id === undefined ? {} : { client_id }) };
   const { secrets, ...form } = authenticatedForm(endpoint, named);
   const { status, body } = await http({ url: endpoint.url, ...form });
@@ -61,7 +61,7 @@ export async function deviceAuthorizationRequest(
   );
 }
 
-/** Asks once whether the user has agreed (RFC 8628 §3.4). Throws `access_denied` when he refused. */
+/** Asks once whether the user has agreed (RFC 8628 §3.4). Throws `access_denied` if the user refused. */
 export async function deviceTokenRequest(
   endpoint: TokenEndpoint,
   { device_code, params }: { device_code: Secret<string>; params: Readonly<Record<string, MaybeSecret>> },

@@ -4,8 +4,8 @@ import type { TokenResponse } from '../token-response.ts';
 import type { MaybeSecret, Secret } from '../../vault/secret.ts';
 
 /**
- * Exchanges a refresh token for new tokens (RFC 6749 §6). An answer without a refresh token means that the old one goes
- * on being valid, so it is returned again.
+ * Exchanges a refresh token for new tokens (RFC 6749 §6). If the response has no refresh token, the old one stays valid
+ * and is returned.
  */
 export async function refreshTokenGrant(
   endpoint: TokenEndpoint,

@@ -10,7 +10,7 @@ export interface ResourceOwnerPasswordGrant {
   readonly params: Readonly<Record<string, MaybeSecret>>;
 }
 
-/** Exchanges a user's name and password for tokens (RFC 6749 §4.3), where a provider offers nothing better. */
+/** Exchanges a user's name and password for tokens (RFC 6749 §4.3), for providers that have no better grant. */
 export function resourceOwnerPasswordGrant(
   endpoint: TokenEndpoint,
   { username, password, scope, params }: ResourceOwnerPasswordGrant,

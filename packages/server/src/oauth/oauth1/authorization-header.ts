@@ -3,7 +3,7 @@ import { signatureBaseString, type Parameters } from './signature-base-string.ts
 import { SIGNATURE_METHODS, type SignatureMethod } from './signature-method.ts';
 import { revealTexts, Secret, type MaybeSecret } from '../../vault/secret.ts';
 
-/** Who signs. */
+/** The keys and ids that sign. */
 export interface OAuth1Signer {
   readonly clientId: string;
   /** For RSA methods the PEM private key. */

@@ -12,7 +12,7 @@ export interface OAuth1TokenCredentials {
   readonly raw: Secret<Record<string, string>>;
 }
 
-/** An endpoint that hands out credentials. */
+/** An endpoint that issues credentials. */
 export interface CredentialsEndpoint {
   readonly url: string;
   readonly method: 'GET' | 'POST' | 'PUT';
@@ -26,7 +26,7 @@ export interface CredentialsRequest {
   readonly freshness: Freshness;
 }
 
-/** Asks for temporary credentials (RFC 5849 §2.1). The server must confirm that it knows the callback. */
+/** Requests temporary credentials (RFC 5849 §2.1). The server must confirm that it knows the callback. */
 export async function temporaryCredentialsRequest(
   request: CredentialsRequest & { oauth_callback: string; confirmation: CallbackConfirmation },
   http: OAuthHttp,
@@ -34,7 +34,7 @@ export async function temporaryCredentialsRequest(
   const { response, secrets } = await credentialsRequest(request, { oauth_callback: request.oauth_callback }, http);
   const credentials = processCredentialsResponse(response, secrets);
   if (isConfirmed(credentials.raw.reveal()['oauth_callback_confirmed'], request.confirmation)) return credentials;
-  // Without it the server follows OAuth 1.0, whose session fixation 1.0a was made to end.
+  // Without the confirmation the server follows OAuth 1.0, which is open to session fixation. OAuth 1.0a ends that.
   throw new OAuthResponseError(
     'token_exchange_failed',
     'The request endpoint did not confirm the callback (oauth_callback_confirmed). If it follows OAuth 1.0a and says so ' +
@@ -43,7 +43,7 @@ export async function temporaryCredentialsRequest(
   );
 }
 
-/** What must be said of the callback: "true", anything but no, or nothing. */
+/** How the server must confirm the callback: with "true", with any value that is not negative, or not at all. */
 export type CallbackConfirmation = 'exact' | 'any' | 'optional';
 
 function isConfirmed(confirmed: string | undefined, confirmation: CallbackConfirmation): boolean {
@@ -59,7 +59,7 @@ export async function tokenCredentialsRequest(
 ): Promise<OAuth1TokenCredentials> {
   const { oauth_verifier, access_denied_errors } = request;
   const { response, secrets } = await credentialsRequest(request, { oauth_verifier }, http);
-  // Some providers send the user back as if they had agreed, and say it here.
+  // Some providers redirect the user as if they had agreed, and report the refusal here.
   const problem = new URLSearchParams(response.body.trim()).get('oauth_problem') ?? '';
   if (isAccessDenied(problem, access_denied_errors))
     throw new OAuthResponseError('access_denied', `Access was denied (${problem}).`, { error: 'access_denied' });
@@ -93,7 +93,7 @@ async function credentialsRequest(
   return { response, secrets: secretTextsIn(signer, protocolParameters) };
 }
 
-/** Reads a form-encoded answer (RFC 5849 §2.1, §2.3). Throws with the provider's words otherwise. */
+/** Reads a form-encoded response (RFC 5849 §2.1, §2.3). Throws with the provider's message otherwise. */
 function processCredentialsResponse(
   { status, body }: OAuthHttpResponse,
   secrets: readonly Secret<string>[],
@@ -108,7 +108,7 @@ function processCredentialsResponse(
       oauth_token_secret: new Secret(oauth_token_secret),
       raw: new Secret(raw),
     };
-  // A success that cannot be read may hold tokens, so its text is never quoted.
+  // A successful response that cannot be read may hold tokens, so it is never quoted.
   const said = ok ? 'an answer without usable oauth_token and oauth_token_secret' : excerpt(body, secrets);
   throw new OAuthResponseError(
     'token_exchange_failed',

@@ -1,9 +1,9 @@
 import { percentEncode } from './percent-encoding.ts';
 
-/** Parameters in the order they came; a name may stand more than once. */
+/** Parameters in the order of the request. A name may occur more than once. */
 export type Parameters = readonly (readonly [name: string, value: string])[];
 
-/** What of a request is signed. */
+/** The parts of a request that are signed. */
 export interface SignedRequest {
   readonly method: string;
   /** With its query. */
@@ -19,7 +19,7 @@ export function signatureBaseString({ method, url, parameters }: SignedRequest):
   return [method.toUpperCase(), baseStringUri(parsed), normalizeParameters(all)].map(percentEncode).join('&');
 }
 
-/** RFC 5849 §3.4.1.2; the URL parser has put scheme and host into lower case and dropped a default port. */
+/** RFC 5849 §3.4.1.2. The URL parser has lower-cased scheme and host, and removed a default port. */
 function baseStringUri({ protocol, host, pathname }: URL): string {
   return `${protocol}//${host}${pathname}`;
 }

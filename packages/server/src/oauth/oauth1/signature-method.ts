@@ -4,7 +4,7 @@ import { readPrivateKey } from '../../formats/pem.ts';
 import { percentEncode } from './percent-encoding.ts';
 import type { Secret } from '../../vault/secret.ts';
 
-/** The secrets a signature is made with. For RSA methods the client's is its PEM private key. */
+/** The secrets of a signature. For RSA methods, the client's secret is its PEM private key. */
 export interface SigningSecrets {
   readonly clientSecret: Secret<string>;
   /** Empty before there is a token. */
