@@ -11,7 +11,7 @@ const run = promisify(execFile);
 
 const common: BuildOptions = { bundle: true, sourcemap: true, logLevel: 'warning', legalComments: 'none' };
 const node: BuildOptions = { ...common, platform: 'node', target: 'node24', packages: 'external' };
-// Nothing of one runtime: it runs on Node 20, Bun, Deno and edge runtimes.
+// No runtime's own API: it runs on Node 20, Bun, Deno and edge runtimes.
 const client: BuildOptions = { ...common, platform: 'neutral', target: 'es2022' };
 const at = (...path: string[]) => join(root, 'packages', ...path);
 
@@ -46,7 +46,7 @@ const bundles: BuildOptions[] = [
     target: 'es2022',
     minify: true,
     globalName: 'Nango',
-    // A plain script tag gets the class itself, as `import Nango from` does.
+    // A plain script tag gets the class itself, like `import Nango from`.
     footer: { js: 'Nango = Nango.default;' },
     entryPoints: [at('frontend/src/index.ts')],
     outfile: at('frontend/dist/nango.js'),
@@ -54,11 +54,11 @@ const bundles: BuildOptions[] = [
   {
     ...node,
     format: 'esm',
-    // Our own packages are part of the server, so that it installs without them. So is Kysely: its hundreds of small modules
-    // cost 12 MB of memory more when they are loaded one by one. Everything else is a dependency.
+    // Our own packages are part of the server, so that it installs without them. So is Kysely: loading its hundreds of
+    // small modules separately costs 12 MB of memory more. Everything else is a dependency.
     packages: 'bundle',
     external: Object.keys(serverManifest.dependencies),
-    // What only some servers need (pg, the Action compiler) is a chunk of its own, loaded when it is needed.
+    // Code that only some servers need (pg, the Action compiler) is a separate chunk, loaded on demand.
     splitting: true,
     entryPoints: { cli: at('server/src/cli/main.ts') },
     outdir: at('server/dist'),
@@ -83,14 +83,14 @@ const names = ['action', 'frontend', 'node-client', 'server'];
 await Promise.all(names.map((name) => rm(at(name, 'dist'), { recursive: true, force: true })));
 await Promise.all(bundles.map((options) => build(options)));
 await copyFile(join(root, 'node_modules/kysely/LICENSE'), at('server/dist/LICENSE-kysely.txt'));
-// Only packages that leave the workspace need declarations; inside it the compiler reads the sources.
+// Only packages that leave the workspace need declarations. Inside it, the compiler reads the sources.
 if (process.argv.includes('--types')) {
   await Promise.all(['action', 'frontend', 'node-client'].map(declarations));
   await writeCommonJsDeclarations(at('node-client/dist'));
   await writeCommonJsDeclarations(at('frontend/dist'));
 }
 
-/** Each module's declarations once more, for `require`; the compiler leaves the sources' names in both. */
+/** Each module's declarations again, for `require`. The compiler leaves the sources' names in both. */
 async function writeCommonJsDeclarations(folder: string): Promise<void> {
   const files = (await readdir(folder)).filter((file) => file.endsWith('.d.ts'));
   for (const file of files) {

@@ -6,7 +6,8 @@ import { BlueprintCatalog } from '../packages/server/src/catalog/blueprint-catal
 import type { BlueprintFile } from '../packages/server/src/catalog/blueprint-file.ts';
 import { BlueprintIndex, type BlueprintSummary } from '../packages/server/src/catalog/blueprint-index.ts';
 
-// A static, searchable site of the catalog: an index, and a page for each Blueprint. No request leaves it.
+// A static, searchable site of the catalog: an index, and a page for each Blueprint. It makes no request to other
+// sites.
 const folder = join(import.meta.dirname, '../packages/server/blueprints');
 const target = resolve(process.argv[2] ?? join(import.meta.dirname, '../artifacts/catalog'));
 const catalog = new BlueprintCatalog([folder]);
@@ -119,7 +120,7 @@ pre { overflow-x: auto; padding: .9rem 1rem; border: 1px solid var(--line); bord
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .4rem .6rem .4rem 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: break-word; } th, td code { white-space: nowrap; } .table { overflow-x: auto; }
 .verified { color: var(--dim); font-size: .9rem; margin-top: 2rem; } .verified ul { padding-left: 1.2rem; } p, li { overflow-wrap: anywhere; }`;
 
-/** What the facts rest on, with addresses as links. */
+/** The sources of the facts, with addresses as links. */
 function provenance({ by, date, sources }: NonNullable<BlueprintFile['verified']>): string {
   const run = {
     sources: 'not run against the provider',
@@ -133,7 +134,7 @@ function provenance({ by, date, sources }: NonNullable<BlueprintFile['verified']
   return `<section class="verified"><h2>Checked against</h2><p>On ${escape(date)}; ${run[by]}.</p><ul>${items.join('')}</ul></section>`;
 }
 
-/** Categories whose words are no plain ones. */
+/** Display names of categories whose words differ. */
 const SPELT: Readonly<Record<string, string>> = {
   ai: 'AI',
   crm: 'CRM',

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 
-// Looks at the tarballs as their consumers will: publint for the manifests, attw for the types, a limit for the browser.
+// Checks the tarballs as their consumers see them: publint for the manifests, attw for the types, a size limit for the
+// browser.
 const root = join(import.meta.dirname, '..');
 const folder = mkdtempSync(join(tmpdir(), 'nango-packages-'));
 const MAX_FRONTEND_GZIP_BYTES = 3_072;
@@ -15,7 +16,7 @@ try {
   node(join(root, 'scripts/pack.ts'), folder);
   for (const tarball of readdirSync(folder)) {
     node(join(root, 'node_modules/publint/src/cli.js'), join(folder, tarball), '--strict');
-    // The server is a command line: it has nothing to import.
+    // The server is a command line, so it has nothing to import.
     if (tarball.includes('server')) continue;
     const profile = tarball.includes('node-client') ? 'node16' : 'esm-only';
     node(

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { findChromium } from '../test/support/chromium.ts';
 
-// The browser tests need a Chromium; where none is installed, this installs one and says so.
+// The browser tests need a Chromium. If none is installed, this installs one and says so.
 const found = findChromium();
 if (found) process.stdout.write(`Chromium: ${found}\n`);
 else if (process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')) {

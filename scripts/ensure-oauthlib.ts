@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { findOauthlib } from '../test/support/oauthlib.ts';
 
-// OAuth 1.0a is tested against Python's oauthlib; where it is missing, this installs Debian's package and says so.
+// Python's oauthlib is the reference for OAuth 1.0a. If it is missing, this installs Debian's package and says so.
 const PACKAGES = ['python3-oauthlib', 'python3-jwt', 'python3-cryptography'];
 const canInstall = process.getuid?.() === 0 && existsSync('/usr/bin/apt-get');
 

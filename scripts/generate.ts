@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { generateFiles } from './generated-files.ts';
 
-// Writes the generated files; with --check, fails when a committed one is stale.
+// Writes the generated files. With --check, fails if a committed one is stale.
 const folder = join(import.meta.dirname, '../packages/server');
 const check = process.argv.includes('--check');
 const stale: string[] = [];

@@ -30,7 +30,7 @@ export interface GeneratedFile {
   readonly text: string;
 }
 
-/** Everything that is generated from the schemas: JSON Schemas for editors, and the OpenAPI document. */
+/** All generated files: JSON Schemas for editors, the OpenAPI document, tables of the documentation, lint rules. */
 export async function generateFiles(): Promise<GeneratedFile[]> {
   const fields = new Fields(() => undefined, RESERVED_PLACEHOLDERS);
   const catalog = new BlueprintCatalog([CATALOG_FOLDER]);
@@ -65,7 +65,7 @@ function jsonSchema(schema: z.ZodType, title: string): string {
   return format({ title, ...z.toJSONSchema(schema, { ...options, override: withoutWrittenNumbers }) });
 }
 
-/** An editor sees a number, however it is written. */
+/** An editor sees a number, whatever its text. */
 function withoutWrittenNumbers({
   zodSchema,
   jsonSchema,

@@ -6,8 +6,8 @@ interface Layer {
 }
 
 /**
- * The folders of `packages/server/src`, from the edge down to what knows nothing of the others. The lint rules and the table in
- * ARCHITECTURE.md are generated from this table.
+ * The folders of `packages/server/src`, from the edge down to folders that know no others. The lint rules and the table
+ * in ARCHITECTURE.md are generated from it.
  */
 export const LAYERS: Readonly<Record<string, Layer>> = {
   cli: {

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { createConfig, formatProblems, getTotals, lint } from '@redocly/openapi-core';
 
-// Holds the OpenAPI document to the specification and to what makes it useful to generators of clients.
+// Checks the OpenAPI document against the specification, and for what client generators need.
 const config = await createConfig({
   extends: ['recommended'],
   rules: {
-    // Every server is its user's own, on its own machine first.
+    // Every server is its user's own, first on their own machine.
     'no-server-example.com': 'off',
-    // A form that comes back from a provider is answered by a redirect alone.
+    // A form from a provider gets only a redirect as its response.
     'operation-2xx-response': 'off',
   },
 });

@@ -4,8 +4,8 @@ import { BlueprintCatalog } from '../packages/server/src/catalog/blueprint-catal
 import { blueprintDigest } from '../packages/server/src/catalog/blueprint-digest.ts';
 import { BlueprintIndex } from '../packages/server/src/catalog/blueprint-index.ts';
 
-// Freezes what the catalog says of each version: run when a release is made. Versions that are frozen already and say
-// something else now are named, and nothing is written: a changed fact is a new version.
+// Freezes the contents of each catalog version; run it for a release. If a frozen version has changed, it is named and
+// nothing is written: a changed fact needs a new version.
 const folder = join(import.meta.dirname, '../packages/server/blueprints');
 const path = join(folder, 'released.json');
 const released = JSON.parse(await readFile(path, 'utf8')) as Record<string, string>;

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import fastify from 'fastify';
 import Nango, { NangoClientError } from '@nangohq/node-client';
 
-// A real application knows who is signed in; this one has a single user.
+// A real application knows which user is signed in. This one has a single user.
 const USER_ID = '1';
 const INTEGRATION = 'sandbox';
 
@@ -54,7 +54,7 @@ export async function startApp({ port, serverUrl, secretKey }: AppOptions): Prom
   };
 }
 
-/** Reads the connection when an event tells of a change, and not each time the page asks: every read is audited. */
+/** Reads the connection when an event reports a change, and not on each request of the page: every read is audited. */
 class ConnectionReader {
   readonly #nango: Nango;
   #cursor: string | undefined;

@@ -13,7 +13,7 @@ interface ConnectionResponse {
   token: { fingerprint: string; expiresAt: string };
 }
 
-/** Walks the quickstart's flow without a browser, step by step. Resolves to the exit code. */
+/** Runs the quickstart's flow without a browser, step by step. Resolves to the exit code. */
 export async function runCheck({ appUrl, nangoUrl }: CheckTarget): Promise<number> {
   const browser = new Browser();
   const state = { connectUrl: '', attempt: '', consentUrl: '', fingerprint: '' };
@@ -115,7 +115,7 @@ function expect(condition: boolean, otherwise: string): void {
   if (!condition) throw new Error(otherwise);
 }
 
-/** As much of a browser as the flow needs: cookies by host, and redirects. */
+/** The parts of a browser that the flow needs: cookies by host, and redirects. */
 class Browser {
   readonly #cookies = new Map<string, string>();
 

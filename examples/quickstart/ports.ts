@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 
-/** The preferred port where it is free on localhost, else any that is. 0 = any. */
+/** The preferred port if it is free on localhost, else any free one. 0 = any. */
 export async function pickPort(preferred: number): Promise<number> {
   return (await tryPort(preferred)) ?? (await tryPort(0)) ?? preferred;
 }

@@ -9,7 +9,9 @@ interface Entry {
 
 const now = () => Math.floor(Date.now() / 1000);
 
-/** Storage for oidc-provider: everything in memory, written to one file after each change. For a sandbox only. */
+/**
+ * Storage for oidc-provider. Everything is in memory, and written to one file after each change. For a sandbox only.
+ */
 export function createFileAdapter(file: string): (model: string) => Adapter {
   const entries = readEntries(file);
   const save = () => writeFileSync(file, JSON.stringify([...entries]), { mode: 0o600 });
@@ -50,7 +52,7 @@ function readEntries(file: string): Map<string, Entry> {
   try {
     return new Map(JSON.parse(readFileSync(file, 'utf8')) as [string, Entry][]);
   } catch {
-    // The first start, or a file cut short: the sandbox begins anew.
+    // The first start, or a truncated file: the sandbox starts empty.
     return new Map();
   }
 }

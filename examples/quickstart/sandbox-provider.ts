@@ -18,7 +18,7 @@ export interface SandboxProviderOptions {
   readonly port: number;
   readonly clientSecret: string;
   readonly redirectUri: string;
-  /** Where grants and tokens are kept over a restart. */
+  /** Where grants and tokens are stored across restarts. */
   readonly file: string;
 }
 
@@ -28,8 +28,8 @@ export interface SandboxProvider {
 }
 
 /**
- * A real authorization server (oidc-provider) with a small API behind it: access tokens of 30 seconds, refresh tokens
- * that rotate, PKCE demanded.
+ * A real authorization server (oidc-provider) with a small API. Access tokens live 30 seconds, refresh tokens rotate,
+ * and PKCE is required.
  */
 export async function startSandboxProvider(options: SandboxProviderOptions): Promise<SandboxProvider> {
   const { port } = options;
@@ -99,7 +99,7 @@ interface Exchange {
   readonly response: ServerResponse;
 }
 
-/** Answers what is not the authorization server's own; resolves to whether it did. */
+/** Serves requests that are not for the authorization server. Resolves to whether it did. */
 async function handle(provider: Provider, { path, request, response }: Exchange): Promise<boolean> {
   if (path === '/api/notes') {
     await responseNotes(provider, { path, request, response });
@@ -126,7 +126,7 @@ async function showConsent(provider: Provider, { path, request, response }: Exch
       <form method="post" action="${path}/deny"><button class="quiet" id="deny">Deny</button></form>
       <form method="post" action="${path}/approve"><button id="approve">Approve</button></form>
     </div>`;
-  // No form-action here: browsers apply it to the redirects after the form as well, and those lead to Nango.
+  // No form-action: browsers also apply it to the redirects after the form, and those lead to Nango.
   const policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
   response.writeHead(200, {
     'content-type': 'text/html; charset=utf-8',
@@ -137,7 +137,7 @@ async function showConsent(provider: Provider, { path, request, response }: Exch
   return true;
 }
 
-/** Logs the one account in and grants what was asked for, in one step. */
+/** Logs in the only account and grants what was requested, in one step. */
 async function approve(provider: Provider, { request, response }: Omit<Exchange, 'path'>) {
   const { params } = await provider.interactionDetails(request, response);
   const grant = new provider.Grant({ accountId: ACCOUNT, clientId: String(params['client_id']) });

@@ -19,11 +19,11 @@ const HELP = `Starts Nango with a sample application and a sandbox provider.
 
 /** The three parts of the quickstart, running. */
 interface Quickstart {
-  /** Which part runs on another port than it should, one sentence each. */
+  /** Which parts use another port than the preferred one, one sentence each. */
   readonly notices: readonly string[];
   readonly appUrl: string;
   readonly nangoUrl: string;
-  /** What a quiet server has logged. */
+  /** The log of a server that does not print it. */
   serverLog(): string;
   close(): Promise<void>;
 }
@@ -31,7 +31,7 @@ interface Quickstart {
 interface QuickstartOptions {
   readonly ports: { readonly nango: number; readonly app: number; readonly sandbox: number };
   readonly dataDirectory: string;
-  /** Whether the server's log is shown. */
+  /** Whether the server's log is printed. */
   readonly quiet: boolean;
 }
 
@@ -88,11 +88,11 @@ interface ServerProcess {
   readonly environment: Record<string, string>;
 }
 
-/** Runs `nango start` as anyone would, in a process of its own. */
+/** Runs `nango start` in a process of its own, as a user would. */
 function spawnServer({ quiet, dataDirectory, environment }: ServerProcess): ChildProcess {
   const cli = join(dirname(createRequire(import.meta.url).resolve('@nangohq/server/package.json')), 'bin/nango.js');
   const folder = join(import.meta.dirname, 'nango-integrations');
-  // The quickstart always uses its own embedded store and keys, whatever the shell has set for a real server.
+  // The quickstart always uses its own embedded store and keys, even if the shell has settings for a real server.
   const { DATABASE_URL: _url, NANGO_SECRET_KEY: _secret, NANGO_ENCRYPTION_KEY: _key, ...inherited } = process.env;
   return spawn(process.execPath, [cli, 'start', '--folder', folder, '--data-dir', dataDirectory], {
     env: { ...inherited, ...environment },

@@ -1,13 +1,13 @@
-/** Anything JSON can hold. */
+/** Any value that JSON can hold. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
 
-/** The methods `httpRequest` sends. */
+/** The methods of `httpRequest`. */
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'DELETE' | 'PATCH' | 'OPTIONS' | 'HEAD';
 
-/** Query parameters: a list repeats the parameter, null leaves it out. */
+/** Query parameters. A list repeats the parameter; null omits it. */
 export type RequestParams = Record<string, string | number | boolean | null | (string | number | boolean)[]>;
 
-/** The external API's answer; `json` is there when the body is JSON. */
+/** The external API's response. `json` is present if the body is JSON. */
 export interface HttpResponse<Body = unknown> {
   status: number;
   statusText: string;
@@ -18,7 +18,7 @@ export interface HttpResponse<Body = unknown> {
   json?: Body;
 }
 
-/** The connection an Action runs for, with fresh credentials. */
+/** The connection of this run, with fresh credentials. */
 export interface ActionConnection {
   uuid: string;
   integration: string;
@@ -43,7 +43,7 @@ export interface ActionLogger {
   debug(message: string, fields?: Record<string, unknown>): void;
 }
 
-/** A call to the connection's API, as the server takes it. */
+/** A request to the connection's API, as the server receives it. */
 export interface ActionHttpRequest {
   endpoint: string;
   method: HttpMethod;
@@ -52,22 +52,22 @@ export interface ActionHttpRequest {
   headers?: Record<string, string> | undefined;
 }
 
-/** How an API splits lists into pages: keys that override those of the Integration's `requests.pagination`. */
+/** How an API splits lists into pages. The keys override those of the Integration's `requests.pagination`. */
 export interface Pagination {
   type?: 'link' | 'cursor' | 'offset';
-  /** Where the items are in the answer, such as `data.items`. */
+  /** Path of the items in the response, such as `data.items`. */
   items?: string;
   [key: string]: JsonValue | undefined;
 }
 
-/** A page of a list, as the server takes the request for it. */
+/** A request for a page of a list, as the server receives it. */
 export interface ActionPageRequest extends ActionHttpRequest {
   pagination?: Pagination | undefined;
   /** `next` of the page before. */
   next?: string | undefined;
 }
 
-/** What the server lends to one run of an Action. */
+/** What the server provides to one run of an Action. */
 export interface ActionHost {
   readonly logger: ActionLogger;
   httpRequest(request: ActionHttpRequest): Promise<HttpResponse>;
@@ -76,8 +76,8 @@ export interface ActionHost {
 }
 
 /**
- * Base class of all Actions. A file `<integration>/<action>.action.ts` exports a class
- * `<Integration><Action>Action` that extends it and implements `executeAction`.
+ * Base class of all Actions. A file `<integration>/<action>.action.ts` exports a class `<Integration><Action>Action`
+ * that extends it and implements `executeAction`.
  */
 export abstract class NangoAction {
   readonly #host: ActionHost;
@@ -92,13 +92,13 @@ export abstract class NangoAction {
     return this.#host.logger;
   }
 
-  /** Does the work. Input and return value are JSON; what it throws reaches the caller of triggerAction as an error. */
+  /** Does the work. Input and return value are JSON. The caller of triggerAction receives a thrown error. */
   abstract executeAction(input: unknown): Promise<unknown>;
 
   /**
-   * Sends an authorized request to the connection's API. `endpoint` is relative to the Integration's base_url.
-   * A string body goes as it is, an object as JSON. Resolves for every HTTP status; rejects when there is no answer.
-   * `Body` is the type that you expect of the JSON; nothing checks it.
+   * Sends an authorized request to the connection's API. `endpoint` is relative to the Integration's base_url. A string
+   * body is sent as it is, an object as JSON. Resolves for every HTTP status; rejects if there is no response. `Body`
+   * is the type that you expect of the JSON. It is not checked.
    */
   // oxlint-disable-next-line max-params -- the signature is the public interface of Actions
   protected async httpRequest<Body = unknown>(
@@ -113,8 +113,8 @@ export abstract class NangoAction {
   }
 
   /**
-   * The items of a list, over all its pages: `for await (const item of this.paginate('users')) …`. A page is asked for when
-   * its first item is. `Item` is the type that you expect; nothing checks it.
+   * The items of a list, over all its pages: `for await (const item of this.paginate('users')) …`. A page is requested
+   * when its first item is needed. `Item` is the type that you expect. It is not checked.
    */
   protected async *paginate<Item = unknown>(
     endpoint: string,
@@ -128,7 +128,7 @@ export abstract class NangoAction {
     } while (next !== undefined);
   }
 
-  /** The connection this run is for, with fresh credentials. */
+  /** The connection of this run, with fresh credentials. */
   protected getCurrentConnection(): Promise<ActionConnection> {
     return this.#host.getCurrentConnection();
   }

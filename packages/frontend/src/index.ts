@@ -1,4 +1,4 @@
-/** Why a connect() failed. */
+/** Why connect() failed. */
 export type NangoErrorType =
   | 'unknown_integration'
   | 'missing_user_id'
@@ -38,18 +38,18 @@ export class ConnectError extends Error {
 }
 
 export interface ConnectOptions {
-  /** Minted by your back end with createConnectSession; needed unless the server's root URL is a loopback one. */
+  /** Created by your back end with createConnectSession. Needed unless the server's root URL is a loopback one. */
   connectSessionToken?: string;
   /** Settings of the connection that the provider's URLs need, such as a subdomain. */
   additionalConfig?: Record<string, unknown>;
-  /** What the user typed in, for integrations with an API key or a user name and password; no popup opens. */
+  /** Prompted credentials, for integrations with an API key or a user name and password. No popup opens. */
   credentials?: Record<string, unknown>;
-  /** Milliseconds the user has; default: ten minutes, the most the server allows. */
+  /** Milliseconds that the user has. Default: ten minutes, which is the server's maximum. */
   timeout?: number;
 }
 
 const POLL_MS = 1000;
-// A provider's page may cut the popup off from us (COOP): it then looks closed while the user is still in it.
+// A provider's page may isolate the popup from us (COOP). It then looks closed while the user still works in it.
 const CLOSED_GRACE_MS = 3000;
 const LIFE_MS = 600_000;
 
@@ -58,7 +58,7 @@ export default class Nango {
   readonly #root: string;
   readonly #options: ConnectOptions;
 
-  /** `rootUrl` is the server's oauth_server_root_url; `options` are the defaults of every connect(). */
+  /** `rootUrl` is the server's oauth_server_root_url. `options` are the defaults of every connect(). */
   constructor(rootUrl: string, options: ConnectOptions = {}) {
     const root = URL.parse(rootUrl);
     if (!root || !/^https?:$/.test(root.protocol))
@@ -70,11 +70,11 @@ export default class Nango {
   }
 
   /**
-   * Connects a user's account: opens the provider in a popup and resolves when the connection is stored. Call it straight
-   * from a click, or the browser blocks the popup. Rejects with {@link ConnectError}.
+   * Connects a user's account: opens the provider in a popup and resolves when the connection is stored. Call it
+   * directly in a click handler, or the browser blocks the popup. Rejects with {@link ConnectError}.
    */
   connect(integration: string, userId: string, options?: ConnectOptions): Promise<ConnectResult> {
-    // Opened before anything is awaited: browsers let only a click's own turn open windows.
+    // Opened before any await: browsers permit a new window only in the turn of the click.
     const all = { ...this.#options, ...options };
     const popup = all.credentials ? undefined : window.open('', '_blank', popupFeatures());
     return run(this.#root, { integrationName: integration, userId }, all, popup);
@@ -139,17 +139,19 @@ async function ask(fail: Fail, url: string, init?: RequestInit): Promise<Answer>
 
 interface Wait {
   popup: Window;
-  /** The server's. */
+  /** The server's attempt. */
   origin: string;
   /** Milliseconds. */
   timeout: number;
-  /** Proves to the server's page that this page began the attempt, so that it asks the user nothing. */
+  /** Proves to the server's page that this page began the attempt, so that the page asks the user no question. */
   nonce: string | undefined;
   fail: Fail;
   poll: () => Promise<Answer>;
 }
 
-/** Waits for the popup's message or, should the popup have lost us, for the server's word; whichever comes first. */
+/**
+ * Waits for the popup's message or, if the popup is isolated from us, for the server's result; whichever comes first.
+ */
 function settled({ popup, origin: ours, timeout, nonce, fail, poll }: Wait): Promise<void> {
   return new Promise((resolve, reject) => {
     const deadline = Date.now() + timeout;
@@ -176,7 +178,7 @@ function settled({ popup, origin: ours, timeout, nonce, fail, poll }: Wait): Pro
       else resolve();
     }
 
-    // Only our server's page, and only in the window opened here, is listened to.
+    // Accepts messages only from our server's page, in the window that was opened here.
     function onMessage({ source, origin, data }: MessageEvent): void {
       if (source !== popup || origin !== ours || data?.source !== 'nango') return;
       if (data.status === 'ready') popup.postMessage({ source: 'nango', nonce }, ours);
@@ -187,7 +189,7 @@ function settled({ popup, origin: ours, timeout, nonce, fail, poll }: Wait): Pro
       const answer = await poll().catch(() => undefined);
       if (ended || (answer && end(answer))) return;
       const now = Date.now();
-      // With the page in focus the user has left the popup; without, he may be in one that was cut off.
+      // If the page has the focus, the user has left the popup. If not, the user may be in an isolated one.
       if (!popup.closed || !document.hasFocus()) closedSince = 0;
       else closedSince ||= now;
       if (closedSince && now - closedSince >= CLOSED_GRACE_MS)

@@ -1,19 +1,19 @@
 import type { NangoErrorCode } from './error-codes.ts';
 
-/** A code of the server, one of this client's own, or one of a newer server. */
+/** A code of the server, of this client, or of a newer server. */
 export type NangoErrorType = NangoErrorCode | 'network_error' | 'invalid_input' | 'invalid_signature' | (string & {});
 
 /** What every method rejects with. */
 export class NangoClientError extends Error {
   override readonly name = 'NangoClientError';
   readonly success = false;
-  /** The message, under the name results have it. */
+  /** The message, under the name that results use. */
   readonly errorMsg: string;
   /** A stable code: the server's, or `network_error` and `invalid_input` of this client. */
   readonly type: NangoErrorType;
-  /** The HTTP status; undefined where there was no answer. */
+  /** The HTTP status; undefined if there was no response. */
   readonly status: number | undefined;
-  /** Names the request in the server's log. */
+  /** Identifies the request in the server's log. */
   readonly requestId: string | undefined;
 
   constructor(

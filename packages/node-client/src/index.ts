@@ -41,7 +41,7 @@ export default class Nango {
   readonly #secretKey: string;
   readonly #closing = new AbortController();
 
-  /** Throws when there is no secret key or the URL is none; nothing is sent yet. */
+  /** Throws if there is no secret key or the URL is invalid. Sends nothing. */
   constructor(options: NangoOptions = {}) {
     this.#serverUrl = parseServerUrl(options.serverUrl ?? (environment('NANGO_SERVER_URL') || DEFAULT_SERVER_URL));
     this.#secretKey = options.secretKey ?? environment('NANGO_SECRET_KEY') ?? '';
@@ -53,19 +53,20 @@ export default class Nango {
     }
   }
 
-  /** Checks that the server answers and the key is right. Optional: every method works without it. */
+  /** Checks that the server responds and the key is right. Optional: every method works without it. */
   async connect(): Promise<Success<ServerInfo>> {
     return succeed(await this.#call<ServerInfo>('GET', '/api/server'));
   }
 
-  /** Ends requests under way; later ones are rejected. */
+  /** Ends requests in flight. Later ones are rejected. */
   close(): void {
     this.#closing.abort();
   }
 
   /**
-   * Registers a connection with credentials you have. Rejects with `connection_exists` when the pair has one. Credentials of
-   * fields that the Integration declares itself are named by their type: `registerConnection<DeclaredCredentials>(…)`.
+   * Registers a connection with credentials that you have. Rejects with `connection_exists` if the user has one. For
+   * credentials whose fields the Integration declares itself, name their type:
+   * `registerConnection<DeclaredCredentials>(…)`.
    */
   async registerConnection<Given extends Credentials = ModeCredentials>(
     integration: string,
@@ -77,7 +78,7 @@ export default class Nango {
     return succeed((await this.#call<{ connection: Connection }>('POST', '/api/connections', { body })).connection);
   }
 
-  /** Replaces a connection's credentials; they must fit the Integration's auth mode. */
+  /** Replaces a connection's credentials. They must fit the Integration's auth mode. */
   async updateConnectionCredentials<Given extends Credentials = ModeCredentials>(
     integration: string,
     userId: string,
@@ -99,36 +100,36 @@ export default class Nango {
     return succeed((await this.#call<{ connection: Connection }>('PUT', '/api/connection/config', call)).connection);
   }
 
-  /** All connections there are. */
+  /** All connections. */
   async getConnections(): Promise<Success<Connection[]>> {
     return succeed(await this.#list({}));
   }
 
-  /** All connections of a user; [] when there are none. */
+  /** All connections of a user; [] if there are none. */
   async getConnectionsForUserId(userId: string): Promise<Success<Connection[]>> {
     assertText({ userId });
     return succeed(await this.#list({ userId }));
   }
 
-  /** All connections to an integration; [] when there are none. */
+  /** All connections to an integration; [] if there are none. */
   async getConnectionsForIntegration(integration: string): Promise<Success<Connection[]>> {
     assertText({ integration });
     return succeed(await this.#list({ integration }));
   }
 
-  /** One connection with credentials, refreshed where needed. */
+  /** One connection with fresh credentials. */
   async getConnection(integration: string, userId: string): Promise<Success<ConnectionWithCredentials>> {
     const query = { integration, userId };
     const answer = await this.#call<{ connection: Connection; credentials: object }>('GET', '/api/connection', {
       query,
     });
-    // The server's response schemas vouch for the shape.
+    // The server's response schemas guarantee the shape.
     return succeed({ ...answer.connection, credentials: answer.credentials } as ConnectionWithCredentials);
   }
 
   /**
-   * Deletes a connection and its credentials. With `revoke` the provider is told first; when it refuses, or has no
-   * revocation endpoint, the connection stays.
+   * Deletes a connection and its credentials. With `revoke` the grant is revoked first. If the provider refuses, or has
+   * no revocation endpoint, the connection stays.
    */
   async deleteConnection(
     integration: string,
@@ -139,7 +140,7 @@ export default class Nango {
     return succeed(null);
   }
 
-  /** Runs an Action and returns what it returned; `Result` is what the caller takes that for, and nothing checks it. */
+  /** Runs an Action and returns its result. `Result` is the type that you expect. It is not checked. */
   async triggerAction<Result = JsonValue>(
     integration: string,
     action: string,
@@ -167,8 +168,8 @@ export default class Nango {
   }
 
   /**
-   * The items of a list from a connection's API, over all its pages, as `requests.pagination` of the Integration, or
-   * `pagination` here, describes them. A page is asked for when its first item is.
+   * The items of a list from a connection's API, over all its pages, as the Integration's `requests.pagination` or
+   * `pagination` configures them. A page is requested when its first item is needed.
    */
   async *paginate<Item = unknown>(
     integration: string,
@@ -185,13 +186,13 @@ export default class Nango {
     } while (next !== undefined);
   }
 
-  /** Mints the token that `connect()` of @nangohq/frontend needs on a public server. Give it only to the user it is for. */
+  /** Creates the token that `connect()` of @nangohq/frontend needs on a public server. Give it only to that user. */
   async createConnectSession(request: ConnectSessionRequest): Promise<Success<ConnectSession>> {
     assertText({ userId: request.userId });
     return succeed(await this.#call<ConnectSession>('POST', '/api/connect-sessions', { body: request }));
   }
 
-  /** Begins connecting a user who has no browser here: he enters a code on another device (RFC 8628). */
+  /** Begins to connect a user without a browser here. The user enters a code on another device (RFC 8628). */
   async beginDeviceAuthorization(
     integration: string,
     userId: string,
@@ -202,7 +203,7 @@ export default class Nango {
     return succeed(await this.#call<DeviceAuthorization>('POST', '/api/device-authorizations', { body }));
   }
 
-  /** Asks once whether the user has agreed. Rejects with `access_denied` when he refused. */
+  /** Asks once whether the user has agreed. Rejects with `access_denied` if the user refused. */
   async pollDeviceAuthorization(attempt: string): Promise<Success<DeviceAuthorizationStatus>> {
     assertText({ attempt });
     return succeed(
@@ -211,8 +212,8 @@ export default class Nango {
   }
 
   /**
-   * A page of events, from the oldest that is kept; `nextCursor` says where to go on, and stays good for later: ask again
-   * with it for what happened since.
+   * A page of events, beginning with the oldest that is stored. `nextCursor` is the cursor of the next page. It stays
+   * valid: use it later to read newer events.
    */
   async getEvents({ cursor, limit }: EventQuery = {}): Promise<Success<EventPage>> {
     const query: Record<string, string> = {};
@@ -221,7 +222,7 @@ export default class Nango {
     return succeed(await this.#call<EventPage>('GET', '/api/events', { query }));
   }
 
-  /** Events that a webhook did not take in three days. */
+  /** Events that a webhook did not accept within three days. */
   async getDeadDeliveries(): Promise<Success<DeadDelivery[]>> {
     const deliveries: DeadDelivery[] = [];
     let cursor: string | null = null;
@@ -238,7 +239,7 @@ export default class Nango {
     return succeed(deliveries);
   }
 
-  /** Delivers such events again: all of a webhook's, or one. Resolves to how many. */
+  /** Delivers such events again: all of a webhook's, or one. Resolves to their number. */
   async replayDeliveries(webhook: string, eventId?: string): Promise<Success<number>> {
     assertText({ webhook });
     const call = { body: { webhook, eventId } };
@@ -283,7 +284,7 @@ export default class Nango {
       signal: this.#closing.signal,
     });
     const text = await response.text();
-    // The server's response schemas vouch for the shape.
+    // The server's response schemas guarantee the shape.
     if (response.ok) return parseResponse(text, response.status) as T;
     throw toError(text, response.status);
   }
@@ -300,7 +301,7 @@ export default class Nango {
 
 export { Nango };
 
-/** Undefined also where there is no environment, as on some edge runtimes. */
+/** Undefined also if there is no environment, as on some edge runtimes. */
 function environment(name: string): string | undefined {
   return typeof process === 'undefined' ? undefined : process.env[name];
 }

@@ -1,6 +1,4 @@
-/**
- * Why a value cannot be JSON, naming the place; undefined = it can. JSON.stringify would drop or change it in silence.
- */
+/** Why a value cannot be JSON, with its place; undefined = it can. JSON.stringify would drop or change it silently. */
 export function jsonProblem(value: unknown, path: string, parents = new Set<object>()): string | undefined {
   if (value === undefined || value === null || value instanceof Date) return undefined;
   if (typeof value === 'string' || typeof value === 'boolean') return undefined;

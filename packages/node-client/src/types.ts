@@ -1,4 +1,4 @@
-/** Anything JSON can hold. */
+/** Any value that JSON can hold. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
 
 /** How users authenticate to an Integration. */
@@ -55,10 +55,10 @@ export interface AwsCredentials {
   [field: string]: unknown;
 }
 
-/** Fields that an Integration declares itself (`auth.credentials`); none where tokens are issued to the application. */
+/** Fields that an Integration declares itself (`auth.credentials`). Empty if tokens are issued to the application. */
 export type DeclaredCredentials = Record<string, string>;
 
-/** Credentials, by the auth mode; nothing where tokens are issued to the application. Other fields are kept under `raw`. */
+/** Credentials, by auth mode. Empty if tokens are issued to the application. Other fields are stored under `raw`. */
 export type ModeCredentials =
   | OAuth2Credentials
   | OAuth1Credentials
@@ -67,10 +67,13 @@ export type ModeCredentials =
   | AwsCredentials
   | Record<string, never>;
 
-/** What can be registered. Fields that an Integration declares itself are named: `registerConnection<DeclaredCredentials>(…)`. */
+/**
+ * Credentials that can be registered. For fields that an Integration declares itself, name the type:
+ * `registerConnection<DeclaredCredentials>(…)`.
+ */
 export type Credentials = ModeCredentials | DeclaredCredentials;
 
-/** The fields that credentials can have when they are read. */
+/** The fields that read credentials can have. */
 interface ReadFields {
   access_token?: string;
   refresh_token?: string;
@@ -86,9 +89,9 @@ interface ReadFields {
   session_token?: string;
 }
 
-/** Credentials as they are read: those that a mode always has are there. */
+/** Credentials as they are read. The fields that a mode always has are present. */
 type Read<Always extends keyof ReadFields = never> = ReadFields & {
-  /** The token endpoint's last response over the ones before, or what was registered. */
+  /** The last token response, merged over earlier ones, or what was registered. */
   raw: Record<string, JsonValue>;
   [field: string]: unknown;
 } & { [Field in Always]-?: string };
@@ -102,23 +105,23 @@ interface CredentialsByMode {
   AWS_SIGV4: Read<'access_key_id' | 'secret_access_key'>;
 }
 
-/** A connection with fresh credentials; `authMode` tells which fields they have. */
+/** A connection with fresh credentials. `authMode` says which fields they have. */
 export type ConnectionWithCredentials = {
   [Mode in AuthMode]: Connection & { authMode: Mode; credentials: CredentialsByMode[Mode] };
 }[AuthMode];
 
-/** A call to an external API. */
+/** A request to an external API. */
 export interface ApiRequest {
   /** Default: GET. */
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS' | 'HEAD';
   /** Relative to the Integration's base_url. */
   endpoint: string;
-  /** Query parameters; a list repeats one, null leaves it out. */
+  /** Query parameters. A list repeats the parameter; null omits it. */
   params?: Record<string, string | number | boolean | null | (string | number | boolean)[]>;
   headers?: Record<string, string>;
-  /** A string goes as it is, everything else as JSON. */
+  /** A string is sent as it is, everything else as JSON. */
   body?: unknown;
-  /** How often the request may be sent again when the API is out of quota. */
+  /** How often the request may be retried if the API is out of quota. */
   retry?: {
     /** Default: 3, at most 10. */
     maxRetries?: number;
@@ -127,15 +130,17 @@ export interface ApiRequest {
   };
 }
 
-/** How an API splits lists into pages: keys that override those of the Integration's `requests.pagination`. */
+/** How an API splits lists into pages. The keys override those of the Integration's `requests.pagination`. */
 export interface Pagination {
   type?: 'link' | 'cursor' | 'offset';
-  /** Where the items are in the answer, such as `data.items`. */
+  /** Path of the items in the response, such as `data.items`. */
   items?: string;
   [key: string]: JsonValue | undefined;
 }
 
-/** An external API's response, whatever its status. `Body` = what the caller takes its JSON for; nothing checks it. */
+/**
+ * An external API's response, whatever its status. `Body` is the type that you expect of its JSON. It is not checked.
+ */
 export interface ApiResponse<Body = unknown> {
   status: number;
   statusText: string;
@@ -143,7 +148,7 @@ export interface ApiResponse<Body = unknown> {
   headers: Record<string, string | string[]>;
   /** The body as text. */
   data: string;
-  /** The body, where it is JSON. */
+  /** The body, if it is JSON. */
   json?: Body;
 }
 
@@ -165,33 +170,33 @@ export interface ConnectSession {
   expiresAt: string;
 }
 
-/** A value that a user is asked for, as a form would show it. */
+/** A field to prompt for, as a form shows it. */
 export interface InputField {
   label?: string;
   description?: string;
   example?: string;
   /** Regular expression that the whole value must match. */
   pattern?: string;
-  /** Used where none is given. */
+  /** Used if no value is given. */
   default?: string;
   optional?: boolean;
-  /** Whether it must not be shown while it is typed. */
+  /** Whether the value must be hidden during input. */
   secret?: boolean;
 }
 
-/** An integration, and what connecting to it takes. */
+/** An integration, and what connecting to it requires. */
 export interface IntegrationInfo {
   name: string;
   authMode: AuthMode;
   blueprint: string | null;
   actions: string[];
-  /** What the user types in; null where he authorizes in a browser, or has nothing to do. */
+  /** The fields to prompt for; null if the user authorizes in a browser, or has nothing to do. */
   credentials: Record<string, InputField> | null;
-  /** What goes into `additionalConfig`. */
+  /** The fields of `additionalConfig`. */
   config: Record<string, InputField>;
 }
 
-/** What this server knows. */
+/** Facts about this server. */
 export interface ServerInfo {
   version: string;
   callbackUrl: string;
@@ -204,21 +209,21 @@ export interface DeviceAuthorization {
   attempt: string;
   userCode: string;
   verificationUri: string;
-  /** The same with the code in it. */
+  /** The same address with the code in it. */
   verificationUriComplete?: string;
   expiresIn: number;
-  /** To wait between two polls. */
+  /** Seconds to wait between two polls. */
   interval: number;
 }
 
-/** How a device authorization stands; `slow_down` asks to wait five seconds longer from now on. */
+/** The state of a device authorization. After `slow_down`, wait five seconds longer from now on. */
 export interface DeviceAuthorizationStatus {
   status: 'pending' | 'slow_down' | 'succeeded';
 }
 
 /** Something that happened to a connection. */
 export interface NangoEvent {
-  /** The same whenever and however often the event is delivered. */
+  /** Stays the same, however often the event is delivered. */
   id: string;
   type:
     | 'connection.created'
@@ -230,7 +235,7 @@ export interface NangoEvent {
     | 'connection.deleted';
   /** ISO 8601. */
   timestamp: string;
-  /** The connection as it was then, without credentials. */
+  /** The connection at that time, without credentials. */
   data: {
     uuid: string;
     integration: string;
@@ -238,14 +243,14 @@ export interface NangoEvent {
     authMode: AuthMode;
     status: Connection['status'];
     statusReason: string | null;
-    /** Of `connection.refresh_failed`: what the provider, or the network, said. */
+    /** For `connection.refresh_failed`: the message of the provider or the network. */
     error?: string;
   };
 }
 
 /** Which events `getEvents` returns. */
 export interface EventQuery {
-  /** `nextCursor` of an earlier page; default: from the oldest on. */
+  /** `nextCursor` of an earlier page; default: the beginning. */
   cursor?: string | undefined;
   /** 1 to 200. Default: 100. */
   limit?: number | undefined;
@@ -255,14 +260,14 @@ export interface EventQuery {
 export interface EventPage {
   events: NangoEvent[];
   nextCursor: string;
-  /** Whether there are more by now. */
+  /** Whether there are more events now. */
   hasMore: boolean;
 }
 
-/** An event that a webhook did not take. */
+/** An event that a webhook did not accept. */
 export interface DeadDelivery {
   webhook: string;
-  /** What the last attempt failed with. */
+  /** The error of the last attempt. */
   error: string | null;
   event: NangoEvent;
 }

@@ -2,10 +2,11 @@ import { NangoClientError } from './client-error.ts';
 import type { NangoEvent } from './types.ts';
 
 const TOLERANCE_SECONDS = 300;
-// The least that a server takes as a secret. What is no base64 has no bytes, and anybody can sign with those.
+// The shortest secret that a server accepts. Text that is not base64 decodes to no bytes, and anyone could sign with
+// those.
 const MIN_KEY_BYTES = 24;
 
-/** Headers as a web `Request` or Node's `request.headers` has them. */
+/** Headers, as a web `Request` or Node's `request.headers` has them. */
 export type WebhookHeaders = Headers | Record<string, string | string[] | undefined>;
 
 export interface VerifyWebhookOptions {
@@ -15,10 +16,10 @@ export interface VerifyWebhookOptions {
 }
 
 /**
- * Checks that a webhook came from your Nango server and was sent just now (Standard Webhooks 1.0), and returns its event.
- * `body` must be the text as it was received: JSON that was parsed and printed again has another signature.
- * Throws `invalid_signature`. An event may come twice; its `id` is the same then. Needs Node's crypto module, which Node, Bun
- * and Deno have; elsewhere {@link verifyWebhookAsync} does the same.
+ * Checks that a webhook came from your Nango server and was sent just now (Standard Webhooks 1.0), and returns its
+ * event. `body` must be the text as it was received: JSON that was parsed and serialized again has another signature.
+ * Throws `invalid_signature`. An event may arrive twice, with the same `id`. Needs Node's crypto module, which Node,
+ * Bun and Deno have; elsewhere use {@link verifyWebhookAsync}.
  */
 export function verifyWebhook(
   body: string | Uint8Array,
@@ -36,7 +37,7 @@ export function verifyWebhook(
   return toEvent(id, text, isSigned);
 }
 
-/** The same by Web Crypto, on every runtime. */
+/** The same with Web Crypto, on every runtime. */
 export async function verifyWebhookAsync(
   body: string | Uint8Array,
   headers: WebhookHeaders,
@@ -50,7 +51,7 @@ export async function verifyWebhookAsync(
   return toEvent(id, text, checks.includes(true));
 }
 
-/** Throws `invalid_signature` for what needs no key to be refused. */
+/** Throws `invalid_signature` for faults that can be seen without a key. */
 function parse(body: string | Uint8Array, headers: WebhookHeaders, { secret, now = Date.now }: VerifyWebhookOptions) {
   const text = typeof body === 'string' ? body : new TextDecoder().decode(body);
   const id = headerOf(headers, 'webhook-id');
@@ -83,7 +84,7 @@ function keyOf(secret: string): Uint8Array<ArrayBuffer> {
   );
 }
 
-/** The bytes of base64 text; none for what is not base64. */
+/** The bytes of base64 text; empty if it is not base64. */
 function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
   try {
     return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));

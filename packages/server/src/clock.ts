@@ -1,12 +1,12 @@
-// Wall and monotonic clock drift apart by less; what is more is a step of the wall clock, or a sleep of the machine.
+// Normal drift between wall clock and monotonic clock is smaller. A larger difference is a step of the wall clock, or a
+// sleep of the machine.
 const TOLERANCE_MS = 500;
-// Long enough for a clock that is set wrong and put right again, short enough after a machine's sleep.
+// Long enough for a clock that is set wrong and corrected; short enough after a machine's sleep.
 const CONFIRMED_AFTER_MS = 5_000;
 
 /**
- * The time in milliseconds since the epoch: the wall clock's, but a step of it counts only when it has lasted for five
- * seconds. A step that is taken back at once would otherwise stay in every expiry that is stored meanwhile. Between steps
- * the time never goes back.
+ * The time in milliseconds since the epoch, by the wall clock. A step counts only after it has lasted for five seconds:
+ * otherwise a step that is reverted at once would stay in every stored expiry. Between steps the time never goes back.
  */
 export function createClock(
   wall: () => number = Date.now,
@@ -20,7 +20,7 @@ export function createClock(
     const deviation = wall() - (measured + offset);
     if (Math.abs(deviation) <= TOLERANCE_MS) {
       steppedAt = undefined;
-      // Drift, and the fine corrections of a time service, are followed; never backwards.
+      // Follows drift and the small corrections of a time service; never backwards.
       if (deviation > 0) offset += deviation;
     } else {
       steppedAt ??= measured;

@@ -5,10 +5,10 @@ import { MetadataCache } from './oauth/discovery/metadata-cache.ts';
 import { createOAuthHttp, HttpClient } from './upstream/http-client.ts';
 import type { TraceOutgoing } from './upstream/traced-request.ts';
 
-/** What connections work with, and the client that has to be closed at the end. */
+/** What work on connections needs, and the client that must be closed at the end. */
 export type WorkingContext = ConnectionContext & { readonly client: HttpClient };
 
-/** Builds what connections work with from what was opened. */
+/** Builds what work on connections needs from the opened parts. */
 export function createContext(
   opened: Pick<ConnectionContext, 'store' | 'vault' | 'log' | 'now' | 'delay' | 'config'>,
   { trace, onRefresh = () => undefined }: { trace?: TraceOutgoing; onRefresh?: ConnectionContext['onRefresh'] } = {},

@@ -46,29 +46,31 @@ export interface StartOptions extends Pick<CreateAppOptions, 'beforeRoutes'> {
   readonly log: FastifyBaseLogger;
   /** Milliseconds since the epoch; for tests. */
   readonly now?: () => number;
-  /** Resolves after so many milliseconds; for tests. */
+  /** Resolves after this many milliseconds; for tests. */
   readonly delay?: (milliseconds: number) => Promise<unknown>;
-  /** Makes what reads the metrics of this process and those beside it; without it those of this one. */
+  /** Makes the function that reads the metrics of this process and its siblings. Default: only this process. */
   readonly gatherMetrics?: (registry: Metrics['registry']) => () => Promise<string>;
 }
 
-/** A server that answers requests. */
+/** A running server. */
 export interface RunningServer {
   /** The port it listens on. */
   readonly port: number;
   readonly callbackUrl: string;
   readonly storeDescription: string;
   readonly integrations: readonly string[];
-  /** What the operator must be told, one sentence each. */
+  /** Notices for the operator, one sentence each. */
   readonly notices: readonly string[];
-  /** Stops accepting, ends what is under way, closes the store. */
+  /** Stops accepting requests, ends those in flight, and closes the store. */
   close(): Promise<void>;
 }
 
-/** The composition root: builds the server from its settings and starts it. Throws NangoError with what to do. */
+/**
+ * The composition root: builds the server from its settings and starts it. Throws NangoError, which says what to do.
+ */
 export async function startServer(options: StartOptions): Promise<RunningServer> {
   const { settings, log, beforeRoutes } = options;
-  // Whatever was opened is closed again, last first, when a later step fails.
+  // If a later step fails, everything that was opened is closed, last first.
   await using resources = new AsyncDisposableStack();
   const config = await openConfig(settings, log);
   resources.defer(() => config.close());
@@ -77,7 +79,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     isPublic: !isLoopbackHost(config.current.server.oauth_server_root_url.hostname),
   });
   let isReady = false;
-  // Keys that were made are to be backed up, also when the start fails later.
+  // New keys need a backup, even if the start fails later.
   resources.defer(() => {
     if (!isReady) for (const notice of keys.notices) log.warn({}, notice);
   });
@@ -105,7 +107,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     isStopping: () => stopping,
   });
   resources.defer(() => server.audit.close());
-  // Refreshes under way end with their tokens stored, and so give their leases back, before the store closes.
+  // Refreshes in flight end with their tokens stored, and release their leases, before the store closes.
   resources.defer(() => server.fresh.settled());
   const background = new BackgroundRefresh(context, server.fresh);
   const retention = new Retention(context);
@@ -134,7 +136,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   };
 }
 
-/** Loaded only where traces are wanted: the exporter is large. */
+/** Loaded only if traces are enabled, because the exporter is large. */
 async function openTracing({ tracing }: Settings): Promise<Tracing | undefined> {
   if (!tracing) return undefined;
   const { Tracing } = await import('./observability/tracing.ts');
@@ -149,7 +151,7 @@ interface Parts {
   readonly resources: AsyncDisposableStack;
 }
 
-/** Opens what connections work with: the store, migrated and proven to be this key's, the vault and the HTTP client. */
+/** Opens what work on connections needs: the store, migrated and with the key proven, the vault and the HTTP client. */
 async function openContext(
   { settings, log, now = createClock(), delay = defaultDelay }: StartOptions,
   { config, keys, tracing, metrics, resources }: Parts,
@@ -247,7 +249,7 @@ function createServerContext(
 function openConfig(settings: Settings, log: FastifyBaseLogger): Promise<LiveConfig> {
   const { folder, environment, environmentFiles } = settings;
   const options = { folder, catalog: CATALOG_FOLDER, environment, environmentFiles };
-  // What the server runs with, whatever was written since.
+  // The settings with which the server started.
   let started: NangoConfig | undefined;
   return LiveConfig.open(options, {
     onReload(current, previous) {
@@ -264,12 +266,12 @@ function openConfig(settings: Settings, log: FastifyBaseLogger): Promise<LiveCon
   });
 }
 
-/** Keys whose value is another than the one that the server was started with. */
+/** Keys whose value has changed since the start. */
 function keysForNextStart(started: NangoConfig, current: NangoConfig): string[] {
   const isLocal = ({ oauth_server_root_url: root }: NangoConfig) => isLoopbackHost(root.hostname);
   return [
     ...(current.oauth_server_port === started.oauth_server_port ? [] : ['oauth_server_port']),
-    // Callback URLs and pages follow at once; where the server listens, and who may connect without a token, does not.
+    // Callback URLs and pages follow at once. Where the server listens, and who may connect without a token, do not.
     ...(isLocal(current) === isLocal(started)
       ? []
       : ['The address to listen on, which follows from oauth_server_root_url,']),
@@ -277,7 +279,7 @@ function keysForNextStart(started: NangoConfig, current: NangoConfig): string[] 
   ];
 }
 
-/** A callback URL that leads elsewhere than to where the server listens. */
+/** A callback URL that differs from where the server listens. */
 function portNotices({ port }: Settings, { oauth_server_root_url: root }: NangoConfig): string[] {
   if (port === undefined || port === 0 || !isLoopbackHost(root.hostname) || Number(root.port || 80) === port) return [];
   return [
@@ -288,11 +290,11 @@ function portNotices({ port }: Settings, { oauth_server_root_url: root }: NangoC
 async function listen(app: App, settings: Settings, config: LiveConfig): Promise<number> {
   const { oauth_server_port, oauth_server_root_url } = config.current.server;
   const port = settings.port ?? oauth_server_port;
-  // On a loopback root anyone who reaches the server may connect, so only this machine may reach it.
+  // With a loopback root, anyone who reaches the server may connect, so only this machine may reach it.
   const host = settings.host ?? (isLoopbackHost(oauth_server_root_url.hostname) ? 'localhost' : '::');
   try {
     await app.listen({ host, port }).catch((error: unknown) => {
-      // A machine without IPv6 has no address that stands for both.
+      // A machine without IPv6 has no address for both.
       if (settings.host !== undefined || !isWithoutIpv6(error)) throw error;
       return app.listen({ host: '0.0.0.0', port });
     });

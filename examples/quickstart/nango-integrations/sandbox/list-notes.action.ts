@@ -5,7 +5,7 @@ interface Note {
   text: string;
 }
 
-/** Lists the notes of the connected account, the newest first. */
+/** Lists the notes of the connected account, newest first. */
 class SandboxListNotesAction extends NangoAction {
   override async executeAction(input: { limit?: number } | null) {
     const response = await this.httpRequest('notes', 'GET', { limit: input?.limit ?? 3 });

@@ -13,13 +13,13 @@ type CreateAction = (host: ActionHost) => NangoAction;
 /** An Action that can be run. */
 export interface LoadedAction {
   readonly create: CreateAction;
-  /** A stack with the places in the Action's sources. */
+  /** A stack with the lines of the Action's sources. */
   readonly mapStack: (stack: string) => string;
   /** Modification time of every file it was compiled from, by path. */
   readonly stamps: ReadonlyMap<string, number>;
 }
 
-/** Finds and compiles the Actions of a Nango folder; one that was edited is compiled anew at its next run. */
+/** Finds and compiles the Actions of a Nango folder. An edited Action is compiled again at its next run. */
 export class ActionCatalog {
   readonly #folder: string;
   readonly #loaded = new Map<string, LoadedAction>();
@@ -33,9 +33,9 @@ export class ActionCatalog {
     const file = await this.#find(integration, action);
     const loaded = this.#loaded.get(file);
     if (loaded && (await isCurrent(loaded))) return loaded;
-    // Stamped before compiling: an edit during the compilation is then seen next time.
+    // Noted before compiling, so that an edit during the compilation is noticed next time.
     const compiledAt = Date.now();
-    // The compiler is loaded with the first Action: many servers have none.
+    // The compiler is loaded with the first Action, because many servers have none.
     const { compileAction } = await import('./compile-action.ts');
     const { exports, files, mapStack } = await compileAction(file);
     const create = creatorOf(exports, { file, className: actionClassName(integration, action) });
@@ -55,7 +55,7 @@ export class ActionCatalog {
 
   async #find(integration: string, action: string): Promise<string> {
     const names = await this.list(integration);
-    // Only a name that the folder lists is ever made a path.
+    // Only a name from the folder's listing becomes a path.
     if (ACTION_NAME.test(action) && names.includes(action))
       return join(this.#folder, integration, `${action}${SUFFIX}`);
     const known = names.length > 0 ? ` Known: ${names.join(', ')}.` : '';

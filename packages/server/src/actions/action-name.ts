@@ -1,6 +1,6 @@
 import { relative, resolve } from 'node:path';
 
-/** A name that can be a part of a file's path without leading anywhere else. */
+/** A name that can be part of a path without leading elsewhere. */
 export const ACTION_NAME = /^[a-z0-9][a-z0-9_-]{0,99}$/i;
 
 /** `acme-crm` + `list-contacts` → `AcmeCrmListContactsAction`. */
@@ -15,7 +15,7 @@ function camelCase(name: string): string {
     .join('');
 }
 
-/** `acme/notify.action.ts`: enough to find the file, nothing about the machine. */
+/** `acme/notify.action.ts`: enough to find the file, without facts about the machine. */
 export function shortName(file: string): string {
   return relative(resolve(file, '../..'), file);
 }

@@ -9,18 +9,18 @@ import { shortName } from './action-name.ts';
 /** A compiled Action file. */
 export interface CompiledAction {
   readonly exports: Record<string, unknown>;
-  /** Absolute paths of every file that went into it. */
+  /** Absolute paths of all files that it was made from. */
   readonly files: readonly string[];
-  /** A stack with the lines and columns of the sources in place of those of the compiled code. */
+  /** A stack with the lines and columns of the sources. */
   readonly mapStack: (stack: string) => string;
 }
 
 /**
- * Compiles a TypeScript file and what it imports by relative path. Types are stripped, not checked; a syntax error is
+ * Compiles a TypeScript file and its relative imports. Types are removed, not checked. A syntax error is
  * `action_invalid` with file, line and column. Packages are loaded from the Action's own folder.
  *
- * The result is a CommonJS function rather than an ES module because Node never forgets a module it has imported, and
- * this one is compiled anew after each edit.
+ * The result is a CommonJS function, and not an ES module, because Node never unloads an imported module, and this one
+ * is compiled again after each edit.
  */
 export async function compileAction(file: string): Promise<CompiledAction> {
   const result = await bundle(file);
@@ -31,7 +31,7 @@ export async function compileAction(file: string): Promise<CompiledAction> {
 
 const INLINE_MAP = '//# sourceMappingURL=data:application/json;base64,';
 
-/** Node maps the stacks of modules that it loads itself, and of nothing else. */
+/** Node maps only the stacks of modules that it loads itself. */
 function createStackMap(code: string, file: string): (stack: string) => string {
   const at = code.lastIndexOf(INLINE_MAP);
   if (at === -1) return (stack) => stack;
@@ -65,7 +65,7 @@ async function bundle(file: string) {
       platform: 'node',
       target: 'node24',
       packages: 'external',
-      // Named as well, since a tsconfig's paths could turn it into a file of the user's.
+      // Also named explicitly, because a tsconfig's paths could map it to a file of the user's.
       external: ['@nangohq/action'],
       sourcemap: 'inline',
       sourcesContent: false,
@@ -81,7 +81,7 @@ async function bundle(file: string) {
 
 function evaluate(code: string, file: string): Record<string, unknown> {
   const own = createRequire(file);
-  // The base class must be the server's own, or an Action would not be an instance of it.
+  // The base class must be the server's own. Otherwise an Action would not be an instance of it.
   const load = (name: string): unknown => (name === '@nangohq/action' ? actionPackage : own(name));
   const compiled = { exports: {} };
   try {

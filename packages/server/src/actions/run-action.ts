@@ -36,7 +36,7 @@ export interface ActionRunnerOptions {
 /** Runs Actions. The result is JSON; undefined becomes null. */
 export type RunAction = (run: ActionRun) => Promise<JsonValue>;
 
-/** What an Action throws is `action_failed` with its message; faults of ours keep their own codes. */
+/** An error that an Action throws becomes `action_failed` with its message. Our own errors keep their codes. */
 export function createRunAction(options: ActionRunnerOptions): RunAction {
   return async (run) => {
     const { integration, action, requestId } = run;
@@ -49,7 +49,7 @@ export function createRunAction(options: ActionRunnerOptions): RunAction {
     try {
       return toJson(await create(createHost(run, logger, options)).executeAction(run.input), run);
     } catch (error) {
-      // A frozen error keeps the stack that it has.
+      // A frozen error keeps its stack.
       if (error instanceof Error && typeof error.stack === 'string') Reflect.set(error, 'stack', mapStack(error.stack));
       logger.error('Action failed', { err: error });
       const { code, retryAfter } = error instanceof NangoError ? error : { code: 'action_failed' as const };
@@ -90,12 +90,12 @@ function createHost(
   };
 }
 
-/** Actions compute with what they get: a number that was kept with all its digits becomes the nearest one of JavaScript. */
+/** Actions calculate with numbers, so a number with all its digits becomes the nearest JavaScript number. */
 function withPlainNumbers(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value));
 }
 
-// Actions are promised that their calls wait for quota; an API that says it has none has done nothing.
+// Actions' requests wait for quota, as documented. An API that reports no quota has done nothing.
 const AFTER_QUOTA = { anyMethod: true };
 
 function parseRequest<T extends z.ZodType>(schema: T, given: ActionHttpRequest | ActionPageRequest): z.output<T> {
@@ -107,7 +107,7 @@ function parseRequest<T extends z.ZodType>(schema: T, given: ActionHttpRequest |
   throw new NangoError('invalid_request', `httpRequest: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
 }
 
-/** Logs a request without its query, which may carry what the user would not want in a log. */
+/** Logs a request without its query, which may hold private data. */
 async function logged<T extends object>(
   logger: ActionLogger,
   { method, endpoint }: ApiRequest,

@@ -15,13 +15,13 @@ export interface Blueprint {
   readonly config: Record<string, unknown> | undefined;
   readonly requests: Record<string, unknown>;
   readonly source: SourceFile;
-  /** Whether it is the user's, not the catalog's. */
+  /** Whether it is the user's own, and not the catalog's. */
   readonly isOwn: boolean;
-  /** Where the version stands in its file. */
+  /** Where the version is in its file. */
   readonly path: KeyPath;
 }
 
-/** Why a Blueprint cannot be had: a sentence about the reference, or faults in the Blueprint's own file. */
+/** Why a Blueprint is unavailable: a sentence about the reference, or faults in the Blueprint's own file. */
 export interface BlueprintFailure {
   readonly message?: string;
   readonly faults?: readonly ConfigFault[];
@@ -32,13 +32,16 @@ interface ReadBlueprint {
   readonly isOwn: boolean;
 }
 
-/** Finds Blueprints by reference; the user's own folder is looked at before the catalog. Only what is used is read. */
+/**
+ * Finds Blueprints by reference. The user's own folder takes precedence over the catalog. Only the files in use are
+ * read.
+ */
 export class BlueprintCatalog {
   readonly #folders: readonly string[];
-  /** Each file is read once: many Blueprints may extend one. */
+  /** Each file is read once, because many Blueprints may extend one. */
   readonly #reads = new Map<string, Promise<ReadBlueprint | undefined>>();
 
-  /** `folders` in the order they are looked at. */
+  /** `folders` in order of precedence. */
   constructor(folders: readonly string[]) {
     this.#folders = folders;
   }
@@ -48,7 +51,7 @@ export class BlueprintCatalog {
     return this.#find(reference, []);
   }
 
-  /** A Blueprint's file, for those who show it. */
+  /** A Blueprint's file, for display. */
   async file(name: string): Promise<{ file: BlueprintFile; isOwn: boolean } | BlueprintFailure> {
     const read = await this.#read(name);
     if (!read) return { message: `names a Blueprint that does not exist.${suggest(name, await this.#names())}` };
@@ -117,7 +120,7 @@ export class BlueprintCatalog {
   }
 }
 
-/** One version over the one it extends, as an Integration is merged over a Blueprint. */
+/** Merges one version over the version that it extends, as an Integration is merged over a Blueprint. */
 function mergeBlueprint(under: Blueprint, own: Blueprint): Pick<Blueprint, 'auth' | 'config' | 'requests'> {
   const requests = deepMerge(under.requests, own.requests);
   return {
@@ -131,7 +134,7 @@ function asMap(value: unknown): Record<string, unknown> {
   return isMap(value) ? value : {};
 }
 
-/** A file's text, or undefined where there is no such file. */
+/** A file's text; undefined if the file does not exist. */
 export async function readIfPresent(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Blueprint } from './blueprint-catalog.ts';
 import { isMap } from './deep-merge.ts';
 
-/** Of what a version says, with what it extends; comments and the order of keys do not count. */
+/** A digest of a version and what it extends. Comments and the order of keys do not matter. */
 export function blueprintDigest({ auth, config, requests }: Pick<Blueprint, 'auth' | 'config' | 'requests'>): string {
   const text = JSON.stringify(sorted({ auth, config, requests }));
   return createHash('sha256').update(text).digest('hex').slice(0, 32);

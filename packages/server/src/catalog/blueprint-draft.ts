@@ -9,7 +9,7 @@ import {
 import { describeIssue, problemsOf } from '../schema/describe-issue.ts';
 import { createOAuthHttp, HttpClient } from '../upstream/http-client.ts';
 
-/** The sections of a Blueprint that is being written. */
+/** The sections of a Blueprint draft. */
 export interface BlueprintDraft {
   readonly auth: Record<string, unknown>;
   readonly config?: Record<string, unknown>;
@@ -21,7 +21,7 @@ const BEARER = { Authorization: 'Bearer ${access_token}' };
 const MAX_DOCUMENT_BYTES = 10_485_760;
 const TIMEOUT_MS = 20_000;
 
-/** A draft from what an authorization server publishes of itself (RFC 8414). */
+/** A draft from an authorization server's metadata (RFC 8414). */
 export async function draftFromIssuer(issuer: string, baseUrl: string): Promise<BlueprintDraft> {
   await using client = disposable(new HttpClient());
   return draftFromMetadata(
@@ -31,8 +31,8 @@ export async function draftFromIssuer(issuer: string, baseUrl: string): Promise<
 }
 
 /**
- * A draft from an OpenAPI 3 document, in a file or at a URL; `baseUrl` in place of the server it names. Throws
- * `invalid_request` for what is no such document, or says too little, and `request_failed`.
+ * A draft from an OpenAPI 3 document, in a file or at a URL. `baseUrl` replaces its server. Throws `invalid_request` if
+ * it is not such a document, or says too little, and `request_failed`.
  */
 export async function draftFromDocument(source: string, baseUrl?: string): Promise<BlueprintDraft> {
   const isRemote = /^https?:\/\//.test(source);
@@ -107,7 +107,7 @@ const serverVariableSchema = z.looseObject({
   description: z.string().optional(),
 });
 
-/** As much of an OpenAPI 3 document as says how its API is called. */
+/** The parts of an OpenAPI 3 document that say how its API is called. */
 const openApiSchema = z.looseObject({
   openapi: z.string().regex(/^3\./, 'is not 3.x'),
   // Without servers it is "/" (OpenAPI 3.1 §4.8.1.1).
@@ -134,7 +134,9 @@ function parseDocument(text: string, source: string): OpenApi {
   return parsed.data;
 }
 
-/** How the API is authorized: by OAuth 2.0 or keys, whichever stands first. Throws `invalid_request` where it is neither. */
+/**
+ * How the API is authorized: by OAuth 2.0 or keys, whichever comes first. Throws `invalid_request` if it is neither.
+ */
 function draftOfApi({ components }: OpenApi): BlueprintDraft {
   const draft = Object.values(components.securitySchemes)
     .map(draftOf)
@@ -143,7 +145,7 @@ function draftOfApi({ components }: OpenApi): BlueprintDraft {
   throw new NangoError('invalid_request', 'The OpenAPI document has no security scheme that a Blueprint can express.');
 }
 
-/** The first server; its variables become fields of `config`. `location` is where the document stands, if it is a URL. */
+/** The first server. Its variables become fields of `config`. `location` is the document's address, if it is a URL. */
 function serverOf(
   { servers: [server = { url: '/', variables: {} }] }: OpenApi,
   location: string | undefined,
@@ -161,7 +163,7 @@ function serverOf(
   return { base_url, ...(fields.length > 0 ? { config: Object.fromEntries(fields) } : {}) };
 }
 
-/** A name that `config` takes. */
+/** A valid name for `config`. */
 function fieldName(name: string): string {
   return name.replaceAll(/\W/g, '_').replace(/^(?=\d)/, '_');
 }

@@ -43,7 +43,10 @@ export const CATEGORIES = [
 
 const VERSION = /^v\d+$/;
 
-/** The schema of a Blueprint's file. `auth` and `requests` are validated where they are used, merged with the Integration. */
+/**
+ * The schema of a Blueprint's file. `auth` and `requests` are validated where they are used, after the merge with the
+ * Integration.
+ */
 export const blueprintFileSchema = z.strictObject({
   name: z
     .string()
@@ -93,7 +96,7 @@ export const blueprintFileSchema = z.strictObject({
 
 export type BlueprintFile = z.output<typeof blueprintFileSchema>;
 
-/** The newest of some versions: `v10` is newer than `v9`. */
+/** The newest version: `v10` is newer than `v9`. */
 export function latestVersion(versions: readonly string[]): string | undefined {
   return [...versions].sort((a, b) => Number(b.slice(1)) - Number(a.slice(1)))[0];
 }

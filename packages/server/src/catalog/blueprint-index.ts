@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { BlueprintCatalog } from './blueprint-catalog.ts';
 import { CATEGORIES, latestVersion } from './blueprint-file.ts';
 
-/** What a list of Blueprints shows of each. */
+/** What a list shows of each Blueprint. */
 export const blueprintSummarySchema = z.object({
   name: z.string(),
   displayName: z.string(),
@@ -22,7 +22,7 @@ export type BlueprintSummary = z.output<typeof blueprintSummarySchema>;
 
 const INDEX_FILE = 'index.json';
 
-/** Searches the catalog. Its index is made from the files when the package is built, so that a search reads one of them. */
+/** Searches the catalog. Its index is generated when the package is built, so a search reads only one file. */
 export class BlueprintIndex {
   readonly #folder: string;
   #summaries: Promise<readonly BlueprintSummary[]> | undefined;
@@ -32,7 +32,7 @@ export class BlueprintIndex {
     this.#folder = folder;
   }
 
-  /** Those whose name, provider or categories hold every word; all without one. */
+  /** Blueprints whose name, provider or categories contain every word; all, if there is no word. */
   async search(words: readonly string[], category?: string): Promise<BlueprintSummary[]> {
     this.#summaries ??= readIndex(join(this.#folder, INDEX_FILE));
     const wanted = words.map((word) => word.toLowerCase());
@@ -50,7 +50,7 @@ async function readIndex(path: string): Promise<BlueprintSummary[]> {
   return z.array(blueprintSummarySchema).parse(JSON.parse(await readFile(path, 'utf8')));
 }
 
-/** The index of a folder of Blueprints; throws for one that is not valid. */
+/** The index of a folder of Blueprints. Throws for an invalid one. */
 export async function buildIndex(folder: string, catalog: BlueprintCatalog): Promise<BlueprintSummary[]> {
   const files = (await readdir(folder)).filter((file) => file.endsWith('.yaml')).toSorted();
   return Promise.all(files.map((file) => summaryOf(file.slice(0, -'.yaml'.length), catalog)));

@@ -11,19 +11,19 @@ export interface Position {
   readonly column: number;
 }
 
-/** One thing wrong with a configuration file. */
+/** One fault of a configuration file. */
 export interface ConfigFault extends Position {
   readonly path: KeyPath;
   readonly message: string;
 }
 
-/** A file's path as faults name it: from the working folder, so that terminals can open it; else absolute. */
+/** A file's path in messages: relative to the working folder, so that terminals can open it; else absolute. */
 export function shownPath(path: string): string {
   const inside = relative(process.cwd(), path);
   return inside.startsWith('..') || isAbsolute(inside) ? path : inside;
 }
 
-/** Thrown when configuration cannot be used; carries every fault found, not just the first. */
+/** Thrown if the configuration cannot be used. Carries every fault. */
 export class ConfigError extends NangoError {
   readonly faults: readonly ConfigFault[];
 
@@ -36,7 +36,7 @@ export class ConfigError extends NangoError {
   }
 }
 
-/** One line a fault: `file:line:column key: message`, the form editors and terminals make clickable. */
+/** One line for each fault: `file:line:column key: message`, which editors and terminals make clickable. */
 function formatFaults(faults: readonly ConfigFault[]): string {
   return faults.map(formatFault).join('\n');
 }
@@ -46,14 +46,14 @@ function formatFault({ file, line, column, path, message }: ConfigFault): string
   return `${file}:${line}:${column} ${key === '' ? '' : `${key}: `}${message}`;
 }
 
-/** `integrations.acme.auth.token_url`, with quotes around keys that hold a dot. */
+/** `integrations.acme.auth.token_url`, with quotes around keys that contain a dot. */
 export function formatKeyPath(path: KeyPath): string {
   return path
     .map((key) => (typeof key === 'string' && /[.\s]/.test(key) ? JSON.stringify(key) : String(key)))
     .join('.');
 }
 
-/** Faults in reading order, one for each place: what the file's own schema found is not repeated after the merge. */
+/** Faults in reading order, one for each place. The merge does not repeat what the file's own schema reported. */
 export function sortFaults(faults: readonly ConfigFault[]): ConfigFault[] {
   const unique = new Map<string, ConfigFault>();
   for (const fault of faults) {

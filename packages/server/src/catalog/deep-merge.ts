@@ -1,13 +1,11 @@
 import { WrittenNumber } from '../schema/written-number.ts';
 
-/** Whether a value is a map, as opposed to a list or a scalar. */
+/** Whether a value is a map, and not a list or a scalar. */
 export function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof WrittenNumber);
 }
 
-/**
- * Lays `override` over `base`, key by key: maps merge, lists and scalars replace, `null` removes.
- */
+/** Merges `override` over `base`, key by key: maps merge, lists and scalars replace, `null` removes. */
 export function deepMerge(base: unknown, override: unknown): unknown {
   if (override === undefined) return base;
   if (!isMap(override)) return override;
@@ -19,7 +17,7 @@ export function deepMerge(base: unknown, override: unknown): unknown {
   return result;
 }
 
-/** Lays header maps over each other: names compare without case (RFC 9110 §5.1). */
+/** Merges header maps. Names compare without case (RFC 9110 §5.1). */
 export function mergeHeaders(base: unknown, override: unknown): unknown {
   if (!isMap(base) || !isMap(override)) return deepMerge(base, override);
   const overridden = new Set(Object.keys(override).map((name) => name.toLowerCase()));

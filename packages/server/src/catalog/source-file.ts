@@ -15,7 +15,7 @@ import type { ConfigFault, KeyPath, Position } from './config-fault.ts';
 const MAX_BYTES = 1_048_576;
 const MAX_NODES = 50_000;
 const MAX_DEPTH = 32;
-// Errors about what was written, as opposed to how.
+// YAML errors that concern the content, and not the syntax.
 const MEANT = new Set<string>(['DUPLICATE_KEY', 'TAG_RESOLVE_FAILED', 'NON_STRING_KEY']);
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 
@@ -27,13 +27,13 @@ export interface SourceFile {
   readonly faults: readonly ConfigFault[];
   /** The place of a key, or of its nearest ancestor that exists. */
   positionOf(path: KeyPath): Position;
-  /** Whether the file itself has this key. */
+  /** Whether the file itself contains this key. */
   has(path: KeyPath): boolean;
 }
 
 /**
- * Parses YAML 1.2 (core schema) from a hostile file: bounded in bytes, nodes and depth, with aliases counted each
- * time they are used. Duplicate keys, unknown tags and keys named like a prototype are faults.
+ * Parses YAML 1.2 (core schema) from a hostile file. Bytes, nodes and depth are limited, and aliases count at each use.
+ * Duplicate keys, unknown tags and keys named like a prototype are faults.
  */
 export function parseSourceFile(file: string, text: string): SourceFile {
   if (Buffer.byteLength(text) > MAX_BYTES) return tooLarge(file);
@@ -41,7 +41,7 @@ export function parseSourceFile(file: string, text: string): SourceFile {
   const document = parseSafely(text, lines);
   if (typeof document === 'string') return failed(file, document);
   const reader = new NodeReader(document, file, lines);
-  // What follows a slip of the pen is the parser's confusion: the first is the one to mend.
+  // After one syntax error the parser reports others that are not real. Only the first counts.
   const slip = document.errors.find(({ code }) => !MEANT.has(code));
   for (const problem of slip ? [slip] : [...document.errors, ...document.warnings]) {
     const [key = ''] = /^[^\s:]+/.exec(text.slice(problem.pos[0])) ?? [];

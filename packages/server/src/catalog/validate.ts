@@ -2,16 +2,16 @@ import type { z } from 'zod';
 import { describeIssue } from '../schema/describe-issue.ts';
 import type { ConfigFault, KeyPath, Position } from './config-fault.ts';
 
-/** Finds the place of a key in whichever file it came from. */
+/** Finds the place of a key in its file. */
 export type Locate = (path: KeyPath) => Position;
 
-/** Where a value stands: the path of its own root, and how to find places. */
+/** Where a value is: the path of its root, and how places are found. */
 export interface ValidationSource {
   readonly path: KeyPath;
   readonly locate: Locate;
 }
 
-/** Validates a value; faults are added to `faults` with their places. Returns undefined when there were any. */
+/** Validates a value. Faults are added to `faults` with their places. Returns undefined if there were any. */
 export function validate<T extends z.ZodType>(
   schema: T,
   value: unknown,
@@ -34,7 +34,7 @@ function toFaults(issue: z.core.$ZodIssue, { path, locate }: ValidationSource): 
       message: messages[index] ?? issue.message,
     }));
   }
-  // A union without words of its own speaks through the branch that came closest.
+  // A union without its own message uses the message of the closest branch.
   if (issue.code === 'invalid_union' && issue.message === 'Invalid input') {
     const specific = issue.errors.flat().find((inner) => inner.code === 'custom' || inner.code === 'invalid_format');
     if (specific) return toFaults({ ...specific, path: [...issue.path, ...specific.path] }, { path, locate });

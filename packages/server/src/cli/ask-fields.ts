@@ -2,17 +2,20 @@ import type { InputField } from '@nangohq/node-client';
 import { NangoError } from '../errors/nango-error.ts';
 import { printable, type Terminal } from './terminal.ts';
 
-/** Fields that a person is asked for, and what is known already. */
+/** Fields to prompt a person for, and the values that are already given. */
 export interface FieldQuestions {
   readonly fields: Readonly<Record<string, InputField>>;
   readonly given: Readonly<Record<string, unknown>>;
-  /** Whether answers may be shown while they are typed, where the field does not say. */
+  /** Whether input may be shown, if the field does not say. */
   readonly visible: boolean;
-  /** Whether optional fields are asked for too; an empty answer leaves them out. */
+  /** Whether optional fields are prompted for, too. An empty input omits them. */
   readonly asksOptional: boolean;
 }
 
-/** Asks for the fields that are missing, one by one; where nobody watches, they stay missing and the server names them. */
+/**
+ * Prompts for missing fields, one by one. Without a person at the terminal they stay missing, and the server names
+ * them.
+ */
 export async function askFields(
   { fields, given, visible, asksOptional }: FieldQuestions,
   terminal: Terminal,

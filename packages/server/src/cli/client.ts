@@ -14,13 +14,16 @@ export interface ClientFlags {
   readonly envFile?: readonly string[];
 }
 
-/** A client of the running server, and where that is. */
+/** A client of the running server, and the server's address. */
 export interface ServerClient {
   readonly nango: Nango;
   readonly serverUrl: string;
 }
 
-/** Finds the server by flag, NANGO_SERVER_URL or the Nango folder; its key by NANGO_SECRET_KEY or the data directory. */
+/**
+ * Finds the server by flag, NANGO_SERVER_URL or the Nango folder, and its key by NANGO_SECRET_KEY or the data
+ * directory.
+ */
 export async function openClient(flags: ClientFlags): Promise<ServerClient> {
   const settings = readSettings({ ...flags, dataDirectory: flags.dataDir });
   const serverUrl = flags.server ?? settings.serverUrl ?? (await urlFromConfig(settings));
@@ -31,7 +34,7 @@ export async function openClient(flags: ClientFlags): Promise<ServerClient> {
 const RELOAD_MS = 3_000;
 const ASK_EVERY_MS = 200;
 
-/** Whether a server that runs on this machine has loaded an Integration; undefined = no server of this folder answers. */
+/** Whether a server on this machine has loaded an Integration; undefined = no server of this folder responds. */
 export async function isLoaded(integration: string, settings: Settings): Promise<boolean | undefined> {
   const deadline = Date.now() + RELOAD_MS;
   for (;;) {
@@ -48,12 +51,12 @@ async function loadedIntegrations(settings: Settings): Promise<readonly string[]
     const nango = new Nango({ serverUrl, secretKey: settings.secretKey ?? keyFromFile(settings) });
     return (await nango.connect()).returnValue.integrations.map(({ name }) => name);
   } catch {
-    // Nobody listens there, or it is another installation's server.
+    // Nothing listens there, or it is another installation's server.
     return undefined;
   }
 }
 
-/** The server runs on this machine, so its port counts and not its public root. */
+/** The server is on this machine, so its port is used and not its public root. */
 export async function urlFromConfig({ folder, environment }: Settings): Promise<string> {
   return `http://localhost:${(await loadServerAddress(folder, environment)).port}`;
 }

@@ -4,7 +4,7 @@ import { printable, type Terminal } from './terminal.ts';
 
 const SLOW_DOWN_SECONDS = 5;
 
-/** Which account is connected, and who is told. */
+/** Which account is connected, and where messages go. */
 export interface DeviceConnection {
   readonly integration: string;
   readonly userId: string;
@@ -12,10 +12,10 @@ export interface DeviceConnection {
   readonly terminal: Terminal;
 }
 
-/** Connects by a code that the user enters on another device (RFC 8628). Rejects when he refuses, or is late. */
+/** Connects by a code that the user enters on another device (RFC 8628). Rejects if the user refuses or is too late. */
 export async function deviceConnect(nango: Nango, connection: DeviceConnection): Promise<void> {
   const { integration, userId, additionalConfig, terminal } = connection;
-  // None given leaves those of an earlier connection as they are.
+  // If no config is given, that of an earlier connection stays.
   const given = Object.keys(additionalConfig).length > 0 ? additionalConfig : undefined;
   const begun = (await nango.beginDeviceAuthorization(integration, userId, given)).returnValue;
   terminal.err('On any device with a browser, go to:');
@@ -27,7 +27,7 @@ export async function deviceConnect(nango: Nango, connection: DeviceConnection):
     await delay(interval * 1000);
     const { status } = (await nango.pollDeviceAuthorization(begun.attempt)).returnValue;
     if (status === 'succeeded') return;
-    // RFC 8628 §3.5: from now on, not just this once.
+    // RFC 8628 §3.5: the longer interval stays.
     if (status === 'slow_down') interval += SLOW_DOWN_SECONDS;
   }
 }

@@ -5,14 +5,14 @@ import type { Terminal } from './terminal.ts';
 const FAILED = 1;
 export const WRONG_USAGE = 2;
 
-/** Thrown for a command that was called wrongly: it ends with exit code 2. */
+/** Thrown for a wrong call of a command. It ends with exit code 2. */
 export class UsageError extends NangoError {
   constructor(message: string, cause?: unknown) {
     super('invalid_request', message, { cause });
   }
 }
 
-/** Prints why a command failed, with `json` as the API does. Returns the exit code. */
+/** Prints why a command failed; with `json` in the API's format. Returns the exit code. */
 export function reportFailure(error: unknown, { terminal, json }: { terminal: Terminal; json: boolean }): number {
   if (json) terminal.out(JSON.stringify({ error: describe(error) }));
   else if (error instanceof NangoError && error.code === 'invalid_config') terminal.err(error.message);
@@ -26,7 +26,7 @@ function describe(error: unknown): object {
   return { type: typeOf(error), message: messageOf(error), ...(faults.length > 0 ? { faults } : {}) };
 }
 
-/** The code of our errors, or the type of the SDK's. */
+/** The code of our error, or the type of the SDK's. */
 function typeOf(error: unknown): string {
   if (error instanceof NangoError) return error.code;
   return error instanceof Error && 'type' in error && typeof error.type === 'string' ? error.type : 'internal_error';

@@ -25,12 +25,12 @@ Variables that are not set are looked for in .env beside the Nango folder, or in
 
 Exit codes: 0 done, 1 failed, 2 wrong usage`;
 
-// Commands are imported when they run, so that none waits for the modules of another.
+// Commands are imported when they run, so no command loads the modules of another.
 function createProgram(terminal: Terminal): Command {
   const program = new Command('nango')
     .description('Connects your users to other companies’ APIs: OAuth, token refresh and authorized requests.')
     .version(VERSION, '-v, --version')
-    // Set before any subcommand is made, since those inherit it.
+    // Set before any subcommand is created, because subcommands inherit it.
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : wrongUsage(error, terminal)))
     .showSuggestionAfterError()
     .addHelpText('after', ENVIRONMENT)
@@ -43,13 +43,13 @@ function createProgram(terminal: Terminal): Command {
   return program;
 }
 
-/** What is wrong was printed for people; `--json` may stand anywhere, since the arguments could not be read. */
+/** The fault was printed as text. `--json` may be anywhere, because the arguments could not be parsed. */
 function wrongUsage(error: CommanderError, terminal: Terminal): number {
   if (process.argv.includes('--json')) reportFailure(new UsageError(error.message), { terminal, json: true });
   return WRONG_USAGE;
 }
 
-/** An error points to the help of the command that was called. */
+/** An error names the help of the command that was called. */
 function pointToHelp(command: Command, name: string): void {
   const shows = command.commands.length > 0 ? 'shows the commands' : 'shows its arguments and options';
   command.showHelpAfterError(`(${name} --help ${shows})`);

@@ -6,7 +6,7 @@ export const DATA_DIR = ['--data-dir <path>', 'folder of the embedded store and 
 export const SERVER = ['-s, --server <url>', 'where the server runs'] as const;
 export const JSON_OUTPUT = ['--json', 'print JSON'] as const;
 
-/** Repeatable; later files win. */
+/** Repeatable; later files take precedence. */
 export const ENV_FILE = [
   '--env-file <path>',
   'a file of environment variables, in place of .env beside the Nango folder; repeat it for more',

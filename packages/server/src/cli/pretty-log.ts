@@ -18,7 +18,7 @@ const COLORS: Record<string, TextStyle> = {
   trace: 'gray',
 };
 
-/** Turns the log's JSON lines into ones for people: time, level, message, then the fields. */
+/** Turns the log's JSON lines into lines for people: time, level, message, then the fields. */
 export function createPrettyLog(destination: NodeJS.WriteStream): Writable {
   return new Writable({
     decodeStrings: false,

@@ -2,25 +2,25 @@ import { randomUUID } from 'node:crypto';
 import { styleText } from 'node:util';
 import { wrapAnsi } from 'fast-wrap-ansi';
 
-/** Colours and weights, as node:util names them. */
+/** Colours and weights, by their names in node:util. */
 export type TextStyle = Parameters<typeof styleText>[0];
 
-/** Where a command writes: results to stdout, everything else to stderr, so that a pipe gets results alone. */
+/** Where a command writes: results to stdout, everything else to stderr, so a pipe receives only results. */
 export interface Terminal {
-  /** How wide a line of results may be; undefined = as wide as it is. */
+  /** Maximum width of a line of results; undefined = unlimited. */
   readonly columns: number | undefined;
   /** A result line. */
   out(text: string): void;
   /** Progress, notices and errors. */
   err(text: string): void;
-  /** Styles text for stderr; plain where that is no terminal, or NO_COLOR is set. */
+  /** Styles text for stderr. Plain if stderr is not a terminal, or NO_COLOR is set. */
   style(style: TextStyle, text: string): string;
-  /** Whether a person watches. */
+  /** Whether a person uses the terminal. */
   readonly interactive: boolean;
 }
 
 export function createTerminal(): Terminal {
-  // `nango … | head` ends when enough was read; what cannot be said on stderr must not end a server.
+  // `nango … | head` ends when the reader has read enough. A failure to write to stderr must not end a server.
   process.stdout.on('error', (error) => endQuietly(error));
   process.stderr.on('error', () => undefined);
   return {
@@ -34,14 +34,14 @@ export function createTerminal(): Terminal {
 }
 
 const ESCAPE = '\u001b';
-// Nobody outside can write it, so that our styles are told from escapes in files, names and messages of providers.
+// A random mark, so that our styles differ from escapes in files, names and providers' messages.
 const OWN_ESCAPE = `\uE000${randomUUID()}`;
 
 function harmless(text: string): string {
   return withoutControls(text).replaceAll(OWN_ESCAPE, ESCAPE);
 }
 
-/** Control characters of what is quoted could move the cursor or forge output: they are written as JSON writes them. */
+/** Control characters in quoted text could move the cursor or forge output. They are printed as JSON escapes. */
 function withoutControls(text: string): string {
   return text.replace(/[^\P{Cc}\n\t]/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
@@ -53,10 +53,10 @@ function endQuietly(error: NodeJS.ErrnoException): void {
 }
 
 const GAP = '  ';
-// A column narrower than this cannot be read.
+// A narrower column is unreadable.
 const NARROWEST = 8;
 
-/** Rows in columns as wide as their widest cell. Where that exceeds `columns`, the widest columns wrap. */
+/** Rows in columns as wide as their widest cell. If that exceeds `columns`, the widest columns wrap. */
 export function formatTable(rows: readonly (readonly string[])[], columns = Number.POSITIVE_INFINITY): string {
   const widths = fitWidths(rows, columns);
   return rows
@@ -90,7 +90,7 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, one) => total + one, 0);
 }
 
-/** Text from outside, for a terminal: control characters could move the cursor or forge output. */
+/** Text from outside, for a terminal. Control characters could move the cursor or forge output. */
 export function printable(text: string): string {
   return text.replace(/\p{Cc}/gu, '\uFFFD');
 }

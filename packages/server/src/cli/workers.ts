@@ -6,14 +6,14 @@ import { z } from 'zod';
 import type { FastifyBaseLogger } from 'fastify';
 import type { RunningServer } from '../start.ts';
 
-/** What a server that is ready says of itself. */
+/** Facts about a server that is ready. */
 export type Ready = Pick<RunningServer, 'port' | 'callbackUrl' | 'storeDescription' | 'integrations' | 'notices'>;
 
 const FIRST_PAUSE_MS = 1_000;
 const MAX_PAUSE_MS = 30_000;
 const METRICS_TIMEOUT_MS = 5_000;
 
-/** What a worker says to the process that started it. */
+/** What a worker reports to its parent process. */
 const saidSchema = z.discriminatedUnion('nango', [
   z.object({
     nango: z.literal('ready'),
@@ -30,14 +30,14 @@ const saidSchema = z.discriminatedUnion('nango', [
 
 const metricsSchema = z.object({ nango: z.literal('metrics'), id: z.string(), text: z.string() });
 
-/** Whether this process is one that {@link Workers} started. */
+/** Whether {@link Workers} started this process. */
 export function isWorker(): boolean {
   return cluster.isWorker;
 }
 
 /**
- * Several server processes on one port. One that dies is replaced, after a pause that grows while they keep dying; what it
- * had under way is taken over as that of any other server is.
+ * Several server processes on one port. A worker that dies is replaced, after a pause that grows if they keep dying.
+ * Other servers take over its work.
  */
 export class Workers {
   readonly #log: FastifyBaseLogger;
@@ -50,7 +50,10 @@ export class Workers {
     this.#log = log;
   }
 
-  /** Resolves when all are ready. The first comes alone: it makes keys and migrates. Undefined when it could not start. */
+  /**
+   * Resolves when all are ready. The first starts alone, because it makes keys and migrates. Undefined if it could not
+   * start.
+   */
   async start(): Promise<Ready | undefined> {
     const ready = await this.#fork(0);
     if (!ready) return undefined;
@@ -72,7 +75,7 @@ export class Workers {
     return codes.every((code) => code === 0);
   }
 
-  /** Resolves when the worker is ready, to undefined when it ended before. */
+  /** Resolves when the worker is ready; to undefined if it ended before. */
   #fork(index: number, deaths = 0): Promise<Ready | undefined> {
     const worker = cluster.fork();
     const started = performance.now();
@@ -110,20 +113,20 @@ export class Workers {
   }
 }
 
-/** Ends the tie to the process that started this one, which would keep it alive. */
+/** Disconnects from the parent process, which would keep this one alive. */
 export function leaveWorkers(): void {
   if (cluster.worker?.isConnected()) cluster.worker.disconnect();
 }
 
-/** Tells the process that started this one that it can be used. */
+/** Reports to the parent process that this worker is ready. */
 export function tellReady(ready: Ready): void {
   process.send?.({ nango: 'ready', ready });
 }
 
-/** The metrics of all workers, added up. */
+/** The metrics of all workers, summed. */
 export function gatherMetrics(registry: Registry): () => Promise<string> {
   AggregatorRegistry.setRegistries([registry]);
-  // Answers what the other process asks of each worker.
+  // Serves requests of the parent process to each worker.
   void new AggregatorRegistry();
   return async () => {
     const id = crypto.randomUUID();

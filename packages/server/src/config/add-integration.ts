@@ -4,12 +4,12 @@ import type { Blueprint } from '../catalog/blueprint-catalog.ts';
 import { isMap } from '../catalog/deep-merge.ts';
 import { integrationNameSchema } from './integration-name.ts';
 
-/** A new entry of `integrations.yaml`: scalars, lists of them, and maps. */
+/** A new entry of `integrations.yaml`: scalars, lists of scalars, and maps. */
 export interface IntegrationEntry {
   readonly [key: string]: string | readonly string[] | IntegrationEntry;
 }
 
-/** The entry of an Integration that takes a Blueprint as it is, with secrets from the environment. */
+/** The entry of an Integration that uses a Blueprint unchanged, with secrets from the environment. */
 export function suggestedEntry(
   { name, version, auth, config = {}, requests }: Pick<Blueprint, 'name' | 'version' | 'auth' | 'config' | 'requests'>,
   integration: string,
@@ -38,8 +38,8 @@ export function suggestedEntry(
 }
 
 /**
- * Adds an entry to the text of `integrations.yaml`. Everything that stands there stays as it is, comments and layout
- * included. Throws `invalid_config` when the name is taken or unusable, or the text is not such a file.
+ * Adds an entry to the text of `integrations.yaml`. Everything else stays as it is, with comments and layout. Throws
+ * `invalid_config` if the name is taken or invalid, or the text is not such a file.
  */
 export function addIntegration(
   text: string,
@@ -77,7 +77,7 @@ export function addIntegration(
   return before + entryText(name, entry, indent) + text.slice(end);
 }
 
-/** Behind `integrations:` with nothing, or `{}`, which the entry replaces. */
+/** After an empty `integrations:`, or in place of its `{}`. */
 function intoEmpty(text: string, pair: Pair, entry: string): string {
   const colon = text.indexOf(':', startOf(pair.key));
   const lineEnd = text.indexOf('\n', colon);
@@ -100,7 +100,7 @@ function isList(value: readonly string[] | IntegrationEntry): value is readonly 
   return Array.isArray(value);
 }
 
-/** Plain where that is the same text; otherwise in quotes. */
+/** Unquoted if that is the same text; otherwise in quotes. */
 function scalar(value: string): string {
   const isPlain =
     /^[A-Za-z$][\w${}.:/-]*$/.test(value) && !value.endsWith(':') && !/^(true|false|null|yes|no|on|off)$/i.test(value);

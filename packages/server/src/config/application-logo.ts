@@ -11,7 +11,10 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 };
 
-/** An image file of the Nango folder as a `data:` URL, so that pages ask no other server for it; or why it cannot be used. */
+/**
+ * An image file of the Nango folder as a `data:` URL, so that pages request it from no other server; or why it is
+ * unusable.
+ */
 export async function loadLogo(folder: string, file: string): Promise<{ url: string } | { problem: string }> {
   const type = TYPES[extname(file).toLowerCase()];
   if (!type) return { problem: `must be a file that ends with ${Object.keys(TYPES).join(', ')}` };

@@ -5,14 +5,14 @@ import { askedFields, inputProblems, withDefaults, type InputField, type InputFi
 import { hostPlaceholders } from '../schema/render.ts';
 import type { Template } from '../schema/template.ts';
 
-/** Whether connections choose a host that is sent requests, or a part of one. */
+/** Whether connections choose the host of a request, or a part of it. */
 export function choosesHosts(auth: BaseAuth, configFields: InputFields, baseUrl: Template): boolean {
   const isFixed = (field: string) => Object.hasOwn(applicationFields(configFields), field);
   const names = urlsOf(auth, baseUrl).flatMap((url) => hostPlaceholders(url).names);
   return names.some((name) => !isFixed(configField(name) ?? ''));
 }
 
-/** The origins of URLs whose host stands in the configuration, or is set by the application. */
+/** The origins of URLs whose host is in the configuration, or set by the application. */
 export function configuredOrigins(auth: BaseAuth, configFields: InputFields, baseUrl: Template): ReadonlySet<string> {
   const set = Object.entries(withDefaults(applicationFields(configFields), {}));
   const values = new Map(set.map(([field, value]) => [`config.${field}`, String(value)]));
@@ -28,15 +28,15 @@ function applicationFields(configFields: InputFields): InputFields {
   return Object.fromEntries(Object.entries(configFields).filter(([name]) => !Object.hasOwn(asked, name)));
 }
 
-/** undefined where a connection chooses the host, or no URL comes of it. */
+/** Undefined if a connection chooses the host, or the result is not a URL. */
 function originOf(template: Template, values: ReadonlyMap<string, string>): string | undefined {
   const isChosen = hostPlaceholders(template).names.some((name) => !values.has(name));
   return isChosen ? undefined : URL.parse(template.render((name) => values.get(name) ?? 'x'))?.origin;
 }
 
 /**
- * The fields of `config` by which a connection alone decides who is sent a secret of the application's. Pages give such
- * values, so whoever may connect could name a server of his own and read the secret there.
+ * The fields of `config` by which a connection alone decides where a secret of the application is sent. Pages supply
+ * such values, so anyone who may connect could name their own server and read the secret there.
  */
 export function openHosts(integration: Integration): string[] {
   const { auth, configFields, requests } = integration;
@@ -59,7 +59,7 @@ function holdsSecret({ oauthClientSecret, appApiKey }: Integration, secret: Appl
   return { oauth_client_secret: oauthClientSecret, app_api_key: appApiKey }[secret] !== undefined;
 }
 
-/** Fields of `config` in the provider's own words. The user's browser could change what it brings. */
+/** Fields of `config` that the provider itself supplies. The user's browser could change those that it carries. */
 function toldByProvider(integration: Integration): ReadonlySet<string> {
   const authorization = AUTH_MODES.get(integration.auth.auth_mode)?.authorization;
   const byBrowser = new Set(authorization?.bringsByBrowser(integration));
@@ -72,10 +72,10 @@ function configField(placeholder: string): string | undefined {
   return scope === 'config' ? field : undefined;
 }
 
-// A pattern cannot be asked whose hosts it admits, so it is tried with some that anybody could have.
+// Which hosts a pattern permits cannot be computed, so it is tried with some that anyone could own.
 const ANYBODYS = ['attacker.example', 'attacker.com', 'api.attacker.io'].flatMap((host) => [host, `https://${host}`]);
 
-/** Whether a connection may name a host of anybody's. */
+/** Whether a connection may name a host that anyone could own. */
 function isOpen(field: InputField = {}): boolean {
   const admits = (host: string) => inputProblems({ host: field }, { host }).length === 0;
   return field.set_by !== 'application' && ANYBODYS.some(admits);

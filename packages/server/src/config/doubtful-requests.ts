@@ -3,12 +3,12 @@ import { AUTH_MODES } from '../auth-modes/registry.ts';
 import { suggest } from '../schema/suggest.ts';
 import { templatesIn } from '../schema/template.ts';
 
-/** What is permitted in `auth` and `requests`, and hardly ever meant; one sentence each. */
+/** Settings of `auth` and `requests` that are permitted and probably mistakes; one sentence each. */
 export function doubtfulRequests(integration: Integration): string[] {
   return [...unusedCredentials(integration), ...undeclaredConfig(integration)];
 }
 
-/** Keys and passwords that no request carries. */
+/** Keys and passwords that no request uses. */
 function unusedCredentials({ name, auth, requests }: Integration): string[] {
   const mode = AUTH_MODES.get(auth.auth_mode);
   if (!mode || (mode.name !== 'API_KEY' && mode.name !== 'USERNAME_PASSWORD')) return [];
@@ -21,7 +21,7 @@ function unusedCredentials({ name, auth, requests }: Integration): string[] {
   ];
 }
 
-/** Fields that nobody is asked for, although others are declared. */
+/** Fields that are used but not declared, although others are. */
 function undeclaredConfig(integration: Integration): string[] {
   const { name, auth, configFields, requests } = integration;
   const declared = Object.keys(configFields);

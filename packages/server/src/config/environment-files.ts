@@ -5,30 +5,32 @@ import { messageOf, NangoError } from '../errors/nango-error.ts';
 import type { Environment } from '../schema/fields.ts';
 
 const DEFAULT_FILE = '.env';
-/** Found in `.env` beside the Nango folder, these are as likely the application's own. */
+/** Variables that may belong to the application, if they are in `.env` beside the Nango folder. */
 const NOT_FROM_DEFAULT_FILE = ['DATABASE_URL'];
 
-/** Environment variables of the process, and of files for those that the process lacks. */
+/** Environment variables of the process. Files supply those that the process lacks. */
 export interface EnvironmentFiles {
   /** The files, whether or not they exist. */
   readonly paths: readonly string[];
   readonly get: Environment;
-  /** What the operator must be told about the files; never a value. */
+  /** Notices for the operator about the files; never a value. */
   readonly notices: readonly string[];
-  /** Reads the files again. Throws `file_unreadable`, and keeps what was read before. */
+  /** Reads the files again. Throws `file_unreadable`; then the earlier values stay. */
   reload(): void;
 }
 
 export interface EnvironmentFilesOptions {
   /** The Nango folder. */
   readonly folder: string;
-  /** Files named by the user, of which later ones win; without any, `.env` beside the Nango folder if it exists. */
+  /**
+   * Files that the user named; later ones take precedence. Without any: `.env` beside the Nango folder, if it exists.
+   */
   readonly named: readonly string[] | undefined;
-  /** Variables of the process, which win over files. */
+  /** Variables of the process. They take precedence over files. */
   readonly processEnvironment: NodeJS.ProcessEnv;
 }
 
-/** Reads the files. Throws `file_unreadable` for a file that cannot be read, or was named and does not exist. */
+/** Reads the files. Throws `file_unreadable` for a file that cannot be read, or that was named and does not exist. */
 export function openEnvironmentFiles({ folder, named, processEnvironment }: EnvironmentFilesOptions): EnvironmentFiles {
   const isDefault = named === undefined || named.length === 0;
   const paths = isDefault ? [join(folder, '..', DEFAULT_FILE)] : named.map((path) => resolve(path));
@@ -73,7 +75,10 @@ function readVariables(path: string): NodeJS.Dict<string> {
   }
 }
 
-/** Whether it belongs to this user or to root: what others put into a shared parent such as /tmp is not taken for ours. */
+/**
+ * Whether it belongs to this user or to root. A file of another user in a shared parent folder such as /tmp is not
+ * ours.
+ */
 export function isOwn(path: string): boolean {
   return process.getuid === undefined || [0, process.getuid()].includes(statSync(path).uid);
 }

@@ -10,7 +10,7 @@ import { LOG_LEVELS } from './nango-config.ts';
 const MAX_RAISED_BYTES = 1_048_576;
 const BLUEPRINT_REFERENCE = /^[A-Za-z0-9][A-Za-z0-9_-]*(:v\d+)?$/;
 
-/** The schema of `integrations.yaml`. `auth` and `requests` are partial here: a Blueprint may hold the rest. */
+/** The schema of `integrations.yaml`. `auth` and `requests` are partial here, because a Blueprint may hold the rest. */
 export function integrationsFileSchema(fields: Fields) {
   return z.strictObject({
     integrations: z.record(integrationNameSchema, integrationSchema(fields)),
@@ -18,7 +18,7 @@ export function integrationsFileSchema(fields: Fields) {
 }
 
 /**
- * The schemas that Integrations are validated with. Each is made once for a load: making one costs more than using it.
+ * The schemas that validate Integrations. Each is made once for a load, because making one costs more than using it.
  */
 export class IntegrationSchemas {
   readonly file: ReturnType<typeof integrationsFileSchema>;
@@ -34,7 +34,7 @@ export class IntegrationSchemas {
     this.authMode = z.object({ auth: z.object({ auth_mode: authModeField(fields) }) });
   }
 
-  /** The complete `auth`, `config` and `requests` of one mode, after the Blueprint was merged in. */
+  /** The complete `auth`, `config` and `requests` of one mode, after the merge with the Blueprint. */
   sectionsOf(mode: AuthMode): ReturnType<typeof sectionsSchema> {
     const made = this.#sections.get(mode.name) ?? sectionsSchema(this.#fields, mode);
     this.#sections.set(mode.name, made);
@@ -55,7 +55,7 @@ function authModeField(fields: Fields) {
   return fields.choice([first, ...rest]).describe('Authentication mode');
 }
 
-/** The keys of an Integration beside `auth` and `requests`. */
+/** The keys of an Integration other than `auth` and `requests`. */
 function integrationSettings(fields: Fields) {
   return {
     extends_blueprint: z
@@ -103,7 +103,7 @@ function integrationSchema(fields: Fields) {
 }
 
 function partialAuthSchema(fields: Fields) {
-  // Which mode it is shows after the merge with the Blueprint, and with it which placeholders fit.
+  // The mode is known only after the merge with the Blueprint, and so are the valid placeholders.
   const shapes = [...AUTH_MODES.values()].map((mode) => mode.authShape(fields.lenient()));
   const own = Object.assign({}, ...shapes.reverse());
   return z.strictObject(overridable({ auth_mode: authModeField(fields), ...everyAuthShape(fields), ...own }));
@@ -128,7 +128,10 @@ function requestsShape(fields: Fields, scope: PlaceholderScope) {
   };
 }
 
-/** Each key may be absent (the Blueprint's stays) or null (the Blueprint's is removed); so may those of a map. */
+/**
+ * Each key may be absent (the Blueprint's stays) or null (the Blueprint's is removed). The same holds for keys of a
+ * map.
+ */
 function overridable(shape: z.ZodRawShape): Record<string, z.ZodType> {
   return Object.fromEntries(
     Object.entries(shape).map(([key, schema]) => [key, nullableMap(schema).nullish().meta(metaOf(schema))]),

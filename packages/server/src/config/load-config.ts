@@ -25,7 +25,7 @@ export interface Config {
   readonly integrations: ReadonlyMap<string, Integration>;
   /** `application.logo`, as a `data:` URL. */
   readonly applicationLogo: string | undefined;
-  /** What is permitted but unsafe, one sentence each. */
+  /** Permitted but unsafe settings, one sentence each. */
   readonly warnings: readonly string[];
 }
 
@@ -35,7 +35,7 @@ export interface LoadConfigOptions {
   /** The folder of the catalog's Blueprints. */
   readonly catalog: string;
   readonly environment: Environment;
-  /** Files that environment variables come from too, read again at each reload. */
+  /** Files that also supply environment variables. They are read again at each reload. */
   readonly environmentFiles?: EnvironmentFiles | undefined;
 }
 
@@ -68,16 +68,16 @@ export async function loadConfig({ folder, catalog, environment }: LoadConfigOpt
   };
 }
 
-/** Where a server with this Nango folder is reached. */
+/** The addresses of a server with this Nango folder. */
 export interface ServerAddress {
   readonly port: number;
-  /** The public root, as the callback URL begins. */
+  /** The public root, with which the callback URL begins. */
   readonly rootUrl: string;
 }
 
 /**
- * Reads the address alone: whatever else `nango-config.yaml` and `integrations.yaml` need may be missing. Throws
- * {@link ConfigError} where the address itself has faults.
+ * Reads only the address. Everything else that `nango-config.yaml` and `integrations.yaml` need may be missing. Throws
+ * {@link ConfigError} if the address itself has faults.
  */
 export async function loadServerAddress(folder: string, environment: Environment): Promise<ServerAddress> {
   const schema = nangoConfigSchema(new Fields(environment, RESERVED_PLACEHOLDERS))
@@ -91,7 +91,7 @@ export async function loadServerAddress(folder: string, environment: Environment
   return { port: read.oauth_server_port, rootUrl: read.oauth_server_root_url.href.replace(/\/$/, '') };
 }
 
-/** Every fault of a Blueprint's file: each version as an Integration would use it. */
+/** Every fault of a Blueprint's file: each version is checked as an Integration would use it. */
 export async function checkBlueprint(path: string, catalog: string): Promise<ConfigFault[]> {
   const name = basename(path, '.yaml');
   const folder = dirname(path);
@@ -124,7 +124,7 @@ export async function checkBlueprint(path: string, catalog: string): Promise<Con
   return faults;
 }
 
-/** Examples in place of what an Integration has to set. */
+/** Examples for what an Integration has to set. */
 async function applicationExamples(reference: string, blueprints: BlueprintCatalog): Promise<Record<string, unknown>> {
   const found = await blueprints.find(reference);
   const config = 'source' in found && isMap(found.config) ? found.config : {};

@@ -8,8 +8,8 @@ import { Secret } from '../vault/secret.ts';
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug', 'trace'] as const;
 
 /**
- * What a secret key may permit: reading connections with their credentials, events too; letting users connect; calling APIs
- * and running Actions; reading metrics; everything.
+ * The scopes of a secret key: read connections with their credentials and events; let users connect; call APIs and run
+ * Actions; read metrics; everything.
  */
 export const SCOPES = ['connections:read', 'connect', 'proxy', 'metrics', 'admin'] as const;
 
@@ -105,10 +105,10 @@ const nameSchema = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/, 'is not a usable name (letters, digits, "-" and "_")');
 
-/** A secret key, and what it permits. */
+/** A secret key, and its scopes. */
 function secretKeySchema(fields: Fields) {
   const key = fields.secret().refine(
-    // That a variable is missing was said already.
+    // The missing variable was already reported.
     (secret) => secret.reveal() === '' || SECRET_KEY.test(secret.reveal()),
     'must have 20 to 256 letters, digits or "-._~+/=". Make one with: openssl rand -base64 32',
   );
@@ -127,7 +127,7 @@ function webhookSchema(fields: Fields) {
   const key = fields.secret().transform((secret, ctx) => {
     const text = secret.reveal();
     const bytes = parseWebhookSecret(text);
-    // That a variable is missing was said already.
+    // The missing variable was already reported.
     if (!bytes && text !== '') ctx.addIssue({ code: 'custom', message: WEBHOOK_SECRET_HELP });
     return new Secret(bytes ?? Buffer.alloc(0));
   });
@@ -150,7 +150,7 @@ function webhookSchema(fields: Fields) {
 const WEBHOOK_SECRET_HELP =
   'must be "whsec_" and 24 to 64 random bytes as base64. Make one with: echo "whsec_$(openssl rand -base64 32)"';
 
-/** The key of a Standard Webhooks secret; undefined when it is none. */
+/** The key of a Standard Webhooks secret; undefined if it is invalid. */
 function parseWebhookSecret(text: string): Buffer | undefined {
   const [, base64] = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(text) ?? [];
   const bytes = Buffer.from(base64 ?? '', 'base64');

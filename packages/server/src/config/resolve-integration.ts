@@ -19,7 +19,7 @@ import { validate, type Locate } from '../catalog/validate.ts';
 const DEFAULT_REFRESH_CONCURRENCY = 10;
 const DEFAULT_REFUSED_DAYS = 3;
 
-/** What turning one entry of `integrations.yaml` into an Integration takes. */
+/** What is needed to turn one entry of `integrations.yaml` into an Integration. */
 export interface ResolveContext {
   readonly schemas: IntegrationSchemas;
   readonly source: SourceFile;
@@ -28,7 +28,7 @@ export interface ResolveContext {
   readonly faults: ConfigFault[];
 }
 
-/** Merges one entry with its Blueprint and validates the whole. Faults are added to the context's. */
+/** Merges one entry with its Blueprint and validates the result. Faults are added to the context's. */
 export async function resolveIntegration(
   name: string,
   entry: Record<string, unknown>,
@@ -112,7 +112,7 @@ async function findBlueprint(
   return 'failed';
 }
 
-/** A merged key is where the Integration wrote it, else where the Blueprint did. */
+/** A merged key is where the Integration has it, else where the Blueprint has it. */
 function locateMerged(source: SourceFile, root: KeyPath, blueprint: Blueprint | undefined): Locate {
   return (path) => {
     const inner = [...(blueprint?.path ?? []), ...path.slice(root.length)];
@@ -128,20 +128,20 @@ function mergeRequests(base: unknown, override: unknown): unknown {
   return { ...merged, headers: mergeHeaders(base['headers'], override['headers']) };
 }
 
-/** Some modes have default scopes, some have no scopes at all. */
+/** Some modes have default scopes, and some have no scopes. */
 function scopesOf(auth: object): string[] {
   return 'default_scopes' in auth ? z.array(z.string()).catch([]).parse(auth.default_scopes) : [];
 }
 
 type Settings = z.output<IntegrationSchemas['settings']>;
 
-/** What is wrong with one key. */
+/** The fault of one key. */
 interface Problem {
   readonly key: string[];
   readonly message: string;
 }
 
-/** Rules that span several keys. */
+/** Rules that concern several keys. */
 function crossChecks(integration: Integration, settings: Settings): Problem[] {
   const { auth } = integration;
   const ofMode = AUTH_MODES.get(auth.auth_mode)?.checkAuth?.(auth) ?? [];
@@ -155,7 +155,7 @@ function crossChecks(integration: Integration, settings: Settings): Problem[] {
   ];
 }
 
-/** What the application sets for all connections must be set, and fit. */
+/** Values that the application sets for all connections must be present and valid. */
 function applicationChecks({ configFields }: Integration): Problem[] {
   const ofApplication = Object.entries(configFields).filter(([, { set_by }]) => set_by === 'application');
   return ofApplication.flatMap(([name, { default: value, ...field }]) =>
@@ -203,7 +203,7 @@ function requiredSettingChecks({ auth }: Integration, settings: Settings): Probl
     .map((setting) => ({ key: [setting], message: `is required with auth_mode ${auth.auth_mode}${HINTS[setting]}` }));
 }
 
-/** Credentials must not travel in the clear (RFC 6749 §3.1.2.1, §3.2) unless somebody asked for it by name. */
+/** Credentials must not travel in the clear (RFC 6749 §3.1.2.1, §3.2) unless the configuration asks for it by name. */
 function httpChecks({ auth, requests, allowHttp }: Integration): Problem[] {
   if (allowHttp) return [];
   const urls = [
@@ -228,7 +228,7 @@ function isInsecure(template: Template): boolean {
   return url !== null && !isSecureUrl(url, false);
 }
 
-/** Placeholders of `requests` that no connection of this Integration can fill. */
+/** Placeholders of `requests` for which no connection of this Integration has a value. */
 function placeholderChecks({ auth, requests, appApiKey }: Integration): Problem[] {
   const templates = [requests.baseUrl, ...requests.headers.values(), ...requests.params.values()];
   const used = new Set(templates.flatMap((template) => template.placeholders));

@@ -4,11 +4,11 @@ import { NangoError } from '../errors/nango-error.ts';
 import type { Environment } from '../schema/fields.ts';
 import { isOwn, openEnvironmentFiles, type EnvironmentFiles } from './environment-files.ts';
 
-/** Where the server finds its things; from flags, then the environment, then defaults. */
+/** Settings of the server. Precedence: flags, the environment, defaults. */
 export interface Settings {
   /** The Nango folder. */
   readonly folder: string;
-  /** Folder of the embedded store and of the keys made on first start. */
+  /** Folder of the embedded store and of the keys that the first start makes. */
   readonly dataDirectory: string;
   /** PostgreSQL connection string; undefined = the embedded store. */
   readonly databaseUrl: string | undefined;
@@ -23,9 +23,9 @@ export interface Settings {
   /** Overrides oauth_server_port. */
   readonly port: number | undefined;
   readonly environment: Environment;
-  /** Where {@link environment} comes from beside the process; undefined = from nowhere else. */
+  /** Other sources of {@link environment}; undefined = only the process. */
   readonly environmentFiles?: EnvironmentFiles | undefined;
-  /** Where a running server is, for commands that talk to it. */
+  /** The address of a running server, for commands that talk to it. */
   readonly serverUrl?: string | undefined;
   /** Undefined = no traces. */
   readonly tracing: TracingSettings | undefined;
@@ -60,7 +60,7 @@ export interface SettingsFlags {
 
 const DEFAULT_FOLDER = 'nango-integrations';
 
-/** Reads the settings; the only place that looks at the process's environment. */
+/** Reads the settings. Nothing else reads the process's environment. */
 export function readSettings(flags: SettingsFlags = {}, environment: NodeJS.ProcessEnv = process.env): Settings {
   const folder = findFolder(flags.folder ?? (environment['NANGO_FOLDER'] || undefined));
   const files = openEnvironmentFiles({ folder, named: flags.envFile, processEnvironment: environment });
@@ -78,7 +78,7 @@ export function readSettings(flags: SettingsFlags = {}, environment: NodeJS.Proc
     environment: files.get,
     environmentFiles: files,
     serverUrl: variable('NANGO_SERVER_URL'),
-    // The exporter reads the process's environment alone, so nothing else may switch it on.
+    // The exporter reads only the process's environment, so nothing else may enable it.
     tracing: readTracing((name) => environment[name] || undefined),
   };
 }
@@ -88,7 +88,7 @@ export function newFolder(named: string | undefined, environment: NodeJS.Process
   return resolve(named ?? (environment['NANGO_FOLDER'] || DEFAULT_FOLDER));
 }
 
-/** The folder that was named; else the nearest of the default name, from the working folder upwards. */
+/** The folder that was named; else the nearest one of the default name, from the working folder upwards. */
 function findFolder(named: string | undefined): string {
   if (named !== undefined) return resolve(named);
   const here = resolve(DEFAULT_FOLDER);
@@ -99,7 +99,7 @@ function findFolder(named: string | undefined): string {
   }
 }
 
-/** OpenTelemetry's variables; off unless an exporter or its endpoint is named. */
+/** OpenTelemetry's variables. Off unless an exporter or its endpoint is named. */
 function readTracing(variable: (name: string) => string | undefined): TracingSettings | undefined {
   const endpoint = variable('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT') ?? variable('OTEL_EXPORTER_OTLP_ENDPOINT');
   const exporter = variable('OTEL_TRACES_EXPORTER') ?? (endpoint === undefined ? 'none' : 'otlp');

@@ -5,7 +5,7 @@ import { BLUEPRINTS_FOLDER, loadConfig, type Config, type LoadConfigOptions } fr
 
 const SETTLE_MS = 80;
 
-/** Told about each reload. */
+/** Called at each reload. */
 export interface ConfigListener {
   onReload(config: Config, previous: Config): void;
   /** The last good configuration stays in force. Called once for each distinct set of faults. */
@@ -14,8 +14,8 @@ export interface ConfigListener {
 }
 
 /**
- * Holds the configuration and keeps it up to date: a valid edit takes effect at once, an invalid one is reported and
- * changes nothing. Requests under way keep the Integration they began with.
+ * Holds the configuration and keeps it up to date. A valid edit takes effect at once; an invalid one is reported and
+ * changes nothing. Requests in flight keep their Integration.
  */
 export class LiveConfig {
   #current: Config;
@@ -32,7 +32,7 @@ export class LiveConfig {
     this.#listener = listener;
   }
 
-  /** Loads and begins to watch. Throws ConfigError when the first load finds faults. */
+  /** Loads and begins to watch. Throws ConfigError if the first load finds faults. */
   static async open(options: LoadConfigOptions, listener: ConfigListener): Promise<LiveConfig> {
     const live = new LiveConfig(await loadConfig(options), options, listener);
     live.#watch();
@@ -72,11 +72,14 @@ export class LiveConfig {
     }
   }
 
-  /** Folders rather than files: editors replace a file when they save it, and a watch on the old one goes blind. */
+  /**
+   * Folders are watched, and not files: editors replace a file when they save it, and a watch on the old file sees
+   * nothing.
+   */
   #watch(): void {
     const { folder: nangoFolder, environmentFiles } = this.#options;
     const watched = [
-      // Kubernetes swaps the link ..data when a mounted ConfigMap changes, and touches no file.
+      // Kubernetes replaces the link ..data when a mounted ConfigMap changes, and touches no file.
       { folder: nangoFolder, matches: /\.ya?ml$|^blueprints$|^\.\.data$/ },
       { folder: join(nangoFolder, BLUEPRINTS_FOLDER), matches: /\.ya?ml$/ },
       ...(environmentFiles?.paths ?? []).map((path) => ({ folder: dirname(path), matches: basename(path) })),
@@ -91,14 +94,14 @@ export class LiveConfig {
         watcher.on('error', () => this.#watchers.delete(name));
         this.#watchers.set(name, watcher);
       } catch {
-        // The folder is not there yet; looked for again at the next change.
+        // The folder does not exist yet. The next change looks for it again.
       }
     }
   }
 
   #onChange(): void {
     this.#watch();
-    // One save is several events; the file may be half written at the first.
+    // One save causes several events, and at the first one the file may be incomplete.
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.reload(), SETTLE_MS);
   }

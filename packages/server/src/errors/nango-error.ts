@@ -1,18 +1,18 @@
 import { ERRORS, type ErrorCode } from './registry.ts';
 
-/** What an error may carry beside its code and message. */
+/** Optional facts of an error. */
 export interface NangoErrorOptions {
   readonly cause?: unknown;
   /** Seconds after which a retry makes sense (RFC 9110 §10.2.3 Retry-After). */
   readonly retryAfter?: number | undefined;
-  /** Whether the log has this failure already, so that whoever answers with it does not write it again. */
+  /** Whether the failure is in the log already, so that it is not written again. */
   readonly isLogged?: boolean;
 }
 
 /**
- * The one error class this server throws on purpose.
+ * The only error class that this server throws on purpose.
  *
- * `message` is meant for the caller and says what to do; it never holds a secret. `cause` is for the log alone.
+ * `message` is for the caller and says what to do. It never holds a secret. `cause` is only for the log.
  */
 export class NangoError extends Error {
   override readonly name = 'NangoError';
@@ -27,13 +27,13 @@ export class NangoError extends Error {
     this.isLogged = options.isLogged ?? false;
   }
 
-  /** The HTTP status this error is answered with. */
+  /** The HTTP status of the error's response. */
   get status(): number {
     return ERRORS[this.code].status;
   }
 }
 
-/** The message of anything that was thrown, as text for a person. */
+/** The message of any thrown value, as text for a person. */
 export function messageOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
   return fileProblem(thrown) ?? thrown.message;
@@ -50,7 +50,7 @@ const FILE_PROBLEMS: Readonly<Record<string, string>> = {
   EROFS: 'cannot be written: the file system is read-only',
 };
 
-/** What Node's file functions throw, in words; undefined for any other error. */
+/** A message for an error of Node's file functions; undefined for any other error. */
 function fileProblem(error: Error): string | undefined {
   if (!('code' in error && 'path' in error && typeof error.path === 'string')) return undefined;
   const problem = FILE_PROBLEMS[String(error.code)];

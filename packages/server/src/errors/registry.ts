@@ -1,6 +1,6 @@
 /**
- * Families of codes. `page`: a page that connects a user is shown code and message. `network`: a request got no usable
- * response. `developer`: only a developer can mend the cause, so users are told in other words.
+ * Families of codes. `page`: a page that connects a user shows code and message. `network`: a request got no usable
+ * response. `developer`: only a developer can remove the cause, so users see another message.
  */
 export type ErrorTrait = 'page' | 'network' | 'developer';
 
@@ -11,8 +11,8 @@ interface ErrorEntry {
 }
 
 /**
- * Every error code this server can answer with, and the HTTP status it maps to.
- * Codes are stable: clients switch on them, so one is never renamed or given another meaning.
+ * Every error code of this server, and its HTTP status. Codes are stable, because clients depend on them: none is
+ * renamed or given another meaning.
  */
 export const ERRORS = {
   access_denied: {

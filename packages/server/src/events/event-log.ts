@@ -8,7 +8,7 @@ import type { EventContext } from './event-context.ts';
 
 const PUBLISH_BATCH = 200;
 
-/** An event as the API and webhooks show it. */
+/** An event, as the API and webhooks show it. */
 export const eventSchema = z.object({
   id: z.string().describe('The same for every delivery of this event'),
   type: z.enum(EVENT_TYPES),
@@ -28,7 +28,10 @@ export const eventSchema = z.object({
 
 export type Event = z.output<typeof eventSchema>;
 
-/** A page of events. `nextCursor` is where to go on, later too; `hasMore` whether there is something by now. */
+/**
+ * A page of events. `nextCursor` is the cursor of the next page, and stays valid. `hasMore` says whether there are more
+ * events now.
+ */
 export interface EventPage {
   readonly events: Event[];
   readonly nextCursor: string;
@@ -41,13 +44,13 @@ const deadDeliverySchema = z.object({
   event: eventSchema,
 });
 
-/** A page of deliveries that were given up on; `nextCursor` is null on the last. */
+/** A page of failed deliveries; `nextCursor` is null on the last. */
 export const deadPageSchema = z.object({ deliveries: z.array(deadDeliverySchema), nextCursor: z.string().nullable() });
 
 const eventCursor = z.tuple([z.int().min(0)]);
 const deadCursor = z.tuple([z.int().min(0), storableTextSchema]);
 
-/** Reads events, and brings dead deliveries back. */
+/** Reads events, and delivers dead ones again. */
 export class EventLog {
   readonly #context: EventContext;
 
@@ -85,7 +88,7 @@ export class EventLog {
     };
   }
 
-  /** Throws `not_found` when no such webhook is configured. Resolves to how many events are delivered again. */
+  /** Throws `not_found` if no such webhook is configured. Resolves to the number of events that are delivered again. */
   async replay({ webhook, eventId }: { webhook: string; eventId?: string | undefined }): Promise<number> {
     const { webhooks } = this.#context.config().server;
     if (!Object.hasOwn(webhooks, webhook))
@@ -97,14 +100,14 @@ export class EventLog {
   }
 }
 
-/** Publishes what was written so far, for the webhooks that are configured now. */
+/** Publishes the events so far, for the webhooks that are configured now. */
 export async function publishAll({ store, config }: Pick<EventContext, 'store' | 'config'>): Promise<void> {
   const webhooksOf: Parameters<EventStore['publishEvents']>[0]['webhooksOf'] = (type) =>
     Object.entries(config().server.webhooks).flatMap(([name, { events }]) => (events.includes(type) ? [name] : []));
   while ((await store.publishEvents({ limit: PUBLISH_BATCH, webhooksOf })) === PUBLISH_BATCH);
 }
 
-/** A stored event as it is shown. */
+/** A stored event, as it is shown. */
 export function toEvent({ id, type, createdAt, data }: EventRow): Event {
   return eventSchema.parse({ id, type, timestamp: new Date(createdAt).toISOString(), data: JSON.parse(data) });
 }

@@ -5,7 +5,7 @@ const EVERY_MS = 600_000;
 const STEP = 500;
 const DAY_MS = 86_400_000;
 
-/** Removes what is older than it is kept, in steps that hold nobody up. */
+/** Removes old records in steps, so that nothing is delayed. */
 export class Retention {
   readonly #context: EventContext;
   readonly #rounds: Periodic;
@@ -24,7 +24,7 @@ export class Retention {
     this.#rounds.start();
   }
 
-  /** Ends after the round that is under way. */
+  /** Resolves after the round in progress. */
   stop(): Promise<void> {
     return this.#rounds.stop();
   }

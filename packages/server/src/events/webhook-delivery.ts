@@ -11,7 +11,7 @@ import { signWebhook } from './webhook-signature.ts';
 
 const EVERY_MS = 1_000;
 const TIMEOUT_MS = 15_000;
-// Longer than a call may take: whoever claimed an event and is still not done has died.
+// Longer than a request may take: a holder of a claim that is older has died.
 const CLAIM_MS = 60_000;
 const FIRST_RETRY_MS = 5_000;
 const MAX_RETRY_MS = 3_600_000;
@@ -22,14 +22,15 @@ const BATCH = 50;
 
 type Webhook = NangoConfig['webhooks'][string];
 
-/** What became of an attempt: `gone` is the receiver's word that it wants no more (410). */
+/** The result of an attempt; `gone` means that the receiver wants no more events (410). */
 type Outcome =
   | { readonly state: 'delivered' }
   | { readonly state: 'failed' | 'gone'; readonly error: string; readonly retryAfterMs?: number | undefined };
 
 /**
- * Posts events to webhooks (Standard Webhooks 1.0): a connection's events one after the other, several connections at
- * once, each webhook by itself, so that one which hangs holds up no other. What fails is tried again for three days.
+ * Posts events to webhooks (Standard Webhooks 1.0). The events of a connection go one after the other. Several
+ * connections and webhooks are served concurrently, so one that hangs delays no other. A failed delivery is tried again
+ * for three days.
  */
 export class WebhookDelivery {
   readonly #context: EventContext;
@@ -51,18 +52,18 @@ export class WebhookDelivery {
     this.#rounds.start();
   }
 
-  /** There may be something to deliver. */
+  /** Says that there may be something to deliver. */
   nudge(): void {
     this.#rounds.nudge();
   }
 
-  /** Ends after the attempts that are under way. */
+  /** Resolves after the attempts in flight. */
   async stop(): Promise<void> {
     await this.#rounds.stop();
     await Promise.allSettled(this.#runs.values());
   }
 
-  /** Publishes, and delivers whatever is due now. */
+  /** Publishes events, and delivers all that are due now. */
   async deliverDue(): Promise<void> {
     await this.#begin();
     await Promise.all(this.#runs.values());

@@ -1,16 +1,16 @@
 import { createHmac } from 'node:crypto';
 
-/** What is signed. */
+/** The values that are signed. */
 export interface WebhookMessage {
   readonly id: string;
-  /** Seconds since the epoch at which it is sent, so that a receiver can refuse an old one sent again. */
+  /** Seconds since the epoch at which it is sent, so that a receiver can reject an old message that is sent again. */
   readonly timestamp: number;
   readonly body: string;
 }
 
 /**
  * The headers of a Standard Webhooks message (specification 1.0, "Signature scheme": HMAC-SHA256 over id, timestamp and
- * body). Each key signs, so that a receiver may hold the old or the new one while keys are changed.
+ * body). Each key signs, so that a receiver may have the old or the new one during a rotation.
  */
 export function signWebhook(
   { id, timestamp, body }: WebhookMessage,

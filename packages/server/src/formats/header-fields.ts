@@ -2,8 +2,8 @@
 export const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /**
- * Fields that frame a message or are about one connection (RFC 9110 §7.6.1, RFC 9112 §6), in lower case. The HTTP client sets
- * its own: with others a caller could smuggle a second request.
+ * Fields that frame a message or concern one connection (RFC 9110 §7.6.1, RFC 9112 §6), in lower case. The HTTP client
+ * sets its own: with a caller's fields, a second request could be smuggled in.
  */
 export const FRAMING_FIELDS: ReadonlySet<string> = new Set([
   'connection',

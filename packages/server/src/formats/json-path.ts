@@ -1,6 +1,6 @@
 /**
- * What a path leads to in an answer: names joined by dots. Numbers count in lists, negative ones from their end; `*` is the
- * only member that is a list; a dot within a name stands behind a backslash. Walks own members only, so no path leads into a
+ * The value at a path: names joined by dots. Numbers count in lists, negative ones from the end. `*` is the only member
+ * that is a list. A backslash precedes a dot within a name. Only own members are read, so no path leads into a
  * prototype.
  */
 export function memberAt(answer: unknown, path: string): unknown {

@@ -1,23 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 
-// Deeper than any provider's document, and shallow enough for code that walks it by recursion.
+// Deeper than any provider's document, and shallow enough for recursive code.
 const MAX_DEPTH = 128;
-// 10 MiB of empty lists are 3.5 million, and take 0.9 s; so many take 0.13 s.
+// 10 MiB of empty lists are 3.5 million, which takes 0.9 s. This many take 0.13 s.
 const MAX_CONTAINERS = 500_000;
 const MAX_INEXACT_NUMBERS = 200_000;
 
 declare global {
   interface JSON {
-    /** A value that is written exactly so. */
+    /** A number that JSON.stringify writes with exactly these digits. */
     rawJSON(text: string): object;
     isRawJSON(value: unknown): value is { readonly rawJSON: string };
   }
 }
 
 /**
- * Text as JSON, without a byte order mark. Undefined for what is not JSON, is nested deeper than 128 (`maxDepth`) levels, or
- * would hold the process: 500,000 lists and objects, or 200,000 numbers that JavaScript would change.
+ * Parses JSON, with or without a byte order mark. Undefined if it is not JSON, is nested deeper than 128 (`maxDepth`)
+ * levels, or would block the process: more than 500,000 lists and objects, or 200,000 inexact numbers.
  */
 export function parseJson(text: string, maxDepth = MAX_DEPTH): unknown {
   const json = withoutMark(text);
@@ -25,24 +25,24 @@ export function parseJson(text: string, maxDepth = MAX_DEPTH): unknown {
 }
 
 /**
- * The same, but numbers keep their digits: one that JavaScript cannot hold exactly is kept as it is written, and
- * `JSON.stringify` writes it so again. {@link numberText} reads it.
+ * The same, but numbers keep their digits. A number that JavaScript cannot hold exactly is kept as text, and
+ * `JSON.stringify` writes it unchanged. {@link numberText} reads it.
  */
 export function parseExactJson(text: string, maxDepth = MAX_DEPTH): unknown {
   const json = withoutMark(text);
   const scanned = scan(json, maxDepth);
   if (!scanned || scanned.length === 0) return scanned && parseOrUndefined(json);
-  // A reviver takes ten times as long. Nobody can send a text that begins with this mark.
+  // A reviver would take ten times as long. The mark is random, so no text can begin with it.
   const mark = randomUUID();
   return withExactNumbers(parseOrUndefined(quoted(json, scanned, mark)), mark);
 }
 
-/** Whether a text has numbers that JavaScript would change, outside of its strings. */
+/** Whether a text has numbers, outside of strings, that JavaScript would change. */
 export function hasInexactNumber(text: string): boolean {
   return (scan(withoutMark(text), Infinity)?.length ?? 0) > 0;
 }
 
-/** A number's digits as they were written; undefined for what is no number. */
+/** A number's digits as they were written; undefined if it is not a number. */
 export function numberText(value: unknown): string | undefined {
   if (typeof value === 'number') return String(value);
   return JSON.isRawJSON(value) ? value.rawJSON : undefined;
@@ -50,7 +50,7 @@ export function numberText(value: unknown): string | undefined {
 
 type Json = z.core.util.JSONType;
 
-/** Any JSON value, left as it is: a copy would not keep the numbers of {@link parseExactJson}. */
+/** Any JSON value, unchanged: a copy would lose the numbers of {@link parseExactJson}. */
 export const jsonValue = z.unknown().refine(isJson, 'must be JSON');
 
 function isJson(value: unknown): value is Json {
@@ -71,7 +71,7 @@ function parseOrUndefined(json: string): unknown {
   }
 }
 
-/** Where a number stands that JavaScript cannot hold exactly. */
+/** The position of a number that JavaScript cannot hold exactly. */
 interface InexactNumber {
   readonly from: number;
   readonly to: number;
@@ -82,8 +82,8 @@ const MIN_INEXACT = '1e100'.length;
 const LONG_NUMBER = /^-?(?:[\d.]{16}|[\d.]+[eE][+-]?\d{3})/;
 
 /**
- * Looks at a text before it is parsed: what is too deep can exhaust the stack of everything that walks it. Returns the numbers
- * that are not exact; undefined for a text that is too deep or has too many lists and objects.
+ * Scans a text before it is parsed, because deep nesting can exhaust the stack of recursive code. Returns the inexact
+ * numbers; undefined if the text is too deep or has too many lists and objects.
  */
 function scan(json: string, maxDepth: number): InexactNumber[] | undefined {
   const inexact: InexactNumber[] = [];
@@ -115,7 +115,7 @@ function endOfNumber(json: string, from: number): number {
   return to;
 }
 
-/** Digits, and what else stands in numbers. */
+/** Characters that occur in numbers. */
 function isOfNumber(code: number): boolean {
   return (
     (code >= ZERO && code <= NINE) || code === POINT || code === MINUS || code === PLUS || (code | 0x20) === LOWER_E
@@ -126,7 +126,7 @@ function isInexact(number: string): boolean {
   return LONG_NUMBER.test(number) && NUMBER.test(number) && String(Number(number)) !== number;
 }
 
-/** The text with its inexact numbers as marked strings. */
+/** The text, with its inexact numbers as marked strings. */
 function quoted(json: string, numbers: readonly InexactNumber[], mark: string): string {
   const parts: string[] = [];
   let copied = 0;
@@ -143,7 +143,7 @@ function withExactNumbers(value: unknown, mark: string): unknown {
   else if (isRecord(value))
     for (const key of Object.keys(value)) {
       const exact = withExactNumbers(value[key], mark);
-      // "__proto__" is a name like any other, and keeps being one.
+      // "__proto__" must stay an ordinary name.
       if (exact !== value[key]) Object.defineProperty(value, key, { ...PLAIN, value: exact });
     }
   return value;

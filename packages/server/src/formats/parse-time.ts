@@ -1,15 +1,16 @@
 import { numberText } from './parse-json.ts';
 
-// The end of the year 9999: what comes later is no date in ISO 8601 any more, and nobody's token.
+// The end of the year 9999. A later time has no ISO 8601 form, and no token lives so long.
 export const MAX_TIME_MS = 253_402_300_799_000;
-// Seconds until the year 5138 are below, and milliseconds since 1973 above.
+// Seconds until the year 5138 are below, and milliseconds since 1973 are above.
 const SECONDS_BELOW = 100_000_000_000;
-// A time without a zone, which JavaScript would take for local time.
+// A time without a zone, which JavaScript would read as local time.
 const WITHOUT_ZONE = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?$/;
 
 /**
- * A point in time, as milliseconds since the epoch: ISO 8601 or HTTP text, without a zone in UTC, or an epoch in seconds or
- * milliseconds, as a number or as text. At most the end of the year 9999; undefined for what is no time, or before 1970.
+ * A time in milliseconds since the epoch. Reads ISO 8601 or HTTP text (UTC if there is no zone), and an epoch in
+ * seconds or milliseconds, as a number or text. At most the end of the year 9999. Undefined if it is not a time, or is
+ * before 1970.
  */
 export function parseTime(value: unknown): number | undefined {
   const time = typeof value === 'string' ? timeOfText(value.trim()) : epochMilliseconds(value);
@@ -19,7 +20,7 @@ export function parseTime(value: unknown): number | undefined {
 function timeOfText(text: string): number | undefined {
   if (text.length > 100) return undefined;
   if (/^\d+(\.\d+)?$/.test(text)) return epochMilliseconds(Number(text));
-  // JavaScript takes "-1" for a year.
+  // JavaScript reads "-1" as a year.
   if (!/^\d{4}-|[a-z]/i.test(text)) return undefined;
   return Date.parse(WITHOUT_ZONE.test(text) ? `${text.replace(' ', 'T')}Z` : text);
 }

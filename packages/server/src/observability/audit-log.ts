@@ -4,15 +4,15 @@ import type { WriteLine } from './log.ts';
 import { LineFile } from './line-file.ts';
 import type { NameUser } from './user-ids.ts';
 
-/** Who did what to which connection, and how it ended. */
+/** Who did what to which connection, and the result. */
 export interface AuditEntry {
   /** Such as `connection.delete`. */
   readonly action: string;
-  /** Name of a secret key, or `page` for a user's browser; undefined when nobody proved who he was. */
+  /** Name of a secret key, or `page` for a user's browser; undefined if nobody was authenticated. */
   readonly actor: string | undefined;
   readonly integration: string | undefined;
   readonly userId: string | undefined;
-  /** The HTTP status it was answered with. */
+  /** The HTTP status of the response. */
   readonly status: number;
   readonly requestId: string;
   /** The peer's address. */
@@ -20,22 +20,22 @@ export interface AuditEntry {
 }
 
 export interface AuditLogOptions {
-  /** Of the log, whatever its level. */
+  /** Writes to the log, whatever its level. */
   readonly writeLine: WriteLine;
-  /** Told when the file cannot be written. */
+  /** Called when the file cannot be written. */
   readonly log: { error(fields: object, message: string): void };
   readonly file: string | undefined;
   readonly folder: string;
   readonly nameUser: NameUser;
 }
 
-/** Lines of the audit log, whatever level the log has. */
+/** Writes the audit log, whatever the log's level. */
 export class AuditLog {
   readonly #write: (fields: object, message: string) => void;
   readonly #nameUser: NameUser;
   #file: LineFile | undefined;
 
-  /** `file` is relative to `folder`; without one entries are part of the log. */
+  /** `file` is relative to `folder`. Without it, entries go to the log. */
   constructor({ writeLine, log, file, folder, nameUser }: AuditLogOptions) {
     this.#nameUser = nameUser;
     this.#write =
@@ -59,8 +59,8 @@ export class AuditLog {
 }
 
 /**
- * Readable by its owner alone. An entry is written before the response that it is about; where that fails, it waits, and
- * the request goes on: what was done is done. Entries that cannot wait any longer are counted in the file itself.
+ * Only the owner can read the file. An entry is written before the response. If that fails, the entry waits and the
+ * request continues, because its change is already made. Entries that cannot wait are counted in the file.
  */
 function openFile(path: string, log: AuditLogOptions['log']): LineFile {
   mkdirSync(dirname(path), { recursive: true });

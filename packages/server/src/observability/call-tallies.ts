@@ -4,9 +4,9 @@ import type { CallReport } from '../calls/call-report.ts';
 // Upper bounds of the buckets, in milliseconds.
 const BOUNDS = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000];
 
-/** Durations as a histogram has them. */
+/** Durations, as a histogram stores them. */
 interface Durations {
-  /** By bucket, the last without a bound; not yet added up. */
+  /** Counts by bucket; the last has no bound. Not cumulative. */
   readonly counts: Float64Array;
   sumMs: number;
 }
@@ -24,8 +24,8 @@ interface Tally {
 type Values = MetricObjectWithValues<MetricValue<string>>;
 
 /**
- * Counts calls by adding numbers, and makes Prometheus' metrics of them when they are read: the library's own counters
- * look their labels up each time, which took a twentieth of a proxied request.
+ * Counts calls by adding numbers, and turns them into Prometheus metrics when they are read. The library's own counters
+ * look up labels each time, which took a twentieth of a proxied request.
  */
 export class CallTallies {
   readonly #tallies = { proxy: new Map<string, Tally>(), request: new Map(), action: new Map() } satisfies Record<
@@ -45,7 +45,7 @@ export class CallTallies {
     tally.receivedBytes += receivedBytes;
   }
 
-  /** What a registry of prom-client takes for metrics. */
+  /** Metrics for a registry of prom-client. */
   metrics(): { name: string; get(): Promise<Values> }[] {
     return [
       this.#metric({ name: 'nango_api_calls_total', type: 'counter', help: HELP.calls }, callValues),
@@ -64,7 +64,7 @@ export class CallTallies {
     valuesOf: (tally: Tally) => MetricValue<string>[],
   ): { name: string; get(): Promise<Values> } {
     const all = () => Object.values(this.#tallies).flatMap((tallies: Map<string, Tally>) => [...tallies.values()]);
-    // The type of a metric is a string, though the library declares a number.
+    // The type of a metric is a string, although the library declares a number.
     const fixed = { ...described, aggregator: 'sum' } as unknown as Omit<Values, 'values'>;
     return { name: described.name, get: async () => ({ ...fixed, values: all().flatMap(valuesOf) }) };
   }

@@ -9,17 +9,17 @@ const RETRY_MS = 1_000;
 export interface LineFileOptions {
   /** An open file, pipe or terminal. */
   readonly fd: number;
-  /** A line that says how many lines are missing before it, with its line feed. */
+  /** The line that says how many lines are missing before it. */
   readonly gap: (lines: number) => string;
-  /** Told when lines cannot be written, and when they can again. */
+  /** Called when lines cannot be written, and when they can again. */
   readonly onTrouble?: (trouble: { error: Error } | { lost: number }) => void;
-  /** Whether each line is tried at once, before `write` returns: for a file whose lines are evidence. */
+  /** Whether `write` tries to write each line before it returns, for a file that is evidence. */
   readonly immediate?: boolean;
 }
 
 /**
- * Lines of a log. They are written behind what logs them, many at a time, and nothing that goes wrong with them reaches it:
- * with a full disk or a reader that is slow or gone, 4 MiB wait, and the rest is dropped and counted.
+ * Writes lines of a log, many at a time, independently of the code that logs. No failure reaches that code: with a full
+ * disk or a slow or absent reader, 4 MiB wait, and the rest is dropped and counted.
  */
 export class LineFile {
   readonly #options: LineFileOptions;
@@ -28,7 +28,10 @@ export class LineFile {
   #unwritten: Buffer | undefined;
   #lost = 0;
   #isWriting = false;
-  /** Whether a write can wait for a reader. Then a thread writes; for files a thread would take processor time from requests. */
+  /**
+   * Whether a write can block on a reader. Then a thread writes; for files, a thread would take processor time from
+   * requests.
+   */
   readonly #canBlock: boolean;
   #isBroken = false;
   #timer: NodeJS.Timeout | undefined;
@@ -38,12 +41,12 @@ export class LineFile {
     this.#canBlock = canBlock(options.fd);
   }
 
-  /** Lines that were dropped and are not noted in the log yet. */
+  /** Dropped lines that the log does not mention yet. */
   get lost(): number {
     return this.#lost;
   }
 
-  /** Never throws, and never waits. */
+  /** Never throws, and never blocks. */
   write(line: string): void {
     if (this.#waitingBytes + line.length > MAX_WAITING_BYTES) {
       this.#lost += 1;
@@ -56,10 +59,10 @@ export class LineFile {
     else this.#flush();
   }
 
-  /** Writes what waits, as far as it can be written at once: for the end of the process. */
+  /** Writes waiting lines, as far as possible at once, when the process ends. */
   close(): void {
     clearTimeout(this.#timer);
-    // What is being written must not be written twice.
+    // Bytes that are being written must not be written twice.
     if (this.#isWriting) this.#unwritten = undefined;
     this.#writeNow();
   }
@@ -92,13 +95,13 @@ export class LineFile {
       this.#isWriting = false;
       if (error) return this.#failed(error);
       this.#wrote(written);
-      // A thread for each line that came meanwhile would take processor time from requests.
+      // One thread call for each new line would take processor time from requests.
       if (this.#unwritten || this.#waitingBytes >= FLUSH_BYTES || this.#lost > 0) return this.#writeBehind();
       if (this.#waiting.length > 0) this.#schedule(FLUSH_MS);
     });
   }
 
-  /** The bytes that are written next: what is left of those before, or the next lines. */
+  /** The next bytes: the rest of the last ones, or the next lines. */
   #next(): Buffer | undefined {
     if (this.#unwritten || (this.#waiting.length === 0 && this.#lost === 0)) return this.#unwritten;
     let text = '';
@@ -106,7 +109,7 @@ export class LineFile {
     while (count < this.#waiting.length && text.length < MAX_WRITE_BYTES) text += this.#waiting[count++] ?? '';
     this.#waiting.splice(0, count);
     this.#waitingBytes -= text.length;
-    // Lines are dropped while others wait, so what is missing comes behind those.
+    // Lines are dropped while others wait, so the gap comes after those.
     if (this.#waiting.length === 0 && this.#lost > 0) {
       text += this.#options.gap(this.#lost);
       this.#options.onTrouble?.({ lost: this.#lost });

@@ -2,13 +2,13 @@ import { Counter, Gauge, Registry, collectDefaultMetrics, type Metric } from 'pr
 import type { CallReport } from '../calls/call-report.ts';
 import { CallTallies } from './call-tallies.ts';
 
-/** What the gauges ask for when metrics are read. */
+/** Called when metrics are read. */
 export interface MetricSources {
   readonly callsInFlight: () => number;
   readonly callsWaiting: () => number;
 }
 
-/** Prometheus metrics. Names of integrations are labels; user ids, of which there is no end, are not. */
+/** Prometheus metrics. Names of integrations are labels; user ids are not, because their number is unlimited. */
 export class Metrics {
   readonly registry = new Registry();
   readonly #calls = new CallTallies();
@@ -35,7 +35,7 @@ export class Metrics {
     this.#addGauge('nango_api_calls_waiting', 'Calls that wait for their turn', callsWaiting);
   }
 
-  /** A caller without a right or a connection names integrations as he likes; they would be labels for ever. */
+  /** A caller without permission or connection can send any integration name. Each would stay a label for ever. */
   call(report: CallReport): void {
     const integration = report.uuid === undefined ? '' : report.integration;
     this.#calls.add(integration, report);

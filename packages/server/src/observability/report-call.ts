@@ -3,7 +3,10 @@ import type { Line, WriteLine } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { NameUser } from './user-ids.ts';
 
-/** Writes one line of the log for each call, and counts it. Neither URLs nor headers: both may carry secrets. */
+/**
+ * Writes one line of the log for each call, and counts it. URLs and headers are left out, because they may hold
+ * secrets.
+ */
 export function createReportCall({
   writeLine,
   metrics,
@@ -31,7 +34,10 @@ export function createReportCall({
   };
 }
 
-/** Zeros are left out: people read the line. It is one object from the start, since copying one costs half as much again. */
+/**
+ * Zeros are omitted, because people read the line. It is made as one object, because copying it costs half as much
+ * again.
+ */
 function lineOf(report: CallReport, { time, userId }: { time: string; userId: string }): Line {
   return {
     level: 'info',

@@ -33,8 +33,8 @@ import { messageOf } from '../errors/nango-error.ts';
 import type { TraceOutgoing } from '../upstream/traced-request.ts';
 
 /**
- * OpenTelemetry traces: a span for each request that comes, one for each that goes out, joined by W3C Trace Context. They
- * hold hosts, methods, routes, statuses, never a URL, which may carry secrets.
+ * OpenTelemetry traces: a span for each incoming and each outgoing request, joined by W3C Trace Context. Spans hold
+ * hosts, methods, routes and statuses, and never a URL, which may hold secrets.
  */
 export class Tracing {
   readonly #provider: TracerProvider;
@@ -55,11 +55,11 @@ export class Tracing {
     this.#tracer = this.#provider.getTracer('nango', version);
   }
 
-  /** Handles a request inside a span, which ends with the answer. */
+  /** Handles a request inside a span, which ends with the response. */
   incoming(request: IncomingMessage, response: ServerResponse, handle: () => void): void {
     const { method = '', headers, url = '' } = request;
     const parent = this.#propagator.extract(ROOT_CONTEXT, headers, defaultTextMapGetter);
-    // What goes on to an API is our own span's.
+    // An API receives our own span's context.
     delete headers['traceparent'];
     delete headers['tracestate'];
     const attributes = { 'http.request.method': method, 'url.scheme': 'http' };
@@ -80,7 +80,7 @@ export class Tracing {
     this.#incoming.get(request)?.updateName(`${request.method} ${route}`).setAttribute('http.route', route);
   }
 
-  /** Adds to the span that is current. */
+  /** Adds to the current span. */
   annotate(attributes: Attributes): void {
     trace.getSpan(this.#active())?.setAttributes(attributes);
   }
@@ -105,7 +105,7 @@ export class Tracing {
     };
   };
 
-  /** Sends what is left. */
+  /** Sends the remaining spans. */
   async close(): Promise<void> {
     await this.#provider.shutdown();
     context.disable();

@@ -1,11 +1,11 @@
 import { createHmac } from 'node:crypto';
 
-/** How logs name users: as they are, or by a hash that tells one from another and no more. */
+/** How logs name users: by their id, or by a hash that only distinguishes them. */
 export type NameUser = (userId: string) => string;
 
 const MAX_KNOWN = 10_000;
 
-/** `isHashed` is asked each time, so that a reload takes effect. Ids cannot be guessed from hashes without the key. */
+/** `isHashed` is called each time, so that a reload takes effect. Ids cannot be guessed from hashes without the key. */
 export function createNameUser({ key, isHashed }: { key: Uint8Array; isHashed: () => boolean }): NameUser {
   const known = new Map<string, string>();
   return (userId) => {

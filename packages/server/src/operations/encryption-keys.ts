@@ -8,29 +8,29 @@ import { prependKey } from '../vault/key-files.ts';
 import { keyIdOf, type SealedPlace, type Vault } from '../vault/vault.ts';
 
 const BATCH = 200;
-// The key check value comes first: once it is sealed anew, no server can start without the newest key.
+// The key check value comes first. Once it is sealed with the newest key, no server can start without that key.
 const TABLES: readonly SealedTable[] = ['nango_meta', 'connections', 'client_registrations', 'connect_attempts'];
 
-/** How many values each key seals, by its id. */
+/** Number of values by the id of their key. */
 export interface KeyUsage {
   readonly sealingKeyId: string;
-  /** Keys that are here, and keys that values name. */
+  /** Keys that are present here, and keys that values name. */
   readonly keys: readonly { readonly id: string; readonly values: number; readonly present: boolean }[];
-  /** Values that no key here opens, or that are damaged. */
+  /** Values that are damaged, or that no key here opens. */
   readonly unreadable: number;
-  /** Servers that run and do not hold the key that seals here, or do not say. */
+  /** Running servers that do not hold the key that seals here, or do not say. */
   readonly serversWithoutKey: readonly string[];
 }
 
-/** What a rotation did. */
+/** The result of a rotation. */
 export interface KeyRotation {
   readonly resealed: number;
-  /** Values that were sealed with the newest key already. */
+  /** Values that already used the newest key. */
   readonly current: number;
   readonly unreadable: number;
 }
 
-/** Makes a key of the embedded store that seals from the next start on; returns the file it is in. */
+/** Makes a key of the embedded store that seals from the next start on. Returns its file. */
 export function addKey(settings: Settings): string {
   const { encryptionKey, encryptionKeyFile, encryptionKeyCommand, databaseUrl } = settings;
   if ([encryptionKey, encryptionKeyFile, encryptionKeyCommand, databaseUrl].some((setting) => setting !== undefined))
@@ -43,7 +43,7 @@ export function addKey(settings: Settings): string {
   return path;
 }
 
-/** Opens every sealed value and counts by key. Changes nothing. */
+/** Opens every sealed value and counts them by key. Changes nothing. */
 export async function checkKeys(settings: Settings): Promise<KeyUsage> {
   await using opened = await openKeyedStore(settings);
   const { store, vault } = opened;
@@ -60,9 +60,9 @@ export async function checkKeys(settings: Settings): Promise<KeyUsage> {
 }
 
 /**
- * Seals every value with the newest key, in batches, while servers go on. A value that changes meanwhile is left to
- * whoever changed it; what was done stays done, so that a rotation cut short is simply begun again. Throws
- * `key_not_everywhere`, with nothing changed, while a server runs that could not open what is sealed anew.
+ * Seals every value with the newest key, in batches, while servers go on. A value that changes meanwhile is skipped.
+ * Finished work stays, so an interrupted rotation can be repeated. Throws `key_not_everywhere`, and changes nothing,
+ * while a running server could not open the new values.
  */
 export async function rotateKeys(settings: Settings, onProgress: (done: KeyRotation) => void): Promise<KeyRotation> {
   await using opened = await openKeyedStore(settings, { missing: 'refuse', outdated: 'refuse' });
@@ -87,7 +87,7 @@ async function assertHeldEverywhere(store: Store, vault: Vault): Promise<void> {
   );
 }
 
-/** A server that started between the first look and the new key check value is seen now; it gets the value back. */
+/** A server that started since the first check is noticed now. The key check value is restored for it. */
 async function assertStillHeldEverywhere(check: SealedValue, store: Store, vault: Vault): Promise<void> {
   try {
     await assertHeldEverywhere(store, vault);
@@ -102,7 +102,7 @@ async function reseal(value: SealedValue, store: Store, vault: Vault): Promise<k
   if (keyIdOf(value.sealed) === vault.keyId) return 'current';
   const plaintext = openValue(value, vault);
   if (plaintext === undefined) return 'unreadable';
-  // Where somebody was faster, that server's newest key sealed it; the next rotation would see.
+  // If another server was faster, its newest key sealed the value. The next rotation checks that.
   return (await store.replaceSealed(value, vault.seal(plaintext, placeOf(value)))) ? 'resealed' : 'current';
 }
 
@@ -114,7 +114,7 @@ function openValue(value: SealedValue, vault: Vault): string | undefined {
   }
 }
 
-/** Where each table's values were sealed for; the same as where they are written. */
+/** The place for which each table's values are sealed; the same as where they are written. */
 function placeOf({ table, key }: SealedValue): SealedPlace {
   const columns: Record<SealedTable, string> = {
     connections: 'sealed_credentials',

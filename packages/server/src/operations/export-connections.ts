@@ -5,7 +5,7 @@ import type { ExportedConnection, ExportHeader } from './transfer-format.ts';
 
 const PAGE = 500;
 
-/** All connections, one line of an export each; with `clear`, their credentials are readable by anyone. */
+/** All connections, one line of an export each. With `clear`, their credentials are readable. */
 export async function* exportConnections(
   { store, vault, now }: Pick<ConnectionContext, 'store' | 'vault' | 'now'>,
   { clear }: { clear: boolean },

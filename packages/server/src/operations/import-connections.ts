@@ -23,12 +23,12 @@ import {
 
 /** An entry of a file to import. */
 export interface ImportEntry {
-  /** Where it stands, from 1. */
+  /** The entry's line, from 1. */
   readonly line: number;
   readonly value: unknown;
 }
 
-/** A file to import: one of our exports, or with `header` undefined connections of another system. */
+/** A file to import: one of our exports, or with `header` undefined, connections of another system. */
 export interface ImportSource {
   readonly header: ExportHeader | undefined;
   readonly entries: AsyncIterable<ImportEntry>;
@@ -39,13 +39,13 @@ export interface ImportFault {
   readonly message: string;
 }
 
-/** What to do with a pair that has a connection already. */
+/** What to do if the user already has a connection. */
 export type OnExisting = 'fail' | 'skip' | 'replace';
 
 const MAX_FAULTS = 50;
 const BATCH = 200;
 
-/** What is wrong with a file, as far as it alone tells. Nothing is sent or stored. */
+/** The faults of a file, judged without requests. Nothing is sent or stored. */
 export async function checkImport(
   { header, entries }: ImportSource,
   { existing, context }: { existing: OnExisting; context: ConnectionContext },
@@ -71,7 +71,7 @@ export async function checkImport(
   return { count, faults };
 }
 
-/** Stores what was checked, in steps; what a provider refuses meanwhile is a fault, and all others are stored. */
+/** Stores the checked connections, in steps. If a provider rejects one, that is a fault, and all others are stored. */
 export async function importConnections(
   { header, entries }: ImportSource,
   {
@@ -100,7 +100,7 @@ export async function importConnections(
   return { stored, faults };
 }
 
-/** A connection of one of our exports, sealed anew for this store. */
+/** A connection of one of our exports, sealed for this store. */
 function toExported(value: unknown, context: ConnectionContext): { row: ImportedConnection } {
   const {
     credentials: given,

@@ -7,8 +7,8 @@ import { messageOf, NangoError } from '../errors/nango-error.ts';
 import { parseExactJson } from '../formats/parse-json.ts';
 
 /**
- * Opens a file to import: one of our exports (a JSON object a line), a JSON list, or CSV with a header line. It is read as
- * a stream, save a JSON list. Throws `invalid_import` where it is none of these.
+ * Opens a file to import: one of our exports (a JSON object in each line), a JSON list, or CSV with a header line. It
+ * is streamed, except for a JSON list. Throws `invalid_import` if it is none of these.
  */
 export async function openImportFile(path: string): Promise<ImportSource> {
   const [first = ''] = (await readStart(path)).split('\n', 1);
@@ -49,12 +49,12 @@ async function* listEntries(path: string): AsyncGenerator<ImportEntry> {
   for (const [index, value] of list.entries()) yield { line: index + 1, value };
 }
 
-/** `integration`, `userId`, columns that begin with `config.` for additionalConfig, and all others as credentials. */
+/** `integration`, `userId`, columns that begin with `config.` for additionalConfig, and all others for credentials. */
 async function* csvEntries(path: string): AsyncGenerator<ImportEntry> {
-  // Loaded on demand: no server needs it.
+  // Loaded on demand, because no server needs it.
   const { parse } = await import('csv-parse');
   const parser = parse({ columns: true, bom: true, trim: true, info: true });
-  // A pipe hands on bytes, and no errors.
+  // A pipe passes on bytes, but no errors.
   createReadStream(path)
     .on('error', (error) => parser.destroy(error))
     .pipe(parser);

@@ -12,13 +12,13 @@ import { parseEncryptionKeys } from '../vault/vault.ts';
 export interface Keys {
   /** The first seals. */
   readonly encryption: [Uint8Array, ...Uint8Array[]];
-  /** All are valid; while one is replaced there are two. */
+  /** All are valid; during a rotation there are two. */
   readonly secrets: readonly Secret<string>[];
-  /** What the operator must be told about them. */
+  /** Notices for the operator. */
   readonly notices: readonly string[];
 }
 
-/** Keys from wherever the settings say; in embedded mode made on first start where they are absent. */
+/** Reads the keys that the settings name. In embedded mode, the first start makes missing ones. */
 export async function readKeys(settings: Settings, { isPublic }: { isPublic: boolean }): Promise<Keys> {
   const { encryption, notices } = await readEncryptionKeys(settings, 'create');
   assertSecretKeyGiven(settings);
@@ -28,8 +28,8 @@ export async function readKeys(settings: Settings, { isPublic }: { isPublic: boo
 }
 
 /**
- * The encryption keys alone. Where the embedded store has neither key nor database, `create` makes the key file,
- * `imagine` a key that nobody keeps, and `refuse` throws `invalid_encryption_key`.
+ * Only the encryption keys. If the embedded store has neither key nor database, `create` makes the key file, `imagine`
+ * makes a key that is not stored, and `refuse` throws `invalid_encryption_key`.
  */
 export async function readEncryptionKeys(
   settings: Settings,
@@ -43,7 +43,7 @@ export async function readEncryptionKeys(
   return { encryption: parseEncryptionKeys(await provider.read(), provider.source), notices };
 }
 
-/** Where the embedded store is. */
+/** The file of the embedded store. */
 export function databaseFile({ dataDirectory }: Settings): string {
   return join(dataDirectory, 'nango.db');
 }
@@ -79,7 +79,7 @@ function assertSecretKeyGiven({ databaseUrl, secretKey }: Settings): void {
     );
 }
 
-// What is shorter could be guessed online.
+// A shorter key could be guessed by requests.
 const SHORT_KEY = 20;
 
 function assertSecretKeys(
@@ -93,7 +93,7 @@ function assertSecretKeys(
     );
   if (!keys.some((key) => key.length < SHORT_KEY)) return;
   const short = `NANGO_SECRET_KEY has fewer than ${SHORT_KEY} characters, and could be guessed. Make a better one with: openssl rand -base64 32`;
-  // As for secret_keys of nango-config.yaml; on a developer's own machine a word will do.
+  // The rule of secret_keys in nango-config.yaml. On a developer's own machine a short word is sufficient.
   if (isPublic) throw new NangoError('invalid_setting', short);
   notices.push(short);
 }

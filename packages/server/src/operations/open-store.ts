@@ -10,25 +10,25 @@ import { createVault, type Vault } from '../vault/vault.ts';
 
 const KEY_CHECK_PLACE = { table: 'nango_meta', row: 'key_check', column: 'value' };
 
-/** A store and what opens it; closes with `await using`. */
+/** A store, and the keys that open it. Closes with `await using`. */
 export interface KeyedStore extends AsyncDisposable {
   readonly store: Store;
   readonly vault: Vault;
 }
 
-/** What to do with a database that cannot be used as it is. */
+/** What to do with a database that is not ready. */
 export interface StoreAccess {
-  /** Where no server has used it yet. `imagine` works on an empty one in memory, for dry runs. */
+  /** If no server has used it yet. `imagine` works on an empty one in memory, for dry runs. */
   readonly missing: 'refuse' | 'imagine' | 'create';
-  /** Where migrations are missing. */
+  /** If migrations are missing. */
   readonly outdated: 'refuse' | 'migrate';
 }
 
 const READ_ONLY: StoreAccess = { missing: 'refuse', outdated: 'refuse' };
 
 /**
- * Opens the store and the vault without a server. Unless `access` permits it, nothing is written: no file, no migration
- * and no key check value. Throws `store_not_ready` for a database that has to be written first.
+ * Opens the store and the vault without a server. Unless `access` permits it, nothing is written: no file, no
+ * migration, no key check value. Throws `store_not_ready` for a database that must be written first.
  */
 export async function openKeyedStore(settings: Settings, access: StoreAccess = READ_ONLY): Promise<KeyedStore> {
   const hasStore = settings.databaseUrl !== undefined || existsSync(databaseFile(settings));
@@ -54,13 +54,13 @@ async function imaginedStore(vault: Vault): Promise<KeyedStore> {
   return { store, vault, [Symbol.asyncDispose]: () => store.close() };
 }
 
-/** Opens the store the settings name; nothing is connected or migrated yet. */
+/** Opens the store that the settings name. Connects and migrates nothing yet. */
 export async function openStore(
   settings: Settings,
   { log, now }: { log?: FastifyBaseLogger; now: () => number },
 ): Promise<Store> {
   if (settings.databaseUrl === undefined) return openSqliteStore(databaseFile(settings), now);
-  // Loaded on demand: an embedded server saves its memory.
+  // Loaded on demand, to save an embedded server's memory.
   const { openPostgresStore } = await import('../store/postgres.ts');
   return openPostgresStore(settings.databaseUrl, {
     onError: (error) => log?.warn({ err: error }, 'a database connection broke'),
@@ -68,8 +68,8 @@ export async function openStore(
 }
 
 /**
- * Proves the key, then migrates what `access` permits. The key comes first: a command with a wrong key must change
- * nothing. Resolves to `empty` where the database is left as it is, unused.
+ * Proves the key, then migrates if `access` permits it. The key comes first, so a command with a wrong key changes
+ * nothing. Resolves to `empty` if the unused database is left as it is.
  */
 export async function prepareStore(store: Store, vault: Vault, access: StoreAccess): Promise<'ready' | 'empty'> {
   const state = await store.schemaState();
@@ -85,18 +85,18 @@ export async function prepareStore(store: Store, vault: Vault, access: StoreAcce
       'An earlier version wrote this database, and this command changes nothing. Start a server of this version once: it brings the database up to date.',
     );
   if (state !== 'current') await store.migrate();
-  // Of several servers that start on an empty database with different keys, one is accepted.
+  // If several servers start on an empty database with different keys, one is accepted.
   if (!check) assertOpens(await store.keyCheck(vault.seal('nango', KEY_CHECK_PLACE)), vault);
   return 'ready';
 }
 
-/** Proves the key once more: a rotation may have come between the first proof and the record of this server. */
+/** Proves the key again, because a rotation may have come between the first proof and this server's record. */
 export async function assertSameKey(store: Store, vault: Vault): Promise<void> {
   const check = await store.storedKeyCheck();
   if (check) assertOpens(check, vault);
 }
 
-/** A key that is not this database's must stop the start: it would seal new credentials that the right one cannot open. */
+/** The wrong key must stop the start: it would seal new credentials that the right key cannot open. */
 function assertOpens(check: Uint8Array, vault: Vault): void {
   try {
     vault.open(check, KEY_CHECK_PLACE);

@@ -6,7 +6,7 @@ import type { LiveServer, ServerPlace, Store } from '../store/store.ts';
 import type { Vault } from '../vault/vault.ts';
 
 const EVERY_MS = 10_000;
-/** Two rounds may fail, or come late. */
+/** Two rounds may fail or be late. */
 const LIVE_MS = 45_000;
 
 interface PresenceOptions {
@@ -16,7 +16,7 @@ interface PresenceOptions {
   readonly place: ServerPlace;
 }
 
-/** Records in the store, again and again, that this server runs and which encryption keys it holds: never a key. */
+/** Records in the store, repeatedly, that this server runs and which encryption keys it holds. Never records a key. */
 export class ServerPresence {
   readonly #options: PresenceOptions;
   readonly #id = randomUUID();
@@ -32,7 +32,7 @@ export class ServerPresence {
     });
   }
 
-  /** Resolves when other servers and commands know of this one. */
+  /** Resolves when other servers and commands can see this one. */
   async start(): Promise<void> {
     const { store, vault, log, place } = this.#options;
     if (store.isEmbedded) assertSamePlace(await store.liveServers(LIVE_MS), place);
@@ -48,7 +48,7 @@ export class ServerPresence {
 
   async stop(): Promise<void> {
     await this.#rounds.stop();
-    // Where the database is away, the record runs out by itself.
+    // If the database is down, the record expires.
     await this.#options.store.removeServer(this.#id).catch(() => undefined);
   }
 
@@ -59,15 +59,15 @@ export class ServerPresence {
   }
 }
 
-/** Servers that run and do not hold a key, or are of an earlier release and do not say. */
+/** Running servers that do not hold a key, or that are of an earlier release and do not say. */
 export async function serversWithout(keyId: string, store: Store): Promise<LiveServer[]> {
   const servers = await store.liveServers(LIVE_MS);
   return servers.filter(({ keyIds }) => !keyIds?.includes(keyId));
 }
 
 /**
- * The locks of a file hold between processes of one machine alone, and a file has no earlier and newer servers side by side.
- * Throws `store_unavailable` where a server of another machine or release uses it.
+ * A file's locks work only between processes of one machine, and a file supports only one release at a time. Throws
+ * `store_unavailable` if a server of another machine or release uses it.
  */
 function assertSamePlace(servers: readonly LiveServer[], own: ServerPlace): void {
   for (const { name, place } of servers) {
@@ -80,7 +80,7 @@ function assertSamePlace(servers: readonly LiveServer[], own: ServerPlace): void
   }
 }
 
-/** Whether a process of this machine has ended without saying so. */
+/** Whether a process of this machine ended without removing its record. */
 function isGone({ host, pid }: ServerPlace, own: ServerPlace): boolean {
   if (host !== own.host) return false;
   if (pid === own.pid) return true;

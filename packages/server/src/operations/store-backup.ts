@@ -10,24 +10,24 @@ import { prepareStore } from './open-store.ts';
 import { openSqliteStore } from '../store/sqlite.ts';
 import { createVault } from '../vault/vault.ts';
 
-/** Pages of 4 KiB copied before others get their turn. */
+/** Number of 4 KiB pages that are copied at a time. */
 const PAGES_AT_ONCE = 1_000;
 
 export interface BackupOptions {
   readonly settings: Settings;
   readonly file: string;
-  /** Told how much of the database is done, from 0 to 1. */
+  /** Called with the progress, from 0 to 1. */
   readonly onProgress: (part: number) => void;
 }
 
-/** What a backup holds. */
+/** The contents of a backup. */
 export interface Backup {
   readonly connections: number;
 }
 
 /**
- * Writes a consistent copy of the embedded store to a new file, while servers go on. What is sealed stays sealed; the key
- * is not in it. Throws when the file exists: no backup is overwritten.
+ * Writes a consistent copy of the embedded store to a new file, while servers go on. Sealed values stay sealed; the key
+ * is not in it. Throws if the file exists.
  */
 export async function backUp({ settings, file, onProgress }: BackupOptions): Promise<Backup> {
   assertEmbedded(settings, 'back it up with pg_dump');
@@ -46,16 +46,16 @@ export async function backUp({ settings, file, onProgress }: BackupOptions): Pro
   }
 }
 
-/** What a restore did. */
+/** The result of a restore. */
 export interface Restore extends Backup {
-  /** The copy of what was there before; undefined = nothing was. */
+  /** The copy of the earlier contents; undefined = there were none. */
   readonly previous: string | undefined;
 }
 
 /**
- * Puts a backup in the place of the embedded store's contents, in one step that a running server sees as one change. The
- * backup is proven first (it is whole, of a known version, and opens with the key that is here), and what was there is
- * kept beside it.
+ * Replaces the embedded store's contents by a backup, in one step that a running server sees as one change. First the
+ * backup is proven: it is complete, of a known version, and the present key opens it. The earlier contents are kept as
+ * a copy.
  */
 export async function restore({ settings, file, onProgress }: BackupOptions): Promise<Restore> {
   assertEmbedded(settings, 'restore it with pg_restore');
@@ -106,12 +106,12 @@ async function copyDatabase(from: string, to: string, onProgress: (part: number)
   }
 }
 
-/** Resolves to how many connections it holds. Throws `invalid_backup` when it is damaged, or something else. */
+/** Resolves to the number of connections. Throws `invalid_backup` if it is damaged, or not a backup. */
 function inspectBackup(file: string): number {
   try {
     const database = new DatabaseSync(file);
     try {
-      // One file, without companions, is what people copy about.
+      // A single file, without companions, is easy to copy.
       database.exec('pragma journal_mode = delete');
       const check = database.prepare('pragma integrity_check').get()?.['integrity_check'];
       if (check !== 'ok') throw new Error(String(check));

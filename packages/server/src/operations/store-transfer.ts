@@ -14,19 +14,19 @@ import { openImportFile } from './import-file.ts';
 import { openKeyedStore, type StoreAccess } from './open-store.ts';
 import { CATALOG_FOLDER } from '../package-files.ts';
 
-// What matters is in the result.
+// The result has the important facts.
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
 export interface ExportOptions {
   readonly settings: Settings;
-  /** A new file, readable by its owner alone; undefined = stdout. */
+  /** A new file that only its owner can read; undefined = stdout. */
   readonly file: string | undefined;
   /** Whether credentials are written in the clear. */
   readonly clear: boolean;
   readonly onProgress: (exported: number) => void;
 }
 
-/** Writes all connections, one JSON object a line. Resolves to how many. Throws when the file exists. */
+/** Writes all connections, one JSON object in each line. Resolves to their number. Throws if the file exists. */
 export async function exportStore({ settings, file, clear, onProgress }: ExportOptions): Promise<number> {
   if (file !== undefined && existsSync(file)) throw new NangoError('file_exists', `${file} exists; name a new file.`);
   await using opened = await openKeyedStore(settings);
@@ -61,19 +61,19 @@ export interface ImportOptions {
   readonly onProgress: (stored: number) => void;
 }
 
-/** What an import did, or would do. */
+/** The result of an import, or of its dry run. */
 export interface ImportResult {
   /** Connections in the file. */
   readonly count: number;
   readonly stored: number;
-  /** What a provider refused, after the file was found good. */
+  /** Connections that a provider rejected, after the file passed the checks. */
   readonly faults: readonly ImportFault[];
 }
 
 /**
- * Imports connections from a file, while servers go on. The whole file is checked first: with any fault in it nothing is
- * stored, and `invalid_import` lists them with their lines. Until then nothing is written: an empty database stays
- * free for any key.
+ * Imports connections from a file, while servers go on. The whole file is checked first. If it has a fault, nothing is
+ * stored, and `invalid_import` lists the faults with their lines. Until then nothing is written, so an empty database
+ * stays free for any key.
  */
 export async function importStore(options: ImportOptions): Promise<ImportResult> {
   const { settings, file, existing, dryRun, onProgress } = options;
@@ -96,7 +96,7 @@ export async function importStore(options: ImportOptions): Promise<ImportResult>
   }));
 }
 
-/** Opens what connections work with, for as long as `use` takes. */
+/** Opens what work on connections needs, while `use` runs. */
 async function withContext<T>(
   { settings, config, access }: { settings: Settings; config: Config; access: StoreAccess },
   use: (context: WorkingContext) => Promise<T>,

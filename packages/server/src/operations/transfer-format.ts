@@ -5,7 +5,7 @@ import { additionalConfigSchema, userIdSchema } from '../connections/connection-
 import { publicConnectionSchema } from '../connections/public-connection.ts';
 import { Secret } from '../vault/secret.ts';
 
-/** The first line of an export: how the credentials of the others are written. */
+/** The first line of an export: how the credentials are written. */
 export const exportHeaderSchema = z.strictObject({
   nango_export: z.literal(1),
   credentials: z.enum(['sealed', 'clear']),
@@ -14,7 +14,7 @@ export const exportHeaderSchema = z.strictObject({
 
 export type ExportHeader = z.output<typeof exportHeaderSchema>;
 
-/** A connection as an export holds it; times are ISO 8601. */
+/** A connection in an export; times are ISO 8601. */
 export const exportedConnectionSchema = z.strictObject({
   ...publicConnectionSchema.shape,
   uuid: z.uuid(),

@@ -1,19 +1,18 @@
 /** Tasks of one name. */
 interface Lane {
-  /** Those that hold a place. */
+  /** Number of tasks that hold a place. */
   placed: number;
-  /** Those that have not ended, with or without a place. */
+  /** Number of tasks that have not ended, with or without a place. */
   running: number;
   readonly waiting: (() => void)[];
 }
 
-// A task that holds up others for longer than this gives its place on.
+// A task that runs longer than this gives up its place.
 const MAX_RUNNING_PER_PLACE = 10;
 
 /**
- * Runs at most so many tasks of one name at a time; those that wait run in the order they came, so that none starves. With
- * `slowMs`, a task that takes longer gives its place to the next while it goes on, so that what hangs delays nobody; then
- * ten times as many may run.
+ * Limits the concurrent tasks of one name. Waiting tasks run in order, so none starves. With `slowMs`, a task that
+ * takes longer gives up its place and continues, so tasks that hang delay nobody. Then at most ten times as many run.
  */
 export class FairLimit {
   readonly #lanes = new Map<string, Lane>();
@@ -28,7 +27,7 @@ export class FairLimit {
     await enter(lane, limit);
     let hasPlace = true;
     const givePlace = () => {
-      // With too many that hang, the others wait until some of them have ended.
+      // If too many tasks hang, the others wait until some have ended.
       if (!hasPlace || lane.running >= limit * MAX_RUNNING_PER_PLACE) return;
       hasPlace = false;
       lane.placed -= 1;

@@ -1,15 +1,15 @@
-// So that what comes together is done together.
+// So that requests at the same time lead to one round.
 const NUDGE_MS = 20;
 
 export interface PeriodicOptions {
   readonly everyMs: number;
-  /** From 0 to 1: servers that were started together do not work together. */
+  /** From 0 to 1, so that servers which were started together do not work at the same time. */
   readonly random: () => number;
   readonly task: () => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
 
-/** Does a task again and again, one round at a time. */
+/** Runs a task repeatedly, one round at a time. */
 export class Periodic {
   readonly #options: PeriodicOptions;
   #timer: NodeJS.Timeout | undefined;
@@ -31,15 +31,15 @@ export class Periodic {
     this.#schedule(this.#options.everyMs * (0.5 + this.#options.random()));
   }
 
-  /** Has a round begin soon, or soon after the one under way: there is something to do. */
+  /** Starts a round soon, or soon after the one in progress, because there is work. */
   nudge(): void {
-    // One that comes again and again before the round must not put it off.
+    // Repeated calls must not postpone the round.
     if (!this.#started || this.#nudged) return;
     this.#nudged = true;
     if (!this.#round) this.#schedule(NUDGE_MS);
   }
 
-  /** Ends after the round that is under way. */
+  /** Resolves after the round in progress. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { suggest } from './suggest.ts';
 
-/** Words for the issues that schemas leave to zod; the `error` option of a parse. */
+/** Messages for the issues that schemas leave to zod; the `error` option of a parse. */
 export function describeIssue(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.code === 'unrecognized_keys') {
     const known = issue.inst instanceof z.ZodObject ? Object.keys(issue.inst.shape) : [];
@@ -17,7 +17,7 @@ export function describeIssue(issue: z.core.$ZodRawIssue): string | undefined {
   return undefined;
 }
 
-/** All problems of a value on one line, each with the key it is about; `root` names the value itself. */
+/** All problems of a value on one line, each with its key. `root` names the value itself. */
 export function problemsOf({ issues }: z.ZodError, root: string): string {
   return issues
     .map(

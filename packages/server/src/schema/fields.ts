@@ -5,10 +5,10 @@ import { WrittenNumber, writtenNumber } from './written-number.ts';
 import { splitTemplate, Template, type TemplatePart } from './template.ts';
 import { FIELD_NAME, FRAMING_FIELDS } from '../formats/header-fields.ts';
 
-/** Looks up an environment variable. */
+/** Returns an environment variable. */
 export type Environment = (name: string) => string | undefined;
 
-/** Which request-time names a template may use. */
+/** Placeholders that a template may use. */
 export interface PlaceholderScope {
   /** Exact names, such as `access_token`. */
   readonly names: readonly string[];
@@ -16,20 +16,20 @@ export interface PlaceholderScope {
   readonly prefixes: readonly string[];
 }
 
-/** Request-time names of `auth` URLs and parameters: the connection's own settings only. */
+/** Placeholders of `auth` URLs and parameters: the connection's own settings only. */
 export const CONNECTION_SCOPE: PlaceholderScope = { names: [], prefixes: ['config.'] };
 const NO_SCOPE: PlaceholderScope = { names: [], prefixes: [] };
 const MAX_TEXT = 16_384;
 
 /**
- * Schema parts that all configuration files are made of. Each fills `${ENVIRONMENT_VARIABLES}` while it validates, so
- * every fault of a file is found in one pass. Names in `reserved` are known at request time and never read from the
- * environment, wherever they stand.
+ * Parts of all configuration schemas. Each reads `${ENVIRONMENT_VARIABLES}` while it validates, so one pass finds every
+ * fault of a file. Names in `reserved` get their values at request time and are never read from the environment,
+ * wherever they are.
  */
 export class Fields {
   readonly #environment: Environment;
   readonly #reserved: PlaceholderScope;
-  /** Names that every template may use, whatever its scope. */
+  /** Placeholders that every template may use, whatever its scope. */
   readonly #everywhere: PlaceholderScope;
 
   constructor(environment: Environment, reserved: PlaceholderScope, everywhere = NO_SCOPE) {
@@ -38,12 +38,12 @@ export class Fields {
     this.#everywhere = everywhere;
   }
 
-  /** The same, taking every name known at request time in every template: for values whose place is not known yet. */
+  /** The same, but every template may use every placeholder: for values whose place is not known yet. */
   lenient(): Fields {
     return new Fields(this.#environment, this.#reserved, this.#reserved);
   }
 
-  /** Non-empty text. */
+  /** Text that is not empty. */
   text() {
     return this.#source().transform((text, ctx) => this.#expandToText(text, ctx));
   }
@@ -53,7 +53,7 @@ export class Fields {
     return this.#source().transform((text, ctx) => new Secret(this.#expandToText(text, ctx)));
   }
 
-  /** A template with the placeholders of `scope`; numbers and booleans are taken as text. */
+  /** A template with the placeholders of `scope`. Numbers and booleans are read as text. */
   template(scope: PlaceholderScope) {
     return z
       .union([z.string().max(MAX_TEXT), z.number(), z.boolean(), writtenNumber])
@@ -79,7 +79,9 @@ export class Fields {
     return z.record(z.string().min(1), this.template(scope));
   }
 
-  /** Headers by name; those that frame or route the message belong to the HTTP client alone (RFC 9110 §7.6.1, RFC 9112 §6). */
+  /**
+   * Headers by name. Only the HTTP client sets those that frame or route the message (RFC 9110 §7.6.1, RFC 9112 §6).
+   */
   headers(scope: PlaceholderScope) {
     const name = z
       .string()
@@ -170,7 +172,7 @@ function inScope(name: string, scope: PlaceholderScope): boolean {
   );
 }
 
-/** What is wrong with a URL template, or undefined. A placeholder may be the whole origin, or a part of host or path. */
+/** The fault of a URL template; undefined = none. A placeholder may be the whole origin, or a part of host or path. */
 function urlProblem(template: Template): string | undefined {
   if (template.parts.length === 0 || template.parts.includes('')) return undefined;
   const startsWithPlaceholder = typeof template.parts[0] !== 'string';

@@ -4,7 +4,7 @@ import type { Fields } from './fields.ts';
 const NAME = /^[A-Za-z_]\w{0,63}$/;
 const MAX_VALUE = 100_000;
 
-/** A value that a person is asked for: one of `config`, or one of `auth.credentials`. */
+/** A field to prompt for: one of `config`, or one of `auth.credentials`. */
 export interface InputField {
   readonly label?: string | undefined;
   readonly description?: string | undefined;
@@ -12,12 +12,12 @@ export interface InputField {
   /** A regular expression (`u` flag) that the whole value must match. */
   readonly pattern?: string | undefined;
   readonly default?: string | undefined;
-  /** Who gives it: each connection, or the application once, as `default` of its Integration. */
+  /** Who supplies it: each connection, or the application once, as `default` of its Integration. */
   readonly set_by?: 'connection' | 'application' | undefined;
   readonly optional?: boolean | undefined;
-  /** Whether an empty value is accepted from whoever sends one on purpose. Forms ask for the field all the same. */
+  /** Whether an empty value is accepted if it is sent on purpose. Forms still prompt for the field. */
   readonly acceptsEmpty?: boolean | undefined;
-  /** Whether it may be shown while it is typed. */
+  /** Whether it may be shown during input. */
   readonly secret?: boolean | undefined;
 }
 
@@ -37,7 +37,7 @@ const shape = {
   optional: z.boolean().optional().describe('true: may be left out, or be empty'),
 };
 
-/** Fields of `config`: what a connection brings beside its credentials. */
+/** Fields of `config`: settings of each connection. */
 export function configFieldsSchema(fields: Fields) {
   return fieldsSchema(
     z.strictObject({
@@ -51,7 +51,7 @@ export function configFieldsSchema(fields: Fields) {
   );
 }
 
-/** Fields of `auth.credentials`: what the user types in. Named groups of a pattern become values of their own. */
+/** Fields of `auth.credentials`: prompted credentials. Named groups of a pattern become separate values. */
 export const credentialFieldsSchema = fieldsSchema(
   z.strictObject({ ...shape, secret: z.boolean().optional().describe('false: may be shown while it is typed') }),
 );
@@ -60,7 +60,7 @@ function fieldsSchema<T extends z.ZodType>(field: T) {
   return z.record(z.string().regex(NAME, 'must be a name of letters, digits and "_"'), field);
 }
 
-/** What is wrong with given values, one sentence each; never quotes a value. */
+/** Problems of given values, one sentence each. Never quotes a value. */
 export function inputProblems(fields: InputFields, given: Readonly<Record<string, unknown>>): string[] {
   return Object.entries(fields).flatMap(([name, field]) => {
     const value = Object.hasOwn(given, name) ? given[name] : undefined;
@@ -76,7 +76,7 @@ export function inputProblems(fields: InputFields, given: Readonly<Record<string
   });
 }
 
-/** Values that patterns cut out of what was given, by the names of their groups. */
+/** Values of the patterns' named groups. */
 export function namedGroups(
   fields: InputFields,
   given: Readonly<Record<string, unknown>>,
@@ -88,12 +88,12 @@ export function namedGroups(
   return Object.assign({}, ...groups);
 }
 
-/** Those that a connection brings, and not the application for all of them. */
+/** Fields that each connection supplies, and not the application for all of them. */
 export function askedFields(fields: InputFields): InputFields {
   return Object.fromEntries(Object.entries(fields).filter(([, { set_by }]) => set_by !== 'application'));
 }
 
-/** Given values over the fields' defaults; what the application sets no connection overrides. */
+/** Given values over the fields' defaults. No connection overrides what the application sets. */
 export function withDefaults<T>(fields: InputFields, given: Readonly<Record<string, T>>): Record<string, T | string> {
   const values = Object.entries(fields).flatMap(([name, { default: value, set_by }]) =>
     value !== undefined && (set_by === 'application' || !Object.hasOwn(given, name)) ? [[name, value] as const] : [],

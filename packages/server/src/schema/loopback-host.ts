@@ -1,9 +1,9 @@
-/** Whether a host can only be reached from this machine (RFC 6761 §6.3, RFC 5735). */
+/** Whether a host can be reached only from this machine (RFC 6761 §6.3, RFC 5735). */
 export function isLoopbackHost(hostname: string): boolean {
   return /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\])$/i.test(hostname);
 }
 
-/** Whether credentials may travel to a URL: by https, within this machine, or where http was asked for by name. */
+/** Whether credentials may be sent to a URL: by https, within this machine, or if http was asked for by name. */
 export function isSecureUrl(url: URL, allowHttp: boolean): boolean {
   return url.protocol === 'https:' || (url.protocol === 'http:' && (allowHttp || isLoopbackHost(url.hostname)));
 }

@@ -2,7 +2,7 @@ import { NangoError } from '../errors/nango-error.ts';
 import type { Template } from './template.ts';
 import { revealText, Secret, type MaybeSecret } from '../vault/secret.ts';
 
-/** A value that `${config.a.b}` or `${raw.a.b}` walks to, as text. Throws `invalid_value` when there is none. */
+/** The value at `${config.a.b}` or `${raw.a.b}`, as text. Throws `invalid_value` if there is none. */
 export function valueAt(root: unknown, placeholder: string): string {
   let value = root;
   for (const key of placeholder.split('.').slice(1)) {
@@ -18,7 +18,7 @@ export function valueAt(root: unknown, placeholder: string): string {
 }
 
 /**
- * A header's value, checked: visible characters, spaces, tabs and obs-text (RFC 9110 §5.5); anything else could end the
+ * Checks a header's value: visible characters, spaces, tabs and obs-text (RFC 9110 §5.5). Anything else could end the
  * header early. Throws `invalid_value`.
  */
 export function headerValue(name: string, value: string): string {
@@ -29,7 +29,7 @@ export function headerValue(name: string, value: string): string {
   );
 }
 
-/** Renders a template; the text is a secret where one of its values is. */
+/** Renders a template. The result is a secret if one of its values is. */
 export function renderMaybeSecret(template: Template, valueOf: (placeholder: string) => MaybeSecret): MaybeSecret {
   let isSecret = false;
   const text = template.render((placeholder) => {
@@ -40,7 +40,7 @@ export function renderMaybeSecret(template: Template, valueOf: (placeholder: str
   return isSecret ? new Secret(text) : text;
 }
 
-/** Fills templates that use `config.*` alone, as `auth`'s parameters do. */
+/** Renders templates that use only `config.*`, such as the parameters of `auth`. */
 export function renderParams(params: Record<string, Template>, config: unknown): Record<string, string> {
   return Object.fromEntries(
     Object.entries(params).map(([name, template]) => [
@@ -50,7 +50,7 @@ export function renderParams(params: Record<string, Template>, config: unknown):
   );
 }
 
-/** Fills a URL that uses `config.*` alone, as `auth`'s URLs do. */
+/** Renders a URL that uses only `config.*`, such as the URLs of `auth`. */
 export function renderUrl(template: Template | undefined, config: unknown): string {
   if (!template)
     throw new NangoError('unsupported_auth_mode', 'The Integration’s auth section has no URL for this step.');
@@ -58,9 +58,9 @@ export function renderUrl(template: Template | undefined, config: unknown): stri
 }
 
 /**
- * Fills a URL template so that no value can change what the template fixed: within the host only host name characters
- * are taken, behind it values are percent-encoded and dot segments refused. A placeholder at the very start stands for
- * the origin and takes an http(s) URL without credentials, query or fragment.
+ * Renders a URL template so that no value can change its fixed parts. Within the host, only characters of host names
+ * are accepted. After it, values are percent-encoded, and dot segments are rejected. A placeholder at the beginning
+ * stands for the origin. It accepts an http(s) URL without credentials, query and fragment.
  */
 export function renderUrlTemplate(template: Template, valueOf: (placeholder: string) => string): string {
   let rendered = '';
@@ -69,13 +69,13 @@ export function renderUrlTemplate(template: Template, valueOf: (placeholder: str
     else
       rendered += encodeForUrl(part.placeholder, valueOf(part.placeholder), index === 0 ? 'origin' : zoneOf(rendered));
   }
-  // Two harmless values can meet and form a dot segment that neither was.
+  // Two harmless values can form a dot segment together.
   if (hasDotSegment(rendered))
     throw new NangoError('invalid_value', 'The connection’s values would leave the path of a configured URL.');
   return rendered;
 }
 
-/** Whether a URL's path has a segment that URL parsers resolve away, in any of its spellings (WHATWG URL). */
+/** Whether a URL's path has a segment that URL parsers remove, in any spelling (WHATWG URL). */
 export function hasDotSegment(url: string): boolean {
   const path = url.replace(/[?#].*$/s, '');
   return /(^|[/\\])(\.|%2e){1,2}([/\\]|$)/i.test(path);
@@ -83,7 +83,7 @@ export function hasDotSegment(url: string): boolean {
 
 /**
  * The placeholders within a URL's host. The `owner` decides whose host it is, as in `https://${config.x}/` or
- * `https://api.${config.x}/`; before a fixed domain, as in `https://${config.x}.acme.com/`, none does.
+ * `https://api.${config.x}/`. Before a fixed domain, as in `https://${config.x}.acme.com/`, there is none.
  */
 export function hostPlaceholders({ parts }: Template): { names: string[]; owner: string | undefined } {
   const names: string[] = [];

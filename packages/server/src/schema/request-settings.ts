@@ -3,25 +3,25 @@ import type { Fields } from './fields.ts';
 import { isSecureUrl } from './loopback-host.ts';
 import { FIELD_NAME } from '../formats/header-fields.ts';
 
-/** Bounds of a streamed request, in milliseconds; 0 = none. */
+/** Time limits of a streamed request, in milliseconds; 0 = none. */
 export interface RequestTimeouts {
   readonly connectMs: number;
-  /** Until the answer begins. */
+  /** Until the response begins. */
   readonly headersMs: number;
-  /** Between two pieces of the answer. */
+  /** Between two pieces of the response. */
   readonly idleMs: number;
   readonly totalMs: number;
 }
 
-/** Requests at the same time, in one server. */
+/** Concurrent requests, in one server. */
 export interface ConcurrencyLimits {
   readonly perIntegration: number;
   readonly perConnection: number;
-  /** How long one may wait for its turn. */
+  /** How long a request may wait for its turn. */
   readonly queueSeconds: number;
 }
 
-/** How an API says that its quota is used up, where it does not say it as the RFCs do. Header names in lower case. */
+/** How an API reports that its quota is used up, if not as the RFCs say. Header names in lower case. */
 export type RateLimit = z.output<typeof rateLimitSchema>;
 
 /** How an API splits a list into pages. */
@@ -88,7 +88,7 @@ export const paginationSchema = z.discriminatedUnion('type', [
   }),
 ]);
 
-/** The keys of `requests` beside where it goes and what it carries. */
+/** The keys of `requests` that concern neither the address nor the contents. */
 export function requestBehaviourShape() {
   return {
     rate_limit: rateLimitSchema.optional().describe('How the API says that its quota is used up'),
@@ -111,7 +111,7 @@ function isOrigin(text: string): boolean {
   return url !== null && isSecureUrl(url, false) && [url.origin, `${url.origin}/`].includes(text);
 }
 
-/** The keys of an Integration that bound its requests. */
+/** The keys of an Integration that limit its requests. */
 export function requestBoundsShape(fields: Fields) {
   const seconds = () => fields.number({ min: 0, max: MAX_SECONDS }).optional();
   const count = () => fields.number({ min: 1, max: 100_000, integer: true }).optional();
@@ -135,7 +135,7 @@ export function requestBoundsShape(fields: Fields) {
   };
 }
 
-/** An Integration's bounds as they were written. */
+/** An Integration's limits, as configured. */
 interface WrittenBounds {
   readonly http_request_timeout_seconds?: number | undefined;
   readonly request_timeouts?:
@@ -146,7 +146,7 @@ interface WrittenBounds {
   readonly max_queue_seconds?: number | undefined;
 }
 
-/** The bounds with their defaults. */
+/** The limits with their defaults. */
 export function requestBounds(
   written: WrittenBounds,
   defaultTimeoutSeconds: number,

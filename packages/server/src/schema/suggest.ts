@@ -1,4 +1,4 @@
-/** ` Did you mean "token_url"?`, or an empty string where nothing known is close to what was written. */
+/** ` Did you mean "token_url"?`, or an empty string if no known name is similar. */
 export function suggest(written: string, known: Iterable<string>): string {
   let best: { word: string; distance: number } | undefined;
   for (const word of known) {

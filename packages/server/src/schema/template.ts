@@ -1,11 +1,11 @@
-/** A piece of a template: literal text, or the name of a value known only at request time. */
+/** A piece of a template: literal text, or the name of a placeholder. */
 export type TemplatePart = string | { readonly placeholder: string };
 
 /**
- * A configured string whose environment variables are already filled in and whose credential placeholders are not.
+ * A configured string, in which environment variables are already resolved and credential placeholders are not.
  *
- * The two are kept apart as data: the text of an environment variable, or of an inserted value, that happens to contain
- * `${…}` is never expanded again.
+ * The two are kept apart as data. `${…}` in the text of an environment variable, or of an inserted value, is never
+ * expanded.
  */
 export class Template {
   readonly parts: readonly TemplatePart[];
@@ -19,7 +19,7 @@ export class Template {
     return this.parts.flatMap((part) => (typeof part === 'string' ? [] : [part.placeholder]));
   }
 
-  /** Fills each placeholder with `valueOf(name, index)`. */
+  /** Renders each placeholder with `valueOf(name, index)`. */
   render(valueOf: (placeholder: string, index: number) => string): string {
     return this.parts
       .map((part, index) => (typeof part === 'string' ? part : valueOf(part.placeholder, index)))
@@ -33,7 +33,7 @@ export function templatesIn(value: unknown): Template[] {
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(templatesIn) : [];
 }
 
-/** Splits `a${b}c` into its parts. Returns a message instead when a placeholder is malformed. */
+/** Splits `a${b}c` into its parts. Returns a message if a placeholder is malformed. */
 export function splitTemplate(text: string): TemplatePart[] | string {
   const parts: TemplatePart[] = [];
   let rest = text;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** A number of a YAML file that JavaScript would write otherwise, such as 1.0 or 007: its value, and what was written. */
+/** A number in YAML that JavaScript would write differently, such as 1.0 or 007: its value, and its text. */
 export class WrittenNumber {
   readonly value: number;
   readonly source: string;
@@ -15,5 +15,5 @@ export class WrittenNumber {
   }
 }
 
-/** What schemas that take a {@link WrittenNumber} have as one of their options. */
+/** Schemas that accept a {@link WrittenNumber} have this as an option. */
 export const writtenNumber = z.instanceof(WrittenNumber);

@@ -5,7 +5,7 @@ import type { Database, DatabaseDialect } from './database.ts';
 import type { EventType } from './event-store.ts';
 import type { ConnectionKey, ConnectionRow } from './store.ts';
 
-/** Notes what happened to a connection, in the transaction in which it did. */
+/** Records an event about a connection, in the transaction of the change. */
 export type Tell = (types: readonly EventType[], row: ConnectionRow, details: EventDetails) => Promise<void>;
 
 /** Whether something is wrong with a connection. */
@@ -16,13 +16,13 @@ export interface ConnectionHealth {
 
 interface EventDetails {
   readonly now: number;
-  /** What a refresh failed with. */
+  /** The error of a refresh. */
   readonly error?: string;
 }
 
 /**
- * Runs changes of connections in transactions that also hold the events about them and the word to other servers; then
- * tells this one. Every statement that changes what a reader of a connection sees goes through here.
+ * Runs changes of connections in transactions that also write the events and the notice to other servers. Then it
+ * notifies this server. Every statement that changes what a reader sees goes through here.
  */
 export class ConnectionChanges {
   readonly #db: Kysely<Database>;
@@ -34,7 +34,7 @@ export class ConnectionChanges {
     this.#dialect = dialect;
   }
 
-  /** Keeps others from changing a connection until the transaction ends; resolves to how it stands, if it is there. */
+  /** Prevents other changes of a connection until the transaction ends. Resolves to its state, if it exists. */
   lock(transaction: Kysely<Database>, { integration, userId }: ConnectionKey): Promise<ConnectionHealth | undefined> {
     if (this.#dialect.locksReads)
       return transaction
@@ -44,7 +44,7 @@ export class ConnectionChanges {
         .where('user_id', '=', userId)
         .forUpdate()
         .executeTakeFirst();
-    // A write even so: a transaction of SQLite that begins by reading may find that it may not write any more.
+    // A write without effect: an SQLite transaction that begins with a read may find that it can no longer write.
     return transaction
       .updateTable('connections')
       .set((eb) => ({ updated_at: eb.ref('updated_at') }))
@@ -68,7 +68,7 @@ export class ConnectionChanges {
     return result;
   }
 
-  /** Returns what ends it. */
+  /** Returns the function that ends it. */
   listen(listener: ChangeListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

@@ -1,11 +1,11 @@
-/** Hears which connections changed; without uuid, any may have. */
+/** Called with the connection that changed; without uuid, any may have changed. */
 export type ChangeListener = (uuid?: string) => void;
 
-/** Changes of connections, by whatever server or program. */
+/** Changes of connections by any server or program. */
 export interface ConnectionWatch {
   /**
-   * Milliseconds of `performance.now()` at which everything that had changed until then was told; 0 = not yet. What was
-   * read before and not told of since is still true at that time.
+   * The `performance.now()` time until which all changes were reported, in milliseconds; 0 = not yet. What was read
+   * before, and not reported since, is still true at that time.
    */
   confirmedAt(): number;
   close(): Promise<void>;

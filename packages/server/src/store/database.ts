@@ -2,7 +2,7 @@ import type { Generated, Kysely, RawBuilder } from 'kysely';
 import type { ChangeListener, ConnectionWatch } from './connection-watch.ts';
 import type { EventType } from './event-store.ts';
 
-/** The tables, as Kysely sees them. */
+/** The tables, for Kysely. */
 export interface Database {
   nango_meta: { name: string; value: Uint8Array };
   nango_migrations: { name: string; applied_at: number };
@@ -95,35 +95,35 @@ export interface Database {
   };
 }
 
-/** What differs between the two databases, as capabilities. */
+/** The differences between the two databases, as capabilities. */
 export interface DatabaseDialect {
-  /** Where the data lies, without credentials. */
+  /** Where the data is, without credentials. */
   readonly description: string;
   /** Whether it is a file of this machine. */
   readonly isEmbedded: boolean;
   /** The column type of byte strings. */
   readonly bytesType: 'blob' | 'bytea';
-  /** The column type of a primary key that the database counts up itself. */
+  /** The column type of a primary key that the database counts. */
   readonly identityType: string;
   /** Whether this database has a table of that name. */
   readonly hasTable: (name: string) => RawBuilder<unknown>;
-  /** Whether `for update` keeps others from changing a row that is read. */
+  /** Whether `for update` prevents others from changing a row. */
   readonly locksReads: boolean;
-  /** Tells other servers, with the transaction's commit, that the connection of this uuid changed; absent where a server need not be told. */
+  /** Notifies other servers, at the commit, that the connection of this uuid changed. Absent if no server needs it. */
   readonly announce?: (uuid: string) => RawBuilder<unknown>;
-  /** Servers of an earlier release, which record nothing; absent where they cannot be found. */
+  /** Servers of an earlier release, which have no record. Absent if they cannot be found. */
   readonly earlierServers?: () => RawBuilder<{ name: string }>;
-  /** Begins to hear of changes by others. */
+  /** Begins to listen for changes by others. */
   readonly watch: (listener: ChangeListener) => ConnectionWatch;
-  /** Milliseconds since the epoch by the clock of the database, so that servers whose own clocks differ agree. */
+  /** Milliseconds since the epoch by the clock of the database, so that servers with different clocks agree. */
   readonly now: () => RawBuilder<number>;
-  /** Begins a transaction that no other server can be in at the same time. */
+  /** Begins a transaction that excludes all other servers. */
   readonly beginExclusive: readonly string[];
   /** Whether an error says that another process holds a lock, and nothing was done. */
   readonly isLocked?: (error: unknown) => boolean;
 }
 
-/** One step of the schema. Names sort in the order they run; a released one is never changed. */
+/** One step of the schema. Names sort in the order of execution. A released step is never changed. */
 export interface Migration {
   readonly name: string;
   up(db: Kysely<Database>, dialect: DatabaseDialect): Promise<void>;

@@ -11,9 +11,9 @@ export const EVENT_TYPES = [
 
 export type EventType = (typeof EVENT_TYPES)[number];
 
-/** Something that happened to a connection, written in the transaction in which it did. */
+/** An event about a connection, written in the transaction of its change. */
 export interface EventRow {
-  /** Stays the same however often the event is delivered. */
+  /** Stays the same, however often the event is delivered. */
   readonly id: string;
   readonly type: EventType;
   /** The connection's uuid. */
@@ -21,16 +21,16 @@ export interface EventRow {
   /** JSON. */
   readonly data: string;
   readonly createdAt: number;
-  /** Its place among all events, without regard to which server wrote it. */
+  /** Its position among all events, whichever server wrote it. */
   readonly position: number;
 }
 
-/** The next event of a connection for a webhook, for whoever claimed it. */
+/** The next event of a connection for a webhook, for the holder of the claim. */
 export interface ClaimedDelivery {
   readonly webhook: string;
-  /** Names this claim, unlike any other. */
+  /** A unique name of this claim. */
   readonly claim: string;
-  /** Attempts to deliver this event, with this one. */
+  /** Attempts to deliver this event, including this one. */
   readonly attempts: number;
   readonly event: EventRow;
 }
@@ -41,7 +41,7 @@ export interface DueStream {
   readonly connection: string;
 }
 
-/** An event that was given up on, for one webhook. */
+/** A dead event, for one webhook. */
 export interface DeadDelivery {
   readonly webhook: string;
   readonly error: string | null;
@@ -57,25 +57,25 @@ export interface DeadCursor {
 /** Events and their delivery. Each method is one atomic step. */
 export interface EventStore {
   /**
-   * Gives the events that have none yet their positions, and webhooks what they want of them. Resolves to how many; with
-   * `limit`, there may be more.
+   * Gives new events their positions, and queues them for webhooks. Resolves to their number; with `limit`, there may
+   * be more.
    */
   publishEvents(options: { limit: number; webhooksOf: (type: EventType) => readonly string[] }): Promise<number>;
-  /** Events behind a position, in order. */
+  /** Events after a position, in order. */
   listEvents(query: { after: number; limit: number }): Promise<EventRow[]>;
 
-  /** Connections with something to deliver now to one of these webhooks, the longest due first. */
+  /** Connections with something due for one of these webhooks, longest due first. */
   dueStreams(query: { webhooks: readonly string[]; limit: number }): Promise<DueStream[]>;
-  /** Takes a connection's next event for a while; undefined when another has it. */
+  /** Claims a connection's next event for a while; undefined if another server has it. */
   claimDelivery(stream: DueStream, claim: { claim: string; lifeMs: number }): Promise<ClaimedDelivery | undefined>;
-  /** Ends the delivery of a claimed event, with `error` as a dead one; the connection's next one is due. */
+  /** Ends the delivery of a claimed event, with `error` as a dead one. The connection's next event is due. */
   endDelivery(delivery: ClaimedDelivery, error?: string): Promise<void>;
-  /** Puts the connection's events off. */
+  /** Postpones the connection's events. */
   retryDelivery(delivery: ClaimedDelivery, inMs: number): Promise<void>;
   listDeadDeliveries(query: { after: DeadCursor | undefined; limit: number }): Promise<DeadDelivery[]>;
-  /** Delivers dead events again: all of a webhook's, or one of them. Resolves to how many. */
+  /** Delivers dead events again: all of a webhook's, or one. Resolves to their number. */
   replayDeliveries(query: { webhook: string; eventId?: string | undefined }): Promise<number>;
 
-  /** Removes some of what is older than its time; resolves to how much, so that more can follow. */
+  /** Removes some old records. Resolves to their number, so that more can follow. */
   prune(limits: { eventsBefore: number; now: number; limit: number }): Promise<number>;
 }

@@ -18,7 +18,7 @@ import type { Store } from './store.ts';
 import { transferStatements } from './statements/transfer-statements.ts';
 
 const KEY_CHECK = 'key_check';
-// Servers that share a file wait milliseconds for each other; what takes longer hangs.
+// Servers that share a file wait for milliseconds. A longer wait means that another program hangs.
 const LOCK_PATIENCE_MS = 3_000;
 const MAX_LOCK_PAUSE_MS = 25;
 
@@ -47,7 +47,7 @@ export function createKyselyStore(db: Kysely<Database>, dialect: DatabaseDialect
   });
 }
 
-/** Changes by this server at once, those by others as the database tells of them. */
+/** Reports changes by this server at once, and those by others when the database reports them. */
 function watchBoth(
   listener: ChangeListener,
   { changes, dialect }: { changes: ConnectionChanges; dialect: DatabaseDialect },
@@ -79,8 +79,8 @@ function keyCheckStatements(db: Kysely<Database>): Pick<Store, 'keyCheck' | 'sto
 }
 
 /**
- * Whatever a database driver rejects with leaves the store as `store_unavailable`, with the driver's error as cause. What
- * another process kept from beginning is tried again for some seconds.
+ * Turns every error of a database driver into `store_unavailable`, with the driver's error as cause. A statement that
+ * another process blocked is tried again for some seconds.
  */
 function withStoreErrors({ isLocked = () => false }: DatabaseDialect, store: Store): Store {
   return new Proxy(store, {
@@ -113,7 +113,7 @@ function locked({ description }: Store, cause: unknown): NangoError {
 }
 
 function unavailable(cause: unknown): NangoError {
-  // Drivers name the statement and the host but never a bound value; still only the short message is passed on.
+  // Drivers' messages name the statement and the host, but never a bound value. Only the short message is passed on.
   return new NangoError(
     'store_unavailable',
     `The database did not do its work: ${messageOf(cause) || 'no connection'}.`,

@@ -27,8 +27,8 @@ export const MIGRATIONS: readonly Migration[] = [
 ];
 
 /**
- * Runs the migrations that are missing, all or none, while no other server can. Throws `schema_too_new` when the
- * database has migrations this version does not know: writing into it could break what the newer one relies on.
+ * Runs the missing migrations, all or none, while no other server can. Throws `schema_too_new` if the database has
+ * migrations that this version does not know: writing could break what the newer version relies on.
  */
 export async function migrate(db: Kysely<Database>, dialect: DatabaseDialect, migrations = MIGRATIONS): Promise<void> {
   await db.connection().execute(async (connection) => {
@@ -68,7 +68,7 @@ export async function schemaState(
   migrations = MIGRATIONS,
 ): Promise<SchemaState> {
   const { rows } = await sql<{ found: unknown }>`select ${dialect.hasTable('nango_migrations')} as found`.execute(db);
-  // SQLite has numbers in place of booleans.
+  // SQLite stores booleans as numbers.
   if (!rows[0]?.found) return 'empty';
   const applied = await appliedMigrations(db, migrations);
   if (applied.size === 0) return 'empty';

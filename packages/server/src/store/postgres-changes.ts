@@ -4,7 +4,7 @@ import type { ChangeListener, ConnectionWatch } from './connection-watch.ts';
 
 /** Carries the uuids of connections that changed. */
 export const CHANGES_CHANNEL = 'nango_connections';
-/** Servers of earlier releases, which do not record themselves, have another name. */
+/** Servers of earlier releases have another name. They have no record of their own. */
 const APPLICATION_NAME = 'nango server';
 const HEARTBEAT_MS = 1_000;
 const ANSWER_MS = 3_000;
@@ -16,8 +16,8 @@ interface ListenOptions {
 }
 
 /**
- * Hears of changes over LISTEN/NOTIFY, on a connection of its own. A heartbeat goes the way of every notification, once a
- * second: what comes back proves that the channel works, behind whatever pooler or proxy, and that all before it was heard.
+ * Listens for changes over LISTEN/NOTIFY, on its own connection. A heartbeat takes the way of every notification, once
+ * a second. When it returns, the channel works, behind any pooler or proxy, and all earlier notifications have arrived.
  */
 export function listenForChanges(options: ListenOptions, listener: ChangeListener): ConnectionWatch {
   const watch = new PostgresWatch(options, listener);
@@ -72,7 +72,7 @@ class PostgresWatch implements ConnectionWatch {
   async #begin(client: pg.Client): Promise<void> {
     await client.connect();
     await client.query(`listen ${CHANGES_CHANNEL}; listen ${this.#heartbeats}`);
-    // Whatever changed while nobody listened.
+    // Anything may have changed while nobody listened.
     this.#listener();
     await this.#beat(client);
   }

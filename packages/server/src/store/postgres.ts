@@ -7,11 +7,11 @@ import type { Store } from './store.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const STATEMENT_TIMEOUT_MS = 30_000;
-// An arbitrary number that names our migration lock among the database's advisory locks.
+// An arbitrary number that identifies our migration lock among the database's advisory locks.
 const MIGRATION_LOCK = 7_301_944_120;
 
 export interface PostgresOptions {
-  /** Told when an idle connection breaks; the pool replaces it by itself. */
+  /** Called when an idle connection breaks. The pool replaces it. */
   readonly onError?: (error: Error) => void;
 }
 
@@ -25,8 +25,8 @@ export function openPostgresStore(connectionString: string, { onError }: Postgre
     application_name: 'nango',
     types: numericBigints(),
   });
-  // Without listeners a connection that breaks would end the process: the pool speaks for idle ones, each for itself
-  // while it is in use.
+  // Without listeners, a broken connection would end the process. The pool reports idle ones; each connection reports
+  // itself while it is in use.
   pool.on('error', (error) => onError?.(error));
   pool.on('connect', (client) => client.on('error', () => undefined));
   const dialect: DatabaseDialect = {
@@ -36,7 +36,7 @@ export function openPostgresStore(connectionString: string, { onError }: Postgre
     identityType: 'bigint generated always as identity primary key',
     hasTable: (name) => sql`to_regclass(${name}) is not null`,
     locksReads: true,
-    // The one session that each of them has all the time.
+    // The session that each of them always has.
     earlierServers: () =>
       sql<{
         name: string;
@@ -50,7 +50,7 @@ export function openPostgresStore(connectionString: string, { onError }: Postgre
   return createKyselyStore(new Kysely<Database>({ dialect: new PostgresDialect({ pool }) }), dialect);
 }
 
-/** bigint holds times and versions here, which are safe integers; pg would return text. */
+/** bigint columns hold times and versions, which are safe integers. pg would return text. */
 function numericBigints(): pg.TypeOverrides {
   const types = new pg.TypeOverrides();
   types.setTypeParser(pg.types.builtins.INT8, Number);

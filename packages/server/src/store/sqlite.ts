@@ -8,16 +8,17 @@ import type { Database, DatabaseDialect } from './database.ts';
 import { createKyselyStore } from './kysely-store.ts';
 import type { Store } from './store.ts';
 
-// While it opens, nothing else is served that could be held up.
+// Nothing else is served while it opens, so it may block.
 const OPEN_TIMEOUT_MS = 5_000;
 const SQLITE_BUSY = 5;
-// Asking takes microseconds, which a proxied request has few of; another process is heard well within the two seconds promised.
+// A check takes microseconds, which matter for a proxied request. Changes by another process are seen within the
+// promised two seconds.
 const ASK_EVERY_MS = 50;
 const KEPT_STATEMENTS = 100;
 
 /**
- * Opens the embedded store: one SQLite file, readable by its owner alone.
- * WAL with synchronous=FULL: a transaction that was acknowledged survives a power cut. Its clock is this machine's, `now`.
+ * Opens the embedded store: one SQLite file that only its owner can read. WAL with synchronous=FULL: an acknowledged
+ * transaction survives a power failure. Its clock is this machine's, `now`.
  */
 export function openSqliteStore(path: string, now: () => number = Date.now): Store {
   try {
@@ -29,7 +30,7 @@ export function openSqliteStore(path: string, now: () => number = Date.now): Sto
   }
 }
 
-/** Opens an empty store that is gone when it is closed. */
+/** Opens an empty store that exists until it is closed. */
 export function openMemoryStore(now: () => number): Store {
   return openDatabase(new DatabaseSync(':memory:'), 'SQLite, in memory', now);
 }
@@ -54,17 +55,17 @@ function openDatabase(database: DatabaseSync, description: string, now: () => nu
 
 function openFile(path: string): DatabaseSync {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  // SQLite gives -wal and -shm the mode of the main file, so that is made first.
+  // SQLite gives -wal and -shm the mode of the main file, so that file is created first.
   if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
   else chmodSync(path, 0o600);
   const database = new DatabaseSync(path, { timeout: OPEN_TIMEOUT_MS });
   database.exec('pragma journal_mode = wal; pragma synchronous = full; pragma trusted_schema = off');
-  // SQLite would block the whole process while it waits for a lock; the store waits for it without.
+  // SQLite would block the whole process while it waits for a lock. The store waits without blocking.
   database.exec('pragma busy_timeout = 0');
   return database;
 }
 
-/** SQLite itself knows whether another program wrote into the file: its data version changes with each such commit. */
+/** SQLite's data version changes with each commit of another program. */
 function watchFile(database: DatabaseSync, listener: ChangeListener): ConnectionWatch {
   const statement = database.prepare('pragma data_version');
   const version = () => statement.get()?.['data_version'];
@@ -80,7 +81,7 @@ function watchFile(database: DatabaseSync, listener: ChangeListener): Connection
         seen = current;
         confirmedAt = now;
       } catch {
-        // The file cannot be read now: nothing is known about it since the last time.
+        // The file cannot be read now, so nothing is known since the last check.
       }
       return confirmedAt;
     },
@@ -98,20 +99,20 @@ const NOTHING: ReturnType<SqliteDatabase['prepare']> = {
 type PreparedStatement = ReturnType<SqliteDatabase['prepare']>;
 
 /**
- * The part of better-sqlite3's interface that Kysely's own dialect uses, on Node's built-in SQLite. Statements are kept:
- * preparing one costs as much as running it.
+ * The part of better-sqlite3's interface that Kysely's dialect uses, on Node's built-in SQLite. Statements are cached,
+ * because preparing one costs as much as running it.
  */
 function toKyselyDatabase(database: DatabaseSync): SqliteDatabase {
   const kept = new Map<string, PreparedStatement>();
   return {
     close: () => database.close(),
     prepare(text) {
-      // On a full disk SQLite ends the transaction by itself; that there is nothing to roll back must not hide why.
+      // On a full disk SQLite ends the transaction itself. The failing rollback must not hide the reason.
       if (text === 'rollback' && !database.isTransaction) return NOTHING;
       const known = kept.get(text);
       if (known) return known;
       const prepared = prepare(database, text);
-      // Only texts that come again: lists of values and migrations make new ones without end.
+      // Only statements that recur: lists of values and migrations create new ones without end.
       if (/^(select|update|begin|commit|rollback)/.test(text)) kept.set(text, prepared);
       const [oldest] = kept.keys();
       if (kept.size > KEPT_STATEMENTS && oldest !== undefined) kept.delete(oldest);
@@ -126,7 +127,7 @@ function prepare(database: DatabaseSync, text: string): PreparedStatement {
     reader: statement.columns().length > 0,
     all: (parameters) => statement.all(...toInput(parameters)),
     run: (parameters) => statement.run(...toInput(parameters)),
-    // One that is read step by step must not be begun anew meanwhile.
+    // A statement that is read step by step must not start again meanwhile.
     iterate: (parameters) => database.prepare(text).iterate(...toInput(parameters)),
   };
 }

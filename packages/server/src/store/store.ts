@@ -1,10 +1,10 @@
 import type { ChangeListener, ConnectionWatch } from './connection-watch.ts';
 import type { EventStore } from './event-store.ts';
 
-/** The state of a connection; the reason says why a reconnect is needed. */
+/** The state of a connection. The reason says why a reconnect is needed. */
 export type ConnectionStatus = 'active' | 'needs_reconnect';
 
-/** A connection as it is stored. Times are milliseconds since the epoch. */
+/** A stored connection. Times are milliseconds since the epoch. */
 export interface ConnectionRow {
   readonly uuid: string;
   readonly integration: string;
@@ -17,7 +17,7 @@ export interface ConnectionRow {
   readonly statusReason: string | null;
   /** When the access token expires; null = unknown or never. In the clear, so that due connections can be found. */
   readonly expiresAt: number | null;
-  /** Grows with each change of the credentials; a writer that read an older one has lost. */
+  /** Grows with each change of the credentials. A writer that read an older version fails. */
   readonly version: number;
   /** When the background refreshes it; null = never. */
   readonly dueAt: number | null;
@@ -26,27 +26,27 @@ export interface ConnectionRow {
   readonly updatedAt: number;
 }
 
-/** How refreshing a connection stands. Durations are counted from now by the database's clock, which all servers share. */
+/** The state of refreshing a connection. Durations are from now, by the database's clock, which all servers share. */
 export interface RefreshState {
-  /** Milliseconds that somebody's lease lasts yet; null = nobody has one. */
+  /** Milliseconds until the current lease ends; null = nobody has one. */
   readonly leasedMs: number | null;
-  /** Milliseconds until the provider should be asked again; null = at any time. */
+  /** Milliseconds until the provider may be asked again; null = now. */
   readonly retryInMs: number | null;
-  /** Refreshes that failed since the last that succeeded. */
+  /** Failed refreshes since the last success. */
   readonly failures: number;
-  /** What the last one failed with; null = it succeeded. */
+  /** The error of the last refresh; null = it succeeded. */
   readonly lastError: string | null;
-  /** Whether an answer may have been lost: tokens the provider rotated and nobody has. */
+  /** Whether a response may have been lost, with tokens that the provider rotated. */
   readonly responseLost: boolean;
-  /** Times that the provider refused to refresh the credentials at hand, and gave no reason. */
+  /** How often the provider rejected these credentials without a reason. */
   readonly refusals: number;
   /** Milliseconds since the first of these; null = there was none. */
   readonly refusedForMs: number | null;
 }
 
-/** Takes the right to refresh a connection, for a while. */
+/** Takes a lease to refresh a connection. */
 export interface RefreshLease {
-  /** Names this refresh, unlike any other. */
+  /** A unique name of this refresh. */
   readonly holder: string;
   readonly lifeMs: number;
   /** The version that was read. */
@@ -58,14 +58,14 @@ export interface RefreshFailure {
   readonly holder: string;
   readonly retryInMs: number;
   readonly error: string;
-  /** Whether the provider may have answered all the same. */
+  /** Whether the provider may have responded all the same. */
   readonly responseLost: boolean;
-  /** Whether the provider refused, and gave no reason. */
+  /** Whether the provider refused without a reason. */
   readonly refused: boolean;
   readonly now: number;
 }
 
-/** A server process, and the ids of the encryption keys it holds. */
+/** A server process, and the ids of its encryption keys. */
 export interface ServerRecord {
   readonly id: string;
   /** Where it runs, for people. */
@@ -74,14 +74,14 @@ export interface ServerRecord {
   readonly place: ServerPlace;
 }
 
-/** A process: its machine, its number there, and its release. */
+/** A process: its machine, its process id, and its release. */
 export interface ServerPlace {
   readonly host: string;
   readonly pid: number;
   readonly version: string;
 }
 
-/** A server that runs; its keys are unknown where an earlier release recorded none. */
+/** A running server. Its keys are unknown if it is of an earlier release. */
 export interface LiveServer {
   readonly name: string;
   readonly keyIds: readonly string[] | undefined;
@@ -92,15 +92,15 @@ export interface LiveServer {
 /** Empty: no server has used this database. Outdated: migrations of this version are missing. */
 export type SchemaState = 'empty' | 'outdated' | 'current';
 
-/** The pair that names a connection. */
+/** The key of a connection. */
 export interface ConnectionKey {
   readonly integration: string;
   readonly userId: string;
 }
 
 /**
- * The key of a connection as one text. Two keys never share it, whatever characters they hold. Credentials are sealed for
- * it, so its form must not change.
+ * The key of a connection as one text. Two keys never have the same text, whatever characters they contain. Credentials
+ * are sealed for it, so its form must not change.
  */
 export function connectionKeyText({ integration, userId }: ConnectionKey): string {
   return JSON.stringify([integration, userId]);
@@ -110,7 +110,7 @@ export interface NewConnection extends ConnectionKey {
   readonly uuid: string;
   readonly authMode: string;
   readonly sealedCredentials: Uint8Array;
-  /** JSON; null = none, or on a reconnect the one that is there. */
+  /** JSON; null = none, or on a reconnect the stored one. */
   readonly additionalConfig: string | null;
   readonly expiresAt: number | null;
   /** When the background refreshes them; null = never. */
@@ -118,7 +118,7 @@ export interface NewConnection extends ConnectionKey {
   readonly now: number;
 }
 
-/** A connection that was one elsewhere before. */
+/** A connection that comes from elsewhere. */
 export type ImportedConnection = Pick<
   ConnectionRow,
   | 'uuid'
@@ -152,21 +152,21 @@ export interface RefreshedBy {
 export interface ListConnections {
   readonly userId?: string | undefined;
   readonly integration?: string | undefined;
-  /** The last pair of the page before. */
+  /** The last key of the page before. */
   readonly after?: ConnectionKey | undefined;
   readonly limit: number;
 }
 
-/** One attempt of a user to connect, from `connect()` to the callback. Tokens are stored as hashes only. */
+/** One attempt of a user to connect, from `connect()` to the callback. Only hashes of tokens are stored. */
 export interface ConnectAttemptRow extends ConnectionKey {
   readonly attemptHash: string;
-  /** The origin of the page that asked, told the result; null when no page asked. */
+  /** The origin of the page that asked, which receives the result; null if no page asked. */
   readonly origin: string | null;
   readonly nonceHash: string | null;
   readonly stateHash: string | null;
   readonly browserHash: string | null;
   readonly sealedSecrets: Uint8Array | null;
-  /** JSON; null = the user’s page gave none. */
+  /** JSON; null = the page gave none. */
   readonly additionalConfig: string | null;
   readonly status: 'created' | 'authorizing' | 'completing' | 'succeeded' | 'failed';
   readonly errorType: string | null;
@@ -177,7 +177,7 @@ export interface ConnectAttemptRow extends ConnectionKey {
 export interface NewConnectAttempt extends ConnectionKey {
   readonly attemptHash: string;
   readonly origin: string | null;
-  /** Of what the page that began it proves itself by; null = it needs no proof. */
+  /** The hash of the page's proof; null = it needs none. */
   readonly nonceHash: string | null;
   readonly additionalConfig: string | null;
   readonly now: number;
@@ -211,7 +211,7 @@ export interface ClientRegistrationRow {
   readonly expiresAt: number | null;
 }
 
-/** A value that is sealed, and the key of its row. */
+/** A sealed value, and the key of its row. */
 export interface SealedValue {
   readonly table: SealedTable;
   readonly key: readonly string[];
@@ -224,29 +224,29 @@ export type SealedTable = 'connections' | 'connect_attempts' | 'client_registrat
 type ClientRegistrationKey = Pick<ClientRegistrationRow, 'integration' | 'issuer' | 'redirectUri'>;
 
 /**
- * Everything the server keeps. Each method is one atomic step; a promise that resolved is durable.
- * Methods reject with `store_unavailable` when the database cannot do its work.
+ * Everything that the server stores. Each method is one atomic step. When its promise resolves, the result is durable.
+ * Methods reject with `store_unavailable` if the database cannot be reached or written.
  */
 export interface Store extends EventStore {
-  /** Where the data lies, for people; without credentials. */
+  /** Where the data is, for people; without credentials. */
   readonly description: string;
-  /** Whether it is a file, which the servers of one machine and one release share. */
+  /** Whether it is a file, which servers of one machine and one release share. */
   readonly isEmbedded: boolean;
-  /** Brings the schema up to date; safe when several servers start at once. Throws `schema_too_new`. */
+  /** Brings the schema up to date. Several servers may start at once. Throws `schema_too_new`. */
   migrate(): Promise<void>;
-  /** Whether the data can be read as it is; writes nothing. Throws `schema_too_new`. */
+  /** Whether the data can be read as it is. Writes nothing. Throws `schema_too_new`. */
   schemaState(): Promise<SchemaState>;
   ping(): Promise<void>;
   close(): Promise<void>;
-  /** Tells of every change of a connection, by this server or another. */
+  /** Reports every change of a connection, by this server or another. */
   watchConnections(listener: ChangeListener): ConnectionWatch;
 
-  /** The value that proves the encryption key, written once by whoever comes first. */
+  /** The value that proves the encryption key. The first caller writes it. */
   keyCheck(candidate: Uint8Array): Promise<Uint8Array>;
-  /** The same as it is stored; undefined = no server has used this database. */
+  /** The stored value; undefined = no server has used this database. */
   storedKeyCheck(): Promise<Uint8Array | undefined>;
 
-  /** Undefined when the pair already has a connection. */
+  /** Undefined if the user already has a connection. */
   insertConnection(connection: NewConnection): Promise<ConnectionRow | undefined>;
   findConnection(key: ConnectionKey): Promise<ConnectionRow | undefined>;
   listConnections(query: ListConnections): Promise<ConnectionRow[]>;
@@ -257,69 +257,74 @@ export interface Store extends EventStore {
     change: CredentialsChange,
     by?: RefreshedBy,
   ): Promise<ConnectionRow | undefined>;
-  /** Only of an active connection, if nobody changed the credentials since, and the lease is `by.holder`'s; with null, if nobody has one. */
+  /**
+   * Only for an active connection, if nobody changed the credentials since, and the lease is `by.holder`'s; with null,
+   * if nobody has one.
+   */
   markNeedsReconnect(
     key: ConnectionKey,
     change: { reason: string; by: { version: number; holder: string | null }; now: number },
   ): Promise<ConnectionRow | undefined>;
-  /** Makes a connection active again that needs reconnecting for `reason` alone, if its credentials are still `version`. */
+  /**
+   * Makes a connection active again that needs reconnecting only for `reason`, if its credentials are still `version`.
+   */
   reactivate(
     key: ConnectionKey,
     change: { reason: string; version: number; now: number },
   ): Promise<ConnectionRow | undefined>;
   /**
-   * Takes the lease of an active connection; undefined while another holds it, or when its version is another. Taking
-   * over a lease that ran out without an end notes that an answer may have been lost.
+   * Takes the lease of an active connection; undefined if another server holds it, or its version is another. Taking
+   * over an expired lease records that a response may have been lost.
    */
   leaseRefresh(key: ConnectionKey, lease: RefreshLease): Promise<ConnectionRow | undefined>;
-  /** False when the lease is no longer this holder's. */
+  /** False if the lease is no longer this holder's. */
   extendLease(key: ConnectionKey, lease: Pick<RefreshLease, 'holder' | 'lifeMs'>): Promise<boolean>;
-  /** Ends a lease whose refresh failed; does nothing when it is no longer this holder's. */
+  /** Ends a lease whose refresh failed. Does nothing if it is no longer this holder's. */
   failRefresh(key: ConnectionKey, failure: RefreshFailure): Promise<void>;
-  /** Connections that are due and that nobody is refreshing, the longest due first; none of the Integrations in `except`. */
+  /** Due connections that nobody refreshes, longest due first; none of the Integrations in `except`. */
   dueConnections(query: { now: number; limit: number; except: readonly string[] }): Promise<ConnectionKey[]>;
-  /** Puts a connection off that cannot be refreshed. */
+  /** Postpones a connection that cannot be refreshed. */
   postponeRefresh(key: ConnectionKey, until: number): Promise<void>;
   deleteConnection(key: ConnectionKey, now: number): Promise<boolean>;
 
-  /** Removes the oldest attempts of a user who has more than twenty, whatever they wait for. */
+  /** Removes the oldest attempts of a user who has more than twenty, whatever their state. */
   insertAttempt(attempt: NewConnectAttempt): Promise<void>;
   findAttempt(attemptHash: string): Promise<ConnectAttemptRow | undefined>;
   findAttemptByState(stateHash: string): Promise<ConnectAttemptRow | undefined>;
-  /** Takes an attempt from `created` to `authorizing`; undefined when it is not there or expired. */
+  /** Takes an attempt from `created` to `authorizing`; undefined if it does not exist or has expired. */
   beginAttempt(attemptHash: string, begin: BeginAttempt): Promise<ConnectAttemptRow | undefined>;
   /** Takes an attempt from `authorizing` to `completing`, once; undefined for every other caller. */
   takeAttempt(stateHash: string, now: number): Promise<ConnectAttemptRow | undefined>;
   failAttempt(attemptHash: string, error: { type: string; message: string }): Promise<void>;
-  /** Stores the connection, or replaces the credentials of the pair's existing one, and ends the attempt with it. */
+  /** Stores the connection, or replaces the credentials of the existing one, and ends the attempt. */
   completeAttempt(attemptHash: string, connection: NewConnection): Promise<ConnectionRow>;
 
   insertSession(session: ConnectSessionRow): Promise<void>;
   findSession(tokenHash: string, now: number): Promise<ConnectSessionRow | undefined>;
 
-  /** Undefined also when its secret expired. */
+  /** Undefined also if its secret expired. */
   findClientRegistration(key: ClientRegistrationKey, now: number): Promise<ClientRegistrationRow | undefined>;
-  /** Keeps a registration unless there is one that has not expired; resolves to the one that stays. */
+  /** Stores a registration unless a valid one exists. Resolves to the one that is stored. */
   keepClientRegistration(registration: ClientRegistrationRow, now: number): Promise<ClientRegistrationRow>;
   deleteClientRegistration(key: ClientRegistrationKey): Promise<void>;
 
   /**
-   * Stores connections as they are, all or none, and tells of no event. A pair that is there stays as it is, or with
-   * `replace` becomes the imported one. Resolves to how many were stored.
+   * Stores connections unchanged, all or none, without events. An existing connection stays, or with `replace` becomes
+   * the imported one. Resolves to the number of stored connections.
    */
   importConnections(connections: readonly ImportedConnection[], options: { replace: boolean }): Promise<number>;
 
-  /** Notes that a server runs now, by the database's clock. */
+  /** Records that a server runs now, by the database's clock. */
   recordServer(server: ServerRecord): Promise<void>;
   removeServer(id: string): Promise<void>;
-  /** Servers that recorded themselves so recently. */
+  /** Servers with a record of at most this age. */
   liveServers(withinMs: number): Promise<LiveServer[]>;
 
-  /** Sealed values of a table in the order of its key, behind `after`. */
+  /** Sealed values of a table in the order of its key, after `after`. */
   sealedValues(
     table: SealedTable,
     query: { after: readonly string[] | undefined; limit: number },
   ): Promise<SealedValue[]>;
-  /** Replaces a sealed value by the same sealed otherwise, if nobody changed it since. */
+  /** Replaces a sealed value by the same value under another key, if nobody changed it since. */
   replaceSealed(value: SealedValue, sealed: Uint8Array): Promise<boolean>;
 }

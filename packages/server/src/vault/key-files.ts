@@ -15,7 +15,7 @@ import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { NangoError } from '../errors/nango-error.ts';
 
-/** A key read from a file, or made there. */
+/** A key that was read from a file, or made there. */
 export interface KeyFile {
   readonly text: string;
   readonly path: string;
@@ -26,8 +26,8 @@ export interface KeyFile {
 }
 
 /**
- * Reads a key file of the data directory; makes it, readable by its owner alone, where there is none.
- * With `mustExist`, a missing file is an error: a new key would not open what it protects.
+ * Reads a key file of the data directory, or makes one that only its owner can read. With `mustExist`, a missing file
+ * is an error: a new key would not open the existing data.
  */
 export function readOrCreateKeyFile(
   path: string,
@@ -47,7 +47,7 @@ export function readOrCreateKeyFile(
   return { text: created ? text : readFileSync(path, 'utf8').trim(), path, created, exposed: false };
 }
 
-/** Puts a new key in front of those in a key file. Throws `file_not_found` where there is no such file. */
+/** Puts a new key before those in a key file. Throws `file_not_found` if there is no such file. */
 export function prependKey(path: string): void {
   if (!existsSync(path))
     throw new NangoError('file_not_found', `There is no key file ${path}; the first start of a server makes it.`);
@@ -58,8 +58,7 @@ export function prependKey(path: string): void {
 }
 
 /**
- * Writes a file that is either there as a whole or not at all, even after a power cut. Of two servers starting at once
- * one makes it; returns false for the other.
+ * Writes a file completely or not at all, even after a power failure. Returns false if another server made it first.
  */
 function createDurably(path: string, content: string): boolean {
   const draft = `${path}.${randomBytes(6).toString('hex')}`;
@@ -78,7 +77,7 @@ function createDurably(path: string, content: string): boolean {
   }
 }
 
-/** Makes the data directory, private to its owner and invisible to git: it holds keys. */
+/** Makes the data directory, private to its owner and ignored by git, because it holds keys. */
 export function prepareDataDirectory(path: string): void {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const ignore = join(path, '.gitignore');

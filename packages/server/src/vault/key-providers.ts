@@ -6,11 +6,11 @@ const COMMAND_TIMEOUT_MS = 30_000;
 const COMMAND_MAX_BYTES = 65_536;
 
 /**
- * Where encryption keys come from, once at each start. With a key management service this is envelope encryption: the key
- * that seals is stored wrapped by one which never leaves the service, and a provider has it unwrapped.
+ * Where encryption keys come from, at each start. With a key management service this is envelope encryption: the key
+ * that seals is stored wrapped by one that never leaves the service, and the provider has it unwrapped.
  */
 export interface KeyProvider {
-  /** Where that is, for people; never a key. */
+  /** The source, for people; never a key. */
   readonly source: string;
   /** One or more keys, separated by commas or white space; the first seals. */
   read(): Promise<string>;
@@ -21,7 +21,10 @@ export function environmentKeys(name: string, value: string): KeyProvider {
   return { source: name, read: async () => value };
 }
 
-/** Keys in a file that somebody else provides, such as a mounted secret. Throws `encryption_key_unavailable` when it cannot be read. */
+/**
+ * Keys in a file that is provided from outside, such as a mounted secret. Throws `encryption_key_unavailable` if it
+ * cannot be read.
+ */
 export function fileKeys(path: string): KeyProvider {
   return {
     source: path,
@@ -36,7 +39,7 @@ export function fileKeys(path: string): KeyProvider {
 
 /**
  * Keys that a shell command prints, such as one that asks a key management service to unwrap them. Throws
- * `encryption_key_unavailable` with what it printed to stderr; what it printed to stdout is never shown.
+ * `encryption_key_unavailable` with its stderr. Its stdout is never shown.
  */
 export function commandKeys(command: string): KeyProvider {
   const source = 'NANGO_ENCRYPTION_KEY_COMMAND';

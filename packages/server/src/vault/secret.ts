@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 
 /**
  * Holds a value that must never be printed: string conversion, JSON, `console.log` and loggers all yield `[secret]`.
- * `reveal()` is the only way to the value, so a search for it lists every place that handles a secret.
+ * Only `reveal()` returns the value, so a search for it finds every place that uses a secret.
  */
 export class Secret<T> {
   readonly #value: T;
@@ -15,7 +15,7 @@ export class Secret<T> {
     return this.#value;
   }
 
-  /** Another secret, made of this one. */
+  /** A secret that is made from this one. */
   map<U>(change: (value: T) => U): Secret<U> {
     return new Secret(change(this.#value));
   }
@@ -50,16 +50,16 @@ export function revealTexts(texts: Readonly<Record<string, MaybeSecret>>): Recor
   return Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, revealText(text)]));
 }
 
-/** JSON that holds the secrets themselves: for the seal, and for the response that returns credentials. */
+/** JSON with the secrets themselves: for the seal, and for the response that returns credentials. */
 export function toRevealedJson(value: unknown): string {
-  // `shown` is what toJSON() made of it.
+  // `shown` is the result of toJSON().
   return JSON.stringify(value, function reveal(this: unknown, key: string, shown: unknown): unknown {
     const held: unknown = typeof this === 'object' && this !== null ? Reflect.get(this, key) : undefined;
     return held instanceof Secret ? held.reveal() : shown;
   });
 }
 
-/** Every text among some values that is a secret, at any depth. */
+/** All texts in some values that are secrets, at any depth. */
 export function secretTextsIn(...values: readonly unknown[]): Secret<string>[] {
   return values.flatMap((value) => {
     if (value instanceof Secret) return textsIn(value.reveal()).map((text) => new Secret(text));

@@ -16,7 +16,7 @@ const TAG_BYTES = 16;
 const HEADER_BYTES = 1 + KEY_ID_BYTES + IV_BYTES;
 const KEY_BYTES = 32;
 
-/** Where a sealed value belongs; bound to the ciphertext, so a value moved to another row does not open. */
+/** Where a sealed value belongs. The place is bound to the ciphertext, so a value does not open in another row. */
 export interface SealedPlace {
   readonly table: string;
   readonly row: string;
@@ -25,21 +25,21 @@ export interface SealedPlace {
 
 /** Seals values for the store, and opens them. */
 export interface Vault {
-  /** Names the key that seals, without telling anything about it: 16 hexadecimal digits. */
+  /** The id of the key that seals: 16 hexadecimal digits that reveal nothing of the key. */
   readonly keyId: string;
-  /** The names of all keys that open. */
+  /** The ids of all keys that open. */
   readonly keyIds: readonly string[];
   seal(plaintext: string, place: SealedPlace): Uint8Array;
-  /** Throws `credentials_unreadable` when the value was damaged, moved, or sealed with a key that is not here. */
+  /** Throws `credentials_unreadable` if the value was damaged or moved, or its key is not here. */
   open(sealed: Uint8Array, place: SealedPlace): string;
 }
 
 /**
- * Creates a vault over 256-bit keys, of which the first seals and all open: AES-256-GCM (NIST SP 800-38D) with a random
- * 96-bit IV per value.
+ * Creates a vault with 256-bit keys. The first key seals, and all open: AES-256-GCM (NIST SP 800-38D) with a random
+ * 96-bit IV for each value.
  *
- * Envelope: version (1 byte) · key id (8) · IV (12) · ciphertext · tag (16). The place is the associated data.
- * Random IVs keep one key safe for 2^32 seals; at a thousand refreshes a minute that is eight years.
+ * Envelope: version (1 byte) · key id (8) · IV (12) · ciphertext · tag (16). The place is the associated data. With
+ * random IVs one key is safe for 2^32 seals: eight years at a thousand refreshes a minute.
  */
 export function createVault(...keys: readonly [Uint8Array, ...Uint8Array[]]): Vault {
   const [sealing, ...others] = [derive(keys[0]), ...keys.slice(1).map(derive)];
@@ -72,7 +72,7 @@ export function createVault(...keys: readonly [Uint8Array, ...Uint8Array[]]): Va
   };
 }
 
-/** Names the key that a value was sealed with. */
+/** The id of the key that sealed a value. */
 export function keyIdOf(sealed: Uint8Array): string {
   return Buffer.from(sealed.subarray(1, 1 + KEY_ID_BYTES)).toString('hex');
 }
@@ -84,8 +84,8 @@ export function parseEncryptionKeys(text: string, source: string): [Uint8Array, 
 }
 
 /**
- * Parses an encryption key: 32 bytes as base64, base64url or hex.
- * Throws `invalid_encryption_key`, naming where the text came from but never the text.
+ * Parses an encryption key: 32 bytes as base64, base64url or hex. Throws `invalid_encryption_key`, which names the
+ * source of the text, but never the text.
  */
 function parseEncryptionKey(text: string, source: string): Uint8Array {
   const trimmed = text.trim();
@@ -105,7 +105,7 @@ function decodeBase64(text: string): Buffer | undefined {
 
 function derive(key: Uint8Array): { id: Buffer; key: KeyObject } {
   const id = createHash('sha256').update(deriveKey(key, 'nango key id v1')).digest().subarray(0, KEY_ID_BYTES);
-  // As a KeyObject a value opens in a quarter of the time.
+  // With a KeyObject, a value opens in a quarter of the time.
   return { id, key: createSecretKey(deriveKey(key, 'nango seal v1')) };
 }
 
@@ -119,7 +119,7 @@ function assertEnvelope(sealed: Uint8Array, place: SealedPlace): void {
 }
 
 function associatedData({ table, row, column }: SealedPlace): Buffer {
-  // JSON keeps the three apart whatever they contain; plain concatenation would let two places coincide.
+  // JSON separates the three, whatever they contain. Concatenation could give two places the same text.
   return Buffer.from(JSON.stringify([table, row, column]));
 }
 

@@ -4,7 +4,7 @@ import type { NewBlueprintFlags } from './new-blueprint-command.ts';
 import { ENV_FILE, FOLDER, JSON_OUTPUT } from '../options.ts';
 import type { Terminal } from '../terminal.ts';
 
-/** `nango blueprints …`; what they do is loaded when they run. */
+/** `nango blueprints …`. The code of each command is loaded when it runs. */
 export function addBlueprintCommands(blueprints: Command, terminal: Terminal): void {
   blueprints
     .command('search')

@@ -92,7 +92,7 @@ export async function showBlueprint(name: string, { flags, terminal }: Command):
   terminal.out(`\n${stringify({ auth, ...(config ? { config } : {}), requests }, { lineWidth: 120 }).trimEnd()}`);
 }
 
-/** `nango blueprints add`: writes the entry, and says what is left to do. */
+/** `nango blueprints add`: writes the entry, and prints the remaining steps. */
 export async function addBlueprint(name: string, { flags, terminal }: Command): Promise<void> {
   const { catalog, settings } = openCatalog(flags);
   const { file } = assertFound(await catalog.file(name.split(':')[0] ?? ''), name);
@@ -163,7 +163,7 @@ async function printNextSteps(
   if (/^OAUTH[12]$/.test(String(found.auth['auth_mode']))) {
     const place = file.console_url ? ` at ${file.console_url}` : ` (${file.docs_url})`;
     const { rootUrl } = await loadServerAddress(folder, environment);
-    // Without a user who authorizes it in a browser there is no callback.
+    // Without a browser flow there is no callback.
     const params = found.auth['token_params'];
     const isIssued = isMap(params) && params['grant_type'] === 'client_credentials';
     const callback = isIssued ? '' : ` with the callback URL ${rootUrl}/oauth/callback`;
@@ -181,7 +181,7 @@ async function printNextSteps(
   if (comment !== undefined) terminal.err(`\n${terminal.style('gray', comment)}`);
 }
 
-/** A running server that lacks a variable keeps its last good configuration: nobody would see that but in its log. */
+/** A running server that lacks a variable keeps its last good configuration. Only its log says so. */
 async function reportRunningServer(
   { variables, unset }: { variables: readonly string[]; unset: readonly string[] },
   { settings, integration, terminal }: NextSteps,
@@ -200,7 +200,7 @@ async function reportRunningServer(
   );
 }
 
-/** `nango blueprints check`: every fault of files, or of all files of a folder. Returns the exit code. */
+/** `nango blueprints check`: every fault of files, or of all files in a folder. Returns the exit code. */
 export async function checkBlueprints(paths: readonly string[], { flags, terminal }: Command): Promise<number> {
   const files = paths.flatMap((path) =>
     statSync(path).isDirectory()

@@ -72,7 +72,7 @@ export async function connectCommand(
 
 type Result = z.output<typeof resultSchema> & { readonly integration: string; readonly userId: string };
 
-/** Tells how it went; returns the exit code. */
+/** Prints the result; returns the exit code. */
 function report({ integration, userId, status, error }: Result, { flags, terminal }: ConnectOutput): number {
   if (flags.json) terminal.out(JSON.stringify({ integration, userId, status, error }));
   else if (status === 'succeeded')
@@ -92,7 +92,7 @@ async function deviceResult(nango: Nango, connection: DeviceConnection, flags: C
   return report({ integration, userId, status: 'succeeded', error: null }, { flags, terminal });
 }
 
-/** What `--credentials` names. Throws `invalid_request` when it is no JSON object. */
+/** Reads `--credentials`. Throws `invalid_request` if it is not a JSON object. */
 function readCredentials({ credentials }: ConnectFlags): Record<string, unknown> {
   if (credentials === undefined) return {};
   try {
@@ -100,7 +100,7 @@ function readCredentials({ credentials }: ConnectFlags): Record<string, unknown>
       .record(z.string(), z.unknown())
       .parse(JSON.parse(readFileSync(credentials === '-' ? 0 : credentials, 'utf8')));
   } catch (cause) {
-    // The parser's words may quote a part of a key.
+    // The parser's message may quote a part of a key.
     const why = cause instanceof Error && 'code' in cause ? messageOf(cause) : 'it is not a JSON object';
     throw new UsageError(`--credentials ${credentials} cannot be used: ${why}.`, cause);
   }
@@ -128,7 +128,7 @@ async function parseResponse<T extends z.ZodType>(response: Response, schema: T)
   throw new NangoError('request_failed', `${error.message} (${error.type})`);
 }
 
-/** Whether a program that opens addresses was found; what it does with it cannot be known. */
+/** Whether a program that opens addresses was found. Whether it opened the address cannot be known. */
 function openBrowser(url: string): boolean {
   const programs: Partial<Record<NodeJS.Platform, [string, ...string[]]>> = {
     darwin: ['open'],

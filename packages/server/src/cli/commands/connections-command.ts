@@ -28,7 +28,7 @@ export async function listConnections(flags: ConnectionsFlags, terminal: Termina
   );
 }
 
-/** Who is connected, where the Blueprint asks the provider for it. */
+/** The connected account, if the Blueprint requests it from the provider. */
 function accountOf({ account_name: name, account_id: id }: Connection['additionalConfig']): string {
   const account = name ?? id;
   return typeof account === 'string' ? account : '';
@@ -48,7 +48,7 @@ async function connectionsOf(
   return (await nango.getConnections()).returnValue;
 }
 
-/** `nango connections show`: credentials stay hidden unless asked for by name. */
+/** `nango connections show`. Credentials stay hidden unless a flag asks for them. */
 export async function showConnection(
   integration: string,
   userId: string,

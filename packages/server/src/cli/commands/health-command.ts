@@ -12,7 +12,7 @@ export interface HealthFlags extends Omit<ClientFlags, 'dataDir'> {
   readonly json?: boolean;
 }
 
-/** `nango health`. Returns the exit code: 0 when the server answers that it works. */
+/** `nango health`. Returns the exit code: 0 if the server reports that it works. */
 export async function healthCommand(flags: HealthFlags, terminal: Terminal): Promise<number> {
   const serverUrl = flags.server ?? (await urlFromConfig(readSettings(flags)));
   const url = `${serverUrl}/health/${flags.ready ? 'ready' : 'live'}`;

@@ -69,7 +69,7 @@ const FILES: Record<string, string> = {
   'tsconfig.json': TSCONFIG,
 };
 
-/** `nango init`: scaffolds the Nango folder. Files that exist are left as they are. */
+/** `nango init`: creates the Nango folder. Existing files are not changed. */
 export function initCommand({ folder }: { folder?: string }, terminal: Terminal): void {
   const root = newFolder(folder);
   for (const [name, content] of Object.entries(FILES)) writeNew(join(root, name), content, terminal);

@@ -9,7 +9,7 @@ export interface KeysFlags {
   readonly envFile?: readonly string[];
 }
 
-/** `nango keys check`: which key seals how many values. Returns the exit code: 1 when a value does not open. */
+/** `nango keys check`: counts the values by key. Returns the exit code: 1 if a value does not open. */
 export async function checkKeysCommand(flags: KeysFlags, terminal: Terminal): Promise<number> {
   const usage = await checkKeys(settingsOf(flags));
   if (flags.json) terminal.out(JSON.stringify(usage));
@@ -28,7 +28,7 @@ export async function checkKeysCommand(flags: KeysFlags, terminal: Terminal): Pr
   return usage.unreadable > 0 ? 1 : 0;
 }
 
-/** `nango keys add`: makes a key that seals from the next start on, beside those that open. */
+/** `nango keys add`: makes a key that seals from the next start on. The present keys still open. */
 export function addKeyCommand(flags: KeysFlags, terminal: Terminal): void {
   const path = addKey(settingsOf(flags));
   terminal.err(

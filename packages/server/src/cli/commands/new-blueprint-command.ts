@@ -17,7 +17,7 @@ export interface NewBlueprintFlags {
   readonly baseUrl?: string;
 }
 
-/** `nango blueprints new`: drafts a Blueprint of one's own from what the provider publishes, or from answers. */
+/** `nango blueprints new`: drafts your own Blueprint from what the provider publishes, or from prompts. */
 export async function newBlueprint(name: string, flags: NewBlueprintFlags, terminal: Terminal): Promise<void> {
   if (!/^[A-Za-z0-9][A-Za-z0-9_-]*$/.test(name))
     throw new UsageError(`"${name}" cannot be a Blueprint’s name: letters, digits, "-" and "_".`);

@@ -8,7 +8,7 @@ import { createPrettyLog } from '../pretty-log.ts';
 import type { Terminal } from '../terminal.ts';
 import { gatherMetrics, isWorker, leaveWorkers, tellReady, Workers, type Ready } from '../workers.ts';
 
-// For requests in flight; then the process ends all the same.
+// Time for requests in flight. Then the process ends.
 const FAULT_STOP_MS = 10_000;
 
 export interface StartFlags {
@@ -20,7 +20,7 @@ export interface StartFlags {
   readonly envFile?: readonly string[];
 }
 
-/** `nango start`: runs until SIGINT or SIGTERM. Logs go to stderr: JSON lines, or coloured ones on a terminal. */
+/** `nango start`: runs until SIGINT or SIGTERM. Logs go to stderr: JSON lines, or coloured lines on a terminal. */
 export async function startCommand(flags: StartFlags, terminal: Terminal): Promise<void> {
   const log = createLog('info', terminal.interactive ? createPrettyLog(process.stderr) : createJsonDestination());
   if ((flags.workers ?? 1) > 1 && !isWorker()) return startWorkers(flags.workers ?? 1, { terminal, log });
@@ -50,7 +50,7 @@ async function startWorkers(count: number, { terminal, log }: Output): Promise<v
   const workers = new Workers(count, log);
   stopOnSignal(() => workers.stop(), log);
   const ready = await workers.start();
-  // The worker said why.
+  // The worker printed the reason.
   if (ready) announce(ready, { terminal, log }, count);
   else process.exitCode = 1;
 }
@@ -93,8 +93,8 @@ function printBanner(
 }
 
 /**
- * What is thrown outside of every handler is a defect, and nobody knows what it left behind: the server ends in an orderly
- * way, and whatever runs it starts another.
+ * An error outside of every handler is a defect, and the state of the process is unknown. The server ends in an orderly
+ * way, and its supervisor starts another.
  */
 function stopOnFault(stop: () => Promise<unknown>, log: FastifyBaseLogger): void {
   const end = async () => {
@@ -112,7 +112,7 @@ function stopOnFault(stop: () => Promise<unknown>, log: FastifyBaseLogger): void
 function stopOnSignal(stop: () => Promise<boolean>, log: FastifyBaseLogger): void {
   let stopping = false;
   const onSignal = (signal: string) => {
-    // A second signal means the person has no patience left.
+    // A second signal ends the process at once.
     if (stopping) process.exit(1);
     stopping = true;
     log.info({ signal }, 'stopping');
@@ -125,7 +125,7 @@ function stopOnSignal(stop: () => Promise<boolean>, log: FastifyBaseLogger): voi
     );
   };
   process.on('SIGTERM', onSignal);
-  // A terminal sends SIGINT to workers too; they wait for the word of the process that started them, or its end.
+  // A terminal sends SIGINT to workers, too. They wait for the parent process, or for its end.
   if (isWorker()) process.on('SIGINT', () => undefined).once('disconnect', () => onSignal('disconnect'));
   else process.on('SIGINT', onSignal);
 }

@@ -4,14 +4,14 @@ import { DATA_DIR, ENV_FILE, FOLDER, JSON_OUTPUT } from '../options.ts';
 import type { Terminal } from '../terminal.ts';
 import type { ExportFlags, ImportFlags } from './transfer-command.ts';
 
-/** The commands that open the store themselves. */
+/** Commands that open the store themselves. */
 export function addStoreCommands(program: Command, terminal: Terminal): void {
   addKeysCommands(program.command('keys').description('check, add or rotate encryption keys'), terminal);
   addBackupCommands(program, terminal);
   addTransferCommands(program, terminal);
 }
 
-/** The options of commands that open the store. */
+/** Options of commands that open the store. */
 function store(command: Command): Command {
   return command
     .option(...FOLDER)

@@ -48,7 +48,7 @@ export async function restoreCommand(file: string, flags: StoreFlags, terminal: 
   );
 }
 
-/** `nango export`; without a file to stdout. */
+/** `nango export`; to stdout without a file. */
 export async function exportCommand(file: string | undefined, flags: ExportFlags, terminal: Terminal): Promise<void> {
   const clear = flags.clearCredentials ?? false;
   if (clear)
@@ -83,7 +83,7 @@ export async function importCommand(file: string, flags: ImportFlags, terminal: 
   return faults.length > 0 ? 1 : 0;
 }
 
-/** Reports on a terminal, once a second; a pipe gets none of it. */
+/** Reports progress on a terminal, once a second. A pipe receives none. */
 function createProgress(terminal: Terminal): (text: string) => void {
   let last = Date.now();
   return (text) => {

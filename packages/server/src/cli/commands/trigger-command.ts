@@ -15,7 +15,10 @@ export interface TriggerTarget {
   readonly userId: string;
 }
 
-/** `nango trigger`: runs an Action and prints what it returns, as JSON: on one line with --json. `--input -` reads it from stdin. */
+/**
+ * `nango trigger`: runs an Action and prints its result as JSON; on one line with --json. `--input -` reads the input
+ * from stdin.
+ */
 export async function triggerCommand(
   { integration, action, userId }: TriggerTarget,
   { flags, terminal }: { flags: TriggerFlags; terminal: Terminal },

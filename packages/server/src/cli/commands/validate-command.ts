@@ -10,7 +10,7 @@ export interface ValidateFlags {
   readonly envFile?: readonly string[];
 }
 
-/** `nango validate`: every fault of the Nango folder at once. Returns the exit code: 1 when there are any. */
+/** `nango validate`: every fault of the Nango folder at once. Returns the exit code: 1 if there are any. */
 export async function validateCommand({ json, ...flags }: ValidateFlags, terminal: Terminal): Promise<number> {
   const settings = readSettings(flags);
   try {

@@ -1,20 +1,20 @@
 import { sql } from 'kysely';
 import type { Migration } from '../database.ts';
 
-/** The outbox of events, and what of it is to be delivered to webhooks. */
+/** The outbox of events, and their deliveries to webhooks. */
 export const events: Migration = {
   name: '0004-events',
   async up(db, { identityType }) {
     await db.schema
       .createTable('events')
-      // Counts within the database; a transaction that began earlier may commit later, so it is no cursor.
+      // Counted by the database. A transaction that began earlier may commit later, so this is not a cursor.
       .addColumn('ordinal', sql.raw(identityType))
       .addColumn('id', 'text', (c) => c.notNull().unique())
       .addColumn('type', 'text', (c) => c.notNull())
       .addColumn('connection', 'text', (c) => c.notNull())
       .addColumn('data', 'text', (c) => c.notNull())
       .addColumn('created_at', 'bigint', (c) => c.notNull())
-      // Given when the event is published, by one server at a time: what is behind a position is complete.
+      // Assigned when the event is published, by one server at a time. So the events before a position are complete.
       .addColumn('position', 'bigint', (c) => c.unique())
       .execute();
     await db.schema
@@ -54,7 +54,8 @@ export const events: Migration = {
       .where(sql<boolean>`state = 'dead'`)
       .execute();
 
-    // A connection with something to deliver to a webhook. Its events go one after the other, so it is what is due.
+    // A connection with something to deliver to a webhook. Its events go one after the other, so this row is what is
+    // due.
     await db.schema
       .createTable('webhook_streams')
       .addColumn('webhook', 'text', (c) => c.notNull())

@@ -1,6 +1,6 @@
 import type { Migration } from '../database.ts';
 
-/** The server processes that run, and which encryption keys each holds. */
+/** The running server processes, and the encryption keys that each holds. */
 export const servers: Migration = {
   name: '0005-servers',
   async up(db) {

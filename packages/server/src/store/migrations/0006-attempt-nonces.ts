@@ -1,6 +1,6 @@
 import type { Migration } from '../database.ts';
 
-/** What an attempt's page has to prove before the user is sent to the provider without a question. */
+/** The proof that an attempt's page has to give before the user is redirected without a question. */
 export const attemptNonces: Migration = {
   name: '0006-attempt-nonces',
   async up(db) {

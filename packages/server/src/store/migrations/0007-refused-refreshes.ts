@@ -1,8 +1,8 @@
 import type { Migration } from '../database.ts';
 
 /**
- * Since when, and how often, the provider has refused the refresh token of one version. Servers that know nothing of this
- * leave it as it is; new credentials are another version, of which it says nothing.
+ * Since when, and how often, the provider has rejected the refresh token of one version. Older servers leave it
+ * unchanged. New credentials are another version, for which it does not count.
  */
 export const refusedRefreshes: Migration = {
   name: '0007-refused-refreshes',

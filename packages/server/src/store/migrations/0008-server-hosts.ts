@@ -1,6 +1,6 @@
 import type { Migration } from '../database.ts';
 
-/** Where each server process runs and of which version it is; null for those of earlier releases. */
+/** The machine and version of each server process; null for those of earlier releases. */
 export const serverHosts: Migration = {
   name: '0008-server-hosts',
   async up(db) {

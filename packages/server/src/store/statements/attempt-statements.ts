@@ -17,7 +17,7 @@ type AttemptStatements = Pick<
 
 const MAX_ATTEMPTS_OF_A_USER = 20;
 
-/** From `connect()` to the callback: each step is one statement that only one caller can win. */
+/** From `connect()` to the callback. Each step is one statement that succeeds for only one caller. */
 export function attemptStatements(
   db: Kysely<Database>,
   clock: DatabaseDialect['now'],
@@ -106,7 +106,7 @@ export function attemptStatements(
   };
 }
 
-/** A page can begin as many attempts as it likes; this bounds what they take. */
+/** A page can begin any number of attempts. This limits their space. */
 async function removeOldest(db: Kysely<Database>, userId: string): Promise<void> {
   const kept = db
     .selectFrom('connect_attempts')
@@ -118,7 +118,7 @@ async function removeOldest(db: Kysely<Database>, userId: string): Promise<void>
   await db
     .deleteFrom('connect_attempts')
     .where('user_id', '=', userId)
-    // One whose code is being exchanged ends by itself.
+    // An attempt whose code is being exchanged ends by itself.
     .where('status', '!=', 'completing')
     .where('attempt_hash', 'not in', kept)
     .execute();

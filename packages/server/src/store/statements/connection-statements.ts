@@ -19,7 +19,7 @@ type ConnectionStatements = Pick<
 /** Milliseconds by the database's clock. */
 type DatabaseClock = DatabaseDialect['now'];
 
-/** Everything about connections but completing an attempt. */
+/** Statements about connections, except for completing an attempt. */
 export function connectionStatements(
   db: Kysely<Database>,
   clock: DatabaseClock,
@@ -53,7 +53,8 @@ export function connectionStatements(
         .limit(limit);
       if (userId !== undefined) query = query.where('user_id', '=', userId);
       if (integration !== undefined) query = query.where('integration', '=', integration);
-      // With one half of the key fixed the other alone says where the page begins, which every database finds by its index.
+      // With one half of the key fixed, the other half says where the page begins. Every database finds that by its
+      // index.
       if (after && integration !== undefined) query = query.where('user_id', '>', after.userId);
       else if (after && userId !== undefined) query = query.where('integration', '>', after.integration);
       else if (after)
@@ -143,13 +144,13 @@ function update(db: Kysely<Database>, { integration, userId }: ConnectionKey) {
   return db.updateTable('connections').where('integration', '=', integration).where('user_id', '=', userId);
 }
 
-/** New credentials end whatever was wrong before. */
+/** New credentials end all earlier failures. */
 function recovery(before: ConnectionHealth | undefined): EventType[] {
   const impaired = before && (before.status === 'needs_reconnect' || before.refresh_failures > 0);
   return impaired ? ['connection.recovered'] : [];
 }
 
-/** A connection whose credentials are new: nobody refreshes them, and nothing failed. */
+/** A connection with new credentials: no lease and no failures. */
 export const NO_REFRESH = {
   lease_holder: null,
   lease_expires_at: null,
@@ -159,7 +160,9 @@ export const NO_REFRESH = {
   answer_lost: 0,
 };
 
-/** Inserts, or replaces the credentials: a reconnect keeps the uuid and the additionalConfig, and swaps the credentials in one step. */
+/**
+ * Inserts a connection, or replaces its credentials in one step: a reconnect keeps the uuid and the additionalConfig.
+ */
 export async function upsertConnection(
   transaction: Kysely<Database>,
   connection: NewConnection,
@@ -227,7 +230,7 @@ function toConnectionValues({
 export function columns(clock: DatabaseClock) {
   const left = (column: 'connections.lease_expires_at' | 'connections.retry_at') =>
     sql<number | null>`${sql.ref(column)} - ${clock()}`;
-  // What was counted for other credentials says nothing of these.
+  // Counts of other credentials do not apply to these.
   const refused = (value: RawBuilder<unknown>) =>
     sql<number | null>`case when connections.refused_version = connections.version then ${value} end`;
   return [
@@ -254,7 +257,10 @@ export function columns(clock: DatabaseClock) {
   ] as const;
 }
 
-/** The statement behind most requests, compiled once: that takes longer than to run it. Its parameters are the key. */
+/**
+ * The statement of most requests, compiled once, because compiling takes longer than running it. Its parameters are the
+ * key.
+ */
 function findStatement(db: Kysely<Database>, clock: DatabaseClock) {
   const compile = () =>
     db
@@ -289,7 +295,7 @@ type SelectedRow = Pick<
 > &
   Record<'leased_ms' | 'retry_in_ms' | 'refusals' | 'refused_for_ms', number | null>;
 
-/** A row as the store hands it out. */
+/** A row, as the store returns it. */
 export function toConnectionRow(row: SelectedRow): ConnectionRow {
   return {
     uuid: row.uuid,

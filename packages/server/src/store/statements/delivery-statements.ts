@@ -17,7 +17,9 @@ const EVENT_COLUMNS = [
   'events.position',
 ] as const;
 
-/** Deliveries to webhooks: a connection's events one after the other, each claimed for as long as a call may take. */
+/**
+ * Deliveries to webhooks: a connection's events one after the other, each claimed for as long as a request may take.
+ */
 export function deliveryStatements(db: Kysely<Database>, clock: DatabaseDialect['now']): DeliveryStatements {
   const after = (milliseconds: number) => sql<number>`${clock()} + ${milliseconds}`;
   return {
@@ -118,7 +120,7 @@ export function deliveryStatements(db: Kysely<Database>, clock: DatabaseDialect[
   };
 }
 
-/** Removes a stream that has nothing to deliver any more. */
+/** Removes a stream that has nothing left to deliver. */
 async function endStream(
   db: Kysely<Database>,
   { webhook, connection, claim }: { webhook: string; connection: string; claim: string },

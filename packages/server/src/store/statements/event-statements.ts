@@ -4,16 +4,16 @@ import type { EventRow, EventStore } from '../event-store.ts';
 
 type EventStatements = Pick<EventStore, 'publishEvents' | 'listEvents' | 'prune'>;
 
-/** The outbox: writing is done with the change itself, here is all the rest. */
+/** The outbox. The change itself writes events; all other statements are here. */
 export function eventStatements(db: Kysely<Database>, clock: DatabaseDialect['now']): EventStatements {
   return {
     async publishEvents({ limit, webhooksOf }) {
       const unpublished = (from: Kysely<Database>) =>
         from.selectFrom('events').select(['ordinal', 'type', 'connection']).where('position', 'is', null);
-      // Most of the time there is nothing, and then nothing is written.
+      // Usually there is nothing, and then nothing is written.
       if (!(await unpublished(db).limit(1).executeTakeFirst())) return 0;
       return db.transaction().execute(async (transaction) => {
-        // Changing the counter first is the lock: of several servers one gives positions at a time.
+        // Changing the counter first is the lock: only one server at a time assigns positions.
         const { value } = await transaction
           .updateTable('event_counter')
           .set((eb) => ({ value: eb('value', '+', 0) }))
@@ -50,7 +50,7 @@ export function eventStatements(db: Kysely<Database>, clock: DatabaseDialect['no
   };
 }
 
-// The page that began an attempt may ask how it ended for this long after its end.
+// How long the page that began an attempt may read its result.
 const ATTEMPT_RETENTION_MS = 3_600_000;
 
 async function givePositions(
@@ -63,8 +63,8 @@ async function givePositions(
 }
 
 /**
- * Adds to what connections have to deliver. A stream that is there is touched, so that whoever ends its last delivery at
- * the same time waits, and then sees that there is more.
+ * Adds to what connections have to deliver. An existing stream is touched, so that a server that ends its last delivery
+ * at the same time waits, and then sees the addition.
  */
 async function queueDeliveries(
   db: Kysely<Database>,
@@ -84,7 +84,7 @@ async function queueDeliveries(
   await touchStreams(db, sorted, clock);
 }
 
-/** Makes connections' streams, due now, where there are none. */
+/** Creates connections' streams, due now, if they do not exist. */
 export async function touchStreams(
   db: Kysely<Database>,
   streams: readonly { webhook: string; connection: string }[],
@@ -117,7 +117,7 @@ async function pruneSessions(db: Kysely<Database>, { before, limit }: { before: 
   return Number(numDeletedRows);
 }
 
-/** With an old event goes whatever was still to be delivered of it: nobody asked for it for longer than events are kept. */
+/** Deliveries of an old event are removed with it: they are not needed for longer than events are stored. */
 async function pruneEvents(db: Kysely<Database>, { before, limit }: { before: number; limit: number }) {
   return db.transaction().execute(async (transaction) => {
     const old = transaction.selectFrom('events').select('ordinal').where('created_at', '<', before).limit(limit);
@@ -129,7 +129,7 @@ async function pruneEvents(db: Kysely<Database>, { before, limit }: { before: nu
   });
 }
 
-/** A row that has its position, as the store hands it out. */
+/** A row with its position, as the store returns it. */
 export function toEventRow(row: Omit<Selectable<Database['events']>, 'ordinal'>): EventRow {
   if (row.position === null) throw new TypeError('An event is read that was not published.');
   return {

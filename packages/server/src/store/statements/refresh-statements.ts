@@ -10,8 +10,8 @@ type RefreshStatements = Pick<
 >;
 
 /**
- * Leases of refreshes. Each statement is atomic by itself, so that no transaction or connection is held while the provider
- * is asked, and counts by the database's clock alone.
+ * Leases of refreshes. Each statement is atomic, so no transaction or connection is held during the request to the
+ * provider. All times are by the database's clock.
  */
 export function refreshStatements(
   db: Kysely<Database>,
@@ -25,7 +25,8 @@ export function refreshStatements(
     async leaseRefresh(key, { holder, lifeMs, version }) {
       const row = await update(key)
         .set({
-          // A lease that is still there ran out: its holder died, or was cut off, with the provider's answer perhaps.
+          // A lease that still exists has expired: its holder died or was cut off, perhaps with the provider's
+          // response.
           answer_lost: sql<number>`case when lease_holder is null then answer_lost else 1 end`,
           lease_holder: holder,
           lease_expires_at: after(lifeMs),
@@ -58,7 +59,7 @@ export function refreshStatements(
           .where('lease_holder', '=', holder)
           .returning(columns(clock))
           .executeTakeFirst();
-        // Of an outage the beginning is told, and its end by connection.recovered.
+        // An outage is reported once, at its beginning. connection.recovered reports its end.
         const row = failed && toConnectionRow(failed);
         if (row) await tell(row.refresh.failures === 1 ? ['connection.refresh_failed'] : [], row, { now, error });
       }),
@@ -82,7 +83,7 @@ export function refreshStatements(
   };
 }
 
-/** Counted for these credentials alone: at another version it begins anew, whichever server wrote that one. */
+/** Counted only for these credentials: another version starts at zero, whichever server wrote it. */
 function oneMoreRefusal(clock: DatabaseDialect['now']) {
   return {
     refused_version: sql<number>`version`,

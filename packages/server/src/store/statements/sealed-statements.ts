@@ -10,7 +10,7 @@ const SEALED: Readonly<Record<SealedTable, { key: readonly string[]; column: str
   nango_meta: { key: ['name'], column: 'value' },
 };
 
-/** Sealed values wherever they are, for changing the key they are sealed with. */
+/** Sealed values in all tables, for a key rotation. */
 export function sealedStatements(db: Kysely<Database>): Pick<Store, 'sealedValues' | 'replaceSealed'> {
   return {
     async sealedValues(table, { after, limit }) {

@@ -6,7 +6,7 @@ import type { LiveServer, Store } from '../store.ts';
 const FORGOTTEN_MS = 86_400_000;
 const keyIdsSchema = z.array(z.string());
 
-/** Server processes that run, by the database's clock. */
+/** Running server processes, by the database's clock. */
 export function serverStatements(
   db: Kysely<Database>,
   { now, earlierServers }: DatabaseDialect,

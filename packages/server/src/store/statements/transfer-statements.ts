@@ -3,7 +3,7 @@ import { columns, NO_REFRESH, toConnectionRow } from './connection-statements.ts
 import type { DatabaseDialect } from '../database.ts';
 import type { ImportedConnection, Store } from '../store.ts';
 
-/** Connections that come from another store. */
+/** Connections from another store. */
 export function transferStatements(
   clock: DatabaseDialect['now'],
   changes: ConnectionChanges,
@@ -33,7 +33,7 @@ export function transferStatements(
   };
 }
 
-/** What stays of a pair that is replaced, and what does not. */
+/** What is kept of a replaced connection, and what is not. */
 function valuesOf(connection: ImportedConnection) {
   return {
     values: {
