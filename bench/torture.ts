@@ -35,15 +35,15 @@ try {
   const lines = [
     `servers killed                               ${kills}`,
     `calls of callers                             ${JSON.stringify(answers)}`,
-    `token calls answered with new tokens         ${provider.rotated}`,
+    `token requests with new tokens in response      ${provider.rotated}`,
     `  of these for an old refresh token in grace ${provider.grace}`,
     `  of these needless                          ${provider.needless}   bar 0`,
     `token calls refused or left hanging          ${provider.failed}`,
-    `token answers cut off                        ${provider.cut}`,
+    `token responses cut off                       ${provider.cut}`,
     `wrong or expired tokens handed out           ${wrongTokens.length}   bar 0`,
-    `grants lost although no answer was           ${lostWithoutCause.length}   bar 0`,
+    `grants lost although no response was          ${lostWithoutCause.length}   bar 0`,
     `grants lost and not marked                   ${unannounced.length}   bar 0`,
-    `grants lost with an answer, each marked      ${lostWithResponse}`,
+    `grants lost with a response, each marked      ${lostWithResponse}`,
     `secrets in the servers' output               ${leaked ? 'FOUND' : 'none'}`,
   ];
   process.stdout.write(`${lines.join('\n')}\n`);

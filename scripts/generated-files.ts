@@ -154,14 +154,14 @@ function errorsPage(): string {
   const rows = Object.entries(ERRORS).map(([code, { status, about }]) => `| \`${code}\` | ${status} | ${about} |`);
   return `# Errors
 
-Every error of the server has a stable code. The HTTP API answers with the status below and this body:
+Every error of the server has a stable code. The HTTP API responds with the status below and this body:
 
 \`\`\`json
 { "error": { "type": "connection_not_found", "message": "…", "requestId": "…" } }
 \`\`\`
 
 The node SDK rejects with an Error whose \`type\` is the code and whose \`errorMsg\` is the message; it adds
-\`invalid_input\` (refused before anything was sent) and \`network_error\` (no answer). The frontend SDK adds
+\`invalid_input\` (refused before anything was sent) and \`network_error\` (no response). The frontend SDK adds
 \`popup_blocked\`, \`window_closed\`, \`timeout\` and \`network_error\`.
 
 | code | status | meaning |

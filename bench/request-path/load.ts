@@ -76,6 +76,6 @@ function lengthOf(chunk: Buffer): number {
   const headEnd = text.indexOf('\r\n\r\n');
   const length = /\r\ncontent-length: (\d+)/i.exec(text)?.[1];
   if (!text.startsWith('HTTP/1.1 200') || headEnd === -1 || length === undefined)
-    throw new Error(`An answer that was not expected: ${text}`);
+    throw new Error(`An unexpected response:  ${text}`);
   return headEnd + 4 + Number(length);
 }

@@ -234,7 +234,7 @@ http { access_log off; keepalive_requests 1000000000; ${upstreams} server { list
 
 function parseWrk(output: string): Measured {
   const failed = /Non-2xx or 3xx responses: (\d+)/.exec(output)?.[1];
-  if (failed !== undefined) throw new Error(`${failed} answers were not expected.`);
+  if (failed !== undefined) throw new Error(`${failed} unexpected responses.`);
   return {
     rate: Number(/Requests\/sec:\s+([\d.]+)/.exec(output)?.[1]),
     p50: milliseconds(/50%\s+([\d.]+)(us|ms|s)/.exec(output)),

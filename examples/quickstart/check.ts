@@ -35,7 +35,7 @@ export async function runCheck({ appUrl, nangoUrl }: CheckTarget): Promise<numbe
           headers: { 'content-type': 'application/json', origin: appUrl },
           body,
         });
-        expect(response.status === 201, `the server answered ${response.status}`);
+        expect(response.status === 201, `the server responded with ${response.status}`);
         Object.assign(state, await response.json());
       },
     ],
@@ -66,7 +66,7 @@ export async function runCheck({ appUrl, nangoUrl }: CheckTarget): Promise<numbe
         state.fingerprint = token.fingerprint;
       },
     ],
-    ['The Action answers with the account’s notes', () => runAction(appUrl)],
+    ['The Action returns the account’s notes', () => runAction(appUrl)],
     [
       'The access token is refreshed before it expires',
       async () => {

@@ -110,7 +110,7 @@ async function waitUntilReady(url: string, server: ChildProcess): Promise<void> 
   throw new Error(
     server.exitCode === null
       ? `The server did not become ready within ${START_TIMEOUT_MS / 1000} s.`
-      : 'The server stopped while it was starting; its message stands above.',
+      : 'The server stopped while it was starting; its message is above.',
   );
 }
 

@@ -261,7 +261,7 @@ test('a page that is refused, or no list, ends the iteration with an error', asy
   const { all, server } = await startPaged(t, () => answer, link);
   await assert.rejects(all(), { type: 'page_failed', message: /404/ });
   answer = { body: { data: 'text' } };
-  await assert.rejects(all(), { type: 'page_failed', message: /"data" in the answer is no list/ });
+  await assert.rejects(all(), { type: 'page_failed', message: /"data" in the response is not a list/ });
   const forged = Buffer.from('["endpoint","../../x"]').toString('base64url');
   const { status } = await server.api('POST', '/api/request/page', {
     integration: 'acme',

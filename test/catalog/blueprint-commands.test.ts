@@ -43,7 +43,7 @@ test('an empty file, an empty map and one without a last newline are begun', () 
 test('a name that is taken, and what is no such file, are refused', () => {
   assert.throws(() => addIntegration('integrations:\n  slack: {}\n', 'slack', ENTRY), /already.*--as/);
   assert.throws(() => addIntegration('- a\n', 'slack', ENTRY), /must be a map/);
-  assert.throws(() => addIntegration('a: [', 'slack', ENTRY), /is no YAML/);
+  assert.throws(() => addIntegration('a: [', 'slack', ENTRY), /is not YAML/);
   assert.throws(() => addIntegration('integrations: { a: {} }\n', 'slack', ENTRY), /in braces/);
 });
 
@@ -208,8 +208,8 @@ test('nango blueprints new drafts a Blueprint from an issuer’s metadata, an Op
   const both = await run(['blueprints', 'new', 'bad', '--openapi', document, '--issuer', provider.url, '-f', folder]);
   assert.deepEqual([both.code, /cannot be used with/.test(both.stderr)], [2, true], both.stderr);
   for (const [path, why] of [
-    [join(folder, 'integrations.yaml'), /integrations\.yaml is no OpenAPI 3 document/],
-    [join(documents, 'broken.yaml'), /broken\.yaml is no OpenAPI 3 document/],
+    [join(folder, 'integrations.yaml'), /integrations\.yaml is not an OpenAPI 3 document/],
+    [join(documents, 'broken.yaml'), /broken\.yaml is not an OpenAPI 3 document/],
     [join(documents, 'none.yaml'), /none\.yaml cannot be read/],
     [join(documents, 'relative.json'), /give --base-url/],
   ] as const) {

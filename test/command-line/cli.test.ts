@@ -125,13 +125,13 @@ test('messages name files as the system knows them, in words, and never a parser
   assert.ok((await run('validate', '-f', '../nowhere')).startsWith(`${join(cwd, 'nowhere/integrations.yaml')}:1:1 `));
   assert.match(
     await run('blueprints', 'add', 'airtable'),
-    /^nango-integrations\/integrations\.yaml:2:1 This is no YAML: [^\n]*\n$/,
+    /^nango-integrations\/integrations\.yaml:2:1 This is not YAML: [^\n]*\n$/,
   );
   assert.match(await run('blueprints', 'check', '/nope.yaml'), /\/nope\.yaml does not exist/);
   assert.match(await run('init', '-f', '../file/x'), /a part of that path is a file, not a folder/);
   assert.match(
     await run('blueprints', 'new', 'x', '--openapi', '../api.json'),
-    /no OpenAPI 3 document: components is required/,
+    /not an OpenAPI 3 document: components is required/,
   );
   const imported = await run('import', '-f', 'other', '../in.json', '--dry-run');
   assert.match(
@@ -241,7 +241,7 @@ test('events and webhooks: what happened, what was not delivered, and delivering
   assert.equal((JSON.parse((await cli('events', '--json')).stdout) as { type: string }).type, 'connection.created');
   let dead = await cli('webhooks', 'dead');
   while (dead.stdout === '') dead = await cli('webhooks', 'dead');
-  assert.match(dead.stdout, /app +evt_\S+ +connection\.created +\S+ +It answered with status 410\./);
+  assert.match(dead.stdout, /app +evt_\S+ +connection\.created +\S+ +It responded with status 410\./);
   const second = arrival();
   assert.match((await cli('webhooks', 'replay', 'app')).stderr, /1 events are delivered again/);
   await second;
@@ -257,11 +257,11 @@ test('nango health asks the port of the configuration, and needs no key', async 
     url: `http://localhost:${new URL(server.url).port}/health/ready`,
   });
   const other = await startScriptedProvider(t, () => ({ body: { hello: 'world' } }));
-  assert.match((await run('--server', other.url)).stderr, /is answered by another program/);
+  assert.match((await run('--server', other.url)).stderr, /is used by another program/);
   await server.running.close();
   const down = await run();
   assert.equal(down.code, 1);
-  assert.match(down.stderr, /does not answer/);
+  assert.match(down.stderr, /does not respond/);
 });
 
 test('control characters of files and names are shown, and never reach the terminal as such', async (t) => {

@@ -48,7 +48,7 @@ test('values of the callback and of the token answer become config.*, beside wha
 test('a value the Integration counts on is missing, or does not match: provider_error, and nothing is stored', async (t) => {
   const { server, connect } = await start(t, { auth: KEPT, settings: FIELDS });
   for (const [callback, message] of [
-    [{}, /no "realmId", which "acme" keeps as config.realm_id/],
+    [{}, /no "realmId", which "acme" stores as config.realm_id/],
     [{ realmId: '1/../2' }, /realm_id must match \\d\+/],
   ] as const) {
     const { error } = await connect(callback);

@@ -87,7 +87,7 @@ test('password: a wrong one is invalid_credentials, none asks for it by name, an
   assert.match(wrong.message, /does not accept/);
   assert.deepEqual(await connect(server, 'acme'), {
     status: 'invalid_credentials',
-    message: `"acme" asks its user for username, password: connect('acme', userId, { credentials: { username, password } }).`,
+    message: `"acme" prompts its user for username, password: connect('acme', userId, { credentials: { username, password } }).`,
   });
   assert.match(
     (await connect(server, 'acme', { credentials: { username: 'a' } })).message,

@@ -362,7 +362,7 @@ describe('F2: who may connect', () => {
     const headers = { 'content-type': 'application/json', 'x-forwarded-for': '203.0.113.9' };
     const body = JSON.stringify({ integration: 'acme', userId: '1' });
     assert.equal((await fetch(`${server.url}/oauth/attempts`, { method: 'POST', headers, body })).status, 201);
-    assert.match(server.log(), /allow_connect_without_session is true: whoever reaches the port/);
+    assert.match(server.log(), /allow_connect_without_session is true: anyone who reaches the port/);
   });
 
   test('on a loopback root pages of other machines need a token too', async (t) => {
@@ -548,7 +548,7 @@ describe('T: token endpoints', () => {
     const { error } = await exchange(t, { body: { ok: false, error: 'invalid_code', access_token: 'at-CANARY' } });
     assert.deepEqual(error, {
       type: 'token_exchange_failed',
-      message: 'The token endpoint answered with status 200: invalid_code',
+      message: 'The token endpoint responded with status 200: invalid_code',
     });
   });
 
@@ -569,7 +569,7 @@ describe('T: token endpoints', () => {
     });
     assert.equal(
       error?.message,
-      'The token endpoint answered with status 500: Oops client_secret=[secret] code=[secret]',
+      'The token endpoint responded with status 500: Oops client_secret=[secret] code=[secret]',
     );
   });
 

@@ -210,12 +210,12 @@ for (const { name, setUp } of STORE_KINDS) {
       const claim = async () =>
         (await store.claimDelivery(stream, { claim: randomUUID(), lifeMs: 60_000 })) ?? assert.fail();
       const first = await claim();
-      await store.endDelivery(first, 'It answered with status 500.');
+      await store.endDelivery(first, 'It responded with status 500.');
       await store.endDelivery(await claim());
       const dead = await store.listDeadDeliveries({ after: undefined, limit: 10 });
       assert.deepEqual(
         dead.map(({ webhook, error, event }) => [webhook, error, event.id]),
-        [['dead', 'It answered with status 500.', first.event.id]],
+        [['dead', 'It responded with status 500.', first.event.id]],
       );
       const after = { position: first.event.position, webhook: 'dead' };
       assert.deepEqual(await store.listDeadDeliveries({ after, limit: 10 }), []);

@@ -270,7 +270,7 @@ test('every fault of a file to import is listed with its line, and nothing is st
   ] as const) {
     const broken = await cli('import', write(name, text));
     assert.equal(broken.code, 1, name);
-    assert.match(broken.stderr, /no JSON|cannot be read/, name);
+    assert.match(broken.stderr, /not JSON|cannot be read/, name);
   }
   for (const path of ['/nowhere.json', '/nowhere.csv', import.meta.dirname])
     assert.match((await cli('import', path)).stderr, /^✗ \S+ cannot be read: [^\n]+\n$/, path);

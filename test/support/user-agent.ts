@@ -88,7 +88,7 @@ export async function beginAttempt(
   return { ...body, response };
 }
 
-/** How an attempt stands, as connect() asks. */
+/** The state of an attempt, as connect() asks. */
 export async function attemptResult(
   serverUrl: string,
   attempt: string,

@@ -334,7 +334,7 @@ function parseResponse(text: string, status: number): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new NangoClientError('network_error', 'The answer is not JSON; is serverUrl a Nango server?', {
+    throw new NangoClientError('network_error', 'The response is not JSON; is serverUrl a Nango server?', {
       status,
       cause,
     });
@@ -348,7 +348,7 @@ function toError(text: string, status: number): NangoClientError {
   } catch (cause) {
     return new NangoClientError(
       'network_error',
-      `The server answered with status ${status} and no Nango error; is serverUrl a Nango server?`,
+      `The server responded with status ${status} and no Nango error; is serverUrl a Nango server?`,
       { status, cause },
     );
   }

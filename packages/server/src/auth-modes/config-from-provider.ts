@@ -11,7 +11,7 @@ export function configFromTokenResponseSchema() {
   return z
     .record(z.string().min(1), z.string().min(1))
     .default({})
-    .describe('Members of the token answer that are kept as config.*, by their dotted path');
+    .describe('Members of the token response that are stored as config.*, by dotted path');
 }
 
 /** Values of the token response that become `config.*`. Throws `provider_error` if one is missing. */
@@ -46,12 +46,12 @@ function kept(
       // Steps use the value before the connection exists, and the user's browser can change a callback.
       const [problem] = field ? inputProblems({ [name]: field }, { [name]: value }) : [];
       if (problem === undefined) return [[name, value] as const];
-      throw new NangoError('provider_error', `The provider’s answer does not fit. ${problem}.`);
+      throw new NangoError('provider_error', `The provider’s response does not fit the Integration. ${problem}.`);
     }
     if (field?.optional) return [];
     throw new NangoError(
       'provider_error',
-      `The provider’s answer has no "${source}", which "${integration.name}" keeps as config.${name}.`,
+      `The provider’s response has no "${source}", which "${integration.name}" stores as config.${name}.`,
     );
   });
   return Object.fromEntries(found);

@@ -20,7 +20,7 @@ export function stepsSchema(fields: Fields, placeholders: readonly string[]) {
     token: fields
       .boolean()
       .default(false)
-      .describe('true: the answer is a token that takes the place of the one before; done again at each refresh'),
+      .describe('true: the response is a token that replaces the one before; repeated at each refresh'),
   });
   return listOf(step.refine(({ store, token }) => token || Object.keys(store).length > 0, 'stores nothing'));
 }
@@ -31,7 +31,7 @@ function stepShape(fields: Fields, placeholders: readonly string[]) {
     store: z
       .record(z.string().regex(/^[A-Za-z_]\w{0,63}$/), z.string().min(1).max(200))
       .default({})
-      .describe('Members of the answer that are kept as config.*, by dotted path; numbers count in lists'),
+      .describe('Members of the response that are stored as config.*, by dotted path; numbers count in lists'),
     optional: fields.boolean().default(false).describe('true: a connection is made without it, where it fails'),
   };
 }
@@ -41,7 +41,7 @@ function listOf<Step extends z.ZodType>(step: Step) {
     .array(step)
     .max(MAX_STEPS)
     .default([])
-    .describe('Requests that follow the token answer: a second token exchange, an id or name from another call');
+    .describe('Requests after the token response: a second token exchange, an id or name from another request');
 }
 
 export type Step = z.output<ReturnType<typeof stepsSchema>>[number];

@@ -84,10 +84,7 @@ async function takeStep<Credentials extends BaseCredentials>(
   if (token && mode.exchange)
     return { credentials: mode.exchange(response, credentials, sentSecrets(sources)), config };
   if (response.status >= 300)
-    throw new NangoError(
-      'token_exchange_failed',
-      `Step ${number} of connecting was answered with status ${response.status}.`,
-    );
+    throw new NangoError('token_exchange_failed', `Step ${number} of connecting got the status ${response.status}.`);
   const answer = parseExactJson(response.body);
   const stored = Object.entries(store).map(([name, path]) => [name, textAt(answer, path, number)] as const);
   return { credentials, config: { ...config, ...Object.fromEntries(stored) } };
@@ -97,5 +94,8 @@ function textAt(answer: unknown, path: string, number: number): JsonValue {
   const found = memberAt(answer, path);
   const value = numberText(found) ?? found;
   if (typeof value === 'string' && value !== '' && value.length <= MAX_VALUE) return value;
-  throw new NangoError('token_exchange_failed', `The answer to step ${number} of connecting has no text at "${path}".`);
+  throw new NangoError(
+    'token_exchange_failed',
+    `The response to step ${number} of connecting has no text at "${path}".`,
+  );
 }

@@ -20,7 +20,7 @@ export function accessDeniedErrors() {
   return z
     .array(z.string().min(1))
     .default([])
-    .describe('The provider’s words for access_denied: the user refused. Words that many providers use are known');
+    .describe('The provider’s own error codes for access_denied, in addition to the common ones');
 }
 
 /** The keys of `auth` that say how a token response is read, and when the token is refreshed. */
@@ -34,17 +34,17 @@ export function tokenShape(fields: Fields) {
       'refresh_token_expires_in',
       'error',
     ]).describe(
-      'Dotted paths of members of the token answer that stand elsewhere; expires_at is a time in place of a duration',
+      'Dotted paths of members of the token response that are elsewhere; expires_at is a time, not a duration',
     ),
     invalid_grant_errors: z
       .array(z.string().min(1))
       .default([])
-      .describe('The provider’s words, at error, for what the RFC calls invalid_grant: the user has to connect again'),
+      .describe('The provider’s own error codes that mean invalid_grant: the user has to connect again'),
     expires_in_unit: fields.choice(['seconds', 'milliseconds']).default('seconds').describe('Unit of expires_in'),
     token_lifetime_seconds: fields
       .number({ min: 1, max: MAX_LIFETIME_SECONDS })
       .optional()
-      .describe('Life of access tokens whose answer names none'),
+      .describe('Lifetime of access tokens whose response names none'),
     refresh_margin_seconds: fields
       .number({ min: 0, max: MAX_REFRESH_MARGIN_SECONDS })
       .default(60)

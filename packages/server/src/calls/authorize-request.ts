@@ -208,7 +208,7 @@ function placeholderValue(
     ? mode.placeholders[placeholder]?.(credentials, integration)
     : undefined;
   if (value === undefined)
-    throw new NangoError('invalid_value', `\${${placeholder}} is not known with auth_mode ${mode.name}.`);
+    throw new NangoError('invalid_value', `\${${placeholder}} is unknown with auth_mode ${mode.name}.`);
   return value;
 }
 
@@ -236,7 +236,7 @@ function encodeParams(
     if (isCredential && own.has(name))
       throw new NangoError(
         'invalid_request',
-        `The parameter "${name}" is set by the Integration and cannot stand in the endpoint.`,
+        `The parameter "${name}" is set by the Integration and cannot be part of the endpoint.`,
       );
     if (isCredential || !(own.has(name) || Object.hasOwn(given, name))) pairs.push([name, revealText(value)]);
   }

@@ -55,7 +55,10 @@ export function createReadPage({ exchange, context }: ReadPageOptions): ReadPage
     const exchanged = await exchange(key, requestAt(request, pagination, position), origin);
     const { response } = exchanged;
     if (response.status >= 400)
-      throw new NangoError('page_failed', `The API answered ${response.status} ${response.statusText} to a page.`);
+      throw new NangoError(
+        'page_failed',
+        `The API responded with ${response.status} ${response.statusText} to a page.`,
+      );
     const items = itemsOf(response, pagination);
     const follows = followingPosition(pagination, { ...exchanged, items, position });
     const isSame = JSON.stringify(follows) === JSON.stringify(position);
@@ -130,11 +133,11 @@ function itemsOf({ status, headers, json }: ApiResponse, { items }: Pagination):
   const list = items === undefined ? json : memberAt(json, items);
   if (Array.isArray(list)) return list;
   if (items?.endsWith('*'))
-    throw new NangoError('page_failed', 'The answer has no list, or more than one: name it in pagination.items.');
+    throw new NangoError('page_failed', 'The response has no list, or more than one: name it in pagination.items.');
   // Some APIs omit an empty list.
   if (items !== undefined && (list === undefined || list === null)) return [];
-  const where = items === undefined ? 'The answer' : `"${items}" in the answer`;
-  throw new NangoError('page_failed', `${where} is no list.`);
+  const where = items === undefined ? 'The response' : `"${items}" in the response`;
+  throw new NangoError('page_failed', `${where} is not a list.`);
 }
 
 interface Following {
@@ -186,6 +189,6 @@ function linkedPosition(
 
 function refusedLink(link: string): NangoError {
   return invalidEndpoint(
-    `the API named ${excerpt(link) || 'something that is no URL'} as the next page, which is not below the base_url. Where it leaves out the prefix of a gateway, set pagination.follow: query`,
+    `the API named ${excerpt(link) || 'something that is not a URL'} as the next page, which is not below the base_url. If it omits the prefix of a gateway, set pagination.follow: query`,
   );
 }

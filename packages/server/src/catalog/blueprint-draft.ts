@@ -122,7 +122,7 @@ type Scheme = z.output<typeof schemeSchema>;
 
 function parseDocument(text: string, source: string): OpenApi {
   const unusable = (why: string) =>
-    new NangoError('invalid_request', `${source} is no OpenAPI 3 document: ${why.replaceAll(/\s+/g, ' ')}`);
+    new NangoError('invalid_request', `${source} is not an OpenAPI 3 document: ${why.replaceAll(/\s+/g, ' ')}`);
   let document: unknown;
   try {
     document = parse(text);

@@ -21,7 +21,7 @@ Environment:
   NANGO_SECRET_KEY      the key your back end sends; made on first start with the embedded store
   NANGO_SERVER_URL      where the server runs, for commands that talk to it
   NANGO_HOST            address to listen on
-Variables that are not set are looked for in .env beside the Nango folder, or in what --env-file names.
+Variables that are not set are read from .env beside the Nango folder, or from the files of --env-file.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage`;
 

@@ -9,7 +9,7 @@ export const JSON_OUTPUT = ['--json', 'print JSON'] as const;
 /** Repeatable; later files take precedence. */
 export const ENV_FILE = [
   '--env-file <path>',
-  'a file of environment variables, in place of .env beside the Nango folder; repeat it for more',
+  'a file of environment variables, instead of .env beside the Nango folder; may be repeated',
   (path: string, earlier: readonly string[] = []): readonly string[] => [...earlier, path],
 ] as const;
 

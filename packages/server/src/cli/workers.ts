@@ -136,7 +136,10 @@ export function gatherMetrics(registry: Registry): () => Promise<string> {
       if (said?.id === id) answered.resolve(said.text);
     };
     process.on('message', onMessage);
-    const timer = setTimeout(() => answered.reject(new Error('The other workers did not answer.')), METRICS_TIMEOUT_MS);
+    const timer = setTimeout(
+      () => answered.reject(new Error('The other workers did not respond.')),
+      METRICS_TIMEOUT_MS,
+    );
     try {
       process.send?.({ nango: 'metrics', id });
       return await answered.promise;

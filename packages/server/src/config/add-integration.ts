@@ -54,7 +54,7 @@ export function addIntegration(
   const [fault] = document.errors;
   if (fault) {
     const { line, col } = lines.linePos(fault.pos[0]);
-    throw new NangoError('invalid_config', `${file}:${line}:${col} This is no YAML: ${fault.message}`);
+    throw new NangoError('invalid_config', `${file}:${line}:${col} This is not YAML: ${fault.message}`);
   }
   const { contents } = document;
   if (contents === null || (isScalar(contents) && contents.value === null))

@@ -36,7 +36,7 @@ function undeclaredConfig(integration: Integration): string[] {
     .filter((field) => !declared.includes(field) && !brought.includes(field))
     .map(
       (field) =>
-        `Integration "${name}" uses \${config.${field}}, which its config does not declare: nobody is asked for it.${suggest(field, declared)}`,
+        `Integration "${name}" uses \${config.${field}}, which its config does not declare, so nobody is prompted for it.${suggest(field, declared)}`,
     );
 }
 

@@ -81,7 +81,7 @@ function integrationSettings(fields: Fields) {
     app_api_key: fields.secret().optional().describe('The application’s own key, for ${app_api_key}'),
     oauth_client_id: fields.text().optional().describe('OAuth client identifier (OAuth 1.0a: consumer key)'),
     oauth_client_secret: fields.secret().optional().describe('OAuth client secret (OAuth 1.0a: consumer secret)'),
-    oauth_scopes: z.array(fields.text()).optional().describe('Scopes the user is asked for'),
+    oauth_scopes: z.array(fields.text()).optional().describe('Scopes to request'),
     client_certificate: fields
       .secret()
       .optional()
@@ -94,7 +94,7 @@ function integrationSchema(fields: Fields) {
   return z.strictObject({
     ...integrationSettings(fields),
     auth: partialAuthSchema(fields).optional().describe('How users authenticate'),
-    config: nullableMap(configFieldsSchema(fields)).optional().describe('What each connection brings, for ${config.x}'),
+    config: nullableMap(configFieldsSchema(fields)).optional().describe('Settings of each connection, for ${config.x}'),
     requests: z
       .strictObject(overridable(requestsShape(fields, RESERVED_PLACEHOLDERS)))
       .optional()

@@ -490,7 +490,7 @@ test('warns of credentials that no request carries, and of config that nobody is
     warnings.map((text) => text.split('. ')[0]),
     [
       'Integration "keyed" uses no credential of its connections: requests go out unauthorized',
-      'Integration "keyed" uses ${config.subb}, which its config does not declare: nobody is asked for it',
+      'Integration "keyed" uses ${config.subb}, which its config does not declare, so nobody is prompted for it',
     ],
   );
   assert.match(warnings[1] ?? '', /Did you mean "sub"\?/);

@@ -181,7 +181,7 @@ async function loadApplicationLogo(
 
 function serverWarnings({ allow_connect_without_session: isOpen }: NangoConfig): string[] {
   return isOpen
-    ? ['allow_connect_without_session is true: whoever reaches the port may connect accounts to any user id.']
+    ? ['allow_connect_without_session is true: anyone who reaches the port may connect accounts to any user id.']
     : [];
 }
 

@@ -45,7 +45,7 @@ export function nangoConfigSchema(fields: Fields) {
       .boolean()
       .default(false)
       .describe(
-        'Unsafe: under a loopback root URL, whoever reaches the port may connect without a token, not this machine alone',
+        'Unsafe: with a loopback root URL, anyone who reaches the port may connect without a token, not only this machine',
       ),
     application: z
       .strictObject({
@@ -65,7 +65,7 @@ export function nangoConfigSchema(fields: Fields) {
     secret_keys: z
       .record(nameSchema, secretKeySchema(fields))
       .default({})
-      .describe('Secret keys beside NANGO_SECRET_KEY, by names of your own, with what each permits'),
+      .describe('Secret keys in addition to NANGO_SECRET_KEY, by your own names, with their scopes'),
     log_user_ids: fields
       .choice(['clear', 'hashed'])
       .default('clear')
@@ -73,9 +73,7 @@ export function nangoConfigSchema(fields: Fields) {
     audit_log_file: fields
       .text()
       .optional()
-      .describe(
-        'File that the audit log is appended to, beside the Nango folder; without it audit lines are part of the log',
-      ),
+      .describe('File of the audit log, relative to the Nango folder; without it audit lines are part of the log'),
     webhooks: z
       .record(nameSchema, webhookSchema(fields))
       .default({})
@@ -87,7 +85,7 @@ export function nangoConfigSchema(fields: Fields) {
     connection_cache_size: fields
       .number({ min: 0, max: 10_000_000, integer: true })
       .default(10_000)
-      .describe('How many opened connections are kept in memory; 0 = none'),
+      .describe('How many opened connections are cached; 0 = none'),
     database_outage_seconds: fields
       .number({ min: 0, max: 86_400 })
       .default(300)

@@ -177,7 +177,7 @@ function certificateChecks(settings: Settings): Problem[] {
   if (!certificate && !key) return [];
   if (!certificate || !key) {
     const missing = certificate ? 'client_certificate_key' : 'client_certificate';
-    return [{ key: [missing], message: 'is required beside its counterpart' }];
+    return [{ key: [missing], message: 'is required together with its counterpart' }];
   }
   if (readClientCertificate({ certificate: certificate.reveal(), key: key.reveal() })) return [];
   return [

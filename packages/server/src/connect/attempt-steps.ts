@@ -61,7 +61,11 @@ export async function storeAuthorized(
   try {
     assertConfig(integrationNamed(row.integration, context), merged);
   } catch (cause) {
-    throw new NangoError('provider_error', `The provider’s answer does not fit. ${messageOf(cause)}`, { cause });
+    throw new NangoError(
+      'provider_error',
+      `The provider’s response does not fit the Integration. ${messageOf(cause)}`,
+      { cause },
+    );
   }
   const additionalConfig = Object.keys(brought).length > 0 ? JSON.stringify(merged) : row.additionalConfig;
   await context.store.completeAttempt(row.attemptHash, newConnection(row, { credentials, additionalConfig }, context));

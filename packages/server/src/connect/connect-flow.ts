@@ -241,7 +241,7 @@ export class ConnectFlow {
     const names = Object.keys(prompted?.fields(integration) ?? {}).join(', ');
     throw new NangoError(
       'invalid_credentials',
-      `"${integration.name}" asks its user for ${names || 'credentials'}: connect('${integration.name}', userId, { credentials: { ${names} } }).`,
+      `"${integration.name}" prompts its user for ${names || 'credentials'}: connect('${integration.name}', userId, { credentials: { ${names} } }).`,
     );
   }
 

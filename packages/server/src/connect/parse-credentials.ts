@@ -91,6 +91,6 @@ async function verifyCredentials(
   }
   throw new NangoError(
     'provider_error',
-    `"${integration.name}" answered the verification request (${verification.method} ${verification.endpoint}) with status ${status}; nothing was stored. If the request is wrong, override auth.verification, or set it to null.`,
+    `"${integration.name}" responded to the verification request (${verification.method} ${verification.endpoint}) with status ${status}; nothing was stored. If the request is wrong, override auth.verification, or set it to null.`,
   );
 }

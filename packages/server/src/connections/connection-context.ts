@@ -76,7 +76,7 @@ export function throwNotFound({ integration, userId }: ConnectionKey): never {
 
 export function authModeOf(integration: Integration): AuthMode {
   const mode = AUTH_MODES.get(integration.auth.auth_mode);
-  if (!mode) throw new NangoError('unsupported_auth_mode', `auth_mode ${integration.auth.auth_mode} is not known.`);
+  if (!mode) throw new NangoError('unsupported_auth_mode', `auth_mode ${integration.auth.auth_mode} is unknown.`);
   return mode;
 }
 

@@ -22,7 +22,7 @@ export const ERRORS = {
   },
   action_failed: { status: 500, about: 'The Action threw; the message is the Action’s own.' },
   action_invalid: { status: 500, about: 'The Action’s file cannot be loaded: syntax, export or result is wrong.' },
-  action_not_found: { status: 404, about: 'No such file <integration>/<action>.action.ts in the Nango folder.' },
+  action_not_found: { status: 404, about: 'The Nango folder has no file <integration>/<action>.action.ts.' },
   address_refused: {
     status: 400,
     about:
@@ -39,7 +39,10 @@ export const ERRORS = {
   forbidden: { status: 403, about: 'The connect session token does not cover this user, integration or origin.' },
   insufficient_scope: { status: 403, about: 'The secret key is valid, but not for this.' },
   internal_error: { status: 500, about: 'A fault of this server; the log has it under the request id.' },
-  invalid_backup: { status: 500, about: 'The file is no whole backup of this server’s database, or cannot be copied.' },
+  invalid_backup: {
+    status: 500,
+    about: 'The file is not a complete backup of this server’s database, or cannot be copied.',
+  },
   invalid_config: { status: 500, about: 'A configuration file has faults; each is listed with its place.' },
   invalid_credentials: {
     status: 400,
@@ -73,11 +76,11 @@ export const ERRORS = {
   missing_user_id: { status: 400, about: 'connect() was called without a user id.', traits: ['developer'] },
   needs_reconnect: { status: 409, about: 'The grant was revoked or expired; the user has to connect again.' },
   not_found: { status: 404, about: 'No such route.' },
-  page_failed: { status: 502, about: 'The external API refused a page of a list, or its answer holds no list.' },
+  page_failed: { status: 502, about: 'The external API refused a page of a list, or its response has no list.' },
   port_unavailable: { status: 500, about: 'The server cannot listen on its port; often another program uses it.' },
   provider_error: {
     status: 502,
-    about: 'The provider answered the authorization request with an error.',
+    about: 'The provider responded to the authorization request with an error.',
     traits: ['page'],
   },
   refresh_failed: { status: 503, about: 'The access token expired and refreshing it failed for now; try again.' },
@@ -86,16 +89,16 @@ export const ERRORS = {
     about: 'The external API could not be reached, or cut the connection.',
     traits: ['network'],
   },
-  request_timeout: { status: 504, about: 'The external API did not answer in time.', traits: ['network'] },
+  request_timeout: { status: 504, about: 'The external API did not respond in time.', traits: ['network'] },
   response_too_large: {
     status: 502,
-    about: 'The external API’s answer exceeds what this call may buffer.',
+    about: 'The external API’s response is larger than this request may buffer.',
     traits: ['network'],
   },
   schema_too_new: { status: 500, about: 'The database was migrated by a newer version of this server.' },
   server_stopping: {
     status: 503,
-    about: 'The server is being stopped; another one, or its successor, answers.',
+    about: 'The server is stopping. Try again: another one serves the request.',
     traits: ['page'],
   },
   too_many_requests: {
@@ -109,7 +112,7 @@ export const ERRORS = {
   store_unavailable: { status: 503, about: 'The database cannot be reached or written.', traits: ['page'] },
   token_exchange_failed: {
     status: 502,
-    about: 'The token endpoint refused, or its answer is unusable.',
+    about: 'The token endpoint refused, or its response is unusable.',
     traits: ['page'],
   },
   unauthorized: {
@@ -119,7 +122,7 @@ export const ERRORS = {
   },
   unknown_integration: {
     status: 404,
-    about: 'integrations.yaml has no such integration.',
+    about: 'integrations.yaml has no integration of this name.',
     traits: ['page', 'developer'],
   },
   unsupported_auth_mode: {

@@ -121,7 +121,7 @@ export class WebhookDelivery {
       });
       if (status >= 200 && status < 300) return { state: 'delivered' };
       const retryAfterMs = parseRetryAfter(String(answered['retry-after'] ?? ''), now());
-      return { state: status === 410 ? 'gone' : 'failed', error: `It answered with status ${status}.`, retryAfterMs };
+      return { state: status === 410 ? 'gone' : 'failed', error: `It responded with status ${status}.`, retryAfterMs };
     } catch (error) {
       return { state: 'failed', error: messageOf(error) };
     }

@@ -23,11 +23,11 @@ const ABOUT: Readonly<Record<string, string>> = {
   400: 'The request is not valid',
   401: 'The key or token is missing or wrong',
   403: 'The key or token does not permit this',
-  404: 'There is no such thing',
+  404: 'Not found',
   409: 'It conflicts with what there is',
   413: 'The body is too large',
   414: 'A part of the path is too long',
-  415: 'The body’s content type is not known',
+  415: 'The body’s content type is not supported',
   429: 'Too many requests; Retry-After says when to try again',
   500: 'A defect of the server; its log says more',
   502: 'The API or provider gave no usable response',
@@ -120,7 +120,7 @@ function proxyOperations(): Record<string, Operation> {
     },
     header('Nango-Integration', 'A name in integrations.yaml', true),
     header('Nango-User-Id', 'The application’s own id of the user, percent-encoded', true),
-    header('Nango-Retries', 'How often an API that is out of quota is asked again at most, 0 to 10'),
+    header('Nango-Retries', 'Maximum number of retries when an API is out of quota, 0 to 10'),
     header('Nango-Retry-Any-Method', 'true: methods that are not idempotent too'),
   ];
   const operation = (method: (typeof METHODS)[number]): Operation => {

@@ -57,7 +57,7 @@ function assertIssuer(
   if (matches) return;
   throw new OAuthResponseError(
     'provider_error',
-    `The response names "${excerpt(iss)}" as its issuer, which is not the authorization server asked. ` +
+    `The response names "${excerpt(iss)}" as its issuer, which is not the requested authorization server. ` +
       'If it is the right one, set auth.issuer to this value.',
     { error: 'issuer_mismatch' },
   );

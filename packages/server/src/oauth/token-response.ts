@@ -109,7 +109,7 @@ function refusal(
   const said = excerpt(raw ? errorWords(raw, code) : unreadableBody(response), secrets);
   return new OAuthResponseError(
     'token_exchange_failed',
-    `The token endpoint answered with status ${response.status}: ${said || '(no reason given)'}`,
+    `The token endpoint responded with status ${response.status}: ${said || '(no reason given)'}`,
     {
       error,
       httpStatus: response.status,
@@ -136,7 +136,7 @@ function errorWords(raw: Record<string, Json>, code: unknown): string {
 
 /** A successful response that cannot be read may hold tokens, so it is never quoted. */
 function unreadableBody({ status, contentType, body }: OAuthHttpResponse): string {
-  return status < 300 ? `an answer that is neither JSON nor form-encoded (${contentType || 'no content type'})` : body;
+  return status < 300 ? `a response that is neither JSON nor form-encoded (${contentType || 'no content type'})` : body;
 }
 
 /** RFC 6749 §7.1: a client must not use a token whose type it does not understand. Many providers omit the type. */
@@ -178,7 +178,7 @@ function readLifetime(value: unknown): number | undefined {
 }
 
 function unusable(what: string, { status }: OAuthHttpResponse): OAuthResponseError {
-  return new OAuthResponseError('token_exchange_failed', `The token endpoint’s answer cannot be used: ${what}.`, {
+  return new OAuthResponseError('token_exchange_failed', `The token endpoint’s response cannot be used: ${what}.`, {
     httpStatus: status,
   });
 }

@@ -27,7 +27,7 @@ export async function revocationRequest(
   const said = excerpt(body, secrets);
   throw new OAuthResponseError(
     'provider_error',
-    `The revocation endpoint answered with status ${status}: ${said || '(empty)'}`,
+    `The revocation endpoint responded with status ${status}: ${said || '(empty)'}`,
     {
       httpStatus: status,
     },

@@ -74,7 +74,7 @@ const HELP = {
   calls: 'Calls to external APIs, by the API’s status or the code of our own error',
   bytes: 'Bytes of bodies, as they were on the wire',
   seconds: 'Whole duration of calls to external APIs',
-  firstByte: 'Time until the answer of a proxied call began',
+  firstByte: 'Time until the response of a proxied call began',
 };
 
 function createTally(integration: string, via: CallReport['via']): Tally {

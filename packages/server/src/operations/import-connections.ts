@@ -59,7 +59,7 @@ export async function checkImport(
       const key = header ? toExported(value, context).row : checkForeign(value, context);
       const name = connectionKeyText(key);
       const earlier = lines.get(name);
-      if (earlier !== undefined) throw new NangoError('invalid_import', `the same pair stands in line ${earlier}`);
+      if (earlier !== undefined) throw new NangoError('invalid_import', `the same connection is in line ${earlier}`);
       lines.set(name, line);
       if (existing === 'fail' && (await context.store.findConnection(key)))
         throw new NangoError('invalid_import', 'this pair has a connection already');

@@ -88,6 +88,6 @@ function parseJson(text: string, line: number): unknown {
   if (value !== undefined) return value;
   throw new NangoError(
     'invalid_import',
-    `Line ${line} is no JSON. A file to import is one that nango export made, a JSON list, or CSV (.csv).`,
+    `Line ${line} is not JSON. A file to import is one that nango export made, a JSON list, or CSV (.csv).`,
   );
 }

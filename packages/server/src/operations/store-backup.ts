@@ -120,7 +120,7 @@ function inspectBackup(file: string): number {
       database.close();
     }
   } catch (cause) {
-    throw new NangoError('invalid_backup', `This is no whole backup of a Nango database: ${messageOf(cause)}.`, {
+    throw new NangoError('invalid_backup', `This is not a complete backup of a Nango database: ${messageOf(cause)}.`, {
       cause,
     });
   }

@@ -354,7 +354,8 @@ export class FreshCredentials {
 /** What to add to the provider's message if the grant is gone; undefined if it is not. */
 function whyGone({ row, integration }: OpenConnection, error: unknown): string | undefined {
   const days = integration.reconnectAfterRefusedDays;
-  if (isRevoked(error)) return row.refresh.responseLost ? ' An earlier answer with new tokens may have been lost.' : '';
+  if (isRevoked(error))
+    return row.refresh.responseLost ? ' An earlier response with new tokens may have been lost.' : '';
   const isGone = isUnexplainedRefusal(error) && isLastRefusal(row.refresh, days);
   return isGone ? `; the provider has refused every refresh of these ${days} days` : undefined;
 }

@@ -353,7 +353,7 @@ function checkSafety({ world, results }: Execution): void {
   if (world.grace || interruptions === 0) assert.equal(world.row.status, 'active');
   // A family is lost only where an answer was, and the provider gives no grace; then the connection says so.
   if (world.row.status === 'needs_reconnect')
-    assert.match(world.row.statusReason ?? '', /invalid_grant.*An earlier answer with new tokens may have been lost/s);
+    assert.match(world.row.statusReason ?? '', /invalid_grant.*An earlier response with new tokens may have been lost/s);
 }
 
 for (const [name, scenario] of Object.entries<Scenario>({

@@ -181,7 +181,7 @@ function urlProblem(template: Template): string | undefined {
   if (!url || !/^https?:$/.test(url.protocol)) return 'must be an http or https URL';
   const next = template.parts[1];
   if (startsWithPlaceholder && next !== undefined && !(typeof next === 'string' && next.startsWith('/'))) {
-    return 'must have "/" right after a placeholder that stands for the origin';
+    return 'must have "/" right after a placeholder for the origin';
   }
   if (url.username !== '' || url.password !== '') return 'must not hold a user name or password';
   return undefined;

@@ -113,7 +113,7 @@ function encodeForUrl(placeholder: string, value: string, zone: 'origin' | 'host
   if (zone === 'origin') return originOf(placeholder, value);
   if (zone === 'host') {
     if (/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(value) && !value.includes('..')) return value;
-    throw unsafe(placeholder, 'only letters, digits, "-" and "." can stand in a host name');
+    throw unsafe(placeholder, 'a host name has only letters, digits, "-" and "."');
   }
   if (!value.isWellFormed() || value === '') throw unsafe(placeholder, 'it is empty or not valid Unicode');
   if (zone === 'path' && /^\.{1,2}$/.test(value)) throw unsafe(placeholder, 'a dot segment would leave the path');

@@ -40,9 +40,11 @@ export const rateLimitSchema = z.strictObject({
     .array(z.number().int().min(400).max(599))
     .max(10)
     .default([])
-    .describe('Statuses beside 429 that mean an empty quota (with remaining_header: when it says 0)'),
+    .describe('Statuses other than 429 that mean an empty quota (with remaining_header: if it is 0)'),
   remaining_header: headerName.optional().describe('Header with the requests left'),
-  reset_header: headerName.optional().describe('Header that says when there is quota again, beside Retry-After'),
+  reset_header: headerName
+    .optional()
+    .describe('Header that says when there is quota again, in addition to Retry-After'),
   reset_format: z
     .enum(['seconds', 'epoch', 'epoch_ms', 'date'])
     .default('seconds')
@@ -51,25 +53,27 @@ export const rateLimitSchema = z.strictObject({
 
 const items = jsonPath
   .optional()
-  .describe('Where the items are in the answer, such as data.items, "*" for its only list; without it the answer');
-const more = jsonPath.optional().describe('Where the answer says whether another page follows; false ends the list');
+  .describe('Path of the items in the response, such as data.items, "*" for its only list; default: the response');
+const more = jsonPath
+  .optional()
+  .describe('Path in the response that says whether another page follows; false ends the list');
 const pageSize = z.number().int().min(1).max(10_000);
 
 export const paginationSchema = z.discriminatedUnion('type', [
   z.strictObject({
-    type: z.literal('link').describe('The next page’s URL: in the Link header (RFC 8288), or in the answer'),
+    type: z.literal('link').describe('The next page’s URL: in the Link header (RFC 8288), or in the response'),
     items,
-    next: jsonPath.optional().describe('Where the URL is in the answer; without it the Link header with rel="next"'),
+    next: jsonPath.optional().describe('Path of the URL in the response; default: the Link header with rel="next"'),
     follow: z
       .enum(['url', 'query'])
       .default('url')
       .describe('query: only the query of the URL is used, at the endpoint of the page before'),
   }),
   z.strictObject({
-    type: z.literal('cursor').describe('The answer names a cursor, which the next request sends'),
+    type: z.literal('cursor').describe('The response has a cursor, which the next request sends'),
     items,
     cursor: jsonPath.describe(
-      'Where the cursor is in the answer, such as next or data.-1.id; absent, null or empty on the last page',
+      'Path of the cursor in the response, such as next or data.-1.id; absent, null or empty on the last page',
     ),
     more,
     cursor_param: name.describe('Parameter that takes it'),
@@ -101,7 +105,7 @@ export function requestBehaviourShape() {
       )
       .max(20)
       .default([])
-      .describe('Origins that redirects may lead to beside the API’s own; no credentials go there'),
+      .describe('Origins other than the API’s own that redirects may lead to; no credentials go there'),
     pagination: paginationSchema.optional().describe('How the API splits lists into pages'),
   };
 }
@@ -119,9 +123,9 @@ export function requestBoundsShape(fields: Fields) {
     http_request_timeout_seconds: seconds().describe('0 = no limit'),
     request_timeouts: z
       .strictObject({
-        connect_seconds: seconds().describe('Until the connection stands; default 10'),
-        headers_seconds: seconds().describe('Until the answer begins; default http_request_timeout_seconds'),
-        idle_seconds: seconds().describe('Between two pieces of an answer; default http_request_timeout_seconds'),
+        connect_seconds: seconds().describe('Until the connection is made; default 10'),
+        headers_seconds: seconds().describe('Until the response begins; default http_request_timeout_seconds'),
+        idle_seconds: seconds().describe('Between two pieces of a response; default http_request_timeout_seconds'),
         total_seconds: seconds().describe('For all of it; default 0, no limit'),
       })
       .optional()
@@ -131,7 +135,7 @@ export function requestBoundsShape(fields: Fields) {
     max_queue_seconds: fields
       .number({ min: 0, max: 600 })
       .optional()
-      .describe('How long a request may wait for its turn before it is answered 429; default 10'),
+      .describe('How long a request may wait for its turn before it gets 429; default 10'),
   };
 }
 

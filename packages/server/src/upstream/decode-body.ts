@@ -47,8 +47,8 @@ function decodersOf(contentEncoding: string): Decoder[] {
     if (decoder) return decoder;
     throw new NangoError(
       'request_failed',
-      `The response has the Content-Encoding ${JSON.stringify(coding.slice(0, 40))}, which is not known here. ` +
-        'A request may ask for another one by Accept-Encoding.',
+      `The response has the Content-Encoding ${JSON.stringify(coding.slice(0, 40))}, which is not supported. ` +
+        'A request may ask for another one with Accept-Encoding.',
     );
   });
 }

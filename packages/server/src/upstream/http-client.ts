@@ -275,7 +275,7 @@ async function readBounded(body: AsyncIterable<Buffer>, maxBytes: number): Promi
   for await (const chunk of body) {
     size += chunk.length;
     // Leaving the loop destroys the stream, so the rest is never received.
-    if (size > maxBytes) throw new NangoError('response_too_large', `The answer is larger than ${maxBytes} bytes.`);
+    if (size > maxBytes) throw new NangoError('response_too_large', `The response is larger than ${maxBytes} bytes.`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
@@ -295,7 +295,7 @@ export function toNangoError(error: unknown, { url, timeoutMs }: { url: string; 
   const { host } = new URL(url);
   const name = error instanceof Error ? error.name : '';
   if (/^(TimeoutError|HeadersTimeoutError|BodyTimeoutError)$/.test(name))
-    return new NangoError('request_timeout', `${host} did not answer within ${timeoutMs / 1000} s.`, { cause: error });
+    return new NangoError('request_timeout', `${host} did not respond within ${timeoutMs / 1000} s.`, { cause: error });
   if (name === 'ConnectTimeoutError')
     return new NangoError('request_timeout', `A connection to ${host} was not made in time.`, { cause: error });
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? ` (${error.code})` : '';

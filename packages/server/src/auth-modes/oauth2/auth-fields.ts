@@ -36,7 +36,7 @@ export function oauth2Shape(fields: Fields) {
     ...clientShape(fields),
     ...tokenShape(fields),
     steps: stepsSchema(fields, ['access_token']),
-    credentials: credentialFieldsSchema.optional().describe('What the user is asked for, where a grant needs it'),
+    credentials: credentialFieldsSchema.optional().describe('Fields to prompt for, if a grant needs them'),
     assertion: z
       .strictObject(jwtShape(fields, ['scope', 'token_url']))
       .optional()
@@ -105,7 +105,7 @@ function authorizationShape(fields: Fields) {
     config_from_callback: z
       .record(z.string().min(1), z.string().min(1))
       .default({})
-      .describe('Parameters of the callback that are kept as config.*, by their name there'),
+      .describe('Parameters of the callback that are stored as config.*, by their name there'),
   };
 }
 
@@ -182,7 +182,7 @@ function clientShape(fields: Fields) {
     client_metadata: fields
       .params(CONNECTION_SCOPE)
       .optional()
-      .describe('Registers a client dynamically where there is no oauth_client_id (RFC 7591 §2)'),
+      .describe('Registers a client dynamically if there is no oauth_client_id (RFC 7591 §2)'),
   };
 }
 

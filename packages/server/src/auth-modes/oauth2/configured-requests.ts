@@ -47,7 +47,7 @@ export async function revokeAsConfigured(request: ConfiguredRequest, described: 
   const { status, body } = await sendConfigured(request, sources, described.context);
   if (status >= 200 && status < 300) return;
   const said = excerpt(body, sentSecrets(sources));
-  throw new NangoError('provider_error', `Revoking was answered with status ${status}: ${said || '(empty)'}`);
+  throw new NangoError('provider_error', `The revocation request got the status ${status}: ${said || '(empty)'}`);
 }
 
 function sourcesOf({ owner: { integration, config }, credentials }: Described): AuthValueSources {

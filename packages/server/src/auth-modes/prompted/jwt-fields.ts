@@ -18,7 +18,7 @@ export function jwtShape(fields: Fields, names: readonly string[] = []) {
       .default('text')
       .describe('How a shared secret is written'),
     key_id: fields.template(scope).optional().describe('kid header'),
-    claims: fields.params(scope).default({}).describe('Claims beside iat and exp (RFC 7519 §4.1)'),
+    claims: fields.params(scope).default({}).describe('Claims other than iat and exp (RFC 7519 §4.1)'),
     lifetime_seconds: fields
       .number({ min: 1, max: MAX_LIFETIME_SECONDS })
       .default(300)
@@ -26,7 +26,7 @@ export function jwtShape(fields: Fields, names: readonly string[] = []) {
     backdate_seconds: fields
       .number({ min: 0, max: 3600 })
       .default(0)
-      .describe('How long before now iat lies, for providers whose clock may be behind'),
+      .describe('How long before now iat is, for providers whose clock may be slow'),
   };
 }
 

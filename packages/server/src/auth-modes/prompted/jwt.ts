@@ -9,10 +9,10 @@ import { jwtShape, signConfiguredJwt } from './jwt-fields.ts';
 /** The keys of `auth` under JWT. */
 function jwtAuthShape(fields: Fields) {
   return {
-    credentials: credentialFieldsSchema.default({}).describe('What the user is asked for; kept as raw.*'),
+    credentials: credentialFieldsSchema.default({}).describe('Fields to prompt for; stored as raw.*'),
     jwt: z.strictObject(jwtShape(fields)).describe('The token that is signed for each request'),
     verification: verificationSchema(fields),
-    authorization_scheme: fields.text().default('Bearer').describe('Word before the token in Authorization'),
+    authorization_scheme: fields.text().default('Bearer').describe('Scheme before the token in Authorization'),
   };
 }
 

@@ -28,7 +28,7 @@ export function verificationSchema(fields: Fields) {
         .array(z.int().min(400).max(499))
         .max(5)
         .default([])
-        .describe('Statuses beside 2xx that prove credentials too: 403, where the API answers 401 to unknown ones'),
+        .describe('Statuses other than 2xx that also prove credentials: 403, if the API sends 401 for unknown ones'),
     })
     .optional()
     .describe('Request that proves credentials before they are stored');
@@ -39,7 +39,7 @@ export function promptedAuthShape(fields: Fields, placeholders: readonly string[
   return {
     credentials: credentialFieldsSchema
       .optional()
-      .describe('What the user is asked for; fields beside the mode’s own are kept as raw.*'),
+      .describe('Fields to prompt for; fields other than the mode’s own are stored as raw.*'),
     verification: verificationSchema(fields),
     token_request: configuredRequestSchema(fields, placeholders)
       .optional()

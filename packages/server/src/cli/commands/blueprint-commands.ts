@@ -8,7 +8,7 @@ import type { Terminal } from '../terminal.ts';
 export function addBlueprintCommands(blueprints: Command, terminal: Terminal): void {
   blueprints
     .command('search')
-    .description('list Blueprints that hold every word in their name, provider or categories; all without words')
+    .description('list Blueprints whose name, provider or categories contain every word; all, if there is none')
     .argument('[words...]')
     .option('--category <category>', 'only of this category; nango blueprints categories lists them')
     .option(...JSON_OUTPUT)
@@ -27,7 +27,7 @@ export function addBlueprintCommands(blueprints: Command, terminal: Terminal): v
     });
   blueprints
     .command('show')
-    .description('print a Blueprint: what it sets, what a connection brings, what to know')
+    .description('print a Blueprint: its settings, the fields of a connection, notes')
     .argument('<name>', 'a name, or name:version')
     .option(...FOLDER)
     .option(...JSON_OUTPUT)
@@ -42,12 +42,12 @@ export function addBlueprintCommands(blueprints: Command, terminal: Terminal): v
     .option(...FOLDER)
     .option(...ENV_FILE)
     .option('--as <integration>', 'name of the Integration; default: the Blueprint’s')
-    .option('--client-id <id>', 'the OAuth client’s id, or ${VARIABLE}; asked for on a terminal')
+    .option('--client-id <id>', 'the OAuth client’s id, or ${VARIABLE}; prompted for on a terminal')
     .option(
       '--client-secret <variable>',
       'environment variable with the client’s secret; default: <NAME>_CLIENT_SECRET',
     )
-    .option('--scopes <scopes>', 'separated by spaces or commas; asked for on a terminal')
+    .option('--scopes <scopes>', 'separated by spaces or commas; prompted for on a terminal')
     .addHelpText('after', '\nExample:\n  nango blueprints add acme --scopes contacts.read,contacts.write')
     .action(async (name: string, flags: BlueprintsFlags) => {
       const { addBlueprint } = await import('./blueprints-command.ts');
@@ -55,7 +55,7 @@ export function addBlueprintCommands(blueprints: Command, terminal: Terminal): v
     });
   blueprints
     .command('new')
-    .description('draft a Blueprint of your own from what a provider publishes, or from answers')
+    .description('draft your own Blueprint from what a provider publishes, or from prompts')
     .argument('<name>')
     .option(...FOLDER)
     .addOption(

@@ -62,7 +62,7 @@ function addConnectCommand(program: Command, terminal: Terminal): void {
     .addHelpText(
       'after',
       `
-What an Integration needs and you did not give is asked for, on a terminal.
+On a terminal, missing fields are prompted for.
 
 Examples:
   nango connect acme 1
@@ -94,7 +94,7 @@ function addTriggerCommand(program: Command, terminal: Terminal): void {
 function addHealthCommand(program: Command, terminal: Terminal): void {
   program
     .command('health')
-    .description('ask the server on this machine whether it works, for health checks')
+    .description('check whether the server on this machine works, for health checks')
     .option(...FOLDER)
     .option(...ENV_FILE)
     .option(...SERVER)
@@ -109,11 +109,11 @@ function addHealthCommand(program: Command, terminal: Terminal): void {
 
 function addEventsCommand(program: Command, terminal: Terminal): void {
   client(program.command('events'))
-    .description('print what happened to connections, from the oldest event that is kept')
-    .option('--after <cursor>', 'go on behind this place')
+    .description('print events of connections, from the oldest that is stored')
+    .option('--after <cursor>', 'continue after this cursor')
     .option('--follow', 'go on with what happens, until interrupted')
     .option(...JSON_OUTPUT)
-    .addHelpText('after', `\nWith --json each event is one line, and the place behind the last goes to stderr.`)
+    .addHelpText('after', `\nWith --json each event is one line, and the cursor after the last goes to stderr.`)
     .action(async (flags: EventsFlags) => {
       const { eventsCommand } = await import('./events-command.ts');
       await eventsCommand(flags, terminal);

@@ -18,7 +18,7 @@ export async function healthCommand(flags: HealthFlags, terminal: Terminal): Pro
   const url = `${serverUrl}/health/${flags.ready ? 'ready' : 'live'}`;
   const { healthy, why } = await ask(url);
   if (flags.json) terminal.out(JSON.stringify({ healthy, url }));
-  else if (healthy) terminal.err(`${terminal.style('green', '✓')} ${url} answers that the server works.`);
+  else if (healthy) terminal.err(`${terminal.style('green', '✓')} ${url} reports that the server works.`);
   else terminal.err(`${terminal.style('red', '✗')} ${url} ${why}.`);
   return healthy ? 0 : 1;
 }
@@ -28,10 +28,10 @@ async function ask(url: string): Promise<{ healthy: boolean; why: string }> {
     const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
     const body: unknown = await response.json().catch(() => undefined);
     if (response.ok && !healthySchema.safeParse(body).success)
-      return { healthy: false, why: 'is answered by another program' };
-    return { healthy: response.ok, why: `answers with status ${response.status}` };
+      return { healthy: false, why: 'is used by another program' };
+    return { healthy: response.ok, why: `responds with status ${response.status}` };
   } catch (error) {
     const cause = error instanceof Error ? error.cause : undefined;
-    return { healthy: false, why: `does not answer: ${messageOf(cause ?? error) || 'nobody listens there'}` };
+    return { healthy: false, why: `does not respond: ${messageOf(cause ?? error) || 'nothing listens there'}` };
   }
 }

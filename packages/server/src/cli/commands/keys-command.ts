@@ -31,9 +31,7 @@ export async function checkKeysCommand(flags: KeysFlags, terminal: Terminal): Pr
 /** `nango keys add`: makes a key that seals from the next start on. The present keys still open. */
 export function addKeyCommand(flags: KeysFlags, terminal: Terminal): void {
   const path = addKey(settingsOf(flags));
-  terminal.err(
-    `${terminal.style('green', '✓')} A new key stands in front in ${path}. Back the file up, start the server`,
-  );
+  terminal.err(`${terminal.style('green', '✓')} A new key is the first in ${path}. Back the file up, start the server`);
   terminal.err('  again, then: nango keys rotate');
 }
 

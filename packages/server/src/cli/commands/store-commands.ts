@@ -32,7 +32,7 @@ function addBackupCommands(program: Command, terminal: Terminal): void {
   store(program.command('restore'))
     .description('put a backup in the place of the embedded store, while the server goes on')
     .argument('<file>')
-    .addHelpText('after', '\nThe backup is proven first, and what was there is kept in a file beside it.')
+    .addHelpText('after', '\nThe backup is checked first, and a copy of the present data is kept in a file beside it.')
     .action(async (file: string, flags: KeysFlags) => {
       const { restoreCommand } = await import('./transfer-command.ts');
       await restoreCommand(file, flags, terminal);

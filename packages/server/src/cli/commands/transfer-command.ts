@@ -29,7 +29,7 @@ export async function backupCommand(file: string, flags: StoreFlags, terminal: T
   });
   if (flags.json) return terminal.out(JSON.stringify({ file, ...done }));
   terminal.err(`${terminal.style('green', '✓')} ${file} holds ${done.connections} connections, sealed.`);
-  terminal.err('  The encryption key is not in it: without that key it opens for nobody, you included.');
+  terminal.err('  The backup does not hold the encryption key. Without that key nobody can open it, not even you.');
 }
 
 /** `nango restore` */
@@ -44,7 +44,7 @@ export async function restoreCommand(file: string, flags: StoreFlags, terminal: 
   terminal.err(`${terminal.style('green', '✓')} Restored ${done.connections} connections from ${file}.`);
   if (done.previous !== undefined) terminal.err(`  What was there before is in ${done.previous}`);
   terminal.err(
-    '  Refresh tokens that were rotated since the backup are spent: such connections will need a reconnect.',
+    '  Refresh tokens that were rotated since the backup are no longer valid: such connections will need a reconnect.',
   );
 }
 
@@ -53,7 +53,7 @@ export async function exportCommand(file: string | undefined, flags: ExportFlags
   const clear = flags.clearCredentials ?? false;
   if (clear)
     terminal.err(
-      terminal.style('yellow', '! Credentials are written in the clear: whoever reads the file can use them.'),
+      terminal.style('yellow', '! Credentials are written in the clear: anyone who reads the file can use them.'),
     );
   const progress = createProgress(terminal);
   const exported = await exportStore({

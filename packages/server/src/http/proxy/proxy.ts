@@ -238,7 +238,7 @@ function refuse(
   const { request, requestId } = visit;
   if (error instanceof CallerGoneError || response.headersSent) {
     const isGone = error instanceof CallerGoneError;
-    if (!isGone) server.context.log.warn({ err: error, requestId }, 'an answer was broken off');
+    if (!isGone) server.context.log.warn({ err: error, requestId }, 'a response was cut off');
     reportVisit(visit, { server, error: isGone ? 'caller_gone' : codeOf(error) });
     return void response.destroy();
   }

@@ -29,14 +29,14 @@ const createSchema = {
   }),
   response: {
     201: z.object({
-      attempt: z.string().describe('Names the attempt when its result is asked for'),
+      attempt: z.string().describe('Identifies the attempt when its result is read'),
       status: z.enum(['pending', 'succeeded']).describe('succeeded: the provider needed no browser'),
       connectUrl: z.url().describe('Where the user’s browser goes, once'),
       nonce: z
         .string()
         .optional()
         .describe(
-          'What the page gives the window that it opened at connectUrl, so that the user is asked no question there',
+          'The proof that the page sends to the window it opened at connectUrl, so that the user is asked no question there',
         ),
       expiresAt: z.iso.datetime(),
     }),
@@ -48,7 +48,7 @@ const createSchema = {
 };
 
 const resultSchema = {
-  summary: 'How an attempt stands',
+  summary: 'The state of an attempt',
   params: z.object({ attempt: z.string().max(100) }),
   response: {
     200: z.object({
@@ -96,7 +96,7 @@ export function attemptRoutes(app: App, server: ServerContext): void {
 
   app.get('/attempts/:attempt', { schema: resultSchema, preValidation }, async ({ params }, reply) => {
     const result = await flow.result(params.attempt);
-    if (!result) throw new NangoError('invalid_state', 'There is no such attempt.');
+    if (!result) throw new NangoError('invalid_state', 'The attempt does not exist.');
     void reply.header('cache-control', 'no-store');
     return { status: result.status, error: result.error };
   });

@@ -25,7 +25,7 @@ export function blueprintRoutes({ blueprints, blueprintIndex }: ServerContext) {
         schema: {
           summary: 'Search the catalog of Blueprints',
           querystring: z.object({
-            q: z.string().max(200).default('').describe('Words that name, provider or categories hold'),
+            q: z.string().max(200).default('').describe('Words that name, provider or categories contain'),
             category: z.string().max(100).optional(),
           }),
           response: { 200: z.object({ blueprints: z.array(blueprintSummarySchema) }), ...errors },

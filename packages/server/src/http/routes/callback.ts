@@ -37,7 +37,7 @@ export function callbackRoutes(app: App, server: ServerContext): void {
     const form = z.string().catch('').parse(request.body);
     try {
       if (!(await flow.acceptsFormPost(uniqueParams(form).get('state') ?? '')))
-        throw new NangoError('invalid_state', 'No integration expects this answer as a form.');
+        throw new NangoError('invalid_state', 'No integration expects this response as a form.');
     } catch (error) {
       return sendFailurePage(error, request, reply);
     }

@@ -101,7 +101,7 @@ async function createFromLink({ flow }: ServerContext, { request, userId }: Link
   const key = assertAttemptKey({ integration: request.params.integration, userId });
   // A link on another page must not connect the developer's account to a user id that this page chose.
   if (request.headers['sec-fetch-site'] === 'cross-site') {
-    throw new NangoError('unauthorized', 'This address can be opened by hand, not from another site.');
+    throw new NangoError('unauthorized', 'This address can only be opened by hand, and not from another site.');
   }
   return (await flow.create({ ...key, requester: { token: undefined, origin: undefined, route: routeOf(request) } }))
     .attempt;

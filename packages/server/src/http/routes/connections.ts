@@ -18,7 +18,7 @@ const MAX_PAGE = 200;
 const keySchema = z.object({ integration: integrationNameSchema, userId: userIdSchema });
 const credentialsSchema = z
   .record(z.string(), jsonValueSchema)
-  .describe('The fields of the Integration’s auth mode; others are kept under raw')
+  .describe('The fields of the Integration’s auth mode; others are stored under raw')
   .transform((given) => new Secret(given));
 const connectionBody = z.object({ connection: publicConnectionSchema });
 const errors = { 400: errorBodySchema, 401: errorBodySchema, 404: errorBodySchema };

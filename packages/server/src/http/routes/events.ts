@@ -20,7 +20,7 @@ export function eventRoutes({ events, nudgeWebhooks }: ServerContext) {
       {
         config: { scope: 'connections:read' },
         schema: {
-          summary: 'List events in order, from the oldest that is kept',
+          summary: 'List events in order, from the oldest that is stored',
           querystring: page,
           response: {
             200: z.object({

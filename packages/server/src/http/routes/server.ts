@@ -19,7 +19,7 @@ const serverSchema = z.object({
       actions: z.array(z.string()),
       credentials: inputFieldsSchema
         .nullable()
-        .describe('What the user types in; null where he authorizes in a browser, or has nothing to do'),
+        .describe('Fields to prompt for; null if the user authorizes in a browser, or has nothing to do'),
       config: inputFieldsSchema.describe('What goes into additionalConfig'),
     }),
   ),
@@ -41,7 +41,7 @@ export function serverRoutes(server: ServerContext) {
     );
     app.get(
       '/health/live',
-      { schema: { summary: 'Whether the process answers', response: { 200: healthySchema } } },
+      { schema: { summary: 'Whether the process responds', response: { 200: healthySchema } } },
       async () => ({ status: 'ok' as const }),
     );
     for (const path of ['/health/ready', '/health']) {

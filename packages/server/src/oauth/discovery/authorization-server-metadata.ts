@@ -42,7 +42,7 @@ export function authorizationServerMetadata(issuer: string, http: OAuthHttp): Pr
       urls: [...new Set(urls)],
       schema: authorizationServerMetadataSchema,
       problem: (metadata) =>
-        metadata.issuer === issuer ? undefined : `it names the issuer "${metadata.issuer}", not the one asked for`,
+        metadata.issuer === issuer ? undefined : `it names the issuer "${metadata.issuer}", not the requested one`,
     },
     http,
   );

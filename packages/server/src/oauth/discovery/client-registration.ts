@@ -46,10 +46,10 @@ export async function registerClient(
   // RFC 7591 §3.2.1: members that the server omitted are as requested.
   if (registered) return { token_endpoint_auth_method: metadata.token_endpoint_auth_method, ...registered };
   // A successful response that cannot be read may hold a secret, so it is never quoted.
-  const said = status < 300 ? 'an answer without a usable client_id' : excerpt(body);
+  const said = status < 300 ? 'a response without a usable client_id' : excerpt(body);
   throw new OAuthResponseError(
     'provider_error',
-    `The registration endpoint answered with status ${status}: ${said || '(empty)'}. Register a client by hand and set oauth_client_id.`,
+    `The registration endpoint responded with status ${status}: ${said || '(empty)'}. Register a client by hand and set oauth_client_id.`,
     { httpStatus: status },
   );
 }

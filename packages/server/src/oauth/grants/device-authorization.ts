@@ -53,10 +53,10 @@ export async function deviceAuthorizationRequest(
   const { status, body } = await http({ url: endpoint.url, ...form });
   const answer = status === 200 ? deviceAuthorizationSchema.safeParse(parseJson(body)) : undefined;
   if (answer?.success) return answer.data;
-  const said = answer ? 'an answer that is no device authorization' : excerpt(body, secrets);
+  const said = answer ? 'a response that is not a device authorization' : excerpt(body, secrets);
   throw new OAuthResponseError(
     'provider_error',
-    `The device authorization endpoint answered with status ${status}: ${said || '(empty)'}`,
+    `The device authorization endpoint responded with status ${status}: ${said || '(empty)'}`,
     { httpStatus: status },
   );
 }

@@ -109,10 +109,10 @@ function processCredentialsResponse(
       raw: new Secret(raw),
     };
   // A successful response that cannot be read may hold tokens, so it is never quoted.
-  const said = ok ? 'an answer without usable oauth_token and oauth_token_secret' : excerpt(body, secrets);
+  const said = ok ? 'a response without usable oauth_token and oauth_token_secret' : excerpt(body, secrets);
   throw new OAuthResponseError(
     'token_exchange_failed',
-    `The provider answered with status ${status}: ${said || '(empty)'}`,
+    `The provider responded with status ${status}: ${said || '(empty)'}`,
     { httpStatus: status },
   );
 }
