@@ -94,6 +94,7 @@ export class FreshCredentials {
     for (;;) {
       const connection = await this.#readTriable(key);
       if (!this.#isDue(connection)) return this.#assertUsable(connection);
+      if (!this.#isExpired(connection) && this.#wouldWait(connection)) return connection;
       const refreshed = await this.#once(key, () => this.#refresh(key));
       // A refresh that the background began, and left to another server, says nothing.
       if (refreshed) return refreshed;
@@ -151,6 +152,11 @@ export class FreshCredentials {
       const { delay, random } = this.#context;
       await delay(Math.min(FIRST_WAIT_MS * 2 ** waits, MAX_WAIT_MS) * (0.5 + random() / 2));
     }
+  }
+
+  /** Whether a refresh would wait for those of other users first. A token that works is worth no such wait. */
+  #wouldWait({ integration }: OpenConnection): boolean {
+    return this.#limit.isFull(integration.name, integration.refreshConcurrency);
   }
 
   /** Undefined when another server has the lease. */
