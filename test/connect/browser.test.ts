@@ -139,13 +139,20 @@ describe('connect() in Chromium', () => {
 
   test('F12: a provider that cuts the popup off (COOP) still ends in success, told by the server', async (t) => {
     const { page } = await openApplication(t, { pageHeaders: { 'cross-origin-opener-policy': 'same-origin' } });
+    await page.clock.install();
+    await page.reload();
     // In a real browser the popup has the focus; headless Chromium claims it for every page.
     await page.evaluate('document.hasFocus = () => false');
     const popup = await openPopup(page);
     await popup.waitForSelector('#approve');
+    assert.equal(await popup.evaluate('window.opener'), null);
+    // To the page the popup looks closed, for longer than it would wait for one that is.
+    for (let second = 0; second < 6; second += 1)
+      await Promise.all([page.waitForResponse(/\/oauth\/attempts\//), page.clock.runFor(1_000)]);
+    assert.equal(await page.textContent('#out'), '');
     await popup.click('#approve');
     await popup.waitForSelector('text=You can close this window');
-    assert.equal(await popup.evaluate('window.opener'), null);
+    await page.clock.resume();
     assert.equal(await outcome(page), 'ok acme 1');
   });
 
@@ -189,7 +196,7 @@ describe('connect() in Chromium', () => {
     assert.deepEqual((await server.nango.getConnectionsForUserId('1')).returnValue, []);
   });
 
-  test('F3: the callback replayed in the same browser is refused', async (t) => {
+  test('F3, F11: the callback replayed in the same browser is refused, and its address bar shows no code', async (t) => {
     const { page } = await openApplication(t);
     const popup = await openPopup(page);
     const callback = popup.waitForRequest(/\/oauth\/callback/).then((request) => request.url());
@@ -198,6 +205,34 @@ describe('connect() in Chromium', () => {
     await page.goto(await callback);
     assert.match((await page.textContent('main')) ?? '', /already used.*invalid_state/s);
     assert.ok(!page.url().includes('code='), 'the code is taken out of the address bar');
+  });
+
+  test('F10: no parameter takes a browser from a page of ours to another origin', async (t) => {
+    const { server } = await openApplication(t);
+    const page = await newPage(t);
+    const elsewhere: string[] = [];
+    await page.route(
+      (url) => url.hostname === 'evil.example',
+      (route) => (elsewhere.push(route.request().url()), route.abort()),
+    );
+    const names = ['next', 'url', 'redirect', 'redirect_uri', 'redirect_url', 'return_to', 'continue', 'origin'];
+    const query = names.map((name) => `${name}=${encodeURIComponent('http://evil.example/')}`).join('&');
+    const { token } = (await server.nango.createConnectSession({ userId: '1' })).returnValue;
+    const begun = await fetch(`${server.url}/oauth/attempts`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      body: JSON.stringify({ integration: 'acme', userId: '1' }),
+    });
+    const { connectUrl } = (await begun.json()) as { connectUrl: string };
+    for (const address of [
+      `${connectUrl}&${query}`,
+      `${server.url}/oauth/callback?${query}`,
+      `${server.url}/?${query}`,
+    ]) {
+      await page.goto(address);
+      assert.equal(new URL(page.url()).origin, server.url);
+    }
+    assert.deepEqual(elsewhere, []);
   });
 
   const HOSTILE = `</script><img src=x onerror="document.title='pwned'"><svg onload=alert(1)>"'\u2028`;
@@ -237,7 +272,7 @@ describe('connect() in Chromium', () => {
     assert.ok(!violations.some((text) => text.includes('Content Security Policy')), violations.join());
   });
 
-  test('D9: a link to connect shows whose account it becomes, and goes on only by a click', async (t) => {
+  test('F2, F11, D9: a link to connect shows whose account it becomes, and goes on only by a click', async (t) => {
     const { server, page } = await openApplication(t, {
       config: 'application: { name: Acme <CRM>, logo: logo.svg }',
       files: {
@@ -263,7 +298,7 @@ describe('connect() in Chromium', () => {
     assert.ok(!violations.some((text) => text.includes('Content Security Policy')), violations.join());
   });
 
-  test('D9: a page of another origin that opens the link does not get past the question', async (t) => {
+  test('F2, F8, D9: a page of another origin that opens the link learns nothing, and does not get past the question', async (t) => {
     const { server, page, app } = await openApplication(t);
     const { token } = (await server.nango.createConnectSession({ userId: 'mallory' })).returnValue;
     const begun = await fetch(`${server.url}/oauth/attempts`, {
@@ -276,12 +311,16 @@ describe('connect() in Chromium', () => {
     const [popup] = await Promise.all([
       page.waitForEvent('popup'),
       page.evaluate(`{
+        window.seen = [];
+        addEventListener('message', (event) => seen.push(event.data));
         const w = window.open(${JSON.stringify(connectUrl)});
         setInterval(() => w.postMessage({ source: 'nango', nonce: ${JSON.stringify(nonce)} }, '*'), 10);
       }`),
     ]);
     await popup.waitForSelector('button:visible');
     assert.ok(popup.url().startsWith(`${server.url}/oauth/connect/`));
+    assert.equal(await popup.evaluate('window.opener !== null'), true);
+    assert.deepEqual(await page.evaluate('window.seen'), []);
   });
 
   test('F8: an opener of another origin learns nothing', async (t) => {
@@ -296,17 +335,45 @@ describe('connect() in Chromium', () => {
         body: `<script>window.seen = []; addEventListener('message', (e) => seen.push(e.data));</script>`,
       }),
     );
-    await page.goto(other);
-    await popup.click('#approve');
-    await popup.waitForEvent('close', { timeout: 3000 }).catch(() => undefined);
-    assert.deepEqual(await page.evaluate('window.seen'), []);
+    // By the page itself: a navigation from outside would part it from its popup.
+    await page.evaluate(`location.href = ${JSON.stringify(other)}`);
+    await page.waitForFunction('Array.isArray(window.seen)');
+    assert.equal(await popup.evaluate('window.opener !== null'), true);
+    await Promise.all([popup.waitForEvent('close'), popup.click('#approve')]);
+    // What was posted before this message arrives before it.
+    await page.evaluate(`window.postMessage('last', '*')`);
+    await page.waitForFunction(`window.seen.includes('last')`);
+    assert.deepEqual(await page.evaluate('window.seen'), ['last']);
+  });
+
+  test('F8: the SDK gives its nonce to the server’s origin alone', async (t) => {
+    const { server, page } = await openApplication(t);
+    await page.evaluate(`
+      window.posted = [];
+      window.popup = { location: {}, closed: false, close() {}, postMessage: (data, target) => posted.push([data.nonce, target]) };
+      window.open = () => popup;`);
+    await Promise.all([page.waitForResponse(/\/oauth\/attempts$/), page.click('#go')]);
+    await page.waitForFunction('popup.location.href');
+    await page.evaluate(`
+      const event = new MessageEvent('message', { origin: ${JSON.stringify(server.url)}, data: { source: 'nango', status: 'ready' } });
+      dispatchEvent(Object.defineProperty(event, 'source', { value: popup }));`);
+    assert.deepEqual(await page.evaluate('posted.map(([, target]) => target)'), [server.url]);
   });
 
   test('F9: messages of other windows or origins are ignored', async (t) => {
-    const { page } = await openApplication(t);
+    const { server, page } = await openApplication(t);
     const popup = await openPopup(page);
     await popup.waitForSelector('#approve');
     await page.evaluate(`window.postMessage({ source: 'nango', status: 'succeeded', error: null }, '*')`);
+    // Our server’s origin, in a window that the SDK did not open.
+    const [another] = await Promise.all([
+      page.waitForEvent('popup'),
+      page.evaluate(`void window.open(${JSON.stringify(`${server.url}/`)})`),
+    ]);
+    await another.waitForSelector('h1');
+    await another.evaluate(
+      `window.opener.postMessage({ source: 'nango', status: 'failed', error: { type: 'foreign', message: '' } }, '*')`,
+    );
     await popup.evaluate(
       `window.opener.postMessage({ source: 'nango', status: 'failed', error: { type: 'forged', message: '' } }, '*')`,
     );

@@ -72,8 +72,11 @@ test('F6: a response without the iss that the metadata promises is refused befor
 test('F6: the iss of the discovered issuer is accepted, another one refused', async (t) => {
   const right = await startScripted(t, { authorization_response_iss_parameter_supported: true });
   assert.equal((await right.finish({ iss: right.provider.url })).status, 'succeeded');
-  const wrong = await startScripted(t, {});
-  assert.equal((await wrong.finish({ iss: 'https://evil.example' })).error?.type, 'provider_error');
+  for (const iss of [() => 'https://evil.example', (own: string) => `${own}/`, (own: string) => `${own}/tenant`]) {
+    const wrong = await startScripted(t, {});
+    assert.equal((await wrong.finish({ iss: iss(wrong.provider.url) })).error?.type, 'provider_error');
+    assert.ok(!wrong.provider.requests.some(({ path }) => path === '/token'));
+  }
 });
 
 test('client_secret_post is used where the metadata has no Basic', async (t) => {

@@ -179,6 +179,44 @@ test('F5: the token request carries the verifier of the challenge, and the brows
   );
 });
 
+test('F5: each attempt has a verifier of its own, which no page and no result shows', async (t) => {
+  const flow = await startFlow(t);
+  const shown: string[] = [];
+  for (const userId of ['1', '2']) {
+    const { attempt, callback, response, url } = await reachProvider(flow, { userId });
+    const page = await flow.agent.request(`${callback}&code=c1`);
+    const result = JSON.stringify(await attemptResult(flow.server.url, attempt));
+    shown.push(url.href, JSON.stringify([...response.headers, ...page.headers]), await page.text(), result);
+  }
+  const verifiers = flow.provider.requests.map(({ form }) => form.get('code_verifier') ?? assert.fail());
+  assert.equal(new Set(verifiers).size, 2);
+  for (const verifier of verifiers) {
+    // RFC 7636 §4.1: at least 256 bits.
+    assert.match(verifier, /^[\w-]{43,128}$/);
+    assert.ok(![...shown, flow.server.log()].some((text) => text.includes(verifier)));
+  }
+});
+
+test('F5: a code of another attempt is worth nothing, since its verifier does not fit', async (t) => {
+  const port = await freePort();
+  const as = await startAuthorizationServer(t, { redirectUri: `http://localhost:${port}/oauth/callback` });
+  const integrations = authorizationServerIntegration(as);
+  const server = await startTestServer(t, { integrations, environment: { AS_SECRET: as.clientSecret }, port });
+  /** Goes through the consent; resolves to the callback that was not opened yet. */
+  const consent = async (userId: string) => {
+    const agent = new UserAgent();
+    const { connectUrl, attempt } = await beginAttempt(server.url, { userId });
+    const { url } = await agent.visit(connectUrl);
+    const approved = await agent.visit(`${url}/approve`, { method: 'POST', until: /\/oauth\/callback/ });
+    return { agent, attempt, callback: new URL(approved.url) };
+  };
+  const [attacker, victim] = [await consent('attacker'), await consent('victim')];
+  victim.callback.searchParams.set('code', attacker.callback.searchParams.get('code') ?? '');
+  await victim.agent.request(victim.callback.href);
+  assert.equal((await attemptResult(server.url, victim.attempt)).error?.type, 'token_exchange_failed');
+  assert.deepEqual((await server.nango.getConnectionsForUserId('victim')).returnValue, []);
+});
+
 test('token_params, JSON bodies and PKCE off are honoured', async (t) => {
   const flow = await startFlow(t, {
     auth: `      body_format: json\n      authorization_method: body\n      code_challenge_method: none\n      token_params: { audience: x }`,
@@ -247,6 +285,47 @@ test('F1: a callback from a browser that did not begin the flow is refused, and 
   await assertNothingStored(flow);
 });
 
+test('F1: no cookie but the one of the browser that began finishes the flow', async (t) => {
+  const flow = await startFlow(t);
+  const own = await reachProvider(flow);
+  const [name = ''] = (own.response.headers.get('set-cookie') ?? '').split('=', 1);
+  assert.match(own.response.headers.get('set-cookie') ?? '', /; HttpOnly; SameSite=Lax/);
+  // Names and values that an outsider can know or choose.
+  const other = await reachProvider(flow, { userId: '2' });
+  const [, otherValue = ''] = /=([^;]*)/.exec(other.response.headers.get('set-cookie') ?? '') ?? [];
+  for (const value of [otherValue, own.state, own.url.searchParams.get('code_challenge') ?? '', 'x', '']) {
+    const flowOfCookie = await reachProvider(flow);
+    const cookieName = (flowOfCookie.response.headers.get('set-cookie') ?? '').split('=', 1)[0] ?? '';
+    assert.notEqual(cookieName, name);
+    const given = value === own.state ? flowOfCookie.state : value;
+    const response = await fetch(`${flowOfCookie.callback}&code=c1`, { headers: { cookie: `${cookieName}=${given}` } });
+    assert.equal(response.status, 400, given);
+  }
+  assert.equal(flow.provider.requests.length, 0);
+});
+
+test('F1: under https only a cookie that is bound to this host finishes the flow', async (t) => {
+  const provider = await startScriptedProvider(t, () => ({ body: { access_token: 'at' } }));
+  const rootUrl = 'https://nango.example.com';
+  const integrations = `integrations:${scriptedIntegration(provider.url)}`;
+  const server = await startTestServer(t, { rootUrl, integrations });
+  const { token } = (await server.nango.createConnectSession({ userId: '1' })).returnValue;
+  for (const [prefix, expected] of [
+    ['', 400],
+    ['__Secure-', 400],
+    ['__Host-', 200],
+  ] as const) {
+    const { attempt, nonce } = await beginAttempt(server.url, { token });
+    const begun = await postBegin(server.url, { attempt, nonce });
+    const [, name, value] = /^__Host-([^=]+)=([^;]+)/.exec(begun.headers.get('set-cookie') ?? '') ?? [];
+    const { authorizationUrl } = (await begun.json()) as { authorizationUrl: string };
+    const state = new URL(authorizationUrl).searchParams.get('state');
+    const cookie = `${prefix}${name}=${value}`;
+    const response = await fetch(`${server.url}/oauth/callback?state=${state}&code=c`, { headers: { cookie } });
+    assert.equal(response.status, expected, prefix);
+  }
+});
+
 /** What the page at an attempt's address sends. */
 function postBegin(serverUrl: string, body: object, origin: string | null = 'https://nango.example.com') {
   return fetch(`${serverUrl}/oauth/connect/acme`, {
@@ -303,7 +382,7 @@ describe('F2: who may connect', () => {
     assert.match(response.headers.get('set-cookie') ?? '', /^__Host-nango_attempt_.*; Secure$/);
   });
 
-  test('D9: the address of an attempt sends nobody to the provider without a proof or a click', async (t) => {
+  test('F2, D9: the address of an attempt sends nobody to the provider without a proof or a click', async (t) => {
     const server = await startTestServer(t, publicRoot);
     const { token } = (await server.nango.createConnectSession({ userId: 'att<ack>er' })).returnValue;
     const begun = await beginAttempt(server.url, { token, userId: 'att<ack>er', origin: 'https://app.example' });
@@ -332,6 +411,50 @@ describe('F2: who may connect', () => {
     const { authorizationUrl } = (await response.json()) as { authorizationUrl: string };
     assert.match(authorizationUrl, /^https:\/\/acme\.example\/authorize\?/);
     assert.equal((await postBegin(server.url, { attempt, nonce })).status, 400);
+  });
+
+  test('F2: neither a victim who opens an attacker’s link, nor an attacker who has a victim’s, joins their accounts', async (t) => {
+    const provider = await startScriptedProvider(t, ({ form }) => ({
+      body: { access_token: `of-${form.get('code')}` },
+    }));
+    const integrations = `integrations:${scriptedIntegration(provider.url)}`;
+    const server = await startTestServer(t, { rootUrl: publicRoot.rootUrl, integrations });
+    const [attacker, victim] = [new UserAgent(), new UserAgent()];
+    const begin = async (userId: string, agent: UserAgent) => {
+      const { token } = (await server.nango.createConnectSession({ userId })).returnValue;
+      const { attempt, nonce, connectUrl } = await beginAttempt(server.url, { token, userId });
+      const address = connectUrl.replace(publicRoot.rootUrl, server.url);
+      const go = async () => {
+        const headers = { 'content-type': 'application/json', origin: publicRoot.rootUrl };
+        const body = JSON.stringify({ attempt, nonce });
+        const response = await agent.request(`${server.url}/oauth/connect/acme`, { method: 'POST', headers, body });
+        const { authorizationUrl } = (await response.json()) as { authorizationUrl: string };
+        return new URL(authorizationUrl).searchParams.get('state') ?? '';
+      };
+      return { address, go };
+    };
+    const callback = (state: string, code: string) => `${server.url}/oauth/callback?state=${state}&code=${code}`;
+
+    // The attacker’s link, opened by the victim: a page with a question, and nothing bound to the victim’s browser.
+    const theirs = await begin('attacker', attacker);
+    const opened = await victim.request(theirs.address);
+    assert.deepEqual(
+      [opened.status, opened.headers.get('location'), opened.headers.get('set-cookie')],
+      [200, null, null],
+    );
+    // The attacker’s own state and consent page, finished by the victim.
+    assert.equal((await victim.request(callback(await theirs.go(), 'victims-code'))).status, 400);
+
+    // The victim’s flow, finished by the attacker: with the link, and with the state.
+    const own = await begin('victim', victim);
+    const state = await own.go();
+    assert.equal((await attacker.request(own.address)).status, 400);
+    assert.equal((await attacker.request(callback(state, 'attackers-code'))).status, 400);
+    // Once somebody else tried, the victim’s own return is refused too.
+    assert.equal((await victim.request(callback(state, 'victims-code'))).status, 400);
+    assert.equal(provider.requests.length, 0);
+    for (const userId of ['attacker', 'victim'])
+      assert.deepEqual((await server.nango.getConnectionsForUserId(userId)).returnValue, []);
   });
 
   test('F2: under a loopback root a local Origin is not enough: the request must come from this machine', async (t) => {
@@ -398,12 +521,24 @@ test('F3: an attempt opens once', async (t) => {
   const flow = await startFlow(t);
   const { connectUrl } = await reachProvider(flow);
   assert.equal((await flow.agent.request(connectUrl)).status, 400);
+  const { token } = (await flow.server.nango.createConnectSession({ userId: '1' })).returnValue;
+  const begun = await beginAttempt(flow.server.url, { token });
+  await flow.agent.confirm(begun.connectUrl);
+  const again = await flow.agent.request(begun.connectUrl);
+  assert.match(await again.text(), /invalid_state/);
 });
 
 test('F4: states that are unknown, absent, repeated, huge or expired', async (t) => {
   let clock = Date.now();
   const flow = await startFlow(t, { now: () => clock });
   const { callback, state } = await reachProvider(flow);
+  const waiting = await beginAttempt(flow.server.url);
+  const { token } = (await flow.server.nango.createConnectSession({ userId: '1' })).returnValue;
+  const asking = await beginAttempt(flow.server.url, { token });
+  const elsewhere = await startFlow(t);
+  // Its cookie comes along: cookies know no ports.
+  const foreign = await reachProvider({ ...elsewhere, agent: flow.agent });
+  const [cookie = ''] = (foreign.response.headers.get('set-cookie') ?? '').split(';', 1);
   const base = `${flow.server.url}/oauth/callback`;
   for (const query of [
     '',
@@ -419,11 +554,30 @@ test('F4: states that are unknown, absent, repeated, huge or expired', async (t)
     const html = await response.text();
     assert.equal(response.status, 400, query);
     assert.match(html, /invalid_state/);
-    assert.ok(!html.includes('xxxxxxxx') && !html.includes('unknown'));
+    assert.ok(!html.includes('xxxxxxxx') && !html.includes('unknown') && !html.includes(state));
   }
+  const other = await fetch(`${base}?state=${foreign.state}&code=c`, { headers: { cookie } });
+  assert.match(await other.text(), /invalid_state/);
   clock += 600_001;
   assert.equal((await flow.agent.request(`${callback}&code=c`)).status, 400);
-  assert.equal(flow.provider.requests.length, 0);
+  for (const { connectUrl } of [waiting, asking]) {
+    const expired = await flow.agent.request(connectUrl);
+    assert.equal(expired.status, 400);
+    assert.match(await expired.text(), /invalid_state/);
+  }
+  assert.equal(flow.provider.requests.length + elsewhere.provider.requests.length, 0);
+});
+
+test('F4: a state of 1 MB is refused without an echo, in the query and in a form, and the server goes on', async (t) => {
+  const flow = await startFlow(t, { auth: '      authorization_params: { response_mode: form_post }' });
+  const huge = 'x'.repeat(1_048_576);
+  const base = `${flow.server.url}/oauth/callback`;
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+  const queried = await flow.agent.request(`${base}?code=c&state=${huge}`);
+  const posted = await flow.agent.request(base, { method: 'POST', headers, body: `code=c&state=${huge}` });
+  assert.deepEqual([queried.status, posted.status], [431, 413]);
+  for (const response of [queried, posted]) assert.ok(!(await response.text()).includes('xxxx'));
+  assert.equal((await fetch(`${flow.server.url}/health/live`)).status, 200);
 });
 
 for (const extra of [
@@ -482,6 +636,35 @@ test('F10, F11: the callback page redirects nowhere, loads nothing, cannot be fr
   assert.ok(!/(src|href)=/.test(html) && !html.includes('evil.example'));
 });
 
+test('F10, F11: redirects lead to configured addresses alone, and are neither stored nor tell where they come from', async (t) => {
+  const flow = await startFlow(t, { auth: '      authorization_params: { response_mode: form_post }' });
+  const evil = 'next=https%3A%2F%2Fevil.example&redirect_uri=https%3A%2F%2Fevil.example&return_to=%2F%2Fevil.example';
+  const { connectUrl } = await beginAttempt(flow.server.url);
+  const begun = await flow.agent.request(`${connectUrl}&${evil}`);
+  const state = new URL(begun.headers.get('location') ?? '').searchParams.get('state');
+  const { port } = new URL(flow.server.url);
+  const posted = await new Promise<Headers>((resolve, reject) => {
+    const headers = {
+      host: 'evil.example',
+      'x-forwarded-host': 'evil.example',
+      'content-type': 'application/x-www-form-urlencoded',
+    };
+    const options = { host: 'localhost', port, path: `/oauth/callback?${evil}`, method: 'POST', headers };
+    httpRequest(options, (response) => resolve(new Headers(response.resume().headers as Record<string, string>)))
+      .on('error', reject)
+      .end(`state=${state}&code=c&${evil}`);
+  });
+  for (const [headers, target] of [
+    [begun.headers, flow.provider.url],
+    [posted, flow.server.url],
+  ] as const) {
+    assert.equal(new URL(headers.get('location') ?? '').origin, target);
+    assert.deepEqual([headers.get('referrer-policy'), headers.get('cache-control')], ['no-referrer', 'no-store']);
+  }
+  for (const path of ['//evil.example', '/%2f%2fevil.example/..', '/oauth/connect/acme//evil.example', `/?${evil}`])
+    assert.equal((await flow.agent.request(flow.server.url + path)).headers.get('location'), null, path);
+});
+
 test('F13: error wins over code; a form is taken only where response_mode asks for it', async (t) => {
   const flow = await startFlow(t);
   const first = await reachProvider(flow);
@@ -508,17 +691,30 @@ test('F13: error wins over code; a form is taken only where response_mode asks f
   });
   assert.equal(redirect.status, 303);
   assert.equal((await posting.agent.request(redirect.headers.get('location') ?? '')).status, 200);
+
+  const fourth = await reachProvider(posting);
+  const both = `state=${fourth.state}&code=c1&error=access_denied&error_description=No&session_state=x`;
+  const denied = await posting.agent.request(`${posting.server.url}/oauth/callback`, { ...post, body: both });
+  await posting.agent.request(denied.headers.get('location') ?? '');
+  assert.equal((await attemptResult(posting.server.url, fourth.attempt)).error?.type, 'access_denied');
+  assert.equal(posting.provider.requests.length, 1);
 });
 
 test('F14: a user id is an opaque string', async (t) => {
   const flow = await startFlow(t);
-  for (const userId of ['../..', 'a/b?c=d#e', '🐘', '0001', '1e3', ' x ', '"><script>', 'ä'.repeat(512)]) {
+  const ids = ['../..', 'a/b?c=d#e', '🐘', '0001', '1', '1e3', '1000', ' x ', 'x', '"><script>', 'é', 'e\u0301'];
+  for (const userId of [...ids, 'ä'.repeat(512)]) {
     const { callback } = await reachProvider(flow, { userId });
     assert.equal((await flow.agent.request(`${callback}&code=c1`)).status, 200, userId);
     assert.equal((await flow.server.nango.getConnection('acme', userId)).returnValue.userId, userId);
   }
   assert.equal((await beginAttempt(flow.server.url, { userId: 'x'.repeat(10_000) })).error?.type, 'invalid_request');
   assert.equal((await beginAttempt(flow.server.url, { userId: 'a\0b' })).error?.type, 'invalid_request');
+  assert.equal((await beginAttempt(flow.server.url, { userId: 'a\ud800' })).error?.type, 'invalid_request');
+  for (const userId of [1, true, null, ['1'], { id: '1' }]) {
+    const { status, body } = await flow.server.api('POST', '/oauth/attempts', { integration: 'acme', userId });
+    assert.deepEqual([status, (body as { error: { type: string } }).error.type], [400, 'invalid_request']);
+  }
   assert.equal((await beginAttempt(flow.server.url, { userId: '' })).error?.type, 'missing_user_id');
   assert.equal(
     (await beginAttempt(flow.server.url, { integration: 'acm' })).error?.message,

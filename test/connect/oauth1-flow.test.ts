@@ -186,7 +186,7 @@ test('the three steps carry what RFC 5849 and the configuration ask for', async 
   });
 });
 
-test('a callback that is not confirmed is refused (OAuth 1.0 session fixation)', async (t) => {
+test('F15: a callback that is not confirmed is refused (OAuth 1.0 session fixation)', async (t) => {
   const { response, server, attempt } = await startScripted(t, { confirmed: 'oauth_callback_confirmed=false' });
   assert.equal(response.status, 502);
   assert.match((await attemptResult(server.url, attempt)).error?.message ?? '', /oauth_callback_confirmed/);
@@ -215,6 +215,8 @@ const callbackOf = ({ provider }: Awaited<ReturnType<typeof startScripted>>) =>
 
 for (const [name, query, type] of [
   ['another session’s token', 'oauth_token=other&oauth_verifier=v', 'provider_error'],
+  ['no token', 'oauth_verifier=v', 'provider_error'],
+  ['an empty token', 'oauth_token=&oauth_verifier=v', 'provider_error'],
   ['no verifier', 'oauth_token=temp', 'provider_error'],
   ['denied', 'denied=temp', 'access_denied'],
   ['a verifier "denied"', 'oauth_token=temp&oauth_verifier=denied', 'access_denied'],

@@ -328,7 +328,8 @@ test('R8: a refresh ahead of time changes the scopes and the life as given', asy
   assert.equal(provider.requests.length, 2);
 });
 
-test('R10: while thirty users’ refreshes hang, every other user’s goes on', async (t) => {
+/** A provider that lets some users’ refreshes hang until they are released. */
+async function startHanging(t: TestContext) {
   const hanging = Promise.withResolvers<ScriptedResponse>();
   const asked = Promise.withResolvers<void>();
   const provider = await startScriptedProvider(t, ({ form }) => {
@@ -338,26 +339,56 @@ test('R10: while thirty users’ refreshes hang, every other user’s goes on', 
     asked.resolve();
     return hanging.promise;
   });
+  const settings = '    refresh_concurrency: 10';
+  const integrations = ['acme', 'other'].map((name) => scriptedIntegration(provider.url, { name, settings }));
   const { nango } = await startTestServer(t, {
-    integrations: `integrations:${scriptedIntegration(provider.url, { settings: '    refresh_concurrency: 10' })}`,
+    integrations: `integrations:${integrations.join('')}`,
     now: () => START,
   });
-  const named = (name: string, count: number) => Array.from({ length: count }, (_, index) => `${name}-${index}`);
-  const [slowUsers, quickUsers] = [named('slow', 30), named('quick', 40)];
-  for (const userId of [...slowUsers, ...quickUsers])
-    await nango.registerConnection('acme', userId, {
-      access_token: 'old',
-      refresh_token: `rt-${userId}`,
-      expires_at: START / 1000 - 1,
-    });
-  const slow = slowUsers.map((userId) => nango.getConnection('acme', userId));
-  await asked.promise;
-  const quick = await Promise.all(quickUsers.map((userId) => nango.getConnection('acme', userId)));
-  for (const { returnValue } of quick)
-    assert.equal(returnValue.credentials['access_token'], `at-of-rt-${returnValue.userId}`);
-  hanging.resolve({ body: { access_token: 'at-slow', expires_in: LIFE_SECONDS } });
-  for (const { returnValue } of await Promise.all(slow))
-    assert.equal(returnValue.credentials['access_token'], 'at-slow');
+  const read = async (userId: string, integration = 'acme') =>
+    (await nango.getConnection(integration, userId)).returnValue.credentials['access_token'];
+  return {
+    read,
+    register: async (userIds: string[], integration = 'acme') => {
+      for (const userId of userIds)
+        await nango.registerConnection(integration, userId, {
+          access_token: 'old',
+          refresh_token: `rt-${userId}`,
+          expires_at: START / 1000 - 1,
+        });
+    },
+    /** Resolves when the first of these users’ refreshes hangs. */
+    hang: async (userIds: string[]) => {
+      let ended = 0;
+      const tokens = userIds.map((userId) => read(userId).finally(() => (ended += 1)));
+      await asked.promise;
+      return {
+        ended: () => ended,
+        release: async () => {
+          hanging.resolve({ body: { access_token: 'at-slow', expires_in: LIFE_SECONDS } });
+          return new Set(await Promise.all(tokens));
+        },
+      };
+    },
+  };
+}
+
+const named = (name: string, count: number) => Array.from({ length: count }, (_, index) => `${name}-${index}`);
+
+test('R10, D5: while a hundred users’ refreshes hang, those of all others go on, in the same Integration too', async (t) => {
+  const { register, hang, read } = await startHanging(t);
+  const [slow, quick] = [named('slow', 100), named('quick', 40)];
+  await register([...slow, ...quick]);
+  await register(['1'], 'other');
+  const hanging = await hang(slow);
+  assert.equal(await read('1', 'other'), 'at-of-rt-1');
+  const tokens = await Promise.all(quick.map((userId) => read(userId)));
+  assert.equal(hanging.ended(), 0);
+  assert.deepEqual(
+    tokens,
+    quick.map((userId) => `at-of-rt-${userId}`),
+  );
+  assert.deepEqual(await hanging.release(), new Set(['at-slow']));
 });
 
 test('D10: an expired token with a refresh token is refreshed, whatever the margin and the clock', async (t) => {

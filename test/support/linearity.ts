@@ -24,7 +24,14 @@ import { userIdSchema } from '../../packages/server/src/connections/connection-i
 import { requestIdOf } from '../../packages/server/src/http/request-id.ts';
 import { parseTime } from '../../packages/server/src/formats/parse-time.ts';
 import { normalizePem } from '../../packages/server/src/formats/pem.ts';
+import { parseSourceFile } from '../../packages/server/src/catalog/source-file.ts';
+import { CSV_OPTIONS } from '../../packages/server/src/operations/import-file.ts';
+import { processCredentialsResponse } from '../../packages/server/src/oauth/oauth1/credentials-request.ts';
+import { parse as parseCsv } from 'csv-parse/sync';
 import { secret } from './secrets.ts';
+
+const readYaml = (text: string) => parseSourceFile('integrations.yaml', text);
+const readCsv = (text: string) => parseCsv(text, CSV_OPTIONS);
 
 /** Every function that reads text which users, pages, providers, APIs or callers chose. A refusal is as good as a result. */
 export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
@@ -78,6 +85,24 @@ export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
       authorizationUrl: 'https://acme.example/a',
       codeParameter: 'code',
     }),
+  'form of a callback': (text) => {
+    const params = uniqueParams(text);
+    return [params.get('a'), new URLSearchParams(text).toString(), uniqueParams(`state=s&code=${text}`).get('code')];
+  },
+  'processCredentialsResponse, OAuth 1.0a': (text) => {
+    const body = `oauth_token=a&oauth_token_secret=${text}`;
+    return processCredentialsResponse({ status: 200, contentType: 'text/plain', body }, [secret('secret-1')]);
+  },
+  'processCredentialsResponse, refused': (body) =>
+    processCredentialsResponse({ status: 401, contentType: 'text/html', body }, [
+      secret('secret-1'),
+      secret('<<<<'),
+      secret('{}{}'),
+    ]),
+  // Parsers that take long for each byte: less is enough to see how they grow.
+  readYaml: (text) => readYaml(text.slice(0, text.length / 16)),
+  readCsv: (text) => readCsv(text.slice(0, text.length / 8)),
+  'readCsv, quoted': (text) => readCsv(`integration,userId,api_key\nacme,1,"${text.slice(0, text.length / 8)}"\n`),
   challengedMetadata,
   memberAt: (text) => memberAt({ a: { [text]: [text] } }, text),
   nextLink,
@@ -104,6 +129,45 @@ export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
       { method: 'GET', status: 302, location, url: 'https://acme.example/', redirects: 0, isReplayable: true },
       { apiOrigin: 'https://acme.example', listed: [], allowHttp: false },
     ),
+};
+
+const numbered = (count: number, line: (number: number) => string) =>
+  Array.from({ length: Math.ceil(count) }, (_, number) => line(number)).join('');
+
+/** Texts that a repeated piece does not make, by their size. */
+const SHAPES: Readonly<Record<string, { read: (text: string) => unknown; write: (bytes: number) => string }>> = {
+  'readYaml, keys': { read: readYaml, write: (bytes) => numbered(bytes / 8, (key) => `${key}: 1\n`) },
+  'readYaml, keys twice': { read: readYaml, write: (bytes) => numbered(bytes / 8, (key) => `${key >> 1}: 1\n`) },
+  'readYaml, keys of a flow map': {
+    read: readYaml,
+    write: (bytes) => `{${numbered(bytes / 8, (key) => `${key}: 1, `)}}`,
+  },
+  'readYaml, aliases': { read: readYaml, write: (bytes) => `a: &a 1\nb: [${'*a, '.repeat(bytes / 4)}]` },
+  'readYaml, anchors and aliases': {
+    read: readYaml,
+    write: (bytes) => numbered(bytes / 16, (key) => `- &a${key} 1\n`) + numbered(bytes / 16, (key) => `- *a${key}\n`),
+  },
+  'readYaml, aliases without anchor': { read: readYaml, write: (bytes) => '- *a\n'.repeat(bytes / 5) },
+  'readYaml, aliases of a long list': {
+    read: readYaml,
+    write: (bytes) => `a: &a [${'1,'.repeat(bytes / 4)}]\nb: [${'*a,'.repeat(bytes / 6)}]`,
+  },
+  'readYaml, deep flow lists': { read: readYaml, write: (bytes) => '['.repeat(bytes / 2) + ']'.repeat(bytes / 2) },
+  'readYaml, deep block maps': {
+    read: readYaml,
+    write: (bytes) => numbered(Math.sqrt(bytes), (level) => `${' '.repeat(level)}a:\n`),
+  },
+  'readYaml, plain scalar': { read: readYaml, write: (bytes) => `a: ${'x y '.repeat(bytes / 4)}` },
+  'readYaml, quoted scalar': { read: readYaml, write: (bytes) => `a: "${'x\\n'.repeat(bytes / 3)}"` },
+  'readYaml, quoted lines': { read: readYaml, write: (bytes) => `a: "${'x\n '.repeat(bytes / 3)}"` },
+  'readYaml, block scalar': { read: readYaml, write: (bytes) => `a: >\n${'  x\n'.repeat(bytes / 4)}` },
+  'readYaml, number': { read: readYaml, write: (bytes) => `a: ${'1'.repeat(bytes)}` },
+  'readCsv, rows': { read: readCsv, write: (bytes) => `integration,userId\n${'acme,1\n'.repeat(bytes / 7)}` },
+  'readCsv, columns': {
+    read: readCsv,
+    write: (bytes) =>
+      `${numbered(bytes / 16, (column) => `c${column},`)}x\n${numbered(bytes / 16, (column) => `v${column},`)}x\n`,
+  },
 };
 
 /** What readers are made to repeat: each is the start of something that a careless one looks for to the end. */
@@ -191,24 +255,35 @@ const RUNS = 12;
 /** t(2n) / t(n): 2 where time is linear, 4 where it is quadratic. */
 const MAX_RATIO = 3;
 
-/** Reads every piece repeated to `bytes` with every reader. Returns those whose time grows faster than the text. */
+/**
+ * Reads every piece repeated to `bytes` with every reader, and every shape. Returns those whose time grows faster than the
+ * text.
+ */
 export function findNonlinear(bytes: number, readers: Iterable<string> = Object.keys(READERS)): Growth[] {
-  const found: Growth[] = [];
-  for (const reader of readers)
+  const found: (Growth | undefined)[] = [];
+  for (const reader of readers) {
+    const read = READERS[reader];
+    if (!read) throw new Error(`There is no reader ${reader}.`);
     for (const piece of PIECES)
       // A text of one kind, and one that ends as nothing of the kind does.
       for (const end of ['', '\u0001x']) {
-        const growth = measure({ reader, piece, end }, bytes);
-        if (growth) found.push(growth);
+        const write = (size: number) => piece.repeat(Math.ceil(size / piece.length)) + end;
+        found.push(measure({ reader, piece, read, write }, bytes));
       }
-  return found;
+  }
+  for (const [reader, shape] of Object.entries(SHAPES)) found.push(measure({ reader, piece: '', ...shape }, bytes / 2));
+  return found.filter((growth) => growth !== undefined);
 }
 
-function measure({ reader, piece, end }: { reader: string; piece: string; end: string }, bytes: number) {
-  const read = READERS[reader];
-  if (!read) throw new Error(`There is no reader ${reader}.`);
-  const text = (size: number) => piece.repeat(Math.ceil(size / piece.length)) + end;
-  const [half, whole] = [text(bytes / 2), text(bytes)];
+interface Measured {
+  readonly reader: string;
+  readonly piece: string;
+  readonly read: (text: string) => unknown;
+  readonly write: (bytes: number) => string;
+}
+
+function measure({ reader, piece, read, write }: Measured, bytes: number): Growth | undefined {
+  const [half, whole] = [write(bytes / 2), write(bytes)];
   const best = { half: Infinity, whole: Infinity };
   // The least of several runs: what else the machine does only ever adds.
   for (let run = 0; run < RUNS; run += 1) {

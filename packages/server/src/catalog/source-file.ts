@@ -5,6 +5,7 @@ import {
   isSeq,
   LineCounter,
   parseDocument,
+  type Alias,
   type Document,
   type Node,
   type Scalar,
@@ -16,7 +17,7 @@ const MAX_BYTES = 1_048_576;
 const MAX_NODES = 50_000;
 const MAX_DEPTH = 32;
 // YAML errors that concern the content, and not the syntax.
-const MEANT = new Set<string>(['DUPLICATE_KEY', 'TAG_RESOLVE_FAILED', 'NON_STRING_KEY']);
+const MEANT = new Set<string>(['TAG_RESOLVE_FAILED', 'NON_STRING_KEY']);
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 
 /** A YAML file as plain data, with the place of every key. */
@@ -40,16 +41,12 @@ export function parseSourceFile(file: string, text: string): SourceFile {
   const lines = new LineCounter();
   const document = parseSafely(text, lines);
   if (typeof document === 'string') return failed(file, document);
-  const reader = new NodeReader(document, file, lines);
+  const reader = new NodeReader(file, lines);
   // After one syntax error the parser reports others that are not real. Only the first counts.
   const slip = document.errors.find(({ code }) => !MEANT.has(code));
-  for (const problem of slip ? [slip] : [...document.errors, ...document.warnings]) {
-    const [key = ''] = /^[^\s:]+/.exec(text.slice(problem.pos[0])) ?? [];
-    const message =
-      problem.code === 'DUPLICATE_KEY' ? `"${key}" is there twice` : (problem.message.split('\n')[0] ?? '');
-    reader.addFault([], message, problem.pos[0]);
-  }
-  const data = slip || document.contents === null ? undefined : reader.read(document.contents, [], 0);
+  for (const { message, pos } of slip ? [slip] : [...document.errors, ...document.warnings])
+    reader.addFault([], message.split('\n')[0] ?? '', pos[0]);
+  const data = slip || document.contents === null ? undefined : reader.readAll(document.contents);
   return {
     file,
     data,
@@ -61,7 +58,9 @@ export function parseSourceFile(file: string, text: string): SourceFile {
 
 function parseSafely(text: string, lineCounter: LineCounter): Document.Parsed | string {
   try {
-    return parseDocument(text, { version: '1.2', stringKeys: true, prettyErrors: false, lineCounter });
+    // The parser compares each key with all others of its map, and looks for each alias from the start: that is done below.
+    const options = { version: '1.2', stringKeys: true, prettyErrors: false, uniqueKeys: false, lineCounter } as const;
+    return parseDocument(text, options);
   } catch (error) {
     return `cannot be parsed as YAML: ${error instanceof RangeError ? 'nested too deeply' : String(error)}`;
   }
@@ -70,29 +69,59 @@ function parseSafely(text: string, lineCounter: LineCounter): Document.Parsed | 
 class NodeReader {
   readonly faults: ConfigFault[] = [];
   readonly offsets = new Map<string, number>();
-  readonly #document: Document.Parsed;
+  /** What each alias stands for. */
+  readonly #targets = new Map<Node, Node>();
+  /** Each bound that was met is told once. */
+  readonly #stops = new Set<string>();
   readonly #file: string;
   readonly #lines: LineCounter;
   #nodes = 0;
 
-  constructor(document: Document.Parsed, file: string, lines: LineCounter) {
-    this.#document = document;
+  constructor(file: string, lines: LineCounter) {
     this.#file = file;
     this.#lines = lines;
   }
 
-  read(node: Node | null | undefined, path: KeyPath, depth: number): unknown {
+  readAll(node: Node): unknown {
+    this.#findTargets(node, new Map(), 0);
+    return this.#read(node, [], 0);
+  }
+
+  /** An alias stands for the last node before it that has its anchor (YAML 1.2 §7.1). */
+  #findTargets(node: Node | null, anchors: Map<string, Node>, depth: number): void {
+    // What is deeper is not read.
+    if (node === null || depth > MAX_DEPTH) return;
+    if (isAlias(node)) {
+      const target = anchors.get(node.source);
+      if (target) this.#targets.set(node, target);
+      return;
+    }
+    if (node.anchor !== undefined) anchors.set(node.anchor, node);
+    if (isSeq(node)) for (const item of node.items) this.#findTargets(asNode(item), anchors, depth + 1);
+    if (!isMap(node)) return;
+    for (const { key, value } of node.items)
+      for (const member of [key, value]) this.#findTargets(asNode(member), anchors, depth + 1);
+  }
+
+  #read(node: Node | null, path: KeyPath, depth: number): unknown {
     this.#nodes += 1;
     if (this.#nodes > MAX_NODES)
       return this.#stop(path, node, `has more than ${MAX_NODES} values (aliases count each time)`);
     if (depth > MAX_DEPTH) return this.#stop(path, node, `is nested deeper than ${MAX_DEPTH} levels`);
-    if (isAlias(node)) return this.read(node.resolve(this.#document), path, depth + 1);
+    if (isAlias(node)) return this.#readAlias(node, path, depth);
     if (isMap(node)) return this.#readMap(node.items, path, depth);
     if (isSeq(node))
       return node.items.map((item, index) =>
-        this.read(asNode(item), this.#mark([...path, index], asNode(item)), depth + 1),
+        this.#read(asNode(item), this.#mark([...path, index], asNode(item)), depth + 1),
       );
     return isScalar(node) ? scalarOf(node) : null;
+  }
+
+  #readAlias(alias: Alias, path: KeyPath, depth: number): unknown {
+    const target = this.#targets.get(alias);
+    if (target) return this.#read(target, path, depth + 1);
+    this.addFault(path, `"*${alias.source}" has no anchor "&${alias.source}" before it`, alias.range?.[0]);
+    return null;
   }
 
   #readMap(items: readonly { key: unknown; value: unknown }[], path: KeyPath, depth: number): Record<string, unknown> {
@@ -102,7 +131,9 @@ class NodeReader {
       const keyPath = this.#mark([...path, key.value], key);
       if (FORBIDDEN_KEYS.has(key.value))
         this.addFault(keyPath, `"${key.value}" cannot be used as a key`, key.range?.[0]);
-      else result[key.value] = this.read(asNode(value), keyPath, depth + 1);
+      else if (Object.hasOwn(result, key.value))
+        this.addFault(keyPath, `"${key.value}" is there twice`, key.range?.[0]);
+      else result[key.value] = this.#read(asNode(value), keyPath, depth + 1);
     }
     return result;
   }
@@ -125,7 +156,8 @@ class NodeReader {
   }
 
   #stop(path: KeyPath, node: Node | null | undefined, message: string): null {
-    if (!this.faults.some((fault) => fault.message === message)) this.addFault(path, message, node?.range?.[0]);
+    if (!this.#stops.has(message)) this.addFault(path, message, node?.range?.[0]);
+    this.#stops.add(message);
     return null;
   }
 

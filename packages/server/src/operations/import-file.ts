@@ -6,6 +6,9 @@ import type { ImportEntry, ImportSource } from './import-connections.ts';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
 import { parseExactJson } from '../formats/parse-json.ts';
 
+/** How CSV is read: by the names of its first line. */
+export const CSV_OPTIONS = { columns: true, bom: true, trim: true, info: true } as const;
+
 /**
  * Opens a file to import: one of our exports (a JSON object in each line), a JSON list, or CSV with a header line. It
  * is streamed, except for a JSON list. Throws `invalid_import` if it is none of these.
@@ -53,7 +56,7 @@ async function* listEntries(path: string): AsyncGenerator<ImportEntry> {
 async function* csvEntries(path: string): AsyncGenerator<ImportEntry> {
   // Loaded on demand, because no server needs it.
   const { parse } = await import('csv-parse');
-  const parser = parse({ columns: true, bom: true, trim: true, info: true });
+  const parser = parse(CSV_OPTIONS);
   // A pipe passes on bytes, but no errors.
   createReadStream(path)
     .on('error', (error) => parser.destroy(error))

@@ -7,7 +7,7 @@ import { oauth2 } from '../auth-modes/oauth2/oauth2.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { OAuthHttp } from '../oauth/oauth-http.ts';
 import { openSqliteStore } from '../store/sqlite.ts';
-import type { Store } from '../store/store.ts';
+import type { ConnectionKey, Store } from '../store/store.ts';
 import { createVault } from '../vault/vault.ts';
 import { ConnectionCache } from './connection-cache.ts';
 import { sealCredentials, type ConnectionContext } from '../connections/connection-context.ts';
@@ -68,24 +68,27 @@ async function startEngine(
     log: { debug() {}, info() {}, warn() {}, error() {} },
     config: () => ({ integrations: new Map([['acme', integration]]) }),
   } as unknown as ConnectionContext;
-  const first = { access_token: secret('at-0'), refresh_token: secret('rt'), expires_at: expiresAt, raw: secret({}) };
-  await store.insertConnection({
-    ...KEY,
-    uuid: crypto.randomUUID(),
-    authMode: 'OAUTH2',
-    sealedCredentials: sealCredentials(first, KEY, vault),
-    additionalConfig: '{}',
-    expiresAt,
-    dueAt: expiresAt,
-    now: NOW - 120_000,
-  });
+  const insert = async (key: ConnectionKey, expires_at: number) => {
+    const first = { access_token: secret('at-0'), refresh_token: secret('rt'), expires_at, raw: secret({}) };
+    await store.insertConnection({
+      ...key,
+      uuid: crypto.randomUUID(),
+      authMode: 'OAUTH2',
+      sealedCredentials: sealCredentials(first, key, vault),
+      additionalConfig: '{}',
+      expiresAt: expires_at,
+      dueAt: expires_at,
+      now: NOW - 120_000,
+    });
+  };
+  await insert(KEY, expiresAt);
   // Another server on the same store.
   const another = () => {
     const itsCache = new ConnectionCache(store, { size: () => 100, outageMs: () => 300_000 });
     t.after(() => itsCache.close());
     return new FreshCredentials(context, itsCache);
   };
-  return { fresh: new FreshCredentials(context, cache), another, clock, write, provider, store };
+  return { fresh: new FreshCredentials(context, cache), another, insert, clock, write, provider, store };
 }
 
 function accessToken({ credentials }: { credentials: object }): unknown {
@@ -128,6 +131,31 @@ test('D10: a connection that an earlier version gave up although it can be refre
   clock.now += 10_000;
   await assert.rejects(fresh.get(KEY), { code: 'needs_reconnect', message: /The provider said no/ });
   assert.equal(provider.calls, 1);
+});
+
+test('D5: a user whose token still works waits for no place among the refreshes of others', async (t) => {
+  // No refresh becomes slow, so none gives its place on.
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const all = Promise.withResolvers<void>();
+  const hanging = Promise.withResolvers<Awaited<ReturnType<OAuthHttp>>>();
+  const { fresh, insert, provider } = await startEngine(t, {
+    answer: (call) => {
+      if (call === integration.refreshConcurrency) all.resolve();
+      return hanging.promise;
+    },
+  });
+  const due = { ...KEY, userId: 'due' };
+  await insert(due, NOW + 20_000);
+  const others = Array.from({ length: integration.refreshConcurrency }, (_, user) => ({ ...KEY, userId: `o${user}` }));
+  for (const other of others) await insert(other, NOW - 1);
+  const refreshes = others.map((other) => fresh.get(other));
+  await all.promise;
+  assert.equal(accessToken(await fresh.get(due)), 'at-0');
+  assert.equal(provider.calls, others.length);
+  const body = JSON.stringify({ access_token: 'at-1', expires_in: 3_600 });
+  hanging.resolve({ status: 200, contentType: 'application/json', body });
+  await Promise.all(refreshes);
+  assert.equal(accessToken(await fresh.get(due)), 'at-1');
 });
 
 for (const grace of [true, false]) {

@@ -99,6 +99,7 @@ export class FreshCredentials {
     for (;;) {
       const connection = await this.#readTriable(key);
       if (!this.#isDue(connection)) return this.#assertUsable(connection);
+      if (!this.#isExpired(connection) && this.#wouldWait(connection)) return connection;
       const refreshed = await this.#once(key, () => this.#refresh(key));
       // A background refresh that left the work to another server has no result.
       if (refreshed) return refreshed;
@@ -156,6 +157,11 @@ export class FreshCredentials {
       const { delay, random } = this.#context;
       await delay(Math.min(FIRST_WAIT_MS * 2 ** waits, MAX_WAIT_MS) * (0.5 + random() / 2));
     }
+  }
+
+  /** Whether a refresh would first wait for those of other users. A valid token is served without such a wait. */
+  #wouldWait({ integration }: OpenConnection): boolean {
+    return this.#limit.isFull(integration.name, integration.refreshConcurrency);
   }
 
   /** Undefined if another server has the lease. */

@@ -35,7 +35,22 @@ interface Scenario {
   readonly grace: boolean;
   /** Whether the first server's background refreshes at the same time. */
   readonly background?: boolean;
+  readonly time?: Time;
 }
+
+/** How tokens and the clock stand to each other. */
+interface Time {
+  readonly marginSeconds: number;
+  /** How long the stored token still lives, in milliseconds; negative where it expired. */
+  readonly leftMs: number;
+  /** What the clock may jump by at any point, once. */
+  readonly jumpMs: number;
+  /** How long the provider's responses take, and how long its tokens live. */
+  readonly tookMs: number;
+  readonly lifeSeconds: number;
+}
+
+const NO_TIME: Time = { marginSeconds: 60, leftMs: -1, jumpMs: 0, tookMs: 0, lifeSeconds: 3600 };
 
 /** One execution: the choices it made, and how many there were each time. */
 interface Execution {
@@ -62,15 +77,19 @@ class World {
   changes = 0;
   deaths = 0;
   runOuts = 0;
+  now = NOW;
+  jumps = 0;
   /** The refresh token the provider gave last, and whether its family was revoked. */
   issued = 0;
   revoked = false;
   calls = 0;
   readonly grace: boolean;
+  readonly time: Time;
 
-  constructor(grace: boolean, row: ConnectionRow) {
+  constructor({ grace, time = NO_TIME }: Scenario) {
     this.grace = grace;
-    this.row = row;
+    this.time = time;
+    this.row = firstRow(time);
   }
 
   gate<T>(server: number, label: string, effect: () => T): Promise<T> {
@@ -96,7 +115,7 @@ class World {
 
   /** Two executions that come to the same state have the same futures. */
   state(): string {
-    const { row, holder, leaseRanOut, issued, revoked, calls, deaths, runOuts } = this;
+    const { row, holder, leaseRanOut, issued, revoked, calls, deaths, runOuts, jumps, now } = this;
     const steps = this.steps.map(({ server, label, since }) => {
       const ready = since === undefined || since < this.changes;
       return `${server}${label}${ready}${this.known.get(server)}`;
@@ -112,6 +131,8 @@ class World {
       calls,
       deaths,
       runOuts,
+      jumps,
+      now,
     ];
     return JSON.stringify([world, [...this.dead], steps.toSorted(), [...this.stored]]);
   }
@@ -134,7 +155,12 @@ class World {
       return { status: 400, body: '{"error":"invalid_grant"}' };
     }
     this.issued += 1;
-    const token = { access_token: `at-${this.issued}`, refresh_token: `rt-${this.issued}`, expires_in: 3600 };
+    const token = {
+      access_token: `at-${this.issued}`,
+      refresh_token: `rt-${this.issued}`,
+      expires_in: this.time.lifeSeconds,
+    };
+    this.now += this.time.tookMs;
     return { status: 200, body: JSON.stringify(token) };
   }
 }
@@ -147,16 +173,19 @@ function summary(result: unknown): string {
 }
 
 const vault = createVault(Buffer.alloc(32, 1));
-const integration = integrationOf(oauth2, {
-  token_url: 'https://a.example/t',
-  authorization_url: 'https://a.example/a',
-});
+const integrationWith = ({ marginSeconds }: Time) =>
+  integrationOf(oauth2, {
+    token_url: 'https://a.example/t',
+    authorization_url: 'https://a.example/a',
+    refresh_margin_seconds: marginSeconds,
+  });
 
-function firstRow(): ConnectionRow {
+function firstRow({ leftMs }: Time): ConnectionRow {
+  const expiresAt = NOW + leftMs;
   const credentials = {
     access_token: secret('at-0'),
     refresh_token: secret('rt-0'),
-    expires_at: NOW - 1,
+    expires_at: expiresAt,
     raw: secret({}),
   };
   return {
@@ -167,9 +196,9 @@ function firstRow(): ConnectionRow {
     additionalConfig: '{}',
     status: 'active',
     statusReason: null,
-    expiresAt: NOW - 1,
+    expiresAt,
     version: 1,
-    dueAt: NOW - 1,
+    dueAt: expiresAt,
     refresh: {
       leasedMs: null,
       retryInMs: null,
@@ -224,16 +253,17 @@ const sealedPlace = { table: 'connections', row: JSON.stringify(['acme', '1']), 
 
 function serverOf(world: World, server: number): FreshCredentials {
   let names = 0;
+  const integration = integrationWith(world.time);
   const http: OAuthHttp = ({ body }) =>
     world.gate(server, 'ask', () => {
       const { status, body: answer } = world.provide(new URLSearchParams(body).get('refresh_token') ?? '');
-      return { status, contentType: 'application/json', body: answer };
+      return { status, contentType: 'application/json', body: answer, tookMs: world.time.tookMs };
     });
   const context = {
     store: storeOf(world, server),
     vault,
     unguardedHttp: http,
-    now: () => NOW,
+    now: () => world.now,
     random: () => 0,
     randomToken: () => `${server}-${(names += 1)}`,
     delay: () => world.gate(server, 'wait', () => undefined),
@@ -246,7 +276,7 @@ function serverOf(world: World, server: number): FreshCredentials {
 
 /** Runs once: the first choices are given, the others are the first option each. */
 async function execute(scenario: Scenario, given: readonly number[], seen: Set<string>): Promise<Execution> {
-  const world = new World(scenario.grace, firstRow());
+  const world = new World(scenario);
   const results: (string | undefined)[] = [];
   let running = scenario.servers;
   for (let server = 0; server < scenario.servers; server += 1) {
@@ -306,7 +336,15 @@ function optionsOf(world: World, { deaths, leasesRunOut }: Scenario): (() => voi
     world.changes += 1;
     world.trace.push('the lease runs out');
   };
-  return [...steps, ...dying, ...(mayRunOut && alive.length > 0 ? [runOut] : [])];
+  const mayJump = world.time.jumpMs !== 0 && world.jumps === 0;
+  const jump = () => {
+    world.jumps += 1;
+    world.now += world.time.jumpMs;
+    world.changes += 1;
+    world.trace.push('the clock jumps');
+  };
+  const happenings = [...(mayRunOut ? [runOut] : []), ...(mayJump ? [jump] : [])];
+  return [...steps, ...dying, ...(alive.length > 0 ? happenings : [])];
 }
 
 /** All executions, each checked. */
@@ -353,7 +391,10 @@ function checkSafety({ world, results }: Execution): void {
   if (world.grace || interruptions === 0) assert.equal(world.row.status, 'active');
   // A family is lost only where an answer was, and the provider gives no grace; then the connection says so.
   if (world.row.status === 'needs_reconnect')
-    assert.match(world.row.statusReason ?? '', /invalid_grant.*An earlier response with new tokens may have been lost/s);
+    assert.match(
+      world.row.statusReason ?? '',
+      /invalid_grant.*An earlier response with new tokens may have been lost/s,
+    );
 }
 
 for (const [name, scenario] of Object.entries<Scenario>({
@@ -396,3 +437,32 @@ test('with grace the tokens that are stored last are the ones the provider knows
     assert.equal(refresh_token?.reveal(), `rt-${world.issued}`);
   });
 });
+
+/** Refreshed or served while it works, and never given up: the provider does not refuse here. */
+function checkNotGivenUp({ world, results }: Execution): void {
+  assert.equal(world.row.status, 'active');
+  assert.equal(world.revoked, false);
+  const isServable = world.time.leftMs > 500 || world.time.jumpMs < 0;
+  for (const result of results) {
+    assert.ok(result !== undefined && world.stored.has(result), `a server answered ${result}`);
+    if (!isServable) assert.notEqual(result, 'at-0');
+  }
+  assert.ok(world.calls > 0 || isServable, 'the token was refreshed');
+}
+
+const DAY = 86_400_000;
+/** The milliseconds that responses take, and the seconds that new tokens live. */
+const PACES = { prompt: [0, 3600], 'slower than tokens live': [20_000, 10] } as const;
+
+for (const marginSeconds of [0, 60])
+  for (const [pace, [tookMs, lifeSeconds]] of Object.entries(PACES))
+    test(`D10, every interleaving: margin ${marginSeconds} s, ${pace}, the clock jumps: no grant is given up`, async () => {
+      // Expired, within the half second in which a token is no longer served, and not yet expired.
+      for (const leftMs of [-1, 400, 501])
+        for (const jumpMs of [0, DAY, -DAY]) {
+          const time = { marginSeconds, leftMs, jumpMs, tookMs, lifeSeconds };
+          const calm = { deaths: 0, leasesRunOut: 0, grace: false, time };
+          await explore({ ...calm, servers: 1, background: true }, checkNotGivenUp);
+          if (leftMs === 400 && jumpMs === DAY) await explore({ ...calm, servers: 2 }, checkNotGivenUp);
+        }
+    });

@@ -45,8 +45,42 @@ test('D5: what takes long gives its place on, so that thirty that hang delay oth
   assert.equal(await next, true);
 });
 
-test('of those that hang, ten times as many as there are places run at most', async (t) => {
-  t.mock.timers.enable({ apis: ['setInterval'] });
+test('D5: behind a hundred that hang, the next one runs within a second', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
+  const limit = new FairLimit({ slowMs: 250 });
+  for (let count = 0; count < 100; count += 1) void limit.run('a', 10, () => new Promise(() => undefined));
+  let hasRun = false;
+  const next = limit.run('a', 10, async () => (hasRun = true));
+  await new Promise(setImmediate);
+  for (let waited = 0; waited < 750; waited += 250) {
+    t.mock.timers.tick(250);
+    await new Promise(setImmediate);
+  }
+  assert.equal(hasRun, true);
+  await next;
+});
+
+test('R9: where tasks end in time, no task runs without a place, however long the others wait', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
+  const limit = new FairLimit({ slowMs: 250 });
+  const endings: (() => void)[] = [];
+  let most = 0;
+  const tasks = Array.from({ length: 200 }, () =>
+    limit.run('a', 10, () => new Promise<void>((resolve) => (most = Math.max(most, endings.push(resolve))))),
+  );
+  await new Promise(setImmediate);
+  for (let round = 0; round < 20; round += 1) {
+    for (const end of endings.splice(0)) end();
+    await new Promise(setImmediate);
+    t.mock.timers.tick(200);
+    await new Promise(setImmediate);
+  }
+  await Promise.all(tasks);
+  assert.equal(most, 10);
+});
+
+test('of those that hang, twenty times as many as there are places run at most', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
   const limit = new FairLimit({ slowMs: 250 });
   let started = 0;
   const hang = () => {
@@ -58,21 +92,21 @@ test('of those that hang, ten times as many as there are places run at most', as
     t.mock.timers.tick(250);
     await new Promise(setImmediate);
   }
-  assert.equal(started, 20);
+  assert.equal(started, 40);
 });
 
 test('D5: what hangs gives its place on once others that hang have ended, also where too many did when it became slow', async (t) => {
-  t.mock.timers.enable({ apis: ['setInterval'] });
+  t.mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
   const limit = new FairLimit({ slowMs: 250 });
   const endings: (() => void)[] = [];
-  for (let count = 0; count < 20; count += 1)
+  for (let count = 0; count < 40; count += 1)
     void limit.run('a', 2, () => new Promise<void>((resolve) => endings.push(resolve)));
   const later = async () => {
     t.mock.timers.tick(250);
     await new Promise(setImmediate);
   };
   for (let round = 0; round < 20; round += 1) await later();
-  assert.equal(endings.length, 20);
+  assert.equal(endings.length, 40);
   let hasRun = false;
   const next = limit.run('a', 2, async () => (hasRun = true));
   await later();
@@ -81,4 +115,15 @@ test('D5: what hangs gives its place on once others that hang have ended, also w
   for (let round = 0; round < 2; round += 1) await later();
   assert.equal(hasRun, true);
   await next;
+});
+
+test('tells whether a task would have to wait', async () => {
+  const limit = new FairLimit();
+  assert.equal(limit.isFull('a', 1), false);
+  const task = Promise.withResolvers<void>();
+  const running = limit.run('a', 1, () => task.promise);
+  assert.deepEqual([limit.isFull('a', 1), limit.isFull('a', 2), limit.isFull('b', 1)], [true, false, false]);
+  task.resolve();
+  await running;
+  assert.equal(limit.isFull('a', 1), false);
 });

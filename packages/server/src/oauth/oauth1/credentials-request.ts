@@ -94,7 +94,7 @@ async function credentialsRequest(
 }
 
 /** Reads a form-encoded response (RFC 5849 §2.1, §2.3). Throws with the provider's message otherwise. */
-function processCredentialsResponse(
+export function processCredentialsResponse(
   { status, body }: OAuthHttpResponse,
   secrets: readonly Secret<string>[],
 ): OAuth1TokenCredentials {
