@@ -6,8 +6,8 @@ import { BlueprintCatalog } from '../packages/server/src/catalog/blueprint-catal
 import type { BlueprintFile } from '../packages/server/src/catalog/blueprint-file.ts';
 import { BlueprintIndex, type BlueprintSummary } from '../packages/server/src/catalog/blueprint-index.ts';
 
-// A static, searchable site of the catalog: an index, and a page for each Blueprint. It makes no request to other
-// sites.
+// Writes a static, searchable site of the catalog: an index page and one page for each Blueprint. The site sends no
+// requests to other sites.
 const folder = join(import.meta.dirname, '../packages/server/blueprints');
 const target = resolve(process.argv[2] ?? join(import.meta.dirname, '../artifacts/catalog'));
 const catalog = new BlueprintCatalog([folder]);
@@ -25,7 +25,7 @@ function indexPage(): string {
   );
   return page(
     'Blueprints',
-    `<header><h1>Blueprints</h1><p>${summaries.length} providers, each in a few lines of YAML.</p></header>
+    `<header><h1>Blueprints</h1><p>The catalog has ${summaries.length} Blueprints. Each Blueprint is one YAML file.</p></header>
 <form role="search" onsubmit="return false"><input type="search" id="q" placeholder="Search providers" aria-label="Search providers" autofocus><select id="category" aria-label="Category"><option value="">All categories</option>${options.join('')}</select></form>
 <p id="count" role="status"></p><main class="cards">${cards.join('\n')}</main>
 <script>${SEARCH}</script>`,
@@ -59,7 +59,8 @@ async function blueprintPage({
 }: BlueprintSummary): Promise<string> {
   const read = await catalog.file(name);
   const found = await catalog.find(name);
-  if (!('file' in read) || !('source' in found)) throw new Error(`${name} is not valid: nango blueprints check`);
+  if (!('file' in read) || !('source' in found))
+    throw new Error(`The Blueprint ${name} is not valid. Run: nango blueprints check`);
   const { file } = read;
   const { auth, config, requests, version } = found;
   const comment = file.versions[version]?.comment;
@@ -70,11 +71,11 @@ async function blueprintPage({
     displayName,
     `<header><p><a href="index.html">← Blueprints</a></p><h1>${escape(displayName)}</h1>
 <p><code>${escape(name)}:${escape(version)}</code> · ${escape(authMode)} · ${escape(categories.map(words).join(', '))}</p>
-<p><a href="${escape(docsUrl)}">Documentation of the provider</a>${console}</p></header>
-<main>${comment ? `<h2>What to know</h2><p>${escape(comment)}</p>` : ''}
-<h2>Use it</h2><pre><code>${escape(ready)}</code></pre><p>Or: <code>npx nango blueprints add ${escape(name)}</code></p>
-${fieldsTable('What the application sets', fieldsOf(config, 'application'))}${fieldsTable('What a connection brings', fieldsOf(config, 'connection'))}${fieldsTable('What the user types in', auth['credentials'])}
-<h2>What it sets</h2><pre><code>${escape(stringify({ auth, requests }, { lineWidth: 100 }).trimEnd())}</code></pre>
+<p><a href="${escape(docsUrl)}">The provider’s documentation</a>${console}</p></header>
+<main>${comment ? `<h2>Before you start</h2><p>${escape(comment)}</p>` : ''}
+<h2>Add the Integration</h2><pre><code>${escape(ready)}</code></pre><p>Or run <code>npx nango blueprints add ${escape(name)}</code></p>
+${fieldsTable('Settings of the application', fieldsOf(config, 'application'))}${fieldsTable('Settings per connection', fieldsOf(config, 'connection'))}${fieldsTable('Prompted credentials', auth['credentials'])}
+<h2>Contents of the Blueprint</h2><pre><code>${escape(stringify({ auth, requests }, { lineWidth: 100 }).trimEnd())}</code></pre>
 ${verified ? provenance(verified) : ''}</main>`,
   );
 }
@@ -120,21 +121,21 @@ pre { overflow-x: auto; padding: .9rem 1rem; border: 1px solid var(--line); bord
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .4rem .6rem .4rem 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: break-word; } th, td code { white-space: nowrap; } .table { overflow-x: auto; }
 .verified { color: var(--dim); font-size: .9rem; margin-top: 2rem; } .verified ul { padding-left: 1.2rem; } p, li { overflow-wrap: anywhere; }`;
 
-/** The sources of the facts, with addresses as links. */
+/** The section that lists the sources of a Blueprint, with URLs as links. */
 function provenance({ by, date, sources }: NonNullable<BlueprintFile['verified']>): string {
-  const run = {
-    sources: 'not run against the provider',
-    sandbox: 'and run against its sandbox',
-    live: 'and run against it',
+  const how = {
+    sources: 'written from these sources and not tested against the provider',
+    sandbox: 'tested against the provider’s sandbox',
+    live: 'tested against the provider',
   };
   const items = sources.map((source) => {
     const linked = escape(source).replace(/https:\/\/[^\s,]+/, (url) => `<a href="${url}">${url}</a>`);
     return `<li>${linked}</li>`;
   });
-  return `<section class="verified"><h2>Checked against</h2><p>On ${escape(date)}; ${run[by]}.</p><ul>${items.join('')}</ul></section>`;
+  return `<section class="verified"><h2>Sources</h2><p>On ${escape(date)}, this Blueprint was ${how[by]}.</p><ul>${items.join('')}</ul></section>`;
 }
 
-/** Display names of categories whose words differ. */
+/** Display names of the categories that are not written like their keys. */
 const SPELT: Readonly<Record<string, string>> = {
   ai: 'AI',
   crm: 'CRM',
@@ -161,4 +162,4 @@ await rm(target, { recursive: true, force: true });
 await mkdir(target, { recursive: true });
 await writeFile(join(target, 'index.html'), indexPage());
 for (const summary of summaries) await writeFile(join(target, `${summary.name}.html`), await blueprintPage(summary));
-process.stdout.write(`${summaries.length + 1} pages in ${target}\n`);
+process.stdout.write(`Wrote ${summaries.length + 1} pages to ${target}\n`);

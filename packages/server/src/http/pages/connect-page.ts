@@ -2,14 +2,15 @@ import type { FastifyReply } from 'fastify';
 import type { WaitingAttempt } from '../../connect/connect-flow.ts';
 import { escapeHtml, sendPage } from './page.ts';
 
-/** The application that asks, as the user knows it. */
+/** The name and logo under which the user knows the application. */
 export interface ShownApplication {
   readonly name: string;
   /** A `data:` URL. */
   readonly logo: string | undefined;
 }
 
-// The opener proves itself by the nonce that it received with the attempt. Then the user goes on without a question.
+// The opener proves its identity with the nonce that it received with the attempt. The user then continues without a
+// confirmation.
 const SCRIPT = `
 history.replaceState(null, '', location.pathname);
 const { attempt, origin } = JSON.parse(document.getElementById('data').textContent);
@@ -44,7 +45,10 @@ if (origin && window.opener) {
   setTimeout(() => { main.hidden = isGoing; }, 1500);
 }`;
 
-/** Says which account is connected to what. Goes on when the opener has proven itself, or when the user clicks. */
+/**
+ * Sends the page that shows which account will be connected to which application. The page continues when the opener has
+ * proven its identity, or when the user clicks.
+ */
 export function sendConnectPage(
   reply: FastifyReply,
   { attempt, waiting, application }: { attempt: string; waiting: WaitingAttempt; application: ShownApplication },
@@ -55,8 +59,8 @@ export function sendConnectPage(
   const body = `<main>
 ${image}
 <h1>Connect ${escapeHtml(integration)} to ${escapeHtml(name)}</h1>
-<p>The account that you choose next becomes part of the account <b>${escapeHtml(userId)}</b> in <b>${escapeHtml(name)}</b>, which can use it from then on.</p>
-<p class="small">Go on only if this is your account there, and you asked for this.</p>
+<p>The account that you choose next becomes part of the account <b>${escapeHtml(userId)}</b> in <b>${escapeHtml(name)}</b>. <b>${escapeHtml(name)}</b> can then use it.</p>
+<p class="small">Continue only if this is your account in ${escapeHtml(name)} and you requested this connection.</p>
 <button type="button">Continue</button>
 <p class="small bad" id="problem" role="alert"></p>
 <noscript><p class="bad">This page needs JavaScript.</p></noscript>

@@ -19,7 +19,7 @@ button:focus-visible { outline: 3px solid var(--action); outline-offset: 2px }
 .small { font-size: .875rem }
 .good { color: var(--good) } .bad { color: var(--bad) }`;
 
-/** A page for a user's browser. */
+/** A page that the server sends to a user's browser. */
 export interface Page {
   readonly title: string;
   /** HTML. */
@@ -27,13 +27,13 @@ export interface Page {
   /** What the script reads from the element `data`. */
   readonly data: unknown;
   readonly script: string;
-  /** Where the script may send requests; undefined = nowhere. */
+  /** Where the script may send requests. If undefined, it may send none. */
   readonly connectTo?: "'self'";
 }
 
 /**
  * Sends a page that makes no other request, is never stored or framed, and sends no referrer. Its scripts and styles
- * run by their hashes, so text that escaped the escaping still could not run.
+ * run by their hashes, so a script that escaping missed still could not run.
  */
 export function sendPage(reply: FastifyReply, page: Page): FastifyReply {
   return reply
@@ -46,7 +46,7 @@ export function sendPage(reply: FastifyReply, page: Page): FastifyReply {
     .send(renderPage(page));
 }
 
-/** The page's HTML. The title and the data are shown as text. */
+/** Returns the page's HTML. The title and the data are inserted as text. */
 export function renderPage({ title, body, data, script }: Page): string {
   return `<!doctype html>
 <html lang="en">

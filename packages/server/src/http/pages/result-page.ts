@@ -24,26 +24,26 @@ const CROSS =
   '<svg class="bad" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true"><circle cx="12" cy="12" r="10"/><path d="m9 9 6 6m0-6-6 6"/></svg>';
 
 /**
- * Shows how an attempt ended, and reports it to the opener by `postMessage` to exactly the origin that began it. The
- * page makes no request, is never stored or framed, and removes code and state from the address bar.
+ * Sends the page that shows how an attempt ended and posts the result to the origin that began the attempt. The page
+ * sends no request, is never stored or framed, and removes code and state from the address bar.
  */
 export function sendResultPage(reply: FastifyReply, result: AttemptResult): FastifyReply {
   const code = result.status === 'failed' && reply.statusCode === 200 ? 400 : reply.statusCode;
   return sendPage(reply.code(code), resultPage(result));
 }
 
-/** The same page for an error without an attempt that may be named. */
+/** Sends the result page for an error that belongs to no known attempt. */
 export function sendFailurePage(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const known = error instanceof NangoError;
   if (!known || error.status >= 500) request.log.error({ err: error }, 'connect page failed');
   const described = known
     ? { type: error.code, message: error.message }
-    : { type: 'internal_error', message: 'The server could not go on; its log says why.' };
+    : { type: 'internal_error', message: 'The server had an internal error. The server’s log shows the cause.' };
   const result: AttemptResult = { status: 'failed', integration: '', userId: '', origin: null, error: described };
   return sendResultPage(reply.code(known ? error.status : 500), result);
 }
 
-/** The page of a result. Names and the provider's text are shown as text. */
+/** Returns the page of a result. It shows names and the provider's text as plain text, never as HTML. */
 export function resultPage({ status, error, integration, origin }: AttemptResult): Page {
   const succeeded = status === 'succeeded';
   const denied = error?.type === 'access_denied';
@@ -52,7 +52,7 @@ export function resultPage({ status, error, integration, origin }: AttemptResult
   const text = succeeded
     ? `${integration} is connected. You can close this window.`
     : (error?.message ?? 'The connection was not made.');
-  // The title names the denial.
+  // The title already says that access was denied.
   const code = succeeded || denied ? '' : `<p><code>${escapeHtml(error?.type ?? 'internal_error')}</code></p>`;
   const body = `<main>
 ${succeeded ? CHECK : CROSS}
