@@ -59,9 +59,9 @@ export function sendConfigured(
   });
 }
 
-/** The secrets that were sent. No message may quote them. */
-export function sentSecrets({ raw, named, integration }: AuthValueSources): Secret<string>[] {
-  return secretTextsIn(raw, named, integration.appApiKey, integration.oauthClientSecret);
+/** The secrets that a request may have carried. No message may quote them. */
+export function sentSecrets(sources: AuthValueSources): Secret<string>[] {
+  return secretTextsIn(sources);
 }
 
 function encodeBody({ body, body_format }: ConfiguredRequest, sources: AuthValueSources) {

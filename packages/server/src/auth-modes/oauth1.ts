@@ -14,7 +14,7 @@ import { storedBySteps, takeSteps } from './connect-steps.ts';
 import { credentialSecret, credentialText, keepRaw, storedRaw, storedSecret } from './credential-schema.ts';
 import { accessDeniedErrors } from './token-fields.ts';
 import { configFromTokenResponseSchema, configFromResponse } from './config-from-provider.ts';
-import { Secret } from '../vault/secret.ts';
+import { Secret, secretTextsIn } from '../vault/secret.ts';
 import { endpointsOf } from './configured-request.ts';
 
 const NO_SECRET = new Secret('');
@@ -131,7 +131,7 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
         oauth_token_secret: secrets['oauth_token_secret'] ?? NO_SECRET,
       };
       const { access_denied_errors } = integration.auth;
-      const oauth_verifier = parseOAuth1Response(callback, { token: token.oauth_token.reveal(), access_denied_errors });
+      const oauth_verifier = parseOAuth1Response(callback, { token, access_denied_errors });
       const endpoint = {
         url: renderUrl(token_url, config),
         method: token_http_method,
@@ -172,7 +172,7 @@ function formPairs(body: string): [string, string][] {
 /** The verifier of an authorization response (RFC 5849 §2.2). Throws `access_denied` and `provider_error`. */
 function parseOAuth1Response(
   callback: ResponseParameters,
-  expected: { readonly token: string; readonly access_denied_errors: readonly string[] },
+  { token, access_denied_errors }: Pick<OAuth1Auth, 'access_denied_errors'> & Required<Pick<OAuth1Signer, 'token'>>,
 ): Secret<string> {
   // Not in the RFC, but some providers report in this way that the user refused.
   const verifier = callback.get('oauth_verifier');
@@ -180,11 +180,12 @@ function parseOAuth1Response(
     throw new NangoError('access_denied', 'Access was denied.');
   const problem = callback.get('oauth_problem') ?? callback.get('error');
   if (problem !== undefined) {
-    const isDenied = isAccessDenied(problem, expected.access_denied_errors);
-    if (isDenied) throw new NangoError('access_denied', `Access was denied (${excerpt(problem)}).`);
-    throw new NangoError('provider_error', `The provider refused: ${excerpt(problem)}.`);
+    const said = excerpt(problem, secretTextsIn(token, verifier === undefined ? [] : new Secret(verifier)));
+    const isDenied = isAccessDenied(problem, access_denied_errors);
+    if (isDenied) throw new NangoError('access_denied', `Access was denied (${said}).`);
+    throw new NangoError('provider_error', `The provider refused: ${said}.`);
   }
-  if (callback.get('oauth_token') !== expected.token) {
+  if (callback.get('oauth_token') !== token.oauth_token.reveal()) {
     throw new NangoError(
       'provider_error',
       'The response carries an oauth_token other than the one of this authorization.',

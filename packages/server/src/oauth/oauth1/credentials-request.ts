@@ -1,4 +1,5 @@
 import { isAccessDenied } from '../access-denied.ts';
+import { broughtSecrets } from '../brought-secrets.ts';
 import { excerpt, OAuthResponseError } from '../oauth-error.ts';
 import type { OAuthHttp, OAuthHttpResponse } from '../oauth-http.ts';
 import { oauth1AuthorizationHeader, type Freshness, type OAuth1Signer } from './authorization-header.ts';
@@ -109,7 +110,10 @@ export function processCredentialsResponse(
       raw: new Secret(raw),
     };
   // A successful response that cannot be read may hold tokens, so it is never quoted.
-  const said = ok ? 'a response without usable oauth_token and oauth_token_secret' : excerpt(body, secrets);
+  const brought = broughtSecrets(raw, ['oauth_token', 'oauth_token_secret']);
+  const said = ok
+    ? 'a response without usable oauth_token and oauth_token_secret'
+    : excerpt(body, [...secrets, ...brought]);
   throw new OAuthResponseError(
     'token_exchange_failed',
     `The provider responded with status ${status}: ${said || '(empty)'}`,
