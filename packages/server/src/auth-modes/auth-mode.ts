@@ -172,6 +172,8 @@ export type ApplicationSecret = 'oauth_client_secret' | 'app_api_key';
 
 /** A URL of `auth`, and what is sent to it. */
 export interface AuthEndpoint {
+  /** Where `auth` names it. */
+  readonly key: readonly string[];
   readonly url: Template;
   /** Secrets of the application that the endpoint receives, or that sign what it receives. */
   readonly receives: readonly ApplicationSecret[];
@@ -194,6 +196,8 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
   authShape(fields: Fields): z.ZodRawShape;
   /** Every URL that this mode sends requests or browsers to, except base_url. */
   endpoints(auth: Auth): readonly AuthEndpoint[];
+  /** Secrets of the application that sign API requests, so that base_url receives what they made. Absent = none. */
+  signsWith?(auth: Auth): readonly ApplicationSecret[];
   /** Reports faults that concern several keys together. */
   checkAuth?(auth: Auth): { key: string; message: string }[];
   /** Settings outside `auth` that must be present. */

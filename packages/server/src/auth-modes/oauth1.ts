@@ -15,7 +15,7 @@ import { credentialSecret, credentialText, keepRaw, storedRaw, storedSecret } fr
 import { accessDeniedErrors } from './token-fields.ts';
 import { configFromTokenResponseSchema, configFromResponse } from './config-from-provider.ts';
 import { Secret, secretTextsIn } from '../vault/secret.ts';
-import { endpointsOf } from './configured-request.ts';
+import { endpointsOfSteps } from './configured-request.ts';
 
 const NO_SECRET = new Secret('');
 
@@ -66,15 +66,16 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
   requiredSettings: () => ['oauth_client_id', 'oauth_client_secret', 'oauth_scopes'],
   authShape: oauth1Shape,
   endpoints: ({ request_url, authorization_url, token_url, steps }) => [
-    { url: request_url, receives: ['oauth_client_secret'], isFirst: true },
-    { url: authorization_url, receives: [], isFirst: false },
-    { url: token_url, receives: ['oauth_client_secret'], isFirst: true },
+    { key: ['request_url'], url: request_url, receives: ['oauth_client_secret'], isFirst: true },
+    { key: ['authorization_url'], url: authorization_url, receives: [], isFirst: false },
+    { key: ['token_url'], url: token_url, receives: ['oauth_client_secret'], isFirst: true },
     // Every step is signed with the client's secret.
-    ...endpointsOf(...steps.map(({ request }) => request)).map((step) => ({
+    ...endpointsOfSteps(steps).map((step) => ({
       ...step,
       receives: ['oauth_client_secret' as const, ...step.receives],
     })),
   ],
+  signsWith: () => ['oauth_client_secret'],
   credentialsInput: z
     .looseObject({ oauth_token: credentialSecret, oauth_token_secret: credentialText.or(z.literal('')) })
     .transform((given) => ({

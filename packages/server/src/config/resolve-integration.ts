@@ -4,11 +4,11 @@ import { readClientCertificate } from '../auth-modes/client-certificate.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
 import { inputProblems } from '../schema/input-fields.ts';
 import { isSecureUrl } from '../schema/loopback-host.ts';
-import { Template } from '../schema/template.ts';
+import type { Template } from '../schema/template.ts';
 import { Secret } from '../vault/secret.ts';
 import { requestBounds } from '../schema/request-settings.ts';
 import type { Blueprint, BlueprintCatalog } from '../catalog/blueprint-catalog.ts';
-import { choosesHosts, configuredOrigins } from './chosen-hosts.ts';
+import { choosesHosts, configuredOrigins, endpointsOf } from './chosen-hosts.ts';
 import type { ConfigFault, KeyPath } from '../catalog/config-fault.ts';
 import { deepMerge, isMap, mergeHeaders } from '../catalog/deep-merge.ts';
 import type { IntegrationSchemas } from './integrations-file.ts';
@@ -207,14 +207,11 @@ function requiredSettingChecks({ auth }: Integration, settings: Settings): Probl
 function httpChecks({ auth, requests, allowHttp }: Integration): Problem[] {
   if (allowHttp) return [];
   const urls = [
-    ...Object.entries(auth).flatMap(([key, value]: [string, unknown]) => [
-      { key: ['auth', key], value },
-      ...(isMap(value) ? [{ key: ['auth', key, 'url'], value: value['url'] }] : []),
-    ]),
-    { key: ['requests', 'base_url'], value: requests.baseUrl },
+    ...endpointsOf(auth).map(({ key, url }) => ({ key: ['auth', ...key], url })),
+    { key: ['requests', 'base_url'], url: requests.baseUrl },
   ];
   return urls
-    .filter(({ value }) => value instanceof Template && isInsecure(value))
+    .filter(({ url }) => isInsecure(url))
     .map(({ key }) => ({
       key,
       message: 'must be https; http is for loopback hosts, or for an Integration with allow_http: true',
