@@ -121,7 +121,7 @@ export interface AuthorizationBegun {
 export interface BeginAuthorization<Auth extends BaseAuth> {
   readonly integration: Integration<Auth>;
   readonly config: AdditionalConfig;
-  readonly state: string;
+  readonly state: Secret<string>;
   readonly redirectUri: string;
 }
 

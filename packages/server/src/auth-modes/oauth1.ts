@@ -100,8 +100,6 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
     async begin({ integration, config, state, redirectUri }, context) {
       const { auth } = integration;
       const { request_url, request_http_method, request_params } = auth;
-      const callback = new URL(redirectUri);
-      callback.searchParams.set('state', state);
       const endpoint = {
         url: renderUrl(request_url, config),
         method: request_http_method,
@@ -111,7 +109,8 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
         endpoint,
         signer: signerOf(integration),
         freshness: freshness(context),
-        oauth_callback: callback.href,
+        oauth_callback: state.map((text) => withState(redirectUri, text)),
+        known: [state],
         confirmation: auth.callback_confirmation,
       };
       const { oauth_token, oauth_token_secret } = await temporaryCredentialsRequest(request, context.http);
@@ -165,6 +164,13 @@ function signed(
   return { authorization: oauth1AuthorizationHeader(request, signer, freshness(context)) };
 }
 
+/** The callback URL, which tells the authorization response's attempt. */
+function withState(redirectUri: string, state: string): string {
+  const callback = new URL(redirectUri);
+  callback.searchParams.set('state', state);
+  return callback.href;
+}
+
 /** The pairs of a form body. URLSearchParams would drop a "?" at the beginning, which is part of the first name. */
 function formPairs(body: string): [string, string][] {
   return [...new URLSearchParams(`&${body}`)];
@@ -181,7 +187,8 @@ function parseOAuth1Response(
     throw new NangoError('access_denied', 'Access was denied.');
   const problem = callback.get('oauth_problem') ?? callback.get('error');
   if (problem !== undefined) {
-    const said = excerpt(problem, secretTextsIn(token, verifier === undefined ? [] : new Secret(verifier)));
+    const given = [verifier, callback.get('state')].map((text) => new Secret(text));
+    const said = excerpt(problem, secretTextsIn(token, given));
     const isDenied = isAccessDenied(problem, access_denied_errors);
     if (isDenied) throw new NangoError('access_denied', `Access was denied (${said}).`);
     throw new NangoError('provider_error', `The provider refused: ${said}.`);

@@ -158,7 +158,7 @@ export class ConnectFlow {
     const browser = new Secret(randomToken());
     const begin = async () =>
       authorization.begin(
-        { integration, config: await attemptConfig(row, this.#context), state: state.reveal(), redirectUri },
+        { integration, config: await attemptConfig(row, this.#context), state, redirectUri },
         modeContext(integration, this.#context),
       );
     const { authorizationUrl, secrets } = await failingAttempt(row, begin, this.#context);

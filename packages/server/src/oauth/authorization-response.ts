@@ -18,7 +18,7 @@ export interface AuthorizationResponseExpectation {
   readonly codeParameter: string;
   /** Values of `error` that mean the same as `access_denied`, in addition to the common ones. */
   readonly accessDeniedErrors?: readonly string[] | undefined;
-  /** Secrets of this authorization. No message quotes them, or the code. */
+  /** Secrets of this authorization. No message quotes them, the code or the state. */
   readonly secrets?: readonly Secret<string>[];
 }
 
@@ -31,14 +31,17 @@ export function parseAuthorizationResponse(
   response: ResponseParameters,
   expected: AuthorizationResponseExpectation,
 ): { code: Secret<string> } {
-  const sent = response.get(expected.codeParameter);
-  const code = sent === undefined ? undefined : new Secret(sent);
-  const secrets = [...(expected.secrets ?? []), ...(code ? [code] : [])];
+  const [code, state] = [expected.codeParameter, 'state'].map((name) => secretOf(response.get(name)));
+  const secrets = [...(expected.secrets ?? []), code ?? [], state ?? []].flat();
   assertIssuer(response.get('iss'), { ...expected, secrets });
   const error = response.get('error');
   if (error !== undefined) throw authorizationError(error, response.get('error_description'), { ...expected, secrets });
   if (code) return { code };
   throw new OAuthResponseError('provider_error', 'The authorization server sent neither a code nor an error.', {});
+}
+
+function secretOf(text: string | undefined): Secret<string> | undefined {
+  return text === undefined ? undefined : new Secret(text);
 }
 
 /**

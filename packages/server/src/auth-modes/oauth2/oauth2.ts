@@ -100,7 +100,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
         parametersIn: auth.authorization_parameters_in ?? 'query',
         client_id: client?.client_id ?? '',
         redirect_uri: sentRedirectUri(owner, redirectUri),
-        state,
+        state: state.reveal(),
         scope: scopeOf(integration, server),
         codeChallenge: codeChallengeParams(codeVerifier, auth.code_challenge_method),
         params: { ...resourceParam(server), ...renderParams(auth.authorization_params, config) },

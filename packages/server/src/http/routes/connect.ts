@@ -33,6 +33,7 @@ const beginSchema = {
     400: errorBodySchema,
     403: errorBodySchema,
     404: errorBodySchema,
+    502: errorBodySchema,
     503: errorBodySchema,
   },
 };

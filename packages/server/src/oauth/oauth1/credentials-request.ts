@@ -25,11 +25,13 @@ export interface CredentialsRequest {
   readonly endpoint: CredentialsEndpoint;
   readonly signer: OAuth1Signer;
   readonly freshness: Freshness;
+  /** Secrets that the provider may repeat in addition to those that are sent. No message quotes them. */
+  readonly known?: readonly Secret<string>[];
 }
 
 /** Requests temporary credentials (RFC 5849 §2.1). The server must confirm that it knows the callback. */
 export async function temporaryCredentialsRequest(
-  request: CredentialsRequest & { oauth_callback: string; confirmation: CallbackConfirmation },
+  request: CredentialsRequest & { oauth_callback: Secret<string>; confirmation: CallbackConfirmation },
   http: OAuthHttp,
 ): Promise<OAuth1TokenCredentials> {
   const { response, secrets } = await credentialsRequest(request, { oauth_callback: request.oauth_callback }, http);
@@ -68,7 +70,7 @@ export async function tokenCredentialsRequest(
 }
 
 async function credentialsRequest(
-  { endpoint, signer, freshness }: CredentialsRequest,
+  { endpoint, signer, freshness, known }: CredentialsRequest,
   protocolParameters: Readonly<Record<string, MaybeSecret>>,
   http: OAuthHttp,
 ): Promise<{ readonly response: OAuthHttpResponse; readonly secrets: readonly Secret<string>[] }> {
@@ -91,7 +93,7 @@ async function credentialsRequest(
     headers: { accept: '*/*', authorization, ...contentType },
     ...form,
   });
-  return { response, secrets: secretTextsIn(signer, protocolParameters) };
+  return { response, secrets: secretTextsIn(signer, protocolParameters, known) };
 }
 
 /** Reads a form-encoded response (RFC 5849 §2.1, §2.3). Throws with the provider's message otherwise. */
