@@ -96,10 +96,9 @@ function integrationsOf(url: string): string {
 `;
 }
 
-const BY_BROWSER = [
-  ...['acme', 'post', 'query', 'public', 'asserted', 'hashed', 'stepped', 'twostep', 'own', 'discovered', 'mcp'],
-  ...['plain', 'hmac', 'rsa'],
-];
+const OAUTH1 = ['plain', 'hmac', 'rsa'];
+const OAUTH2 = ['acme', 'post', 'query', 'public', 'asserted', 'hashed', 'stepped', 'twostep', 'own'];
+const BY_BROWSER = [...OAUTH2, 'discovered', 'mcp', ...OAUTH1];
 const PASSWORD = { username: 'ada', password: SECRETS.password };
 const PROMPTED: Record<string, Record<string, string>> = {
   machine: {},
@@ -177,7 +176,7 @@ class Audience {
     this.#give(integration, { cookie, state });
     const { code, oauth1Token } = SECRETS;
     const sent = { state, code, oauth_token: oauth1Token, oauth_verifier: code, ...moreOf(state) };
-    const done = await agent.request(`${url}/oauth/callback?${new URLSearchParams(sent)}`);
+    const done = await agent.request(`${url}/oauth/callback?${new URLSearchParams(sent).toString()}`);
     this.#see([...done.headers], await done.text());
     this.#see(await (await fetch(`${url}/oauth/attempts/${attempt}`)).text());
     // A link that was used already.

@@ -143,7 +143,10 @@ export async function startRepeatingProvider(cleanup: Cleanup): Promise<Repeatin
   return provider;
 }
 
-/** The marked secrets of a request, and those that the server made. A message quotes only the beginning of a text. */
+/**
+ * The marked secrets of a request, and those that the server made. Short ones first, because a message quotes only the
+ * beginning of a text.
+ */
 function secretsIn({ query, headers, body, form }: SeenRequest): string[] {
   const authorization = headers.authorization ?? '';
   const basic = Buffer.from(authorization.replace(/^\w+ /, ''), 'base64').toString('latin1');
@@ -153,7 +156,7 @@ function secretsIn({ query, headers, body, form }: SeenRequest): string[] {
   const texts = [...form.values(), ...members, ...query.values(), ...others, authorization];
   const marked = [...texts, basic, decoded(basic), decoded(decoded(signature))].filter((text) => /CANARY/.test(text));
   const made = ['code_verifier', 'client_assertion', 'assertion'].flatMap((name) => form.get(name) ?? []);
-  return [...new Set([...marked, ...made])];
+  return [...new Set([...marked, ...made])].toSorted((a, b) => a.length - b.length);
 }
 
 function decoded(text: string): string {

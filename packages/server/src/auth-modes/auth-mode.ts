@@ -202,6 +202,8 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
   checkAuth?(auth: Auth): { key: string; message: string }[];
   /** Settings outside `auth` that must be present. */
   requiredSettings?(auth: Auth): readonly ClientSetting[];
+  /** The scopes of an Integration that names none; undefined if it has to name them. */
+  defaultScopes?(auth: Auth): readonly string[] | undefined;
   /** Explains, by placeholder, why a placeholder has no value with this `auth`. */
   unavailablePlaceholders?(auth: Auth): Readonly<Record<string, string>>;
   /** Parses credentials as registerConnection takes them. The output is stored. */

@@ -64,6 +64,7 @@ type OAuth1Auth = z.output<z.ZodObject<ReturnType<typeof oauth1Shape>>> & { read
 export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
   name: 'OAUTH1',
   requiredSettings: () => ['oauth_client_id', 'oauth_client_secret', 'oauth_scopes'],
+  defaultScopes: ({ default_scopes }) => default_scopes,
   authShape: oauth1Shape,
   endpoints: ({ request_url, authorization_url, token_url, steps }) => [
     { key: ['request_url'], url: request_url, receives: ['oauth_client_secret'], isFirst: true },

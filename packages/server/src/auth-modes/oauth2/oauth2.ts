@@ -61,6 +61,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
   endpoints: oauth2Endpoints,
   checkAuth: checkOAuth2Auth,
   requiredSettings: requiredOAuth2Settings,
+  defaultScopes: ({ default_scopes }) => default_scopes,
   credentialsInput: z
     .looseObject({
       access_token: credentialSecret,
