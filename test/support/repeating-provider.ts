@@ -151,12 +151,15 @@ function secretsIn({ query, headers, body, form }: SeenRequest): string[] {
   const authorization = headers.authorization ?? '';
   const basic = Buffer.from(authorization.replace(/^\w+ /, ''), 'base64').toString('latin1');
   const members = body.startsWith('{') ? Object.values(JSON.parse(body) as object).map(String) : [];
-  const signature = /oauth_signature="([^"]+)"/.exec(authorization)?.[1] ?? '';
+  const signed = [...authorization.matchAll(/ oauth_\w+="([^"]*)"/g)].map(([, value = '']) =>
+    decodeURIComponent(value),
+  );
   const others = Object.entries(headers).flatMap(([name, value]) => (name === 'authorization' ? [] : String(value)));
-  const texts = [...form.values(), ...members, ...query.values(), ...others, authorization];
-  const marked = [...texts, basic, decoded(basic), decoded(decoded(signature))].filter((text) => /CANARY/.test(text));
+  const texts = [...form.values(), ...members, ...query.values(), ...others, ...signed, authorization];
+  const marked = [...texts, basic, decoded(basic), ...signed.map(decoded)].filter((text) => /CANARY/.test(text));
   const made = ['code_verifier', 'client_assertion', 'assertion'].flatMap((name) => form.get(name) ?? []);
-  return [...new Set([...marked, ...made])].toSorted((a, b) => a.length - b.length);
+  const states = signed.flatMap((value) => URL.parse(value)?.searchParams.get('state') ?? []);
+  return [...new Set([...marked, ...made, ...states])].toSorted((a, b) => a.length - b.length);
 }
 
 function decoded(text: string): string {
