@@ -179,6 +179,8 @@ export interface AuthEndpoint {
   readonly receives: readonly ApplicationSecret[];
   /** Whether it is called before the provider's first response. */
   readonly isFirst: boolean;
+  /** Whether the provider only sends the browser there, so that it receives no request of ours. */
+  readonly isCallback?: boolean;
 }
 
 /** Settings of an Integration that an auth mode may require. */
@@ -194,7 +196,7 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
   readonly name: string;
   /** The keys of `auth` other than `auth_mode`. */
   authShape(fields: Fields): z.ZodRawShape;
-  /** Every URL that this mode sends requests or browsers to, except base_url. */
+  /** Every URL to which this mode, or its provider, sends requests or browsers, except base_url. */
   endpoints(auth: Auth): readonly AuthEndpoint[];
   /** Secrets of the application that sign API requests, so that base_url receives what they made. Absent = none. */
   signsWith?(auth: Auth): readonly ApplicationSecret[];

@@ -20,7 +20,8 @@ export function configuredOrigins(auth: BaseAuth, configFields: InputFields, bas
 }
 
 function urlsOf(auth: BaseAuth, baseUrl: Template): Template[] {
-  return [baseUrl, ...endpointsOf(auth).map(({ url }) => url)];
+  const requested = endpointsOf(auth).filter(({ isCallback }) => !isCallback);
+  return [baseUrl, ...requested.map(({ url }) => url)];
 }
 
 function applicationFields(configFields: InputFields): InputFields {

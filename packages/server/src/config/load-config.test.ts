@@ -265,6 +265,14 @@ test('C4: http URLs of a provider are refused outside loopback unless named, and
     environment: ENVIRONMENT,
   });
   assert.match(allowed.warnings.join(), /allow_http/);
+  const step = '      steps: [{ request: { url: "http://acme.com/me" }, store: { id: id } }]\n';
+  const withSteps = OAUTH2.replace('    requests:', `${step}    requests:`);
+  await assertFault(t, { integrations: withSteps, environment: ENVIRONMENT }, /steps\.0\.request\.url: must be https/);
+  const callback = OAUTH2.replace('    requests:', '      redirect_uri: http://acme.com/back\n    requests:');
+  await assertFault(t, { integrations: callback, environment: ENVIRONMENT }, /auth\.redirect_uri: must be https/);
+  const chosen = OAUTH2.replace('    requests:', '      redirect_uri: "${config.app}"\n    requests:');
+  const { integrations } = await load(t, { integrations: chosen, environment: ENVIRONMENT });
+  assert.equal(integrations.get('acme')?.isGuarded, false, 'nothing is requested from a callback');
   for (const host of ['localhost:9', '127.0.0.1', '[::1]:8', 'as.localhost'])
     await load(t, {
       integrations: OAUTH2.replace('https://acme.com/token', `http://${host}/token`),

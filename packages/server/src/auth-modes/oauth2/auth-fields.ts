@@ -237,23 +237,22 @@ export function requiredOAuth2Settings(auth: OAuth2Auth): ClientSetting[] {
 // The metadata of issuer and resource names endpoints to which the client authenticates.
 const FIRST_URLS = ['token_url', 'device_authorization_url', 'issuer', 'resource'] as const;
 const LATER_URLS = ['refresh_url', 'revocation_url'] as const;
-// The user's browser is sent there, without a secret of the application.
-const BROWSER_URLS = ['authorization_url', 'redirect_uri'] as const;
 
 /** The endpoints of OAUTH2. */
 export function oauth2Endpoints(auth: OAuth2Auth): AuthEndpoint[] {
   const { token_headers, assertion, refresh_request, revocation_request, steps } = auth;
   const sent = [...placeholdersOf(Object.values(token_headers)), ...(assertion?.placeholders ?? [])];
   const receives = [...new Set([...secretsHeldBy(sent), 'oauth_client_secret' as const])];
-  const endpoints = (keys: readonly UrlKey[], what: Pick<AuthEndpoint, 'receives' | 'isFirst'>) =>
+  const endpoints = (keys: readonly UrlKey[], what: Omit<AuthEndpoint, 'key' | 'url'>) =>
     keys.flatMap((key) => (auth[key] ? [{ key: [key], url: auth[key], ...what }] : []));
   return [
     ...endpoints(FIRST_URLS, { receives, isFirst: true }),
     ...endpoints(LATER_URLS, { receives, isFirst: false }),
-    ...endpoints(BROWSER_URLS, { receives: [], isFirst: false }),
+    ...endpoints(['authorization_url'], { receives: [], isFirst: false }),
+    ...endpoints(['redirect_uri'], { receives: [], isFirst: false, isCallback: true }),
     ...endpointsOf({ refresh_request, revocation_request }),
     ...endpointsOfSteps(steps),
   ];
 }
 
-type UrlKey = (typeof FIRST_URLS | typeof LATER_URLS | typeof BROWSER_URLS)[number];
+type UrlKey = (typeof FIRST_URLS | typeof LATER_URLS)[number] | 'authorization_url' | 'redirect_uri';
