@@ -74,8 +74,9 @@ export const FAILURES: ReadonlyMap<string, Repeat> = new Map<string, Repeat>([
   ['no response', () => 'cut'],
 ]);
 
+const MADE = ['code_verifier', 'client_assertion', 'assertion'];
 // The search takes long if it looks for more.
-const KEPT = 30;
+const KEPT = 60;
 
 const HTML = { 'content-type': 'text/html' };
 const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
@@ -107,7 +108,7 @@ export interface RepeatingProvider {
   readonly requests: readonly SeenRequest[];
   /** Undefined = it grants everything. */
   failure: Repeat | undefined;
-  /** Secrets that the server made, by what they are. */
+  /** Secrets that the server made for requests that failed, by what they are. */
   readonly made: Map<string, string>;
   /** The state of each OAuth 1.0a flow, by the client's id: the callback URL that the provider is told has it. */
   readonly states: ReadonlyMap<string, string>;
@@ -116,7 +117,6 @@ export interface RepeatingProvider {
 export async function startRepeatingProvider(cleanup: Cleanup): Promise<RepeatingProvider> {
   const scripted = await startScriptedProvider(cleanup);
   const made = new Map<string, string>();
-  let seen = 0;
   const states = new Map<string, string>();
   const provider: RepeatingProvider = {
     url: scripted.url,
@@ -126,15 +126,16 @@ export async function startRepeatingProvider(cleanup: Cleanup): Promise<Repeatin
     states,
   };
   scripted.answer = (request) => {
-    for (const name of ['code_verifier', 'client_assertion', 'assertion']) {
-      const value = request.form.get(name);
-      if (value !== null) made.set(`${name} ${(seen += 1) % KEPT}`, value);
-    }
     const authorization = request.headers.authorization ?? '';
     const [, callback] = /oauth_callback="([^"]+)"/.exec(authorization) ?? [];
     const [, client = ''] = /oauth_consumer_key="([^"]+)"/.exec(authorization) ?? [];
     const state = callback && new URL(decodeURIComponent(callback)).searchParams.get('state');
     if (typeof state === 'string') states.set(client, state);
+    for (const name of MADE) {
+      const value = request.form.get(name);
+      if (value !== null && provider.failure && made.size < KEPT) made.set(`${name} ${made.size}`, value);
+    }
+    if (typeof state === 'string' && provider.failure && made.size < KEPT) made.set(`state ${made.size}`, state);
     const isMetadata = request.path.startsWith('/.well-known');
     return provider.failure && !isMetadata
       ? provider.failure(secretsIn(request), request)
@@ -147,7 +148,7 @@ export async function startRepeatingProvider(cleanup: Cleanup): Promise<Repeatin
  * The marked secrets of a request, and those that the server made. Short ones first, because a message quotes only the
  * beginning of a text.
  */
-function secretsIn({ query, headers, body, form }: SeenRequest): string[] {
+function secretsIn({ path, query, headers, body, form }: SeenRequest): string[] {
   const authorization = headers.authorization ?? '';
   const basic = Buffer.from(authorization.replace(/^\w+ /, ''), 'base64').toString('latin1');
   const members = body.startsWith('{') ? Object.values(JSON.parse(body) as object).map(String) : [];
@@ -157,9 +158,17 @@ function secretsIn({ query, headers, body, form }: SeenRequest): string[] {
   const others = Object.entries(headers).flatMap(([name, value]) => (name === 'authorization' ? [] : String(value)));
   const texts = [...form.values(), ...members, ...query.values(), ...others, ...signed, authorization];
   const marked = [...texts, basic, decoded(basic), ...signed.map(decoded)].filter((text) => /CANARY/.test(text));
-  const made = ['code_verifier', 'client_assertion', 'assertion'].flatMap((name) => form.get(name) ?? []);
+  const made = MADE.flatMap((name) => form.get(name) ?? []);
   const states = signed.flatMap((value) => URL.parse(value)?.searchParams.get('state') ?? []);
-  return [...new Set([...marked, ...made, ...states])].toSorted((a, b) => a.length - b.length);
+  return [...new Set([...marked, ...made, ...states, ...knownAt(path, form)])].toSorted((a, b) => a.length - b.length);
+}
+
+/** Secrets that the provider knows from earlier requests. */
+function knownAt(path: string, form: URLSearchParams): string[] {
+  const { appApiKey, accessToken } = SECRETS;
+  if (path === '/device') return [appApiKey];
+  if (path === '/revoke') return [appApiKey, accessToken];
+  return form.get('grant_type') === 'refresh_token' ? [accessToken] : [];
 }
 
 function decoded(text: string): string {
