@@ -202,7 +202,7 @@ async function authorize(
   { authorization, config }: { authorization: NonNullable<AuthMode['authorization']>; config: AdditionalConfig },
 ): Promise<Connected> {
   const { redirectUri } = CLIENT;
-  const begun = await authorization.begin({ integration, config, state: 'state', redirectUri }, context);
+  const begun = await authorization.begin({ integration, config, state: secret('state'), redirectUri }, context);
   seen.unshift(begun.authorizationUrl);
   const callback = provider.authorize(begun.authorizationUrl);
   const { secrets } = begun;

@@ -1,135 +1,91 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
+import { inspect } from 'node:util';
+import { filesOf, findSecrets, type Places } from '../support/find-secrets.ts';
 import { SECRET_KEY, startTestServer, type TestServer } from '../support/nango-server.ts';
-import { startScriptedProvider, type ScriptedResponse, type SeenRequest } from '../support/scripted-provider.ts';
+import {
+  FAILURES,
+  PEM,
+  SECRETS,
+  startRepeatingProvider,
+  type RepeatingProvider,
+} from '../support/repeating-provider.ts';
 import { beginAttempt, UserAgent } from '../support/user-agent.ts';
 
-const PEM = generateKeyPairSync('rsa', { modulusLength: 2048 })
-  .privateKey.export({ type: 'pkcs8', format: 'pem' })
-  .toString();
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+const CLIENT = `oauth_client_secret: '${SECRETS.clientSecret}'`;
+const KEY_CLIENT = `oauth_client_secret: ${JSON.stringify(PEM)}`;
+const APP = `app_api_key: '${SECRETS.appApiKey}'`;
 
-/** Marked secrets: what the application configures, what users are prompted for, what the provider issues. */
-const SECRETS = {
-  secretKey: SECRET_KEY,
-  clientSecret: 'cl/CANARY+client"1',
-  appApiKey: 'ap/CANARY+app"2',
-  password: 'pw/CANARY+word"3',
-  apiKey: 'ak/CANARY+key"4',
-  awsKey: 'aw/CANARY+aws"5',
-  awsSession: 'as/CANARY+session"6',
-  accessToken: 'at/CANARY+access"7',
-  refreshToken: 'rt/CANARY+refresh"8',
-  oauth1Token: 'ot/CANARY+token"9',
-  oauth1Secret: 'os/CANARY+shared"10',
-  deviceCode: 'dc/CANARY+device"11',
-  code: 'co/CANARY+code"12',
-  extra: 'ex/CANARY+extra"13',
-  registered: 'rg/CANARY+registered"14',
-  pem: PEM.split('\n')[5] ?? '',
-};
-
-/** What a provider gives when all goes well, by the path that it is asked at. */
-function granted({ path, form }: SeenRequest, url: string): ScriptedResponse {
-  const tokens = { access_token: SECRETS.accessToken, refresh_token: SECRETS.refreshToken, expires_in: 100 };
-  if (path === '/.well-known/oauth-authorization-server')
-    return {
-      body: {
-        issuer: url,
-        authorization_endpoint: `${url}/authorize`,
-        token_endpoint: `${url}/token`,
-        registration_endpoint: `${url}/register`,
-        response_types_supported: ['code'],
-        code_challenge_methods_supported: ['S256'],
-      },
-    };
-  if (path === '/register') return { status: 201, body: { client_id: 'c', client_secret: SECRETS.registered } };
-  if (path === '/request' || path === '/credentials')
-    return {
-      body: new URLSearchParams({
-        oauth_token: SECRETS.oauth1Token,
-        oauth_token_secret: SECRETS.oauth1Secret,
-        oauth_callback_confirmed: 'true',
-      }).toString(),
-    };
-  if (path === '/device')
-    return {
-      body: {
-        device_code: SECRETS.deviceCode,
-        user_code: 'USER',
-        verification_uri: 'https://acme.example/device',
-        expires_in: 600,
-      },
-    };
-  if (path === '/token') return { body: { ...tokens, extra: SECRETS.extra, grant: form.get('grant_type') } };
-  if (path === '/exchange') return { body: { access_token: SECRETS.accessToken, expires_in: 100 } };
-  if (path === '/step') return { body: { id: 'account-1' } };
-  return { body: {} };
-}
-
-/** How a page may repeat what it was sent. */
-const ENCODINGS: readonly ((text: string) => string)[] = [
-  (text) => text,
-  encodeURIComponent,
-  (text) => encodeURIComponent(encodeURIComponent(text)),
-  (text) => JSON.stringify(text),
-  (text) => Buffer.from(text).toString('base64'),
-  (text) => Buffer.from(`:${text}`).toString('base64url'),
-  (text) => Buffer.from(text).toString('hex'),
-];
-
-/** An error that repeats the values that were sent, what is marked first: a message quotes the beginning alone. */
-function repeated({ query, headers, body, form }: SeenRequest, encode: (text: string) => string): ScriptedResponse {
-  const basic = Buffer.from(headers.authorization?.replace(/^\w+ /, '') ?? '', 'base64').toString('latin1');
-  const members = body.startsWith('{') ? Object.values(JSON.parse(body) as object).map(String) : [];
-  const values = [...form.values(), ...members, ...query.values(), decoded(basic), headers.authorization ?? ''];
-  const marked = values.filter((value) => value.includes('CANARY'));
-  return { status: 400, body: { error: 'invalid_request', error_description: marked.map(encode).join(' ') } };
-}
-
-function decoded(text: string): string {
-  return URL.canParse(`x:${text}`) && /%2F/.test(text) ? decodeURIComponent(text.replaceAll('+', ' ')) : text;
-}
-
-const oauth2 = (url: string, auth = '') => `
+const oauth2 = (url: string, auth = '', client = CLIENT) => `
     oauth_client_id: client-1
-    oauth_client_secret: '${SECRETS.clientSecret}'
-    app_api_key: '${SECRETS.appApiKey}'
+    ${client}
+    ${APP}
     oauth_scopes: [read]
-    auth: { auth_mode: OAUTH2, token_url: '${url}/token'${auth} }
+    auth: { auth_mode: OAUTH2, token_url: '${url}/token', token_headers: { X-App: '\${app_api_key}' }${auth} }
     requests: { base_url: '${url}/api/', headers: { Authorization: 'Bearer \${access_token}', X-App: '\${app_api_key}' } }`;
 
-/** One Integration for each way to authenticate. */
-const integrationsOf = (url: string) => `integrations:
-  acme:${oauth2(url, `, authorization_url: '${url}/authorize', revocation_url: '${url}/revoke'`)}
-  post:${oauth2(url, `, authorization_url: '${url}/authorize', authorization_method: body, body_format: json`)}
-  stepped:${oauth2(url, `, authorization_url: '${url}/authorize', steps: [{ request: { method: GET, url: '${url}/step', headers: { Authorization: 'Bearer \${access_token}', X-App: '\${app_api_key}' } }, store: { account: id } }]`)}
+const oauth1 = (url: string, { id, method, client = CLIENT }: { id: string; method: string; client?: string }) => `
+    oauth_client_id: ${id}
+    ${client}
+    oauth_scopes: []
+    auth:
+      auth_mode: OAUTH1
+      request_url: '${url}/request'
+      authorization_url: '${url}/authorize'
+      token_url: '${url}/credentials'
+      signature_method: ${method}
+      steps: [{ request: { method: GET, url: '${url}/step' }, store: { account: id } }]
     config: { account: { optional: true } }
+    requests: { base_url: '${url}/api/' }`;
+
+/** One Integration for each way to authenticate. */
+function integrationsOf(url: string): string {
+  const code = `, authorization_url: '${url}/authorize'`;
+  const request = (path: string, body: string) =>
+    `{ url: '${url}${path}', headers: { X-App: '\${app_api_key}', X-Basic: '\${oauth_client_basic_encoded}' }, body: { sent: '\${${body}}', held: '\${access_token}' } }`;
+  const step = `{ method: GET, url: '${url}/step', headers: { Authorization: 'Bearer \${access_token}', X-App: '\${app_api_key}' } }`;
+  const registering = `
+    oauth_scopes: [read]
+    requests: { base_url: '${url}/api/', headers: { Authorization: 'Bearer \${access_token}' } }`;
+  return `integrations:
+  acme:${oauth2(url, `${code}, revocation_url: '${url}/revoke'`)}
+  post:${oauth2(url, `${code}, authorization_method: body, body_format: json`)}
+  query:${oauth2(url, `${code}, authorization_method: body, token_http_method: GET`)}
+  public:${oauth2(url, `${code}, authorization_method: none, code_challenge_method: plain`)}
+  asserted:${oauth2(url, `${code}, authorization_method: private_key_jwt`, KEY_CLIENT)}
+  hashed:${oauth2(url, `${code}, authorization_method: client_secret_jwt`)}
+  stepped:${oauth2(url, `${code}, steps: [{ request: ${step}, store: { account: id } }]`)}
+    config: { account: { optional: true } }
+  twostep:${oauth2(url, `${code}, steps: [{ request: ${request('/exchange', 'oauth_client_secret').replace(", X-Basic: '${oauth_client_basic_encoded}'", '')}, token: true }]`)}
+  own:${oauth2(url, `${code}, refresh_request: ${request('/token', 'refresh_token')}, revocation_request: ${request('/revoke', 'refresh_token')}`)}
   machine:${oauth2(url, `, token_params: { grant_type: client_credentials }`)}
   login:${oauth2(url, `, token_params: { grant_type: password }, keep_password: true`)}
   service:${oauth2(url, `, token_params: { grant_type: '${JWT_BEARER}' }, credentials: { private_key: { label: Key } }, assertion: { key: '\${raw.private_key}' }`)}
+  appservice:${oauth2(url, `, token_params: { grant_type: '${JWT_BEARER}' }, assertion: { key: '\${oauth_client_secret}', algorithm: HS256 }`)}
   device:${oauth2(url, `, device_authorization_url: '${url}/device'`)}
-  discovered:
-    oauth_scopes: [read]
+  discovered:${registering}
     auth: { auth_mode: OAUTH2, issuer: '${url}', client_metadata: { client_name: Test } }
-    requests: { base_url: '${url}/api/', headers: { Authorization: 'Bearer \${access_token}' } }
-  signed:
-    oauth_client_id: client-1
-    oauth_client_secret: '${SECRETS.clientSecret}'
-    oauth_scopes: []
-    auth: { auth_mode: OAUTH1, request_url: '${url}/request', authorization_url: '${url}/authorize', token_url: '${url}/credentials', signature_method: PLAINTEXT }
-    requests: { base_url: '${url}/api/' }
+  unregistered:${registering}
+    auth: { auth_mode: OAUTH2, issuer: '${url}', client_metadata: { client_name: Other } }
+  mcp:
+    extends_blueprint: mcp
+    config: { server_url: { default: '${url}/mcp' } }
+  plain:${oauth1(url, { id: 'plain', method: 'PLAINTEXT' })}
+  hmac:${oauth1(url, { id: 'hmac', method: 'HMAC-SHA256' })}
+  rsa:${oauth1(url, { id: 'rsa', method: 'RSA-SHA1', client: KEY_CLIENT })}
   keyed:
     auth: { auth_mode: API_KEY, verification: { endpoint: me } }
-    requests: { base_url: '${url}/api/', headers: { X-Key: '\${api_key}' } }
+    requests: { base_url: '${url}/api/', params: { key: '\${api_key}' }, pagination: { type: link } }
   basic:
     auth: { auth_mode: USERNAME_PASSWORD, verification: { endpoint: me } }
     requests: { base_url: '${url}/api/', headers: { Authorization: 'Basic \${basic_auth_encoded}' } }
   exchanged:
-    auth: { auth_mode: USERNAME_PASSWORD, token_request: { url: '${url}/exchange', body: { user: '\${username}', pass: '\${password}' } } }
+    ${APP}
+    auth: { auth_mode: USERNAME_PASSWORD, token_request: { url: '${url}/exchange', headers: { X-App: '\${app_api_key}' }, body: { user: '\${username}', pass: '\${password}' } } }
+    requests: { base_url: '${url}/api/', headers: { Authorization: 'Bearer \${access_token}' } }
+  swapped:
+    auth: { auth_mode: API_KEY, token_request: { method: GET, url: '${url}/exchange', params: { key: '\${api_key}' } } }
     requests: { base_url: '${url}/api/', headers: { Authorization: 'Bearer \${access_token}' } }
   minted:
     auth: { auth_mode: JWT, credentials: { private_key: { label: Key } }, jwt: { key: '\${raw.private_key}' }, verification: { endpoint: me } }
@@ -138,160 +94,199 @@ const integrationsOf = (url: string) => `integrations:
     auth: { auth_mode: AWS_SIGV4, service: s3, region: eu-west-1, verification: { endpoint: me } }
     requests: { base_url: '${url}/api/' }
 `;
+}
 
-const BY_BROWSER = ['acme', 'post', 'stepped', 'discovered', 'signed'];
+const OAUTH1 = ['plain', 'hmac', 'rsa'];
+const OAUTH2 = ['acme', 'post', 'query', 'public', 'asserted', 'hashed', 'stepped', 'twostep', 'own'];
+const BY_BROWSER = [...OAUTH2, 'discovered', 'mcp', ...OAUTH1];
+const PASSWORD = { username: 'ada', password: SECRETS.password };
 const PROMPTED: Record<string, Record<string, string>> = {
   machine: {},
-  login: { username: 'ada', password: SECRETS.password },
+  login: PASSWORD,
   service: { private_key: PEM },
+  appservice: {},
   keyed: { api_key: SECRETS.apiKey },
-  basic: { username: 'ada', password: SECRETS.password },
-  exchanged: { username: 'ada', password: SECRETS.password },
+  basic: PASSWORD,
+  exchanged: PASSWORD,
+  swapped: { api_key: SECRETS.apiKey },
   minted: { private_key: PEM },
   aws: { access_key_id: 'AKID', secret_access_key: SECRETS.awsKey, session_token: SECRETS.awsSession },
 };
+const NAMES = [...BY_BROWSER, ...Object.keys(PROMPTED), 'device'];
 
-/** Everything that one server showed to pages and callers, without what it returns as credentials. */
-class Shown {
+/** An application, its page and its user's browser, which keep everything that the server showed them. */
+class Audience {
   readonly #server: TestServer;
-  readonly texts: string[] = [];
+  readonly #provider: RepeatingProvider;
+  /** Without what is meant to return credentials. */
+  readonly shown: string[] = [];
+  /** Secrets that pages and browsers are given, and nobody else. */
+  readonly given = new Map<string, string>();
 
-  constructor(server: TestServer) {
+  constructor(server: TestServer, provider: RepeatingProvider) {
     this.#server = server;
+    this.#provider = provider;
   }
 
-  async page(path: string, init?: RequestInit): Promise<string> {
-    const response = await fetch(this.#server.url + path, { redirect: 'manual', ...init });
-    const text = await response.text();
-    this.texts.push(JSON.stringify([...response.headers]), text);
-    return text;
+  /** The status of a call of the API. Errors are kept, and with `keep` every body. */
+  async call(method: string, path: string, body?: object, { keep = false } = {}): Promise<number> {
+    const response = await this.#server.api(method, path, body);
+    if (keep || response.status >= 400) this.#see(response.body);
+    return response.status;
   }
 
-  async attempt(integration: string, credentials?: object): Promise<void> {
-    const origin = 'http://localhost:1';
-    await this.page('/oauth/attempts', {
+  async connectAll(): Promise<void> {
+    for (const integration of BY_BROWSER) await this.browse(integration);
+    for (const [integration, credentials] of Object.entries(PROMPTED)) await this.prompt(integration, credentials);
+    const begun = await this.#server.api('POST', '/api/device-authorizations', { integration: 'device', userId: '1' });
+    const { attempt } = begun.body as { attempt?: string };
+    if (attempt === undefined) this.#see(begun.body);
+    else await this.call('POST', '/api/device-authorizations/poll', { attempt });
+  }
+
+  async prompt(integration: string, credentials: object): Promise<void> {
+    const response = await fetch(`${this.#server.url}/oauth/attempts`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', origin },
+      headers: { 'content-type': 'application/json', origin: 'http://localhost:1' },
       body: JSON.stringify({ integration, userId: '1', credentials }),
     });
+    if (response.ok) this.#give(integration, { ...((await response.json()) as object) });
+    else this.#see([...response.headers], await response.text());
   }
 
-  /** Takes a browser to the provider and back; what it is sent to the provider with is for the provider. */
-  async browser(integration: string): Promise<void> {
+  /** Takes a browser to the provider and back. The address of the provider is for the provider alone. */
+  async browse(integration: string, moreOf = (_state: string): Record<string, string> => ({})): Promise<void> {
+    const { url } = this.#server;
+    const session = await this.#server.api('POST', '/api/connect-sessions', { userId: '1' });
+    const { token } = session.body as { token: string };
     const agent = new UserAgent();
-    const { connectUrl, attempt } = await beginAttempt(this.#server.url, { integration, userId: '1' });
-    const begun = await agent.request(connectUrl);
-    const location = begun.headers.get('location');
-    if (location === null) this.texts.push(await begun.text());
-    const target = new URL(location ?? 'http://localhost/');
-    const callback = new URL(target.searchParams.get('redirect_uri') ?? `${this.#server.url}/oauth/callback`);
-    const state = target.searchParams.get('state') ?? this.#stateOf(integration);
-    for (const [name, value] of Object.entries({ state, code: SECRETS.code, oauth_token: SECRETS.oauth1Token }))
-      callback.searchParams.set(name, value);
-    callback.searchParams.set('oauth_verifier', SECRETS.code);
-    const done = await agent.request(callback.href);
-    this.texts.push(JSON.stringify([...done.headers]), await done.text());
-    await this.page(`/oauth/attempts/${attempt}`);
-  }
-
-  /** OAuth 1.0a has its state in the callback that the provider was told. */
-  #stateOf(integration: string): string {
-    return this.states.get(integration) ?? '';
-  }
-
-  readonly states = new Map<string, string>();
-}
-
-test('S6, P13: no secret of any auth mode reaches a log, an error, a page or the disk, in any encoding', async (t) => {
-  let isDown = false;
-  let encoding = ENCODINGS[0];
-  let clock = Date.now();
-  const provider = await startScriptedProvider(t);
-  const shown: { current?: Shown } = {};
-  provider.answer = (request) => {
-    const callback = /oauth_callback="([^"]+)"/.exec(request.headers.authorization ?? '')?.[1];
-    if (callback !== undefined) {
-      const state = new URL(decodeURIComponent(callback)).searchParams.get('state') ?? '';
-      shown.current?.states.set('signed', state);
-    }
-    const encode = isDown && !request.path.startsWith('/.well-known') ? encoding : undefined;
-    return encode ? repeated(request, encode) : granted(request, provider.url);
-  };
-  const integrations = integrationsOf(provider.url);
-  const server = await startTestServer(t, { integrations, now: () => clock });
-  const pages = (shown.current = new Shown(server));
-  const call = async (method: string, path: string, body?: object) => {
-    const answer = await server.api(method, path, body);
-    if (answer.status >= 400) pages.texts.push(JSON.stringify(answer.body));
-    return answer.status;
-  };
-  const connectAll = async () => {
-    for (const integration of BY_BROWSER) await pages.browser(integration);
-    for (const [integration, credentials] of Object.entries(PROMPTED)) await pages.attempt(integration, credentials);
-    const begun = await server.api('POST', '/api/device-authorizations', { integration: 'device', userId: '1' });
-    const { attempt } = begun.body as { attempt?: string };
-    if (attempt === undefined) pages.texts.push(JSON.stringify(begun.body));
-    else await call('POST', '/api/device-authorizations/poll', { attempt });
-  };
-  await connectAll();
-  const names = [...BY_BROWSER, ...Object.keys(PROMPTED), 'device'];
-  for (const integration of names)
-    assert.equal(await call('GET', `/api/connection?integration=${integration}&userId=1`), 200, integration);
-
-  // From here on the provider repeats what it is sent: to API calls, refreshes, revocations and new connections.
-  isDown = true;
-  clock += 200_000;
-  for (encoding of ENCODINGS) {
-    for (const integration of names) {
-      await call('POST', '/api/request', { integration, userId: '1', method: 'GET', endpoint: 'x' });
-      await call('GET', `/api/connection?integration=${integration}&userId=1`);
-      clock += 400_000;
-    }
-    await connectAll();
-  }
-  for (const [integration, credentials] of Object.entries(PROMPTED)) {
-    await call('POST', '/api/connections', { integration, userId: '2', credentials });
-    await call('POST', '/api/connections', {
-      integration,
-      userId: '3',
-      credentials: { ...credentials, raw: 7, x: '\0' },
+    const { attempt, connectUrl, nonce } = await beginAttempt(url, { integration, token });
+    this.#give(integration, { token, attempt, nonce });
+    const { origin, pathname } = new URL(connectUrl);
+    const begun = await agent.request(origin + pathname, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', origin },
+      body: JSON.stringify({ attempt, nonce }),
     });
+    const cookie = begun.headers.getSetCookie()[0]?.split(/[=;]/)[1];
+    const { authorizationUrl, ...error } = (await begun.json()) as { authorizationUrl?: string };
+    this.#see(error);
+    const target = new URL(authorizationUrl ?? 'http://localhost/');
+    const state = target.searchParams.get('state') ?? this.#provider.states.get(integration) ?? '';
+    this.#give(integration, { cookie, state });
+    const { code, oauth1Token } = SECRETS;
+    const sent = { state, code, oauth_token: oauth1Token, oauth_verifier: code, ...moreOf(state) };
+    const done = await agent.request(`${url}/oauth/callback?${new URLSearchParams(sent).toString()}`);
+    this.#see([...done.headers], await done.text());
+    this.#see(await (await fetch(`${url}/oauth/attempts/${attempt}`)).text());
+    // A link that was used already.
+    this.#see(await (await agent.request(connectUrl)).text());
   }
-  for (const integration of names)
-    await call('DELETE', `/api/connection?integration=${integration}&userId=1&revoke=true`);
-  await pages.page('/metrics', { headers: { authorization: `Bearer ${SECRET_KEY}` } });
-  await call('GET', '/api/connections');
 
-  const everywhere = { shown: pages.texts.join('\n'), log: server.log(), disk: textOf(server.dataDirectory) };
-  for (const [place, text] of Object.entries(everywhere)) {
-    assert.ok(text.length > 2_000, place);
-    for (const [name, secret] of Object.entries(SECRETS))
-      for (const form of formsOf(secret)) assert.ok(!text.includes(form), `${name} is in ${place} as ${form}`);
+  #see(...values: unknown[]): void {
+    this.shown.push(...values.map((value) => (typeof value === 'string' ? value : JSON.stringify(value))));
   }
-  // The provider was sent what is looked for.
-  const sent = JSON.stringify(provider.requests.map(({ headers, body, form }) => [headers, body, [...form.values()]]));
-  for (const name of ['password', 'deviceCode', 'refreshToken', 'code'] as const)
-    assert.ok(sent.includes(JSON.stringify(SECRETS[name]).slice(1, -1)), name);
-});
 
-/** Every file below a folder, as one text. */
-function textOf(folder: string): string {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .map((name) => join(folder, name))
-    .filter((path) => statSync(path).isFile())
-    .map((path) => readFileSync(path, 'latin1'))
-    .join('\n');
+  /** Of each kind the latest, so that the search is short. */
+  #give(integration: string, secrets: Readonly<Record<string, unknown>>): void {
+    for (const name of ['token', 'attempt', 'nonce', 'cookie', 'state']) {
+      const secret = secrets[name];
+      if (typeof secret === 'string' && secret !== '') this.given.set(`${name} of ${integration}`, secret);
+    }
+  }
 }
 
-/** A secret as it may be written, and the part of its base64 forms that does not depend on what stands around it. */
-function formsOf(secret: string): string[] {
-  const bytes = Buffer.from(secret);
-  const base64 = [0, 1, 2].flatMap((offset) => {
-    const text = Buffer.concat([Buffer.alloc(offset), bytes]).toString('base64');
-    const core = text.slice(Math.ceil((offset * 8) / 6), Math.floor(((offset + bytes.length) * 8) / 6));
-    return [core, core.replaceAll('+', '-').replaceAll('/', '_')];
+/** What the server writes to others: its log, its disk, its spans and its metrics. */
+async function writtenBy(server: TestServer, spans: ReadonlySet<string>): Promise<Places> {
+  const headers = { authorization: `Bearer ${SECRET_KEY}` };
+  const metrics = await (await fetch(`${server.url}/metrics`, { headers })).text();
+  return {
+    log: Buffer.from(server.log()),
+    traces: Buffer.from([...spans].join('\n')),
+    metrics: Buffer.from(metrics),
+    ...filesOf(server.dataDirectory),
+  };
+}
+
+async function failureOf(pages: AsyncIterable<unknown>): Promise<string> {
+  try {
+    for await (const page of pages) assert.ok(page);
+  } catch (error) {
+    return String(error);
+  }
+  return assert.fail('it followed the link');
+}
+
+/** The spans that the server prints, each kind once: without ids and times. */
+function spansOf(t: TestContext): ReadonlySet<string> {
+  const spans = new Set<string>();
+  const unique = { id: '', traceId: '', parentSpanContext: {}, timestamp: 0, duration: 0 };
+  t.mock.method(console, 'dir', (span: object) => void spans.add(inspect({ ...span, ...unique }, { depth: 9 })));
+  return spans;
+}
+
+test('S6, P13: no secret of any auth mode reaches a log, an error, a page, a trace or the disk, in any encoding', async (t) => {
+  // It moves with each look: the newest attempts of a user are those that are kept.
+  let clock = Date.now();
+  const spans = spansOf(t);
+  const provider = await startRepeatingProvider(t);
+  const tracing = { exporter: 'console', sampler: 'always_on', samplerArgument: 1 } as const;
+  const server = await startTestServer(t, {
+    integrations: integrationsOf(provider.url),
+    now: () => (clock += 1),
+    tracing,
   });
-  const hex = bytes.toString('hex');
-  const json = JSON.stringify(secret).slice(1, -1);
-  return [secret, json, encodeURIComponent(secret), encodeURIComponent(encodeURIComponent(secret)), hex, ...base64];
-}
+  const audience = new Audience(server, provider);
+
+  for (const [failure, repeat] of FAILURES) {
+    provider.failure = undefined;
+    await audience.connectAll();
+    for (const integration of NAMES) {
+      const status = await audience.call('GET', `/api/connection?integration=${integration}&userId=1`);
+      assert.equal(status, 200, `${integration} before ${failure}`);
+    }
+    // From here on the provider repeats what it is sent: to API calls, refreshes, revocations and new connections.
+    provider.failure = repeat;
+    clock += 200_000;
+    for (const integration of NAMES) {
+      const key = { integration, userId: '1' };
+      await audience.call('POST', '/api/request', { ...key, method: 'GET', endpoint: 'x' });
+      await audience.call('GET', `/api/connection?integration=${integration}&userId=1`);
+      await audience.call('DELETE', `/api/connection?integration=${integration}&userId=1&revoke=true`);
+    }
+    await audience.connectAll();
+    await audience.browse('unregistered');
+    for (const [integration, credentials] of Object.entries(PROMPTED)) {
+      const key = { integration, userId: '2' };
+      await audience.call('POST', '/api/connections', { ...key, credentials });
+      await audience.call('POST', '/api/connections', { ...key, credentials: { ...credentials, raw: 7, x: '\0' } });
+    }
+  }
+
+  provider.failure = undefined;
+  await audience.connectAll();
+  // The provider refuses at the callback, and its message repeats what the browser carries.
+  for (const integration of BY_BROWSER) {
+    const { code, oauth1Token } = SECRETS;
+    await audience.browse(integration, (state) => ({ error: code, error_description: `${code} ${state}` }));
+    await audience.browse(integration, () => ({ iss: `https://evil.example/${encodeURIComponent(code)}` }));
+    await audience.browse(integration, (state) => ({ oauth_problem: `${oauth1Token} ${code} ${state}` }));
+  }
+  audience.shown.push(await failureOf(server.nango.paginate('keyed', '1', { endpoint: 'items' })));
+  for (const path of ['/api/connections', '/api/events?limit=100'])
+    assert.equal(await audience.call('GET', path, undefined, { keep: true }), 200);
+
+  const secrets = { ...SECRETS, ...Object.fromEntries(provider.made) };
+  const written = await writtenBy(server, spans);
+  const shown = Buffer.from(audience.shown.join('\n'));
+  for (const [place, bytes] of Object.entries({ ...written, shown })) assert.ok(bytes.length > 0, place);
+  assert.deepEqual(findSecrets(secrets, { ...written, shown }), []);
+  assert.deepEqual(findSecrets(Object.fromEntries(audience.given), written), []);
+
+  // The provider was sent what is looked for, and messages were masked.
+  const sent = JSON.stringify(provider.requests.map(({ headers, body, form }) => [headers, body, [...form.values()]]));
+  for (const name of ['password', 'deviceCode', 'refreshToken', 'code', 'appApiKey', 'accessToken'] as const)
+    assert.ok(sent.includes(JSON.stringify(SECRETS[name]).slice(1, -1)), name);
+  for (const text of [shown.toString(), server.log()]) assert.ok(text.split('[secret]').length > 100);
+  assert.ok(spans.size > 10);
+});

@@ -18,12 +18,15 @@ export function findSecrets(secrets: Readonly<Record<string, string>>, places: P
 /** Every form in which text of a database, a dump or a URL may hold a secret. */
 function encodingsOf(secret: string): Record<string, (string | Buffer)[]> {
   const hex = Buffer.from(secret).toString('hex');
+  const percent = encodeURIComponent(secret);
   return {
     raw: [secret],
     base64: alignments(secret, 'base64'),
     base64url: alignments(secret, 'base64url'),
     hex: [hex, hex.toUpperCase()],
-    'percent-encoded': [encodeURIComponent(secret), new URLSearchParams([['', secret]]).toString().slice(1)],
+    'percent-encoded': [percent, percent.toLowerCase(), new URLSearchParams([['', secret]]).toString().slice(1)],
+    'percent-encoded twice': [encodeURIComponent(percent)],
+    'HTML-escaped': [secret.replaceAll('"', '&quot;')],
     'JSON-escaped': [escaped(secret), escaped(escaped(secret))],
     'UTF-16': [Buffer.from(secret, 'utf16le')],
   };

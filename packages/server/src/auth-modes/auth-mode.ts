@@ -121,7 +121,7 @@ export interface AuthorizationBegun {
 export interface BeginAuthorization<Auth extends BaseAuth> {
   readonly integration: Integration<Auth>;
   readonly config: AdditionalConfig;
-  readonly state: string;
+  readonly state: Secret<string>;
   readonly redirectUri: string;
 }
 
@@ -172,11 +172,15 @@ export type ApplicationSecret = 'oauth_client_secret' | 'app_api_key';
 
 /** A URL of `auth`, and what is sent to it. */
 export interface AuthEndpoint {
+  /** Where `auth` names it. */
+  readonly key: readonly string[];
   readonly url: Template;
   /** Secrets of the application that the endpoint receives, or that sign what it receives. */
   readonly receives: readonly ApplicationSecret[];
   /** Whether it is called before the provider's first response. */
   readonly isFirst: boolean;
+  /** Whether the provider only sends the browser there, so that it receives no request of ours. */
+  readonly isCallback?: boolean;
 }
 
 /** Settings of an Integration that an auth mode may require. */
@@ -192,12 +196,16 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
   readonly name: string;
   /** The keys of `auth` other than `auth_mode`. */
   authShape(fields: Fields): z.ZodRawShape;
-  /** Every URL that this mode sends requests or browsers to, except base_url. */
+  /** Every URL to which this mode, or its provider, sends requests or browsers, except base_url. */
   endpoints(auth: Auth): readonly AuthEndpoint[];
+  /** Secrets of the application that sign API requests, so that base_url receives what they made. Absent = none. */
+  signsWith?(auth: Auth): readonly ApplicationSecret[];
   /** Reports faults that concern several keys together. */
   checkAuth?(auth: Auth): { key: string; message: string }[];
   /** Settings outside `auth` that must be present. */
   requiredSettings?(auth: Auth): readonly ClientSetting[];
+  /** The scopes of an Integration that names none; undefined if it has to name them. */
+  defaultScopes?(auth: Auth): readonly string[] | undefined;
   /** Explains, by placeholder, why a placeholder has no value with this `auth`. */
   unavailablePlaceholders?(auth: Auth): Readonly<Record<string, string>>;
   /** Parses credentials as registerConnection takes them. The output is stored. */

@@ -1,8 +1,8 @@
 import { headerValue, renderMaybeSecret, renderUrlTemplate, valueAt } from '../schema/render.ts';
 import type { PlaceholderScope } from '../schema/fields.ts';
-import type { Template } from '../schema/template.ts';
+import { templatesIn, type Template } from '../schema/template.ts';
 import { NangoError } from '../errors/nango-error.ts';
-import type { AdditionalConfig, Integration, JsonObject } from './auth-mode.ts';
+import type { AdditionalConfig, ApplicationSecret, Integration, JsonObject } from './auth-mode.ts';
 import { revealText, type MaybeSecret, type Secret } from '../vault/secret.ts';
 
 /** Placeholders that templates of `auth` may use where they may read more than the connection's own settings. */
@@ -10,6 +10,28 @@ export const AUTH_VALUES: PlaceholderScope = {
   names: ['app_api_key', 'oauth_client_id', 'oauth_client_secret'],
   prefixes: ['raw.', 'config.'],
 };
+
+/** The secret of the application that a placeholder holds. */
+const HELD_SECRETS: ReadonlyMap<string, ApplicationSecret> = new Map([
+  ['app_api_key', 'app_api_key'],
+  ['oauth_client_secret', 'oauth_client_secret'],
+  ['oauth_client_basic_encoded', 'oauth_client_secret'],
+]);
+
+/** Adds to a section of `auth` the placeholders that its templates hold. */
+export function withPlaceholders<Section extends object>(section: Section) {
+  return { ...section, placeholders: placeholdersOf(templatesIn(section)) };
+}
+
+/** The placeholders of some templates. */
+export function placeholdersOf(templates: Iterable<Template>): string[] {
+  return [...new Set([...templates].flatMap(({ placeholders }) => placeholders))];
+}
+
+/** The application's secrets that some placeholders hold. */
+export function secretsHeldBy(placeholders: readonly string[]): ApplicationSecret[] {
+  return [...new Set(placeholders.flatMap((name) => HELD_SECRETS.get(name) ?? []))];
+}
 
 /** Where these templates get their values. */
 export interface AuthValueSources {

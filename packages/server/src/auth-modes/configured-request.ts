@@ -3,16 +3,28 @@ import { NangoError } from '../errors/nango-error.ts';
 import type { OAuthHttpResponse } from '../oauth/oauth-http.ts';
 import type { Fields } from '../schema/fields.ts';
 import { isSecureUrl } from '../schema/loopback-host.ts';
-import { Template, templatesIn } from '../schema/template.ts';
-import type { ApplicationSecret, AuthEndpoint, AuthModeContext, SignableRequest } from './auth-mode.ts';
-import { AUTH_VALUES, fill, fillHeaders, fillTemplates, fillUrl, type AuthValueSources } from './auth-values.ts';
+import { Template } from '../schema/template.ts';
+import type { AuthEndpoint, AuthModeContext, SignableRequest } from './auth-mode.ts';
+import {
+  AUTH_VALUES,
+  fill,
+  fillHeaders,
+  fillTemplates,
+  fillUrl,
+  secretsHeldBy,
+  withPlaceholders,
+  type AuthValueSources,
+} from './auth-values.ts';
 import { revealText, revealTexts, secretTextsIn, type Secret } from '../vault/secret.ts';
 
-/** A request that a Blueprint configures. Its values may use those of `auth` and the given placeholders. */
+/**
+ * A request that a Blueprint configures. Its values may use those of `auth` and the given placeholders. The output names
+ * the placeholders that it holds.
+ */
 export function configuredRequestSchema(fields: Fields, placeholders: readonly string[]) {
   const scope = { names: [...AUTH_VALUES.names, ...placeholders], prefixes: AUTH_VALUES.prefixes };
   const value = fields.template(scope);
-  return z.strictObject({
+  const request = z.strictObject({
     method: fields.choice(['POST', 'GET', 'PUT', 'DELETE']).default('POST').describe('HTTP method'),
     url: fields.url(scope).describe('Where it is sent'),
     headers: fields.headers(scope).default({}).describe('Headers'),
@@ -23,6 +35,7 @@ export function configuredRequestSchema(fields: Fields, placeholders: readonly s
       .optional()
       .describe('Members of the body; a map is a member with members of its own'),
   });
+  return request.transform(withPlaceholders);
 }
 
 export type ConfiguredRequest = z.output<ReturnType<typeof configuredRequestSchema>>;
@@ -59,9 +72,9 @@ export function sendConfigured(
   });
 }
 
-/** The secrets that were sent. No message may quote them. */
-export function sentSecrets({ raw, named, integration }: AuthValueSources): Secret<string>[] {
-  return secretTextsIn(raw, named, integration.appApiKey, integration.oauthClientSecret);
+/** The secrets that a request may have carried. No message may quote them. */
+export function sentSecrets(sources: AuthValueSources): Secret<string>[] {
+  return secretTextsIn(sources);
 }
 
 function encodeBody({ body, body_format }: ConfiguredRequest, sources: AuthValueSources) {
@@ -88,24 +101,16 @@ function nested(name: string, members: Record<string, string>): [string, string]
   return Object.entries(members).map(([member, value]) => [`${name}[${member}]`, value]);
 }
 
-/** Whether the request uses a placeholder. */
-export function readsPlaceholder(request: ConfiguredRequest, name: string): boolean {
-  return templatesIn(request).some(({ placeholders }) => placeholders.includes(name));
+/** The endpoints of configured requests, by their keys in `auth`. */
+export function endpointsOf(requests: Readonly<Record<string, ConfiguredRequest | undefined>>): AuthEndpoint[] {
+  return Object.entries(requests).flatMap(([key, request]) => (request ? [endpointOf([key, 'url'], request)] : []));
 }
 
-/** The endpoints of the configured requests that exist. */
-export function endpointsOf(...requests: readonly (ConfiguredRequest | undefined)[]): AuthEndpoint[] {
-  return requests.flatMap((request) =>
-    request ? [{ url: request.url, receives: secretsReadBy(request), isFirst: false }] : [],
-  );
+/** The endpoints of `auth.steps`. */
+export function endpointsOfSteps(steps: readonly { readonly request: ConfiguredRequest }[]): AuthEndpoint[] {
+  return steps.map(({ request }, index) => endpointOf(['steps', String(index), 'request', 'url'], request));
 }
 
-const APPLICATION_SECRETS: readonly ApplicationSecret[] = ['oauth_client_secret', 'app_api_key'];
-
-/** The application's secrets that some templates use. */
-export function secretsReadBy(section: unknown): ApplicationSecret[] {
-  const read = new Set(templatesIn(section).flatMap(({ placeholders }) => placeholders));
-  const isRead = (secret: ApplicationSecret) =>
-    read.has(secret) || (secret === 'oauth_client_secret' && read.has('oauth_client_basic_encoded'));
-  return APPLICATION_SECRETS.filter(isRead);
+function endpointOf(key: readonly string[], { url, placeholders }: ConfiguredRequest): AuthEndpoint {
+  return { key, url, receives: secretsHeldBy(placeholders), isFirst: false };
 }

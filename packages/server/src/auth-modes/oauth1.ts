@@ -14,8 +14,8 @@ import { storedBySteps, takeSteps } from './connect-steps.ts';
 import { credentialSecret, credentialText, keepRaw, storedRaw, storedSecret } from './credential-schema.ts';
 import { accessDeniedErrors } from './token-fields.ts';
 import { configFromTokenResponseSchema, configFromResponse } from './config-from-provider.ts';
-import { Secret } from '../vault/secret.ts';
-import { endpointsOf } from './configured-request.ts';
+import { Secret, secretTextsIn } from '../vault/secret.ts';
+import { endpointsOfSteps } from './configured-request.ts';
 
 const NO_SECRET = new Secret('');
 
@@ -64,17 +64,19 @@ type OAuth1Auth = z.output<z.ZodObject<ReturnType<typeof oauth1Shape>>> & { read
 export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
   name: 'OAUTH1',
   requiredSettings: () => ['oauth_client_id', 'oauth_client_secret', 'oauth_scopes'],
+  defaultScopes: ({ default_scopes }) => default_scopes,
   authShape: oauth1Shape,
   endpoints: ({ request_url, authorization_url, token_url, steps }) => [
-    { url: request_url, receives: ['oauth_client_secret'], isFirst: true },
-    { url: authorization_url, receives: [], isFirst: false },
-    { url: token_url, receives: ['oauth_client_secret'], isFirst: true },
+    { key: ['request_url'], url: request_url, receives: ['oauth_client_secret'], isFirst: true },
+    { key: ['authorization_url'], url: authorization_url, receives: [], isFirst: false },
+    { key: ['token_url'], url: token_url, receives: ['oauth_client_secret'], isFirst: true },
     // Every step is signed with the client's secret.
-    ...endpointsOf(...steps.map(({ request }) => request)).map((step) => ({
+    ...endpointsOfSteps(steps).map((step) => ({
       ...step,
       receives: ['oauth_client_secret' as const, ...step.receives],
     })),
   ],
+  signsWith: () => ['oauth_client_secret'],
   credentialsInput: z
     .looseObject({ oauth_token: credentialSecret, oauth_token_secret: credentialText.or(z.literal('')) })
     .transform((given) => ({
@@ -99,8 +101,6 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
     async begin({ integration, config, state, redirectUri }, context) {
       const { auth } = integration;
       const { request_url, request_http_method, request_params } = auth;
-      const callback = new URL(redirectUri);
-      callback.searchParams.set('state', state);
       const endpoint = {
         url: renderUrl(request_url, config),
         method: request_http_method,
@@ -110,7 +110,8 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
         endpoint,
         signer: signerOf(integration),
         freshness: freshness(context),
-        oauth_callback: callback.href,
+        oauth_callback: state.map((text) => withState(redirectUri, text)),
+        known: [state],
         confirmation: auth.callback_confirmation,
       };
       const { oauth_token, oauth_token_secret } = await temporaryCredentialsRequest(request, context.http);
@@ -131,7 +132,7 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
         oauth_token_secret: secrets['oauth_token_secret'] ?? NO_SECRET,
       };
       const { access_denied_errors } = integration.auth;
-      const oauth_verifier = parseOAuth1Response(callback, { token: token.oauth_token.reveal(), access_denied_errors });
+      const oauth_verifier = parseOAuth1Response(callback, { token, access_denied_errors });
       const endpoint = {
         url: renderUrl(token_url, config),
         method: token_http_method,
@@ -164,6 +165,13 @@ function signed(
   return { authorization: oauth1AuthorizationHeader(request, signer, freshness(context)) };
 }
 
+/** The callback URL, which tells the authorization response's attempt. */
+function withState(redirectUri: string, state: string): string {
+  const callback = new URL(redirectUri);
+  callback.searchParams.set('state', state);
+  return callback.href;
+}
+
 /** The pairs of a form body. URLSearchParams would drop a "?" at the beginning, which is part of the first name. */
 function formPairs(body: string): [string, string][] {
   return [...new URLSearchParams(`&${body}`)];
@@ -172,7 +180,7 @@ function formPairs(body: string): [string, string][] {
 /** The verifier of an authorization response (RFC 5849 §2.2). Throws `access_denied` and `provider_error`. */
 function parseOAuth1Response(
   callback: ResponseParameters,
-  expected: { readonly token: string; readonly access_denied_errors: readonly string[] },
+  { token, access_denied_errors }: Pick<OAuth1Auth, 'access_denied_errors'> & Required<Pick<OAuth1Signer, 'token'>>,
 ): Secret<string> {
   // Not in the RFC, but some providers report in this way that the user refused.
   const verifier = callback.get('oauth_verifier');
@@ -180,11 +188,13 @@ function parseOAuth1Response(
     throw new NangoError('access_denied', 'Access was denied.');
   const problem = callback.get('oauth_problem') ?? callback.get('error');
   if (problem !== undefined) {
-    const isDenied = isAccessDenied(problem, expected.access_denied_errors);
-    if (isDenied) throw new NangoError('access_denied', `Access was denied (${excerpt(problem)}).`);
-    throw new NangoError('provider_error', `The provider refused: ${excerpt(problem)}.`);
+    const given = [verifier, callback.get('state')].map((text) => new Secret(text));
+    const said = excerpt(problem, secretTextsIn(token, given));
+    const isDenied = isAccessDenied(problem, access_denied_errors);
+    if (isDenied) throw new NangoError('access_denied', `Access was denied (${said}).`);
+    throw new NangoError('provider_error', `The provider refused: ${said}.`);
   }
-  if (callback.get('oauth_token') !== expected.token) {
+  if (callback.get('oauth_token') !== token.oauth_token.reveal()) {
     throw new NangoError(
       'provider_error',
       'The response carries an oauth_token other than the one of this authorization.',

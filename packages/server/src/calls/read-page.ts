@@ -12,8 +12,7 @@ import { createCursor, parseCursor } from '../connections/cursor.ts';
 import { invalidEndpoint } from './join-endpoint.ts';
 import { nextLink, UNREADABLE } from './next-link.ts';
 import type { ApiResponse, Exchange, SentRequest } from './send-request.ts';
-
-const MAX_QUOTED = 300;
+import { secretTextsIn, type Secret } from '../vault/secret.ts';
 
 /** One page of a list. */
 export interface PageRequest extends SentRequest {
@@ -59,7 +58,7 @@ export function createReadPage({ exchange, context }: ReadPageOptions): ReadPage
         'page_failed',
         `The API responded with ${response.status} ${response.statusText} to a page.`,
       );
-    const items = itemsOf(response, pagination);
+    const items = itemsOf(exchanged, pagination);
     const follows = followingPosition(pagination, { ...exchanged, items, position });
     const isSame = JSON.stringify(follows) === JSON.stringify(position);
     return { items, next: follows === undefined || isSame ? null : toCursor(follows) };
@@ -123,11 +122,15 @@ function startOf({ start, unit }: Extract<Pagination, { type: 'offset' }>): numb
   return start ?? (unit === 'pages' ? 1 : 0);
 }
 
-function itemsOf({ status, headers, json }: ApiResponse, { items }: Pagination): unknown[] {
+function itemsOf(
+  { response, connection }: Pick<Following, 'response' | 'connection'>,
+  { items }: Pagination,
+): unknown[] {
+  const { status, headers, json } = response;
   // Some APIs send no content for an empty list.
   if (status === 204) return [];
   if (json === undefined) {
-    const type = excerpt(String(headers['content-type'] ?? 'none'));
+    const type = excerpt(String(headers['content-type'] ?? 'none'), secretsOf(connection));
     throw new NangoError('page_failed', `The response to a page is not JSON; its content type: ${type}.`);
   }
   const list = items === undefined ? json : memberAt(json, items);
@@ -175,7 +178,8 @@ function linkedPosition(
   { url, connection }: Pick<Following, 'url' | 'connection'>,
 ): Position {
   const target = URL.parse(link, url);
-  const refused = { refused: target ? (target.origin + target.pathname).slice(0, MAX_QUOTED) : '' };
+  const named = target === null ? '' : target.origin + target.pathname;
+  const refused = { refused: excerpt(named, secretsOf(connection)) };
   // The path of the page before has the gateway's prefix, which the API does not know.
   const followed = follow === 'query' ? target?.search : link;
   if (followed === undefined || followed === '') return refused;
@@ -185,6 +189,11 @@ function linkedPosition(
     if (error instanceof NangoError) return refused;
     throw error;
   }
+}
+
+/** The secrets that a response of the connection's API may repeat. */
+function secretsOf({ credentials, integration }: OpenConnection): Secret<string>[] {
+  return secretTextsIn(credentials, integration);
 }
 
 function refusedLink(link: string): NangoError {

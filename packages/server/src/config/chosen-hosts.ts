@@ -1,5 +1,5 @@
 import type { ApplicationSecret, AuthEndpoint, BaseAuth, Integration } from '../auth-modes/auth-mode.ts';
-import { secretsReadBy } from '../auth-modes/configured-request.ts';
+import { placeholdersOf, secretsHeldBy } from '../auth-modes/auth-values.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
 import { askedFields, inputProblems, withDefaults, type InputField, type InputFields } from '../schema/input-fields.ts';
 import { hostPlaceholders } from '../schema/render.ts';
@@ -20,7 +20,8 @@ export function configuredOrigins(auth: BaseAuth, configFields: InputFields, bas
 }
 
 function urlsOf(auth: BaseAuth, baseUrl: Template): Template[] {
-  return [baseUrl, ...endpointsOf(auth).map(({ url }) => url)];
+  const requested = endpointsOf(auth).filter(({ isCallback }) => !isCallback);
+  return [baseUrl, ...requested.map(({ url }) => url)];
 }
 
 function applicationFields(configFields: InputFields): InputFields {
@@ -41,8 +42,7 @@ function originOf(template: Template, values: ReadonlyMap<string, string>): stri
 export function openHosts(integration: Integration): string[] {
   const { auth, configFields, requests } = integration;
   const told = toldByProvider(integration);
-  const values = [...requests.headers.values(), ...requests.params.values()];
-  const toApi = { url: requests.baseUrl, receives: secretsReadBy(values), isFirst: false };
+  const toApi = { url: requests.baseUrl, receives: sentToApi(integration), isFirst: false };
   const fields = [...endpointsOf(auth), toApi].flatMap(({ url, receives, isFirst }) => {
     if (!receives.some((secret) => holdsSecret(integration, secret))) return [];
     const field = configField(hostPlaceholders(url).owner ?? '');
@@ -51,7 +51,16 @@ export function openHosts(integration: Integration): string[] {
   return [...new Set(fields)].filter((field) => isOpen(configFields[field]));
 }
 
-function endpointsOf(auth: BaseAuth): readonly AuthEndpoint[] {
+/** The application's secrets that API requests carry, or are signed with. */
+function sentToApi({ auth, requests: { headers, params } }: Integration): ApplicationSecret[] {
+  const written = secretsHeldBy(placeholdersOf([...headers.values(), ...params.values()]));
+  // A request with an Authorization header of its own is not signed.
+  const isSigned = ![...headers.keys()].some((name) => name.toLowerCase() === 'authorization');
+  return isSigned ? [...written, ...(AUTH_MODES.get(auth.auth_mode)?.signsWith?.(auth) ?? [])] : written;
+}
+
+/** What the auth mode declares. */
+export function endpointsOf(auth: BaseAuth): readonly AuthEndpoint[] {
   return AUTH_MODES.get(auth.auth_mode)?.endpoints(auth) ?? [];
 }
 

@@ -226,6 +226,37 @@ test('a host that is sent the application’s secret, and that a connection may 
   assert.match((await load(t, { integrations: api, environment: ENVIRONMENT })).warnings.join(), /config\.api/);
 });
 
+test('a host that a connection may name is warned of if the application’s secret signs what it receives', async (t) => {
+  const client = 'oauth_client_id: client-1\n    oauth_client_secret: secret-1\n    ';
+  const warningsFor = async (auth: string, { headers = '', settings = client } = {}) => {
+    const integrations = `integrations:
+  acme:
+    ${settings}app_api_key: key-1
+    oauth_scopes: []
+    auth: { ${auth} }
+    requests: { base_url: 'https://\${config.host}/', headers: { ${headers} } }
+`;
+    return (await load(t, { integrations, environment: ENVIRONMENT })).warnings;
+  };
+  const urls = ['request_url', 'authorization_url', 'token_url']
+    .map((key) => `${key}: 'https://acme.com/x'`)
+    .join(', ');
+  const oauth1 = `auth_mode: OAUTH1, signature_method: PLAINTEXT, ${urls}`;
+  assert.match((await warningsFor(oauth1)).join(), /sends its secret to whatever host .* config\.host/);
+  assert.deepEqual(
+    await warningsFor(oauth1, { headers: `authorization: 'Bearer \${oauth_token}'` }),
+    [],
+    'is not signed',
+  );
+  const jwt = (key: string) => `auth_mode: JWT, jwt: { key: '${key}', algorithm: HS256 }`;
+  assert.match((await warningsFor(jwt('${oauth_client_secret}'))).join(), /config\.host/);
+  assert.deepEqual(await warningsFor(jwt('${raw.key}')), [], 'the user’s own key');
+  const assertion = `assertion: { key: '\${app_api_key}', algorithm: HS256 }`;
+  const grant = `token_params: { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer' }`;
+  const oauth2 = `auth_mode: OAUTH2, token_url: 'https://\${config.server}/token', ${grant}, ${assertion}`;
+  assert.match((await warningsFor(oauth2, { settings: '' })).join(), /config\.server/);
+});
+
 test('C4: http URLs of a provider are refused outside loopback unless named, and then warned of', async (t) => {
   const http = OAUTH2.replace('https://acme.com/token', 'http://acme.com/token');
   await assertFault(t, { integrations: http, environment: ENVIRONMENT }, /auth\.token_url: must be https/);
@@ -234,6 +265,14 @@ test('C4: http URLs of a provider are refused outside loopback unless named, and
     environment: ENVIRONMENT,
   });
   assert.match(allowed.warnings.join(), /allow_http/);
+  const step = '      steps: [{ request: { url: "http://acme.com/me" }, store: { id: id } }]\n';
+  const withSteps = OAUTH2.replace('    requests:', `${step}    requests:`);
+  await assertFault(t, { integrations: withSteps, environment: ENVIRONMENT }, /steps\.0\.request\.url: must be https/);
+  const callback = OAUTH2.replace('    requests:', '      redirect_uri: http://acme.com/back\n    requests:');
+  await assertFault(t, { integrations: callback, environment: ENVIRONMENT }, /auth\.redirect_uri: must be https/);
+  const chosen = OAUTH2.replace('    requests:', '      redirect_uri: "${config.app}"\n    requests:');
+  const { integrations } = await load(t, { integrations: chosen, environment: ENVIRONMENT });
+  assert.equal(integrations.get('acme')?.isGuarded, false, 'nothing is requested from a callback');
   for (const host of ['localhost:9', '127.0.0.1', '[::1]:8', 'as.localhost'])
     await load(t, {
       integrations: OAUTH2.replace('https://acme.com/token', `http://${host}/token`),

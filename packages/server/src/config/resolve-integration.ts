@@ -1,14 +1,14 @@
-import { z } from 'zod';
-import type { ClientSetting, Integration } from '../auth-modes/auth-mode.ts';
+import type { z } from 'zod';
+import type { BaseAuth, ClientSetting, Integration } from '../auth-modes/auth-mode.ts';
 import { readClientCertificate } from '../auth-modes/client-certificate.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
 import { inputProblems } from '../schema/input-fields.ts';
 import { isSecureUrl } from '../schema/loopback-host.ts';
-import { Template } from '../schema/template.ts';
+import type { Template } from '../schema/template.ts';
 import { Secret } from '../vault/secret.ts';
 import { requestBounds } from '../schema/request-settings.ts';
 import type { Blueprint, BlueprintCatalog } from '../catalog/blueprint-catalog.ts';
-import { choosesHosts, configuredOrigins } from './chosen-hosts.ts';
+import { choosesHosts, configuredOrigins, endpointsOf } from './chosen-hosts.ts';
 import type { ConfigFault, KeyPath } from '../catalog/config-fault.ts';
 import { deepMerge, isMap, mergeHeaders } from '../catalog/deep-merge.ts';
 import type { IntegrationSchemas } from './integrations-file.ts';
@@ -74,7 +74,7 @@ function toIntegration({ name, blueprint, settings, sections, server }: Integrat
     blueprint: blueprint && `${blueprint.name}:${blueprint.version}`,
     oauthClientId: settings.oauth_client_id,
     oauthClientSecret: settings.oauth_client_secret,
-    oauthScopes: settings.oauth_scopes ?? scopesOf(auth),
+    oauthScopes: settings.oauth_scopes ?? defaultScopesOf(auth) ?? [],
     appApiKey: settings.app_api_key,
     clientCertificate: certificateOf(settings),
     logLevel: settings.log_level ?? server.default_action_log_level,
@@ -128,9 +128,8 @@ function mergeRequests(base: unknown, override: unknown): unknown {
   return { ...merged, headers: mergeHeaders(base['headers'], override['headers']) };
 }
 
-/** Some modes have default scopes, and some have no scopes. */
-function scopesOf(auth: object): string[] {
-  return 'default_scopes' in auth ? z.array(z.string()).catch([]).parse(auth.default_scopes) : [];
+function defaultScopesOf(auth: BaseAuth): readonly string[] | undefined {
+  return AUTH_MODES.get(auth.auth_mode)?.defaultScopes?.(auth);
 }
 
 type Settings = z.output<IntegrationSchemas['settings']>;
@@ -196,8 +195,7 @@ const HINTS: Readonly<Record<ClientSetting, string>> = {
 };
 
 function requiredSettingChecks({ auth }: Integration, settings: Settings): Problem[] {
-  const hasDefault = (setting: ClientSetting) =>
-    setting === 'oauth_scopes' && 'default_scopes' in auth && auth.default_scopes !== undefined;
+  const hasDefault = (setting: ClientSetting) => setting === 'oauth_scopes' && defaultScopesOf(auth) !== undefined;
   return (AUTH_MODES.get(auth.auth_mode)?.requiredSettings?.(auth) ?? [])
     .filter((setting) => settings[setting] === undefined && !hasDefault(setting))
     .map((setting) => ({ key: [setting], message: `is required with auth_mode ${auth.auth_mode}${HINTS[setting]}` }));
@@ -207,14 +205,11 @@ function requiredSettingChecks({ auth }: Integration, settings: Settings): Probl
 function httpChecks({ auth, requests, allowHttp }: Integration): Problem[] {
   if (allowHttp) return [];
   const urls = [
-    ...Object.entries(auth).flatMap(([key, value]: [string, unknown]) => [
-      { key: ['auth', key], value },
-      ...(isMap(value) ? [{ key: ['auth', key, 'url'], value: value['url'] }] : []),
-    ]),
-    { key: ['requests', 'base_url'], value: requests.baseUrl },
+    ...endpointsOf(auth).map(({ key, url }) => ({ key: ['auth', ...key], url })),
+    { key: ['requests', 'base_url'], url: requests.baseUrl },
   ];
   return urls
-    .filter(({ value }) => value instanceof Template && isInsecure(value))
+    .filter(({ url }) => isInsecure(url))
     .map(({ key }) => ({
       key,
       message: 'must be https; http is for loopback hosts, or for an Integration with allow_http: true',

@@ -33,6 +33,8 @@ import { assertMayConnect, hashToken, type AttemptRequester } from './connect-se
 import { parseCredentials } from './parse-credentials.ts';
 import { Secret } from '../vault/secret.ts';
 
+const MAX_STATE = 512;
+
 export interface AttemptRequest extends ConnectionKey {
   readonly additionalConfig?: AdditionalConfig | undefined;
   /** Prompted credentials, for modes without a browser flow. */
@@ -42,10 +44,10 @@ export interface AttemptRequest extends ConnectionKey {
 
 export interface CreatedAttempt {
   /** Opens the attempt once, and identifies it when its result is read: 256 random bits. */
-  readonly attempt: string;
+  readonly attempt: Secret<string>;
   readonly expiresAt: number;
   /** The page that began the attempt sends it to our page in its popup, as a proof. It is never part of a URL. */
-  readonly nonce: string | undefined;
+  readonly nonce: Secret<string> | undefined;
   /** `succeeded` if the provider needed no user. */
   readonly status: 'pending' | 'succeeded';
 }
@@ -54,7 +56,7 @@ export interface CreatedAttempt {
  * What permits the redirect to the provider: the page that began the attempt, or the user's click on a page that names
  * it.
  */
-export type BeginProof = { readonly nonce: string } | 'clicked' | undefined;
+export type BeginProof = { readonly nonce: Secret<string> } | 'clicked' | undefined;
 
 /** An attempt that waits for its browser. */
 export interface WaitingAttempt extends ConnectionKey {
@@ -66,7 +68,7 @@ export interface WaitingAttempt extends ConnectionKey {
 /** The redirect to the authorization server. */
 export interface BegunAttempt {
   readonly authorizationUrl: string;
-  readonly cookie: { readonly name: string; readonly value: string };
+  readonly cookie: { readonly name: string; readonly value: Secret<string> };
 }
 
 /** The state of an attempt. */
@@ -80,7 +82,7 @@ export interface AttemptResult extends ConnectionKey {
 /** A callback, as it was received. */
 export interface Callback {
   readonly params: ResponseParameters;
-  readonly cookies: ReadonlyMap<string, string>;
+  readonly cookies: ReadonlyMap<string, Secret<string>>;
 }
 
 /** Takes a user from `connect()` to a stored connection: one attempt, one state, one browser. */
@@ -108,10 +110,10 @@ export class ConnectFlow {
     assertConfig(target, stored, authorization?.bringsConfig(target));
     const config = configOf(target, stored);
     const issued = await this.#withoutBrowser(target, { credentials, config });
-    const attempt = randomToken();
+    const attempt = new Secret(randomToken());
     const expiresAt = now() + ATTEMPT_LIFE_MS;
     // Without a token, the server serves one developer on this machine.
-    const nonce = requester.token === undefined ? undefined : randomToken();
+    const nonce = requester.token === undefined ? undefined : new Secret(randomToken());
     const json = additionalConfig ? JSON.stringify(additionalConfig) : null;
     await store.insertAttempt({
       ...key,
@@ -130,7 +132,7 @@ export class ConnectFlow {
   }
 
   /** An attempt that no browser has opened. Throws `invalid_state` if it was used or has expired. */
-  async waiting(attempt: string): Promise<WaitingAttempt> {
+  async waiting(attempt: Secret<string>): Promise<WaitingAttempt> {
     const { integration, userId, origin, nonceHash } = await this.#findWaiting(attempt);
     return { integration, userId, origin, needsProof: nonceHash !== null };
   }
@@ -141,7 +143,7 @@ export class ConnectFlow {
    * proof.
    */
   async begin(
-    attempt: string,
+    attempt: Secret<string>,
     { redirectUri, proof }: { redirectUri: string; proof: BeginProof },
   ): Promise<BegunAttempt> {
     const { store, now, randomToken } = this.#context;
@@ -152,8 +154,8 @@ export class ConnectFlow {
     const { authorization } = authModeOf(integration);
     if (!authorization)
       throw new NangoError('unsupported_auth_mode', `"${row.integration}" needs no authorization in a browser.`);
-    const state = randomToken();
-    const browser = randomToken();
+    const state = new Secret(randomToken());
+    const browser = new Secret(randomToken());
     const begin = async () =>
       authorization.begin(
         { integration, config: await attemptConfig(row, this.#context), state, redirectUri },
@@ -175,7 +177,7 @@ export class ConnectFlow {
     return { authorizationUrl, cookie: { name: cookieName(state), value: browser } };
   }
 
-  async #findWaiting(attempt: string): Promise<ConnectAttemptRow> {
+  async #findWaiting(attempt: Secret<string>): Promise<ConnectAttemptRow> {
     const { store, now } = this.#context;
     const row = await store.findAttempt(hashToken(attempt));
     if (row?.status !== 'created' || row.expiresAt <= now()) throw spent();
@@ -183,7 +185,7 @@ export class ConnectFlow {
   }
 
   /** Whether the callback of this state may be a form POST. */
-  async acceptsFormPost(state: string): Promise<boolean> {
+  async acceptsFormPost(state: Secret<string>): Promise<boolean> {
     const row = await this.#context.store.findAttemptByState(hashToken(state));
     if (!row) return false;
     const integration = integrationNamed(row.integration, this.#context);
@@ -197,8 +199,9 @@ export class ConnectFlow {
    */
   async complete({ params, cookies }: Callback): Promise<AttemptResult> {
     const { store, now } = this.#context;
-    const state = params.get('state') ?? '';
-    const row = state === '' || state.length > 512 ? undefined : await store.takeAttempt(hashToken(state), now());
+    const state = new Secret(params.get('state') ?? '');
+    const isPossible = state.map(({ length }) => length > 0 && length <= MAX_STATE).reveal();
+    const row = isPossible ? await store.takeAttempt(hashToken(state), now()) : undefined;
     if (!row) throw spent();
     if (!isSameBrowser(row, cookies.get(cookieName(state)))) {
       const error = {
@@ -218,7 +221,7 @@ export class ConnectFlow {
   }
 
   /** The state of an attempt, for the page that began it. Undefined if there is no such attempt. */
-  async result(attempt: string): Promise<AttemptResult | undefined> {
+  async result(attempt: Secret<string>): Promise<AttemptResult | undefined> {
     const row = await this.#context.store.findAttempt(hashToken(attempt));
     if (!row) return undefined;
     const expired = row.expiresAt <= this.#context.now() && row.status !== 'succeeded' && row.status !== 'failed';
@@ -259,7 +262,7 @@ export class ConnectFlow {
 }
 
 /** The name of the cookie that binds one state to one browser. */
-function cookieName(state: string): string {
+function cookieName(state: Secret<string>): string {
   return `nango_attempt_${hashToken(state).slice(0, 16)}`;
 }
 
@@ -268,7 +271,7 @@ function isProven({ nonceHash }: ConnectAttemptRow, proof: BeginProof): boolean 
   return proof !== undefined && timingSafeEqual(Buffer.from(nonceHash), Buffer.from(hashToken(proof.nonce)));
 }
 
-function isSameBrowser({ browserHash }: ConnectAttemptRow, cookie: string | undefined): boolean {
+function isSameBrowser({ browserHash }: ConnectAttemptRow, cookie: Secret<string> | undefined): boolean {
   if (browserHash === null || cookie === undefined) return false;
   return timingSafeEqual(Buffer.from(browserHash), Buffer.from(hashToken(cookie)));
 }

@@ -4,6 +4,7 @@ import { NangoError } from '../errors/nango-error.ts';
 import { isLoopbackHost } from '../schema/loopback-host.ts';
 import type { ConnectionKey } from '../store/store.ts';
 import { integrationNamed, type ConnectionContext } from '../connections/connection-context.ts';
+import { Secret } from '../vault/secret.ts';
 
 const DEFAULT_LIFE_SECONDS = 900;
 export const MAX_SESSION_SECONDS = 86_400;
@@ -19,13 +20,13 @@ export interface ConnectSessionRequest {
 }
 
 export interface ConnectSession {
-  readonly token: string;
+  readonly token: Secret<string>;
   readonly expiresAt: number;
 }
 
 /** Who asks for an attempt: the token, and the origin of the page, as the browser names it. */
 export interface AttemptRequester {
-  readonly token: string | undefined;
+  readonly token: Secret<string> | undefined;
   readonly origin: string | undefined;
   readonly route: RequestRoute;
 }
@@ -47,7 +48,7 @@ export async function createConnectSession(
 ): Promise<ConnectSession> {
   for (const integration of request.integrations ?? []) integrationNamed(integration, context);
   const now = context.now();
-  const token = `nango_session_${context.randomToken()}`;
+  const token = new Secret(`nango_session_${context.randomToken()}`);
   const expiresAt = now + (request.expiresInSeconds ?? DEFAULT_LIFE_SECONDS) * 1000;
   const integrations = request.integrations ? JSON.stringify(request.integrations) : null;
   await context.store.insertSession({
@@ -118,6 +119,6 @@ function isLocal({ address, host, isForwarded }: RequestRoute): boolean {
 }
 
 /** The stored facts of a token. */
-export function hashToken(token: string): string {
-  return createHash('sha256').update(token, 'utf8').digest('base64url');
+export function hashToken(token: Secret<string>): string {
+  return createHash('sha256').update(token.reveal(), 'utf8').digest('base64url');
 }

@@ -20,10 +20,11 @@ import {
   type ConnectionContext,
 } from '../connections/connection-context.ts';
 import { hashToken } from './connect-sessions.ts';
+import { Secret } from '../vault/secret.ts';
 
 /** A code for the user, and the attempt that waits for it. */
 export interface BegunDeviceFlow extends Omit<DeviceCode, 'secrets'> {
-  readonly attempt: string;
+  readonly attempt: Secret<string>;
 }
 
 /** The state of a device flow. After `slow_down` the caller waits five seconds longer from now on (RFC 8628 §3.5). */
@@ -52,15 +53,15 @@ export class DeviceFlow {
       { integration, config: configOf(integration, given) },
       modeContext(integration, this.#context),
     );
-    const attempt = randomToken();
+    const attempt = new Secret(randomToken());
     const attemptHash = hashToken(attempt);
     const times = { now: now(), expiresAt: now() + code.expiresIn * 1000 };
     const json = additionalConfig ? JSON.stringify(additionalConfig) : null;
     await store.insertAttempt({ ...key, attemptHash, origin: null, nonceHash: null, additionalConfig: json, ...times });
     await store.beginAttempt(attemptHash, {
       // Neither leaves the server, so no browser can finish this attempt.
-      stateHash: hashToken(randomToken()),
-      browserHash: hashToken(randomToken()),
+      stateHash: hashToken(new Secret(randomToken())),
+      browserHash: hashToken(new Secret(randomToken())),
       sealedSecrets: sealSecrets(secrets, attemptHash, this.#context),
       now: now(),
     });
@@ -70,7 +71,7 @@ export class DeviceFlow {
   /**
    * Asks the provider once. Throws the errors that end the attempt: `access_denied`, `provider_error`, `invalid_state`.
    */
-  async poll(attempt: string, onEnd: DeviceFlowEnded): Promise<DeviceFlowStatus> {
+  async poll(attempt: Secret<string>, onEnd: DeviceFlowEnded): Promise<DeviceFlowStatus> {
     const { store, now } = this.#context;
     const row = await store.findAttempt(hashToken(attempt));
     if (row?.status === 'succeeded') return 'succeeded';

@@ -4,7 +4,7 @@ import { isIPv6 } from 'node:net';
 import type { onRequestAsyncHookHandler } from 'fastify';
 import { SCOPES, type KeyScope, type NangoConfig } from '../config/nango-config.ts';
 import { NangoError } from '../errors/nango-error.ts';
-import type { Secret } from '../vault/secret.ts';
+import { Secret } from '../vault/secret.ts';
 import type { ClientAddress } from './client-address.ts';
 
 // No key is longer.
@@ -98,7 +98,8 @@ export class SecretKeys {
     return isIPv6(mapped) ? networkOf(mapped) : mapped;
   }
 
-  #find(given: string): KnownKey | undefined {
+  #find(token: Secret<string>): KnownKey | undefined {
+    const given = token.reveal();
     const compared = this.#compared.fill(0);
     const written = compared.write(given);
     const isWhole = given.length <= COMPARED_BYTES;
@@ -158,8 +159,9 @@ function toKnown(name: string, keys: readonly Secret<string>[], scopes: readonly
 }
 
 /** The token of an `Authorization: Bearer` header (RFC 6750 §2.1); undefined when there is none. */
-export function bearerToken(authorization: string | undefined): string | undefined {
-  return /^Bearer +([\w.~+/=-]+)$/i.exec(authorization ?? '')?.[1];
+export function bearerToken(authorization: string | undefined): Secret<string> | undefined {
+  const token = /^Bearer +([\w.~+/=-]+)$/i.exec(authorization ?? '')?.[1];
+  return token === undefined ? undefined : new Secret(token);
 }
 
 /** The first 64 bits of an IPv6 address, with the zeros that `::` stands for (RFC 4291 §2.2). */

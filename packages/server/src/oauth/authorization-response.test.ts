@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseAuthorizationResponse } from './authorization-response.ts';
+import { secret } from '../../../../test/support/secrets.ts';
 
 const expected = {
   issuer: undefined,
@@ -44,6 +45,18 @@ test('F6: without a configured issuer, refuses an iss of another origin than the
   assert.equal(parse({ code: 'c', iss: 'https://as.example/tenant' }).code.reveal(), 'c');
   for (const iss of ['https://evil.example', 'nonsense', 'http://as.example'])
     assert.throws(() => parse({ code: 'c', iss }), { error: 'issuer_mismatch' });
+});
+
+test('no message quotes the code or another secret of the authorization', () => {
+  const secrets = [secret('verifier-123456')];
+  const refuse = (response: Record<string, string>) => () =>
+    parseAuthorizationResponse(new Map(Object.entries(response)), { ...expected, secrets });
+  const repeated = { code: 'code-123456', error: 'bad', error_description: 'code-123456 verifier-123456' };
+  assert.throws(refuse(repeated), { message: 'bad: [secret] [secret]' });
+  assert.throws(refuse({ code: 'code-123456', iss: 'https://evil.example/code-123456' }), {
+    message: /"https:\/\/evil\.example\/\[secret\]"/,
+  });
+  assert.throws(refuse({ error: 'verifier-123456' }), { message: '[secret]', error: '[secret]' });
 });
 
 test('neither code nor error is an error', () => {

@@ -18,6 +18,8 @@ export interface AuthorizationResponseExpectation {
   readonly codeParameter: string;
   /** Values of `error` that mean the same as `access_denied`, in addition to the common ones. */
   readonly accessDeniedErrors?: readonly string[] | undefined;
+  /** Secrets of this authorization. No message quotes them, the code or the state. */
+  readonly secrets?: readonly Secret<string>[];
 }
 
 /**
@@ -29,13 +31,17 @@ export function parseAuthorizationResponse(
   response: ResponseParameters,
   expected: AuthorizationResponseExpectation,
 ): { code: Secret<string> } {
-  assertIssuer(response.get('iss'), expected);
+  const [code, state] = [expected.codeParameter, 'state'].map((name) => secretOf(response.get(name)));
+  const secrets = [...(expected.secrets ?? []), code ?? [], state ?? []].flat();
+  assertIssuer(response.get('iss'), { ...expected, secrets });
   const error = response.get('error');
-  if (error !== undefined)
-    throw authorizationError(error, response.get('error_description'), expected.accessDeniedErrors);
-  const code = response.get(expected.codeParameter);
-  if (code) return { code: new Secret(code) };
+  if (error !== undefined) throw authorizationError(error, response.get('error_description'), { ...expected, secrets });
+  if (code) return { code };
   throw new OAuthResponseError('provider_error', 'The authorization server sent neither a code nor an error.', {});
+}
+
+function secretOf(text: string | undefined): Secret<string> | undefined {
+  return text === undefined ? undefined : new Secret(text);
 }
 
 /**
@@ -44,7 +50,7 @@ export function parseAuthorizationResponse(
  */
 function assertIssuer(
   iss: string | undefined,
-  { issuer, issuerDemanded, authorizationUrl }: AuthorizationResponseExpectation,
+  { issuer, issuerDemanded, authorizationUrl, secrets }: AuthorizationResponseExpectation,
 ): void {
   if (iss === undefined && issuerDemanded)
     throw new OAuthResponseError(
@@ -57,7 +63,7 @@ function assertIssuer(
   if (matches) return;
   throw new OAuthResponseError(
     'provider_error',
-    `The response names "${excerpt(iss)}" as its issuer, which is not the requested authorization server. ` +
+    `The response names "${excerpt(iss, secrets)}" as its issuer, which is not the requested authorization server. ` +
       'If it is the right one, set auth.issuer to this value.',
     { error: 'issuer_mismatch' },
   );
@@ -66,13 +72,16 @@ function assertIssuer(
 function authorizationError(
   error: string,
   description: string | undefined,
-  deniedErrors: readonly string[] | undefined,
+  { accessDeniedErrors, secrets }: AuthorizationResponseExpectation,
 ): OAuthResponseError {
-  const text = description ? `${excerpt(error)}: ${excerpt(description)}` : excerpt(error);
-  const denied = isAccessDenied(error, deniedErrors);
+  const text = [error, description ?? []]
+    .flat()
+    .map((word) => excerpt(word, secrets))
+    .join(': ');
+  const denied = isAccessDenied(error, accessDeniedErrors);
   return new OAuthResponseError(
     denied ? 'access_denied' : 'provider_error',
     denied ? `Access was denied (${text}).` : text,
-    { error: denied ? 'access_denied' : error },
+    { error: denied ? 'access_denied' : excerpt(error, secrets) },
   );
 }

@@ -54,14 +54,13 @@ interface AuthenticatedEndpoint {
   readonly client: OAuthClient;
   readonly authenticate: ClientAuthenticationMethod;
   readonly clientCertificate?: Secret<ClientCertificate> | undefined;
+  /** Secrets that are not sent, but that the provider may know. No message quotes them. */
+  readonly known?: readonly (Secret<string> | undefined)[];
 }
 
 /** A form request that authenticates its client, for endpoints other than the token endpoint. */
-export function authenticatedForm(
-  { client, authenticate, clientCertificate }: AuthenticatedEndpoint,
-  params: Readonly<Record<string, MaybeSecret>>,
-) {
-  const authentication = authenticate(client);
+export function authenticatedForm(endpoint: AuthenticatedEndpoint, params: Readonly<Record<string, MaybeSecret>>) {
+  const authentication = endpoint.authenticate(endpoint.client);
   const body = { ...params, ...authentication.params };
   return {
     method: 'POST' as const,
@@ -71,9 +70,9 @@ export function authenticatedForm(
       ...authenticationHeaders(authentication),
     },
     body: new URLSearchParams(revealTexts(body)).toString(),
-    clientCertificate: clientCertificate?.reveal(),
+    clientCertificate: endpoint.clientCertificate?.reveal(),
     /** The secrets that the endpoint might repeat. No error message may quote them. */
-    secrets: secretTextsIn(client, authentication, body),
+    secrets: secretTextsIn(endpoint, authentication, body),
   };
 }
 

@@ -25,6 +25,8 @@ export interface TokenEndpoint {
   readonly names: ParameterNames;
   /** Presented if the provider authenticates clients, or binds tokens, by certificate (RFC 8705). */
   readonly clientCertificate?: Secret<ClientCertificate> | undefined;
+  /** Secrets that are not sent, but that the provider may know. No message quotes them. */
+  readonly known?: readonly (Secret<string> | undefined)[];
   /** How the response is read. */
   readonly response: TokenResponseFormat;
 }

@@ -142,3 +142,26 @@ test('T3: a time of expiry as ISO 8601 or epoch', () => {
     assert.equal(at(value), time, String(value));
   for (const value of [undefined, null, '', 'soon', -1, {}]) assert.equal(at(value), undefined);
 });
+
+test('no message quotes a token that the response itself brought', () => {
+  const message = (body: string | object, options: Options = {}) => {
+    try {
+      process(body, options);
+    } catch (error) {
+      assert.ok(error instanceof Error);
+      return error.message;
+    }
+    return assert.fail('it was accepted');
+  };
+  const error_description = 'at-1234567 rt-1234567 it-1234567 nested-1234567';
+  const brought = { access_token: 'at-1234567', refresh_token: 'rt-1234567', id_token: 'it-1234567' };
+  const nested = { data: { token: 'nested-1234567' } };
+  const paths = { access_token: 'data.token' };
+  for (const status of [200, 400])
+    assert.match(
+      message({ ...brought, ...nested, error: 'e', error_description }, { status, paths }),
+      /: e: \[secret\] \[secret\] \[secret\] \[secret\]$/,
+    );
+  assert.match(message({ ...brought, token_type: 'at-1234567' }), /token_type "\[secret\]" is not/);
+  assert.match(message({ 'at-1234567': 1, refresh_token: 'at-1234567' }), /fields: \[secret\], refresh_token/);
+});

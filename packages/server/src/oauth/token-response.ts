@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { broughtSecrets } from './brought-secrets.ts';
 import { memberAt } from '../formats/json-path.ts';
 import { excerpt, OAuthResponseError } from './oauth-error.ts';
 import type { OAuthHttpResponse } from './oauth-http.ts';
@@ -46,9 +47,19 @@ export interface TokenResponseFormat {
 
 const jsonObject = z.record(z.string(), jsonValue);
 
+/** A response, and how it is read. No error message quotes one of the secrets. */
+interface Reading {
+  readonly response: OAuthHttpResponse;
+  readonly format: TokenResponseFormat;
+  readonly secrets: readonly Secret<string>[];
+}
+
+const TOKENS = ['access_token', 'refresh_token', 'id_token'] as const;
+
 /**
  * Reads tokens from a token endpoint's response, whatever its content type: providers send JSON or form-encoded text,
- * and some report errors with status 200. No error message quotes any of the `secrets` that were sent.
+ * and some report errors with status 200. No error message quotes the `secrets` that were sent, or a token of the
+ * response.
  */
 export function processTokenResponse(
   response: OAuthHttpResponse,
@@ -56,17 +67,17 @@ export function processTokenResponse(
   secrets: readonly Secret<string>[],
 ): TokenResponse {
   const raw = parseBody(response.body);
+  const reading = { response, format, secrets: [...secrets, ...tokensIn(raw, format)] };
   const ok = response.status >= 200 && response.status < 300;
-  if (!ok || !raw || isError(raw)) throw refusal(response, raw, { format, secrets });
+  if (!ok || !raw || isError(raw)) throw refusal(raw, reading);
   const member = (name: keyof TokenResponseFormat['paths']) => memberAt(raw, format.paths[name] ?? name);
   // Some report errors with status 200, under a name of their own.
-  if (isMissing(member('access_token')) && !saysNoError(member('error')))
-    throw refusal(response, raw, { format, secrets });
-  assertTokenType(raw['token_type'], format.tokenTypes, response);
+  if (isMissing(member('access_token')) && !saysNoError(member('error'))) throw refusal(raw, reading);
+  assertTokenType(raw['token_type'], reading);
   const seconds = (lifetime: number | undefined) =>
     lifetime === undefined || format.expiresInUnit === 'seconds' ? lifetime : lifetime / 1000;
   return {
-    access_token: readToken(member('access_token'), 'access_token', response) ?? missingAccessToken(raw, response),
+    access_token: readToken(member('access_token'), 'access_token', response) ?? missingAccessToken(raw, reading),
     refresh_token: readToken(member('refresh_token'), 'refresh_token', response),
     expires_in: seconds(readLifetime(member('expires_in'))),
     expires_at: format.paths.expires_at === undefined ? undefined : parseTime(member('expires_at')),
@@ -74,6 +85,12 @@ export function processTokenResponse(
     refresh_token_expires_in: seconds(readLifetime(member('refresh_token_expires_in'))),
     raw: new Secret(raw),
   };
+}
+
+/** The tokens of a response, as far as it has them. */
+function tokensIn(raw: Record<string, Json> | undefined, { paths }: TokenResponseFormat): Secret<string>[] {
+  const moved: Partial<Record<string, string>> = paths;
+  return broughtSecrets(raw, [...TOKENS, ...TOKENS.flatMap((name) => moved[name] ?? [])]);
 }
 
 /** JSON object, or form-encoded pairs; undefined for anything else. */
@@ -97,11 +114,7 @@ function isMissing(value: unknown): boolean {
   return value === undefined || value === null || value === '' || value === false;
 }
 
-function refusal(
-  response: OAuthHttpResponse,
-  raw: Record<string, Json> | undefined,
-  { format, secrets }: { format: TokenResponseFormat; secrets: readonly Secret<string>[] },
-): OAuthResponseError {
+function refusal(raw: Record<string, Json> | undefined, { response, format, secrets }: Reading): OAuthResponseError {
   const code = raw && memberAt(raw, format.paths.error ?? 'error');
   const word = numberText(code) ?? code;
   const named = typeof word === 'string' ? excerpt(word, secrets) : undefined;
@@ -140,15 +153,12 @@ function unreadableBody({ status, contentType, body }: OAuthHttpResponse): strin
 }
 
 /** RFC 6749 §7.1: a client must not use a token whose type it does not understand. Many providers omit the type. */
-function assertTokenType(
-  type: Json | undefined,
-  known: readonly string[] | undefined,
-  response: OAuthHttpResponse,
-): void {
+function assertTokenType(type: Json | undefined, { response, format, secrets }: Reading): void {
+  const { tokenTypes: known } = format;
   if (known === undefined || type === undefined || type === null) return;
   if (typeof type === 'string' && known.includes(type.toLowerCase())) return;
   throw unusable(
-    `token_type ${excerpt(JSON.stringify(type))} is not one of ${known.join(', ')}; auth.token_types can name more`,
+    `token_type ${excerpt(JSON.stringify(type), secrets)} is not one of ${known.join(', ')}; auth.token_types can name more`,
     response,
   );
 }
@@ -161,10 +171,10 @@ function readToken(token: unknown, name: string, response: OAuthHttpResponse): S
   return new Secret(token);
 }
 
-function missingAccessToken(raw: Record<string, Json>, response: OAuthHttpResponse): never {
+function missingAccessToken(raw: Record<string, Json>, { response, secrets }: Reading): never {
   const fields = Object.keys(raw)
     .slice(0, 20)
-    .map((name) => excerpt(name))
+    .map((name) => excerpt(name, secrets))
     .join(', ');
   throw unusable(`access_token is missing (fields: ${fields || 'none'})`, response);
 }

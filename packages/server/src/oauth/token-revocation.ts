@@ -5,7 +5,7 @@ import type { TokenEndpoint } from './token-request.ts';
 import type { Secret } from '../vault/secret.ts';
 
 /** A revocation endpoint asks for the same client authentication as the token endpoint (RFC 7009 §2.1). */
-export type RevocationEndpoint = Pick<TokenEndpoint, 'url' | 'client' | 'authenticate' | 'clientCertificate'>;
+export type RevocationEndpoint = Pick<TokenEndpoint, 'url' | 'client' | 'authenticate' | 'clientCertificate' | 'known'>;
 
 export interface TokenRevocation {
   readonly token: Secret<string>;

@@ -105,7 +105,7 @@ function embeddedKeys(
   const path = join(settings.dataDirectory, 'encryption.key');
   const mustExist = missing === 'refuse' || existsSync(databaseFile(settings));
   if (missing === 'imagine' && !mustExist && !existsSync(path))
-    return { source: 'a key for this run', read: async () => randomBytes(32).toString('base64') };
+    return { source: 'a key for this run', read: async () => new Secret(randomBytes(32).toString('base64')) };
   return {
     source: path,
     read: async () => {
@@ -120,7 +120,7 @@ function embeddedKeys(
 function embeddedSecret({ dataDirectory }: Settings, notices: string[]): string {
   const file = readOrCreateKeyFile(join(dataDirectory, 'secret.key'), { prefix: 'nango_secret_', mustExist: false });
   note(file, 'Secret key for your back end (NANGO_SECRET_KEY) made:', notices);
-  return file.text;
+  return file.text.reveal();
 }
 
 function note(file: ReturnType<typeof readOrCreateKeyFile>, made: string, notices: string[]): void {

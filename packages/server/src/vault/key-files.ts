@@ -14,10 +14,11 @@ import {
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { NangoError } from '../errors/nango-error.ts';
+import { Secret } from './secret.ts';
 
 /** A key that was read from a file, or made there. */
 export interface KeyFile {
-  readonly text: string;
+  readonly text: Secret<string>;
   readonly path: string;
   /** Whether this call made it. */
   readonly created: boolean;
@@ -33,8 +34,7 @@ export function readOrCreateKeyFile(
   path: string,
   { prefix = '', mustExist }: { prefix?: string; mustExist: boolean },
 ): KeyFile {
-  if (existsSync(path))
-    return { text: readFileSync(path, 'utf8').trim(), path, created: false, exposed: isExposed(path) };
+  if (existsSync(path)) return { text: readKey(path), path, created: false, exposed: isExposed(path) };
   if (mustExist) {
     throw new NangoError(
       'invalid_encryption_key',
@@ -42,9 +42,13 @@ export function readOrCreateKeyFile(
     );
   }
   prepareDataDirectory(dirname(path));
-  const text = `${prefix}${randomBytes(32).toString(prefix === '' ? 'base64' : 'base64url')}`;
-  const created = createDurably(path, `${text}\n`);
-  return { text: created ? text : readFileSync(path, 'utf8').trim(), path, created, exposed: false };
+  const text = new Secret(`${prefix}${randomBytes(32).toString(prefix === '' ? 'base64' : 'base64url')}`);
+  const created = createDurably(path, `${text.reveal()}\n`);
+  return { text: created ? text : readKey(path), path, created, exposed: false };
+}
+
+function readKey(path: string): Secret<string> {
+  return new Secret(readFileSync(path, 'utf8').trim());
 }
 
 /** Puts a new key before those in a key file. Throws `file_not_found` if there is no such file. */

@@ -1,6 +1,7 @@
 import { exec } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
+import { Secret } from './secret.ts';
 
 const COMMAND_TIMEOUT_MS = 30_000;
 const COMMAND_MAX_BYTES = 65_536;
@@ -13,12 +14,12 @@ export interface KeyProvider {
   /** The source, for people; never a key. */
   readonly source: string;
   /** One or more keys, separated by commas or white space; the first seals. */
-  read(): Promise<string>;
+  read(): Promise<Secret<string>>;
 }
 
 /** Keys in an environment variable. */
 export function environmentKeys(name: string, value: string): KeyProvider {
-  return { source: name, read: async () => value };
+  return { source: name, read: async () => new Secret(value) };
 }
 
 /**
@@ -29,11 +30,16 @@ export function fileKeys(path: string): KeyProvider {
   return {
     source: path,
     read: () =>
-      readFile(path, 'utf8').catch((cause: unknown) => {
-        throw new NangoError('encryption_key_unavailable', `The encryption key cannot be read: ${messageOf(cause)}.`, {
-          cause,
-        });
-      }),
+      readFile(path, 'utf8').then(
+        (text) => new Secret(text),
+        (cause: unknown) => {
+          throw new NangoError(
+            'encryption_key_unavailable',
+            `The encryption key cannot be read: ${messageOf(cause)}.`,
+            { cause },
+          );
+        },
+      ),
   };
 }
 
@@ -49,7 +55,7 @@ export function commandKeys(command: string): KeyProvider {
       new Promise((resolve, reject) => {
         const options = { timeout: COMMAND_TIMEOUT_MS, maxBuffer: COMMAND_MAX_BYTES };
         exec(command, options, (error, stdout, stderr) => {
-          if (!error) return resolve(stdout);
+          if (!error) return resolve(new Secret(stdout));
           const why = error.killed ? 'it did not end in time' : stderr.trim().slice(0, 500) || 'it printed no reason';
           reject(
             new NangoError(

@@ -8,6 +8,7 @@ import {
   randomBytes,
 } from 'node:crypto';
 import { NangoError } from '../errors/nango-error.ts';
+import { revealText, type MaybeSecret } from './secret.ts';
 
 const VERSION = 1;
 const KEY_ID_BYTES = 8;
@@ -78,8 +79,10 @@ export function keyIdOf(sealed: Uint8Array): string {
 }
 
 /** Parses one or more encryption keys, separated by commas or white space; the first seals. */
-export function parseEncryptionKeys(text: string, source: string): [Uint8Array, ...Uint8Array[]] {
-  const [first = '', ...others] = text.split(/[\s,]+/).filter((part) => part !== '');
+export function parseEncryptionKeys(text: MaybeSecret, source: string): [Uint8Array, ...Uint8Array[]] {
+  const [first = '', ...others] = revealText(text)
+    .split(/[\s,]+/)
+    .filter((part) => part !== '');
   return [parseEncryptionKey(first, source), ...others.map((other) => parseEncryptionKey(other, source))];
 }
 

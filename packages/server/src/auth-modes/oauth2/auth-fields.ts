@@ -2,11 +2,10 @@ import { z } from 'zod';
 import { JWT_BEARER } from '../../oauth/grants/jwt-bearer-grant.ts';
 import { CONNECTION_SCOPE, type Fields } from '../../schema/fields.ts';
 import { credentialFieldsSchema } from '../../schema/input-fields.ts';
-import type { Template } from '../../schema/template.ts';
 import type { AuthEndpoint, ClientSetting } from '../auth-mode.ts';
-import { AUTH_VALUES } from '../auth-values.ts';
+import { AUTH_VALUES, placeholdersOf, secretsHeldBy, withPlaceholders } from '../auth-values.ts';
 import { stepsSchema } from '../connect-step-fields.ts';
-import { configuredRequestSchema, endpointsOf, readsPlaceholder, secretsReadBy } from '../configured-request.ts';
+import { configuredRequestSchema, endpointsOf, endpointsOfSteps } from '../configured-request.ts';
 import { jwtShape } from '../prompted/jwt-fields.ts';
 import { configFromTokenResponseSchema } from '../config-from-provider.ts';
 import { accessDeniedErrors, parameterNames, tokenShape } from '../token-fields.ts';
@@ -39,6 +38,7 @@ export function oauth2Shape(fields: Fields) {
     credentials: credentialFieldsSchema.optional().describe('Fields to prompt for, if a grant needs them'),
     assertion: z
       .strictObject(jwtShape(fields, ['scope', 'token_url']))
+      .transform(withPlaceholders)
       .optional()
       .describe('The JWT of the jwt-bearer grant (RFC 7523 §2.1)'),
     keep_password: fields
@@ -145,7 +145,7 @@ function tokenRequestShape(fields: Fields) {
       .describe('Life of a refresh token that is not used; it is used before'),
     config_from_token_response: configFromTokenResponseSchema(),
     refresh_request: configuredRequestSchema(fields, RENEWAL_PLACEHOLDERS)
-      .transform((request) => ({ ...request, presentsRefreshToken: readsPlaceholder(request, 'refresh_token') }))
+      .transform((request) => ({ ...request, presentsRefreshToken: request.placeholders.includes('refresh_token') }))
       .optional()
       .describe('Takes the place of the refresh request (RFC 6749 §6), for providers that refresh by one of their own'),
   };
@@ -234,16 +234,25 @@ export function requiredOAuth2Settings(auth: OAuth2Auth): ClientSetting[] {
   return ['oauth_client_id', ...secret, ...scopes, ...certificate];
 }
 
+// The metadata of issuer and resource names endpoints to which the client authenticates.
+const FIRST_URLS = ['token_url', 'device_authorization_url', 'issuer', 'resource'] as const;
+const LATER_URLS = ['refresh_url', 'revocation_url'] as const;
+
 /** The endpoints of OAUTH2. */
 export function oauth2Endpoints(auth: OAuth2Auth): AuthEndpoint[] {
-  const receives = [...new Set([...secretsReadBy(auth.token_headers), 'oauth_client_secret' as const])];
-  const endpoints = (urls: readonly (Template | undefined)[], isFirst: boolean) =>
-    urls.flatMap((url) => (url ? [{ url, receives, isFirst }] : []));
+  const { token_headers, assertion, refresh_request, revocation_request, steps } = auth;
+  const sent = [...placeholdersOf(Object.values(token_headers)), ...(assertion?.placeholders ?? [])];
+  const receives = [...new Set([...secretsHeldBy(sent), 'oauth_client_secret' as const])];
+  const endpoints = (keys: readonly UrlKey[], what: Omit<AuthEndpoint, 'key' | 'url'>) =>
+    keys.flatMap((key) => (auth[key] ? [{ key: [key], url: auth[key], ...what }] : []));
   return [
-    // The metadata of issuer and resource names endpoints to which the client authenticates.
-    ...endpoints([auth.token_url, auth.device_authorization_url, auth.issuer, auth.resource], true),
-    ...endpoints([auth.refresh_url, auth.revocation_url], false),
-    ...(auth.authorization_url ? [{ url: auth.authorization_url, receives: [], isFirst: false }] : []),
-    ...endpointsOf(auth.refresh_request, auth.revocation_request, ...auth.steps.map(({ request }) => request)),
+    ...endpoints(FIRST_URLS, { receives, isFirst: true }),
+    ...endpoints(LATER_URLS, { receives, isFirst: false }),
+    ...endpoints(['authorization_url'], { receives: [], isFirst: false }),
+    ...endpoints(['redirect_uri'], { receives: [], isFirst: false, isCallback: true }),
+    ...endpointsOf({ refresh_request, revocation_request }),
+    ...endpointsOfSteps(steps),
   ];
 }
+
+type UrlKey = (typeof FIRST_URLS | typeof LATER_URLS)[number] | 'authorization_url' | 'redirect_uri';

@@ -144,7 +144,7 @@ test('a provider’s own name of the callback URL is sent in its place, in both 
   const config = { callback_name: 'acme-app-1' };
   const request = { integration, config, redirectUri: 'https://nango.example/oauth/callback' };
   const { context, asked } = provider([200, { access_token: 'at', token_type: 'bearer' }]);
-  const begun = await oauth2.authorization?.begin({ ...request, state: 's' }, context);
+  const begun = await oauth2.authorization?.begin({ ...request, state: secret('s') }, context);
   const url = new URL(begun?.authorizationUrl ?? '');
   assert.equal(url.pathname, '/apps/client-1/authorize');
   assert.equal(url.searchParams.get('redirect_uri'), 'acme-app-1');
@@ -161,7 +161,7 @@ test('where the provider wants redirect_uri for refreshing too, it gets the one 
   const integration = integrationOf(oauth2, { ...URLS, refresh_with_redirect_uri: true });
   const request = { integration, config: {}, redirectUri: 'https://nango.example/oauth/callback' };
   const { context, asked } = provider([200, { access_token: 'at', refresh_token: 'rt' }], [200, { access_token: 'b' }]);
-  const begun = await oauth2.authorization?.begin({ ...request, state: 's' }, context);
+  const begun = await oauth2.authorization?.begin({ ...request, state: secret('s') }, context);
   const callback = new Map([
     ['code', 'c'],
     ['state', 's'],

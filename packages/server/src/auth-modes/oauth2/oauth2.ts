@@ -61,6 +61,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
   endpoints: oauth2Endpoints,
   checkAuth: checkOAuth2Auth,
   requiredSettings: requiredOAuth2Settings,
+  defaultScopes: ({ default_scopes }) => default_scopes,
   credentialsInput: z
     .looseObject({
       access_token: credentialSecret,
@@ -100,7 +101,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
         parametersIn: auth.authorization_parameters_in ?? 'query',
         client_id: client?.client_id ?? '',
         redirect_uri: sentRedirectUri(owner, redirectUri),
-        state,
+        state: state.reveal(),
         scope: scopeOf(integration, server),
         codeChallenge: codeChallengeParams(codeVerifier, auth.code_challenge_method),
         params: { ...resourceParam(server), ...renderParams(auth.authorization_params, config) },
@@ -122,6 +123,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
         authorizationUrl: authorizationEndpoint(server),
         codeParameter: auth.callback_parameter_names['code'] ?? 'code',
         accessDeniedErrors: auth.access_denied_errors,
+        secrets: Object.values(secrets),
       });
       const grant = {
         code,
@@ -222,7 +224,8 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
         refresh_token === undefined
           ? ({ token: access_token, token_type_hint: 'access_token' } as const)
           : ({ token: refresh_token, token_type_hint: 'refresh_token' } as const);
-      await revocationRequest(tokenEndpointOf(owner, { server, client, url }, context), revocation, context.http);
+      const endpoint = tokenEndpointOf(owner, { server, client, url, known: [access_token] }, context);
+      await revocationRequest(endpoint, revocation, context.http);
     },
   },
   refresh: {
@@ -273,7 +276,8 @@ async function refreshed(owner: OAuth2Owner, credentials: OAuth2Credentials, con
   const server = await authorizationServerOf(owner, context, grant?.issuer);
   const client = grant?.client ?? configuredClientOf(integration);
   const { refresh_authorization_method: method = auth.authorization_method } = auth;
-  const endpoint = tokenEndpointOf(owner, { server, client, url: refreshUrlOf(owner, server), method }, context);
+  const url = refreshUrlOf(owner, server);
+  const endpoint = tokenEndpointOf(owner, { server, client, url, method, known: [credentials.access_token] }, context);
   const redirect = grant?.redirect_uri === undefined ? {} : { redirect_uri: grant.redirect_uri };
   const params = { ...resourceParam(server), ...redirect, ...renderParams(auth.refresh_params, config) };
   return refreshTokenGrant(endpoint, { refresh_token, params }, context.http);

@@ -197,11 +197,13 @@ export function tokenEndpointOf(
     client,
     url = server.tokenUrl,
     method = integration.auth.authorization_method,
+    known = [],
   }: {
     server: AuthorizationServer;
     client: OAuth2Client | undefined;
     url?: string;
     method?: OAuth2Auth['authorization_method'];
+    known?: TokenEndpoint['known'];
   },
   context: AuthModeContext,
 ): TokenEndpoint {
@@ -215,6 +217,7 @@ export function tokenEndpointOf(
     headers: fillHeaders(auth.token_headers, { integration, config, raw: NO_RAW }),
     names: auth.token_parameter_names,
     clientCertificate,
+    known: [...known, integration.appApiKey],
     response: responseFormat(auth, auth.token_types),
   };
 }

@@ -44,8 +44,10 @@ export function signConfiguredJwt(
     iat: seconds - jwt.backdate_seconds,
     exp: seconds + jwt.lifetime_seconds,
   };
-  const text = revealText(fill(jwt.key, sources));
-  const key = new Secret(jwt.key_encoding === 'text' ? text : Buffer.from(text, jwt.key_encoding));
+  const { key_encoding } = jwt;
+  const text = fill(jwt.key, sources);
+  const held = text instanceof Secret ? text : new Secret(text);
+  const key = held.map((written) => (key_encoding === 'text' ? written : Buffer.from(written, key_encoding)));
   const keyId = jwt.key_id && revealText(fill(jwt.key_id, sources));
   return signJwt(claims, { algorithm: jwt.algorithm, key, keyId });
 }

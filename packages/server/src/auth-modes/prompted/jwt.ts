@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Fields } from '../../schema/fields.ts';
 import { credentialFieldsSchema, namedGroups } from '../../schema/input-fields.ts';
 import type { AuthMode } from '../auth-mode.ts';
+import { secretsHeldBy, withPlaceholders } from '../auth-values.ts';
 import { keepRaw, storedRaw } from '../credential-schema.ts';
 import { verificationSchema } from './prompted-mode.ts';
 import { jwtShape, signConfiguredJwt } from './jwt-fields.ts';
@@ -10,7 +11,10 @@ import { jwtShape, signConfiguredJwt } from './jwt-fields.ts';
 function jwtAuthShape(fields: Fields) {
   return {
     credentials: credentialFieldsSchema.default({}).describe('Fields to prompt for; stored as raw.*'),
-    jwt: z.strictObject(jwtShape(fields)).describe('The token that is signed for each request'),
+    jwt: z
+      .strictObject(jwtShape(fields))
+      .transform(withPlaceholders)
+      .describe('The token that is signed for each request'),
     verification: verificationSchema(fields),
     authorization_scheme: fields.text().default('Bearer').describe('Scheme before the token in Authorization'),
   };
@@ -26,6 +30,7 @@ export const jwt: AuthMode<JwtAuth> = {
   name: 'JWT',
   authShape: jwtAuthShape,
   endpoints: () => [],
+  signsWith: ({ jwt: { placeholders } }) => secretsHeldBy(placeholders),
   credentialsInput: z.looseObject({}).transform((given) => ({ raw: keepRaw(given) })),
   storedCredentials: z.object({ raw: storedRaw }),
   times: [],

@@ -108,7 +108,7 @@ export function promptedMode<Typed extends PromptedCredentials>(
   return {
     name,
     authShape: (fields) => promptedAuthShape(fields, Object.keys(placeholders)),
-    endpoints: ({ token_request }) => endpointsOf(token_request),
+    endpoints: ({ token_request }) => endpointsOf({ token_request }),
     unavailablePlaceholders: ({ token_request }): Record<string, string> =>
       token_request ? {} : { access_token: 'auth has no token_request' },
     credentialsInput,

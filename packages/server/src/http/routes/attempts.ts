@@ -88,14 +88,20 @@ export function attemptRoutes(app: App, server: ServerContext): void {
       if (status === 'succeeded')
         recordConnect(server, { request, integration: body.integration, userId: body.userId ?? '', status });
       const root = rootUrl(context.config().server.oauth_server_root_url);
-      const connectUrl = `${root}/oauth/connect/${encodeURIComponent(body.integration)}?attempt=${attempt}`;
+      const connectUrl = `${root}/oauth/connect/${encodeURIComponent(body.integration)}?attempt=${attempt.reveal()}`;
       void reply.code(201).header('cache-control', 'no-store');
-      return { attempt, nonce, status, connectUrl, expiresAt: new Date(expiresAt).toISOString() };
+      return {
+        attempt: attempt.reveal(),
+        nonce: nonce?.reveal(),
+        status,
+        connectUrl,
+        expiresAt: new Date(expiresAt).toISOString(),
+      };
     },
   );
 
   app.get('/attempts/:attempt', { schema: resultSchema, preValidation }, async ({ params }, reply) => {
-    const result = await flow.result(params.attempt);
+    const result = await flow.result(new Secret(params.attempt));
     if (!result) throw new NangoError('invalid_state', 'The attempt does not exist.');
     void reply.header('cache-control', 'no-store');
     return { status: result.status, error: result.error };

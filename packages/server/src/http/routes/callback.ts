@@ -5,6 +5,7 @@ import { sendFailurePage, sendResultPage } from '../pages/result-page.ts';
 import { recordConnect } from '../audit.ts';
 import { callbackUrl, isSecureRoot, type ServerContext, type App } from '../server-context.ts';
 import { queryOf, uniqueParams } from './unique-params.ts';
+import { Secret } from '../../vault/secret.ts';
 
 const MAX_FORM_BYTES = 65_536;
 
@@ -36,7 +37,7 @@ export function callbackRoutes(app: App, server: ServerContext): void {
   app.post('/callback', { schema: { summary: 'The same, for response_mode=form_post' } }, async (request, reply) => {
     const form = z.string().catch('').parse(request.body);
     try {
-      if (!(await flow.acceptsFormPost(uniqueParams(form).get('state') ?? '')))
+      if (!(await flow.acceptsFormPost(new Secret(uniqueParams(form).get('state') ?? ''))))
         throw new NangoError('invalid_state', 'No integration expects this response as a form.');
     } catch (error) {
       return sendFailurePage(error, request, reply);

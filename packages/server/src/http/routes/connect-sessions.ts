@@ -39,7 +39,7 @@ export function connectSessionRoutes({ context }: ServerContext) {
         return reply
           .code(201)
           .header('cache-control', 'no-store')
-          .send({ token, expiresAt: new Date(expiresAt).toISOString() });
+          .send({ token: token.reveal(), expiresAt: new Date(expiresAt).toISOString() });
       },
     );
   };

@@ -14,6 +14,7 @@ import { routeOf } from '../request-route.ts';
 import { callbackUrl, isSecureRoot, rootUrl, type ServerContext, type App } from '../server-context.ts';
 import { assertAttemptKey } from './attempt-key.ts';
 import { queryOf, uniqueParams } from './unique-params.ts';
+import { Secret } from '../../vault/secret.ts';
 
 const params = z.object({ integration: z.string().max(100) });
 const pageSchema = { summary: 'The popup’s first page, which sends the user’s browser to the provider', params };
@@ -32,6 +33,7 @@ const beginSchema = {
     400: errorBodySchema,
     403: errorBodySchema,
     404: errorBodySchema,
+    502: errorBodySchema,
     503: errorBodySchema,
   },
 };
@@ -42,11 +44,18 @@ export function connectRoute(app: App, server: ServerContext): void {
   app.get('/connect/:integration', { schema: pageSchema }, async (request, reply) => {
     try {
       const given = uniqueParams(queryOf(request));
+      const named = given.get('attempt');
       const attempt =
-        given.get('attempt') ?? (await createFromLink(server, { request, userId: given.get('user_id') ?? '' }));
+        named === undefined
+          ? await createFromLink(server, { request, userId: given.get('user_id') ?? '' })
+          : new Secret(named);
       const waiting = await flow.waiting(attempt);
       if (waiting.needsProof)
-        return sendConnectPage(reply, { attempt, waiting, application: applicationOf(waiting, context) });
+        return sendConnectPage(reply, {
+          attempt: attempt.reveal(),
+          waiting,
+          application: applicationOf(waiting, context),
+        });
       const { authorizationUrl } = await begin(server, { attempt, proof: undefined, reply });
       return await reply.redirect(authorizationUrl, 303);
     } catch (error) {
@@ -60,7 +69,8 @@ export function connectRoute(app: App, server: ServerContext): void {
     if (request.headers.origin !== origin)
       throw new NangoError('forbidden', 'Only the page of this address may go on from here.');
     const { attempt, nonce } = request.body;
-    return begin(server, { attempt, proof: nonce === undefined ? 'clicked' : { nonce }, reply });
+    const proof = nonce === undefined ? 'clicked' : { nonce: new Secret(nonce) };
+    return begin(server, { attempt: new Secret(attempt), proof, reply });
   });
 }
 
@@ -73,7 +83,7 @@ function forUser(error: unknown, context: ConnectionContext): unknown {
 
 async function begin(
   { flow, context }: ServerContext,
-  { attempt, proof, reply }: { attempt: string; proof: BeginProof; reply: FastifyReply },
+  { attempt, proof, reply }: { attempt: Secret<string>; proof: BeginProof; reply: FastifyReply },
 ): Promise<{ authorizationUrl: string }> {
   const { authorizationUrl, cookie } = await flow.begin(attempt, { redirectUri: callbackUrl(context), proof });
   const maxAgeSeconds = ATTEMPT_LIFE_MS / 1000;
@@ -97,7 +107,7 @@ interface Link {
 }
 
 /** `/oauth/connect/acme?user_id=1`: for a developer who opens an address by hand, with a loopback root only. */
-async function createFromLink({ flow }: ServerContext, { request, userId }: Link): Promise<string> {
+async function createFromLink({ flow }: ServerContext, { request, userId }: Link): Promise<Secret<string>> {
   const key = assertAttemptKey({ integration: request.params.integration, userId });
   // A link on another page must not connect the developer's account to a user id that this page chose.
   if (request.headers['sec-fetch-site'] === 'cross-site') {

@@ -4,6 +4,7 @@ import { integrationNameSchema } from '../../config/integration-name.ts';
 import { recordConnect } from '../audit.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import type { App, ServerContext } from '../server-context.ts';
+import { Secret } from '../../vault/secret.ts';
 
 const errors = {
   400: errorBodySchema,
@@ -43,7 +44,10 @@ export function deviceRoutes(server: ServerContext) {
       },
       async ({ body: { additionalConfig, ...key } }, reply) => {
         const begun = await devices.begin(key, additionalConfig);
-        return reply.code(201).header('cache-control', 'no-store').send(begun);
+        return reply
+          .code(201)
+          .header('cache-control', 'no-store')
+          .send({ ...begun, attempt: begun.attempt.reveal() });
       },
     );
 
@@ -65,7 +69,7 @@ export function deviceRoutes(server: ServerContext) {
         },
       },
       async (request) => ({
-        status: await devices.poll(request.body.attempt, ({ integration, userId }, status) =>
+        status: await devices.poll(new Secret(request.body.attempt), ({ integration, userId }, status) =>
           recordConnect(server, { request, actor: request.caller, integration, userId, status }),
         ),
       }),

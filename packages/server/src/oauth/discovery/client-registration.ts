@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { broughtSecrets } from '../brought-secrets.ts';
 import { excerpt, OAuthResponseError } from '../oauth-error.ts';
 import type { OAuthHttp } from '../oauth-http.ts';
 import { parseJson } from '../../formats/parse-json.ts';
@@ -42,11 +43,13 @@ export async function registerClient(
     headers: { accept: 'application/json', 'content-type': 'application/json' },
     body: JSON.stringify(metadata),
   });
-  const registered = status < 300 ? registeredClientSchema.safeParse(parseJson(body)).data : undefined;
+  const json = parseJson(body);
+  const registered = status < 300 ? registeredClientSchema.safeParse(json).data : undefined;
   // RFC 7591 §3.2.1: members that the server omitted are as requested.
   if (registered) return { token_endpoint_auth_method: metadata.token_endpoint_auth_method, ...registered };
   // A successful response that cannot be read may hold a secret, so it is never quoted.
-  const said = status < 300 ? 'a response without a usable client_id' : excerpt(body);
+  const brought = broughtSecrets(json, ['client_secret', 'registration_access_token']);
+  const said = status < 300 ? 'a response without a usable client_id' : excerpt(body, brought);
   throw new OAuthResponseError(
     'provider_error',
     `The registration endpoint responded with status ${status}: ${said || '(empty)'}. Register a client by hand and set oauth_client_id.`,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { broughtSecrets } from '../brought-secrets.ts';
 import { authenticatedForm } from '../client-authentication.ts';
 import { excerpt, OAuthResponseError } from '../oauth-error.ts';
 import type { OAuthHttp } from '../oauth-http.ts';
@@ -42,7 +43,7 @@ export type DeviceTokenPending = 'authorization_pending' | 'slow_down';
 
 /** Requests a code that the user enters on another device (RFC 8628 §3.1). Throws `provider_error`. */
 export async function deviceAuthorizationRequest(
-  endpoint: Pick<TokenEndpoint, 'url' | 'client' | 'authenticate' | 'clientCertificate'>,
+  endpoint: Pick<TokenEndpoint, 'url' | 'client' | 'authenticate' | 'clientCertificate' | 'known'>,
   params: Readonly<Record<string, MaybeSecret>>,
   http: OAuthHttp,
 ): Promise<DeviceAuthorization> {
@@ -51,9 +52,12 @@ export async function deviceAuthorizationRequest(
   const named = { ...params, ...(client_id === undefined ? {} : { client_id }) };
   const { secrets, ...form } = authenticatedForm(endpoint, named);
   const { status, body } = await http({ url: endpoint.url, ...form });
-  const answer = status === 200 ? deviceAuthorizationSchema.safeParse(parseJson(body)) : undefined;
+  const json = parseJson(body);
+  const answer = status === 200 ? deviceAuthorizationSchema.safeParse(json) : undefined;
   if (answer?.success) return answer.data;
-  const said = answer ? 'a response that is not a device authorization' : excerpt(body, secrets);
+  const said = answer
+    ? 'a response that is not a device authorization'
+    : excerpt(body, [...secrets, ...broughtSecrets(json, ['device_code'])]);
   throw new OAuthResponseError(
     'provider_error',
     `The device authorization endpoint responded with status ${status}: ${said || '(empty)'}`,

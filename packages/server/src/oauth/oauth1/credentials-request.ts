@@ -1,4 +1,5 @@
 import { isAccessDenied } from '../access-denied.ts';
+import { broughtSecrets } from '../brought-secrets.ts';
 import { excerpt, OAuthResponseError } from '../oauth-error.ts';
 import type { OAuthHttp, OAuthHttpResponse } from '../oauth-http.ts';
 import { oauth1AuthorizationHeader, type Freshness, type OAuth1Signer } from './authorization-header.ts';
@@ -24,11 +25,13 @@ export interface CredentialsRequest {
   readonly endpoint: CredentialsEndpoint;
   readonly signer: OAuth1Signer;
   readonly freshness: Freshness;
+  /** Secrets that the provider may repeat in addition to those that are sent. No message quotes them. */
+  readonly known?: readonly Secret<string>[];
 }
 
 /** Requests temporary credentials (RFC 5849 §2.1). The server must confirm that it knows the callback. */
 export async function temporaryCredentialsRequest(
-  request: CredentialsRequest & { oauth_callback: string; confirmation: CallbackConfirmation },
+  request: CredentialsRequest & { oauth_callback: Secret<string>; confirmation: CallbackConfirmation },
   http: OAuthHttp,
 ): Promise<OAuth1TokenCredentials> {
   const { response, secrets } = await credentialsRequest(request, { oauth_callback: request.oauth_callback }, http);
@@ -67,7 +70,7 @@ export async function tokenCredentialsRequest(
 }
 
 async function credentialsRequest(
-  { endpoint, signer, freshness }: CredentialsRequest,
+  { endpoint, signer, freshness, known }: CredentialsRequest,
   protocolParameters: Readonly<Record<string, MaybeSecret>>,
   http: OAuthHttp,
 ): Promise<{ readonly response: OAuthHttpResponse; readonly secrets: readonly Secret<string>[] }> {
@@ -90,7 +93,7 @@ async function credentialsRequest(
     headers: { accept: '*/*', authorization, ...contentType },
     ...form,
   });
-  return { response, secrets: secretTextsIn(signer, protocolParameters) };
+  return { response, secrets: secretTextsIn(signer, protocolParameters, known) };
 }
 
 /** Reads a form-encoded response (RFC 5849 §2.1, §2.3). Throws with the provider's message otherwise. */
@@ -109,7 +112,10 @@ export function processCredentialsResponse(
       raw: new Secret(raw),
     };
   // A successful response that cannot be read may hold tokens, so it is never quoted.
-  const said = ok ? 'a response without usable oauth_token and oauth_token_secret' : excerpt(body, secrets);
+  const brought = broughtSecrets(raw, ['oauth_token', 'oauth_token_secret']);
+  const said = ok
+    ? 'a response without usable oauth_token and oauth_token_secret'
+    : excerpt(body, [...secrets, ...brought]);
   throw new OAuthResponseError(
     'token_exchange_failed',
     `The provider responded with status ${status}: ${said || '(empty)'}`,
