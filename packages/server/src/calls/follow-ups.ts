@@ -4,6 +4,7 @@ import type { ConnectionContext, OpenConnection } from '../connections/connectio
 import type { FreshCredentials } from '../refresh/fresh-credentials.ts';
 import { redirectOf } from './redirects.ts';
 import { RetryQueue, waitBeforeRetry } from './retry-policy.ts';
+import type { RequestTarget } from '../formats/request-target.ts';
 
 /** A call to a connection's API in progress, with the request that is sent next. */
 export interface ApiCall {
@@ -11,9 +12,9 @@ export interface ApiCall {
   connection: OpenConnection;
   method: string;
   /** Where a redirect led; undefined = the requested endpoint. */
-  target: URL | undefined;
-  /** Where the last request went. */
-  url: string | undefined;
+  redirectedTo: RequestTarget | undefined;
+  /** Where the last request was sent. */
+  sentTo: RequestTarget | undefined;
   /** Whether the body is sent, too. */
   keepsBody: boolean;
   /** Whether the request can be sent again: it has no body, or the whole body is in memory. */
@@ -43,7 +44,7 @@ export interface ResponseHead {
 /** A call at its beginning. */
 export function beginCall(options: Pick<ApiCall, 'key' | 'connection' | 'method' | 'isReplayable' | 'retry'>): ApiCall {
   const { key, connection, method, isReplayable, retry } = options;
-  const begun = { url: undefined, target: undefined, keepsBody: true, retries: 0, refreshes: 0, redirects: 0 };
+  const begun = { sentTo: undefined, redirectedTo: undefined, keepsBody: true, retries: 0, refreshes: 0, redirects: 0 };
   return { key, connection, method, isReplayable, retry, ...begun };
 }
 
@@ -95,12 +96,12 @@ export class FollowUps {
 
   #redirect(call: ApiCall, { status, headers, request }: ResponseHead): Promise<boolean> | false {
     const { method, redirects, isReplayable, connection } = call;
-    const answer = { method, status, location: headers['location'], url: request.url, redirects, isReplayable };
+    const answer = { method, status, location: headers['location'], from: request.target, redirects, isReplayable };
     const { allowHttp, requests } = connection.integration;
     const redirect = redirectOf(answer, { apiOrigin: request.apiOrigin, listed: requests.redirectOrigins, allowHttp });
     if (!redirect) return false;
     call.redirects += 1;
-    call.target = redirect.url;
+    call.redirectedTo = redirect.target;
     call.method = redirect.method;
     call.keepsBody &&= redirect.keepsBody;
     return Promise.resolve(true);

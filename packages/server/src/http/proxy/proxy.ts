@@ -47,26 +47,21 @@ interface Visit {
   sentBytes: number;
 }
 
-/** The state of a request that just arrived. */
-function beginVisit(request: IncomingMessage): Visit {
-  return {
-    request,
-    requestId: requestIdOf(request.headers),
-    started: performance.now(),
-    caller: undefined,
-    key: undefined,
-    call: undefined,
-    sentBytes: 0,
-  };
-}
-
 /**
  * Forwards requests to a connection's API, with credentials, and the API's responses back, byte by byte. It runs before
  * the router and does no work beyond forwarding the bytes.
  */
 export function createProxy(server: ProxyServer): Proxy {
   return (request, response, onUpgrade) => {
-    const visit = beginVisit(request);
+    const visit = {
+      request,
+      requestId: requestIdOf(request.headers),
+      started: performance.now(),
+      caller: undefined,
+      key: undefined,
+      call: undefined,
+      sentBytes: 0,
+    };
     void serve(visit, { response, onUpgrade }, server);
   };
 }
@@ -76,11 +71,11 @@ type Responding = Pick<ExchangeOptions, 'response' | 'onUpgrade'>;
 /** Serves a request and reports it. Never rejects. */
 async function serve(visit: Visit, responding: Responding, server: ProxyServer): Promise<void> {
   try {
-    reportVisit(visit, { server, passed: await pass(visit, responding, server) });
+    reportVisit(visit, { server, passed: await forward(visit, responding, server) });
   } catch (error) {
     const { response } = responding;
     try {
-      refuse(visit.call ? toCallError(error, visit.call) : error, { visit, response, server });
+      sendError(visit.call ? toCallError(error, visit.call) : error, { visit, response, server });
     } catch (err) {
       server.context.log.error({ err, requestId: visit.requestId }, 'the proxy could not send an error');
       response.destroy();
@@ -88,7 +83,8 @@ async function serve(visit: Visit, responding: Responding, server: ProxyServer):
   }
 }
 
-async function pass(visit: Visit, { response, onUpgrade }: Responding, server: ProxyServer): Promise<Passed> {
+/** Sends the request to the API until a response is final, and that response to the caller. */
+async function forward(visit: Visit, { response, onUpgrade }: Responding, server: ProxyServer): Promise<Passed> {
   const { request } = visit;
   const opened = openCall(visit, server);
   const call = opened instanceof Promise ? await opened : opened;
@@ -99,10 +95,10 @@ async function pass(visit: Visit, { response, onUpgrade }: Responding, server: P
     const { totalMs } = connection.integration.timeouts;
     const endsAt = totalMs === 0 ? undefined : visit.started + totalMs;
     const signed = connection.mode.sign !== undefined;
-    const body = hasBody(request) ? await takeBodyOf(visit, { response, signed, endsAt }) : NO_BODY;
+    const body = hasBody(request) ? await requestBody(visit, { response, signed, endsAt }) : NO_BODY;
     call.isReplayable = !body.stream;
     for (;;) {
-      const passed = await send(call, body, { visit, response, onUpgrade, endsAt, server });
+      const passed = await sendOnce(call, body, { visit, response, onUpgrade, endsAt, server });
       if (passed === 'replaced') continue;
       if (body.stream) request.unpipe().resume();
       return passed;
@@ -126,7 +122,7 @@ function openCall(visit: Visit, { secretKeys, fresh }: ProxyServer): ApiCall | P
   return cached ? begin(cached) : fresh.get(key).then(begin);
 }
 
-function takeBodyOf(
+function requestBody(
   visit: Visit,
   { response, signed, endsAt }: { response: ServerResponse; signed: boolean; endsAt: number | undefined },
 ): Promise<ProxyBody> {
@@ -143,17 +139,15 @@ interface Sending extends Responding {
   readonly server: ProxyServer;
 }
 
-function send(
+function sendOnce(
   call: ApiCall,
   body: ProxyBody,
   { visit, response, onUpgrade, endsAt, server }: Sending,
 ): Promise<Passed | 'replaced'> {
   const authorized = authorize(call, visit.request, { server, bytes: call.keepsBody ? body.bytes : undefined });
-  const { headers, url } = authorized;
-  call.url = url;
+  call.sentTo = authorized.target;
   const { integration } = call.connection;
   const { connectMs, headersMs, idleMs } = integration.timeouts;
-  const pathAt = url.indexOf('/', url.indexOf('//') + 2);
   const isReplaced: ExchangeOptions['isReplaced'] = (status, answered) =>
     server.followUps.after(call, { status, headers: answered, request: authorized });
   const exchange = new Exchange({
@@ -166,10 +160,9 @@ function send(
   });
   server.client.stream(
     {
-      origin: url.slice(0, pathAt),
-      path: url.slice(pathAt),
+      target: authorized.target,
       method: authorized.method,
-      headers,
+      headers: authorized.headers,
       body: call.keepsBody ? (body.bytes ?? body.stream) : undefined,
       contentLength: body.contentLength,
       headersTimeout: headersMs,
@@ -186,21 +179,22 @@ function send(
 }
 
 /** An error as the caller sees it. */
-function toCallError(error: unknown, { connection, url }: ApiCall): unknown {
-  if (error instanceof CallerGoneError || error instanceof NangoError || url === undefined) return error;
+function toCallError(error: unknown, { connection, sentTo }: ApiCall): unknown {
+  if (error instanceof CallerGoneError || error instanceof NangoError || !sentTo) return error;
   const { totalMs, headersMs } = connection.integration.timeouts;
-  return toNangoError(error, { url, timeoutMs: totalMs === 0 ? headersMs : totalMs });
+  return toNangoError(error, { origin: sentTo.origin, timeoutMs: totalMs === 0 ? headersMs : totalMs });
 }
 
 /** The request as the API receives it. */
 function authorize(
-  { connection, method, target }: ApiCall,
+  { connection, method, redirectedTo }: ApiCall,
   request: IncomingMessage,
   { server, bytes }: { server: ProxyServer; bytes: Buffer | undefined },
 ): AuthorizedRequest<string> {
   const headers = requestHeaders(request);
   const { context } = server;
-  if (target) return authorizeRedirect({ method, target, headers, body: bytes }, connection, context);
+  if (redirectedTo)
+    return authorizeRedirect({ method, target: redirectedTo, headers, body: bytes }, connection, context);
   const endpoint = (request.url ?? '').slice(PROXY_PATH.length);
   return authorizeRequest({ method, endpoint, headers, body: bytes }, connection, context);
 }
@@ -231,7 +225,7 @@ function reportVisit(
 }
 
 /** Sends our own error, which the header `nango-error` marks. If a response has begun, it can only be cut off. */
-function refuse(
+function sendError(
   error: unknown,
   { visit, response, server }: { visit: Visit; response: ServerResponse; server: ProxyServer },
 ): void {
