@@ -12,7 +12,16 @@ interface Layer {
 export const LAYERS: Readonly<Record<string, Layer>> = {
   cli: {
     about: 'the command line: a thin layer over `start.ts`, `operations/` and the node SDK',
-    mayImport: ['start.ts', 'package-files.ts', 'operations', 'observability', 'config', 'catalog', 'errors'],
+    mayImport: [
+      'start.ts',
+      'package-files.ts',
+      'operations',
+      'observability',
+      'config',
+      'catalog',
+      'formats',
+      'errors',
+    ],
   },
   'start.ts': {
     about: 'composition root: builds everything from settings and passes plain arguments',

@@ -1,4 +1,5 @@
 import type { ConnectionKey } from '../store/store.ts';
+import type { HeaderFields } from '../formats/header-fields.ts';
 import type { SentRequest } from './authorize-request.ts';
 import type { ConnectionContext, OpenConnection } from '../connections/connection-context.ts';
 import type { FreshCredentials } from '../refresh/fresh-credentials.ts';
@@ -36,7 +37,7 @@ export interface RetryChoice {
 /** The head of an API's response; names in lower case. */
 export interface ResponseHead {
   readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly headers: HeaderFields;
   /** The request that it responds to. */
   readonly request: SentRequest;
 }

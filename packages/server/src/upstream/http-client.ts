@@ -3,6 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import { PassThrough, Readable } from 'node:stream';
 import { buildConnector, Dispatcher } from 'undici';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
+import type { HeaderFields } from '../formats/header-fields.ts';
 import { authorityOf, originForm, targetOf, type RequestTarget } from '../formats/request-target.ts';
 import { decodeBody } from './decode-body.ts';
 import { createGuardedConnector } from './network-guard.ts';
@@ -290,7 +291,7 @@ async function readBounded(body: AsyncIterable<Buffer>, maxBytes: number): Promi
   return Buffer.concat(chunks);
 }
 
-function joinHeaders(headers: Record<string, string | string[] | undefined>): Record<string, string | string[]> {
+function joinHeaders(headers: HeaderFields): Record<string, string | string[]> {
   const joined: Record<string, string | string[]> = {};
   for (const [name, value] of Object.entries(headers)) {
     if (value !== undefined) joined[name] = Array.isArray(value) && name !== 'set-cookie' ? value.join(', ') : value;
