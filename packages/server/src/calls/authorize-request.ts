@@ -37,8 +37,8 @@ export interface SentRequest {
 }
 
 /** A request ready to be sent. Header names are in lower case. */
-export interface AuthorizedRequest<Method extends string = HttpMethod> extends SentRequest {
-  readonly method: Method;
+export interface AuthorizedRequest extends SentRequest {
+  readonly method: string;
   readonly headers: Record<string, string>;
   readonly body: string | Uint8Array | undefined;
 }
@@ -61,11 +61,11 @@ type SigningContext = Pick<AuthModeContext, 'now' | 'randomToken'>;
  * Constants are defaults that the caller may override. Values are inserted as data: none can split a header, end a
  * parameter, change the host or leave the base path. Throws `invalid_endpoint` and `invalid_value`.
  */
-export function authorizeRequest<Method extends string>(
-  request: ApiRequest<Method>,
+export function authorizeRequest(
+  request: ApiRequest<string>,
   authorization: RequestAuthorization,
   context: SigningContext,
-): AuthorizedRequest<Method> {
+): AuthorizedRequest {
   const prepared = preparedFor(authorization);
   const { target, endpointQuery } = joinEndpoint(prepared.base, request.endpoint);
   const added = encodeParams(prepared.params, endpointQuery, request.params);
@@ -77,11 +77,11 @@ export function authorizeRequest<Method extends string>(
  * another origin, which the Integration lists, it carries neither credentials nor the caller's data, except for the
  * fields that select a representation (RFC 9110 §15.4).
  */
-export function authorizeRedirect<Method extends string>(
-  { target, ...request }: Omit<ApiRequest<Method>, 'endpoint' | 'params'> & { readonly target: RequestTarget },
+export function authorizeRedirect(
+  { target, ...request }: Omit<ApiRequest<string>, 'endpoint' | 'params'> & { readonly target: RequestTarget },
   authorization: RequestAuthorization,
   context: SigningContext,
-): AuthorizedRequest<Method> {
+): AuthorizedRequest {
   const prepared = preparedFor(authorization);
   const { params, base } = prepared;
   if (target.origin !== base.origin) {
@@ -132,10 +132,10 @@ interface Authorizing {
 }
 
 /** Adds the headers that authorize a request whose target is complete. */
-function withCredentials<Method extends string>(
-  request: Pick<ApiRequest<Method>, 'method' | 'headers' | 'body'>,
+function withCredentials(
+  request: Pick<ApiRequest<string>, 'method' | 'headers' | 'body'>,
   { target, prepared, authorization, context }: Authorizing,
-): AuthorizedRequest<Method> {
+): AuthorizedRequest {
   const { method } = request;
   const headers = authorizedHeaders(prepared.headers, request.headers);
   const body = encodeBody(request.body);

@@ -1,6 +1,12 @@
 import type { ConnectionKey } from '../store/store.ts';
 import type { HeaderFields } from '../formats/header-fields.ts';
-import type { SentRequest } from './authorize-request.ts';
+import {
+  authorizeRedirect,
+  authorizeRequest,
+  type ApiRequest,
+  type AuthorizedRequest,
+  type SentRequest,
+} from './authorize-request.ts';
 import type { ConnectionContext, OpenConnection } from '../connections/connection-context.ts';
 import type { FreshCredentials } from '../refresh/fresh-credentials.ts';
 import { redirectOf } from './redirects.ts';
@@ -47,6 +53,18 @@ export function beginCall(options: Pick<ApiCall, 'key' | 'connection' | 'method'
   const { key, connection, method, isReplayable, retry } = options;
   const begun = { sentTo: undefined, redirectedTo: undefined, keepsBody: true, retries: 0, refreshes: 0, redirects: 0 };
   return { key, connection, method, isReplayable, retry, ...begun };
+}
+
+/** Authorizes the request that a call sends next: the caller's own, or the one that follows a redirect. */
+export function nextRequest(
+  { connection, method, redirectedTo, keepsBody }: ApiCall,
+  { endpoint, params, headers, body }: Omit<ApiRequest<string>, 'method'>,
+  context: Pick<ConnectionContext, 'now' | 'randomToken'>,
+): AuthorizedRequest {
+  const request = { method, headers, body: keepsBody ? body : undefined };
+  return redirectedTo
+    ? authorizeRedirect({ ...request, target: redirectedTo }, connection, context)
+    : authorizeRequest({ ...request, endpoint, params }, connection, context);
 }
 
 /**

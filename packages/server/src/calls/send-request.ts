@@ -3,10 +3,11 @@ import { NangoError } from '../errors/nango-error.ts';
 import type { ConnectionKey } from '../store/store.ts';
 import type { HttpClient, UpstreamResponse } from '../upstream/http-client.ts';
 import type { RequestTarget } from '../formats/request-target.ts';
-import { authorizeRedirect, authorizeRequest, type ApiRequest, type AuthorizedRequest } from './authorize-request.ts';
+import type { ApiRequest, AuthorizedRequest } from './authorize-request.ts';
 import type { CallOrigin, ReportCall } from './call-report.ts';
-import { socketOwner, type ConnectionContext, type OpenConnection } from '../connections/connection-context.ts';
-import { beginCall, type ApiCall, type FollowUps, type RetryChoice } from './follow-ups.ts';
+import type { ConnectionContext, OpenConnection } from '../connections/connection-context.ts';
+import { connectionSockets } from './connection-sockets.ts';
+import { beginCall, nextRequest, type ApiCall, type FollowUps, type RetryChoice } from './follow-ups.ts';
 import type { FreshCredentials } from '../refresh/fresh-credentials.ts';
 import type { RequestLimits } from './request-limits.ts';
 import { responseJson } from './response-json.ts';
@@ -102,22 +103,12 @@ async function exchange(
   options: SendRequestOptions,
 ): Promise<{ readonly response: UpstreamResponse; readonly target: RequestTarget }> {
   for (;;) {
-    const authorized = authorize(call, request, options.context);
+    const headers = { ...defaultHeaders(call.connection.integration), ...request.headers };
+    const authorized = nextRequest(call, { ...request, headers }, options.context);
     const response = await sendOnce(authorized, call.connection, options.client);
     const again = options.followUps.after(call, { ...response, request: authorized });
     if (again === false || !(await again)) return { response, target: authorized.target };
   }
-}
-
-function authorize(call: ApiCall, request: ApiRequest, context: ConnectionContext): AuthorizedRequest {
-  const { connection, redirectedTo, method, keepsBody } = call;
-  const headers = { ...defaultHeaders(connection.integration), ...request.headers };
-  if (!redirectedTo) return authorizeRequest({ ...request, headers }, connection, context);
-  const { body } = request;
-  // A redirect keeps the method or changes it to GET.
-  const followed = method === request.method ? request.method : ('GET' as const);
-  const redirected = { target: redirectedTo, method: followed, headers, body: keepsBody ? body : undefined };
-  return authorizeRedirect(redirected, connection, context);
 }
 
 /** Default headers, unless the caller or the Integration sets them. Some APIs send JSON only on request. */
@@ -131,17 +122,13 @@ function sendOnce(
   connection: OpenConnection,
   client: HttpClient,
 ): Promise<UpstreamResponse> {
-  const { integration } = connection;
   return client.send({
+    ...connectionSockets(connection),
     method,
     target,
     headers,
     body,
-    guarded: integration.isGuarded,
-    owner: socketOwner(connection),
-    clientCertificate: integration.clientCertificate?.reveal(),
-    timeoutMs: integration.httpRequestTimeoutSeconds * 1000,
-    connectTimeoutMs: integration.timeouts.connectMs,
+    timeoutMs: connection.integration.httpRequestTimeoutSeconds * 1000,
     maxBytes: MAX_RESPONSE_BYTES,
   });
 }

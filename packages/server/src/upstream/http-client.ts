@@ -19,7 +19,7 @@ const STREAM_BUFFER_BYTES = 262_144;
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS' | 'HEAD';
 
 export interface UpstreamRequest {
-  readonly method: HttpMethod;
+  readonly method: string;
   readonly target: RequestTarget;
   readonly headers: Record<string, string>;
   readonly body?: string | Uint8Array | undefined;
@@ -141,24 +141,27 @@ export class HttpClient {
   }
 
   /** Sends a request whose response goes to `handler` piece by piece. Only the limits of the request apply. */
-  stream(streamed: StreamedRequest, handler: Dispatcher.DispatchHandler): void {
-    const { target, owner, method, headers, body, contentLength, headersTimeout, bodyTimeout, upgrade } = streamed;
+  stream(request: StreamedRequest, handler: Dispatcher.DispatchHandler): void {
+    const { target, owner, method, headers, body, contentLength, headersTimeout, bodyTimeout, upgrade } = request;
     const { origin } = target;
     const span = this.#trace?.({ method, host: authorityOf(origin).host });
     const length = contentLength === undefined ? undefined : { 'content-length': contentLength };
-    const request = {
-      origin,
-      path: originForm(target),
-      method,
-      headers: span || length ? { ...headers, ...span?.headers, ...length } : headers,
-      // Undici destroys a stream when the API cuts the connection. The caller's connection must stay open for our
-      // response.
-      body: body instanceof Readable ? buffered(body) : (body ?? null),
-      headersTimeout,
-      bodyTimeout,
-      ...(upgrade === undefined ? {} : { upgrade }),
-    };
-    this.#poolsOf(streamed).dispatch({ request, owner, handler: span ? new TracedHandler(handler, span) : handler });
+    this.#poolsOf(request).dispatch({
+      request: {
+        origin,
+        path: originForm(target),
+        method,
+        headers: span || length ? { ...headers, ...span?.headers, ...length } : headers,
+        // Undici destroys a stream when the API cuts the connection. The caller's connection must stay open for our
+        // response.
+        body: body instanceof Readable ? buffered(body) : (body ?? null),
+        headersTimeout,
+        bodyTimeout,
+        ...(upgrade === undefined ? {} : { upgrade }),
+      },
+      owner,
+      handler: span ? new TracedHandler(handler, span) : handler,
+    });
   }
 
   async close(): Promise<void> {
