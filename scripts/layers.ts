@@ -12,7 +12,16 @@ interface Layer {
 export const LAYERS: Readonly<Record<string, Layer>> = {
   cli: {
     about: 'the command line: a thin layer over `start.ts`, `operations/` and the node SDK',
-    mayImport: ['start.ts', 'package-files.ts', 'operations', 'observability', 'config', 'catalog', 'errors'],
+    mayImport: [
+      'start.ts',
+      'package-files.ts',
+      'operations',
+      'observability',
+      'config',
+      'catalog',
+      'formats',
+      'errors',
+    ],
   },
   'start.ts': {
     about: 'composition root: builds everything from settings and passes plain arguments',
@@ -87,7 +96,18 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   events: {
     about: 'events: publishing, webhooks, pruning',
-    mayImport: ['refresh', 'connections', 'scheduling', 'config', 'upstream', 'schema', 'store', 'vault', 'errors'],
+    mayImport: [
+      'refresh',
+      'connections',
+      'scheduling',
+      'config',
+      'upstream',
+      'schema',
+      'store',
+      'vault',
+      'formats',
+      'errors',
+    ],
   },
   connect: {
     about: 'how a connection begins: OAuth flows, device flow, connect sessions, registered credentials',
@@ -133,7 +153,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   catalog: {
     about: 'Blueprints, and how YAML sources are read',
-    mayImport: ['upstream', 'schema', 'oauth', 'errors'],
+    mayImport: ['upstream', 'schema', 'oauth', 'formats', 'errors'],
   },
   'auth-modes': {
     about: 'one file or folder for each `auth_mode`: its fields, credentials, flow, refresh, signature',
@@ -141,7 +161,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   upstream: {
     about: 'the one HTTP client, on undici: sockets, network guard, decoding of bodies',
-    mayImport: ['oauth', 'errors'],
+    mayImport: ['oauth', 'formats', 'errors'],
   },
   scheduling: {
     about: 'periodic tasks, back-off, fair limits',
@@ -164,7 +184,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     mayImport: ['errors'],
   },
   formats: {
-    about: 'rules of formats, each in one place: JSON, times, PEM, header fields',
+    about: 'rules of formats, each in one place: JSON, times, PEM, header fields, request targets',
     mayImport: ['errors'],
   },
   'clock.ts': { about: 'the time, safe against jumps of the system clock', mayImport: [] },

@@ -87,11 +87,10 @@ test('thousands of requests of every shape, many at once, get the answers that a
       let head: Record<string, string | string[] | undefined> = {};
       client.stream(
         {
-          origin,
+          target: { origin, path: `/${seed}`, query: '' },
           owner: String(seed % 3),
           guarded: false,
           clientCertificate: undefined,
-          path: `/${seed}`,
           method: plan.method,
           headers: {},
           body:

@@ -18,6 +18,7 @@ import { CATEGORIES } from '../../packages/server/src/catalog/blueprint-file.ts'
 import { Template } from '../../packages/server/src/schema/template.ts';
 import { loadConfig } from '../../packages/server/src/config/load-config.ts';
 import { authorizeRequest } from '../../packages/server/src/calls/authorize-request.ts';
+import { targetUrl } from '../../packages/server/src/formats/request-target.ts';
 import { withDefaults } from '../../packages/server/src/schema/input-fields.ts';
 import { CATALOG_FOLDER } from '../../packages/server/src/package-files.ts';
 import { BlueprintProvider, configuredSchema, type Described } from '../support/blueprint-provider.ts';
@@ -220,7 +221,8 @@ async function call(
   const verification = mode.prompted?.verification(integration);
   for (const request of [verification, { method: 'GET', endpoint: 'some/endpoint' }]) {
     if (!request) continue;
-    const sent = authorizeRequest(request, held, { now: () => Date.now(), randomToken: () => 'nonce' });
+    const authorized = authorizeRequest(request, held, { now: () => Date.now(), randomToken: () => 'nonce' });
+    const sent = { ...authorized, url: targetUrl(authorized.target) };
     await provider.request(sent, { ...prompted, ...token });
     if (request === verification) seen.push(`verified by ${sent.method} ${sent.url}`);
   }

@@ -8,6 +8,7 @@ import {
   type AuthorizedRequest,
 } from '../../packages/server/src/calls/authorize-request.ts';
 import { NangoError } from '../../packages/server/src/errors/nango-error.ts';
+import { resolveReference, targetOf, targetUrl } from '../../packages/server/src/formats/request-target.ts';
 import { requestHeaders, responseHeaders } from '../../packages/server/src/http/proxy/proxy-headers.ts';
 import { splitTemplate } from '../../packages/server/src/schema/template.ts';
 import { integrationOf, template } from './integration.ts';
@@ -164,7 +165,8 @@ const KEYED = authorizationOf(`${ORIGIN}/v1/`, { key: '${access_token}', format:
 const IN_PATH = authorizationOf(`${ORIGIN}/v1/\${config.x}/`, { q: '${config.y}' });
 const IN_HOST = authorizationOf('https://${config.x}.api.example/');
 
-function assertInside({ url, headers }: AuthorizedRequest, root = '/v1/'): URL {
+function assertInside({ target, headers }: AuthorizedRequest, root = '/v1/'): URL {
+  const url = targetUrl(target);
   // oxlint-disable-next-line no-control-regex -- these are what must not be there
   assert.doesNotMatch(url, /[\0-\x20\x7f-\uffff\\]/);
   const parsed = new URL(url);
@@ -193,15 +195,17 @@ function fuzzEndpoint([endpoint, name, value]: Given): void {
 }
 
 function fuzzRedirect([location, , next]: Given): void {
-  const target = URL.parse(location, `${ORIGIN}/v1/x`);
-  if (target && /^https?:$/.test(target.protocol)) {
-    const { url, headers } = authorizeRedirect({ method: 'GET', target, headers: { cookie: 'a' } }, KEYED, context);
-    if (new URL(url).origin !== ORIGIN) {
+  const from = { origin: ORIGIN, path: '/v1/x', query: '' };
+  const url = resolveReference(location, from);
+  if (url && /^https?:$/.test(url.protocol)) {
+    const redirect = { method: 'GET', target: targetOf(url), headers: { cookie: 'a' } } as const;
+    const { target, headers } = authorizeRedirect(redirect, KEYED, context);
+    if (target.origin !== ORIGIN) {
       assert.deepEqual(headers, {});
-      assert.ok(!url.includes(TOKEN));
+      assert.ok(!targetUrl(target).includes(TOKEN));
     }
   }
-  const endpoint = endpointOf(next, `${ORIGIN}/v1/x`, PLAIN);
+  const endpoint = endpointOf(next, from, PLAIN);
   assertInside(authorizeRequest({ method: 'GET', endpoint }, PLAIN, context));
 }
 
@@ -220,13 +224,13 @@ function fuzzPlaceholders([value, other, written]: Given): void {
     assert.equal(back, written);
   }
   const authorization = { ...IN_PATH, config: { x: value, y: other } };
-  const { url } = authorizeRequest({ method: 'GET', endpoint: 'end' }, authorization, context);
-  const parsed = new URL(url);
+  const { target } = authorizeRequest({ method: 'GET', endpoint: 'end' }, authorization, context);
+  const parsed = new URL(targetUrl(target));
   assert.equal(parsed.origin, ORIGIN);
   assert.equal(parsed.pathname.split('/').length, 4);
   assert.deepEqual([...parsed.searchParams], [['q', other]]);
   const host = { ...IN_HOST, config: { x: value } };
-  const hosted = new URL(authorizeRequest({ method: 'GET', endpoint: 'end' }, host, context).url);
+  const hosted = new URL(targetUrl(authorizeRequest({ method: 'GET', endpoint: 'end' }, host, context).target));
   assert.ok(hosted.hostname.endsWith('.api.example') && hosted.pathname === '/end' && hosted.username === '');
 }
 

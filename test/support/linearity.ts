@@ -124,7 +124,14 @@ export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
     joinEndpoint({ origin: 'https://acme.example', path: '/v1', root: '/v1/', query: 'a=b' }, text),
   redirectOf: (location) =>
     redirectOf(
-      { method: 'GET', status: 302, location, url: 'https://acme.example/', redirects: 0, isReplayable: true },
+      {
+        method: 'GET',
+        status: 302,
+        location,
+        from: { origin: 'https://acme.example', path: '/', query: '' },
+        redirects: 0,
+        isReplayable: true,
+      },
       { apiOrigin: 'https://acme.example', listed: [], allowHttp: false },
     ),
 };

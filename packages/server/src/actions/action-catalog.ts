@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { NangoAction, type ActionHost } from '@nangohq/action';
 import { NangoError } from '../errors/nango-error.ts';
 import { suggest } from '../schema/suggest.ts';
-import { ACTION_NAME, actionClassName, shortName } from './action-name.ts';
+import { plainNameSchema } from '../schema/plain-name.ts';
+import { actionClassName, shortName } from './action-name.ts';
 
 const SUFFIX = '.action.ts';
 
@@ -56,7 +57,7 @@ export class ActionCatalog {
   async #find(integration: string, action: string): Promise<string> {
     const names = await this.list(integration);
     // Only a name from the folder's listing becomes a path.
-    if (ACTION_NAME.test(action) && names.includes(action))
+    if (plainNameSchema.safeParse(action).success && names.includes(action))
       return join(this.#folder, integration, `${action}${SUFFIX}`);
     const known = names.length > 0 ? ` Known: ${names.join(', ')}.` : '';
     throw new NangoError(

@@ -1,8 +1,5 @@
 import { relative, resolve } from 'node:path';
 
-/** A name that can be part of a path without leading elsewhere. */
-export const ACTION_NAME = /^[a-z0-9][a-z0-9_-]{0,99}$/i;
-
 /** `acme-crm` + `list-contacts` → `AcmeCrmListContactsAction`. */
 export function actionClassName(integration: string, action: string): string {
   return `${camelCase(integration)}${camelCase(action)}Action`;

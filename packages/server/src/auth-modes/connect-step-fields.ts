@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Fields } from '../schema/fields.ts';
+import { INPUT_FIELD_NAME } from '../schema/input-fields.ts';
 import { configuredRequestSchema } from './configured-request.ts';
 
 const MAX_STEPS = 5;
@@ -29,7 +30,7 @@ function stepShape(fields: Fields, placeholders: readonly string[]) {
   return {
     request: configuredRequestSchema(fields, placeholders).describe('What is asked'),
     store: z
-      .record(z.string().regex(/^[A-Za-z_]\w{0,63}$/), z.string().min(1).max(200))
+      .record(z.string().regex(INPUT_FIELD_NAME), z.string().min(1).max(200))
       .default({})
       .describe('Members of the response that are stored as config.*, by dotted path; numbers count in lists'),
     optional: fields.boolean().default(false).describe('true: a connection is made without it, where it fails'),

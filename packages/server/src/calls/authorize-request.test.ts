@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { integrationOf, template } from '../../../../test/support/integration.ts';
 import type { AuthMode, JsonObject } from '../auth-modes/auth-mode.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
+import { targetUrl } from '../formats/request-target.ts';
 import { authorizeRequest, type ApiRequest } from './authorize-request.ts';
 
 interface Setup {
@@ -43,11 +44,12 @@ function authorize(
     { allowHttp, requests },
   );
   const credentials = mode.storedCredentials.parse({ access_token: accessToken, raw });
-  return authorizeRequest(
+  const authorized = authorizeRequest(
     { method: 'GET', endpoint: 'users/me', ...request },
     { integration, mode, credentials, config },
     { now: () => 0, randomToken: () => 'nonce' },
   );
+  return { ...authorized, url: targetUrl(authorized.target) };
 }
 
 test('joins the endpoint to the base_url, with or without slashes', () => {
@@ -196,6 +198,12 @@ test('P7: a value that looks like a placeholder is not expanded again', () => {
 test('C3: names from the prototype are no values', () => {
   for (const placeholder of ['raw.constructor.name', 'raw.__proto__.x', 'config.toString'])
     assert.throws(() => authorize({}, { headers: { A: `\${${placeholder}}` } }), { code: 'invalid_value' });
+});
+
+test('an apostrophe in a parameter is sent as URL parsers write it, so that signatures cover what is sent', () => {
+  const { target, url } = authorize({ params: { q: "it's" } });
+  assert.equal(target.query, 'q=it%27s');
+  assert.equal(new URL(url).search, `?${target.query}`);
 });
 
 test('C4: a base_url from the token answer is held to https', () => {

@@ -11,8 +11,9 @@ import { isSecureUrl } from '../schema/loopback-host.ts';
 import { renderMaybeSecret, renderUrlTemplate, valueAt } from '../schema/render.ts';
 import type { Template } from '../schema/template.ts';
 import type { HttpMethod } from '../upstream/http-client.ts';
+import { resolveReference, targetUrl, withQuery, type RequestTarget } from '../formats/request-target.ts';
 import { authorizedHeaders, checkedHeader, type RenderedField } from './authorized-headers.ts';
-import { invalidEndpoint, joinEndpoint, type BaseUrl } from './join-endpoint.ts';
+import { baseUrlOf, invalidEndpoint, joinEndpoint, type BaseUrl } from './join-endpoint.ts';
 import { revealText, Secret, type MaybeSecret } from '../vault/secret.ts';
 
 /** A request of the application. `endpoint` is relative to the Integration's base_url and may have a query. */
@@ -30,14 +31,14 @@ export type ParamValue = string | number | boolean | null | readonly (string | n
 
 /** The parts of a request that are needed to judge its response. */
 export interface SentRequest {
-  readonly url: string;
+  readonly target: RequestTarget;
   /** Origin of the API. Credentials go only there. */
   readonly apiOrigin: string;
 }
 
 /** A request ready to be sent. Header names are in lower case. */
-export interface AuthorizedRequest<Method extends string = HttpMethod> extends SentRequest {
-  readonly method: Method;
+export interface AuthorizedRequest extends SentRequest {
+  readonly method: string;
   readonly headers: Record<string, string>;
   readonly body: string | Uint8Array | undefined;
 }
@@ -60,17 +61,15 @@ type SigningContext = Pick<AuthModeContext, 'now' | 'randomToken'>;
  * Constants are defaults that the caller may override. Values are inserted as data: none can split a header, end a
  * parameter, change the host or leave the base path. Throws `invalid_endpoint` and `invalid_value`.
  */
-export function authorizeRequest<Method extends string>(
-  request: ApiRequest<Method>,
+export function authorizeRequest(
+  request: ApiRequest<string>,
   authorization: RequestAuthorization,
   context: SigningContext,
-): AuthorizedRequest<Method> {
+): AuthorizedRequest {
   const prepared = preparedFor(authorization);
-  const target = joinEndpoint(prepared.base, request.endpoint);
-  const added = encodeParams(prepared.params, request);
-  const query = target.query === '' || added === '' ? target.query + added : `${target.query}&${added}`;
-  const url = query === '' ? target.url : `${target.url}?${query}`;
-  return complete(request, { url, prepared, authorization, context });
+  const { target, endpointQuery } = joinEndpoint(prepared.base, request.endpoint);
+  const added = encodeParams(prepared.params, endpointQuery, request.params);
+  return withCredentials(request, { target: withQuery(target, added), prepared, authorization, context });
 }
 
 /**
@@ -78,35 +77,34 @@ export function authorizeRequest<Method extends string>(
  * another origin, which the Integration lists, it carries neither credentials nor the caller's data, except for the
  * fields that select a representation (RFC 9110 §15.4).
  */
-export function authorizeRedirect<Method extends string>(
-  { target, ...request }: Omit<ApiRequest<Method>, 'endpoint' | 'params'> & { readonly target: URL },
+export function authorizeRedirect(
+  { target, ...request }: Omit<ApiRequest<string>, 'endpoint' | 'params'> & { readonly target: RequestTarget },
   authorization: RequestAuthorization,
   context: SigningContext,
-): AuthorizedRequest<Method> {
+): AuthorizedRequest {
   const prepared = preparedFor(authorization);
   const { params, base } = prepared;
   if (target.origin !== base.origin) {
     const headers = authorizedHeaders([], harmlessHeaders(request.headers));
     if (isJson(request.body)) headers['content-type'] ??= 'application/json';
     const { method, body } = request;
-    return { method, url: target.href, apiOrigin: base.origin, headers, body: encodeBody(body) };
+    return { method, target, apiOrigin: base.origin, headers, body: encodeBody(body) };
   }
-  const url = new URL(target);
   // An API that repeats the query also repeats credentials, which may be old by now.
-  for (const { name, isCredential } of params) if (isCredential) url.searchParams.delete(name);
-  const query = [url.search.slice(1), encodeParams(params, { endpoint: `${url.pathname}${url.search}` })];
-  url.search = query.filter((part) => part !== '').join('&');
-  return complete(request, { url: url.href, prepared, authorization, context });
+  const credentials = params.filter(({ isCredential }) => isCredential).map(({ name }) => name);
+  const kept = { ...target, query: withoutParams(target.query, credentials) };
+  const redirected = withQuery(kept, encodeParams(params, kept.query));
+  return withCredentials(request, { target: redirected, prepared, authorization, context });
 }
 
 /**
  * Turns a URL from a response into an endpoint of its API, without the credentials that it may repeat. Relative URLs
- * are resolved against `from`, the response's own URL (RFC 8288 §3.2). Throws `invalid_endpoint` if it is not below the
+ * are resolved against `from`, the target of its request (RFC 8288 §3.2). Throws `invalid_endpoint` if it is not below the
  * base_url.
  */
-export function endpointOf(text: string, from: string, authorization: RequestAuthorization): string {
+export function endpointOf(text: string, from: RequestTarget, authorization: RequestAuthorization): string {
   const { base, params } = preparedFor(authorization);
-  const url = URL.parse(text, from);
+  const url = resolveReference(text, from);
   if (url?.origin !== base.origin || !url.pathname.startsWith(base.root))
     throw invalidEndpoint('the API named one that is not below the base_url');
   for (const { name } of params) url.searchParams.delete(name);
@@ -119,25 +117,33 @@ function harmlessHeaders(headers: ApiRequest['headers'] = {}): Record<string, st
   return Object.fromEntries(Object.entries(headers).filter(([name]) => HARMLESS.test(name)));
 }
 
-interface Completing {
-  readonly url: string;
+function withoutParams(query: string, names: readonly string[]): string {
+  if (names.length === 0) return query;
+  const params = new URLSearchParams(query);
+  for (const name of names) params.delete(name);
+  return params.toString();
+}
+
+interface Authorizing {
+  readonly target: RequestTarget;
   readonly prepared: Prepared;
   readonly authorization: RequestAuthorization;
   readonly context: SigningContext;
 }
 
-function complete<Method extends string>(
-  request: Pick<ApiRequest<Method>, 'method' | 'headers' | 'body'>,
-  { url, prepared, authorization, context }: Completing,
-): AuthorizedRequest<Method> {
+/** Adds the headers that authorize a request whose target is complete. */
+function withCredentials(
+  request: Pick<ApiRequest<string>, 'method' | 'headers' | 'body'>,
+  { target, prepared, authorization, context }: Authorizing,
+): AuthorizedRequest {
   const { method } = request;
   const headers = authorizedHeaders(prepared.headers, request.headers);
   const body = encodeBody(request.body);
   if (isJson(request.body)) headers['content-type'] ??= 'application/json';
   const { mode } = authorization;
   if (mode.sign && !prepared.ownAuthorization)
-    Object.assign(headers, mode.sign({ method, url, headers, body }, { ...authorization, context }));
-  return { method, url, apiOrigin: prepared.base.origin, headers, body };
+    Object.assign(headers, mode.sign({ method, url: targetUrl(target), headers, body }, { ...authorization, context }));
+  return { method, target, apiOrigin: prepared.base.origin, headers, body };
 }
 
 /** What all requests of a connection have in common, rendered once. Credentials are never changed in place. */
@@ -173,19 +179,11 @@ function prepare(authorization: RequestAuthorization): Prepared {
       isCredential: template.placeholders.length > 0,
     }));
   const lower = new Map([...headers].map(([name, template]) => [name.toLowerCase(), template]));
-  const { origin, pathname, search } = parseBase(
-    renderUrlTemplate(baseUrl, (placeholder) => revealText(valueOf(placeholder))),
-    integration,
-  );
+  const rendered = renderUrlTemplate(baseUrl, (placeholder) => revealText(valueOf(placeholder)));
   return {
     integration,
     config,
-    base: {
-      origin,
-      path: pathname,
-      root: pathname.endsWith('/') ? pathname : `${pathname}/`,
-      query: search.slice(1),
-    },
+    base: parseBaseUrl(rendered, integration),
     headers: render(lower, checkedHeader),
     params: render(params, (_name, value) => value),
     ownAuthorization: lower.has('authorization'),
@@ -213,24 +211,25 @@ function placeholderValue(
 }
 
 /** A base_url may come from a token response (`${raw.instance_url}`), so its scheme is checked again. */
-function parseBase(rendered: string, { allowHttp, name }: Integration): URL {
-  const base = new URL(rendered);
-  if (!isSecureUrl(base, allowHttp)) {
+function parseBaseUrl(rendered: string, { allowHttp, name }: Integration): BaseUrl {
+  const url = new URL(rendered);
+  if (!isSecureUrl(url, allowHttp)) {
     throw new NangoError(
       'invalid_value',
       `The base_url of "${name}" is http for this connection; only https is used outside loopback.`,
     );
   }
-  return base;
+  return baseUrlOf(url);
 }
 
 function encodeParams(
   configured: readonly RenderedField[],
-  { params, endpoint }: Pick<ApiRequest<string>, 'params' | 'endpoint'>,
+  endpointQuery: string,
+  params?: ApiRequest['params'],
 ): string {
   if (configured.length === 0 && params === undefined) return '';
   const given = params ?? {};
-  const own = new URLSearchParams(/\?(.*)$/s.exec(endpoint)?.[1] ?? '');
+  const own = new URLSearchParams(endpointQuery);
   const pairs: [string, string][] = [];
   for (const { name, value, isCredential } of configured) {
     if (isCredential && own.has(name))
@@ -248,9 +247,10 @@ function encodeParams(
   return pairs.map(([name, value]) => `${encodeComponent(name)}=${encodeComponent(value)}`).join('&');
 }
 
+/** Percent-encodes a name or value as the query of a URL has it (WHATWG URL, special-query percent-encode set). */
 function encodeComponent(text: string): string {
   if (!text.isWellFormed()) throw new NangoError('invalid_value', 'A query parameter is not valid Unicode.');
-  return encodeURIComponent(text);
+  return encodeURIComponent(text).replaceAll("'", '%27');
 }
 
 /** Sends text and bytes as they are, everything else as JSON. */

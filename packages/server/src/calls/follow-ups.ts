@@ -1,9 +1,17 @@
 import type { ConnectionKey } from '../store/store.ts';
-import type { SentRequest } from './authorize-request.ts';
+import type { HeaderFields } from '../formats/header-fields.ts';
+import {
+  authorizeRedirect,
+  authorizeRequest,
+  type ApiRequest,
+  type AuthorizedRequest,
+  type SentRequest,
+} from './authorize-request.ts';
 import type { ConnectionContext, OpenConnection } from '../connections/connection-context.ts';
 import type { FreshCredentials } from '../refresh/fresh-credentials.ts';
 import { redirectOf } from './redirects.ts';
 import { RetryQueue, waitBeforeRetry } from './retry-policy.ts';
+import type { RequestTarget } from '../formats/request-target.ts';
 
 /** A call to a connection's API in progress, with the request that is sent next. */
 export interface ApiCall {
@@ -11,9 +19,9 @@ export interface ApiCall {
   connection: OpenConnection;
   method: string;
   /** Where a redirect led; undefined = the requested endpoint. */
-  target: URL | undefined;
-  /** Where the last request went. */
-  url: string | undefined;
+  redirectedTo: RequestTarget | undefined;
+  /** Where the last request was sent. */
+  sentTo: RequestTarget | undefined;
   /** Whether the body is sent, too. */
   keepsBody: boolean;
   /** Whether the request can be sent again: it has no body, or the whole body is in memory. */
@@ -35,7 +43,7 @@ export interface RetryChoice {
 /** The head of an API's response; names in lower case. */
 export interface ResponseHead {
   readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly headers: HeaderFields;
   /** The request that it responds to. */
   readonly request: SentRequest;
 }
@@ -43,8 +51,20 @@ export interface ResponseHead {
 /** A call at its beginning. */
 export function beginCall(options: Pick<ApiCall, 'key' | 'connection' | 'method' | 'isReplayable' | 'retry'>): ApiCall {
   const { key, connection, method, isReplayable, retry } = options;
-  const begun = { url: undefined, target: undefined, keepsBody: true, retries: 0, refreshes: 0, redirects: 0 };
+  const begun = { sentTo: undefined, redirectedTo: undefined, keepsBody: true, retries: 0, refreshes: 0, redirects: 0 };
   return { key, connection, method, isReplayable, retry, ...begun };
+}
+
+/** Authorizes the request that a call sends next: the caller's own, or the one that follows a redirect. */
+export function nextRequest(
+  { connection, method, redirectedTo, keepsBody }: ApiCall,
+  { endpoint, params, headers, body }: Omit<ApiRequest<string>, 'method'>,
+  context: Pick<ConnectionContext, 'now' | 'randomToken'>,
+): AuthorizedRequest {
+  const request = { method, headers, body: keepsBody ? body : undefined };
+  return redirectedTo
+    ? authorizeRedirect({ ...request, target: redirectedTo }, connection, context)
+    : authorizeRequest({ ...request, endpoint, params }, connection, context);
 }
 
 /**
@@ -95,12 +115,12 @@ export class FollowUps {
 
   #redirect(call: ApiCall, { status, headers, request }: ResponseHead): Promise<boolean> | false {
     const { method, redirects, isReplayable, connection } = call;
-    const answer = { method, status, location: headers['location'], url: request.url, redirects, isReplayable };
+    const answer = { method, status, location: headers['location'], from: request.target, redirects, isReplayable };
     const { allowHttp, requests } = connection.integration;
     const redirect = redirectOf(answer, { apiOrigin: request.apiOrigin, listed: requests.redirectOrigins, allowHttp });
     if (!redirect) return false;
     call.redirects += 1;
-    call.target = redirect.url;
+    call.redirectedTo = redirect.target;
     call.method = redirect.method;
     call.keepsBody &&= redirect.keepsBody;
     return Promise.resolve(true);

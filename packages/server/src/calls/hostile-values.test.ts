@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { integrationOf, template } from '../../../../test/support/integration.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
 import { NangoError } from '../errors/nango-error.ts';
+import { targetUrl } from '../formats/request-target.ts';
 import { authorizeRequest, type AuthorizedRequest } from './authorize-request.ts';
 import { secret } from '../../../../test/support/secrets.ts';
 
@@ -85,14 +86,14 @@ for (const [name, value] of Object.entries(HOSTILE)) {
         assert.equal(request !== undefined, carried);
         if (!request) return;
         assert.deepEqual(request.headers, { 'x-own': '1', 'x-value': `a ${value} b` });
-        assert.equal(request.url, 'https://api.example/v1/users/me');
+        assert.equal(targetUrl(request.target), 'https://api.example/v1/users/me');
       });
 
       test(`in a parameter, from ${source}: the whole value of that parameter, or refused`, () => {
         const request = authorize(value, { params: { q: `a\${${source}}b`, last: '1' } });
         assert.equal(request !== undefined, value.isWellFormed());
         if (!request) return;
-        const url = new URL(request.url);
+        const url = new URL(targetUrl(request.target));
         assert.deepEqual(
           [...url.searchParams],
           [
@@ -106,7 +107,7 @@ for (const [name, value] of Object.entries(HOSTILE)) {
       test(`in the path of base_url, from ${source}: one segment of it, or refused`, () => {
         const request = authorize(value, { base: `https://api.example/v1/\${${source}}/end` });
         if (!request) return;
-        const url = new URL(request.url);
+        const url = new URL(targetUrl(request.target));
         assert.equal(url.origin, 'https://api.example');
         const [, v1, segment = '', ...rest] = url.pathname.split('/');
         assert.deepEqual([v1, ...rest, url.search, url.hash], ['v1', 'end', 'users', 'me', '', '']);
@@ -116,7 +117,7 @@ for (const [name, value] of Object.entries(HOSTILE)) {
       test(`in the host of base_url, from ${source}: a label of it, or refused`, () => {
         const request = authorize(value, { base: `https://\${${source}}.api.example/v1/` });
         if (!request) return;
-        const url = new URL(request.url);
+        const url = new URL(targetUrl(request.target));
         assert.ok(url.hostname.endsWith('.api.example'), url.hostname);
         assert.equal(url.pathname + url.search + url.username + url.port, '/v1/users/me');
       });

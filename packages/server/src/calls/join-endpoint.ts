@@ -1,14 +1,23 @@
 import { NangoError } from '../errors/nango-error.ts';
 import { hasDotSegment } from '../schema/render.ts';
+import { joinQueries, targetOf, type RequestTarget } from '../formats/request-target.ts';
 
 /** The base URL of an API. */
-export interface BaseUrl {
-  readonly origin: string;
-  /** The path, as configured. */
-  readonly path: string;
+export interface BaseUrl extends RequestTarget {
   /** The path with a slash at its end. */
   readonly root: string;
-  readonly query: string;
+}
+
+/** Splits a base URL, once for all requests of a connection. */
+export function baseUrlOf(url: URL): BaseUrl {
+  const target = targetOf(url);
+  return { ...target, root: target.path.endsWith('/') ? target.path : `${target.path}/` };
+}
+
+/** The target of an endpoint. `endpointQuery` is the part of its query that the endpoint had. */
+export interface JoinedEndpoint {
+  readonly target: RequestTarget;
+  readonly endpointQuery: string;
 }
 
 // Text that a URL parser does not change, without scheme and dot segments.
@@ -19,23 +28,26 @@ const PLAIN_QUERY = /^[\w~!$&()*+,=:@./?%-]*$/;
  * Appends the endpoint to the base path. The endpoint cannot choose another host or leave the path (RFC 3986 §5.2.4).
  * Throws `invalid_endpoint`.
  */
-export function joinEndpoint(base: BaseUrl, endpoint: string): { url: string; query: string } {
+export function joinEndpoint(base: BaseUrl, endpoint: string): JoinedEndpoint {
   const mark = endpoint.indexOf('?');
   const path = mark === -1 ? endpoint : endpoint.slice(0, mark);
-  const own = mark === -1 ? '' : endpoint.slice(mark + 1);
-  const isPlain = PLAIN_PATH.test(path) && PLAIN_QUERY.test(own) && !/\.\.|\.\/|\/\.|^\.|^\/\/|\.$/.test(path);
+  const endpointQuery = mark === -1 ? '' : endpoint.slice(mark + 1);
+  const isPlain =
+    PLAIN_PATH.test(path) && PLAIN_QUERY.test(endpointQuery) && !/\.\.|\.\/|\/\.|^\.|^\/\/|\.$/.test(path);
   const relative = path.startsWith('/') ? path.slice(1) : path;
-  if (isPlain) {
-    const query = base.query === '' || own === '' ? base.query + own : `${base.query}&${own}`;
-    return { url: base.origin + (relative === '' ? base.path : base.root + relative), query };
-  }
+  const joined = {
+    origin: base.origin,
+    path: relative === '' ? base.path : base.root + relative,
+    query: joinQueries(base.query, endpointQuery),
+  };
+  if (isPlain) return { target: joined, endpointQuery };
   assertEndpoint(endpoint);
   const url = new URL(base.origin);
-  url.pathname = relative === '' ? base.path : base.root + relative;
-  url.search = [base.query, own].filter((part) => part !== '').join('&');
+  url.pathname = joined.path;
+  url.search = joined.query;
   if (url.origin !== base.origin || !`${url.pathname}/`.startsWith(base.root))
     throw invalidEndpoint('it would leave the base_url');
-  return { url: url.origin + url.pathname, query: url.search.slice(1) };
+  return { target: targetOf(url), endpointQuery };
 }
 
 function assertEndpoint(endpoint: string): void {

@@ -5,6 +5,7 @@ import { excerpt } from '../oauth/oauth-error.ts';
 import { numberText } from '../formats/parse-json.ts';
 import { paginationSchema, type Pagination } from '../schema/request-settings.ts';
 import type { ConnectionKey } from '../store/store.ts';
+import { resolveReference, type RequestTarget } from '../formats/request-target.ts';
 import { endpointOf, type ParamValue } from './authorize-request.ts';
 import type { CallOrigin } from './call-report.ts';
 import { integrationNamed, type ConnectionContext, type OpenConnection } from '../connections/connection-context.ts';
@@ -145,7 +146,7 @@ function itemsOf(
 
 interface Following {
   readonly response: ApiResponse;
-  readonly url: string;
+  readonly target: RequestTarget;
   readonly connection: OpenConnection;
   readonly items: readonly unknown[];
   readonly position: Position | undefined;
@@ -153,13 +154,15 @@ interface Following {
 
 function followingPosition(
   pagination: Pagination,
-  { response, url, connection, items, position }: Following,
+  { response, target, connection, items, position }: Following,
 ): Position | undefined {
   if (pagination.type === 'link') {
     const { next } = pagination;
     const link = next === undefined ? nextLink(response.headers['link']) : memberAt(response.json, next);
     if (link === UNREADABLE) return { unreadable: true };
-    return typeof link === 'string' && link !== '' ? linkedPosition(link, pagination, { url, connection }) : undefined;
+    return typeof link === 'string' && link !== ''
+      ? linkedPosition(link, pagination, { target, connection })
+      : undefined;
   }
   if (pagination.more !== undefined && memberAt(response.json, pagination.more) === false) return undefined;
   if (pagination.type === 'cursor') {
@@ -175,16 +178,15 @@ function followingPosition(
 function linkedPosition(
   link: string,
   { follow }: Extract<Pagination, { type: 'link' }>,
-  { url, connection }: Pick<Following, 'url' | 'connection'>,
+  { target, connection }: Pick<Following, 'target' | 'connection'>,
 ): Position {
-  const target = URL.parse(link, url);
-  const named = target === null ? '' : target.origin + target.pathname;
-  const refused = { refused: excerpt(named, secretsOf(connection)) };
+  const url = resolveReference(link, target);
+  const refused = { refused: excerpt(url ? url.origin + url.pathname : '', secretsOf(connection)) };
   // The path of the page before has the gateway's prefix, which the API does not know.
-  const followed = follow === 'query' ? target?.search : link;
+  const followed = follow === 'query' ? url?.search : link;
   if (followed === undefined || followed === '') return refused;
   try {
-    return { endpoint: endpointOf(followed, url, connection) };
+    return { endpoint: endpointOf(followed, target, connection) };
   } catch (error) {
     if (error instanceof NangoError) return refused;
     throw error;

@@ -1,4 +1,5 @@
 import { isSecureUrl } from '../schema/loopback-host.ts';
+import { resolveReference, targetOf, type RequestTarget } from '../formats/request-target.ts';
 
 const MAX_REDIRECTS = 5;
 
@@ -7,8 +8,8 @@ export interface RedirectResponse {
   readonly method: string;
   readonly status: number;
   readonly location: string | string[] | undefined;
-  /** The URL of the request. */
-  readonly url: string;
+  /** Where the request was sent. */
+  readonly from: RequestTarget;
   readonly redirects: number;
   /** Whether the request's body can be sent again; true if there is none. */
   readonly isReplayable: boolean;
@@ -16,7 +17,7 @@ export interface RedirectResponse {
 
 /** The request that follows. */
 export interface Redirect {
-  readonly url: URL;
+  readonly target: RequestTarget;
   readonly method: string;
   /** Whether the body is sent again. */
   readonly keepsBody: boolean;
@@ -28,7 +29,7 @@ export interface Redirect {
  * things to different clients, so they are forwarded.
  */
 export function redirectOf(
-  { method, status, location, url, redirects, isReplayable }: RedirectResponse,
+  { method, status, location, from, redirects, isReplayable }: RedirectResponse,
   { apiOrigin, listed, allowHttp }: { apiOrigin: string; listed: readonly string[]; allowHttp: boolean },
 ): Redirect | undefined {
   if (typeof location !== 'string' || redirects >= MAX_REDIRECTS) return undefined;
@@ -36,8 +37,8 @@ export function redirectOf(
   const turnsToGet = status === 303 && !isRead;
   if (status === 301 || status === 302 ? !isRead : status === 307 || status === 308 ? !isReplayable : status !== 303)
     return undefined;
-  const target = URL.parse(location, url);
-  if (!target || target.username !== '' || target.password !== '' || !isSecureUrl(target, allowHttp)) return undefined;
-  if (target.origin !== apiOrigin && !listed.includes(target.origin)) return undefined;
-  return { url: target, method: turnsToGet ? 'GET' : method, keepsBody: !turnsToGet && !isRead };
+  const url = resolveReference(location, from);
+  if (!url || url.username !== '' || url.password !== '' || !isSecureUrl(url, allowHttp)) return undefined;
+  if (url.origin !== apiOrigin && !listed.includes(url.origin)) return undefined;
+  return { target: targetOf(url), method: turnsToGet ? 'GET' : method, keepsBody: !turnsToGet && !isRead };
 }

@@ -1,3 +1,4 @@
+import type { HeaderFields } from '../formats/header-fields.ts';
 import type { RateLimit } from '../schema/request-settings.ts';
 import { IDEMPOTENT_METHODS } from '../upstream/idempotent-methods.ts';
 import { parseRetryAfter } from '../upstream/retry-after.ts';
@@ -13,7 +14,7 @@ export interface Answer {
   readonly method: string;
   readonly status: number;
   /** Names in lower case. */
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly headers: HeaderFields;
   readonly retries: number;
 }
 

@@ -2,10 +2,12 @@ import type { Integration } from '../auth-modes/auth-mode.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { ConnectionKey } from '../store/store.ts';
 import type { HttpClient, UpstreamResponse } from '../upstream/http-client.ts';
-import { authorizeRedirect, authorizeRequest, type ApiRequest, type AuthorizedRequest } from './authorize-request.ts';
+import type { RequestTarget } from '../formats/request-target.ts';
+import type { ApiRequest, AuthorizedRequest } from './authorize-request.ts';
 import type { CallOrigin, ReportCall } from './call-report.ts';
-import { socketOwner, type ConnectionContext, type OpenConnection } from '../connections/connection-context.ts';
-import { beginCall, type ApiCall, type FollowUps, type RetryChoice } from './follow-ups.ts';
+import type { ConnectionContext, OpenConnection } from '../connections/connection-context.ts';
+import { connectionSockets } from './connection-sockets.ts';
+import { beginCall, nextRequest, type ApiCall, type FollowUps, type RetryChoice } from './follow-ups.ts';
 import type { FreshCredentials } from '../refresh/fresh-credentials.ts';
 import type { RequestLimits } from './request-limits.ts';
 import { responseJson } from './response-json.ts';
@@ -30,13 +32,14 @@ export interface SentRequest extends ApiRequest {
 export type SendRequest = (key: ConnectionKey, request: SentRequest, origin: CallOrigin) => Promise<ApiResponse>;
 
 /**
- * Does the same, and also returns the connection and the URL. The URL holds credentials and must not leave the server.
+ * Does the same, and also returns the connection and the request's target. The target may hold credentials and must not
+ * leave the server.
  */
 export type Exchange = (
   key: ConnectionKey,
   request: SentRequest,
   origin: CallOrigin,
-) => Promise<{ readonly response: ApiResponse; readonly url: string; readonly connection: OpenConnection }>;
+) => Promise<{ readonly response: ApiResponse; readonly target: RequestTarget; readonly connection: OpenConnection }>;
 
 export interface SendRequestOptions {
   readonly fresh: FreshCredentials;
@@ -79,9 +82,9 @@ export function createExchange(options: SendRequestOptions): Exchange {
       const connection = await fresh.get(key);
       const { method, retry = { anyMethod: false } } = request;
       const begun = (call = beginCall({ key, connection, method, retry, isReplayable: true }));
-      const { response, url } = await limits.run(connection, () => exchange(begun, request, options));
+      const { response, target } = await limits.run(connection, () => exchange(begun, request, options));
       tell({ status: response.status, receivedBytes: response.receivedBytes });
-      return { response: toApiResponse(response), url, connection: begun.connection };
+      return { response: toApiResponse(response), target, connection: begun.connection };
     } catch (error) {
       tell({ error: error instanceof NangoError ? error.code : 'internal_error', receivedBytes: 0 });
       throw error;
@@ -98,24 +101,14 @@ async function exchange(
   call: ApiCall,
   request: ApiRequest,
   options: SendRequestOptions,
-): Promise<{ readonly response: UpstreamResponse; readonly url: string }> {
+): Promise<{ readonly response: UpstreamResponse; readonly target: RequestTarget }> {
   for (;;) {
-    const authorized = authorize(call, request, options.context);
+    const headers = { ...defaultHeaders(call.connection.integration), ...request.headers };
+    const authorized = nextRequest(call, { ...request, headers }, options.context);
     const response = await sendOnce(authorized, call.connection, options.client);
     const again = options.followUps.after(call, { ...response, request: authorized });
-    if (again === false || !(await again)) return { response, url: authorized.url };
+    if (again === false || !(await again)) return { response, target: authorized.target };
   }
-}
-
-function authorize(call: ApiCall, request: ApiRequest, context: ConnectionContext): AuthorizedRequest {
-  const { connection, target, method, keepsBody } = call;
-  const headers = { ...defaultHeaders(connection.integration), ...request.headers };
-  if (!target) return authorizeRequest({ ...request, headers }, connection, context);
-  const { body } = request;
-  // A redirect keeps the method or changes it to GET.
-  const followed = method === request.method ? request.method : ('GET' as const);
-  const redirected = { target, method: followed, headers, body: keepsBody ? body : undefined };
-  return authorizeRedirect(redirected, connection, context);
 }
 
 /** Default headers, unless the caller or the Integration sets them. Some APIs send JSON only on request. */
@@ -125,21 +118,17 @@ function defaultHeaders({ requests }: Integration): Record<string, string> {
 }
 
 function sendOnce(
-  { method, url, headers, body }: AuthorizedRequest,
+  { method, target, headers, body }: AuthorizedRequest,
   connection: OpenConnection,
   client: HttpClient,
 ): Promise<UpstreamResponse> {
-  const { integration } = connection;
   return client.send({
+    ...connectionSockets(connection),
     method,
-    url,
+    target,
     headers,
     body,
-    guarded: integration.isGuarded,
-    owner: socketOwner(connection),
-    clientCertificate: integration.clientCertificate?.reveal(),
-    timeoutMs: integration.httpRequestTimeoutSeconds * 1000,
-    connectTimeoutMs: integration.timeouts.connectMs,
+    timeoutMs: connection.integration.httpRequestTimeoutSeconds * 1000,
     maxBytes: MAX_RESPONSE_BYTES,
   });
 }

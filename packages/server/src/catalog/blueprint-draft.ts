@@ -7,6 +7,7 @@ import {
   type AuthorizationServerMetadata,
 } from '../oauth/discovery/authorization-server-metadata.ts';
 import { describeIssue, problemsOf } from '../schema/describe-issue.ts';
+import { targetOf } from '../formats/request-target.ts';
 import { createOAuthHttp, HttpClient } from '../upstream/http-client.ts';
 
 /** The sections of a Blueprint draft. */
@@ -46,7 +47,8 @@ export async function draftFromDocument(source: string, baseUrl?: string): Promi
 
 async function fetchText(url: string): Promise<string> {
   await using client = disposable(new HttpClient());
-  const request = { method: 'GET', url, headers: { 'user-agent': 'Nango' } } as const;
+  const target = targetOf(new URL(url));
+  const request = { method: 'GET', target, headers: { 'user-agent': 'Nango' } } as const;
   const { status, body } = await client.it.send({ ...request, timeoutMs: TIMEOUT_MS, maxBytes: MAX_DOCUMENT_BYTES });
   if (status !== 200) throw new NangoError('request_failed', `${url} answered ${status}.`);
   return body.toString('utf8');

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BLUEPRINT_NAME, BLUEPRINT_VERSION, VERSIONED_BLUEPRINT } from './blueprint-name.ts';
 
 /** What a provider is for. */
 export const CATEGORIES = [
@@ -41,17 +42,12 @@ export const CATEGORIES = [
   'video',
 ] as const;
 
-const VERSION = /^v\d+$/;
-
 /**
  * The schema of a Blueprint's file. `auth` and `requests` are validated where they are used, after the merge with the
  * Integration.
  */
 export const blueprintFileSchema = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9_-]*$/)
-    .describe('Same as the file’s name'),
+  name: z.string().regex(BLUEPRINT_NAME).describe('Same as the file’s name'),
   display_name: z.string().min(1).describe('The provider’s name as people write it'),
   categories: z.array(z.enum(CATEGORIES)).min(1).max(4).optional().describe('What the provider is for'),
   docs_url: z.url({ protocol: /^https?$/ }).describe('The provider’s documentation of its authorization'),
@@ -72,13 +68,13 @@ export const blueprintFileSchema = z.strictObject({
     .describe('What the facts rest on'),
   versions: z
     .record(
-      z.string().regex(VERSION, 'must be v0, v1, …'),
+      z.string().regex(BLUEPRINT_VERSION, 'must be v0, v1, …'),
       z
         .strictObject({
           comment: z.string().optional().describe('What a developer must know before using it'),
           extends: z
             .string()
-            .regex(/^[A-Za-z0-9][A-Za-z0-9_-]*:v\d+$/, 'must be a Blueprint’s name and version, such as acme:v0')
+            .regex(VERSIONED_BLUEPRINT, 'must be a Blueprint’s name and version, such as acme:v0')
             .optional()
             .describe('Version of another Blueprint that auth, config and requests are merged over'),
           auth: z.record(z.string(), z.unknown()).optional().describe('As in integrations.yaml'),

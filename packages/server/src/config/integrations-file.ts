@@ -3,12 +3,12 @@ import type { AuthMode } from '../auth-modes/auth-mode.ts';
 import { AUTH_MODES, placeholderScopeOf, RESERVED_PLACEHOLDERS } from '../auth-modes/registry.ts';
 import type { Fields, PlaceholderScope } from '../schema/fields.ts';
 import { configFieldsSchema } from '../schema/input-fields.ts';
+import { BLUEPRINT_REFERENCE } from '../catalog/blueprint-name.ts';
 import { integrationNameSchema } from './integration-name.ts';
 import { requestBehaviourShape, requestBoundsShape } from '../schema/request-settings.ts';
 import { LOG_LEVELS } from './nango-config.ts';
 
 const MAX_RAISED_BYTES = 1_048_576;
-const BLUEPRINT_REFERENCE = /^[A-Za-z0-9][A-Za-z0-9_-]*(:v\d+)?$/;
 
 /** The schema of `integrations.yaml`. `auth` and `requests` are partial here, because a Blueprint may hold the rest. */
 export function integrationsFileSchema(fields: Fields) {

@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import type { Fields } from '../schema/fields.ts';
 import { isSecureUrl } from '../schema/loopback-host.ts';
+import { plainNameSchema } from '../schema/plain-name.ts';
 import { EVENT_TYPES } from '../store/event-store.ts';
 import { Secret } from '../vault/secret.ts';
 
@@ -63,7 +64,7 @@ export function nangoConfigSchema(fields: Fields) {
       .default([])
       .describe('Networks of your reverse proxies: their X-Forwarded-For says who the client is'),
     secret_keys: z
-      .record(nameSchema, secretKeySchema(fields))
+      .record(plainNameSchema, secretKeySchema(fields))
       .default({})
       .describe('Secret keys in addition to NANGO_SECRET_KEY, by your own names, with their scopes'),
     log_user_ids: fields
@@ -75,7 +76,7 @@ export function nangoConfigSchema(fields: Fields) {
       .optional()
       .describe('File of the audit log, relative to the Nango folder; without it audit lines are part of the log'),
     webhooks: z
-      .record(nameSchema, webhookSchema(fields))
+      .record(plainNameSchema, webhookSchema(fields))
       .default({})
       .describe('Where events are posted to, by names of your own'),
     events_retention_days: fields
@@ -98,10 +99,6 @@ function isNetwork(text: string): boolean {
   const family = isIP(address);
   return family !== 0 && Number(prefix) <= (family === 4 ? 32 : 128);
 }
-
-const nameSchema = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/, 'is not a usable name (letters, digits, "-" and "_")');
 
 /** A secret key, and its scopes. */
 function secretKeySchema(fields: Fields) {

@@ -1,5 +1,6 @@
 import type { AdditionalConfig, BaseCredentials, Integration, JsonObject } from '../auth-modes/auth-mode.ts';
 import { NangoError } from '../errors/nango-error.ts';
+import { targetUrl } from '../formats/request-target.ts';
 import { describeIssue, problemsOf } from '../schema/describe-issue.ts';
 import { inputProblems } from '../schema/input-fields.ts';
 import { authorizeRequest } from '../calls/authorize-request.ts';
@@ -72,11 +73,11 @@ async function verifyCredentials(
   const mode = authModeOf(integration);
   const verification = mode.prompted?.verification(integration);
   if (!verification) return;
-  const { url, headers } = authorizeRequest(verification, { integration, mode, credentials, config }, context);
+  const { target, headers } = authorizeRequest(verification, { integration, mode, credentials, config }, context);
   const clientCertificate = integration.clientCertificate?.reveal();
   const { status } = await modeContext(integration, context).http({
     method: verification.method,
-    url,
+    url: targetUrl(target),
     headers,
     clientCertificate,
     // A verification request may return a list. Only its status is read.

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { NangoError } from '../errors/nango-error.ts';
+import { parseJson } from '../formats/parse-json.ts';
 
 /** Makes an opaque cursor that names a position in a list. */
 export function createCursor(place: readonly (string | number)[]): string {
@@ -9,7 +10,7 @@ export function createCursor(place: readonly (string | number)[]): string {
 /** Throws `invalid_request` for text that {@link createCursor} did not make. */
 export function parseCursor<T>(cursor: string, schema: z.ZodType<T>): T {
   try {
-    return schema.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')));
+    return schema.parse(parseJson(Buffer.from(cursor, 'base64url').toString('utf8')));
   } catch (cause) {
     throw new NangoError('invalid_request', 'The cursor is not one that this server gave.', { cause });
   }

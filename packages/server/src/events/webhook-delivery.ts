@@ -1,4 +1,5 @@
 import type { NangoConfig } from '../config/nango-config.ts';
+import { targetOf } from '../formats/request-target.ts';
 import { FairLimit } from '../scheduling/fair-limit.ts';
 import { backoffMs } from '../refresh/refresh-schedule.ts';
 import { messageOf } from '../errors/nango-error.ts';
@@ -113,7 +114,7 @@ export class WebhookDelivery {
     );
     const headers = { 'content-type': 'application/json', 'user-agent': 'Nango', ...signature };
     try {
-      const call = { method: 'POST', url, headers, body: message.body } as const;
+      const call = { method: 'POST', target: targetOf(new URL(url)), headers, body: message.body } as const;
       const { status, headers: answered } = await client.send({
         ...call,
         timeoutMs: TIMEOUT_MS,

@@ -16,6 +16,7 @@ import { respondToClientError, refuseExpectation } from './client-error.ts';
 import { handleError } from './error-mapper.ts';
 import { assertJsonDepth } from './json-depth.ts';
 import { auditRequests } from './audit.ts';
+import { hasBody } from './proxy/proxy-body.ts';
 import { PROXY_PATH } from './proxy/proxy-request.ts';
 import { createUpgrades, isUpgrade } from './proxy/proxy-upgrade.ts';
 import { createProxy, type Proxy } from './proxy/proxy.ts';
@@ -102,8 +103,7 @@ function readJsonBodies(app: App): void {
 
 /** Ends a request whose body does not arrive. A proxied request may take longer. */
 function limitBody(request: IncomingMessage): IncomingMessage {
-  const { headers } = request;
-  if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) return request;
+  if (!hasBody(request)) return request;
   const timer = setTimeout(() => request.destroy(), REQUEST_TIMEOUT_MS).unref();
   for (const event of ['end', 'close']) request.once(event, () => clearTimeout(timer));
   return request;

@@ -17,7 +17,7 @@ export async function openImportFile(path: string): Promise<ImportSource> {
   const [first = ''] = (await readStart(path)).split('\n', 1);
   if (extname(path).toLowerCase() === '.csv') return { header: undefined, entries: csvEntries(path) };
   if (first.trimStart().startsWith('[')) return { header: undefined, entries: listEntries(path) };
-  const header = exportHeaderSchema.safeParse(parseJson(first, 1)).data;
+  const header = exportHeaderSchema.safeParse(jsonOfLine(first, 1)).data;
   return { header, entries: lineEntries(path, { skip: header ? 1 : 0 }) };
 }
 
@@ -42,12 +42,12 @@ async function* lineEntries(path: string, { skip }: { skip: number }): AsyncGene
   const file = await open(path);
   for await (const text of file.readLines()) {
     line += 1;
-    if (line > skip && text.trim() !== '') yield { line, value: parseJson(text, line) };
+    if (line > skip && text.trim() !== '') yield { line, value: jsonOfLine(text, line) };
   }
 }
 
 async function* listEntries(path: string): AsyncGenerator<ImportEntry> {
-  const list = parseJson(await readFile(path, 'utf8'), 1);
+  const list = jsonOfLine(await readFile(path, 'utf8'), 1);
   if (!Array.isArray(list)) throw new NangoError('invalid_import', 'The file must hold a JSON list.');
   for (const [index, value] of list.entries()) yield { line: index + 1, value };
 }
@@ -86,7 +86,7 @@ function toConnection({ integration, userId, user_id, ...rest }: Record<string, 
   };
 }
 
-function parseJson(text: string, line: number): unknown {
+function jsonOfLine(text: string, line: number): unknown {
   const value = parseExactJson(text);
   if (value !== undefined) return value;
   throw new NangoError(

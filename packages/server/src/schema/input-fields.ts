@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { Fields } from './fields.ts';
 
-const NAME = /^[A-Za-z_]\w{0,63}$/;
+/** The name of an input field, or of a member of `config`. */
+export const INPUT_FIELD_NAME = /^[A-Za-z_]\w{0,63}$/;
 const MAX_VALUE = 100_000;
 
 /** A field to prompt for: one of `config`, or one of `auth.credentials`. */
@@ -57,7 +58,7 @@ export const credentialFieldsSchema = fieldsSchema(
 );
 
 function fieldsSchema<T extends z.ZodType>(field: T) {
-  return z.record(z.string().regex(NAME, 'must be a name of letters, digits and "_"'), field);
+  return z.record(z.string().regex(INPUT_FIELD_NAME, 'must be a name of letters, digits and "_"'), field);
 }
 
 /** Problems of given values, one sentence each. Never quotes a value. */

@@ -5,6 +5,7 @@ import { createServer as createTlsServer } from 'node:https';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { targetOf } from '../formats/request-target.ts';
 import { createOAuthHttp, HttpClient } from './http-client.ts';
 
 async function serve(t: TestContext, listener: RequestListener): Promise<{ url: string; client: HttpClient }> {
@@ -24,6 +25,7 @@ async function serve(t: TestContext, listener: RequestListener): Promise<{ url: 
 }
 
 const call = { method: 'GET', headers: {}, timeoutMs: 0, maxBytes: 1_000 } as const;
+const callTo = (url: string) => ({ ...call, target: targetOf(new URL(url)) });
 
 test('T5: a body that drips ends with the time that all of it may take', async (t) => {
   let closed = () => {};
@@ -44,7 +46,7 @@ test('T5: a body that drips ends with the time that all of it may take', async (
 
 test('T5: a body beyond the bound is given up', async (t) => {
   const { url, client } = await serve(t, (_request, response) => void response.end('x'.repeat(1_001)));
-  await assert.rejects(client.send({ ...call, url }), { code: 'response_too_large' });
+  await assert.rejects(client.send(callTo(url)), { code: 'response_too_large' });
 });
 
 test('the response of a token endpoint is decoded, although no coding was asked for', async (t) => {
@@ -54,7 +56,7 @@ test('the response of a token endpoint is decoded, although no coding was asked 
   );
   const http = createOAuthHttp(client, { now: Date.now });
   assert.equal((await http({ method: 'POST', url, headers: {} })).body, '{"a":1}');
-  assert.equal((await client.send({ ...call, url })).receivedBytes, gzipSync('{"a":1}').length);
+  assert.equal((await client.send(callTo(url))).receivedBytes, gzipSync('{"a":1}').length);
 });
 
 test('T5: a small response that unpacks to a large one is given up', async (t) => {
@@ -72,7 +74,7 @@ test('T4: redirects are not followed', async (t) => {
     t,
     (_request, response) => void response.writeHead(302, { location: '/elsewhere' }).end(),
   );
-  const { status, headers } = await client.send({ ...call, url });
+  const { status, headers } = await client.send(callTo(url));
   assert.deepEqual([status, headers['location']], [302, '/elsewhere']);
 });
 
@@ -82,7 +84,7 @@ test('repeated headers are joined, save Set-Cookie', async (t) => {
     (_request, response) =>
       void response.writeHead(200, ['x-a', '1', 'x-a', '2', 'set-cookie', 'a=1', 'set-cookie', 'b=2']).end(),
   );
-  const { headers } = await client.send({ ...call, url });
+  const { headers } = await client.send(callTo(url));
   assert.equal(headers['x-a'], '1, 2');
   assert.deepEqual(headers['set-cookie'], ['a=1', 'b=2']);
 });
@@ -90,10 +92,10 @@ test('repeated headers are joined, save Set-Cookie', async (t) => {
 test('P13: errors name the host, never the path or query', async (t) => {
   const { url, client } = await serve(t, (request) => void request.socket.destroy());
   await assert.rejects(
-    client.send({ ...call, url }),
+    client.send(callTo(url)),
     (error: Error) => /127\.0\.0\.1:\d+ failed/.test(error.message) && !/secret-path|k=v/.test(error.message),
   );
-  await assert.rejects(client.send({ ...call, url: 'http://127.0.0.1:1/secret-path' }), {
+  await assert.rejects(client.send(callTo('http://127.0.0.1:1/secret-path')), {
     code: 'request_failed',
     message: /ECONNREFUSED/,
   });
@@ -117,14 +119,14 @@ test('T5: a certificate for another name, or of an unknown authority, ends the c
     server.closeAllConnections();
     server.close();
   });
-  await assert.rejects(trusting.send({ ...call, url: `https://127.0.0.1:${port}/` }), {
+  await assert.rejects(trusting.send(callTo(`https://127.0.0.1:${port}/`)), {
     code: 'request_failed',
     message: /ERR_TLS_CERT_ALTNAME_INVALID/,
   });
-  await assert.rejects(strict.send({ ...call, url: `https://localhost:${port}/` }), {
+  await assert.rejects(strict.send(callTo(`https://localhost:${port}/`)), {
     code: 'request_failed',
     message: /SELF_SIGNED_CERT/,
   });
   assert.equal(requests, 0);
-  assert.equal((await trusting.send({ ...call, url: `https://localhost:${port}/` })).status, 200);
+  assert.equal((await trusting.send(callTo(`https://localhost:${port}/`))).status, 200);
 });

@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import { PassThrough, Readable } from 'node:stream';
-import { buildConnector, Dispatcher, request } from 'undici';
+import { buildConnector, Dispatcher } from 'undici';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
+import type { HeaderFields } from '../formats/header-fields.ts';
+import { authorityOf, originForm, targetOf, type RequestTarget } from '../formats/request-target.ts';
 import { decodeBody } from './decode-body.ts';
 import { createGuardedConnector } from './network-guard.ts';
 import { parseRetryAfter } from './retry-after.ts';
-import { SocketPools, type PooledRequest } from './socket-pools.ts';
+import { SocketPools } from './socket-pools.ts';
 import { TracedHandler, type TraceOutgoing } from './traced-request.ts';
 import { MAX_RESPONSE_BYTES, type ClientCertificate, type OAuthHttp } from '../oauth/oauth-http.ts';
 
@@ -17,8 +19,8 @@ const STREAM_BUFFER_BYTES = 262_144;
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS' | 'HEAD';
 
 export interface UpstreamRequest {
-  readonly method: HttpMethod;
-  readonly url: string;
+  readonly method: string;
+  readonly target: RequestTarget;
   readonly headers: Record<string, string>;
   readonly body?: string | Uint8Array | undefined;
   readonly clientCertificate?: ClientCertificate | undefined;
@@ -34,18 +36,19 @@ export interface UpstreamRequest {
 }
 
 /** Settings of sockets. A request uses only sockets that were made with its settings. */
-interface Peer {
+interface SocketSettings {
   readonly clientCertificate: ClientCertificate | undefined;
   readonly guarded: boolean;
-  readonly connectTimeoutMs?: number | undefined;
+  readonly connectTimeoutMs?: number;
   /** Whether HTTP/2 is excluded, as for WebSockets. */
-  readonly http1?: boolean | undefined;
+  readonly http1?: boolean;
 }
 
 /** A request whose response is streamed. */
-interface OutgoingRequest {
-  readonly origin: string;
-  readonly path: string;
+export interface StreamedRequest extends SocketSettings {
+  readonly target: RequestTarget;
+  /** The owner of the HTTP/1.1 sockets. The sockets of one connection carry no responses of another. */
+  readonly owner: string;
   readonly method: string;
   /** Names in lower case. */
   readonly headers: Record<string, string>;
@@ -58,9 +61,6 @@ interface OutgoingRequest {
   readonly bodyTimeout: number;
   readonly upgrade?: string;
 }
-
-/** `owner` = the owner of the HTTP/1.1 sockets. The sockets of one connection carry no responses of another. */
-export type StreamedRequest = OutgoingRequest & Peer & { readonly owner: string };
 
 export interface UpstreamResponse {
   readonly status: number;
@@ -79,9 +79,9 @@ export interface UpstreamResponse {
  * and `response_too_large`.
  */
 export class HttpClient {
-  readonly #peers = new Map<string, SocketPools>();
+  readonly #poolsBySettings = new Map<string, SocketPools>();
   /** The last result, because the next request usually needs the same one. */
-  #last: { readonly peer: Peer; readonly pools: SocketPools } | undefined;
+  #last: { readonly settings: SocketSettings; readonly pools: SocketPools } | undefined;
   readonly #allowedNetworks: () => readonly string[];
   readonly #connect: NonNullable<HttpClientOptions['connect']>;
   readonly #trace: TraceOutgoing | undefined;
@@ -98,25 +98,28 @@ export class HttpClient {
 
   async send({
     method,
-    url,
+    target,
     headers,
     body,
     timeoutMs,
     maxBytes,
     clientCertificate,
-    connectTimeoutMs,
+    connectTimeoutMs = CONNECT_TIMEOUT_MS,
     guarded = false,
     owner,
   }: UpstreamRequest): Promise<UpstreamResponse> {
     const signal = timeoutMs === 0 ? null : AbortSignal.timeout(timeoutMs);
-    const span = this.#trace?.({ method, host: new URL(url).host });
+    const { origin } = target;
+    const span = this.#trace?.({ method, host: authorityOf(origin).host });
     try {
-      const response = await request(url, {
+      const pools = this.#poolsOf({ clientCertificate, guarded, connectTimeoutMs });
+      const response = await new OwnerDispatcher(pools, owner).request({
+        origin,
+        path: originForm(target),
         method,
         headers: span ? { ...headers, ...span.headers } : headers,
         body: body ?? null,
         signal,
-        dispatcher: new OwnerDispatcher(this.#peerOf({ clientCertificate, guarded, connectTimeoutMs }), owner),
         headersTimeout: 0,
         bodyTimeout: 0,
       });
@@ -133,37 +136,57 @@ export class HttpClient {
       };
     } catch (error) {
       span?.end({ error: error instanceof Error ? error.name : 'Error' });
-      throw toNangoError(error, { url, timeoutMs });
+      throw toNangoError(error, { origin, timeoutMs });
     }
   }
 
   /** Sends a request whose response goes to `handler` piece by piece. Only the limits of the request apply. */
-  stream(streamed: StreamedRequest, handler: Dispatcher.DispatchHandler): void {
-    const { owner, origin, method } = streamed;
-    const pools = this.#peerOf(streamed);
-    const span = this.#trace?.({ method, host: new URL(origin).host });
-    if (!span) return pools.dispatch(toDispatched(streamed, streamed.headers), owner, handler);
-    const headers = { ...streamed.headers, ...span.headers };
-    return pools.dispatch(toDispatched(streamed, headers), owner, new TracedHandler(handler, span));
+  stream(request: StreamedRequest, handler: Dispatcher.DispatchHandler): void {
+    const { target, owner, method, headers, body, contentLength, headersTimeout, bodyTimeout, upgrade } = request;
+    const { origin } = target;
+    const span = this.#trace?.({ method, host: authorityOf(origin).host });
+    const length = contentLength === undefined ? undefined : { 'content-length': contentLength };
+    this.#poolsOf(request).dispatch({
+      request: {
+        origin,
+        path: originForm(target),
+        method,
+        headers: span || length ? { ...headers, ...span?.headers, ...length } : headers,
+        // Undici destroys a stream when the API cuts the connection. The caller's connection must stay open for our
+        // response.
+        body: body instanceof Readable ? buffered(body) : (body ?? null),
+        headersTimeout,
+        bodyTimeout,
+        ...(upgrade === undefined ? {} : { upgrade }),
+      },
+      owner,
+      handler: span ? new TracedHandler(handler, span) : handler,
+    });
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#peers.values()].map((peer) => peer.close()));
+    await Promise.all([...this.#poolsBySettings.values()].map((pools) => pools.close()));
   }
 
-  #peerOf({ clientCertificate, guarded, connectTimeoutMs = CONNECT_TIMEOUT_MS, http1 = false }: Peer): SocketPools {
-    const last = this.#last?.peer;
+  #poolsOf({
+    clientCertificate,
+    guarded,
+    connectTimeoutMs = CONNECT_TIMEOUT_MS,
+    http1 = false,
+  }: SocketSettings): SocketPools {
+    const last = this.#last?.settings;
     const isSame = last?.guarded === guarded && last.connectTimeoutMs === connectTimeoutMs && last.http1 === http1;
     if (this.#last && isSame && last.clientCertificate === clientCertificate) return this.#last.pools;
-    const found = this.#findPeer({ clientCertificate, guarded, connectTimeoutMs, http1 });
-    this.#last = { peer: { clientCertificate, guarded, connectTimeoutMs, http1 }, pools: found };
-    return found;
+    const settings = { clientCertificate, guarded, connectTimeoutMs, http1 };
+    const pools = this.#findOrCreatePools(settings);
+    this.#last = { settings, pools };
+    return pools;
   }
 
-  #findPeer({ clientCertificate, guarded, connectTimeoutMs = CONNECT_TIMEOUT_MS, http1 = false }: Peer): SocketPools {
+  #findOrCreatePools({ clientCertificate, guarded, connectTimeoutMs, http1 }: Required<SocketSettings>): SocketPools {
     const kind = `${guarded ? 'guarded' : 'open'} ${http1 ? 'http1' : 'http'} ${connectTimeoutMs}`;
     const name = clientCertificate ? `${kind} ${digestOf(clientCertificate)}` : kind;
-    const known = this.#peers.get(name);
+    const known = this.#poolsBySettings.get(name);
     if (known) return known;
     const connect = ({ allowH2 }: { allowH2: boolean }) => {
       const options = {
@@ -175,7 +198,7 @@ export class HttpClient {
       return guarded ? createGuardedConnector(options, this.#allowedNetworks) : buildConnector(options);
     };
     const pools = new SocketPools({ connect, http1Only: http1 });
-    this.#peers.set(name, pools);
+    this.#poolsBySettings.set(name, pools);
     return pools;
   }
 }
@@ -192,27 +215,9 @@ class OwnerDispatcher extends Dispatcher {
   }
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    this.#pools.dispatch({ ...options, origin: String(options.origin) }, this.#owner, handler);
+    this.#pools.dispatch({ request: { ...options, origin: String(options.origin) }, owner: this.#owner, handler });
     return true;
   }
-}
-
-function toDispatched(
-  { origin, path, method, body, contentLength, headersTimeout, bodyTimeout, upgrade }: OutgoingRequest,
-  headers: Record<string, string>,
-): PooledRequest {
-  return {
-    origin,
-    path,
-    method,
-    headers: contentLength === undefined ? headers : { ...headers, 'content-length': contentLength },
-    // Undici destroys a stream when the API cuts the connection. The caller's connection must stay open for our
-    // response.
-    body: body instanceof Readable ? buffered(body) : (body ?? null),
-    headersTimeout,
-    bodyTimeout,
-    ...(upgrade === undefined ? {} : { upgrade }),
-  };
 }
 
 function buffered(body: Readable): PassThrough {
@@ -249,14 +254,22 @@ export function createOAuthHttp(
   client: HttpClient,
   { now, timeoutMs = DEFAULT_TOKEN_TIMEOUT_MS, guarded = false }: OAuthHttpOptions,
 ): OAuthHttp {
-  return async (call) => {
+  return async ({ url, ...call }) => {
+    const target = targetOf(new URL(url));
     const headers = { 'user-agent': 'Nango', ...call.headers };
     const sent = performance.now();
     const {
       status,
       headers: answered,
       body,
-    } = await client.send({ ...call, headers, guarded, timeoutMs, maxBytes: call.maxBytes ?? MAX_RESPONSE_BYTES });
+    } = await client.send({
+      ...call,
+      target,
+      headers,
+      guarded,
+      timeoutMs,
+      maxBytes: call.maxBytes ?? MAX_RESPONSE_BYTES,
+    });
     return {
       status,
       contentType: String(answered['content-type'] ?? ''),
@@ -281,7 +294,7 @@ async function readBounded(body: AsyncIterable<Buffer>, maxBytes: number): Promi
   return Buffer.concat(chunks);
 }
 
-function joinHeaders(headers: Record<string, string | string[] | undefined>): Record<string, string | string[]> {
+function joinHeaders(headers: HeaderFields): Record<string, string | string[]> {
   const joined: Record<string, string | string[]> = {};
   for (const [name, value] of Object.entries(headers)) {
     if (value !== undefined) joined[name] = Array.isArray(value) && name !== 'set-cookie' ? value.join(', ') : value;
@@ -289,10 +302,10 @@ function joinHeaders(headers: Record<string, string | string[] | undefined>): Re
   return joined;
 }
 
-/** Names only the host: path and query may carry credentials. */
-export function toNangoError(error: unknown, { url, timeoutMs }: { url: string; timeoutMs: number }): NangoError {
+/** The error of a request that got no response. It names only the host: path and query may carry credentials. */
+export function toNangoError(error: unknown, { origin, timeoutMs }: { origin: string; timeoutMs: number }): NangoError {
   if (error instanceof NangoError) return error;
-  const { host } = new URL(url);
+  const { host } = authorityOf(origin);
   const name = error instanceof Error ? error.name : '';
   if (/^(TimeoutError|HeadersTimeoutError|BodyTimeoutError)$/.test(name))
     return new NangoError('request_timeout', `${host} did not respond within ${timeoutMs / 1000} s.`, { cause: error });

@@ -1,9 +1,8 @@
 import type { Duplex } from 'node:stream';
 import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
+import type { HeaderFields } from '../formats/header-fields.ts';
 import { IDEMPOTENT_METHODS } from './idempotent-methods.ts';
-
-type Headers = Record<string, string | string[] | undefined>;
 
 /** Whether a request can be sent twice: its method allows it, and its body is in memory. */
 export function isRepeatable({ method, body }: Pick<Dispatcher.DispatchOptions, 'method' | 'body'>): boolean {
@@ -27,14 +26,19 @@ export class SentAgain implements Dispatcher.DispatchHandler {
     this.#handler.onRequestStart?.(controller, context);
   }
 
-  onRequestUpgrade(controller: Dispatcher.DispatchController, status: number, headers: Headers, socket: Duplex): void {
+  onRequestUpgrade(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    headers: HeaderFields,
+    socket: Duplex,
+  ): void {
     this.#handler.onRequestUpgrade?.(controller, status, headers, socket);
   }
 
   onResponseStart(
     controller: Dispatcher.DispatchController,
     status: number,
-    headers: Headers,
+    headers: HeaderFields,
     statusMessage?: string,
   ): void {
     this.#hasBegun = true;
@@ -45,7 +49,7 @@ export class SentAgain implements Dispatcher.DispatchHandler {
     this.#handler.onResponseData?.(controller, chunk);
   }
 
-  onResponseEnd(controller: Dispatcher.DispatchController, trailers: Headers): void {
+  onResponseEnd(controller: Dispatcher.DispatchController, trailers: HeaderFields): void {
     this.#handler.onResponseEnd?.(controller, trailers);
   }
 

@@ -34,18 +34,17 @@ async function startRaw(t: TestContext, onRequest: (socket: Socket, text: string
   });
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const send = (
-    request: Partial<StreamedRequest> = {},
+    { path = '/x', ...request }: Partial<StreamedRequest> & { path?: string } = {},
     hooks: { onHead?: (controller: Dispatcher.DispatchController) => void } = {},
   ) =>
     new Promise<Answer>((resolve) => {
       const answer: Answer = { body: '' };
       client.stream(
         {
-          origin,
+          target: { origin, path, query: '' },
           owner: 'one',
           guarded: false,
           clientCertificate: undefined,
-          path: '/x',
           method: 'GET',
           headers: {},
           body: undefined,
@@ -230,6 +229,6 @@ test('who aborts gets his own reason, and the connection ends', async (t) => {
 
 test('an API that is not there is an error', async (t) => {
   const { send } = await startRaw(t, () => undefined);
-  const { error } = await send({ origin: 'http://127.0.0.1:1' });
+  const { error } = await send({ target: { origin: 'http://127.0.0.1:1', path: '/x', query: '' } });
   assert.match(String(error), /ECONNREFUSED/);
 });

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { Pool, type buildConnector, type Dispatcher } from 'undici';
+import { authorityOf } from '../formats/request-target.ts';
 import { isRepeatable, SentAgain } from './sent-again.ts';
 
 const MAX_OPEN_SOCKETS = 1_024;
@@ -63,12 +64,8 @@ export class SocketPools {
     this.#maxOpen = maxOpen;
   }
 
-  /** `owner` = the owner of the HTTP/1.1 sockets; undefined = a new socket, which is closed after the response. */
-  dispatch(request: PooledRequest, owner: string | undefined, handler: Dispatcher.DispatchHandler): void {
-    this.#dispatch({ request, owner, handler, isRepeated: false });
-  }
-
-  #dispatch(dispatched: Dispatched): void {
+  /** Sends a request over a socket to its origin. The response, or the error, goes to its handler. */
+  dispatch(dispatched: Dispatched): void {
     const { request, handler } = dispatched;
     if (this.#isClosed) return handler.onResponseError?.(NEVER_STARTED, new Error('The server is stopping.'));
     const origin = this.#originOf(request.origin);
@@ -76,7 +73,7 @@ export class SocketPools {
     if (origin.protocol === 'http2') return this.#dispatchShared(origin, dispatched);
     origin.probe ??= this.#probe(origin);
     origin.probe.then(
-      () => this.#dispatch(dispatched),
+      () => this.dispatch(dispatched),
       (error: unknown) => handler.onResponseError?.(NEVER_STARTED, toError(error)),
     );
   }
@@ -108,10 +105,8 @@ export class SocketPools {
 
   /** Makes the first connection, to learn which protocol the server chooses. The socket becomes the first of a pool. */
   #probe(origin: Origin): Promise<void> {
-    const { protocol, hostname, port, host } = new URL(origin.url);
-    const target = { protocol, hostname: hostname.replace(/^\[|\]$/g, ''), port, host };
     return new Promise<void>((resolve, reject) => {
-      this.#connectBoth(target, (error, socket) => {
+      this.#connectBoth(authorityOf(origin.url), (error, socket) => {
         origin.probe = undefined;
         if (error) {
           this.#forgetUnused(origin);
@@ -140,7 +135,7 @@ export class SocketPools {
   }
 
   #dispatchShared(origin: Origin, dispatched: Dispatched): void {
-    const { request, handler, isRepeated } = dispatched;
+    const { request, handler, isRepeated = false } = dispatched;
     const pool = (origin.shared ??= this.#sharedPool(origin));
     pool.dispatch(
       request,
@@ -149,7 +144,7 @@ export class SocketPools {
   }
 
   #repeat(dispatched: Dispatched): void {
-    this.#dispatch({ ...dispatched, isRepeated: true });
+    this.dispatch({ ...dispatched, isRepeated: true });
   }
 
   #sharedPool(origin: Origin): Pool {
@@ -245,10 +240,11 @@ function takeSpare(origin: Origin): Socket | undefined {
 
 interface Dispatched {
   readonly request: PooledRequest;
+  /** The owner of the HTTP/1.1 sockets; undefined = a new socket, which is closed after the response. */
   readonly owner: string | undefined;
   readonly handler: Dispatcher.DispatchHandler;
-  /** Whether it is sent for the second and last time. */
-  readonly isRepeated: boolean;
+  /** Whether it is sent for the second and last time; default false. */
+  readonly isRepeated?: boolean;
 }
 
 /** A server that spoke HTTP/2 before chose HTTP/1.1. Nothing was sent. */

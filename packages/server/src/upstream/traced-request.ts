@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
+import type { HeaderFields } from '../formats/header-fields.ts';
 
 /** Begins the span of a request that goes out. */
 export type TraceOutgoing = (request: { readonly method: string; readonly host: string }) => OutgoingSpan;
@@ -28,7 +29,7 @@ export class TracedHandler implements Dispatcher.DispatchHandler {
   onRequestUpgrade(
     controller: Dispatcher.DispatchController,
     status: number,
-    headers: Record<string, string | string[] | undefined>,
+    headers: HeaderFields,
     socket: Duplex,
   ): void {
     this.#span.end({ status });
@@ -38,7 +39,7 @@ export class TracedHandler implements Dispatcher.DispatchHandler {
   onResponseStart(
     controller: Dispatcher.DispatchController,
     status: number,
-    headers: Record<string, string | string[] | undefined>,
+    headers: HeaderFields,
     statusMessage?: string,
   ): void {
     this.#status = status;
@@ -49,10 +50,7 @@ export class TracedHandler implements Dispatcher.DispatchHandler {
     this.#handler.onResponseData?.(controller, chunk);
   }
 
-  onResponseEnd(
-    controller: Dispatcher.DispatchController,
-    trailers: Record<string, string | string[] | undefined>,
-  ): void {
+  onResponseEnd(controller: Dispatcher.DispatchController, trailers: HeaderFields): void {
     this.#span.end({ status: this.#status });
     this.#handler.onResponseEnd?.(controller, trailers);
   }

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import type Nango from '@nangohq/node-client';
 import { messageOf, NangoError } from '../../errors/nango-error.ts';
+import { parseExactJson, parseJson } from '../../formats/parse-json.ts';
 import { askFields } from '../ask-fields.ts';
 import { openClient, type ClientFlags } from '../client.ts';
 import { deviceConnect, type DeviceConnection } from '../device-connect.ts';
@@ -98,7 +99,7 @@ function readCredentials({ credentials }: ConnectFlags): Record<string, unknown>
   try {
     return z
       .record(z.string(), z.unknown())
-      .parse(JSON.parse(readFileSync(credentials === '-' ? 0 : credentials, 'utf8')));
+      .parse(parseExactJson(readFileSync(credentials === '-' ? 0 : credentials, 'utf8')));
   } catch (cause) {
     // The parser's message may quote a part of a key.
     const why = cause instanceof Error && 'code' in cause ? messageOf(cause) : 'it is not a JSON object';
@@ -122,7 +123,7 @@ async function waitForResult(url: string, expiresAt: Date): Promise<z.output<typ
 }
 
 async function parseResponse<T extends z.ZodType>(response: Response, schema: T): Promise<z.output<T>> {
-  const body: unknown = await response.json();
+  const body = parseJson(await response.text());
   if (response.ok) return schema.parse(body);
   const { error } = errorSchema.parse(body);
   throw new NangoError('request_failed', `${error.message} (${error.type})`);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { readSettings } from '../../config/settings.ts';
 import { messageOf } from '../../errors/nango-error.ts';
+import { parseJson } from '../../formats/parse-json.ts';
 import { urlFromConfig, type ClientFlags } from '../client.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -26,7 +27,7 @@ export async function healthCommand(flags: HealthFlags, terminal: Terminal): Pro
 async function ask(url: string): Promise<{ healthy: boolean; why: string }> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
-    const body: unknown = await response.json().catch(() => undefined);
+    const body = parseJson(await response.text());
     if (response.ok && !healthySchema.safeParse(body).success)
       return { healthy: false, why: 'is used by another program' };
     return { healthy: response.ok, why: `responds with status ${response.status}` };

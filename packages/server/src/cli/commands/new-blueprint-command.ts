@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { draftFromDocument, draftFromIssuer, type BlueprintDraft } from '../../catalog/blueprint-draft.ts';
+import { BLUEPRINT_NAME } from '../../catalog/blueprint-name.ts';
 import { BLUEPRINTS_FOLDER } from '../../config/load-config.ts';
 import { readSettings } from '../../config/settings.ts';
 import { NangoError } from '../../errors/nango-error.ts';
@@ -19,7 +20,7 @@ export interface NewBlueprintFlags {
 
 /** `nango blueprints new`: drafts your own Blueprint from what the provider publishes, or from prompts. */
 export async function newBlueprint(name: string, flags: NewBlueprintFlags, terminal: Terminal): Promise<void> {
-  if (!/^[A-Za-z0-9][A-Za-z0-9_-]*$/.test(name))
+  if (!BLUEPRINT_NAME.test(name))
     throw new UsageError(`"${name}" cannot be a Blueprint’s name: letters, digits, "-" and "_".`);
   const folder = join(readSettings({ folder: flags.folder }).folder, BLUEPRINTS_FOLDER);
   const path = join(folder, `${name}.yaml`);

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { messageOf } from '../../errors/nango-error.ts';
+import { parseExactJson } from '../../formats/parse-json.ts';
 import { openClient, type ClientFlags } from '../client.ts';
 import { UsageError } from '../failure.ts';
 import type { Terminal } from '../terminal.ts';
@@ -31,9 +31,7 @@ export async function triggerCommand(
 
 function parseInput(text: string | undefined): unknown {
   if (text === undefined) return null;
-  try {
-    return JSON.parse(text === '-' ? readFileSync(0, 'utf8') : text);
-  } catch (cause) {
-    throw new UsageError(`--input is not JSON: ${messageOf(cause)}`, cause);
-  }
+  const input = parseExactJson(text === '-' ? readFileSync(0, 'utf8') : text);
+  if (input === undefined) throw new UsageError('--input is not JSON, or is nested too deeply.');
+  return input;
 }

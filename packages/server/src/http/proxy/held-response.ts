@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import type { HeaderFields } from '../../formats/header-fields.ts';
 
 // A response that will be replaced is short. No more of it is read before the decision.
 const MAX_HELD_BYTES = 65_536;
@@ -6,13 +7,11 @@ const MAX_HELD_BYTES = 65_536;
 const MAX_DISCARD_MS = 5_000;
 const TOO_LONG = 'The response to be replaced is too long.';
 
-type Headers = Readonly<Record<string, string | string[] | undefined>>;
-
 /** Receives what was held. */
 export interface ResponseSink {
   /** False if no more is wanted for now. Then the sink resumes the controller itself. */
   readonly onData: (controller: Dispatcher.DispatchController, chunk: Buffer) => boolean;
-  readonly onEnd: (trailers: Headers) => void;
+  readonly onEnd: (trailers: HeaderFields) => void;
   readonly onError: (error: Error) => void;
 }
 
@@ -27,7 +26,7 @@ export class HeldResponse {
   #isPaused = false;
   #isDiscarded = false;
   #discardEnds: NodeJS.Timeout | undefined;
-  #trailers: Headers | undefined;
+  #trailers: HeaderFields | undefined;
   #error: Error | undefined;
 
   constructor(controller: Dispatcher.DispatchController) {
@@ -43,7 +42,7 @@ export class HeldResponse {
     this.#controller.pause();
   }
 
-  end(trailers: Headers): void {
+  end(trailers: HeaderFields): void {
     this.#trailers = trailers;
     clearTimeout(this.#discardEnds);
   }

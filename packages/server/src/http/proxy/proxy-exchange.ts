@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
+import type { HeaderFields } from '../../formats/header-fields.ts';
 import { HeldResponse } from './held-response.ts';
 import { responseHeaders, trailerFields } from './proxy-headers.ts';
 
@@ -10,12 +11,10 @@ const MAX_WHOLE_BYTES = 16_384;
 
 const PLAIN_TEXT = /^[\x20-\x7e]*$/;
 
-type Headers = Readonly<Record<string, string | string[] | undefined>>;
-
 export interface ExchangeOptions {
   readonly response: ServerResponse;
   /** Whether the request is sent again and this response is dropped. Called before anything is forwarded. */
-  readonly isReplaced: (status: number, headers: Headers) => Promise<boolean> | false;
+  readonly isReplaced: (status: number, headers: HeaderFields) => Promise<boolean> | false;
   /** When the call must end, in `performance.now()` time; undefined = never. */
   readonly endsAt: number | undefined;
   /** Milliseconds that the caller may leave a part of the response unread. */
@@ -23,7 +22,7 @@ export interface ExchangeOptions {
   /** Added to the response. */
   readonly requestId: string;
   /** Takes the API's socket when the API agreed to change the protocol; undefined if that was not requested. */
-  readonly onUpgrade?: ((headers: Headers, upstream: Duplex) => void) | undefined;
+  readonly onUpgrade?: ((headers: HeaderFields, upstream: Duplex) => void) | undefined;
 }
 
 /** What was forwarded. */
@@ -76,7 +75,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onRequestUpgrade(
     _controller: Dispatcher.DispatchController,
     status: number,
-    headers: Headers,
+    headers: HeaderFields,
     upstream: Duplex,
   ): void {
     this.#leave();
@@ -92,7 +91,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onResponseStart(
     controller: Dispatcher.DispatchController,
     status: number,
-    headers: Headers,
+    headers: HeaderFields,
     statusMessage?: string,
   ): void {
     // Interim responses (RFC 9110 §15.2) concern the connection to the API.
@@ -109,7 +108,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     else this.#write(controller, chunk);
   }
 
-  onResponseEnd(_controller: Dispatcher.DispatchController, trailers: Headers): void {
+  onResponseEnd(_controller: Dispatcher.DispatchController, trailers: HeaderFields): void {
     if (this.#held) this.#held.end(trailers);
     else this.#finish(trailers);
   }
@@ -141,7 +140,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
   }
 
-  #begin(status: number, headers: Headers, statusMessage = ''): void {
+  #begin(status: number, headers: HeaderFields, statusMessage = ''): void {
     const { response } = this.#options;
     this.#passed = { status, bytes: 0, respondedAt: performance.now() };
     response.sendDate = false;
@@ -177,7 +176,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     return false;
   }
 
-  #finish(trailers: Headers): void {
+  #finish(trailers: HeaderFields): void {
     const { response } = this.#options;
     this.#leave();
     if (!this.#passed) return this.#settled.reject(new Error('The response ended before it began.'));

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { FRAMING_FIELDS } from '../../formats/header-fields.ts';
+import { FRAMING_FIELDS, type HeaderFields } from '../../formats/header-fields.ts';
 
 // Fields that a proxy handles itself (RFC 9110 §11.7).
 const PROXY_AUTHENTICATION = ['proxy-authenticate', 'proxy-authorization'];
@@ -25,8 +25,6 @@ const CORS = 'access-control-';
 
 /** Prefix of our own fields. No API receives them, and none can send them. */
 const OURS = 'nango-';
-
-type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
 /**
  * The caller's fields that are forwarded to an API. Left out are fields of the connection, those that `Connection`
@@ -57,7 +55,7 @@ const SHOWN_AS_NOTHING = [
  * renamed to `nango-set-cookie`, so no browser takes them for ours. Fields that change something for our origin are
  * left out. 1xx and 204 have no Content-Length (RFC 9110 §8.6).
  */
-export function responseHeaders(headers: Headers, { withTrailer = false, withLength = true } = {}): string[] {
+export function responseHeaders(headers: HeaderFields, { withTrailer = false, withLength = true } = {}): string[] {
   const named = namedByConnection(headers['connection']);
   const passed: string[] = [];
   for (const name in headers) {
@@ -77,7 +75,7 @@ const NOT_IN_TRAILERS =
   /^(content-.*|set-cookie|trailer|authorization|www-authenticate|age|cache-control|date|expires|location|retry-after|vary|warning|range|if-.*)$/;
 
 /** An API's trailers that are forwarded to the caller: pairs of name and value, as `addTrailers` takes them. */
-export function trailerFields(trailers: Headers): [name: string, value: string][] {
+export function trailerFields(trailers: HeaderFields): [name: string, value: string][] {
   return Object.entries(trailers).flatMap(([name, value = []]) =>
     isWithheld(name) || NOT_IN_TRAILERS.test(name) ? [] : [value].flat().map((one): [string, string] => [name, one]),
   );

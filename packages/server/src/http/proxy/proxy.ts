@@ -1,8 +1,7 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
-import { authorizeRedirect, authorizeRequest, type AuthorizedRequest } from '../../calls/authorize-request.ts';
 import type { CallReport } from '../../calls/call-report.ts';
-import { socketOwner, type OpenConnection } from '../../connections/connection-context.ts';
-import { beginCall, type ApiCall } from '../../calls/follow-ups.ts';
+import { connectionSockets } from '../../calls/connection-sockets.ts';
+import { beginCall, nextRequest, type ApiCall } from '../../calls/follow-ups.ts';
 import type { ConnectionKey } from '../../store/store.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import { toNangoError } from '../../upstream/http-client.ts';
@@ -47,26 +46,21 @@ interface Visit {
   sentBytes: number;
 }
 
-/** The state of a request that just arrived. */
-function beginVisit(request: IncomingMessage): Visit {
-  return {
-    request,
-    requestId: requestIdOf(request.headers),
-    started: performance.now(),
-    caller: undefined,
-    key: undefined,
-    call: undefined,
-    sentBytes: 0,
-  };
-}
-
 /**
  * Forwards requests to a connection's API, with credentials, and the API's responses back, byte by byte. It runs before
  * the router and does no work beyond forwarding the bytes.
  */
 export function createProxy(server: ProxyServer): Proxy {
   return (request, response, onUpgrade) => {
-    const visit = beginVisit(request);
+    const visit = {
+      request,
+      requestId: requestIdOf(request.headers),
+      started: performance.now(),
+      caller: undefined,
+      key: undefined,
+      call: undefined,
+      sentBytes: 0,
+    };
     void serve(visit, { response, onUpgrade }, server);
   };
 }
@@ -76,11 +70,11 @@ type Responding = Pick<ExchangeOptions, 'response' | 'onUpgrade'>;
 /** Serves a request and reports it. Never rejects. */
 async function serve(visit: Visit, responding: Responding, server: ProxyServer): Promise<void> {
   try {
-    reportVisit(visit, { server, passed: await pass(visit, responding, server) });
+    reportVisit(visit, { server, passed: await forward(visit, responding, server) });
   } catch (error) {
     const { response } = responding;
     try {
-      refuse(visit.call ? toCallError(error, visit.call) : error, { visit, response, server });
+      sendError(visit.call ? toCallError(error, visit.call) : error, { visit, response, server });
     } catch (err) {
       server.context.log.error({ err, requestId: visit.requestId }, 'the proxy could not send an error');
       response.destroy();
@@ -88,45 +82,41 @@ async function serve(visit: Visit, responding: Responding, server: ProxyServer):
   }
 }
 
-async function pass(visit: Visit, { response, onUpgrade }: Responding, server: ProxyServer): Promise<Passed> {
-  const { request } = visit;
-  const opened = openCall(visit, server);
-  const call = opened instanceof Promise ? await opened : opened;
-  const { connection } = call;
-  const place = server.limits.enter(connection);
-  if (place) await place;
-  try {
-    const { totalMs } = connection.integration.timeouts;
-    const endsAt = totalMs === 0 ? undefined : visit.started + totalMs;
-    const signed = connection.mode.sign !== undefined;
-    const body = hasBody(request) ? await takeBodyOf(visit, { response, signed, endsAt }) : NO_BODY;
+/** Sends the request to the API until a response is final, and that response to the caller. */
+async function forward(visit: Visit, { response, onUpgrade }: Responding, server: ProxyServer): Promise<Passed> {
+  const call = await openCall(visit, server);
+  return server.limits.run(call.connection, async () => {
+    const { request, started } = visit;
+    const { integration, mode } = call.connection;
+    const { totalMs } = integration.timeouts;
+    const endsAt = totalMs === 0 ? undefined : started + totalMs;
+    const signed = mode.sign !== undefined;
+    const body = hasBody(request) ? await requestBody(visit, { response, signed, endsAt }) : NO_BODY;
     call.isReplayable = !body.stream;
     for (;;) {
-      const passed = await send(call, body, { visit, response, onUpgrade, endsAt, server });
+      const passed = await sendOnce(call, body, { visit, response, onUpgrade, endsAt, server });
       if (passed === 'replaced') continue;
       if (body.stream) request.unpipe().resume();
       return passed;
     }
-  } finally {
-    server.limits.leave(connection);
-  }
+  });
 }
 
-/** Finds the connection. Returns at once if it is cached. */
-function openCall(visit: Visit, { secretKeys, fresh }: ProxyServer): ApiCall | Promise<ApiCall> {
+/** Checks the caller and finds the connection. */
+async function openCall(visit: Visit, { secretKeys, fresh }: ProxyServer): Promise<ApiCall> {
   const { request } = visit;
   visit.caller = secretKeys.check(request.headers.authorization, { scope: 'proxy', from: request });
   const key = (visit.key = parseKey(request));
   if (REFLECTING_METHODS.has(request.method ?? ''))
     throw new NangoError('invalid_request', `${request.method} is not proxied: its response would show credentials.`);
   const retry = parseRetryChoice(request);
-  const begin = (connection: OpenConnection) =>
-    (visit.call = beginCall({ key, connection, method: request.method ?? '', isReplayable: true, retry }));
-  const cached = fresh.cached(key);
-  return cached ? begin(cached) : fresh.get(key).then(begin);
+  // A cached connection is not awaited.
+  const connection = fresh.cached(key) ?? (await fresh.get(key));
+  return (visit.call = beginCall({ key, connection, method: request.method ?? '', isReplayable: true, retry }));
 }
 
-function takeBodyOf(
+/** Takes the request's body from the caller. */
+function requestBody(
   visit: Visit,
   { response, signed, endsAt }: { response: ServerResponse; signed: boolean; endsAt: number | undefined },
 ): Promise<ProxyBody> {
@@ -143,42 +133,37 @@ interface Sending extends Responding {
   readonly server: ProxyServer;
 }
 
-function send(
+/** Sends the request once. Resolves when its response was forwarded, or when another request must follow. */
+function sendOnce(
   call: ApiCall,
   body: ProxyBody,
   { visit, response, onUpgrade, endsAt, server }: Sending,
 ): Promise<Passed | 'replaced'> {
-  const authorized = authorize(call, visit.request, { server, bytes: call.keepsBody ? body.bytes : undefined });
-  const { headers, url } = authorized;
-  call.url = url;
-  const { integration } = call.connection;
-  const { connectMs, headersMs, idleMs } = integration.timeouts;
-  const pathAt = url.indexOf('/', url.indexOf('//') + 2);
-  const isReplaced: ExchangeOptions['isReplaced'] = (status, answered) =>
-    server.followUps.after(call, { status, headers: answered, request: authorized });
+  const endpoint = (visit.request.url ?? '').slice(PROXY_PATH.length);
+  const given = { endpoint, headers: requestHeaders(visit.request), body: body.bytes };
+  const request = nextRequest(call, given, server.context);
+  const { method, target, headers } = request;
+  call.sentTo = target;
   const exchange = new Exchange({
     response,
-    isReplaced,
+    isReplaced: (status, answered) => server.followUps.after(call, { status, headers: answered, request }),
     onUpgrade,
     endsAt,
     callerIdleMs: CALLER_IDLE_MS,
     requestId: visit.requestId,
   });
+  const { headersMs, idleMs } = call.connection.integration.timeouts;
   server.client.stream(
     {
-      origin: url.slice(0, pathAt),
-      path: url.slice(pathAt),
-      method: authorized.method,
+      ...connectionSockets(call.connection),
+      method,
+      target,
       headers,
       body: call.keepsBody ? (body.bytes ?? body.stream) : undefined,
       contentLength: body.contentLength,
       headersTimeout: headersMs,
       bodyTimeout: idleMs,
-      connectTimeoutMs: connectMs,
       ...(onUpgrade ? { upgrade: 'websocket', http1: true } : {}),
-      guarded: integration.isGuarded,
-      owner: socketOwner(call.connection),
-      clientCertificate: integration.clientCertificate?.reveal(),
     },
     exchange,
   );
@@ -186,23 +171,10 @@ function send(
 }
 
 /** An error as the caller sees it. */
-function toCallError(error: unknown, { connection, url }: ApiCall): unknown {
-  if (error instanceof CallerGoneError || error instanceof NangoError || url === undefined) return error;
+function toCallError(error: unknown, { connection, sentTo }: ApiCall): unknown {
+  if (error instanceof CallerGoneError || error instanceof NangoError || !sentTo) return error;
   const { totalMs, headersMs } = connection.integration.timeouts;
-  return toNangoError(error, { url, timeoutMs: totalMs === 0 ? headersMs : totalMs });
-}
-
-/** The request as the API receives it. */
-function authorize(
-  { connection, method, target }: ApiCall,
-  request: IncomingMessage,
-  { server, bytes }: { server: ProxyServer; bytes: Buffer | undefined },
-): AuthorizedRequest<string> {
-  const headers = requestHeaders(request);
-  const { context } = server;
-  if (target) return authorizeRedirect({ method, target, headers, body: bytes }, connection, context);
-  const endpoint = (request.url ?? '').slice(PROXY_PATH.length);
-  return authorizeRequest({ method, endpoint, headers, body: bytes }, connection, context);
+  return toNangoError(error, { origin: sentTo.origin, timeoutMs: totalMs === 0 ? headersMs : totalMs });
 }
 
 /** Reports a request that ended. */
@@ -231,7 +203,7 @@ function reportVisit(
 }
 
 /** Sends our own error, which the header `nango-error` marks. If a response has begun, it can only be cut off. */
-function refuse(
+function sendError(
   error: unknown,
   { visit, response, server }: { visit: Visit; response: ServerResponse; server: ProxyServer },
 ): void {
