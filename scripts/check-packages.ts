@@ -1,13 +1,26 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
-import { mkdtempSync, rmSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 
 // Checks the tarballs as their consumers see them: publint for the manifests, attw for the types, a size limit for the
-// browser.
+// browser. The packages must be built before, with their types.
 const root = join(import.meta.dirname, '..');
+const BUILT = [
+  'action/dist/index.d.ts',
+  'frontend/dist/index.d.ts',
+  'node-client/dist/index.d.ts',
+  'server/dist/cli.js',
+];
+const missing = BUILT.filter((file) => !existsSync(join(root, 'packages', file)));
+if (missing.length > 0) {
+  process.stderr.write(
+    `These files are missing in packages/: ${missing.join(', ')}. Build them first: npm run build\n`,
+  );
+  process.exit(1);
+}
+
 const folder = mkdtempSync(join(tmpdir(), 'nango-packages-'));
 const MAX_FRONTEND_GZIP_BYTES = 3_072;
 const node = (...parameters: string[]) => execFileSync(process.execPath, parameters, { cwd: root, stdio: 'inherit' });

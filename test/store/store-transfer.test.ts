@@ -115,8 +115,8 @@ test('a backup overwrites nothing, and a restore takes only a whole backup that 
   await other.cli('backup', other.path('other.db'));
   for (const [file, expected] of [
     [path('absent.db'), /There is no file/],
-    [path('damaged.db'), /no whole backup|could not be copied/],
-    [path('text.db'), /no whole backup|could not be copied/],
+    [path('damaged.db'), /not a complete backup|could not be copied/],
+    [path('text.db'), /not a complete backup|could not be copied/],
     [other.path('other.db'), /not the one this database was sealed with/],
   ] as const) {
     const refused = await cli('restore', file);
@@ -256,7 +256,7 @@ test('every fault of a file to import is listed with its line, and nothing is st
     /line 3: .*must not be empty/,
     /line 4: credentials: .*api_key/,
     /line 5: .*region/,
-    /line 6: .*same pair stands in line 1/,
+    /line 6: .*same connection is in line 1/,
     /line 7: .*credential/,
     /line 8: /,
   ])

@@ -40,7 +40,7 @@ export async function askFields(
           output: process.stderr,
           ...(example === undefined ? {} : { placeholder: printable(example) }),
         });
-    if (isCancel(answer)) throw new NangoError('invalid_request', 'Nothing was connected.');
+    if (isCancel(answer)) throw new NangoError('cancelled', 'The prompt was cancelled. Nothing was connected.');
     if (answer !== '') answers[name] = answer;
   }
   return answers;

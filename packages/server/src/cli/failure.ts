@@ -1,5 +1,5 @@
 import { ConfigError, formatKeyPath } from '../catalog/config-fault.ts';
-import { messageOf, NangoError } from '../errors/nango-error.ts';
+import { codeOf, messageOf, NangoError } from '../errors/nango-error.ts';
 import type { Terminal } from './terminal.ts';
 
 const FAILED = 1;
@@ -26,8 +26,8 @@ function describe(error: unknown): object {
   return { type: typeOf(error), message: messageOf(error), ...(faults.length > 0 ? { faults } : {}) };
 }
 
-/** The code of our error, or the type of the SDK's. */
+/** The type of the SDK's error, or the code of any other. */
 function typeOf(error: unknown): string {
-  if (error instanceof NangoError) return error.code;
-  return error instanceof Error && 'type' in error && typeof error.type === 'string' ? error.type : 'internal_error';
+  const isOfSdk = !(error instanceof NangoError) && error instanceof Error && 'type' in error;
+  return isOfSdk && typeof error.type === 'string' ? error.type : codeOf(error);
 }

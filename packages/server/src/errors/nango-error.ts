@@ -36,23 +36,34 @@ export class NangoError extends Error {
 /** The message of any thrown value, as text for a person. */
 export function messageOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
-  return fileProblem(thrown) ?? thrown.message;
+  return fileMessage(thrown) ?? thrown.message;
 }
 
-const FILE_PROBLEMS: Readonly<Record<string, string>> = {
-  EACCES: 'cannot be opened: permission denied',
-  EEXIST: 'exists already',
-  EISDIR: 'is a folder, not a file',
-  ENOENT: 'does not exist',
-  ENOSPC: 'cannot be written: the disk is full',
-  ENOTDIR: 'cannot be there: a part of that path is a file, not a folder',
-  EPERM: 'cannot be changed: permission denied',
-  EROFS: 'cannot be written: the file system is read-only',
+/** The code of any thrown value: that of our errors, of errors of Node's file functions, or `internal_error`. */
+export function codeOf(thrown: unknown): ErrorCode {
+  if (thrown instanceof NangoError) return thrown.code;
+  return (thrown instanceof Error ? fileProblemOf(thrown)?.code : undefined) ?? 'internal_error';
+}
+
+/** What errors of Node's file functions mean, by their code. */
+const FILE_PROBLEMS: Readonly<Record<string, { readonly code: ErrorCode; readonly text: string }>> = {
+  EACCES: { code: 'file_unreadable', text: 'cannot be opened: permission denied' },
+  EEXIST: { code: 'file_exists', text: 'exists already' },
+  EISDIR: { code: 'file_unreadable', text: 'is a folder, not a file' },
+  ENOENT: { code: 'file_not_found', text: 'does not exist' },
+  ENOSPC: { code: 'file_unwritable', text: 'cannot be written: the disk is full' },
+  ENOTDIR: { code: 'file_not_found', text: 'does not exist: a part of that path is a file, not a folder' },
+  EPERM: { code: 'file_unwritable', text: 'cannot be changed: permission denied' },
+  EROFS: { code: 'file_unwritable', text: 'cannot be written: the file system is read-only' },
 };
 
 /** A message for an error of Node's file functions; undefined for any other error. */
-function fileProblem(error: Error): string | undefined {
+function fileMessage(error: Error): string | undefined {
+  const problem = fileProblemOf(error);
+  return problem && 'path' in error ? `${String(error.path)} ${problem.text}` : undefined;
+}
+
+function fileProblemOf(error: Error): (typeof FILE_PROBLEMS)[string] | undefined {
   if (!('code' in error && 'path' in error && typeof error.path === 'string')) return undefined;
-  const problem = FILE_PROBLEMS[String(error.code)];
-  return problem && `${error.path} ${problem}`;
+  return FILE_PROBLEMS[String(error.code)];
 }

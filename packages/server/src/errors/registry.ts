@@ -1,8 +1,9 @@
 /**
  * Families of codes. `page`: a page that connects a user shows code and message. `network`: a request got no usable
- * response. `developer`: only a developer can remove the cause, so users see another message.
+ * response. `developer`: only a developer can remove the cause, so users see another message. `retried`: a background
+ * refresh records the failure where it happens, and the connection becomes due again by itself.
  */
-export type ErrorTrait = 'page' | 'network' | 'developer';
+export type ErrorTrait = 'page' | 'network' | 'developer' | 'retried';
 
 interface ErrorEntry {
   readonly status: number;
@@ -29,13 +30,15 @@ export const ERRORS = {
       'A host that a connection, a provider’s response or a Blueprint of your own chose leads into a private network that is not allowed.',
     traits: ['page'],
   },
+  cancelled: { status: 400, about: 'The person at the terminal ended a prompt; the command changed nothing.' },
   connection_exists: { status: 409, about: 'The pair (integration, userId) already has a connection.' },
   connection_not_found: { status: 404, about: 'The pair (integration, userId) has no connection.' },
   credentials_unreadable: { status: 500, about: 'The stored credentials cannot be opened: damaged or moved.' },
   encryption_key_unavailable: { status: 500, about: 'The file or command that provides the encryption key failed.' },
   file_exists: { status: 409, about: 'The file to write exists already; it is never overwritten.' },
   file_not_found: { status: 404, about: 'A file that the command needs does not exist.' },
-  file_unreadable: { status: 500, about: 'A file that was named cannot be read.' },
+  file_unreadable: { status: 500, about: 'A file that the command needs cannot be read.' },
+  file_unwritable: { status: 500, about: 'A file cannot be written or changed: full disk, permissions.' },
   forbidden: { status: 403, about: 'The connect session token does not cover this user, integration or origin.' },
   insufficient_scope: { status: 403, about: 'The secret key is valid, but not for this.' },
   internal_error: { status: 500, about: 'A fault of this server; the log has it under the request id.' },
@@ -72,18 +75,22 @@ export const ERRORS = {
     traits: ['page'],
   },
   key_not_everywhere: { status: 409, about: 'A running server does not hold the newest encryption key yet.' },
-  missing_setting: { status: 500, about: 'A setting the server cannot start without is missing.' },
+  missing_setting: { status: 500, about: 'A setting that the server or the command needs is missing.' },
   missing_user_id: { status: 400, about: 'connect() was called without a user id.', traits: ['developer'] },
   needs_reconnect: { status: 409, about: 'The grant was revoked or expired; the user has to connect again.' },
   not_found: { status: 404, about: 'No such route.' },
   page_failed: { status: 502, about: 'The external API refused a page of a list, or its response has no list.' },
-  port_unavailable: { status: 500, about: 'The server cannot listen on its port; often another program uses it.' },
+  port_unavailable: { status: 500, about: 'The server cannot listen on its port; usually another program uses it.' },
   provider_error: {
     status: 502,
     about: 'The provider responded to the authorization request with an error.',
     traits: ['page'],
   },
-  refresh_failed: { status: 503, about: 'The access token expired and refreshing it failed for now; try again.' },
+  refresh_failed: {
+    status: 503,
+    about: 'The access token expired and refreshing it failed for now; try again.',
+    traits: ['retried'],
+  },
   request_failed: {
     status: 502,
     about: 'The external API could not be reached, or cut the connection.',
@@ -109,7 +116,11 @@ export const ERRORS = {
     status: 503,
     about: 'The database is missing, empty or of an earlier version, and this command may not write it.',
   },
-  store_unavailable: { status: 503, about: 'The database cannot be reached or written.', traits: ['page'] },
+  store_unavailable: {
+    status: 503,
+    about: 'The database cannot be reached or written.',
+    traits: ['page', 'retried'],
+  },
   token_exchange_failed: {
     status: 502,
     about: 'The token endpoint refused, or its response is unusable.',
@@ -132,7 +143,7 @@ export const ERRORS = {
   },
   unsupported_store: {
     status: 400,
-    about: 'The command works with the embedded database alone, or with PostgreSQL alone.',
+    about: 'The command does not work with this database, or with a key that a setting provides.',
   },
 } as const satisfies Record<string, ErrorEntry>;
 

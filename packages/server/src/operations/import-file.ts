@@ -11,7 +11,8 @@ export const CSV_OPTIONS = { columns: true, bom: true, trim: true, info: true } 
 
 /**
  * Opens a file to import: one of our exports (a JSON object in each line), a JSON list, or CSV with a header line. It
- * is streamed, except for a JSON list. Throws `invalid_import` if it is none of these.
+ * is streamed, except for a JSON list. Throws `invalid_import` if it is none of these, and
+ * `file_unreadable`.
  */
 export async function openImportFile(path: string): Promise<ImportSource> {
   const [first = ''] = (await readStart(path)).split('\n', 1);
@@ -23,7 +24,7 @@ export async function openImportFile(path: string): Promise<ImportSource> {
 
 async function readStart(path: string): Promise<string> {
   const unreadable = (cause: unknown): never => {
-    throw new NangoError('invalid_import', `${path} cannot be read: ${messageOf(cause)}.`, { cause });
+    throw new NangoError('file_unreadable', `${path} cannot be read: ${messageOf(cause)}.`, { cause });
   };
   const file = await open(path).catch(unreadable);
   try {

@@ -1,4 +1,5 @@
 import { NangoError } from '../errors/nango-error.ts';
+import { hasTrait } from '../errors/registry.ts';
 import { Periodic } from '../scheduling/periodic.ts';
 import { connectionKeyText, type ConnectionKey } from '../store/store.ts';
 import type { ConnectionContext } from '../connections/connection-context.ts';
@@ -89,8 +90,8 @@ export class BackgroundRefresh {
     try {
       if (await this.#fresh.refreshAhead(key)) return;
     } catch (error) {
-      // The refresh itself records errors of the provider and the network. The connection comes again.
-      if (error instanceof NangoError && /^(refresh_failed|store_unavailable)$/.test(error.code)) return;
+      // The refresh itself recorded the failure, and the connection becomes due again.
+      if (error instanceof NangoError && hasTrait(error.code, 'retried')) return;
       log.warn({ integration: key.integration, err: error }, 'connection cannot be refreshed ahead of time');
     }
     await store

@@ -1,4 +1,5 @@
 import { NangoError } from '../errors/nango-error.ts';
+import { hasTrait } from '../errors/registry.ts';
 import { OAuthResponseError } from '../oauth/oauth-error.ts';
 import type { RefreshState } from '../store/store.ts';
 
@@ -32,7 +33,7 @@ export function isLastRefusal({ refusals, refusedForMs }: RefreshState, afterDay
 /** Whether the provider may have rotated the tokens: the request reached it, and its response was not read. */
 export function mayHaveResponded(error: unknown): boolean {
   if (error instanceof OAuthResponseError) return (error.httpStatus ?? 0) < 300;
-  if (!(error instanceof NangoError) || !/^(request|response)_/.test(error.code)) return false;
+  if (!(error instanceof NangoError) || !hasTrait(error.code, 'network')) return false;
   const { cause } = error;
   return !(cause instanceof Error && 'code' in cause && NEVER_SENT.has(String(cause.code)));
 }

@@ -140,7 +140,7 @@ async function ask(message: string, otherwise: string, terminal: Terminal): Prom
     output: process.stderr,
     ...(otherwise === '' ? {} : { placeholder: otherwise, defaultValue: otherwise }),
   });
-  if (isCancel(answer)) throw new NangoError('invalid_request', 'Nothing was added.');
+  if (isCancel(answer)) throw new NangoError('cancelled', 'The prompt was cancelled. Nothing was added.');
   return answer;
 }
 
@@ -238,5 +238,5 @@ function assertFound<T extends { readonly name?: string } | { readonly file: Blu
 }
 
 function missingFile(path: string): never {
-  throw new NangoError('invalid_config', `${path} does not exist. Create it with: nango init`);
+  throw new NangoError('file_not_found', `${path} does not exist. Create it with: nango init`);
 }

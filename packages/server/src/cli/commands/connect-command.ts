@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
-import type Nango from '@nangohq/node-client';
-import { messageOf, NangoError } from '../../errors/nango-error.ts';
+import { NangoClientError, type Nango } from '@nangohq/node-client';
+import { messageOf } from '../../errors/nango-error.ts';
 import { parseExactJson, parseJson } from '../../formats/parse-json.ts';
 import { askFields } from '../ask-fields.ts';
 import { openClient, type ClientFlags } from '../client.ts';
@@ -126,7 +126,7 @@ async function parseResponse<T extends z.ZodType>(response: Response, schema: T)
   const body = parseJson(await response.text());
   if (response.ok) return schema.parse(body);
   const { error } = errorSchema.parse(body);
-  throw new NangoError('request_failed', `${error.message} (${error.type})`);
+  throw new NangoClientError(error.type, error.message, { status: response.status });
 }
 
 /** Whether a program that opens addresses was found. Whether it opened the address cannot be known. */

@@ -24,7 +24,8 @@ export async function newBlueprint(name: string, flags: NewBlueprintFlags, termi
     throw new UsageError(`"${name}" cannot be a Blueprint’s name: letters, digits, "-" and "_".`);
   const folder = join(readSettings({ folder: flags.folder }).folder, BLUEPRINTS_FOLDER);
   const path = join(folder, `${name}.yaml`);
-  if (existsSync(path)) throw new NangoError('invalid_request', `${path} exists already.`);
+  if (existsSync(path))
+    throw new NangoError('file_exists', `${path} exists already. Choose another name, or delete the file.`);
   const { auth, config, requests } = await draft(flags, terminal);
   const docs =
     flags.issuer ?? (/^https?:/.test(flags.openapi ?? '') ? flags.openapi : undefined) ?? 'https://example.com/docs';
@@ -69,6 +70,6 @@ async function ask(message: string, terminal: Terminal, flag: string): Promise<s
   const { text, isCancel } = await import('@clack/prompts');
   const validate = (value: string | undefined) => (URL.canParse(value ?? '') ? undefined : 'This must be a URL.');
   const answer = await text({ message, validate, output: process.stderr });
-  if (isCancel(answer)) throw new NangoError('invalid_request', 'Nothing was written.');
+  if (isCancel(answer)) throw new NangoError('cancelled', 'The prompt was cancelled. Nothing was written.');
   return answer;
 }
