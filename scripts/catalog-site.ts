@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { addIntegration, suggestedEntry } from '../packages/server/src/config/add-integration.ts';
 import { BlueprintCatalog } from '../packages/server/src/catalog/blueprint-catalog.ts';
-import type { BlueprintFile } from '../packages/server/src/catalog/blueprint-file.ts';
+import { PROVENANCE, type BlueprintFile } from '../packages/server/src/catalog/blueprint-file.ts';
 import { BlueprintIndex, type BlueprintSummary } from '../packages/server/src/catalog/blueprint-index.ts';
 
 // Writes a static, searchable site of the catalog: an index page and one page for each Blueprint. The site sends no
@@ -123,16 +123,11 @@ table { border-collapse: collapse; width: 100%; } th, td { text-align: left; pad
 
 /** The section that lists the sources of a Blueprint, with URLs as links. */
 function provenance({ by, date, sources }: NonNullable<BlueprintFile['verified']>): string {
-  const how = {
-    sources: 'written from these sources and not tested against the provider',
-    sandbox: 'tested against the provider’s sandbox',
-    live: 'tested against the provider',
-  };
   const items = sources.map((source) => {
     const linked = escape(source).replace(/https:\/\/[^\s,]+/, (url) => `<a href="${url}">${url}</a>`);
     return `<li>${linked}</li>`;
   });
-  return `<section class="verified"><h2>Sources</h2><p>On ${escape(date)}, this Blueprint was ${how[by]}.</p><ul>${items.join('')}</ul></section>`;
+  return `<section class="verified"><h2>Sources</h2><p>On ${escape(date)}, this Blueprint was ${PROVENANCE[by]}.</p><ul>${items.join('')}</ul></section>`;
 }
 
 /** Display names of the categories that are not written like their keys. */

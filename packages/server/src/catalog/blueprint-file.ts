@@ -96,3 +96,10 @@ export type BlueprintFile = z.output<typeof blueprintFileSchema>;
 export function latestVersion(versions: readonly string[]): string | undefined {
   return [...versions].sort((a, b) => Number(b.slice(1)) - Number(a.slice(1)))[0];
 }
+
+/** How the facts of a Blueprint were obtained, as the predicate of a sentence: "This Blueprint was …". */
+export const PROVENANCE: Readonly<Record<NonNullable<BlueprintFile['verified']>['by'], string>> = {
+  sources: 'written from these sources and not tested against the provider',
+  sandbox: 'tested against the provider’s sandbox',
+  live: 'tested against the provider',
+};

@@ -7,7 +7,7 @@ import {
   type Blueprint,
   type BlueprintFailure,
 } from '../../catalog/blueprint-catalog.ts';
-import { CATEGORIES, type BlueprintFile } from '../../catalog/blueprint-file.ts';
+import { CATEGORIES, PROVENANCE, type BlueprintFile } from '../../catalog/blueprint-file.ts';
 import { BlueprintIndex } from '../../catalog/blueprint-index.ts';
 import { isMap } from '../../catalog/deep-merge.ts';
 import { integrationNameSchema } from '../../config/integration-name.ts';
@@ -84,10 +84,7 @@ export async function showBlueprint(name: string, { flags, terminal }: Command):
   const comment = file.versions[found.version]?.comment;
   terminal.out(`${file.display_name} (${found.name}:${found.version})`);
   for (const line of [file.docs_url, file.console_url, comment]) if (line !== undefined) terminal.out(line);
-  if (file.verified)
-    terminal.out(
-      `Checked against ${file.verified.sources.join(', ')} on ${file.verified.date}; not run against the provider${file.verified.by === 'sources' ? '' : `, except: ${file.verified.by}`}.`,
-    );
+  if (file.verified) terminal.out(provenanceOf(file.verified));
   const { auth, config, requests } = found;
   terminal.out(`\n${stringify({ auth, ...(config ? { config } : {}), requests }, { lineWidth: 120 }).trimEnd()}`);
 }
@@ -218,6 +215,10 @@ export async function checkBlueprints(paths: readonly string[], { flags, termina
       `${terminal.style('green', '✓')} ${files.length} Blueprint${files.length === 1 ? ' is' : 's are'} valid.`,
     );
   return faults.length > 0 ? 1 : 0;
+}
+
+function provenanceOf({ by, date, sources }: NonNullable<BlueprintFile['verified']>): string {
+  return [`On ${date}, this Blueprint was ${PROVENANCE[by]}:`, ...sources.map((source) => `  ${source}`)].join('\n');
 }
 
 function openCatalog(flags: Pick<BlueprintsFlags, 'folder' | 'envFile'>) {
