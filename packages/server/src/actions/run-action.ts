@@ -7,6 +7,7 @@ import { withCredentials } from '../connections/public-connection.ts';
 import type { FreshCredentials } from '../refresh/fresh-credentials.ts';
 import type { CallOrigin } from '../calls/call-report.ts';
 import type { ApiRequest } from '../calls/authorize-request.ts';
+import { splitEndpoint } from '../calls/join-endpoint.ts';
 import type { ReadPage } from '../calls/read-page.ts';
 import type { SendRequest } from '../calls/send-request.ts';
 import { apiRequestSchema, pageRequestSchema } from '../calls/api-request-schema.ts';
@@ -115,10 +116,9 @@ async function logged<T extends object>(
 ): Promise<T> {
   const started = performance.now();
   const response = await send();
-  const path = endpoint.replace(/\?.*$/s, '');
   logger.info('httpRequest', {
     method,
-    endpoint: path,
+    endpoint: splitEndpoint(endpoint).path,
     status: 'status' in response ? response.status : 200,
     ms: Math.round(performance.now() - started),
   });

@@ -99,8 +99,8 @@ export function authorizeRedirect(
 
 /**
  * Turns a URL from a response into an endpoint of its API, without the credentials that it may repeat. Relative URLs
- * are resolved against `from`, the target of its request (RFC 8288 §3.2). Throws `invalid_endpoint` if it is not below the
- * base_url.
+ * are resolved against `from`, the target of its request (RFC 8288 §3.2). Throws `invalid_endpoint` if it is not below
+ * the base_url.
  */
 export function endpointOf(text: string, from: RequestTarget, authorization: RequestAuthorization): string {
   const { base, params } = preparedFor(authorization);

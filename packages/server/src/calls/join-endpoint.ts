@@ -29,9 +29,7 @@ const PLAIN_QUERY = /^[\w~!$&()*+,=:@./?%-]*$/;
  * Throws `invalid_endpoint`.
  */
 export function joinEndpoint(base: BaseUrl, endpoint: string): JoinedEndpoint {
-  const mark = endpoint.indexOf('?');
-  const path = mark === -1 ? endpoint : endpoint.slice(0, mark);
-  const endpointQuery = mark === -1 ? '' : endpoint.slice(mark + 1);
+  const { path, query: endpointQuery } = splitEndpoint(endpoint);
   const isPlain =
     PLAIN_PATH.test(path) && PLAIN_QUERY.test(endpointQuery) && !/\.\.|\.\/|\/\.|^\.|^\/\/|\.$/.test(path);
   const relative = path.startsWith('/') ? path.slice(1) : path;
@@ -41,7 +39,7 @@ export function joinEndpoint(base: BaseUrl, endpoint: string): JoinedEndpoint {
     query: joinQueries(base.query, endpointQuery),
   };
   if (isPlain) return { target: joined, endpointQuery };
-  assertEndpoint(endpoint);
+  assertEndpoint(endpoint, path);
   const url = new URL(base.origin);
   url.pathname = joined.path;
   url.search = joined.query;
@@ -50,12 +48,19 @@ export function joinEndpoint(base: BaseUrl, endpoint: string): JoinedEndpoint {
   return { target: targetOf(url), endpointQuery };
 }
 
-function assertEndpoint(endpoint: string): void {
+/** The path and the query of an endpoint. */
+export function splitEndpoint(endpoint: string): { readonly path: string; readonly query: string } {
+  const mark = endpoint.indexOf('?');
+  return mark === -1
+    ? { path: endpoint, query: '' }
+    : { path: endpoint.slice(0, mark), query: endpoint.slice(mark + 1) };
+}
+
+function assertEndpoint(endpoint: string, path: string): void {
   if (/[\p{Cc}\s\\#]/u.test(endpoint) || !endpoint.isWellFormed())
     throw invalidEndpoint('it holds white space, a control character, "\\" or "#"; percent-encode them');
   if (/^([a-z][a-z0-9+.-]*:)?\/\//i.test(endpoint))
     throw invalidEndpoint('it must be relative to the base_url, such as "users/me"');
-  const path = endpoint.replace(/\?.*$/s, '');
   // Some servers decode twice, so "%252e" is decoded here as well.
   if ([path, decodeSeparators(path), decodeSeparators(decodeSeparators(path))].some(hasDotSegment))
     throw invalidEndpoint('it has a "." or ".." segment');

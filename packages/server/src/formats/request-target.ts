@@ -13,7 +13,10 @@ export interface RequestTarget {
   readonly query: string;
 }
 
-/** The parts of an http(s) URL that a request names: user information and fragment are never sent. Throws `request_failed`. */
+/**
+ * The parts of a URL that a request names. User information and fragment are never sent. Throws `request_failed` if the
+ * URL is neither http nor https.
+ */
 export function targetOf({ protocol, origin, pathname, search }: URL): RequestTarget {
   if (protocol !== 'https:' && protocol !== 'http:')
     throw new NangoError('request_failed', `Requests are sent to http and https URLs, not to ${protocol} URLs.`);

@@ -1,7 +1,6 @@
-import type { Duplex } from 'node:stream';
 import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import type { HeaderFields } from '../formats/header-fields.ts';
+import { ForwardingHandler } from './forwarding-handler.ts';
 import { IDEMPOTENT_METHODS } from './idempotent-methods.ts';
 
 /** Whether a request can be sent twice: its method allows it, and its body is in memory. */
@@ -9,53 +8,26 @@ export function isRepeatable({ method, body }: Pick<Dispatcher.DispatchOptions, 
   return IDEMPOTENT_METHODS.has(method) && !(body instanceof Readable);
 }
 
-/** Forwards everything, but sends a request once more if its connection failed before any response began. */
-export class SentAgain implements Dispatcher.DispatchHandler {
-  readonly #handler: Dispatcher.DispatchHandler;
+/** Sends a request once more if its connection failed before any response began. */
+export class SentAgain extends ForwardingHandler {
   readonly #again: () => void;
   readonly #isRecoverable: (error: Error) => boolean;
   #hasBegun = false;
 
   constructor(handler: Dispatcher.DispatchHandler, again: () => void, isRecoverable = isClosedSocket) {
-    this.#handler = handler;
+    super(handler);
     this.#again = again;
     this.#isRecoverable = isRecoverable;
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
-    this.#handler.onRequestStart?.(controller, context);
-  }
-
-  onRequestUpgrade(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    headers: HeaderFields,
-    socket: Duplex,
-  ): void {
-    this.#handler.onRequestUpgrade?.(controller, status, headers, socket);
-  }
-
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    headers: HeaderFields,
-    statusMessage?: string,
-  ): void {
+  override onResponseStart(...response: Parameters<ForwardingHandler['onResponseStart']>): void {
     this.#hasBegun = true;
-    this.#handler.onResponseStart?.(controller, status, headers, statusMessage);
+    super.onResponseStart(...response);
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#handler.onResponseData?.(controller, chunk);
-  }
-
-  onResponseEnd(controller: Dispatcher.DispatchController, trailers: HeaderFields): void {
-    this.#handler.onResponseEnd?.(controller, trailers);
-  }
-
-  onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
+  override onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
     if (!this.#hasBegun && !controller?.aborted && this.#isRecoverable(error)) this.#again();
-    else this.#handler.onResponseError?.(controller, error);
+    else super.onResponseError(controller, error);
   }
 }
 

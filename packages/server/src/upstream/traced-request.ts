@@ -1,6 +1,5 @@
-import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import type { HeaderFields } from '../formats/header-fields.ts';
+import { ForwardingHandler } from './forwarding-handler.ts';
 
 /** Begins the span of a request that goes out. */
 export type TraceOutgoing = (request: { readonly method: string; readonly host: string }) => OutgoingSpan;
@@ -11,52 +10,33 @@ export interface OutgoingSpan {
   end(outcome: { status?: number | undefined; error?: unknown }): void;
 }
 
-/** Ends a span with the response, and forwards everything. */
-export class TracedHandler implements Dispatcher.DispatchHandler {
-  readonly #handler: Dispatcher.DispatchHandler;
+/** Ends a span with the response. */
+export class TracedHandler extends ForwardingHandler {
   readonly #span: OutgoingSpan;
   #status: number | undefined;
 
   constructor(handler: Dispatcher.DispatchHandler, span: OutgoingSpan) {
-    this.#handler = handler;
+    super(handler);
     this.#span = span;
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController, more: unknown): void {
-    this.#handler.onRequestStart?.(controller, more);
+  override onRequestUpgrade(...upgrade: Parameters<ForwardingHandler['onRequestUpgrade']>): void {
+    this.#span.end({ status: upgrade[1] });
+    super.onRequestUpgrade(...upgrade);
   }
 
-  onRequestUpgrade(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    headers: HeaderFields,
-    socket: Duplex,
-  ): void {
-    this.#span.end({ status });
-    this.#handler.onRequestUpgrade?.(controller, status, headers, socket);
+  override onResponseStart(...response: Parameters<ForwardingHandler['onResponseStart']>): void {
+    this.#status = response[1];
+    super.onResponseStart(...response);
   }
 
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    headers: HeaderFields,
-    statusMessage?: string,
-  ): void {
-    this.#status = status;
-    this.#handler.onResponseStart?.(controller, status, headers, statusMessage);
-  }
-
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#handler.onResponseData?.(controller, chunk);
-  }
-
-  onResponseEnd(controller: Dispatcher.DispatchController, trailers: HeaderFields): void {
+  override onResponseEnd(...end: Parameters<ForwardingHandler['onResponseEnd']>): void {
     this.#span.end({ status: this.#status });
-    this.#handler.onResponseEnd?.(controller, trailers);
+    super.onResponseEnd(...end);
   }
 
-  onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
+  override onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
     this.#span.end({ status: this.#status, error: error.name });
-    this.#handler.onResponseError?.(controller, error);
+    super.onResponseError(controller, error);
   }
 }
