@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 
-// Lists the lines that are longer than the formatter's width. The formatter breaks code and JSON, except for strings and
-// regular expressions, which may be long. It breaks neither comments nor prose, so these are checked here.
+// Lists the lines that are longer than the formatter's width. The formatter breaks code and JSON, except for strings
+// and regular expressions, which may be long. It breaks neither comments nor prose, so these are checked here.
 const root = join(import.meta.dirname, '..');
 const MAX_LENGTH = 120;
 const COMMENT = /^\s*\/[/*]|^\s+\* |[;,{}()] \/\/ /;

@@ -21,7 +21,7 @@ test('init scaffolds a folder that validates, and overwrites nothing', async (t)
   );
   assert.equal((await runCli(['validate'], { cwd })).code, 0);
   writeFileSync(join(cwd, 'nango-integrations/integrations.yaml'), 'integrations: {}\n');
-  assert.match((await runCli(['init'], { cwd })).stderr, /integrations\.yaml exists and stays as it is/);
+  assert.match((await runCli(['init'], { cwd })).stderr, /integrations\.yaml exists already and was not changed/);
   assert.equal(readFileSync(join(cwd, 'nango-integrations/integrations.yaml'), 'utf8'), 'integrations: {}\n');
 });
 
@@ -90,7 +90,7 @@ test('with --json a failure is JSON on stdout, as the API answers it', async (t)
   };
   assert.deepEqual(await failureOf('keys', 'check', '--json'), {
     type: 'store_not_ready',
-    message: `There is no database ${join(cwd, '.nango/nango.db')}.`,
+    message: `There is no database ${join(cwd, '.nango/nango.db')}. Start a server first, or name another --data-dir.`,
   });
   assert.equal((await failureOf('blueprints', 'show', 'nope', '--json')).type, 'not_found');
   const misused = await runCli(['connections', 'show', 'a', '--json'], { cwd });
@@ -235,13 +235,13 @@ test('events and webhooks: what happened, what was not delivered, and delivering
   await first;
   const listed = await cli('events');
   assert.match(listed.stdout, /^\S+Z {2}connection\.created +keyed {2}user\uFFFD\[31m\n$/);
-  assert.match(listed.stderr, /Go on with: nango events --after \S+/);
+  assert.match(listed.stderr, /Continue with: nango events --after \S+/);
   const [, cursor = ''] = /--after (\S+)/.exec(listed.stderr) ?? [];
   assert.equal((await cli('events', '--after', cursor, '--json')).stdout, '');
   assert.equal((JSON.parse((await cli('events', '--json')).stdout) as { type: string }).type, 'connection.created');
   let dead = await cli('webhooks', 'dead');
   while (dead.stdout === '') dead = await cli('webhooks', 'dead');
-  assert.match(dead.stdout, /app +evt_\S+ +connection\.created +\S+ +It responded with status 410\./);
+  assert.match(dead.stdout, /app +evt_\S+ +connection\.created +\S+ +The webhook responded with status 410\./);
   const second = arrival();
   assert.match((await cli('webhooks', 'replay', 'app')).stderr, /1 events are delivered again/);
   await second;

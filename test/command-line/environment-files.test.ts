@@ -128,7 +128,7 @@ test('blueprints add says whether the running server has loaded the Integration,
   assert.equal(lacking.code, 0, lacking.stderr);
   assert.match(
     lacking.stderr,
-    /The running server has not loaded github.* It lacks GITHUB_CLIENT_SECRET\. It reads \S+\.env again/,
+    /The running server has not loaded github.* It lacks the variable GITHUB_CLIENT_SECRET\. It reads \S+\.env again/,
   );
   write('.env', 'GITHUB_CLIENT_SECRET=s\n');
   chmodSync(join(project, '.env'), 0o600);

@@ -95,7 +95,7 @@ for (const workers of [[], ['--workers', '2']])
     const folder = temporaryFolder(t, { 'integrations.yaml': INTEGRATIONS });
     const { code, stderr } = await runCli(['start', '--folder', folder, '--port', String(port), ...workers]);
     assert.equal(code, 1);
-    assert.match(stderr, new RegExp(`cannot listen on localhost:${port}\\. Another program uses it`));
+    assert.match(stderr, new RegExp(`cannot listen on localhost:${port}\\. Another program uses this port`));
   });
 
 test('a reader of results that has enough ends the command quietly', async () => {

@@ -169,8 +169,8 @@ test('after three days, or with 410, an event is dead: listed, and delivered whe
   assert.deepEqual(
     dead.map(({ webhook, error, event }) => [webhook, error, event.data.userId]),
     [
-      ['app', 'It responded with status 410.', 'gone'],
-      ['app', 'It responded with status 503.', 'down'],
+      ['app', 'The webhook responded with status 410.', 'gone'],
+      ['app', 'The webhook responded with status 503.', 'down'],
     ],
   );
   receiver.status = () => 200;

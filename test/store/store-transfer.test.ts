@@ -102,7 +102,7 @@ test('a backup overwrites nothing, and a restore takes only a whole backup that 
   await start();
   await nango.registerConnection('keyed', '1', { api_key: 'first' });
   await cli('backup', path('good.db'));
-  assert.match((await cli('backup', path('good.db'))).stderr, /exists; name a new file/);
+  assert.match((await cli('backup', path('good.db'))).stderr, /exists already\. Name a new file/);
   const damaged = readFileSync(path('good.db'));
   damaged.fill(7, 8_192, 12_288);
   writeFileSync(path('damaged.db'), damaged);
@@ -142,7 +142,7 @@ test('an export moves connections from SQLite to PostgreSQL and back, sealed', a
   assert.equal(statSync(from.path('out.jsonl')).mode & 0o777, 0o600);
   const text = readFileSync(from.path('out.jsonl'), 'utf8');
   assert.doesNotMatch(text, /first|"at"|"rt"/);
-  assert.match((await from.cli('export', from.path('out.jsonl'))).stderr, /exists; name a new file/);
+  assert.match((await from.cli('export', from.path('out.jsonl'))).stderr, /exists already\. Name a new file/);
 
   const to = await setUp(t, { DATABASE_URL: await postgres.createDatabase() });
   await to.start();
@@ -221,7 +221,10 @@ test('JSON and CSV of another system are imported while the server runs; pairs t
   );
   const refused = await cli('import', csv);
   assert.equal(refused.code, 1);
-  assert.match(refused.stderr, /Nothing was imported[\s\S]*line 2: this pair has a connection already/);
+  assert.match(
+    refused.stderr,
+    /Nothing was imported[\s\S]*line 2: the user already has a connection to this Integration/,
+  );
   assert.match((await cli('import', csv, '--existing', 'skip')).stderr, /2 of 3 connections imported/);
   assert.equal(await keyOf('1'), 'one');
   assert.match((await cli('import', csv, '--existing', 'replace')).stderr, /3 of 3/);

@@ -261,8 +261,8 @@ const RUNS = 12;
 const MAX_RATIO = 3;
 
 /**
- * Reads every piece repeated to `bytes` with every reader, and every shape. Returns those whose time grows faster than the
- * text.
+ * Reads every piece, repeated to `bytes`, with every reader, and every shape. Returns those whose time grows faster than
+ * the text.
  */
 export function findNonlinear(bytes: number, readers: Iterable<string> = Object.keys(READERS)): Growth[] {
   const found: (Growth | undefined)[] = [];
@@ -287,7 +287,12 @@ interface Measured {
   readonly write: (bytes: number) => string;
 }
 
-function measure({ reader, piece, read, write }: Measured, bytes: number): Growth | undefined {
+/** A time that grows faster than the text does so at every size. A busy machine makes one size look slow. */
+function measure(measured: Measured, bytes: number): Growth | undefined {
+  return measureAt(measured, bytes) && measureAt(measured, bytes * 2) && measureAt(measured, bytes);
+}
+
+function measureAt({ reader, piece, read, write }: Measured, bytes: number): Growth | undefined {
   const [half, whole] = [write(bytes / 2), write(bytes)];
   const best = { half: Infinity, whole: Infinity };
   // The least of several runs: what else the machine does only ever adds.

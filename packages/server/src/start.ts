@@ -79,7 +79,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     isPublic: !isLoopbackHost(config.current.server.oauth_server_root_url.hostname),
   });
   let isReady = false;
-  // New keys need a backup, even if the start fails later.
+  // The operator must back up new keys, even if the start fails later.
   resources.defer(() => {
     if (!isReady) for (const notice of keys.notices) log.warn({}, notice);
   });
@@ -257,7 +257,7 @@ function openConfig(settings: Settings, log: FastifyBaseLogger): Promise<LiveCon
       log.info({ integrations: current.integrations.size }, 'configuration reloaded');
       for (const warning of current.warnings.filter((text) => !previous.warnings.includes(text))) log.warn({}, warning);
       started ??= previous.server;
-      for (const key of keysForNextStart(started, current.server))
+      for (const key of keysThatNeedRestart(started, current.server))
         log.warn({}, `${key} takes effect with the next start`);
     },
     onInvalid: (error) => log.error({}, `${error.message}\nThe last good configuration stays in force.`),
@@ -266,12 +266,12 @@ function openConfig(settings: Settings, log: FastifyBaseLogger): Promise<LiveCon
   });
 }
 
-/** Keys whose value has changed since the start. */
-function keysForNextStart(started: NangoConfig, current: NangoConfig): string[] {
+/** Keys that have changed since the start, and that take effect only with the next start. */
+function keysThatNeedRestart(started: NangoConfig, current: NangoConfig): string[] {
   const isLocal = ({ oauth_server_root_url: root }: NangoConfig) => isLoopbackHost(root.hostname);
   return [
     ...(current.oauth_server_port === started.oauth_server_port ? [] : ['oauth_server_port']),
-    // Callback URLs and pages follow at once. Where the server listens, and who may connect without a token, do not.
+    // Callback URLs and pages change at once. The address to listen on, and who may connect without a token, do not.
     ...(isLocal(current) === isLocal(started)
       ? []
       : ['The address to listen on, which follows from oauth_server_root_url,']),
@@ -279,11 +279,11 @@ function keysForNextStart(started: NangoConfig, current: NangoConfig): string[] 
   ];
 }
 
-/** A callback URL that differs from where the server listens. */
+/** A notice if the callback URL differs from where the server listens. */
 function portNotices({ port }: Settings, { oauth_server_root_url: root }: NangoConfig): string[] {
   if (port === undefined || port === 0 || !isLoopbackHost(root.hostname) || Number(root.port || 80) === port) return [];
   return [
-    `--port changes where the server listens, not its addresses: the callback URL stays at ${root.origin}. Set oauth_server_root_url and oauth_server_port in nango-config.yaml to change both.`,
+    `--port changes only the port on which the server listens. The callback URL stays at ${root.origin}. To change both, set oauth_server_root_url and oauth_server_port in nango-config.yaml.`,
   ];
 }
 
@@ -294,14 +294,14 @@ async function listen(app: App, settings: Settings, config: LiveConfig): Promise
   const host = settings.host ?? (isLoopbackHost(oauth_server_root_url.hostname) ? 'localhost' : '::');
   try {
     await app.listen({ host, port }).catch((error: unknown) => {
-      // A machine without IPv6 has no address for both.
+      // A machine without IPv6 cannot listen on `::`.
       if (settings.host !== undefined || !isWithoutIpv6(error)) throw error;
       return app.listen({ host: '0.0.0.0', port });
     });
   } catch (cause) {
-    const taken = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE';
-    const remedy = taken
-      ? 'Another program uses it; stop that, or set oauth_server_port (and oauth_server_root_url) in nango-config.yaml.'
+    const isTaken = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE';
+    const remedy = isTaken
+      ? 'Another program uses this port. Stop that program, or set oauth_server_port and oauth_server_root_url in nango-config.yaml.'
       : messageOf(cause);
     throw new NangoError('port_unavailable', `The server cannot listen on ${host}:${port}. ${remedy}`, { cause });
   }

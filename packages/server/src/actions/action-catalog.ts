@@ -39,7 +39,7 @@ export class ActionCatalog {
     // The compiler is loaded with the first Action, because many servers have none.
     const { compileAction } = await import('./compile-action.ts');
     const { exports, files, mapStack } = await compileAction(file);
-    const create = creatorOf(exports, { file, className: actionClassName(integration, action) });
+    const create = findActionClass(exports, { file, className: actionClassName(integration, action) });
     const compiled = { create, mapStack, stamps: await stampsOf(files, compiledAt) };
     this.#loaded.set(file, compiled);
     return compiled;
@@ -59,15 +59,15 @@ export class ActionCatalog {
     // Only a name from the folder's listing becomes a path.
     if (plainNameSchema.safeParse(action).success && names.includes(action))
       return join(this.#folder, integration, `${action}${SUFFIX}`);
-    const known = names.length > 0 ? ` Known: ${names.join(', ')}.` : '';
+    const list = names.length > 0 ? ` Its Actions: ${names.join(', ')}.` : '';
     throw new NangoError(
       'action_not_found',
-      `"${integration}" has no Action "${action}".${suggest(action, names)}${known}`,
+      `"${integration}" has no Action "${action}".${suggest(action, names)}${list}`,
     );
   }
 }
 
-function creatorOf(
+function findActionClass(
   exports: Record<string, unknown>,
   { file, className }: { file: string; className: string },
 ): CreateAction {

@@ -70,12 +70,12 @@ function createHost(
     logger,
     async httpRequest(given) {
       const request = { ...parseRequest(apiRequestSchema, given), retry: AFTER_QUOTA };
-      const response = await logged(logger, request, () => sendRequest(key, request, origin));
+      const response = await sendAndLog(logger, request, () => sendRequest(key, request, origin));
       return response.json === undefined ? response : { ...response, json: withPlainNumbers(response.json) };
     },
     async readPage(given) {
       const request = { ...parseRequest(pageRequestSchema, given), retry: AFTER_QUOTA };
-      const { items, next } = await logged(logger, request, () => readPage(key, request, origin));
+      const { items, next } = await sendAndLog(logger, request, () => readPage(key, request, origin));
       return { items: items.map(withPlainNumbers), next };
     },
     async getCurrentConnection() {
@@ -91,12 +91,12 @@ function createHost(
   };
 }
 
-/** Actions calculate with numbers, so a number with all its digits becomes the nearest JavaScript number. */
+/** Actions calculate with numbers, so a number that keeps all its digits becomes the nearest JavaScript number. */
 function withPlainNumbers(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value));
 }
 
-// Actions' requests wait for quota, as documented. An API that reports no quota has done nothing.
+// Actions' requests wait for quota, as documented. An API that is out of quota has not processed the request.
 const AFTER_QUOTA = { anyMethod: true };
 
 function parseRequest<T extends z.ZodType>(schema: T, given: ActionHttpRequest | ActionPageRequest): z.output<T> {
@@ -109,7 +109,7 @@ function parseRequest<T extends z.ZodType>(schema: T, given: ActionHttpRequest |
 }
 
 /** Logs a request without its query, which may hold private data. */
-async function logged<T extends object>(
+async function sendAndLog<T extends object>(
   logger: ActionLogger,
   { method, endpoint }: ApiRequest,
   send: () => Promise<T>,

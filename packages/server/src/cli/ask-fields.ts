@@ -26,13 +26,13 @@ export async function askFields(
   );
   if (missing.length === 0 || !terminal.interactive || !process.stdin.isTTY) return { ...given };
   const { text, password, isCancel } = await import('@clack/prompts');
-  const answers: Record<string, unknown> = { ...given };
+  const values: Record<string, unknown> = { ...given };
   for (const [name, field] of missing) {
     const { label, description, example, secret = !visible } = field;
     const hint = field.optional ? '(may be empty)' : undefined;
     const message = printable([[label ?? name, hint], [description]].map(joinWords).filter(Boolean).join(' — '));
-    const validate = (value: string | undefined) => problem(value ?? '', field);
-    const answer = secret
+    const validate = (value: string | undefined) => inputProblem(value ?? '', field);
+    const input = secret
       ? await password({ message, validate, output: process.stderr })
       : await text({
           message,
@@ -40,18 +40,18 @@ export async function askFields(
           output: process.stderr,
           ...(example === undefined ? {} : { placeholder: printable(example) }),
         });
-    if (isCancel(answer)) throw new NangoError('cancelled', 'The prompt was cancelled. Nothing was connected.');
-    if (answer !== '') answers[name] = answer;
+    if (isCancel(input)) throw new NangoError('cancelled', 'The prompt was cancelled. Nothing was connected.');
+    if (input !== '') values[name] = input;
   }
-  return answers;
+  return values;
 }
 
 function joinWords(words: readonly (string | undefined)[]): string {
   return words.filter((word) => word !== undefined).join(' ');
 }
 
-function problem(value: string, { pattern, optional }: InputField): string | undefined {
-  if (value === '') return optional ? undefined : 'This is required.';
+function inputProblem(value: string, { pattern, optional }: InputField): string | undefined {
+  if (value === '') return optional ? undefined : 'A value is required.';
   if (pattern === undefined || new RegExp(`^(?:${pattern})$`, 'u').test(value)) return undefined;
-  return `This must match ${pattern}`;
+  return `The value must match ${pattern}.`;
 }

@@ -26,29 +26,32 @@ export interface ServerClient {
  */
 export async function openClient(flags: ClientFlags): Promise<ServerClient> {
   const settings = readSettings({ ...flags, dataDirectory: flags.dataDir });
-  const serverUrl = flags.server ?? settings.serverUrl ?? (await urlFromConfig(settings));
-  return { nango: new Nango({ serverUrl, secretKey: settings.secretKey ?? keyFromFile(settings) }), serverUrl };
+  const serverUrl = flags.server ?? settings.serverUrl ?? (await loadLocalUrl(settings));
+  return { nango: new Nango({ serverUrl, secretKey: settings.secretKey ?? loadSecretKey(settings) }), serverUrl };
 }
 
 /** How long a server on this machine may take to load a changed file. */
 const RELOAD_MS = 3_000;
-const ASK_EVERY_MS = 200;
+const POLL_MS = 200;
 
-/** Whether a server on this machine has loaded an Integration; undefined = no server of this folder responds. */
-export async function isLoaded(integration: string, settings: Settings): Promise<boolean | undefined> {
+/**
+ * Waits until the server on this machine has loaded an Integration. Resolves to false if it does not load it in time,
+ * and to undefined if no server of this folder responds.
+ */
+export async function waitUntilLoaded(integration: string, settings: Settings): Promise<boolean | undefined> {
   const deadline = Date.now() + RELOAD_MS;
   for (;;) {
-    const found = await loadedIntegrations(settings);
+    const found = await fetchLoadedIntegrations(settings);
     if (found === undefined || found.includes(integration)) return found && true;
     if (Date.now() > deadline) return false;
-    await delay(ASK_EVERY_MS);
+    await delay(POLL_MS);
   }
 }
 
-async function loadedIntegrations(settings: Settings): Promise<readonly string[] | undefined> {
+async function fetchLoadedIntegrations(settings: Settings): Promise<readonly string[] | undefined> {
   try {
-    const serverUrl = await urlFromConfig(settings);
-    const nango = new Nango({ serverUrl, secretKey: settings.secretKey ?? keyFromFile(settings) });
+    const serverUrl = await loadLocalUrl(settings);
+    const nango = new Nango({ serverUrl, secretKey: settings.secretKey ?? loadSecretKey(settings) });
     return (await nango.connect()).returnValue.integrations.map(({ name }) => name);
   } catch {
     // Nothing listens there, or it is another installation's server.
@@ -56,12 +59,12 @@ async function loadedIntegrations(settings: Settings): Promise<readonly string[]
   }
 }
 
-/** The server is on this machine, so its port is used and not its public root. */
-export async function urlFromConfig({ folder, environment }: Settings): Promise<string> {
+/** The address of the server on this machine: its port, not its public root. */
+export async function loadLocalUrl({ folder, environment }: Settings): Promise<string> {
   return `http://localhost:${(await loadServerAddress(folder, environment)).port}`;
 }
 
-function keyFromFile({ dataDirectory }: Settings): string {
+function loadSecretKey({ dataDirectory }: Settings): string {
   const path = join(dataDirectory, 'secret.key');
   try {
     return readFileSync(path, 'utf8').trim();

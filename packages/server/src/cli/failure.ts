@@ -5,7 +5,7 @@ import type { Terminal } from './terminal.ts';
 const FAILED = 1;
 export const WRONG_USAGE = 2;
 
-/** Thrown for a wrong call of a command. It ends with exit code 2. */
+/** A command was called with wrong arguments. It ends with exit code 2. */
 export class UsageError extends NangoError {
   constructor(message: string, cause?: unknown) {
     super('invalid_request', message, { cause });
@@ -14,13 +14,13 @@ export class UsageError extends NangoError {
 
 /** Prints why a command failed; with `json` in the API's format. Returns the exit code. */
 export function reportFailure(error: unknown, { terminal, json }: { terminal: Terminal; json: boolean }): number {
-  if (json) terminal.out(JSON.stringify({ error: describe(error) }));
+  if (json) terminal.out(JSON.stringify({ error: describeFailure(error) }));
   else if (error instanceof NangoError && error.code === 'invalid_config') terminal.err(error.message);
   else terminal.err(`${terminal.style('red', '✗')} ${messageOf(error)}`);
   return error instanceof UsageError ? WRONG_USAGE : FAILED;
 }
 
-function describe(error: unknown): object {
+function describeFailure(error: unknown): object {
   const faults =
     error instanceof ConfigError ? error.faults.map((fault) => ({ ...fault, path: formatKeyPath(fault.path) })) : [];
   return { type: typeOf(error), message: messageOf(error), ...(faults.length > 0 ? { faults } : {}) };

@@ -14,11 +14,11 @@ Environment:
   NANGO_FOLDER          the Nango folder (default: nango-integrations here or in a folder above)
   NANGO_DATA_DIR        embedded store and keys (default: .nango beside the Nango folder)
   DATABASE_URL          PostgreSQL in place of the embedded store
-  NANGO_ENCRYPTION_KEY  32 bytes, base64 or hex; made on first start with the embedded store; several,
-                        separated by commas, all open, and the first seals
-  NANGO_ENCRYPTION_KEY_FILE     a file with it
-  NANGO_ENCRYPTION_KEY_COMMAND  a command that prints it, such as one that asks a key management service
-  NANGO_SECRET_KEY      the key your back end sends; made on first start with the embedded store
+  NANGO_ENCRYPTION_KEY  32 bytes, base64 or hex; with the embedded store, the first start makes it.
+                        Several are separated by commas: all open values, and the first seals
+  NANGO_ENCRYPTION_KEY_FILE     a file that holds the key
+  NANGO_ENCRYPTION_KEY_COMMAND  a command that prints the key, such as a client of a key management service
+  NANGO_SECRET_KEY      the key that your back end sends; with the embedded store, the first start makes it
   NANGO_SERVER_URL      where the server runs, for commands that talk to it
   NANGO_HOST            address to listen on
 Variables that are not set are read from .env beside the Nango folder, or from the files of --env-file.
@@ -36,14 +36,17 @@ function createProgram(terminal: Terminal): Command {
     .addHelpText('after', ENVIRONMENT)
     .configureOutput({ outputError: (text, write) => write(terminal.style('red', text)) });
   addFolderCommands(program, terminal);
-  addBlueprintCommands(program.command('blueprints').description('the catalog of providers'), terminal);
+  addBlueprintCommands(
+    program.command('blueprints').description('find, add, draft and check Blueprints of providers'),
+    terminal,
+  );
   addClientCommands(program, terminal);
   addStoreCommands(program, terminal);
   pointToHelp(program, program.name());
   return program;
 }
 
-/** The fault was printed as text. `--json` may be anywhere, because the arguments could not be parsed. */
+/** Commander printed the fault as text. `--json` may be anywhere, because the arguments could not be parsed. */
 function wrongUsage(error: CommanderError, terminal: Terminal): number {
   if (process.argv.includes('--json')) reportFailure(new UsageError(error.message), { terminal, json: true });
   return WRONG_USAGE;
@@ -73,7 +76,7 @@ function addFolderCommands(program: Command, terminal: Terminal): void {
     .option(...ENV_FILE)
     .option('-p, --port <port>', 'port to listen on, in place of oauth_server_port', parsePort)
     .option('--host <address>', 'address to listen on')
-    .option('--workers <count>', 'server processes on the port, about one a core', parseWorkers)
+    .option('--workers <count>', 'number of server processes on the port; about one for each core', parseWorkers)
     .action(async (flags: StartFlags) => {
       const { startCommand } = await import('./commands/start-command.ts');
       await startCommand(flags, terminal);

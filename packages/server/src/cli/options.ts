@@ -13,8 +13,8 @@ export const ENV_FILE = [
   (path: string, earlier: readonly string[] = []): readonly string[] => [...earlier, path],
 ] as const;
 
-/** The flags of commands that talk to a running server. */
-export function client(command: Command): Command {
+/** Adds the flags of commands that talk to a running server. */
+export function addClientOptions(command: Command): Command {
   return command
     .option(...FOLDER)
     .option(...DATA_DIR)

@@ -15,20 +15,20 @@ export interface Terminal {
   err(text: string): void;
   /** Styles text for stderr. Plain if stderr is not a terminal, or NO_COLOR is set. */
   style(style: TextStyle, text: string): string;
-  /** Whether a person uses the terminal. */
+  /** Whether a person sees both stdout and stderr. */
   readonly interactive: boolean;
 }
 
 export function createTerminal(): Terminal {
   // `nango … | head` ends when the reader has read enough. A failure to write to stderr must not end a server.
-  process.stdout.on('error', (error) => endQuietly(error));
+  process.stdout.on('error', (error) => endOnWriteError(error));
   process.stderr.on('error', () => undefined);
   return {
     columns: process.stdout.isTTY ? process.stdout.columns : undefined,
-    out: (text) => void process.stdout.write(`${harmless(text)}\n`),
-    err: (text) => void process.stderr.write(`${harmless(text)}\n`),
+    out: (text) => void process.stdout.write(`${keepOwnStyles(text)}\n`),
+    err: (text) => void process.stderr.write(`${keepOwnStyles(text)}\n`),
     style: (style, text) =>
-      styleText(style, withoutControls(text), { stream: process.stderr }).replaceAll(ESCAPE, OWN_ESCAPE),
+      styleText(style, escapeControls(text), { stream: process.stderr }).replaceAll(ESCAPE, OWN_ESCAPE),
     interactive: process.stdout.isTTY && process.stderr.isTTY,
   };
 }
@@ -37,16 +37,16 @@ const ESCAPE = '\u001b';
 // A random mark, so that our styles differ from escapes in files, names and providers' messages.
 const OWN_ESCAPE = `\uE000${randomUUID()}`;
 
-function harmless(text: string): string {
-  return withoutControls(text).replaceAll(OWN_ESCAPE, ESCAPE);
+function keepOwnStyles(text: string): string {
+  return escapeControls(text).replaceAll(OWN_ESCAPE, ESCAPE);
 }
 
 /** Control characters in quoted text could move the cursor or forge output. They are printed as JSON escapes. */
-function withoutControls(text: string): string {
+function escapeControls(text: string): string {
   return text.replace(/[^\P{Cc}\n\t]/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-function endQuietly(error: NodeJS.ErrnoException): void {
+function endOnWriteError(error: NodeJS.ErrnoException): void {
   if (error.code === 'EPIPE') process.exit();
   process.stderr.write(`The results cannot be written: ${error.message}\n`);
   process.exit(1);

@@ -13,8 +13,8 @@ const FIRST_PAUSE_MS = 1_000;
 const MAX_PAUSE_MS = 30_000;
 const METRICS_TIMEOUT_MS = 5_000;
 
-/** What a worker reports to its parent process. */
-const saidSchema = z.discriminatedUnion('nango', [
+/** A message of a worker to its parent process. */
+const workerMessageSchema = z.discriminatedUnion('nango', [
   z.object({
     nango: z.literal('ready'),
     ready: z.object({
@@ -28,7 +28,7 @@ const saidSchema = z.discriminatedUnion('nango', [
   z.object({ nango: z.literal('metrics'), id: z.string() }),
 ]);
 
-const metricsSchema = z.object({ nango: z.literal('metrics'), id: z.string(), text: z.string() });
+const metricsMessageSchema = z.object({ nango: z.literal('metrics'), id: z.string(), text: z.string() });
 
 /** Whether {@link Workers} started this process. */
 export function isWorker(): boolean {
@@ -36,7 +36,7 @@ export function isWorker(): boolean {
 }
 
 /**
- * Several server processes on one port. A worker that dies is replaced, after a pause that grows if they keep dying.
+ * Several server processes on one port. A worker that dies is replaced, after a pause that grows with each death.
  * Other servers take over its work.
  */
 export class Workers {
@@ -82,19 +82,19 @@ export class Workers {
     return new Promise((resolve) => {
       let isReady = false;
       worker.on('message', (message: unknown) => {
-        const said = saidSchema.safeParse(message).data;
-        if (said?.nango === 'metrics') void this.#respondMetrics(worker, said.id);
-        if (said?.nango !== 'ready') return;
+        const parsed = workerMessageSchema.safeParse(message).data;
+        if (parsed?.nango === 'metrics') void this.#sendMetrics(worker, parsed.id);
+        if (parsed?.nango !== 'ready') return;
         isReady = true;
         this.#log.info({ worker: index, pid: worker.process.pid }, 'a worker is ready');
-        resolve(said.ready);
+        resolve(parsed.ready);
       });
       worker.once('exit', (code, signal) => {
         resolve(undefined);
         if (this.#stopping || (!isReady && deaths === 0)) return;
-        const inARow = performance.now() - started > MAX_PAUSE_MS ? 1 : deaths + 1;
+        const deathsInARow = performance.now() - started > MAX_PAUSE_MS ? 1 : deaths + 1;
         this.#log.error({ worker: index, code, signal }, 'a worker ended; another takes its place');
-        void this.#replace(index, inARow);
+        void this.#replace(index, deathsInARow);
       });
     });
   }
@@ -104,7 +104,7 @@ export class Workers {
     if (!this.#stopping) await this.#fork(index, deaths);
   }
 
-  async #respondMetrics(worker: Worker, id: string): Promise<void> {
+  async #sendMetrics(worker: Worker, id: string): Promise<void> {
     const text = await this.#registry.clusterMetrics().catch((error: unknown) => {
       this.#log.error({ err: error }, 'the workers’ metrics could not be gathered');
       return '';
@@ -114,12 +114,12 @@ export class Workers {
 }
 
 /** Disconnects from the parent process, which would keep this one alive. */
-export function leaveWorkers(): void {
+export function disconnectFromParent(): void {
   if (cluster.worker?.isConnected()) cluster.worker.disconnect();
 }
 
 /** Reports to the parent process that this worker is ready. */
-export function tellReady(ready: Ready): void {
+export function reportReady(ready: Ready): void {
   process.send?.({ nango: 'ready', ready });
 }
 
@@ -130,19 +130,19 @@ export function gatherMetrics(registry: Registry): () => Promise<string> {
   void new AggregatorRegistry();
   return async () => {
     const id = crypto.randomUUID();
-    const answered = Promise.withResolvers<string>();
+    const response = Promise.withResolvers<string>();
     const onMessage = (message: unknown) => {
-      const said = metricsSchema.safeParse(message).data;
-      if (said?.id === id) answered.resolve(said.text);
+      const parsed = metricsMessageSchema.safeParse(message).data;
+      if (parsed?.id === id) response.resolve(parsed.text);
     };
     process.on('message', onMessage);
     const timer = setTimeout(
-      () => answered.reject(new Error('The other workers did not respond.')),
+      () => response.reject(new Error('The other workers did not respond.')),
       METRICS_TIMEOUT_MS,
     );
     try {
       process.send?.({ nango: 'metrics', id });
-      return await answered.promise;
+      return await response.promise;
     } finally {
       clearTimeout(timer);
       process.off('message', onMessage);

@@ -21,9 +21,12 @@ export const eventSchema = z.object({
       authMode: z.string(),
       status: z.enum(['active', 'needs_reconnect']),
       statusReason: z.string().nullable(),
-      error: z.string().optional().describe('connection.refresh_failed: what the provider, or the network, said'),
+      error: z
+        .string()
+        .optional()
+        .describe('Only for connection.refresh_failed: the error of the provider or the network'),
     })
-    .describe('The connection as it was then, without credentials'),
+    .describe('The connection as it was when the event occurred, without credentials'),
 });
 
 export type Event = z.output<typeof eventSchema>;
@@ -40,7 +43,7 @@ export interface EventPage {
 
 const deadDeliverySchema = z.object({
   webhook: z.string(),
-  error: z.string().nullable().describe('What the last attempt failed with'),
+  error: z.string().nullable().describe('The error of the last attempt'),
   event: eventSchema,
 });
 
@@ -100,14 +103,14 @@ export class EventLog {
   }
 }
 
-/** Publishes the events so far, for the webhooks that are configured now. */
+/** Publishes all events that are not published yet, for the webhooks that are configured now. */
 export async function publishAll({ store, config }: Pick<EventContext, 'store' | 'config'>): Promise<void> {
   const webhooksOf: Parameters<EventStore['publishEvents']>[0]['webhooksOf'] = (type) =>
     Object.entries(config().server.webhooks).flatMap(([name, { events }]) => (events.includes(type) ? [name] : []));
   while ((await store.publishEvents({ limit: PUBLISH_BATCH, webhooksOf })) === PUBLISH_BATCH);
 }
 
-/** A stored event, as it is shown. */
+/** A stored event, as the API and webhooks show it. */
 export function toEvent({ id, type, createdAt, data }: EventRow): Event {
   return eventSchema.parse({ id, type, timestamp: new Date(createdAt).toISOString(), data: JSON.parse(data) });
 }

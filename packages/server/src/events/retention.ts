@@ -5,7 +5,7 @@ const EVERY_MS = 600_000;
 const STEP = 500;
 const DAY_MS = 86_400_000;
 
-/** Removes old records in steps, so that nothing is delayed. */
+/** Removes old records in small steps, so that other statements are not delayed. */
 export class Retention {
   readonly #context: EventContext;
   readonly #rounds: Periodic;

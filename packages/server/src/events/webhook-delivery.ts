@@ -12,12 +12,12 @@ import { signWebhook } from './webhook-signature.ts';
 
 const EVERY_MS = 1_000;
 const TIMEOUT_MS = 15_000;
-// Longer than a request may take: a holder of a claim that is older has died.
+// Longer than a request may take. If a claim is older, its holder has died.
 const CLAIM_MS = 60_000;
 const FIRST_RETRY_MS = 5_000;
 const MAX_RETRY_MS = 3_600_000;
 const GIVE_UP_MS = 3 * 86_400_000;
-const MAX_ANSWER_BYTES = 1_048_576;
+const MAX_RESPONSE_BYTES = 1_048_576;
 const CONCURRENCY = 10;
 const BATCH = 50;
 
@@ -29,9 +29,9 @@ type Outcome =
   | { readonly state: 'failed' | 'gone'; readonly error: string; readonly retryAfterMs?: number | undefined };
 
 /**
- * Posts events to webhooks (Standard Webhooks 1.0). The events of a connection go one after the other. Several
- * connections and webhooks are served concurrently, so one that hangs delays no other. A failed delivery is tried again
- * for three days.
+ * Posts events to webhooks (Standard Webhooks 1.0). The events of a connection are delivered one after the other.
+ * Connections and webhooks are served concurrently, so a webhook that hangs delays no other. A failed delivery is tried
+ * again for three days.
  */
 export class WebhookDelivery {
   readonly #context: EventContext;
@@ -53,7 +53,7 @@ export class WebhookDelivery {
     this.#rounds.start();
   }
 
-  /** Says that there may be something to deliver. */
+  /** Starts a round soon, because there may be something to deliver. */
   nudge(): void {
     this.#rounds.nudge();
   }
@@ -98,8 +98,8 @@ export class WebhookDelivery {
     const outcome = await this.#post(delivery, webhook);
     this.#report(delivery, outcome);
     if (outcome.state === 'delivered') return store.endDelivery(delivery);
-    const tooOld = now() - delivery.event.createdAt >= GIVE_UP_MS;
-    if (outcome.state === 'gone' || tooOld) return store.endDelivery(delivery, outcome.error);
+    const isTooOld = now() - delivery.event.createdAt >= GIVE_UP_MS;
+    if (outcome.state === 'gone' || isTooOld) return store.endDelivery(delivery, outcome.error);
     const wait = backoffMs(delivery.attempts - 1, { random, firstMs: FIRST_RETRY_MS, maxMs: MAX_RETRY_MS });
     await store.retryDelivery(delivery, Math.min(Math.max(wait, outcome.retryAfterMs ?? 0), MAX_RETRY_MS));
   }
@@ -115,14 +115,18 @@ export class WebhookDelivery {
     const headers = { 'content-type': 'application/json', 'user-agent': 'Nango', ...signature };
     try {
       const call = { method: 'POST', target: targetOf(new URL(url)), headers, body: message.body } as const;
-      const { status, headers: answered } = await client.send({
+      const { status, headers: responseHeaders } = await client.send({
         ...call,
         timeoutMs: TIMEOUT_MS,
-        maxBytes: MAX_ANSWER_BYTES,
+        maxBytes: MAX_RESPONSE_BYTES,
       });
       if (status >= 200 && status < 300) return { state: 'delivered' };
-      const retryAfterMs = parseRetryAfter(String(answered['retry-after'] ?? ''), now());
-      return { state: status === 410 ? 'gone' : 'failed', error: `It responded with status ${status}.`, retryAfterMs };
+      const retryAfterMs = parseRetryAfter(String(responseHeaders['retry-after'] ?? ''), now());
+      return {
+        state: status === 410 ? 'gone' : 'failed',
+        error: `The webhook responded with status ${status}.`,
+        retryAfterMs,
+      };
     } catch (error) {
       return { state: 'failed', error: messageOf(error) };
     }

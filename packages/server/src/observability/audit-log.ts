@@ -15,7 +15,7 @@ export interface AuditEntry {
   /** The HTTP status of the response. */
   readonly status: number;
   readonly requestId: string;
-  /** The peer's address. */
+  /** The client's address. */
   readonly address: string;
 }
 

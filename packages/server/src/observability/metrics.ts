@@ -12,16 +12,16 @@ export interface MetricSources {
 export class Metrics {
   readonly registry = new Registry();
   readonly #calls = new CallTallies();
-  readonly #again: Counter<'integration' | 'why'>;
+  readonly #repeated: Counter<'integration' | 'why'>;
   readonly #refreshes: Counter<'integration' | 'outcome'>;
 
   constructor({ callsInFlight, callsWaiting }: MetricSources) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     for (const metric of this.#calls.metrics()) this.registry.registerMetric(metric as unknown as Metric);
-    this.#again = new Counter({
+    this.#repeated = new Counter({
       name: 'nango_api_calls_repeated_total',
-      help: 'Requests sent again: quota (out of quota), refresh (token refused), redirect',
+      help: 'Requests sent again: quota (out of quota), renewal (token rejected and refreshed), redirect',
       labelNames: ['integration', 'why'],
       registers,
     });
@@ -31,18 +31,18 @@ export class Metrics {
       labelNames: ['integration', 'outcome'],
       registers,
     });
-    this.#addGauge('nango_api_calls_under_way', 'Calls under way', callsInFlight);
+    this.#addGauge('nango_api_calls_under_way', 'Calls in flight', callsInFlight);
     this.#addGauge('nango_api_calls_waiting', 'Calls that wait for their turn', callsWaiting);
   }
 
-  /** A caller without permission or connection can send any integration name. Each would stay a label for ever. */
+  /** Without a connection, callers can send any name of an Integration. Such names must not become labels. */
   call(report: CallReport): void {
     const integration = report.uuid === undefined ? '' : report.integration;
     this.#calls.add(integration, report);
     const { retries, refreshes, redirects } = report;
-    if (retries > 0) this.#again.inc({ integration, why: 'quota' }, retries);
-    if (refreshes > 0) this.#again.inc({ integration, why: 'renewal' }, refreshes);
-    if (redirects > 0) this.#again.inc({ integration, why: 'redirect' }, redirects);
+    if (retries > 0) this.#repeated.inc({ integration, why: 'quota' }, retries);
+    if (refreshes > 0) this.#repeated.inc({ integration, why: 'renewal' }, refreshes);
+    if (redirects > 0) this.#repeated.inc({ integration, why: 'redirect' }, redirects);
   }
 
   refresh(integration: string, outcome: string): void {

@@ -1,19 +1,19 @@
 import { createHmac } from 'node:crypto';
 
-/** How logs name users: by their id, or by a hash that only distinguishes them. */
+/** Returns what logs call a user: the id, or a hash of it. */
 export type NameUser = (userId: string) => string;
 
-const MAX_KNOWN = 10_000;
+const MAX_CACHED = 10_000;
 
 /** `isHashed` is called each time, so that a reload takes effect. Ids cannot be guessed from hashes without the key. */
 export function createNameUser({ key, isHashed }: { key: Uint8Array; isHashed: () => boolean }): NameUser {
-  const known = new Map<string, string>();
+  const cached = new Map<string, string>();
   return (userId) => {
     if (!isHashed() || userId === '') return userId;
     const hashed =
-      known.get(userId) ?? createHmac('sha256', key).update('log').update(userId).digest('hex').slice(0, 16);
-    if (known.size >= MAX_KNOWN) known.clear();
-    known.set(userId, hashed);
+      cached.get(userId) ?? createHmac('sha256', key).update('log').update(userId).digest('hex').slice(0, 16);
+    if (cached.size >= MAX_CACHED) cached.clear();
+    cached.set(userId, hashed);
     return hashed;
   };
 }

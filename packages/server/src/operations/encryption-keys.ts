@@ -18,7 +18,7 @@ export interface KeyUsage {
   readonly keys: readonly { readonly id: string; readonly values: number; readonly present: boolean }[];
   /** Values that are damaged, or that no key here opens. */
   readonly unreadable: number;
-  /** Running servers that do not hold the key that seals here, or do not say. */
+  /** Running servers that do not hold the key that seals here, or that do not report their keys. */
   readonly serversWithoutKey: readonly string[];
 }
 
@@ -36,7 +36,7 @@ export function addKey(settings: Settings): string {
   if ([encryptionKey, encryptionKeyFile, encryptionKeyCommand, databaseUrl].some((setting) => setting !== undefined))
     throw new NangoError(
       'unsupported_store',
-      'The key is given by NANGO_ENCRYPTION_KEY (or …_FILE, …_COMMAND): put a new one in front of it there, as "new,old" (openssl rand -base64 32), and start every server again.',
+      'nango keys add changes only the key file of the embedded store, but a setting provides the key. Make a key with: openssl rand -base64 32. Put it in front of the old one in NANGO_ENCRYPTION_KEY (or …_FILE, …_COMMAND), as "new,old", and start every server again.',
     );
   const path = join(settings.dataDirectory, 'encryption.key');
   prependKey(path);
@@ -60,8 +60,8 @@ export async function checkKeys(settings: Settings): Promise<KeyUsage> {
 }
 
 /**
- * Seals every value with the newest key, in batches, while servers go on. A value that changes meanwhile is skipped.
- * Finished work stays, so an interrupted rotation can be repeated. Throws `key_not_everywhere`, and changes nothing,
+ * Seals every value with the newest key, in batches, while servers run. A value that changes meanwhile is skipped.
+ * An interrupted rotation can be repeated: finished batches are kept. Throws `key_not_everywhere`, and changes nothing,
  * while a running server could not open the new values.
  */
 export async function rotateKeys(settings: Settings, onProgress: (done: KeyRotation) => void): Promise<KeyRotation> {
@@ -81,9 +81,10 @@ export async function rotateKeys(settings: Settings, onProgress: (done: KeyRotat
 async function assertHeldEverywhere(store: Store, vault: Vault): Promise<void> {
   const lacking = await serversWithout(vault.keyId, store);
   if (lacking.length === 0) return;
+  const names = lacking.map(({ name }) => `  ${name}`).join('\n');
   throw new NangoError(
     'key_not_everywhere',
-    `Nothing was sealed anew: these servers run without the newest key, and could not open it:\n${lacking.map(({ name }) => `  ${name}`).join('\n')}\nGive each both keys and start it again. One that was ended without notice counts for 45 seconds.`,
+    `No value was sealed with the newest key, because these servers run without the newest key:\n${names}\nStart each again with both keys. A server that was killed is listed for 45 seconds.`,
   );
 }
 
@@ -114,7 +115,7 @@ function openValue(value: SealedValue, vault: Vault): string | undefined {
   }
 }
 
-/** The place for which each table's values are sealed; the same as where they are written. */
+/** The place to which a value is sealed: where it is stored. */
 function placeOf({ table, key }: SealedValue): SealedPlace {
   const columns: Record<SealedTable, string> = {
     connections: 'sealed_credentials',

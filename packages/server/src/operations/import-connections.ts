@@ -45,7 +45,7 @@ export type OnExisting = 'fail' | 'skip' | 'replace';
 const MAX_FAULTS = 50;
 const BATCH = 200;
 
-/** The faults of a file, judged without requests. Nothing is sent or stored. */
+/** Finds the faults of a file without requests. Nothing is sent or stored. */
 export async function checkImport(
   { header, entries }: ImportSource,
   { existing, context }: { existing: OnExisting; context: ConnectionContext },
@@ -62,16 +62,16 @@ export async function checkImport(
       if (earlier !== undefined) throw new NangoError('invalid_import', `the same connection is in line ${earlier}`);
       lines.set(name, line);
       if (existing === 'fail' && (await context.store.findConnection(key)))
-        throw new NangoError('invalid_import', 'this pair has a connection already');
+        throw new NangoError('invalid_import', 'the user already has a connection to this Integration');
     } catch (error) {
-      faults.push({ line, message: describe(error) });
+      faults.push({ line, message: describeFault(error) });
     }
     if (faults.length === MAX_FAULTS) break;
   }
   return { count, faults };
 }
 
-/** Stores the checked connections, in steps. If a provider rejects one, that is a fault, and all others are stored. */
+/** Stores the checked connections, in batches. If a provider rejects one, that is a fault; all others are stored. */
 export async function importConnections(
   { header, entries }: ImportSource,
   {
@@ -92,7 +92,7 @@ export async function importConnections(
     try {
       batch.push(header ? toExported(value, context).row : await toForeign(value, context));
     } catch (error) {
-      faults.push({ line, message: describe(error) });
+      faults.push({ line, message: describeFault(error) });
     }
     if (batch.length === BATCH) await store();
   }
@@ -128,7 +128,7 @@ function toExported(value: unknown, context: ConnectionContext): { row: Imported
 
 function checkForeign(value: unknown, context: ConnectionContext): ConnectionKey {
   const connection = foreignConnectionSchema.parse(value, { error: describeIssue });
-  const problem = credentialsProblem(givenOf(connection, context));
+  const problem = credentialsProblem(parseInput(connection, context));
   if (problem !== undefined) throw new NangoError('invalid_import', `credentials: ${problem}`);
   return connection;
 }
@@ -136,7 +136,7 @@ function checkForeign(value: unknown, context: ConnectionContext): ConnectionKey
 async function toForeign(value: unknown, context: ConnectionContext): Promise<ImportedConnection> {
   const connection = foreignConnectionSchema.parse(value, { error: describeIssue });
   const { integration: name, userId, additionalConfig } = connection;
-  const given = givenOf(connection, context);
+  const given = parseInput(connection, context);
   const credentials = await acceptCredentials(given, context);
   const mode = authModeOf(given.integration);
   return {
@@ -154,13 +154,16 @@ async function toForeign(value: unknown, context: ConnectionContext): Promise<Im
   };
 }
 
-function givenOf({ integration: name, credentials, additionalConfig }: ForeignConnection, context: ConnectionContext) {
+function parseInput(
+  { integration: name, credentials, additionalConfig }: ForeignConnection,
+  context: ConnectionContext,
+) {
   const integration = integrationNamed(name, context);
   assertConfig(integration, additionalConfig);
   const config = configOf(integration, additionalConfig);
   return { integration, credentials, config, from: 'application' as const };
 }
 
-function describe(error: unknown): string {
+function describeFault(error: unknown): string {
   return error instanceof z.ZodError ? problemsOf(error, 'it') : messageOf(error);
 }

@@ -58,7 +58,7 @@ async function* csvEntries(path: string): AsyncGenerator<ImportEntry> {
   // Loaded on demand, because no server needs it.
   const { parse } = await import('csv-parse');
   const parser = parse(CSV_OPTIONS);
-  // A pipe passes on bytes, but no errors.
+  // `pipe` does not forward errors.
   createReadStream(path)
     .on('error', (error) => parser.destroy(error))
     .pipe(parser);

@@ -21,23 +21,23 @@ export interface Keys {
 /** Reads the keys that the settings name. In embedded mode, the first start makes missing ones. */
 export async function readKeys(settings: Settings, { isPublic }: { isPublic: boolean }): Promise<Keys> {
   const { encryption, notices } = await readEncryptionKeys(settings, 'create');
-  assertSecretKeyGiven(settings);
-  const secrets = (settings.secretKey ?? embeddedSecret(settings, notices)).split(',').map((key) => key.trim());
+  assertSecretKeySet(settings);
+  const secrets = (settings.secretKey ?? readEmbeddedSecret(settings, notices)).split(',').map((key) => key.trim());
   assertSecretKeys(secrets, { notices, isPublic });
   return { encryption, secrets: secrets.map((key) => new Secret(key)), notices };
 }
 
 /**
- * Only the encryption keys. If the embedded store has neither key nor database, `create` makes the key file, `imagine`
- * makes a key that is not stored, and `refuse` throws `invalid_encryption_key`.
+ * Reads only the encryption keys. If the embedded store has neither key nor database, `create` makes the key file,
+ * `imagine` makes a key that is not stored, and `refuse` throws `invalid_encryption_key`.
  */
 export async function readEncryptionKeys(
   settings: Settings,
   missing: 'refuse' | 'imagine' | 'create',
 ): Promise<{ encryption: Keys['encryption']; notices: string[] }> {
   const notices: string[] = [];
-  const given = givenProvider(settings);
-  if (settings.databaseUrl !== undefined) assertEncryptionKeyGiven(given);
+  const given = configuredProvider(settings);
+  if (settings.databaseUrl !== undefined) assertEncryptionKeySet(given);
   if (missing === 'create' && settings.databaseUrl === undefined) prepareDataDirectory(settings.dataDirectory);
   const provider = given ?? embeddedKeys(settings, { notices, missing });
   return { encryption: parseEncryptionKeys(await provider.read(), provider.source), notices };
@@ -48,8 +48,12 @@ export function databaseFile({ dataDirectory }: Settings): string {
   return join(dataDirectory, 'nango.db');
 }
 
-/** Undefined = the embedded store's own file. */
-function givenProvider({ encryptionKey, encryptionKeyFile, encryptionKeyCommand }: Settings): KeyProvider | undefined {
+/** The provider that a setting names; undefined = the embedded store's own key file. */
+function configuredProvider({
+  encryptionKey,
+  encryptionKeyFile,
+  encryptionKeyCommand,
+}: Settings): KeyProvider | undefined {
   const given = [
     encryptionKey === undefined ? undefined : environmentKeys('NANGO_ENCRYPTION_KEY', encryptionKey),
     encryptionKeyFile === undefined ? undefined : fileKeys(encryptionKeyFile),
@@ -58,24 +62,24 @@ function givenProvider({ encryptionKey, encryptionKeyFile, encryptionKeyCommand 
   if (given.length > 1)
     throw new NangoError(
       'invalid_setting',
-      `The encryption key is given more than once: ${given.map(({ source }) => source).join(' and ')}. Keep one.`,
+      `The encryption key is set more than once: ${given.map(({ source }) => source).join(' and ')}. Keep one.`,
     );
   return given[0];
 }
 
-function assertEncryptionKeyGiven(given: KeyProvider | undefined): void {
+function assertEncryptionKeySet(given: KeyProvider | undefined): void {
   if (given === undefined)
     throw new NangoError(
       'missing_setting',
-      'With DATABASE_URL, NANGO_ENCRYPTION_KEY must be set (or …_FILE, …_COMMAND): 32 random bytes, the same for all servers. Make one with: openssl rand -base64 32',
+      'DATABASE_URL is set, so NANGO_ENCRYPTION_KEY must be set too (or …_FILE, …_COMMAND): 32 random bytes, the same for all servers. Make them with: openssl rand -base64 32',
     );
 }
 
-function assertSecretKeyGiven({ databaseUrl, secretKey }: Settings): void {
+function assertSecretKeySet({ databaseUrl, secretKey }: Settings): void {
   if (databaseUrl !== undefined && secretKey === undefined)
     throw new NangoError(
       'missing_setting',
-      'With DATABASE_URL, NANGO_SECRET_KEY must be set: the key your back end sends. Make one with: openssl rand -base64 32',
+      'DATABASE_URL is set, so NANGO_SECRET_KEY must be set too: the key that your back end sends. Make one with: openssl rand -base64 32',
     );
 }
 
@@ -92,8 +96,8 @@ function assertSecretKeys(
       'NANGO_SECRET_KEY must have at most 256 letters, digits or "-._~+/="; several keys are separated by commas.',
     );
   if (!keys.some((key) => key.length < SHORT_KEY)) return;
-  const short = `NANGO_SECRET_KEY has fewer than ${SHORT_KEY} characters, and could be guessed. Make a better one with: openssl rand -base64 32`;
-  // The rule of secret_keys in nango-config.yaml. On a developer's own machine a short word is sufficient.
+  const short = `NANGO_SECRET_KEY has fewer than ${SHORT_KEY} characters and can be guessed. Make a longer one with: openssl rand -base64 32`;
+  // The rule of secret_keys in nango-config.yaml. On a developer's own machine a short key is sufficient.
   if (isPublic) throw new NangoError('invalid_setting', short);
   notices.push(short);
 }
@@ -110,21 +114,21 @@ function embeddedKeys(
     source: path,
     read: async () => {
       const file = readOrCreateKeyFile(path, { mustExist });
-      const made = 'Encryption key made. Back it up, without it no stored credential can be read:';
-      note(file, made, notices);
+      const made = 'Made an encryption key. Back it up: without it, no stored credential can be read:';
+      addNotices(file, made, notices);
       return file.text;
     },
   };
 }
 
-function embeddedSecret({ dataDirectory }: Settings, notices: string[]): string {
+function readEmbeddedSecret({ dataDirectory }: Settings, notices: string[]): string {
   const file = readOrCreateKeyFile(join(dataDirectory, 'secret.key'), { prefix: 'nango_secret_', mustExist: false });
-  note(file, 'Secret key for your back end (NANGO_SECRET_KEY) made:', notices);
+  addNotices(file, 'Made a secret key for your back end (NANGO_SECRET_KEY):', notices);
   return file.text.reveal();
 }
 
-function note(file: ReturnType<typeof readOrCreateKeyFile>, made: string, notices: string[]): void {
+function addNotices(file: ReturnType<typeof readOrCreateKeyFile>, made: string, notices: string[]): void {
   if (file.created) notices.push(`${made} ${file.path}`);
   if (file.exposed)
-    notices.push(`Others on this machine can read ${file.path}. Make it private: chmod 600 ${file.path}`);
+    notices.push(`Other users of this machine can read ${file.path}. Make it private: chmod 600 ${file.path}`);
 }

@@ -33,7 +33,10 @@ const READ_ONLY: StoreAccess = { missing: 'refuse', outdated: 'refuse' };
 export async function openKeyedStore(settings: Settings, access: StoreAccess = READ_ONLY): Promise<KeyedStore> {
   const hasStore = settings.databaseUrl !== undefined || existsSync(databaseFile(settings));
   if (!hasStore && access.missing === 'refuse')
-    throw new NangoError('store_not_ready', `There is no database ${databaseFile(settings)}.`);
+    throw new NangoError(
+      'store_not_ready',
+      `There is no database ${databaseFile(settings)}. Start a server first, or name another --data-dir.`,
+    );
   const vault = createVault(...(await readEncryptionKeys(settings, access.missing)).encryption);
   if (!hasStore && access.missing === 'imagine') return imaginedStore(vault);
   const store = await openStore(settings, { now: createClock() });
@@ -77,15 +80,18 @@ export async function prepareStore(store: Store, vault: Vault, access: StoreAcce
   if (check) assertOpens(check, vault);
   if (!check && access.missing !== 'create') {
     if (access.missing === 'imagine') return 'empty';
-    throw new NangoError('store_not_ready', `The database is empty: no server has used it yet (${store.description}).`);
+    throw new NangoError(
+      'store_not_ready',
+      `The database is empty: no server has used it yet (${store.description}). Start a server first.`,
+    );
   }
   if (state === 'outdated' && access.outdated === 'refuse')
     throw new NangoError(
       'store_not_ready',
-      'An earlier version wrote this database, and this command changes nothing. Start a server of this version once: it brings the database up to date.',
+      'An earlier version wrote this database, and this command does not migrate it. Start a server of this version once; the server migrates the database.',
     );
   if (state !== 'current') await store.migrate();
-  // If several servers start on an empty database with different keys, one is accepted.
+  // If several servers start on an empty database with different keys, the first key is accepted.
   if (!check) assertOpens(await store.keyCheck(vault.seal('nango', KEY_CHECK_PLACE)), vault);
   return 'ready';
 }
@@ -103,7 +109,7 @@ function assertOpens(check: Uint8Array, vault: Vault): void {
   } catch (cause) {
     throw new NangoError(
       'invalid_encryption_key',
-      'The encryption key is not the one this database was sealed with. Set NANGO_ENCRYPTION_KEY (or restore encryption.key) to the original key; a backup of it must exist where the server first ran.',
+      'The encryption key is not the one this database was sealed with. Set NANGO_ENCRYPTION_KEY to the original key, or restore the original encryption.key from its backup.',
       { cause },
     );
   }

@@ -35,7 +35,7 @@ export class ServerPresence {
   /** Resolves when other servers and commands can see this one. */
   async start(): Promise<void> {
     const { store, vault, log, place } = this.#options;
-    if (store.isEmbedded) assertSamePlace(await store.liveServers(LIVE_MS), place);
+    if (store.isEmbedded) assertMaySharePlace(await store.liveServers(LIVE_MS), place);
     await this.#record();
     this.#rounds.start();
     const lacking = await serversWithout(vault.keyId, store);
@@ -59,7 +59,7 @@ export class ServerPresence {
   }
 }
 
-/** Running servers that do not hold a key, or that are of an earlier release and do not say. */
+/** Running servers that do not hold a key, or that do not report their keys: those of earlier releases. */
 export async function serversWithout(keyId: string, store: Store): Promise<LiveServer[]> {
   const servers = await store.liveServers(LIVE_MS);
   return servers.filter(({ keyIds }) => !keyIds?.includes(keyId));
@@ -69,13 +69,13 @@ export async function serversWithout(keyId: string, store: Store): Promise<LiveS
  * A file's locks work only between processes of one machine, and a file supports only one release at a time. Throws
  * `store_unavailable` if a server of another machine or release uses it.
  */
-function assertSamePlace(servers: readonly LiveServer[], own: ServerPlace): void {
+function assertMaySharePlace(servers: readonly LiveServer[], own: ServerPlace): void {
   for (const { name, place } of servers) {
     const isSame = place?.host === own.host && place.version === own.version;
     if (!place || isSame || isGone(place, own)) continue;
     throw new NangoError(
       'store_unavailable',
-      `The embedded store is in use by ${name}, version ${place.version}. Only servers of one machine and one version share it: stop that one first (if it was killed, try again in ${LIVE_MS / 1000} seconds), or use PostgreSQL by DATABASE_URL.`,
+      `The embedded store is in use by ${name}, version ${place.version}. Only servers of one machine and one version share it. Stop that server first; if it was killed, try again in ${LIVE_MS / 1000} seconds. Or use PostgreSQL: set DATABASE_URL.`,
     );
   }
 }

@@ -26,14 +26,15 @@ export interface Backup {
 }
 
 /**
- * Writes a consistent copy of the embedded store to a new file, while servers go on. Sealed values stay sealed; the key
- * is not in it. Throws if the file exists.
+ * Writes a consistent copy of the embedded store to a new file, while servers run. Sealed values stay sealed, and
+ * the key is not copied. Throws if the file exists.
  */
 export async function backUp({ settings, file, onProgress }: BackupOptions): Promise<Backup> {
   assertEmbedded(settings, 'back it up with pg_dump');
   const source = databaseFile(settings);
-  if (!existsSync(source)) throw new NangoError('file_not_found', `There is no database ${source}.`);
-  if (existsSync(file)) throw new NangoError('file_exists', `${file} exists; name a new file.`);
+  if (!existsSync(source))
+    throw new NangoError('file_not_found', `There is no database ${source}. Name its folder with --data-dir.`);
+  if (existsSync(file)) throw new NangoError('file_exists', `${file} exists already. Name a new file.`);
   const draft = `${file}.${randomBytes(6).toString('hex')}.partial`;
   try {
     await copyDatabase(source, draft, onProgress);
@@ -59,7 +60,8 @@ export interface Restore extends Backup {
  */
 export async function restore({ settings, file, onProgress }: BackupOptions): Promise<Restore> {
   assertEmbedded(settings, 'restore it with pg_restore');
-  if (!existsSync(file)) throw new NangoError('file_not_found', `There is no file ${file}.`);
+  if (!existsSync(file))
+    throw new NangoError('file_not_found', `There is no file ${file}. Name a file that nango backup wrote.`);
   const keys = await readEncryptionKeys(settings, 'refuse');
   const target = databaseFile(settings);
   const candidate = join(dirname(target), `restore-${randomBytes(6).toString('hex')}.db`);
@@ -134,5 +136,8 @@ function syncFile(path: string): void {
 
 function assertEmbedded({ databaseUrl }: Settings, remedy: string): void {
   if (databaseUrl !== undefined)
-    throw new NangoError('unsupported_store', `DATABASE_URL names a PostgreSQL server: ${remedy}.`);
+    throw new NangoError(
+      'unsupported_store',
+      `This command works only with the embedded store. DATABASE_URL names a PostgreSQL server: ${remedy}.`,
+    );
 }

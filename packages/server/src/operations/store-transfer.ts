@@ -14,7 +14,7 @@ import { openImportFile } from './import-file.ts';
 import { openKeyedStore, type StoreAccess } from './open-store.ts';
 import { CATALOG_FOLDER } from '../package-files.ts';
 
-// The result has the important facts.
+// The result reports what matters.
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
 export interface ExportOptions {
@@ -28,7 +28,8 @@ export interface ExportOptions {
 
 /** Writes all connections, one JSON object in each line. Resolves to their number. Throws if the file exists. */
 export async function exportStore({ settings, file, clear, onProgress }: ExportOptions): Promise<number> {
-  if (file !== undefined && existsSync(file)) throw new NangoError('file_exists', `${file} exists; name a new file.`);
+  if (file !== undefined && existsSync(file))
+    throw new NangoError('file_exists', `${file} exists already. Name a new file.`);
   await using opened = await openKeyedStore(settings);
   const context = { ...opened, now: Date.now };
   let exported = -1;
@@ -71,9 +72,9 @@ export interface ImportResult {
 }
 
 /**
- * Imports connections from a file, while servers go on. The whole file is checked first. If it has a fault, nothing is
+ * Imports connections from a file, while servers run. The whole file is checked first. If it has a fault, nothing is
  * stored, and `invalid_import` lists the faults with their lines. Until then nothing is written, so an empty database
- * stays free for any key.
+ * still accepts any key.
  */
 export async function importStore(options: ImportOptions): Promise<ImportResult> {
   const { settings, file, existing, dryRun, onProgress } = options;

@@ -4,20 +4,20 @@ interface Lane {
   placed: number;
   /** Number of tasks that have not ended, with or without a place. */
   running: number;
-  /** How many have ended so far. */
+  /** Number of tasks that have ended. */
   ended: number;
   readonly waiting: (() => void)[];
 }
 
 // Maximum number of running tasks for each place, if tasks hang.
 const MAX_RUNNING_PER_PLACE = 20;
-// After so many times `slowMs`, while hardly any other task ends, a task runs without a place.
-const PATIENCE = 3;
+// Multiple of `slowMs` after which a waiting task runs without a place, if the other tasks hang.
+const WAIT_FACTOR = 3;
 
 /**
- * Limits the concurrent tasks of one name. Waiting tasks run in order, so none starves. With `slowMs`, tasks that hang delay
- * nobody: one that takes longer gives up its place and continues. A task waits at most three times as long while fewer tasks
- * end than there are places. Then at most twenty times as many run.
+ * Limits the concurrent tasks of one name. Waiting tasks run in order. With `slowMs`, tasks that hang do not block
+ * others: a task that takes longer than `slowMs` gives up its place and continues. If still fewer tasks end than there
+ * are places, a waiting task runs without a place after three times `slowMs`. At most twenty tasks run for each place.
  */
 export class FairLimit {
   readonly #lanes = new Map<string, Lane>();
@@ -30,14 +30,14 @@ export class FairLimit {
   async run<T>(name: string, limit: number, task: () => Promise<T>): Promise<T> {
     const lane = this.#laneOf(name);
     let hasPlace = await this.#enter(lane, limit);
-    const givePlace = () => {
+    const releasePlace = () => {
       // If too many tasks hang, the others wait until some have ended.
       if (!hasPlace || lane.running >= limit * MAX_RUNNING_PER_PLACE) return;
       hasPlace = false;
       lane.placed -= 1;
-      admit(lane, limit);
+      admitWaiting(lane, limit);
     };
-    const slow = this.#slowMs === undefined ? undefined : setInterval(givePlace, this.#slowMs).unref();
+    const slow = this.#slowMs === undefined ? undefined : setInterval(releasePlace, this.#slowMs).unref();
     try {
       return await task();
     } finally {
@@ -45,7 +45,7 @@ export class FairLimit {
       lane.running -= 1;
       lane.ended += 1;
       if (hasPlace) lane.placed -= 1;
-      admit(lane, limit);
+      admitWaiting(lane, limit);
       if (lane.running === 0) this.#lanes.delete(name);
     }
   }
@@ -56,30 +56,31 @@ export class FairLimit {
     return lane !== undefined && !hasRoom(lane, limit);
   }
 
-  /** Waits for a place. False when the task runs without one, since others hang. */
+  /** Waits for a place. Resolves to false if the task runs without one, because others hang. */
   async #enter(lane: Lane, limit: number): Promise<boolean> {
     if (hasRoom(lane, limit)) {
-      take(lane);
+      takePlace(lane);
       return true;
     }
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const enter = () => resolve(true);
     lane.waiting.push(enter);
     const endedBefore = lane.ended;
-    const overtake = () => {
+    const runWithoutPlace = () => {
       const areHanging = lane.ended - endedBefore < limit && lane.running < limit * MAX_RUNNING_PER_PLACE;
       if (!areHanging) return;
       lane.waiting.splice(lane.waiting.indexOf(enter), 1);
       lane.running += 1;
       resolve(false);
     };
-    const patience = this.#slowMs === undefined ? undefined : setTimeout(overtake, this.#slowMs * PATIENCE).unref();
-    return promise.finally(() => clearTimeout(patience));
+    const timer =
+      this.#slowMs === undefined ? undefined : setTimeout(runWithoutPlace, this.#slowMs * WAIT_FACTOR).unref();
+    return promise.finally(() => clearTimeout(timer));
   }
 
   #laneOf(name: string): Lane {
-    const known = this.#lanes.get(name);
-    if (known) return known;
+    const existing = this.#lanes.get(name);
+    if (existing) return existing;
     const lane: Lane = { placed: 0, running: 0, ended: 0, waiting: [] };
     this.#lanes.set(name, lane);
     return lane;
@@ -90,16 +91,16 @@ function hasRoom(lane: Lane, limit: number): boolean {
   return lane.placed < limit && lane.waiting.length === 0;
 }
 
-function take(lane: Lane): void {
+function takePlace(lane: Lane): void {
   lane.placed += 1;
   lane.running += 1;
 }
 
-function admit(lane: Lane, limit: number): void {
+function admitWaiting(lane: Lane, limit: number): void {
   while (lane.placed < limit) {
     const next = lane.waiting.shift();
     if (!next) return;
-    take(lane);
+    takePlace(lane);
     next();
   }
 }

@@ -1,9 +1,9 @@
-// So that requests at the same time lead to one round.
+// Nudges within this time lead to one round.
 const NUDGE_MS = 20;
 
 export interface PeriodicOptions {
   readonly everyMs: number;
-  /** From 0 to 1, so that servers which were started together do not work at the same time. */
+  /** From 0 to 1. It varies the intervals, so that servers that were started together do not work at the same time. */
   readonly random: () => number;
   readonly task: () => Promise<void>;
   readonly onError: (error: unknown) => void;

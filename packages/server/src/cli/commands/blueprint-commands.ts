@@ -8,9 +8,9 @@ import type { Terminal } from '../terminal.ts';
 export function addBlueprintCommands(blueprints: Command, terminal: Terminal): void {
   blueprints
     .command('search')
-    .description('list Blueprints whose name, provider or categories contain every word; all, if there is none')
+    .description('list the Blueprints whose name, provider or categories contain every word; without words, list all')
     .argument('[words...]')
-    .option('--category <category>', 'only of this category; nango blueprints categories lists them')
+    .option('--category <category>', 'only this category; to list the categories: nango blueprints categories')
     .option(...JSON_OUTPUT)
     .addHelpText('after', '\nExample:\n  nango blueprints search accounting')
     .action(async (words: string[], flags: BlueprintsFlags) => {
@@ -45,7 +45,7 @@ export function addBlueprintCommands(blueprints: Command, terminal: Terminal): v
     .option('--client-id <id>', 'the OAuth client’s id, or ${VARIABLE}; prompted for on a terminal')
     .option(
       '--client-secret <variable>',
-      'environment variable with the client’s secret; default: <NAME>_CLIENT_SECRET',
+      'environment variable that holds the client’s secret; default: <NAME>_CLIENT_SECRET',
     )
     .option('--scopes <scopes>', 'separated by spaces or commas; prompted for on a terminal')
     .addHelpText('after', '\nExample:\n  nango blueprints add acme --scopes contacts.read,contacts.write')
@@ -61,15 +61,15 @@ export function addBlueprintCommands(blueprints: Command, terminal: Terminal): v
     .addOption(
       new Option(
         '--issuer <url>',
-        'of an authorization server that publishes its metadata (RFC 8414, OpenID Connect Discovery)',
+        'an authorization server that publishes its metadata (RFC 8414, OpenID Connect Discovery)',
       ).conflicts(['openapi', 'authorizationUrl', 'tokenUrl']),
     )
     .addOption(
       new Option('--openapi <file or url>', 'an OpenAPI 3 document').conflicts(['authorizationUrl', 'tokenUrl']),
     )
-    .option('--authorization-url <url>', 'where neither is published')
-    .option('--token-url <url>')
-    .option('--base-url <url>', 'root of the API; with --openapi, in place of the server it names')
+    .option('--authorization-url <url>', 'the authorization endpoint, if the provider publishes no document')
+    .option('--token-url <url>', 'the token endpoint, if the provider publishes no document')
+    .option('--base-url <url>', 'root URL of the API; with --openapi, it replaces the server in the document')
     .addHelpText(
       'after',
       '\nExample:\n  nango blueprints new acme --issuer https://login.acme.com --base-url https://api.acme.com/',
@@ -80,7 +80,7 @@ export function addBlueprintCommands(blueprints: Command, terminal: Terminal): v
     });
   blueprints
     .command('check')
-    .description('list every fault of Blueprints’ files, or of all in folders')
+    .description('list every fault of Blueprint files, or of all Blueprint files in folders')
     .argument('<paths...>')
     .option(...JSON_OUTPUT)
     .action(async (paths: string[], flags: BlueprintsFlags) => {

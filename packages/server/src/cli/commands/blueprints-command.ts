@@ -16,7 +16,7 @@ import { BLUEPRINTS_FOLDER, checkBlueprint, loadServerAddress } from '../../conf
 import { readSettings, type Settings } from '../../config/settings.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import { CATALOG_FOLDER } from '../../package-files.ts';
-import { isLoaded } from '../client.ts';
+import { waitUntilLoaded } from '../client.ts';
 import { UsageError } from '../failure.ts';
 import { formatTable, type Terminal } from '../terminal.ts';
 
@@ -40,7 +40,7 @@ export async function searchBlueprints(words: readonly string[], { flags, termin
   if (flags.json) return terminal.out(JSON.stringify(found, null, 2));
   if (found.length === 0) {
     process.exitCode = 1;
-    return terminal.err('No Blueprint has that. One of your own is a file in blueprints/ of the Nango folder.');
+    return terminal.err('No Blueprint matches. To use your own, put its file into blueprints/ in the Nango folder.');
   }
   const rows = found.map(({ name, displayName, categories, authMode, verified }) => [
     name,
@@ -97,7 +97,7 @@ export async function addBlueprint(name: string, { flags, terminal }: Command): 
   const integration = flags.as ?? found.name;
   const named = integrationNameSchema.safeParse(integration);
   if (!named.success) throw new UsageError(`"${integration}" ${named.error.issues[0]?.message ?? ''}.`);
-  const entry = await entryOf(found, { integration, flags, terminal });
+  const entry = await createEntry(found, { integration, flags, terminal });
   const path = join(settings.folder, 'integrations.yaml');
   const text = (await readIfPresent(path)) ?? missingFile(path);
   const temporary = `${path}.${process.pid}.tmp`;
@@ -107,7 +107,7 @@ export async function addBlueprint(name: string, { flags, terminal }: Command): 
   await printNextSteps({ file, found, entry }, { settings, integration, terminal });
 }
 
-async function entryOf(
+async function createEntry(
   found: Blueprint,
   { integration, flags, terminal }: { integration: string; flags: BlueprintsFlags; terminal: Terminal },
 ): Promise<IntegrationEntry> {
@@ -115,30 +115,31 @@ async function entryOf(
   const { oauth_client_id, oauth_client_secret, oauth_scopes } = entry;
   if (typeof oauth_client_id === 'string')
     entry['oauth_client_id'] =
-      flags.clientId ?? (await ask(`Client id, or the environment variable that holds it`, oauth_client_id, terminal));
+      flags.clientId ??
+      (await promptFor(`Client id, or the environment variable that holds it`, oauth_client_id, terminal));
   if (flags.clientSecret !== undefined && !/^[A-Za-z_]\w*$/.test(flags.clientSecret))
     throw new UsageError(
-      '--client-secret takes the name of an environment variable; the secret itself belongs into no file and no shell history.',
+      '--client-secret takes the name of an environment variable; do not put the secret itself into a file or into the shell’s history.',
     );
   if (oauth_client_secret !== undefined && flags.clientSecret !== undefined)
     entry['oauth_client_secret'] = `\${${flags.clientSecret}}`;
   if (oauth_scopes !== undefined || (oauth_client_id !== undefined && flags.scopes !== undefined))
-    entry['oauth_scopes'] = (flags.scopes ?? (await ask('Scopes, separated by spaces or commas', '', terminal)))
+    entry['oauth_scopes'] = (flags.scopes ?? (await promptFor('Scopes, separated by spaces or commas', '', terminal)))
       .split(/[\s,]+/)
       .filter((scope) => scope !== '');
   return entry;
 }
 
-async function ask(message: string, otherwise: string, terminal: Terminal): Promise<string> {
+async function promptFor(message: string, otherwise: string, terminal: Terminal): Promise<string> {
   if (!terminal.interactive || !process.stdin.isTTY) return otherwise;
   const { text, isCancel } = await import('@clack/prompts');
-  const answer = await text({
+  const input = await text({
     message,
     output: process.stderr,
     ...(otherwise === '' ? {} : { placeholder: otherwise, defaultValue: otherwise }),
   });
-  if (isCancel(answer)) throw new NangoError('cancelled', 'The prompt was cancelled. Nothing was added.');
-  return answer;
+  if (isCancel(input)) throw new NangoError('cancelled', 'The prompt was cancelled. Nothing was added.');
+  return input;
 }
 
 const conjunction = new Intl.ListFormat('en', { type: 'conjunction' });
@@ -170,7 +171,7 @@ async function printNextSteps(
   if (unset.length > 0)
     steps.push(`Put ${conjunction.format(unset)} into ${environmentFile}, or into the server’s environment`);
   if (Array.isArray(entry['oauth_scopes']) && entry['oauth_scopes'].length === 0)
-    steps.push('Name the scopes you need in oauth_scopes');
+    steps.push('List the scopes that you need in oauth_scopes');
   steps.push(`Connect an account: nango connect ${integration} <userId>`);
   for (const [index, step] of steps.entries()) terminal.err(`  ${index + 1}. ${step}`);
   await reportRunningServer({ variables, unset }, { settings, integration, terminal });
@@ -178,21 +179,24 @@ async function printNextSteps(
   if (comment !== undefined) terminal.err(`\n${terminal.style('gray', comment)}`);
 }
 
-/** A running server that lacks a variable keeps its last good configuration. Only its log says so. */
+/** Reports whether a running server uses the new entry. If it lacks a variable, only its log would say so. */
 async function reportRunningServer(
   { variables, unset }: { variables: readonly string[]; unset: readonly string[] },
   { settings, integration, terminal }: NextSteps,
 ): Promise<void> {
-  const loaded = await isLoaded(integration, settings);
+  const loaded = await waitUntilLoaded(integration, settings);
   if (loaded === undefined) return;
   if (loaded) return terminal.err(`The running server has loaded ${integration}.`);
   const lacking = unset.length > 0 ? unset : variables;
-  const why = lacking.length > 0 ? ` It lacks ${conjunction.format(lacking)}.` : '';
+  const why =
+    lacking.length > 0
+      ? ` It lacks the variable${lacking.length === 1 ? '' : 's'} ${conjunction.format(lacking)}.`
+      : '';
   const path = settings.environmentFiles?.paths.at(-1) ?? '.env';
   terminal.err(
     terminal.style(
       'yellow',
-      `! The running server has not loaded ${integration}, and keeps its last good configuration.${why} It reads ${path} again as soon as that changes; variables of its environment it has from its start, so start it again. Its log lists what is wrong.`,
+      `! The running server has not loaded ${integration}. It keeps its last good configuration, and its log lists the faults.${why} It reads ${path} again when that file changes. For variables of its environment, start it again.`,
     ),
   );
 }

@@ -3,7 +3,7 @@ import type { ConnectFlags } from './connect-command.ts';
 import type { ConnectionsFlags } from './connections-command.ts';
 import type { EventsFlags } from './events-command.ts';
 import type { HealthFlags } from './health-command.ts';
-import { client, ENV_FILE, FOLDER, JSON_OUTPUT, SERVER } from '../options.ts';
+import { addClientOptions, ENV_FILE, FOLDER, JSON_OUTPUT, SERVER } from '../options.ts';
 import type { Terminal } from '../terminal.ts';
 import type { TriggerFlags } from './trigger-command.ts';
 
@@ -14,20 +14,23 @@ export function addClientCommands(program: Command, terminal: Terminal): void {
   addTriggerCommand(program, terminal);
   addEventsCommand(program, terminal);
   addHealthCommand(program, terminal);
-  addWebhooksCommands(program.command('webhooks').description('show or replay what webhooks did not take'), terminal);
+  addWebhooksCommands(
+    program.command('webhooks').description('list events that webhooks did not accept, or deliver them again'),
+    terminal,
+  );
 }
 
 function addConnectionsCommands(connections: Command, terminal: Terminal): void {
-  client(connections.command('list'))
+  addClientOptions(connections.command('list'))
     .description('list connections')
-    .option('-u, --user <userId>', 'only of this user')
-    .option('-i, --integration <name>', 'only to this integration')
+    .option('-u, --user <userId>', 'only connections of this user')
+    .option('-i, --integration <name>', 'only connections to this Integration')
     .option(...JSON_OUTPUT)
     .action(async (flags: ConnectionsFlags) => {
       const { listConnections } = await import('./connections-command.ts');
       await listConnections(flags, terminal);
     });
-  client(connections.command('show'))
+  addClientOptions(connections.command('show'))
     .description('show one connection')
     .argument('<integration>')
     .argument('<userId>')
@@ -37,11 +40,11 @@ function addConnectionsCommands(connections: Command, terminal: Terminal): void 
       const { showConnection } = await import('./connections-command.ts');
       await showConnection(integration, userId, { flags, terminal });
     });
-  client(connections.command('delete'))
+  addClientOptions(connections.command('delete'))
     .description('delete one connection and its credentials')
     .argument('<integration>')
     .argument('<userId>')
-    .option('--revoke', 'also revoke the grant at the provider, first')
+    .option('--revoke', 'first revoke the grant at the provider')
     .option(...JSON_OUTPUT)
     .action(async (integration: string, userId: string, flags: ConnectionsFlags) => {
       const { deleteConnection } = await import('./connections-command.ts');
@@ -50,14 +53,14 @@ function addConnectionsCommands(connections: Command, terminal: Terminal): void 
 }
 
 function addConnectCommand(program: Command, terminal: Terminal): void {
-  client(program.command('connect'))
+  addClientOptions(program.command('connect'))
     .description('connect an account: opens the browser, or prints the address')
     .argument('<integration>')
     .argument('<userId>')
     .option('--no-browser', 'only print the address')
-    .option('--device', 'show a code to enter on another device, where the provider offers it')
+    .option('--device', 'show a code to enter on another device, if the provider supports it')
     .option('-c, --config <name=value>', 'a value of additionalConfig; repeat it for more', collectConfig)
-    .option('--credentials <file>', 'what the user would type in, as a JSON object; "-" reads it from stdin')
+    .option('--credentials <file>', 'file with the prompted credentials, as a JSON object; "-" reads them from stdin')
     .option(...JSON_OUTPUT)
     .addHelpText(
       'after',
@@ -77,7 +80,7 @@ Examples:
 }
 
 function addTriggerCommand(program: Command, terminal: Terminal): void {
-  client(program.command('trigger'))
+  addClientOptions(program.command('trigger'))
     .description('run an Action and print what it returns, as JSON')
     .argument('<integration>')
     .argument('<action>')
@@ -94,11 +97,11 @@ function addTriggerCommand(program: Command, terminal: Terminal): void {
 function addHealthCommand(program: Command, terminal: Terminal): void {
   program
     .command('health')
-    .description('check whether the server on this machine works, for health checks')
+    .description('check whether the server on this machine works')
     .option(...FOLDER)
     .option(...ENV_FILE)
     .option(...SERVER)
-    .option('--ready', 'whether it can serve requests: its database works too')
+    .option('--ready', 'also check that its database works')
     .option(...JSON_OUTPUT)
     .addHelpText('after', '\nIt needs no key. The port is that of nango-config.yaml.')
     .action(async (flags: HealthFlags) => {
@@ -108,12 +111,12 @@ function addHealthCommand(program: Command, terminal: Terminal): void {
 }
 
 function addEventsCommand(program: Command, terminal: Terminal): void {
-  client(program.command('events'))
-    .description('print events of connections, from the oldest that is stored')
+  addClientOptions(program.command('events'))
+    .description('print the events of connections, beginning with the oldest that is stored')
     .option('--after <cursor>', 'continue after this cursor')
-    .option('--follow', 'go on with what happens, until interrupted')
+    .option('--follow', 'print new events until interrupted')
     .option(...JSON_OUTPUT)
-    .addHelpText('after', `\nWith --json each event is one line, and the cursor after the last goes to stderr.`)
+    .addHelpText('after', `\nWith --json each event is one line, and the last cursor is printed to stderr.`)
     .action(async (flags: EventsFlags) => {
       const { eventsCommand } = await import('./events-command.ts');
       await eventsCommand(flags, terminal);
@@ -121,15 +124,15 @@ function addEventsCommand(program: Command, terminal: Terminal): void {
 }
 
 function addWebhooksCommands(webhooks: Command, terminal: Terminal): void {
-  client(webhooks.command('dead'))
-    .description('list events that a webhook did not take in three days')
+  addClientOptions(webhooks.command('dead'))
+    .description('list events that a webhook did not accept within three days')
     .option(...JSON_OUTPUT)
     .action(async (flags: EventsFlags) => {
-      const { deadCommand } = await import('./events-command.ts');
-      await deadCommand(flags, terminal);
+      const { listDeadCommand } = await import('./events-command.ts');
+      await listDeadCommand(flags, terminal);
     });
-  client(webhooks.command('replay'))
-    .description('deliver such events again: all of a webhook’s, or one')
+  addClientOptions(webhooks.command('replay'))
+    .description('deliver these events again: all of a webhook, or one')
     .argument('<webhook>')
     .argument('[eventId]')
     .option(...JSON_OUTPUT)
@@ -141,6 +144,6 @@ function addWebhooksCommands(webhooks: Command, terminal: Terminal): void {
 
 function collectConfig(pair: string, earlier: Record<string, string> = {}): Record<string, string> {
   const [, name, value = ''] = /^([^=]+)=(.*)$/s.exec(pair) ?? [];
-  if (name === undefined) throw new InvalidArgumentError('It must be name=value.');
+  if (name === undefined) throw new InvalidArgumentError('It must have the form name=value.');
   return { ...earlier, [name]: value };
 }

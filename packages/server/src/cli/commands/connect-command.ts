@@ -47,12 +47,17 @@ export async function connectCommand(
 ): Promise<number> {
   const { nango, serverUrl } = await openClient(flags);
   const { integrations } = (await nango.connect()).returnValue;
-  const known = integrations.find(({ name }) => name === integration);
-  const config = { fields: known?.config ?? {}, given: flags.config ?? {}, visible: true, asksOptional: false };
+  const found = integrations.find(({ name }) => name === integration);
+  const config = { fields: found?.config ?? {}, given: flags.config ?? {}, visible: true, asksOptional: false };
   const additionalConfig = await askFields(config, terminal);
-  if (flags.device) return deviceResult(nango, { integration, userId, additionalConfig, terminal }, flags);
-  const typed = { fields: known?.credentials ?? {}, given: readCredentials(flags), visible: false, asksOptional: true };
-  const credentials = await askFields(typed, terminal);
+  if (flags.device) return connectByDevice(nango, { integration, userId, additionalConfig, terminal }, flags);
+  const prompted = {
+    fields: found?.credentials ?? {},
+    given: readCredentials(flags),
+    visible: false,
+    asksOptional: true,
+  };
+  const credentials = await askFields(prompted, terminal);
   const { token } = (await nango.createConnectSession({ userId, integrations: [integration] })).returnValue;
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
   const begun = await fetch(`${serverUrl}/oauth/attempts`, {
@@ -68,13 +73,13 @@ export async function connectCommand(
   const attempt = await parseResponse(begun, attemptSchema);
   if (attempt.status === 'pending') showAddress(attempt.connectUrl, { flags, terminal });
   const result = await waitForResult(`${serverUrl}/oauth/attempts/${attempt.attempt}`, new Date(attempt.expiresAt));
-  return report({ integration, userId, ...result }, { flags, terminal });
+  return printResult({ integration, userId, ...result }, { flags, terminal });
 }
 
 type Result = z.output<typeof resultSchema> & { readonly integration: string; readonly userId: string };
 
 /** Prints the result; returns the exit code. */
-function report({ integration, userId, status, error }: Result, { flags, terminal }: ConnectOutput): number {
+function printResult({ integration, userId, status, error }: Result, { flags, terminal }: ConnectOutput): number {
   if (flags.json) terminal.out(JSON.stringify({ integration, userId, status, error }));
   else if (status === 'succeeded')
     terminal.err(
@@ -82,15 +87,15 @@ function report({ integration, userId, status, error }: Result, { flags, termina
     );
   else
     terminal.err(
-      `${terminal.style('red', '✗')} ${printable(error?.message ?? 'The connection was not made.')} (${error?.type ?? 'timeout'})`,
+      `${terminal.style('red', '✗')} ${printable(error?.message ?? 'The user did not finish in time. Begin again.')} (${error?.type ?? 'timeout'})`,
     );
   return status === 'succeeded' ? 0 : 1;
 }
 
-async function deviceResult(nango: Nango, connection: DeviceConnection, flags: ConnectFlags): Promise<number> {
+async function connectByDevice(nango: Nango, connection: DeviceConnection, flags: ConnectFlags): Promise<number> {
   const { integration, userId, terminal } = connection;
   await deviceConnect(nango, connection);
-  return report({ integration, userId, status: 'succeeded', error: null }, { flags, terminal });
+  return printResult({ integration, userId, status: 'succeeded', error: null }, { flags, terminal });
 }
 
 /** Reads `--credentials`. Throws `invalid_request` if it is not a JSON object. */
@@ -109,7 +114,7 @@ function readCredentials({ credentials }: ConnectFlags): Record<string, unknown>
 
 function showAddress(url: string, { flags, terminal }: ConnectOutput): void {
   const opened = terminal.interactive && flags.browser !== false && openBrowser(url);
-  terminal.err(opened ? 'Your browser opens. If it does not, go to:' : 'Open this address in a browser:');
+  terminal.err(opened ? 'Opening your browser. If it does not open, go to:' : 'Open this address in a browser:');
   terminal.err(`  ${terminal.style('cyan', url)}`);
   terminal.err(terminal.style('gray', 'Waiting for the connection …'));
 }

@@ -13,10 +13,10 @@ export interface ConnectionsFlags extends ClientFlags {
 /** `nango connections list` */
 export async function listConnections(flags: ConnectionsFlags, terminal: Terminal): Promise<void> {
   const { nango } = await openClient(flags);
-  const found = await connectionsOf(flags, nango);
+  const found = await findConnections(flags, nango);
   if (flags.json) return terminal.out(JSON.stringify(found, null, 2));
   if (found.length === 0)
-    return terminal.err('There are no connections yet. Make one with: nango connect <integration> <userId>');
+    return terminal.err('There are no connections yet. To make one: nango connect <integration> <userId>');
   const rows = found.map(({ integration, userId, authMode, status, lastModified, additionalConfig }) =>
     [integration, userId, accountOf(additionalConfig), authMode, status, lastModified].map(printable),
   );
@@ -34,7 +34,7 @@ function accountOf({ account_name: name, account_id: id }: Connection['additiona
   return typeof account === 'string' ? account : '';
 }
 
-async function connectionsOf(
+async function findConnections(
   flags: ConnectionsFlags,
   nango: Awaited<ReturnType<typeof openClient>>['nango'],
 ): Promise<Connection[]> {
@@ -48,7 +48,7 @@ async function connectionsOf(
   return (await nango.getConnections()).returnValue;
 }
 
-/** `nango connections show`. Credentials stay hidden unless a flag asks for them. */
+/** `nango connections show`. Credentials are hidden unless a flag requests them. */
 export async function showConnection(
   integration: string,
   userId: string,
@@ -56,7 +56,7 @@ export async function showConnection(
 ): Promise<void> {
   const { nango } = await openClient(flags);
   const { credentials, ...connection } = (await nango.getConnection(integration, userId)).returnValue;
-  const shown = { ...connection, credentials: flags.showSecrets ? credentials : hide(credentials) };
+  const shown = { ...connection, credentials: flags.showSecrets ? credentials : hideCredentials(credentials) };
   if (flags.json) return terminal.out(JSON.stringify(shown, null, 2));
   const ofCredentials = Object.entries(shown.credentials).map(
     ([name, value]) => [`credentials.${name}`, value] as const,
@@ -65,7 +65,7 @@ export async function showConnection(
     [name, typeof value === 'string' ? value : JSON.stringify(value)].map(printable),
   );
   terminal.out(formatTable(rows, terminal.columns));
-  if (!flags.showSecrets) terminal.err(terminal.style('gray', 'Credentials are hidden; --show-secrets shows them.'));
+  if (!flags.showSecrets) terminal.err(terminal.style('gray', 'Credentials are hidden. To print them: --show-secrets'));
 }
 
 /** `nango connections delete` */
@@ -83,7 +83,7 @@ export async function deleteConnection(
     );
 }
 
-function hide(credentials: Record<string, unknown>): Record<string, unknown> {
+function hideCredentials(credentials: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(credentials).map(([name, value]) => [name, name === 'expires_at' ? value : '[secret]']),
   );

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NangoEvent } from '@nangohq/node-client';
 import { openClient, type ClientFlags } from '../client.ts';
-import { formatTable, printable, type Terminal } from '../terminal.ts';
+import { formatTable, printable, type Terminal, type TextStyle } from '../terminal.ts';
 
 export interface EventsFlags extends ClientFlags {
   readonly json?: boolean;
@@ -26,15 +26,16 @@ export async function eventsCommand(flags: EventsFlags, terminal: Terminal): Pro
     await delay(FOLLOW_MS);
   }
   if (shown === 0 && !flags.json) return terminal.err('There are no events yet.');
-  terminal.err(terminal.style('gray', `Go on with: nango events --after ${cursor}`));
+  terminal.err(terminal.style('gray', `Continue with: nango events --after ${cursor}`));
 }
 
 /** `nango webhooks dead` */
-export async function deadCommand(flags: EventsFlags, terminal: Terminal): Promise<void> {
+export async function listDeadCommand(flags: EventsFlags, terminal: Terminal): Promise<void> {
   const { nango } = await openClient(flags);
   const dead = (await nango.getDeadDeliveries()).returnValue;
   if (flags.json) return terminal.out(JSON.stringify(dead, null, 2));
-  if (dead.length === 0) return terminal.err('Every event was delivered, or is still tried.');
+  if (dead.length === 0)
+    return terminal.err('There are no dead events: each event was delivered, or its delivery is still tried again.');
   const rows = dead.map(({ webhook, event, error }) =>
     [webhook, event.id, event.type, event.timestamp, error ?? ''].map(printable),
   );
@@ -52,9 +53,15 @@ export async function replayCommand(
   else terminal.err(`${terminal.style('green', '✓')} ${replayed} events are delivered again.`);
 }
 
+/** Colours of events; all others are green. */
+const COLORS: Readonly<Partial<Record<NangoEvent['type'], TextStyle>>> = {
+  'connection.refresh_failed': 'red',
+  'connection.needs_reconnect': 'red',
+  'connection.deleted': 'yellow',
+};
+
 function format({ timestamp, type, data }: NangoEvent, terminal: Terminal): string {
-  const color = /failed|needs/.test(type) ? 'red' : /deleted/.test(type) ? 'yellow' : 'green';
   const why = data.error ?? data.statusReason;
-  const what = `${terminal.style('gray', timestamp)}  ${terminal.style(color, type.padEnd(26))}  `;
+  const what = `${terminal.style('gray', timestamp)}  ${terminal.style(COLORS[type] ?? 'green', type.padEnd(26))}  `;
   return `${what}${printable(`${data.integration}  ${data.userId}`)}${why === null ? '' : `  ${printable(why)}`}`;
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { readSettings } from '../../config/settings.ts';
 import { messageOf } from '../../errors/nango-error.ts';
 import { parseJson } from '../../formats/parse-json.ts';
-import { urlFromConfig, type ClientFlags } from '../client.ts';
+import { loadLocalUrl, type ClientFlags } from '../client.ts';
 import type { Terminal } from '../terminal.ts';
 
 const healthySchema = z.object({ status: z.literal('ok') });
@@ -15,16 +15,16 @@ export interface HealthFlags extends Omit<ClientFlags, 'dataDir'> {
 
 /** `nango health`. Returns the exit code: 0 if the server reports that it works. */
 export async function healthCommand(flags: HealthFlags, terminal: Terminal): Promise<number> {
-  const serverUrl = flags.server ?? (await urlFromConfig(readSettings(flags)));
+  const serverUrl = flags.server ?? (await loadLocalUrl(readSettings(flags)));
   const url = `${serverUrl}/health/${flags.ready ? 'ready' : 'live'}`;
-  const { healthy, why } = await ask(url);
+  const { healthy, why } = await checkHealth(url);
   if (flags.json) terminal.out(JSON.stringify({ healthy, url }));
   else if (healthy) terminal.err(`${terminal.style('green', '✓')} ${url} reports that the server works.`);
   else terminal.err(`${terminal.style('red', '✗')} ${url} ${why}.`);
   return healthy ? 0 : 1;
 }
 
-async function ask(url: string): Promise<{ healthy: boolean; why: string }> {
+async function checkHealth(url: string): Promise<{ healthy: boolean; why: string }> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
     const body = parseJson(await response.text());

@@ -17,11 +17,11 @@ oauth_server_root_url: http://localhost:3003
 
 const INTEGRATIONS = `# yaml-language-server: $schema=../node_modules/@nangohq/server/schemas/integrations.schema.json
 integrations:
-  # A Blueprint knows URLs, parameters and headers; you bring the OAuth client and its scopes:
-  #   npx nango blueprints search crm     which there are
-  #   npx nango blueprints add <name>     adds one here, and says what is left to do
+  # A Blueprint has the URLs, parameters and headers of a provider. You add your OAuth client and its scopes:
+  #   npx nango blueprints search crm     finds Blueprints
+  #   npx nango blueprints add <name>     adds one here, and prints the remaining steps
 
-  # An API without a Blueprint: say how users authenticate and how requests are authorized.
+  # For an API without a Blueprint, configure how users authenticate and how requests are authorized:
   example:
     auth:
       auth_mode: API_KEY
@@ -76,22 +76,24 @@ export function initCommand({ folder }: { folder?: string }, terminal: Terminal)
   const ignoreFile = join(root, '..', '.gitignore');
   writeNew(ignoreFile, GITIGNORE, terminal);
   if (!/^(\/|\*|\*\*\/)?\.env(\*|\.\*)?\r?$/m.test(readFileSync(ignoreFile, 'utf8')))
-    terminal.err(terminal.style('yellow', `! Add .env to ${shown(ignoreFile)}: it will hold your clients’ secrets.`));
+    terminal.err(
+      terminal.style('yellow', `! Add .env to ${relativePath(ignoreFile)}: it will hold your clients’ secrets.`),
+    );
   const flag = folder === undefined ? '' : ` --folder ${shellWord(folder)}`;
   terminal.err(`\nNext:\n  npx nango validate${flag}\n  npx nango start${flag}`);
 }
 
 function writeNew(path: string, content: string, terminal: Terminal): void {
   if (existsSync(path)) {
-    terminal.err(`${terminal.style('gray', '·')} ${shown(path)} exists and stays as it is`);
+    terminal.err(`${terminal.style('gray', '·')} ${relativePath(path)} exists already and was not changed`);
     return;
   }
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, content, { flag: 'wx' });
-  terminal.err(`${terminal.style('green', '+')} ${shown(path)}`);
+  terminal.err(`${terminal.style('green', '+')} ${relativePath(path)}`);
 }
 
-function shown(path: string): string {
+function relativePath(path: string): string {
   return relative(process.cwd(), path) || path;
 }
 

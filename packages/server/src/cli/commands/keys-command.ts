@@ -9,7 +9,7 @@ export interface KeysFlags {
   readonly envFile?: readonly string[];
 }
 
-/** `nango keys check`: counts the values by key. Returns the exit code: 1 if a value does not open. */
+/** `nango keys check`: counts the values by key. Returns the exit code: 1 if a value cannot be opened. */
 export async function checkKeysCommand(flags: KeysFlags, terminal: Terminal): Promise<number> {
   const usage = await checkKeys(settingsOf(flags));
   if (flags.json) terminal.out(JSON.stringify(usage));
@@ -21,34 +21,40 @@ export async function checkKeysCommand(flags: KeysFlags, terminal: Terminal): Pr
     ]);
     terminal.out(formatTable([['key', 'values', ''], ...rows], terminal.columns));
     if (usage.unreadable > 0)
-      terminal.err(`${terminal.style('red', '✗')} ${usage.unreadable} values do not open with the keys that are here.`);
+      terminal.err(`${terminal.style('red', '✗')} ${usage.unreadable} values cannot be opened with the present keys.`);
     for (const name of usage.serversWithoutKey)
-      terminal.err(`${terminal.style('yellow', '!')} ${printable(name)} runs without the key that seals here.`);
+      terminal.err(
+        `${terminal.style('yellow', '!')} The server ${printable(name)} runs without the key that seals here. Start it again with that key.`,
+      );
   }
   return usage.unreadable > 0 ? 1 : 0;
 }
 
-/** `nango keys add`: makes a key that seals from the next start on. The present keys still open. */
+/** `nango keys add`: makes a key that seals from the next start on. The present keys can still open values. */
 export function addKeyCommand(flags: KeysFlags, terminal: Terminal): void {
   const path = addKey(settingsOf(flags));
-  terminal.err(`${terminal.style('green', '✓')} A new key is the first in ${path}. Back the file up, start the server`);
-  terminal.err('  again, then: nango keys rotate');
+  terminal.err(
+    `${terminal.style('green', '✓')} Put a new key in front of the others in ${path}. Back up that file, start the server`,
+  );
+  terminal.err('  again, then run: nango keys rotate');
 }
 
-/** `nango keys rotate`: seals everything with the newest key, while servers go on. Returns the exit code. */
+/** `nango keys rotate`: seals everything with the newest key, while servers run. Returns the exit code. */
 export async function rotateKeysCommand(flags: KeysFlags, terminal: Terminal): Promise<number> {
   const progress = ({ resealed, current }: KeyRotation) => {
     if (terminal.interactive)
-      terminal.err(terminal.style('gray', `  ${resealed} sealed anew, ${current} were already`));
+      terminal.err(
+        terminal.style('gray', `  ${resealed} values sealed with the newest key, ${current} already had it`),
+      );
   };
   const done = await rotateKeys(settingsOf(flags), progress);
   if (flags.json) terminal.out(JSON.stringify(done));
   else
     terminal.err(
-      `${terminal.style('green', '✓')} ${done.resealed} values sealed with the newest key, ${done.current} already were.`,
+      `${terminal.style('green', '✓')} ${done.resealed} values sealed with the newest key; ${done.current} already had it.`,
     );
   if (done.unreadable === 0) return 0;
-  terminal.err(`${terminal.style('red', '✗')} ${done.unreadable} values do not open with the keys that are here.`);
+  terminal.err(`${terminal.style('red', '✗')} ${done.unreadable} values cannot be opened with the present keys.`);
   return 1;
 }
 

@@ -21,7 +21,7 @@ export interface NewBlueprintFlags {
 /** `nango blueprints new`: drafts your own Blueprint from what the provider publishes, or from prompts. */
 export async function newBlueprint(name: string, flags: NewBlueprintFlags, terminal: Terminal): Promise<void> {
   if (!BLUEPRINT_NAME.test(name))
-    throw new UsageError(`"${name}" cannot be a Blueprint’s name: letters, digits, "-" and "_".`);
+    throw new UsageError(`"${name}" cannot be a Blueprint’s name. Use only letters, digits, "-" and "_".`);
   const folder = join(readSettings({ folder: flags.folder }).folder, BLUEPRINTS_FOLDER);
   const path = join(folder, `${name}.yaml`);
   if (existsSync(path))
@@ -54,22 +54,25 @@ export async function newBlueprint(name: string, flags: NewBlueprintFlags, termi
 
 async function draft(flags: NewBlueprintFlags, terminal: Terminal): Promise<BlueprintDraft> {
   if (flags.openapi !== undefined) return draftFromDocument(flags.openapi, flags.baseUrl);
-  const base = () => flags.baseUrl ?? ask('Root of the API', terminal, '--base-url');
+  const base = () => flags.baseUrl ?? promptForUrl('Root of the API', terminal, '--base-url');
   if (flags.issuer !== undefined) return draftFromIssuer(flags.issuer, await base());
   const auth = {
     auth_mode: 'OAUTH2',
-    authorization_url: flags.authorizationUrl ?? (await ask('Authorization URL', terminal, '--authorization-url')),
-    token_url: flags.tokenUrl ?? (await ask('Token URL', terminal, '--token-url')),
+    authorization_url:
+      flags.authorizationUrl ?? (await promptForUrl('Authorization URL', terminal, '--authorization-url')),
+    token_url: flags.tokenUrl ?? (await promptForUrl('Token URL', terminal, '--token-url')),
   };
   return { auth, requests: { base_url: await base(), headers: { Authorization: 'Bearer ${access_token}' } } };
 }
 
-async function ask(message: string, terminal: Terminal, flag: string): Promise<string> {
+async function promptForUrl(message: string, terminal: Terminal, flag: string): Promise<string> {
   if (!terminal.interactive || !process.stdin.isTTY)
-    throw new UsageError(`Give ${flag}, or --issuer or --openapi, from which a Blueprint can be drafted.`);
+    throw new UsageError(
+      `Give ${flag}. Or give --issuer or --openapi, so that the Blueprint is drafted from what the provider publishes.`,
+    );
   const { text, isCancel } = await import('@clack/prompts');
-  const validate = (value: string | undefined) => (URL.canParse(value ?? '') ? undefined : 'This must be a URL.');
-  const answer = await text({ message, validate, output: process.stderr });
-  if (isCancel(answer)) throw new NangoError('cancelled', 'The prompt was cancelled. Nothing was written.');
-  return answer;
+  const validate = (value: string | undefined) => (URL.canParse(value ?? '') ? undefined : 'The value must be a URL.');
+  const input = await text({ message, validate, output: process.stderr });
+  if (isCancel(input)) throw new NangoError('cancelled', 'The prompt was cancelled. Nothing was written.');
+  return input;
 }

@@ -6,7 +6,7 @@ import { VERSION } from '../../package-files.ts';
 import { startServer } from '../../start.ts';
 import { createPrettyLog } from '../pretty-log.ts';
 import type { Terminal } from '../terminal.ts';
-import { gatherMetrics, isWorker, leaveWorkers, tellReady, Workers, type Ready } from '../workers.ts';
+import { gatherMetrics, isWorker, disconnectFromParent, reportReady, Workers, type Ready } from '../workers.ts';
 
 // Time for requests in flight. Then the process ends.
 const FAULT_STOP_MS = 10_000;
@@ -30,11 +30,11 @@ export async function startCommand(flags: StartFlags, terminal: Terminal): Promi
   });
   const server = await startServer({ settings, log, ...(isWorker() ? { gatherMetrics } : {}) }).catch(
     (error: unknown) => {
-      leaveWorkers();
+      disconnectFromParent();
       throw error;
     },
   );
-  if (isWorker()) tellReady(server);
+  if (isWorker()) reportReady(server);
   else announce(server, { terminal, log });
   const close = () => server.close().then(() => true);
   stopOnSignal(close, log);
@@ -94,7 +94,7 @@ function printBanner(
 
 /**
  * An error outside of every handler is a defect, and the state of the process is unknown. The server ends in an orderly
- * way, and its supervisor starts another.
+ * way, so that its supervisor can start another.
  */
 function stopOnFault(stop: () => Promise<unknown>, log: FastifyBaseLogger): void {
   const end = async () => {

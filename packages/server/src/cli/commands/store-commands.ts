@@ -11,8 +11,8 @@ export function addStoreCommands(program: Command, terminal: Terminal): void {
   addTransferCommands(program, terminal);
 }
 
-/** Options of commands that open the store. */
-function store(command: Command): Command {
+/** Adds the options of commands that open the store. */
+function addStoreOptions(command: Command): Command {
   return command
     .option(...FOLDER)
     .option(...DATA_DIR)
@@ -21,18 +21,18 @@ function store(command: Command): Command {
 }
 
 function addBackupCommands(program: Command, terminal: Terminal): void {
-  store(program.command('backup'))
-    .description('copy the embedded store to a new file, while the server goes on')
+  addStoreOptions(program.command('backup'))
+    .description('copy the embedded store to a new file, while the server runs')
     .argument('<file>')
-    .addHelpText('after', '\nThe copy is sealed and holds no key: keep encryption.key too, apart from it.')
+    .addHelpText('after', '\nThe copy is sealed and holds no key. Back up encryption.key too, in another place.')
     .action(async (file: string, flags: KeysFlags) => {
       const { backupCommand } = await import('./transfer-command.ts');
       await backupCommand(file, flags, terminal);
     });
-  store(program.command('restore'))
-    .description('put a backup in the place of the embedded store, while the server goes on')
+  addStoreOptions(program.command('restore'))
+    .description('replace the data of the embedded store with a backup, while the server runs')
     .argument('<file>')
-    .addHelpText('after', '\nThe backup is checked first, and a copy of the present data is kept in a file beside it.')
+    .addHelpText('after', '\nThe backup is checked first. The earlier data is kept as a copy in the data directory.')
     .action(async (file: string, flags: KeysFlags) => {
       const { restoreCommand } = await import('./transfer-command.ts');
       await restoreCommand(file, flags, terminal);
@@ -40,16 +40,16 @@ function addBackupCommands(program: Command, terminal: Terminal): void {
 }
 
 function addTransferCommands(program: Command, terminal: Terminal): void {
-  store(program.command('export'))
+  addStoreOptions(program.command('export'))
     .description('write all connections, one JSON object a line')
-    .argument('[file]', 'a new file; without it stdout')
-    .option('--clear-credentials', 'write credentials so that anyone can read them')
+    .argument('[file]', 'a new file; default: stdout')
+    .option('--clear-credentials', 'write credentials in the clear, so that anyone can read them')
     .addHelpText(
       'after',
       `
-Sealed credentials open with the same encryption key alone.
+Sealed credentials can be opened only with the same encryption key.
 
-From the embedded store to PostgreSQL, with the key of .nango/encryption.key in NANGO_ENCRYPTION_KEY:
+To move from the embedded store to PostgreSQL, set NANGO_ENCRYPTION_KEY to the key in .nango/encryption.key:
   nango export connections.jsonl
   DATABASE_URL=postgresql://… nango import connections.jsonl`,
     )
@@ -57,11 +57,11 @@ From the embedded store to PostgreSQL, with the key of .nango/encryption.key in 
       const { exportCommand } = await import('./transfer-command.ts');
       await exportCommand(file, flags, terminal);
     });
-  store(program.command('import'))
+  addStoreOptions(program.command('import'))
     .description('store connections from a file: an export, a JSON list, or CSV')
     .argument('<file>')
     .addOption(
-      new Option('--existing <what>', 'what to do with connections that are there already')
+      new Option('--existing <what>', 'what to do with connections that exist already')
         .choices(['fail', 'skip', 'replace'])
         .default('fail'),
     )
@@ -69,11 +69,11 @@ From the embedded store to PostgreSQL, with the key of .nango/encryption.key in 
     .addHelpText(
       'after',
       `
-The whole file is checked first; with a fault in it nothing is stored.
+The whole file is checked first. If it has a fault, nothing is stored.
 
-JSON of another system is a list of what registerConnection takes:
+JSON from another system is a list of connections, as registerConnection takes them:
   [{ "integration": "acme", "userId": "1", "credentials": { "access_token": "…" }, "additionalConfig": {} }]
-CSV has the columns integration and userId, config.<name> for additionalConfig, and the credentials' fields:
+CSV has the columns integration and userId, config.<name> for additionalConfig, and a column for each credential:
   integration,userId,access_token,refresh_token,config.team`,
     )
     .action(async (file: string, flags: ImportFlags) => {
@@ -86,14 +86,14 @@ function addKeysCommands(keys: Command, terminal: Terminal): void {
   keys.addHelpText(
     'after',
     `
-Changing the key, while the server goes on:
+To change the key while the server runs:
   1. nango keys add      (or put a new key in front of NANGO_ENCRYPTION_KEY: "new,old")
-  2. start every server again: it seals with the new key and opens with both
-  3. nango keys rotate   seals what is stored with the new key
-  4. nango keys check    shows that nothing needs the old one; then remove it`,
+  2. start every server again: it seals with the new key, and opens values of both keys
+  3. nango keys rotate   seals the stored values with the new key
+  4. nango keys check    shows that no value needs the old key; then remove that key`,
   );
-  const add = (name: string, description: string) => store(keys.command(name)).description(description);
-  add('check', 'count what each key seals, and whether all of it opens').action(async (flags: KeysFlags) => {
+  const add = (name: string, description: string) => addStoreOptions(keys.command(name)).description(description);
+  add('check', 'count the values of each key, and check that all can be opened').action(async (flags: KeysFlags) => {
     const { checkKeysCommand } = await import('./keys-command.ts');
     process.exitCode = await checkKeysCommand(flags, terminal);
   });
@@ -101,7 +101,7 @@ Changing the key, while the server goes on:
     const { addKeyCommand } = await import('./keys-command.ts');
     addKeyCommand(flags, terminal);
   });
-  add('rotate', 'seal everything with the newest key, while servers go on').action(async (flags: KeysFlags) => {
+  add('rotate', 'seal all values with the newest key, while servers run').action(async (flags: KeysFlags) => {
     const { rotateKeysCommand } = await import('./keys-command.ts');
     process.exitCode = await rotateKeysCommand(flags, terminal);
   });

@@ -29,7 +29,7 @@ export async function backupCommand(file: string, flags: StoreFlags, terminal: T
   });
   if (flags.json) return terminal.out(JSON.stringify({ file, ...done }));
   terminal.err(`${terminal.style('green', '✓')} ${file} holds ${done.connections} connections, sealed.`);
-  terminal.err('  The backup does not hold the encryption key. Without that key nobody can open it, not even you.');
+  terminal.err('  The backup does not hold the encryption key. Without that key, nobody can open the backup.');
 }
 
 /** `nango restore` */
@@ -42,13 +42,13 @@ export async function restoreCommand(file: string, flags: StoreFlags, terminal: 
   });
   if (flags.json) return terminal.out(JSON.stringify(done));
   terminal.err(`${terminal.style('green', '✓')} Restored ${done.connections} connections from ${file}.`);
-  if (done.previous !== undefined) terminal.err(`  What was there before is in ${done.previous}`);
+  if (done.previous !== undefined) terminal.err(`  The earlier data is in ${done.previous}`);
   terminal.err(
-    '  Refresh tokens that were rotated since the backup are no longer valid: such connections will need a reconnect.',
+    '  Refresh tokens that were rotated since the backup are no longer valid. The users of such connections must connect again.',
   );
 }
 
-/** `nango export`; to stdout without a file. */
+/** `nango export`. Writes to stdout if there is no file. */
 export async function exportCommand(file: string | undefined, flags: ExportFlags, terminal: Terminal): Promise<void> {
   const clear = flags.clearCredentials ?? false;
   if (clear)
