@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pickPort } from '../examples/quickstart/ports.ts';
+import { placeOf } from '../packages/server/src/connections/sealed-credentials.ts';
 import { openSqliteStore } from '../packages/server/src/store/sqlite.ts';
 import { createVault } from '../packages/server/src/vault/vault.ts';
 
@@ -55,17 +56,11 @@ async function seed(): Promise<void> {
   const vault = createVault(key);
   await store.migrate();
   for (let index = 0; index < CONNECTIONS; index += 1) {
-    const place = { integration: 'slack', userId: String(index) };
-    const sealed = {
-      table: 'connections',
-      row: JSON.stringify([place.integration, place.userId]),
-      column: 'sealed_credentials',
-    };
+    const identity = { integration: 'slack', userId: String(index), account: 'default', id: randomUUID() };
     await store.insertConnection({
-      ...place,
-      uuid: randomUUID(),
+      ...identity,
       authMode: 'OAUTH2',
-      sealedCredentials: vault.seal(JSON.stringify({ access_token: 'x'.repeat(800), raw: {} }), sealed),
+      seal: () => vault.seal(JSON.stringify({ access_token: 'x'.repeat(800), raw: {} }), placeOf(identity)),
       additionalConfig: null,
       expiresAt: null,
       dueAt: null,

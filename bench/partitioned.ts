@@ -49,7 +49,7 @@ try {
 async function distribute(client: pg.Client): Promise<void> {
   await client.query(`
     alter table connections rename to plain;
-    create table connections (like plain including defaults, primary key (integration, user_id)) partition by hash (user_id);
+    create table connections (like plain including defaults, primary key (integration, user_id, account)) partition by hash (user_id);
     create index on connections (user_id, integration);
     create index on connections (due_at, integration, user_id) where due_at is not null and status = 'active';
     drop table plain`);
@@ -65,12 +65,12 @@ async function distribute(client: pg.Client): Promise<void> {
 }
 
 function operations(store: Store): Record<string, () => Promise<unknown>> {
-  const key = { integration: 'acme', userId: 'user-7' };
+  const key = { integration: 'acme', userId: 'user-7', account: 'default', id: crypto.randomUUID() };
   const change = { sealedCredentials: Uint8Array.of(1), expiresAt: null, dueAt: NOW, now: NOW };
   const connection: NewConnection = {
     ...key,
     ...change,
-    uuid: crypto.randomUUID(),
+    seal: () => change.sealedCredentials,
     authMode: 'OAUTH2',
     additionalConfig: null,
   };

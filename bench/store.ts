@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import pg from 'pg';
 import { openPostgresStore } from '../packages/server/src/store/postgres.ts';
 import { openSqliteStore } from '../packages/server/src/store/sqlite.ts';
-import type { NewConnection, Store } from '../packages/server/src/store/store.ts';
+import type { ConnectionKey, NewConnection, Store } from '../packages/server/src/store/store.ts';
 import { startPostgres } from '../test/support/postgres.ts';
 import { createCleanup } from '../test/support/temporary-folder.ts';
 
@@ -84,7 +84,7 @@ async function measure(small: Subject, big: Subject): Promise<void> {
 }
 
 function operations(store: Store, count: number): Record<string, () => Promise<unknown>> {
-  const any = () => ({ integration: 'acme', userId: `user-${Math.floor(Math.random() * count)}` });
+  const any = () => ({ integration: 'acme', userId: `user-${Math.floor(Math.random() * count)}`, account: 'default' });
   return {
     'point read': () => store.findConnection(any()),
     upsert: () => store.completeAttempt('none', newConnection(any())),
@@ -108,10 +108,10 @@ async function medians(...runs: (() => Promise<unknown>)[]): Promise<[number, nu
   return [first, second];
 }
 
-function newConnection(key: { integration: string; userId: string }): NewConnection {
-  const sealedCredentials = randomBytes(400);
+function newConnection(key: ConnectionKey): NewConnection {
+  const sealed = randomBytes(400);
   const times = { expiresAt: NOW + 3_600_000, dueAt: NOW + 3_000_000, now: NOW };
-  return { ...key, uuid: crypto.randomUUID(), authMode: 'OAUTH2', sealedCredentials, additionalConfig: null, ...times };
+  return { ...key, id: crypto.randomUUID(), authMode: 'OAUTH2', seal: () => sealed, additionalConfig: null, ...times };
 }
 
 async function writePlans(name: string, explain: Subject['explain']): Promise<void> {

@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { openPostgresStore } from '../../packages/server/src/store/postgres.ts';
 import { openSqliteStore } from '../../packages/server/src/store/sqlite.ts';
 import type { Store } from '../../packages/server/src/store/store.ts';
+import { placeOf } from '../../packages/server/src/connections/sealed-credentials.ts';
 import { createVault } from '../../packages/server/src/vault/vault.ts';
 import { freePort } from '../../test/support/free-port.ts';
 import type { Load, Measured } from './load.ts';
@@ -259,17 +260,13 @@ async function seed(store: Store, connections: number): Promise<void> {
   const step = 500;
   for (let first = 0; first < connections; first += step) {
     const rows = Array.from({ length: Math.min(step, connections - first) }, (_, index) => {
-      const key = { integration: 'acme', userId: String(first + index) };
-      const place = {
-        table: 'connections',
-        row: JSON.stringify([key.integration, key.userId]),
-        column: 'sealed_credentials',
-      };
+      const key = { integration: 'acme', userId: String(first + index), account: 'default' };
+      const text = JSON.stringify({ api_key: `key-of-${key.userId}`, raw: {} });
       return {
         ...key,
-        uuid: crypto.randomUUID(),
+        id: crypto.randomUUID(),
         authMode: 'API_KEY',
-        sealedCredentials: vault.seal(JSON.stringify({ api_key: `key-of-${key.userId}`, raw: {} }), place),
+        seal: (id: string) => vault.seal(text, placeOf({ ...key, id })),
         additionalConfig: '{}',
         status: 'active' as const,
         statusReason: null,

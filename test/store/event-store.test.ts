@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import type { ConnectionKey, NewConnection, Store } from '../../packages/server/src/store/store.ts';
+import type { ConnectionIdentity, NewConnection, Store } from '../../packages/server/src/store/store.ts';
 import { STORE_KINDS } from '../support/store-kinds.ts';
 import { createCleanup } from '../support/temporary-folder.ts';
 
@@ -31,9 +31,10 @@ for (const { name, setUp } of STORE_KINDS) {
     const connection = (userId: string): NewConnection => ({
       integration: 'acme',
       userId,
-      uuid: randomUUID(),
+      account: 'default',
+      id: randomUUID(),
       authMode: 'OAUTH2',
-      sealedCredentials: Uint8Array.of(1),
+      seal: () => Uint8Array.of(1),
       additionalConfig: null,
       expiresAt: null,
       dueAt: null,
@@ -41,20 +42,20 @@ for (const { name, setUp } of STORE_KINDS) {
     });
     const publish = (webhooks: readonly string[] = [], from = store) =>
       from.publishEvents({ limit: 1000, webhooksOf: () => webhooks });
-    const eventsOf = async (key: ConnectionKey) =>
+    const eventsOf = async (key: ConnectionIdentity) =>
       (await store.listEvents({ after: 0, limit: 10_000 })).filter(
         ({ data }) => (JSON.parse(data) as { userId: string }).userId === key.userId,
       );
-    const typesOf = async (key: ConnectionKey) => {
+    const typesOf = async (key: ConnectionIdentity) => {
       await publish();
       return (await eventsOf(key)).map(({ type }) => type.replace('connection.', ''));
     };
-    const refresh = async (key: ConnectionKey, version: number) => {
+    const refresh = async (key: ConnectionIdentity, version: number) => {
       const holder = randomUUID();
       await store.leaseRefresh(key, { holder, version, lifeMs: 60_000 });
       return store.updateCredentials(key, change, { version, holder });
     };
-    const fail = async (key: ConnectionKey, version: number) => {
+    const fail = async (key: ConnectionIdentity, version: number) => {
       const holder = randomUUID();
       await store.leaseRefresh(key, { holder, version, lifeMs: 60_000 });
       await store.failRefresh(key, {
@@ -98,9 +99,11 @@ for (const { name, setUp } of STORE_KINDS) {
       ]);
       const failed = (await eventsOf(key)).find(({ type }) => type === 'connection.refresh_failed');
       assert.deepEqual(JSON.parse(failed?.data ?? ''), {
-        uuid: key.uuid,
+        id: key.id,
+        uuid: key.id,
         integration: 'acme',
         userId: 'life',
+        account: 'default',
         authMode: 'OAUTH2',
         status: 'active',
         statusReason: null,
@@ -158,8 +161,8 @@ for (const { name, setUp } of STORE_KINDS) {
       await store.insertConnection(two);
       await publish(['hook']);
       const due = await store.dueStreams({ webhooks: ['hook'], limit: 10 });
-      assert.deepEqual(due.map((stream) => stream.connection).sort(), [one.uuid, two.uuid].sort());
-      const stream = { webhook: 'hook', connection: one.uuid };
+      assert.deepEqual(due.map((stream) => stream.connection).sort(), [one.id, two.id].sort());
+      const stream = { webhook: 'hook', connection: one.id };
       const first = (await store.claimDelivery(stream, { claim: 'a', lifeMs: 60_000 })) ?? assert.fail();
       assert.deepEqual([first.event.type, first.attempts], ['connection.created', 1]);
       assert.equal(await other.claimDelivery(stream, { claim: 'b', lifeMs: 60_000 }), undefined);
@@ -175,7 +178,7 @@ for (const { name, setUp } of STORE_KINDS) {
       await store.endDelivery(second);
       assert.deepEqual(
         (await store.dueStreams({ webhooks: ['hook', 'none'], limit: 10 })).map(({ connection }) => connection),
-        [two.uuid],
+        [two.id],
       );
     });
 
@@ -183,14 +186,14 @@ for (const { name, setUp } of STORE_KINDS) {
       const key = connection('died');
       await store.insertConnection(key);
       await publish(['died']);
-      const stream = { webhook: 'died', connection: key.uuid };
+      const stream = { webhook: 'died', connection: key.id };
       await store.claimDelivery(stream, { claim: 'dead', lifeMs: 0 });
       assert.equal((await store.claimDelivery(stream, { claim: 'next', lifeMs: 60_000 }))?.attempts, 2);
     });
 
     test('nothing is left behind when the last delivery ends while more is published', async () => {
       const key = connection('race');
-      const stream = { webhook: 'race', connection: key.uuid };
+      const stream = { webhook: 'race', connection: key.id };
       await store.insertConnection(key);
       await publish(['race']);
       for (let round = 0; round < 30; round += 1) {
@@ -203,7 +206,7 @@ for (const { name, setUp } of STORE_KINDS) {
 
     test('a dead delivery is listed, holds up none behind it, and can be replayed', async () => {
       const key = connection('dead');
-      const stream = { webhook: 'dead', connection: key.uuid };
+      const stream = { webhook: 'dead', connection: key.id };
       await store.insertConnection(key);
       await store.updateCredentials(key, change);
       await publish(['dead']);
@@ -228,8 +231,9 @@ for (const { name, setUp } of STORE_KINDS) {
     test('what is too old is removed in steps, with what was to be delivered of it', async () => {
       const key = { ...connection('old'), now: NOW - 1_000_000 };
       for (let count = 0; count < 5; count += 1) {
-        await store.insertConnection({ ...key, uuid: randomUUID() });
-        await store.deleteConnection(key, NOW - 1_000_000);
+        const connection = { ...key, id: randomUUID() };
+        await store.insertConnection(connection);
+        await store.deleteConnection(connection, NOW - 1_000_000);
       }
       await publish(['old']);
       const limits = { eventsBefore: NOW - 500_000, now: NOW, limit: 4 };
@@ -249,11 +253,11 @@ for (const { name, setUp } of STORE_KINDS) {
       const here = store.watchConnections((uuid) => heard.here.push(uuid));
       const there = another.watchConnections((uuid) => {
         heard.there.push(uuid);
-        if (uuid === key.uuid) waiting.resolve();
+        if (uuid === key.id) waiting.resolve();
       });
       await confirmed(there);
       await store.insertConnection(key);
-      assert.ok(heard.here.includes(key.uuid));
+      assert.ok(heard.here.includes(key.id));
       // SQLite has no channel: who asks whether all is confirmed is told that something changed.
       if (name === 'SQLite') {
         const before = heard.there.length;

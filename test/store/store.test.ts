@@ -10,7 +10,7 @@ import { sql, Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { openPostgresStore } from '../../packages/server/src/store/postgres.ts';
 import { openSqliteStore } from '../../packages/server/src/store/sqlite.ts';
-import type { NewConnection, Store } from '../../packages/server/src/store/store.ts';
+import type { ConnectionKey, NewConnection, Store } from '../../packages/server/src/store/store.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { STORE_KINDS, type StoreKind } from '../support/store-kinds.ts';
 import { createCleanup, temporaryFolder } from '../support/temporary-folder.ts';
@@ -22,15 +22,20 @@ function newConnection(overrides: Partial<NewConnection> = {}): NewConnection {
   return {
     integration: 'acme',
     userId: '1',
-    uuid: randomUUID(),
+    account: 'default',
+    id: randomUUID(),
     authMode: 'API_KEY',
-    sealedCredentials: Uint8Array.of(1, 2, 3),
+    seal: () => Uint8Array.of(1, 2, 3),
     additionalConfig: '{"a":1}',
     expiresAt: null,
     dueAt: null,
     now: NOW,
     ...overrides,
   };
+}
+
+function keyOf(userId: string, integration = 'acme'): ConnectionKey {
+  return { integration, userId, account: 'default' };
 }
 
 for (const { name, setUp } of STORE_KINDS) {
@@ -59,14 +64,15 @@ for (const { name, setUp } of STORE_KINDS) {
     test('keeps a connection byte for byte', async () => {
       const userId = 'ä/?#"\u2028 🐘 ..';
       const inserted = await store.insertConnection(newConnection({ userId, expiresAt: NOW + 5 }));
-      const found = await store.findConnection({ integration: 'acme', userId });
+      const found = await store.findConnection(keyOf(userId));
       assert.deepEqual(found, inserted);
       assert.deepEqual(
-        { ...found, sealedCredentials: [...(found?.sealedCredentials ?? [])], uuid: '' },
+        { ...found, sealedCredentials: [...(found?.sealedCredentials ?? [])], id: '' },
         {
-          uuid: '',
+          id: '',
           integration: 'acme',
           userId,
+          account: 'default',
           authMode: 'API_KEY',
           sealedCredentials: [1, 2, 3],
           additionalConfig: '{"a":1}',
@@ -91,10 +97,10 @@ for (const { name, setUp } of STORE_KINDS) {
     });
 
     test('a second connection of a pair is not stored', async () => {
-      const key = { integration: 'acme', userId: 'twice' };
+      const key = keyOf('twice');
       assert.ok(await store.insertConnection(newConnection(key)));
       assert.equal(
-        await store.insertConnection(newConnection({ ...key, sealedCredentials: Uint8Array.of(9) })),
+        await store.insertConnection(newConnection({ ...key, seal: () => Uint8Array.of(9) })),
         undefined,
       );
       assert.deepEqual([...((await store.findConnection(key))?.sealedCredentials ?? [])], [1, 2, 3]);
@@ -112,9 +118,9 @@ for (const { name, setUp } of STORE_KINDS) {
       const lease = (holder: string, version = 1, lifeMs = 60_000) => ({ holder, version, lifeMs });
 
       async function insert(userId: string, overrides: Partial<NewConnection> = {}) {
-        const key = { integration: 'leases', userId };
-        await store.insertConnection(newConnection({ ...key, ...overrides }));
-        return key;
+        const connection = newConnection({ integration: 'leases', userId, ...overrides });
+        await store.insertConnection(connection);
+        return connection;
       }
 
       test('R1: of many that want one at once, one gets it, and only it may write', async () => {
@@ -237,8 +243,9 @@ for (const { name, setUp } of STORE_KINDS) {
           'due-marked': NOW,
           'due-off': NOW,
         };
-        for (const [userId, dueAt] of Object.entries(dueAts)) await insert(userId, { dueAt });
-        const key = (userId: string) => ({ integration: 'leases', userId });
+        const inserted = new Map<string, NewConnection>();
+        for (const [userId, dueAt] of Object.entries(dueAts)) inserted.set(userId, await insert(userId, { dueAt }));
+        const key = (userId: string) => inserted.get(userId) ?? assert.fail();
         await store.leaseRefresh(key('due-leased'), lease('h'));
         await store.leaseRefresh(key('due-failed'), lease('h'));
         await store.failRefresh(key('due-failed'), {
@@ -262,7 +269,7 @@ for (const { name, setUp } of STORE_KINDS) {
       }));
       for (const pair of pairs) await store.insertConnection(newConnection(pair));
       const seen: string[] = [];
-      let after: { integration: string; userId: string } | undefined;
+      let after: ConnectionKey | undefined;
       for (;;) {
         const page = await store.listConnections({ integration: 'list-1', after, limit: 3 });
         seen.push(...page.map((row) => row.userId));
@@ -285,17 +292,21 @@ for (const { name, setUp } of STORE_KINDS) {
 
     test('S7: hostile names are data', async () => {
       const userId = `'; drop table connections; --`;
-      await store.insertConnection(newConnection({ userId }));
+      const connection = newConnection({ userId });
+      await store.insertConnection(connection);
       assert.equal((await store.listConnections({ userId, limit: 9 })).length, 1);
-      assert.equal(await store.deleteConnection({ integration: `' or '1'='1`, userId: `' or '1'='1` }, NOW), false);
-      assert.equal(await store.deleteConnection({ integration: 'acme', userId }, NOW), true);
-      assert.equal(await store.deleteConnection({ integration: 'acme', userId }, NOW), false);
+      const always = `' or '1'='1`;
+      const hostile = { integration: always, userId: always, account: always, id: always };
+      assert.equal(await store.deleteConnection(hostile, NOW), false);
+      assert.equal(await store.deleteConnection(connection, NOW), true);
+      assert.equal(await store.deleteConnection(connection, NOW), false);
     });
 
     const attempt = (attemptHash: string) => ({
       attemptHash,
       integration: 'acme',
       userId: attemptHash,
+      account: 'default',
       origin: 'http://localhost',
       nonceHash: null,
       additionalConfig: null,
@@ -339,17 +350,17 @@ for (const { name, setUp } of STORE_KINDS) {
 
     test('completing stores the connection and ends the attempt in one step; a reconnect keeps uuid and config', async () => {
       await store.insertAttempt(attempt('done'));
-      const key = { integration: 'acme', userId: 'done' };
+      const key = keyOf('done');
       const first = await store.completeAttempt('done', newConnection({ ...key, additionalConfig: '{"region":"eu"}' }));
       assert.equal((await store.findAttempt('done'))?.status, 'succeeded');
-      await store.markNeedsReconnect(key, { reason: 'gone', by: { version: 1, holder: null }, now: NOW });
+      await store.markNeedsReconnect(first, { reason: 'gone', by: { version: 1, holder: null }, now: NOW });
       const second = await store.completeAttempt(
         'done',
-        newConnection({ ...key, additionalConfig: null, sealedCredentials: Uint8Array.of(8), now: NOW + 50 }),
+        newConnection({ ...key, additionalConfig: null, seal: () => Uint8Array.of(8), now: NOW + 50 }),
       );
       assert.deepEqual(
-        [second.uuid, second.additionalConfig, second.status, second.version, second.createdAt],
-        [first.uuid, '{"region":"eu"}', 'active', 2, NOW],
+        [second.id, second.additionalConfig, second.status, second.version, second.createdAt],
+        [first.id, '{"region":"eu"}', 'active', 2, NOW],
       );
       assert.deepEqual([...second.sealedCredentials], [8]);
     });
@@ -373,6 +384,7 @@ for (const { name, setUp } of STORE_KINDS) {
       await store.insertSession({
         tokenHash: 'h',
         userId: '1',
+        account: 'default',
         integrations: '["a"]',
         origin: null,
         expiresAt: NOW + 10,
@@ -431,11 +443,11 @@ test('S4: with the database away every call says store_unavailable, and recovers
   await store.migrate();
   await store.insertConnection(newConnection());
   await postgres.stop();
-  await assert.rejects(store.findConnection({ integration: 'acme', userId: '1' }), {
+  await assert.rejects(store.findConnection(keyOf('1')), {
     code: 'store_unavailable',
     retryAfter: 1,
   });
   await postgres.start();
-  assert.ok(await store.findConnection({ integration: 'acme', userId: '1' }));
+  assert.ok(await store.findConnection(keyOf('1')));
   await store.close();
 });

@@ -12,11 +12,14 @@ import type { ReadPage } from '../calls/read-page.ts';
 import type { SendRequest } from '../calls/send-request.ts';
 import { apiRequestSchema, pageRequestSchema } from '../calls/api-request-schema.ts';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
-import type { ConnectionKey } from '../store/store.ts';
+import type { ConnectionReference } from '../connections/connection-reference.ts';
 import type { ActionCatalog } from './action-catalog.ts';
 
 /** One run of an Action. */
-export interface ActionRun extends ConnectionKey {
+export interface ActionRun {
+  readonly integration: string;
+  /** Its connection, which must be one of the Integration. */
+  readonly reference: ConnectionReference;
   readonly action: string;
   readonly input: JsonValue;
   readonly requestId?: string | undefined;
@@ -43,12 +46,13 @@ export function createRunAction(options: ActionRunnerOptions): RunAction {
     const { integration, action, requestId } = run;
     const { logLevel } = integrationNamed(integration, options.context);
     const { create, mapStack } = await options.catalog.load(integration, action);
-    const { connection } = withCredentials(await options.fresh.get(run));
+    const { connection } = withCredentials(await options.fresh.get(run.reference));
     const execution = randomBytes(4).toString('hex');
     const fields = { integration, action, userId: connection.userId, execution, ...(requestId && { requestId }) };
     const logger = options.createLogger(fields, logLevel);
     try {
-      return toJson(await create(createHost(run, logger, options)).executeAction(run.input), run);
+      const host = createHost({ connectionId: connection.id, integration }, { logger, requestId }, options);
+      return toJson(await create(host).executeAction(run.input), run);
     } catch (error) {
       // A frozen error keeps its stack.
       if (error instanceof Error && typeof error.stack === 'string') Reflect.set(error, 'stack', mapStack(error.stack));
@@ -60,26 +64,25 @@ export function createRunAction(options: ActionRunnerOptions): RunAction {
 }
 
 function createHost(
-  { integration, userId, requestId }: ActionRun,
-  logger: ActionLogger,
+  reference: ConnectionReference,
+  { logger, requestId }: { logger: ActionLogger; requestId: string | undefined },
   { fresh, sendRequest, readPage }: ActionRunnerOptions,
 ): ActionHost {
-  const key = { integration, userId };
   const origin: CallOrigin = { via: 'action', requestId };
   return {
     logger,
     async httpRequest(given) {
       const request = { ...parseRequest(apiRequestSchema, given), retry: AFTER_QUOTA };
-      const response = await sendAndLog(logger, request, () => sendRequest(key, request, origin));
+      const response = await sendAndLog(logger, request, () => sendRequest(reference, request, origin));
       return response.json === undefined ? response : { ...response, json: withPlainNumbers(response.json) };
     },
     async readPage(given) {
       const request = { ...parseRequest(pageRequestSchema, given), retry: AFTER_QUOTA };
-      const { items, next } = await sendAndLog(logger, request, () => readPage(key, request, origin));
+      const { items, next } = await sendAndLog(logger, request, () => readPage(reference, request, origin));
       return { items: items.map(withPlainNumbers), next };
     },
     async getCurrentConnection() {
-      const { connection, credentials } = withCredentials(await fresh.get(key));
+      const { connection, credentials } = withCredentials(await fresh.get(reference));
       return {
         ...connection,
         credentials: {

@@ -1,9 +1,13 @@
-import type { ConnectionKey } from '../store/store.ts';
+import { isById, type ConnectionReference } from '../connections/connection-reference.ts';
+import type { ConnectionRow } from '../store/store.ts';
 
 /** The result of a call to a connection's API, for log, metrics and traces. */
-export interface CallReport extends ConnectionKey {
-  /** The connection's uuid; undefined if the call ended before it was found. */
-  readonly uuid: string | undefined;
+export interface CallReport {
+  readonly integration: string;
+  readonly userId: string;
+  readonly account: string;
+  /** The connection's id; undefined if the call ended before it was found. */
+  readonly connection: string | undefined;
   readonly via: CallOrigin['via'];
   readonly caller: string | undefined;
   readonly requestId: string | undefined;
@@ -33,3 +37,17 @@ export interface CallOrigin {
 
 /** Called once for every call. */
 export type ReportCall = (report: CallReport) => void;
+
+type ConnectionNames = Pick<CallReport, 'integration' | 'userId' | 'account' | 'connection'>;
+
+/** The names of a call's connection. If it was not found, those that the caller sent; empty if it sent none. */
+export function connectionNames(
+  reference: ConnectionReference | undefined,
+  row: ConnectionRow | undefined,
+): ConnectionNames {
+  if (row) return { integration: row.integration, userId: row.userId, account: row.account, connection: row.id };
+  if (!reference || isById(reference))
+    return { integration: reference?.integration ?? '', userId: '', account: '', connection: undefined };
+  const { integration, userId, account } = reference;
+  return { integration, userId, account, connection: undefined };
+}

@@ -1,4 +1,3 @@
-import type { ConnectionKey } from '../store/store.ts';
 import type { HeaderFields } from '../formats/header-fields.ts';
 import {
   authorizeRedirect,
@@ -15,7 +14,6 @@ import type { RequestTarget } from '../formats/request-target.ts';
 
 /** A call to a connection's API in progress, with the request that is sent next. */
 export interface ApiCall {
-  readonly key: ConnectionKey;
   connection: OpenConnection;
   method: string;
   /** Where a redirect led; undefined = the requested endpoint. */
@@ -49,10 +47,10 @@ export interface ResponseHead {
 }
 
 /** A call at its beginning. */
-export function beginCall(options: Pick<ApiCall, 'key' | 'connection' | 'method' | 'isReplayable' | 'retry'>): ApiCall {
-  const { key, connection, method, isReplayable, retry } = options;
+export function beginCall(options: Pick<ApiCall, 'connection' | 'method' | 'isReplayable' | 'retry'>): ApiCall {
+  const { connection, method, isReplayable, retry } = options;
   const begun = { sentTo: undefined, redirectedTo: undefined, keepsBody: true, retries: 0, refreshes: 0, redirects: 0 };
-  return { key, connection, method, isReplayable, retry, ...begun };
+  return { connection, method, isReplayable, retry, ...begun };
 }
 
 /** Authorizes the request that a call sends next: the caller's own, or the one that follows a redirect. */
@@ -102,11 +100,11 @@ export class FollowUps {
     const { method, retries, connection } = call;
     const policy = { ...call.retry, rateLimit: connection.integration.requests.rateLimit };
     const wait = waitBeforeRetry({ method, status, headers, retries }, policy, this.#context.now());
-    const waiting = wait === undefined ? undefined : this.#queue.wait(connection.row.uuid, wait);
+    const waiting = wait === undefined ? undefined : this.#queue.wait(connection.row.id, wait);
     if (!waiting) return false;
     call.retries += 1;
     return waiting
-      .then(() => this.#fresh.get(call.key))
+      .then(() => this.#fresh.get(connection.row))
       .then((again) => {
         call.connection = again;
         return true;

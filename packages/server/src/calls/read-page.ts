@@ -4,7 +4,7 @@ import { memberAt } from '../formats/json-path.ts';
 import { excerpt } from '../oauth/oauth-error.ts';
 import { numberText } from '../formats/parse-json.ts';
 import { paginationSchema, type Pagination } from '../schema/request-settings.ts';
-import type { ConnectionKey } from '../store/store.ts';
+import { findReferenced, type ConnectionReference } from '../connections/connection-reference.ts';
 import { resolveReference, type RequestTarget } from '../formats/request-target.ts';
 import { endpointOf, type ParamValue } from './authorize-request.ts';
 import type { CallOrigin } from './call-report.ts';
@@ -30,7 +30,7 @@ export interface Page {
 }
 
 /** Reads a page of a list from a connection's API. */
-export type ReadPage = (key: ConnectionKey, request: PageRequest, origin: CallOrigin) => Promise<Page>;
+export type ReadPage = (reference: ConnectionReference, request: PageRequest, origin: CallOrigin) => Promise<Page>;
 
 export interface ReadPageOptions {
   readonly exchange: Exchange;
@@ -43,8 +43,9 @@ export interface ReadPageOptions {
  * `invalid_request` if nothing says how the list is split into pages.
  */
 export function createReadPage({ exchange, context }: ReadPageOptions): ReadPage {
-  return async (key, { pagination: given, next, ...request }, origin) => {
-    const pagination = paginationOf(key, given, context);
+  return async (reference, { pagination: given, next, ...request }, origin) => {
+    const name = reference.integration ?? (await findReferenced(reference, context)).integration;
+    const pagination = paginationOf(name, given, context);
     const position = next === undefined ? undefined : parseCursor(next, positionSchema);
     if (position && 'refused' in position) throw refusedLink(position.refused);
     if (position && 'unreadable' in position)
@@ -52,7 +53,7 @@ export function createReadPage({ exchange, context }: ReadPageOptions): ReadPage
         'page_failed',
         'The Link header of the page before cannot be read, so the next page is unknown.',
       );
-    const exchanged = await exchange(key, requestAt(request, pagination, position), origin);
+    const exchanged = await exchange(reference, requestAt(request, pagination, position), origin);
     const { response } = exchanged;
     if (response.status >= 400)
       throw new NangoError(
@@ -86,7 +87,7 @@ function toCursor(position: Position): string {
 }
 
 function paginationOf(
-  { integration }: ConnectionKey,
+  integration: string,
   given: PageRequest['pagination'],
   context: ConnectionContext,
 ): Pagination {

@@ -30,8 +30,8 @@ export class RequestLimits {
   enter({ integration, row }: OpenConnection): Promise<void> | undefined {
     const { perIntegration, perConnection } = integration.limits;
     const lane = this.#laneOf(integration.name);
-    const running = lane.runningOf.get(row.uuid) ?? 0;
-    if (lane.running < perIntegration && running < perConnection) return take(lane, row.uuid);
+    const running = lane.runningOf.get(row.id) ?? 0;
+    if (lane.running < perIntegration && running < perConnection) return take(lane, row.id);
     return this.#wait(lane, { integration, row });
   }
 
@@ -39,9 +39,9 @@ export class RequestLimits {
     const lane = this.#lanes.get(integration.name);
     if (!lane) return;
     lane.running -= 1;
-    const running = (lane.runningOf.get(row.uuid) ?? 1) - 1;
-    if (running === 0) lane.runningOf.delete(row.uuid);
-    else lane.runningOf.set(row.uuid, running);
+    const running = (lane.runningOf.get(row.id) ?? 1) - 1;
+    if (running === 0) lane.runningOf.delete(row.id);
+    else lane.runningOf.set(row.id, running);
     if (lane.waiting > 0) admit(lane, integration.limits.perIntegration);
     else if (lane.running === 0) this.#lanes.delete(integration.name);
   }
@@ -82,12 +82,12 @@ export class RequestLimits {
     const { perConnection, queueSeconds } = integration.limits;
     if (lane.waiting >= MAX_WAITING || queueSeconds === 0) return Promise.reject(tooMany(integration.name));
     return new Promise((resolve, reject) => {
-      const queue = lane.queues.get(row.uuid) ?? [];
-      lane.queues.set(row.uuid, queue);
+      const queue = lane.queues.get(row.id) ?? [];
+      lane.queues.set(row.id, queue);
       lane.waiting += 1;
       const timer = setTimeout(() => {
         queue.splice(queue.indexOf(waiter), 1);
-        if (queue.length === 0) lane.queues.delete(row.uuid);
+        if (queue.length === 0) lane.queues.delete(row.id);
         lane.waiting -= 1;
         reject(tooMany(integration.name));
       }, queueSeconds * 1000).unref();

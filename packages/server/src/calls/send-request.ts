@@ -1,10 +1,10 @@
 import type { Integration } from '../auth-modes/auth-mode.ts';
 import { NangoError } from '../errors/nango-error.ts';
-import type { ConnectionKey } from '../store/store.ts';
 import type { HttpClient, UpstreamResponse } from '../upstream/http-client.ts';
 import type { RequestTarget } from '../formats/request-target.ts';
 import type { ApiRequest, AuthorizedRequest } from './authorize-request.ts';
-import type { CallOrigin, ReportCall } from './call-report.ts';
+import type { ConnectionReference } from '../connections/connection-reference.ts';
+import { connectionNames, type CallOrigin, type ReportCall } from './call-report.ts';
 import type { ConnectionContext, OpenConnection } from '../connections/connection-context.ts';
 import { connectionSockets } from './connection-sockets.ts';
 import { beginCall, nextRequest, type ApiCall, type FollowUps, type RetryChoice } from './follow-ups.ts';
@@ -29,14 +29,18 @@ export interface SentRequest extends ApiRequest {
 }
 
 /** Sends a request to a connection's API with fresh credentials. Resolves for every HTTP status. */
-export type SendRequest = (key: ConnectionKey, request: SentRequest, origin: CallOrigin) => Promise<ApiResponse>;
+export type SendRequest = (
+  reference: ConnectionReference,
+  request: SentRequest,
+  origin: CallOrigin,
+) => Promise<ApiResponse>;
 
 /**
  * Does the same, and also returns the connection and the request's target. The target may hold credentials and must not
  * leave the server.
  */
 export type Exchange = (
-  key: ConnectionKey,
+  reference: ConnectionReference,
   request: SentRequest,
   origin: CallOrigin,
 ) => Promise<{ readonly response: ApiResponse; readonly target: RequestTarget; readonly connection: OpenConnection }>;
@@ -56,17 +60,16 @@ export interface SendRequestOptions {
  */
 export function createExchange(options: SendRequestOptions): Exchange {
   const { fresh, limits, report } = options;
-  return async (key, request, origin) => {
+  return async (reference, request, origin) => {
     const started = performance.now();
     const sentBytes = typeof request.body === 'string' ? Buffer.byteLength(request.body) : 0;
     let call: ApiCall | undefined;
     const tell = (outcome: { status?: number; error?: string; receivedBytes: number }) =>
       report({
-        ...key,
+        ...connectionNames(reference, call?.connection.row),
         via: origin.via,
         caller: origin.caller,
         requestId: origin.requestId,
-        uuid: call?.connection.row.uuid,
         method: request.method,
         status: outcome.status,
         error: outcome.error,
@@ -79,9 +82,9 @@ export function createExchange(options: SendRequestOptions): Exchange {
         redirects: call?.redirects ?? 0,
       });
     try {
-      const connection = await fresh.get(key);
+      const connection = await fresh.get(reference);
       const { method, retry = { anyMethod: false } } = request;
-      const begun = (call = beginCall({ key, connection, method, retry, isReplayable: true }));
+      const begun = (call = beginCall({ connection, method, retry, isReplayable: true }));
       const { response, target } = await limits.run(connection, () => exchange(begun, request, options));
       tell({ status: response.status, receivedBytes: response.receivedBytes });
       return { response: toApiResponse(response), target, connection: begun.connection };

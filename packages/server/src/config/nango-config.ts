@@ -83,6 +83,10 @@ export function nangoConfigSchema(fields: Fields) {
       .number({ min: 4, max: 3_650 })
       .default(30)
       .describe('Events are removed after so many days'),
+    max_accounts_per_user: fields
+      .number({ min: 1, max: 1_000, integer: true })
+      .default(20)
+      .describe('How many accounts of one user may be connected to an Integration'),
     connection_cache_size: fields
       .number({ min: 0, max: 10_000_000, integer: true })
       .default(10_000)

@@ -11,9 +11,9 @@ import {
   configOf,
   integrationNamed,
   parseConfig,
-  sealCredentials,
   type ConnectionContext,
 } from '../connections/connection-context.ts';
+import { createSeal } from '../connections/sealed-credentials.ts';
 import { scheduleOf } from '../refresh/refresh-schedule.ts';
 import { Secret, toRevealedJson } from '../vault/secret.ts';
 
@@ -68,24 +68,25 @@ export async function storeAuthorized(
     );
   }
   const additionalConfig = Object.keys(brought).length > 0 ? JSON.stringify(merged) : row.additionalConfig;
-  await context.store.completeAttempt(row.attemptHash, newConnection(row, { credentials, additionalConfig }, context));
+  const connection = await newConnection(row, { credentials, additionalConfig }, context);
+  await context.store.completeAttempt(row.attemptHash, connection);
   context.log.info({ integration: row.integration }, 'connection made');
 }
 
 /** A connection ready to be stored. `additionalConfig` is JSON; null = none, or on a reconnect the stored one. */
-export function newConnection(
-  { integration, userId }: ConnectionKey,
+export async function newConnection(
+  { integration, userId, account }: ConnectionKey,
   { credentials, additionalConfig }: { credentials: BaseCredentials; additionalConfig: string | null },
   context: ConnectionContext,
-): NewConnection {
-  const key = { integration, userId };
+): Promise<NewConnection> {
+  const key = { integration, userId, account };
   const target = integrationNamed(integration, context);
   const mode = authModeOf(target);
   return {
     ...key,
-    uuid: randomUUID(),
+    id: randomUUID(),
     authMode: mode.name,
-    sealedCredentials: sealCredentials(credentials, key, context.vault),
+    seal: await createSeal(credentials, key, context),
     additionalConfig,
     ...scheduleOf(credentials, { mode, integration: target }, context),
     now: context.now(),

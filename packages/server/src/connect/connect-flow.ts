@@ -29,13 +29,14 @@ import {
   modeContext,
   type ConnectionContext,
 } from '../connections/connection-context.ts';
-import { assertMayConnect, hashToken, type AttemptRequester } from './connect-sessions.ts';
+import { assertMayHaveAccount } from './accounts.ts';
+import { assertMayConnect, hashToken, type AttemptRequester, type ConnectRequest } from './connect-sessions.ts';
 import { parseCredentials } from './parse-credentials.ts';
 import { Secret } from '../vault/secret.ts';
 
 const MAX_STATE = 512;
 
-export interface AttemptRequest extends ConnectionKey {
+export interface AttemptRequest extends ConnectRequest {
   readonly additionalConfig?: AdditionalConfig | undefined;
   /** Prompted credentials, for modes without a browser flow. */
   readonly credentials?: Secret<JsonObject> | undefined;
@@ -43,6 +44,7 @@ export interface AttemptRequest extends ConnectionKey {
 }
 
 export interface CreatedAttempt {
+  readonly account: string;
   /** Opens the attempt once, and identifies it when its result is read: 256 random bits. */
   readonly attempt: Secret<string>;
   readonly expiresAt: number;
@@ -94,17 +96,11 @@ export class ConnectFlow {
   }
 
   /** Creates an attempt for a user who may connect. If the provider needs no user, the connection is made at once. */
-  async create({
-    integration,
-    userId,
-    additionalConfig,
-    credentials,
-    requester,
-  }: AttemptRequest): Promise<CreatedAttempt> {
+  async create({ additionalConfig, credentials, requester, ...request }: AttemptRequest): Promise<CreatedAttempt> {
     const { store, now, randomToken } = this.#context;
-    const key = { integration, userId };
-    await assertMayConnect(key, requester, this.#context);
-    const target = integrationNamed(integration, this.#context);
+    const key = await assertMayConnect(request, requester, this.#context);
+    const target = integrationNamed(key.integration, this.#context);
+    await assertMayHaveAccount(key, this.#context);
     const { authorization } = authModeOf(target);
     const stored = additionalConfig ?? (await storedConfig(key, this.#context));
     assertConfig(target, stored, authorization?.bringsConfig(target));
@@ -125,16 +121,16 @@ export class ConnectFlow {
       expiresAt,
     });
     if (issued) {
-      const connection = newConnection(key, { credentials: issued, additionalConfig: json }, this.#context);
+      const connection = await newConnection(key, { credentials: issued, additionalConfig: json }, this.#context);
       await store.completeAttempt(hashToken(attempt), connection);
     }
-    return { attempt, nonce, expiresAt, status: issued ? 'succeeded' : 'pending' };
+    return { attempt, nonce, account: key.account, expiresAt, status: issued ? 'succeeded' : 'pending' };
   }
 
   /** An attempt that no browser has opened. Throws `invalid_state` if it was used or has expired. */
   async waiting(attempt: Secret<string>): Promise<WaitingAttempt> {
-    const { integration, userId, origin, nonceHash } = await this.#findWaiting(attempt);
-    return { integration, userId, origin, needsProof: nonceHash !== null };
+    const { integration, userId, account, origin, nonceHash } = await this.#findWaiting(attempt);
+    return { integration, userId, account, origin, needsProof: nonceHash !== null };
   }
 
   /**
@@ -276,11 +272,12 @@ function isSameBrowser({ browserHash }: ConnectAttemptRow, cookie: Secret<string
   return timingSafeEqual(Buffer.from(browserHash), Buffer.from(hashToken(cookie)));
 }
 
-function toResult({ integration, userId, status, errorType, errorMessage, origin }: ConnectAttemptRow): AttemptResult {
+function toResult({ integration, userId, account, status, errorType, errorMessage, origin }: ConnectAttemptRow): AttemptResult {
   const error = errorType === null ? null : { type: errorType, message: errorMessage ?? '' };
   return {
     integration,
     userId,
+    account,
     origin,
     error,
     status: status === 'succeeded' || status === 'failed' ? status : 'pending',

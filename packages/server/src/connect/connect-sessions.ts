@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { NangoError } from '../errors/nango-error.ts';
 import { isLoopbackHost } from '../schema/loopback-host.ts';
 import type { ConnectionKey } from '../store/store.ts';
+import { chosenAccount, isGeneratedAccount, type AccountChoice } from './accounts.ts';
 import { integrationNamed, type ConnectionContext } from '../connections/connection-context.ts';
 import { Secret } from '../vault/secret.ts';
 
@@ -10,7 +11,7 @@ const DEFAULT_LIFE_SECONDS = 900;
 export const MAX_SESSION_SECONDS = 86_400;
 
 /** What a back end permits to one of its users. */
-export interface ConnectSessionRequest {
+export interface ConnectSessionRequest extends AccountChoice {
   readonly userId: string;
   /** Undefined = any. */
   readonly integrations?: readonly string[] | undefined;
@@ -21,6 +22,8 @@ export interface ConnectSessionRequest {
 
 export interface ConnectSession {
   readonly token: Secret<string>;
+  /** The only account that the token permits. */
+  readonly account: string;
   readonly expiresAt: number;
 }
 
@@ -47,6 +50,7 @@ export async function createConnectSession(
   context: ConnectionContext,
 ): Promise<ConnectSession> {
   for (const integration of request.integrations ?? []) integrationNamed(integration, context);
+  const account = chosenAccount(request, context);
   const now = context.now();
   const token = new Secret(`nango_session_${context.randomToken()}`);
   const expiresAt = now + (request.expiresInSeconds ?? DEFAULT_LIFE_SECONDS) * 1000;
@@ -54,38 +58,56 @@ export async function createConnectSession(
   await context.store.insertSession({
     tokenHash: hashToken(token),
     userId: request.userId,
+    account,
     integrations,
     origin: request.origin ?? null,
     expiresAt,
   });
-  return { token, expiresAt };
+  return { token, account, expiresAt };
+}
+
+/** A connection that a page asks for. */
+export interface ConnectRequest extends AccountChoice {
+  readonly integration: string;
+  readonly userId: string;
 }
 
 /**
  * Decides who may connect an account to a user id. Otherwise, anyone could connect their own account to another user
- * id.
+ * id. Resolves to the key of the connection: without a choice of the page, the account is the one of the session.
  *
  * A server with a loopback root URL serves one developer, so pages of the same machine need no token there.
  */
 export async function assertMayConnect(
-  key: ConnectionKey,
+  request: ConnectRequest,
   requester: AttemptRequester,
   context: ConnectionContext,
-): Promise<void> {
-  if (requester.token === undefined) return assertLocal(requester, context);
+): Promise<ConnectionKey> {
+  const { integration, userId } = request;
+  if (requester.token === undefined) {
+    assertLocal(requester, context);
+    return { integration, userId, account: chosenAccount(request, context) };
+  }
   const session = await context.store.findSession(hashToken(requester.token), context.now());
   if (!session) throw new NangoError('unauthorized', `The connect session token is unknown or expired. ${HOW_TO_MINT}`);
-  if (session.userId !== key.userId)
+  if (session.userId !== userId)
     throw new NangoError('forbidden', 'The connect session token is for another user id.');
   if (
     session.integrations !== null &&
-    !integrationList.parse(JSON.parse(session.integrations)).includes(key.integration)
+    !integrationList.parse(JSON.parse(session.integrations)).includes(integration)
   ) {
-    throw new NangoError('forbidden', `The connect session token does not allow the integration "${key.integration}".`);
+    throw new NangoError('forbidden', `The connect session token does not allow the integration "${integration}".`);
   }
   if (session.origin !== null && session.origin !== requester.origin) {
     throw new NangoError('forbidden', 'The connect session token is for pages of another origin.');
   }
+  const { account = session.account, newAccount = false } = request;
+  if (account === session.account && (!newAccount || isGeneratedAccount(account))) return { integration, userId, account };
+  throw new NangoError(
+    'forbidden',
+    `The connect session token permits only the account "${session.account}". ` +
+      'Your back end names another one with createConnectSession({ userId, account }), or asks for newAccount.',
+  );
 }
 
 const integrationList = z.array(z.string());

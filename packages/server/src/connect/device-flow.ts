@@ -19,11 +19,13 @@ import {
   modeContext,
   type ConnectionContext,
 } from '../connections/connection-context.ts';
-import { hashToken } from './connect-sessions.ts';
+import { assertMayHaveAccount, chosenAccount } from './accounts.ts';
+import { hashToken, type ConnectRequest } from './connect-sessions.ts';
 import { Secret } from '../vault/secret.ts';
 
 /** A code for the user, and the attempt that waits for it. */
 export interface BegunDeviceFlow extends Omit<DeviceCode, 'secrets'> {
+  readonly account: string;
   readonly attempt: Secret<string>;
 }
 
@@ -42,11 +44,14 @@ export class DeviceFlow {
   }
 
   /** Throws `unsupported_auth_mode` if the Integration has no device authorization endpoint. */
-  async begin(key: ConnectionKey, additionalConfig?: AdditionalConfig): Promise<BegunDeviceFlow> {
+  async begin(request: ConnectRequest, additionalConfig?: AdditionalConfig): Promise<BegunDeviceFlow> {
     const { store, now, randomToken } = this.#context;
+    const { integration: name, userId } = request;
+    const key = { integration: name, userId, account: chosenAccount(request, this.#context) };
     const integration = integrationNamed(key.integration, this.#context);
-    const { device, name } = authModeOf(integration);
-    if (!device) throw new NangoError('unsupported_auth_mode', `auth_mode ${name} authorizes no devices.`);
+    const { device, name: mode } = authModeOf(integration);
+    if (!device) throw new NangoError('unsupported_auth_mode', `auth_mode ${mode} authorizes no devices.`);
+    await assertMayHaveAccount(key, this.#context);
     const given = additionalConfig ?? (await storedConfig(key, this.#context));
     assertConfig(integration, given);
     const { secrets, ...code } = await device.begin(
@@ -65,7 +70,7 @@ export class DeviceFlow {
       sealedSecrets: sealSecrets(secrets, attemptHash, this.#context),
       now: now(),
     });
-    return { attempt, ...code };
+    return { attempt, account: key.account, ...code };
   }
 
   /**

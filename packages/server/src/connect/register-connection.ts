@@ -6,10 +6,12 @@ import {
   configOf,
   integrationNamed,
   parseConfig,
-  sealCredentials,
-  throwNotFound,
   type ConnectionContext,
 } from '../connections/connection-context.ts';
+import { findReferenced, throwNotFound, type ConnectionReference } from '../connections/connection-reference.ts';
+import { createSeal } from '../connections/sealed-credentials.ts';
+import { assertMayHaveAccount, chosenAccount } from './accounts.ts';
+import type { ConnectRequest } from './connect-sessions.ts';
 import { toPublicConnection, type PublicConnection } from '../connections/public-connection.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import { scheduleOf } from '../refresh/refresh-schedule.ts';
@@ -18,8 +20,7 @@ import { parseCredentials } from './parse-credentials.ts';
 import type { Secret } from '../vault/secret.ts';
 
 /** What an application registers. The credentials are not checked yet. */
-export interface Registration {
-  readonly key: ConnectionKey;
+export interface Registration extends ConnectRequest {
   readonly credentials: Secret<JsonObject>;
   readonly additionalConfig?: AdditionalConfig | undefined;
 }
@@ -29,46 +30,52 @@ export interface Registration {
  * errors of {@link parseCredentials}. Then nothing is stored.
  */
 export async function registerConnection(
-  { key, credentials, additionalConfig = {} }: Registration,
+  { credentials, additionalConfig = {}, ...request }: Registration,
   context: ConnectionContext,
 ): Promise<PublicConnection> {
+  const { integration, userId } = request;
+  const key = { integration, userId, account: chosenAccount(request, context) };
   assertConfig(integrationNamed(key.integration, context), additionalConfig);
-  const sealed = await acceptAndSeal({ key, credentials, additionalConfig }, context);
-  const row = await context.store.insertConnection({
-    ...key,
-    ...sealed,
-    uuid: randomUUID(),
-    additionalConfig: JSON.stringify(additionalConfig),
-  });
+  await assertMayHaveAccount(key, context);
+  const { seal, ...accepted } = await accept({ key, credentials, additionalConfig }, context);
+  const connection = { ...key, ...accepted, seal, id: randomUUID(), additionalConfig: JSON.stringify(additionalConfig) };
+  const row = await context.store.insertConnection(connection);
   if (row) return toPublicConnection(row);
   throw new NangoError(
     'connection_exists',
-    `User "${key.userId}" already has a connection to "${key.integration}". Use updateConnectionCredentials to replace its credentials.`,
+    `User "${userId}" already has the account "${key.account}" connected to "${integration}". Use updateConnectionCredentials to replace its credentials.`,
   );
 }
 
 /** Replaces a connection's credentials. Throws `connection_not_found`, and the errors of {@link parseCredentials}. */
 export async function replaceCredentials(
-  { key, credentials }: Omit<Registration, 'additionalConfig'>,
+  reference: ConnectionReference,
+  credentials: Registration['credentials'],
   context: ConnectionContext,
 ): Promise<PublicConnection> {
-  const row = (await context.store.findConnection(key)) ?? throwNotFound(key);
+  const row = await findReferenced(reference, context);
   const additionalConfig = parseConfig(row.additionalConfig);
-  const change = await acceptAndSeal({ key, credentials, additionalConfig }, context);
-  return toPublicConnection((await context.store.updateCredentials(key, change)) ?? throwNotFound(key));
+  const { seal, ...accepted } = await accept({ key: row, credentials, additionalConfig }, context);
+  const change = { ...accepted, sealedCredentials: seal(row.id) };
+  const replaced = await context.store.updateCredentials(row, change);
+  return toPublicConnection(replaced ?? (await throwNotFound(reference, context)));
 }
 
-async function acceptAndSeal(
-  { key, credentials: given, additionalConfig }: Required<Registration>,
+async function accept(
+  {
+    key,
+    credentials: given,
+    additionalConfig,
+  }: { key: ConnectionKey; credentials: Secret<JsonObject>; additionalConfig: AdditionalConfig },
   context: ConnectionContext,
 ) {
   const integration = integrationNamed(key.integration, context);
-  const config = configOf(integration, additionalConfig ?? {});
+  const config = configOf(integration, additionalConfig);
   const credentials = await parseCredentials({ integration, credentials: given, config, from: 'application' }, context);
   const mode = authModeOf(integration);
   return {
     authMode: mode.name,
-    sealedCredentials: sealCredentials(credentials, key, context.vault),
+    seal: await createSeal(credentials, key, context),
     ...scheduleOf(credentials, { mode, integration }, context),
     now: context.now(),
   };

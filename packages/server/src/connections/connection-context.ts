@@ -1,24 +1,22 @@
-import { z } from 'zod';
 import type {
   AdditionalConfig,
   AuthMode,
   AuthModeContext,
   BaseCredentials,
   Integration,
-  JsonValue,
 } from '../auth-modes/auth-mode.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
 import type { Config } from '../config/load-config.ts';
 import { additionalConfigSchema } from './connection-input.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { OAuthHttp } from '../oauth/oauth-http.ts';
-import { jsonValue, parseExactJson } from '../formats/parse-json.ts';
+import { parseExactJson } from '../formats/parse-json.ts';
 import { askedFields, inputProblems, withDefaults, type InputFields } from '../schema/input-fields.ts';
 import { isSecureUrl } from '../schema/loopback-host.ts';
 import { suggest } from '../schema/suggest.ts';
-import { connectionKeyText, type ConnectionKey, type ConnectionRow, type Store } from '../store/store.ts';
-import type { SealedPlace, Vault } from '../vault/vault.ts';
-import { toRevealedJson } from '../vault/secret.ts';
+import type { ConnectionRow, Store } from '../store/store.ts';
+import type { Vault } from '../vault/vault.ts';
+import { openStoredCredentials } from './sealed-credentials.ts';
 
 /** What all work on connections needs. `config` is called each time, so that a reload takes effect. */
 export interface ConnectionContext extends Omit<AuthModeContext, 'http'> {
@@ -69,11 +67,6 @@ export function integrationNamed(name: string, { config }: Pick<ConnectionContex
   );
 }
 
-/** Throws `connection_not_found`. */
-export function throwNotFound({ integration, userId }: ConnectionKey): never {
-  throw new NangoError('connection_not_found', `User "${userId}" has no connection to "${integration}".`);
-}
-
 export function authModeOf(integration: Integration): AuthMode {
   const mode = AUTH_MODES.get(integration.auth.auth_mode);
   if (!mode) throw new NangoError('unsupported_auth_mode', `auth_mode ${integration.auth.auth_mode} is unknown.`);
@@ -102,12 +95,7 @@ export function modeContext(integration: Integration, context: ConnectionContext
  * the API.
  */
 export function socketOwner({ integration, row }: Pick<OpenConnection, 'integration' | 'row'>): string {
-  return integration.shareSockets ? `integration ${integration.name}` : row.uuid;
-}
-
-/** Seals credentials for the row of their key. */
-export function sealCredentials(credentials: BaseCredentials, key: ConnectionKey, vault: Vault): Uint8Array {
-  return vault.seal(toRevealedJson(credentials), credentialsPlace(key));
+  return integration.shareSockets ? `integration ${integration.name}` : row.id;
 }
 
 /**
@@ -131,16 +119,6 @@ export function openConnection(row: ConnectionRow, context: ConnectionContext): 
     config: configOf(integration, parseConfig(row.additionalConfig)),
   };
 }
-
-/** Opens a row's credentials. Throws `credentials_unreadable`. */
-export function openStoredCredentials(
-  row: Pick<ConnectionRow, 'integration' | 'userId' | 'sealedCredentials'>,
-  vault: Vault,
-): Record<string, JsonValue> {
-  return storedCredentialsSchema.parse(parseExactJson(vault.open(row.sealedCredentials, credentialsPlace(row))));
-}
-
-const storedCredentialsSchema = z.record(z.string(), jsonValue);
 
 /**
  * The settings that `${config.x}` reads. The connection's own values take precedence over the Integration's defaults.
@@ -184,9 +162,4 @@ export function assertConfig(
 /** Parses a stored `additionalConfig`. */
 export function parseConfig(json: string): AdditionalConfig {
   return additionalConfigSchema.parse(parseExactJson(json));
-}
-
-// The key names the row, and not the uuid: a reconnect replaces the credentials of a row without reading its uuid.
-function credentialsPlace(key: ConnectionKey): SealedPlace {
-  return { table: 'connections', row: connectionKeyText(key), column: 'sealed_credentials' };
 }

@@ -15,6 +15,17 @@ export const userIdSchema = storableTextSchema
   .max(MAX_USER_ID, `must have at most ${MAX_USER_ID} characters`)
   .describe('The application’s own id of the user');
 
+const MAX_ACCOUNT = 100;
+
+/** An account's name: any text of the application, never parsed. */
+export const accountSchema = storableTextSchema
+  .min(1, 'must not be empty')
+  .max(MAX_ACCOUNT, `must have at most ${MAX_ACCOUNT} characters`)
+  .describe('The application’s own name of one of the user’s accounts; default: default');
+
+/** A connection's id, as this server made it. */
+export const connectionIdSchema = z.uuid('must be a connection’s id').describe('The connection’s id');
+
 /** The settings that `${config.x}` reads: a JSON object that the application may set and read. */
 export const additionalConfigSchema = z
   .record(z.string().max(200), jsonValueSchema)

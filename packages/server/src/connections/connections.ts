@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import { NangoError } from '../errors/nango-error.ts';
-import type { ConnectionKey, ListConnections } from '../store/store.ts';
+import { DEFAULT_ACCOUNT, type ConnectionKey, type ConnectionRow, type ListConnections } from '../store/store.ts';
 import {
   assertConfig,
   integrationNamed,
   modeContext,
   openConnection,
-  throwNotFound,
   type ConnectionContext,
 } from './connection-context.ts';
+import { findReferenced, throwNotFound, type ConnectionReference } from './connection-reference.ts';
 import { storableTextSchema } from './connection-input.ts';
 import { createCursor, parseCursor } from './cursor.ts';
 import { toPublicConnection, type PublicConnection } from './public-connection.ts';
@@ -28,12 +28,14 @@ export class Connections {
   }
 
   async updateConfig(
-    key: ConnectionKey,
+    reference: ConnectionReference,
     additionalConfig: PublicConnection['additionalConfig'],
   ): Promise<PublicConnection> {
-    assertConfig(integrationNamed(key.integration, this.#context), additionalConfig);
-    const row = await this.#context.store.updateConfig(key, JSON.stringify(additionalConfig), this.#context.now());
-    return toPublicConnection(row ?? throwNotFound(key));
+    const { store, now } = this.#context;
+    const connection = await findReferenced(reference, this.#context);
+    assertConfig(integrationNamed(connection.integration, this.#context), additionalConfig);
+    const row = await store.updateConfig(connection, JSON.stringify(additionalConfig), now());
+    return toPublicConnection(row ?? (await throwNotFound(reference, this.#context)));
   }
 
   async list(query: {
@@ -53,7 +55,7 @@ export class Connections {
     const last = rows.length > limit ? page.at(-1) : undefined;
     return {
       connections: page.map(toPublicConnection),
-      nextCursor: last ? createCursor([last.integration, last.userId]) : null,
+      nextCursor: last ? createCursor([last.integration, last.userId, last.account]) : null,
     };
   }
 
@@ -61,26 +63,28 @@ export class Connections {
    * Deletes a connection. With `revoke` the grant is revoked first. If the provider refuses, or has no revocation
    * endpoint, the connection stays, so the caller can decide.
    */
-  async delete(key: ConnectionKey, { revoke = false }: { revoke?: boolean } = {}): Promise<void> {
-    if (revoke) await this.#revoke(key);
-    if (!(await this.#context.store.deleteConnection(key, this.#context.now()))) throwNotFound(key);
+  async delete(reference: ConnectionReference, { revoke = false }: { revoke?: boolean } = {}): Promise<void> {
+    const { store, now } = this.#context;
+    const row = await findReferenced(reference, this.#context);
+    if (revoke) await this.#revoke(row);
+    if (!(await store.deleteConnection(row, now()))) await throwNotFound(reference, this.#context);
   }
 
-  async #revoke(key: ConnectionKey): Promise<void> {
-    const row = await this.#context.store.findConnection(key);
-    const { integration, mode, credentials, config } = openConnection(row ?? throwNotFound(key), this.#context);
+  async #revoke(row: ConnectionRow): Promise<void> {
+    const { integration, mode, credentials, config } = openConnection(row, this.#context);
     if (!mode.revocation?.applies(integration)) {
       throw new NangoError(
         'unsupported_auth_mode',
-        `"${key.integration}" has no revocation endpoint (auth.revocation_url); delete the connection without revoking.`,
+        `"${row.integration}" has no revocation endpoint (auth.revocation_url); delete the connection without revoking.`,
       );
     }
     await mode.revocation.revoke({ integration, config, credentials }, modeContext(integration, this.#context));
   }
 }
 
-const cursorSchema = z.tuple([storableTextSchema, storableTextSchema]);
+// Cursors of earlier releases name no account.
+const cursorSchema = z.tuple([storableTextSchema, storableTextSchema, storableTextSchema.default(DEFAULT_ACCOUNT)]);
 
-function keyOf([integration, userId]: [string, string]): ConnectionKey {
-  return { integration, userId };
+function keyOf([integration, userId, account]: z.output<typeof cursorSchema>): ConnectionKey {
+  return { integration, userId, account };
 }

@@ -8,9 +8,11 @@ import { Secret } from '../vault/secret.ts';
 
 /** A connection as the API shows it; times are ISO 8601. */
 export const publicConnectionSchema = z.object({
-  uuid: z.string(),
+  id: z.string().describe('Stays the same after a reconnect'),
+  uuid: z.string().describe('The id, by its name in earlier releases'),
   integration: z.string(),
   userId: z.string(),
+  account: z.string().describe('The application’s own name of one of the user’s accounts'),
   authMode: z.string(),
   dateCreated: z.iso.datetime(),
   lastModified: z.iso.datetime(),
@@ -27,9 +29,11 @@ export type PublicConnection = z.output<typeof publicConnectionSchema>;
 /** A row without its credentials. */
 export function toPublicConnection(row: ConnectionRow): PublicConnection {
   return {
-    uuid: row.uuid,
+    id: row.id,
+    uuid: row.id,
     integration: row.integration,
     userId: row.userId,
+    account: row.account,
     authMode: row.authMode,
     dateCreated: new Date(row.createdAt).toISOString(),
     lastModified: new Date(row.updatedAt).toISOString(),

@@ -21,6 +21,10 @@ export const ERRORS = {
     about: 'The user, or the authorization server, refused the authorization.',
     traits: ['page'],
   },
+  ambiguous_connection: {
+    status: 409,
+    about: 'The user has no default account connected, but others; the message names them with their ids.',
+  },
   action_failed: { status: 500, about: 'The Action threw; the message is the Action’s own.' },
   action_invalid: { status: 500, about: 'The Action’s file cannot be loaded: syntax, export or result is wrong.' },
   action_not_found: { status: 404, about: 'The Nango folder has no file <integration>/<action>.action.ts.' },
@@ -31,8 +35,8 @@ export const ERRORS = {
     traits: ['page'],
   },
   cancelled: { status: 400, about: 'The person at the terminal ended a prompt; the command changed nothing.' },
-  connection_exists: { status: 409, about: 'The pair (integration, userId) already has a connection.' },
-  connection_not_found: { status: 404, about: 'The pair (integration, userId) has no connection.' },
+  connection_exists: { status: 409, about: 'The user already has this account connected to the Integration.' },
+  connection_not_found: { status: 404, about: 'The user has no such connection, or no connection has this id.' },
   credentials_unreadable: { status: 500, about: 'The stored credentials cannot be opened: damaged or moved.' },
   encryption_key_unavailable: { status: 500, about: 'The file or command that provides the encryption key failed.' },
   file_exists: { status: 409, about: 'The file to write exists already; it is never overwritten.' },
@@ -75,6 +79,11 @@ export const ERRORS = {
     traits: ['page'],
   },
   key_not_everywhere: { status: 409, about: 'A running server does not hold the newest encryption key yet.' },
+  migration_unfinished: {
+    status: 409,
+    about: 'The user can have only the default account until `nango migrate finish` ran.',
+    traits: ['page', 'developer'],
+  },
   missing_setting: { status: 500, about: 'A setting that the server or the command needs is missing.' },
   missing_user_id: { status: 400, about: 'connect() was called without a user id.', traits: ['developer'] },
   needs_reconnect: { status: 409, about: 'The grant was revoked or expired; the user has to connect again.' },
@@ -106,6 +115,11 @@ export const ERRORS = {
   server_stopping: {
     status: 503,
     about: 'The server is stopping. Try again: another one serves the request.',
+    traits: ['page'],
+  },
+  too_many_accounts: {
+    status: 409,
+    about: 'The user has max_accounts_per_user accounts connected to the Integration.',
     traits: ['page'],
   },
   too_many_requests: {

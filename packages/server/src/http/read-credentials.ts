@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { withCredentials } from '../connections/public-connection.ts';
 import type { OpenConnection } from '../connections/connection-context.ts';
+import { DEFAULT_ACCOUNT } from '../store/store.ts';
 import { requestIdOf } from './request-id.ts';
 import type { ServerContext } from './server-context.ts';
 
@@ -34,7 +35,7 @@ export function createReadCredentials({
     const [, integration, userId] = PLAIN_QUERY.exec(request.url ?? '') ?? [];
     if (integration === undefined || userId === undefined || request.method !== 'GET') return false;
     const actor = secretKeys.permits(request.headers.authorization, 'connections:read');
-    const connection = actor === undefined ? undefined : fresh.cached({ integration, userId });
+    const connection = actor === undefined ? undefined : fresh.cached({ integration, userId, account: DEFAULT_ACCOUNT });
     if (!connection) return false;
     tracing?.route(request, '/api/connection');
     const requestId = requestIdOf(request.headers);

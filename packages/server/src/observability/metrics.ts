@@ -37,7 +37,7 @@ export class Metrics {
 
   /** Without a connection, callers can send any name of an Integration. Such names must not become labels. */
   call(report: CallReport): void {
-    const integration = report.uuid === undefined ? '' : report.integration;
+    const integration = report.connection === undefined ? '' : report.integration;
     this.#calls.add(integration, report);
     const { retries, refreshes, redirects } = report;
     if (retries > 0) this.#repeated.inc({ integration, why: 'quota' }, retries);

@@ -1,3 +1,4 @@
+import { DEFAULT_ACCOUNT } from '../store/store.ts';
 import type { CallReport, ReportCall } from '../calls/call-report.ts';
 import type { Line, WriteLine } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -24,7 +25,7 @@ export function createReportCall({
     writeLine((time) => lineOf(report, { time, userId: nameUser(report.userId) }));
     annotate?.({
       'nango.integration': report.integration,
-      'nango.connection': report.uuid ?? '',
+      'nango.connection': report.connection ?? '',
       'nango.user_id': nameUser(report.userId),
       'nango.request_id': report.requestId ?? '',
       'nango.retries': report.retries,
@@ -44,7 +45,8 @@ function lineOf(report: CallReport, { time, userId }: { time: string; userId: st
     time,
     integration: report.integration,
     userId,
-    connection: report.uuid,
+    account: report.account === DEFAULT_ACCOUNT ? undefined : report.account || undefined,
+    connection: report.connection,
     via: report.via,
     caller: report.caller,
     requestId: report.requestId,

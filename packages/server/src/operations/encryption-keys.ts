@@ -5,7 +5,8 @@ import { openKeyedStore } from './open-store.ts';
 import { serversWithout } from './server-presence.ts';
 import type { SealedTable, SealedValue, Store } from '../store/store.ts';
 import { prependKey } from '../vault/key-files.ts';
-import { keyIdOf, type SealedPlace, type Vault } from '../vault/vault.ts';
+import { openSealed, placeOf, type SealedRow } from '../connections/sealed-credentials.ts';
+import { keyIdOf, type Vault } from '../vault/vault.ts';
 
 const BATCH = 200;
 // The key check value comes first. Once it is sealed with the newest key, no server can start without that key.
@@ -100,30 +101,39 @@ async function assertStillHeldEverywhere(check: SealedValue, store: Store, vault
 }
 
 async function reseal(value: SealedValue, store: Store, vault: Vault): Promise<keyof KeyRotation> {
-  if (keyIdOf(value.sealed) === vault.keyId) return 'current';
-  const plaintext = openValue(value, vault);
-  if (plaintext === undefined) return 'unreadable';
+  const opened = openValue(value, vault);
+  if (opened === undefined) return 'unreadable';
+  const isBound = opened.bindsId || !(await store.isMigrationFinished());
+  if (isBound && keyIdOf(value.sealed) === vault.keyId) return 'current';
   // If another server was faster, its newest key sealed the value. The next rotation checks that.
-  return (await store.replaceSealed(value, vault.seal(plaintext, placeOf(value)))) ? 'resealed' : 'current';
+  const place = value.table === 'connections' && !isBound ? placeOf(rowOf(value)) : opened.place;
+  return (await store.replaceSealed(value, vault.seal(opened.plaintext, place))) ? 'resealed' : 'current';
 }
 
-function openValue(value: SealedValue, vault: Vault): string | undefined {
+/** A value's plaintext, the place it was sealed for, and whether a connection's id is a part of that. */
+function openValue(value: SealedValue, vault: Vault) {
   try {
-    return vault.open(value.sealed, placeOf(value));
+    if (value.table === 'connections') return openSealed(rowOf(value), vault);
+    const place = { table: value.table, column: COLUMNS[value.table], row: rowText(value) };
+    return { plaintext: vault.open(value.sealed, place), place, bindsId: true };
   } catch {
     return undefined;
   }
 }
 
-/** The place to which a value is sealed: where it is stored. */
-function placeOf({ table, key }: SealedValue): SealedPlace {
-  const columns: Record<SealedTable, string> = {
-    connections: 'sealed_credentials',
-    client_registrations: 'sealed_client',
-    connect_attempts: 'sealed_secrets',
-    nango_meta: 'value',
-  };
-  return { table, column: columns[table], row: key.length === 1 ? (key[0] ?? '') : JSON.stringify(key) };
+const COLUMNS: Readonly<Record<Exclude<SealedTable, 'connections'>, string>> = {
+  client_registrations: 'sealed_client',
+  connect_attempts: 'sealed_secrets',
+  nango_meta: 'value',
+};
+
+function rowText({ key }: SealedValue): string {
+  return key.length === 1 ? (key[0] ?? '') : JSON.stringify(key);
+}
+
+function rowOf({ key, names, sealed }: SealedValue): SealedRow {
+  const [integration = '', userId = '', account = ''] = names;
+  return { id: key[0] ?? '', integration, userId, account, sealedCredentials: sealed };
 }
 
 async function* sealedValues(store: Store): AsyncGenerator<SealedValue> {

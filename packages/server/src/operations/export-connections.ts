@@ -1,5 +1,5 @@
 import type { ConnectionContext } from '../connections/connection-context.ts';
-import { openStoredCredentials } from '../connections/connection-context.ts';
+import { openStoredCredentials } from '../connections/sealed-credentials.ts';
 import { toPublicConnection } from '../connections/public-connection.ts';
 import type { ExportedConnection, ExportHeader } from './transfer-format.ts';
 
@@ -11,7 +11,7 @@ export async function* exportConnections(
   { clear }: { clear: boolean },
 ): AsyncGenerator<ExportHeader | ExportedConnection> {
   const exported_at = new Date(now()).toISOString();
-  yield { nango_export: 1, credentials: clear ? 'clear' : 'sealed', exported_at };
+  yield { nango_export: 2, credentials: clear ? 'clear' : 'sealed', exported_at };
   for (let after; ;) {
     const rows = await store.listConnections({ after, limit: PAGE });
     for (const row of rows) {

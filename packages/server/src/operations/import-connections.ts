@@ -8,10 +8,10 @@ import {
   authModeOf,
   configOf,
   integrationNamed,
-  openStoredCredentials,
-  sealCredentials,
   type ConnectionContext,
 } from '../connections/connection-context.ts';
+import { createSeal, openStoredCredentials } from '../connections/sealed-credentials.ts';
+import { assertMayHaveAccount } from '../connect/accounts.ts';
 import { acceptCredentials, credentialsProblem } from '../connect/parse-credentials.ts';
 import { scheduleOf } from '../refresh/refresh-schedule.ts';
 import {
@@ -56,7 +56,7 @@ export async function checkImport(
   for await (const { line, value } of entries) {
     count += 1;
     try {
-      const key = header ? toExported(value, context).row : checkForeign(value, context);
+      const key = header ? (await toExported(value, context)) : await checkForeign(value, context);
       const name = connectionKeyText(key);
       const earlier = lines.get(name);
       if (earlier !== undefined) throw new NangoError('invalid_import', `the same connection is in line ${earlier}`);
@@ -90,7 +90,7 @@ export async function importConnections(
   };
   for await (const { line, value } of entries) {
     try {
-      batch.push(header ? toExported(value, context).row : await toForeign(value, context));
+      batch.push(header ? await toExported(value, context) : await toForeign(value, context));
     } catch (error) {
       faults.push({ line, message: describeFault(error) });
     }
@@ -101,33 +101,31 @@ export async function importConnections(
 }
 
 /** A connection of one of our exports, sealed for this store. */
-function toExported(value: unknown, context: ConnectionContext): { row: ImportedConnection } {
-  const {
-    credentials: given,
-    dateCreated,
-    lastModified,
-    ...rest
-  } = exportedConnectionSchema.parse(value, { error: describeIssue });
+async function toExported(value: unknown, context: ConnectionContext): Promise<ImportedConnection> {
+  const parsed = exportedConnectionSchema.parse(value, { error: describeIssue });
+  const { credentials: given, dateCreated, lastModified, uuid, id: _, additionalConfig, ...rest } = parsed;
   const integration = integrationNamed(rest.integration, context);
   const mode = authModeOf(integration);
   if (mode.name !== rest.authMode)
     throw new NangoError('invalid_import', `"${rest.integration}" uses auth_mode ${mode.name}, not ${rest.authMode}`);
-  const sealed = typeof given === 'string' ? Buffer.from(given, 'base64') : undefined;
-  const plain = sealed ? openStoredCredentials({ ...rest, sealedCredentials: sealed }, context.vault) : given;
+  await assertMayHaveAccount(rest, context);
+  const plain =
+    typeof given === 'string' ? openStoredCredentials({ ...rest, id: uuid, sealedCredentials: Buffer.from(given, 'base64') }, context.vault) : given;
   const credentials = mode.storedCredentials.parse(plain);
-  const row = {
+  return {
     ...rest,
-    sealedCredentials: sealCredentials(credentials, rest, context.vault),
-    additionalConfig: JSON.stringify(rest.additionalConfig),
+    id: uuid,
+    seal: await createSeal(credentials, rest, context),
+    additionalConfig: JSON.stringify(additionalConfig),
     ...scheduleOf(credentials, { mode, integration }, context),
     createdAt: Date.parse(dateCreated),
     updatedAt: Date.parse(lastModified),
   };
-  return { row };
 }
 
-function checkForeign(value: unknown, context: ConnectionContext): ConnectionKey {
+async function checkForeign(value: unknown, context: ConnectionContext): Promise<ConnectionKey> {
   const connection = foreignConnectionSchema.parse(value, { error: describeIssue });
+  await assertMayHaveAccount(connection, context);
   const problem = credentialsProblem(parseInput(connection, context));
   if (problem !== undefined) throw new NangoError('invalid_import', `credentials: ${problem}`);
   return connection;
@@ -135,16 +133,17 @@ function checkForeign(value: unknown, context: ConnectionContext): ConnectionKey
 
 async function toForeign(value: unknown, context: ConnectionContext): Promise<ImportedConnection> {
   const connection = foreignConnectionSchema.parse(value, { error: describeIssue });
-  const { integration: name, userId, additionalConfig } = connection;
+  const { integration: name, userId, account, additionalConfig } = connection;
   const given = parseInput(connection, context);
   const credentials = await acceptCredentials(given, context);
   const mode = authModeOf(given.integration);
   return {
-    uuid: randomUUID(),
+    id: randomUUID(),
     integration: name,
     userId,
+    account,
     authMode: mode.name,
-    sealedCredentials: sealCredentials(credentials, connection, context.vault),
+    seal: await createSeal(credentials, connection, context),
     additionalConfig: JSON.stringify(additionalConfig),
     status: 'active',
     statusReason: null,

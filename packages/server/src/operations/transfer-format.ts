@@ -1,13 +1,15 @@
 import { z } from 'zod';
 import { integrationNameSchema } from '../config/integration-name.ts';
 import { jsonValue } from '../formats/parse-json.ts';
-import { additionalConfigSchema, userIdSchema } from '../connections/connection-input.ts';
+import { accountSchema, additionalConfigSchema, userIdSchema } from '../connections/connection-input.ts';
+import { DEFAULT_ACCOUNT } from '../store/store.ts';
 import { publicConnectionSchema } from '../connections/public-connection.ts';
 import { Secret } from '../vault/secret.ts';
 
 /** The first line of an export: how the credentials are written. */
 export const exportHeaderSchema = z.strictObject({
-  nango_export: z.literal(1),
+  /** 1: the format of earlier releases, without accounts. */
+  nango_export: z.union([z.literal(1), z.literal(2)]),
   credentials: z.enum(['sealed', 'clear']),
   exported_at: z.iso.datetime(),
 });
@@ -17,18 +19,22 @@ export type ExportHeader = z.output<typeof exportHeaderSchema>;
 /** A connection in an export; times are ISO 8601. */
 export const exportedConnectionSchema = z.strictObject({
   ...publicConnectionSchema.shape,
+  /** The same as `uuid`. */
+  id: z.uuid().optional(),
   uuid: z.uuid(),
+  account: accountSchema.default(DEFAULT_ACCOUNT),
   integration: integrationNameSchema,
   userId: userIdSchema,
   credentials: z.union([z.base64(), z.record(z.string(), jsonValue)]).describe('Sealed, or in the clear'),
 });
 
-export type ExportedConnection = z.output<typeof exportedConnectionSchema>;
+export type ExportedConnection = z.input<typeof exportedConnectionSchema>;
 
 /** A connection of another system: what `registerConnection` takes. */
 export const foreignConnectionSchema = z.strictObject({
   integration: integrationNameSchema,
   userId: userIdSchema,
+  account: accountSchema.default(DEFAULT_ACCOUNT),
   credentials: z.record(z.string(), jsonValue).transform((given) => new Secret(given)),
   additionalConfig: additionalConfigSchema.default({}),
 });

@@ -1,7 +1,7 @@
 import { NangoError } from '../errors/nango-error.ts';
 import { hasTrait } from '../errors/registry.ts';
 import { Periodic } from '../scheduling/periodic.ts';
-import { connectionKeyText, type ConnectionKey } from '../store/store.ts';
+import type { ConnectionIdentity } from '../store/store.ts';
 import type { ConnectionContext } from '../connections/connection-context.ts';
 import type { FreshCredentials } from './fresh-credentials.ts';
 
@@ -19,7 +19,7 @@ export class BackgroundRefresh {
   readonly #context: ConnectionContext;
   readonly #fresh: Pick<FreshCredentials, 'refreshAhead'>;
   readonly #rounds: Periodic;
-  /** Refreshes in flight, by the text of their key. */
+  /** Refreshes in flight, by the connection's id. */
   readonly #running = new Map<string, Promise<void>>();
   /** Number of refreshes in flight of each Integration. */
   readonly #counts = new Map<string, number>();
@@ -50,7 +50,7 @@ export class BackgroundRefresh {
     const { store, now } = this.#context;
     while (!this.#rounds.stopped) {
       const due = await store.dueConnections({ now: now(), limit: BATCH, except: this.#busy() });
-      const begun = due.filter((key) => this.#begin(key));
+      const begun = due.filter((connection) => this.#begin(connection));
       if (due.length < BATCH || begun.length === 0) return;
     }
   }
@@ -63,21 +63,20 @@ export class BackgroundRefresh {
     return this.#context.config().integrations.get(integration)?.refreshConcurrency ?? DEFAULT_CONCURRENCY;
   }
 
-  #begin(key: ConnectionKey): boolean {
-    const { integration } = key;
-    const name = connectionKeyText(key);
+  #begin(connection: ConnectionIdentity): boolean {
+    const { id, integration } = connection;
     const count = this.#counts.get(integration) ?? 0;
-    if (this.#running.has(name) || count >= this.#limitOf(integration)) return false;
+    if (this.#running.has(id) || count >= this.#limitOf(integration)) return false;
     this.#counts.set(integration, count + 1);
     this.#running.set(
-      name,
-      this.#refresh(key).finally(() => this.#ended(name, integration)),
+      id,
+      this.#refresh(connection).finally(() => this.#ended(connection)),
     );
     return true;
   }
 
-  #ended(name: string, integration: string): void {
-    this.#running.delete(name);
+  #ended({ id, integration }: ConnectionIdentity): void {
+    this.#running.delete(id);
     const left = (this.#counts.get(integration) ?? 1) - 1;
     if (left === 0) this.#counts.delete(integration);
     else this.#counts.set(integration, left);
@@ -85,17 +84,17 @@ export class BackgroundRefresh {
   }
 
   /** Never rejects. */
-  async #refresh(key: ConnectionKey): Promise<void> {
+  async #refresh(due: ConnectionIdentity): Promise<void> {
     const { store, now, log } = this.#context;
     try {
-      if (await this.#fresh.refreshAhead(key)) return;
+      if (await this.#fresh.refreshAhead(due)) return;
     } catch (error) {
       // The refresh itself recorded the failure, and the connection becomes due again.
       if (error instanceof NangoError && hasTrait(error.code, 'retried')) return;
-      log.warn({ integration: key.integration, err: error }, 'connection cannot be refreshed ahead of time');
+      log.warn({ integration: due.integration, err: error }, 'connection cannot be refreshed ahead of time');
     }
     await store
-      .postponeRefresh(key, now() + POSTPONE_MS)
+      .postponeRefresh(due, now() + POSTPONE_MS)
       .catch((error: unknown) => log.warn({ err: error }, 'background refresh paused'));
   }
 }

@@ -2,13 +2,18 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NangoError } from '../errors/nango-error.ts';
 import type { ChangeListener } from '../store/connection-watch.ts';
+import type { ConnectionKey } from '../store/store.ts';
 import { ConnectionCache, STALE_MS } from './connection-cache.ts';
 import type { OpenConnection } from '../connections/connection-context.ts';
 
-const KEY = { integration: 'acme', userId: '1' };
+const KEY = keyOf('1');
 const OUTAGE_MS = 300_000;
 
-const open = (uuid: string) => ({ row: { uuid } }) as unknown as OpenConnection;
+function keyOf(userId: string): ConnectionKey {
+  return { integration: 'acme', userId, account: 'default' };
+}
+
+const open = (id: string, key = KEY) => ({ row: { id, ...key } }) as unknown as OpenConnection;
 const unavailable = () => Promise.reject(new NangoError('store_unavailable', 'gone'));
 
 /** A cache whose clock, size and channel the test holds. */
@@ -51,12 +56,12 @@ test('with the channel silent, nothing is served for longer than the bound', asy
 
 test('a change takes its connection out, a change of no name all of them', async () => {
   const { cache, world } = createCache();
-  const other = { integration: 'acme', userId: '2' };
+  const other = keyOf('2');
   await cache.load(KEY, async () => open('a'));
-  await cache.load(other, async () => open('b'));
+  await cache.load(other, async () => open('b', other));
   world.tell('a');
   assert.equal(cache.fresh(KEY), undefined);
-  assert.equal(cache.fresh(other)?.row.uuid, 'b');
+  assert.equal(cache.fresh(other)?.row.id, 'b');
   world.tell();
   assert.equal(cache.fresh(other), undefined);
   assert.equal(world.changes, 2);
@@ -69,7 +74,7 @@ test('what changes while it is read is returned but not kept', async () => {
     const loading = cache.load(KEY, () => read.promise);
     world.tell(uuid);
     read.resolve(open('a'));
-    assert.equal((await loading)?.row.uuid, 'a');
+    assert.equal((await loading)?.row.id, 'a');
     assert.equal(cache.fresh(KEY), undefined);
   }
   const { cache, world } = createCache();
@@ -78,7 +83,7 @@ test('what changes while it is read is returned but not kept', async () => {
   world.tell('another');
   read.resolve(open('a'));
   await loading;
-  assert.equal(cache.fresh(KEY)?.row.uuid, 'a');
+  assert.equal(cache.fresh(KEY)?.row.id, 'a');
 });
 
 test('a read that finds nothing takes out what was there', async () => {
@@ -90,13 +95,12 @@ test('a read that finds nothing takes out what was there', async () => {
 
 test('holds no more than its size, and forgets what was not used for longest', async () => {
   const { cache } = createCache({ size: 2 });
-  const key = (userId: string) => ({ integration: 'acme', userId });
-  await cache.load(key('1'), async () => open('1'));
-  await cache.load(key('2'), async () => open('2'));
-  cache.fresh(key('1'));
-  await cache.load(key('3'), async () => open('3'));
+    await cache.load(keyOf('1'), async () => open('1', keyOf('1')));
+  await cache.load(keyOf('2'), async () => open('2', keyOf('2')));
+  cache.fresh(keyOf('1'));
+  await cache.load(keyOf('3'), async () => open('3', keyOf('3')));
   assert.deepEqual(
-    ['1', '2', '3'].map((userId) => cache.fresh(key(userId)) !== undefined),
+    ['1', '2', '3'].map((userId) => cache.fresh(keyOf(userId)) !== undefined),
     [true, false, true],
   );
 });
@@ -107,13 +111,13 @@ test('S4: with the database gone it goes on, one caller a second finds out, and 
   world.now += STALE_MS + 1;
   assert.equal(cache.fresh(KEY), undefined);
   await assert.rejects(cache.load(KEY, unavailable), { code: 'store_unavailable' });
-  assert.equal(cache.lastKnown(KEY)?.row.uuid, 'a');
-  assert.equal(cache.fresh(KEY)?.row.uuid, 'a');
+  assert.equal(cache.lastKnown(KEY)?.row.id, 'a');
+  assert.equal(cache.fresh(KEY)?.row.id, 'a');
   world.now += 1_000;
   assert.equal(cache.fresh(KEY), undefined, 'this caller finds out');
-  assert.equal(cache.fresh(KEY)?.row.uuid, 'a', 'the next one need not wait');
+  assert.equal(cache.fresh(KEY)?.row.id, 'a', 'the next one need not wait');
   // The store answers again: others are read again, since they may have changed.
-  await cache.load({ integration: 'acme', userId: '2' }, async () => open('b'));
+  await cache.load(keyOf('2'), async () => open('b', keyOf('2')));
   assert.equal(cache.fresh(KEY), undefined);
   world.now += OUTAGE_MS;
   await assert.rejects(cache.load(KEY, unavailable));

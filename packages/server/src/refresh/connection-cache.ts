@@ -1,7 +1,8 @@
 import { NangoError } from '../errors/nango-error.ts';
 import type { ConnectionWatch } from '../store/connection-watch.ts';
-import { connectionKeyText, type ConnectionKey, type Store } from '../store/store.ts';
+import { connectionKeyText, type Store } from '../store/store.ts';
 import type { OpenConnection } from '../connections/connection-context.ts';
+import { isById, isOfIntegration, type ConnectionReference } from '../connections/connection-reference.ts';
 
 /**
  * How long a connection may be served after another server changed or deleted it, if the notice does not arrive, in
@@ -23,7 +24,6 @@ export interface ConnectionCacheOptions {
 const PROBE_MS = 1_000;
 
 interface Entry {
-  readonly name: string;
   readonly connection: OpenConnection;
   readonly readAt: number;
   /** Whether it was used since the last eviction considered it. */
@@ -35,8 +35,10 @@ interface Entry {
  * stop, entries are read again after {@link STALE_MS}.
  */
 export class ConnectionCache {
+  /** By id, oldest first. */
   readonly #entries = new Map<string, Entry>();
-  readonly #byUuid = new Map<string, Entry>();
+  /** By the text of their key. */
+  readonly #byKey = new Map<string, Entry>();
   /** Reads in flight, with the changes since they began. */
   readonly #loads = new Set<{ readonly changed: Set<string | undefined> }>();
   readonly #options: ConnectionCacheOptions;
@@ -48,16 +50,16 @@ export class ConnectionCache {
   constructor(store: Pick<Store, 'watchConnections'>, options: ConnectionCacheOptions) {
     this.#options = options;
     this.#monotonic = options.monotonic ?? (() => performance.now());
-    this.#watch = store.watchConnections((uuid) => {
-      this.#drop(uuid);
+    this.#watch = store.watchConnections((id) => {
+      this.#drop(id);
       options.onChange?.();
     });
   }
 
   /** A connection as a read would return it. While the database is down, the last one that was read. */
-  fresh(key: ConnectionKey): OpenConnection | undefined {
+  fresh(reference: ConnectionReference): OpenConnection | undefined {
     const confirmedAt = this.#watch.confirmedAt();
-    const entry = this.#entries.get(connectionKeyText(key));
+    const entry = this.#find(reference);
     if (!entry) return undefined;
     const age = this.#ageOf(entry, confirmedAt);
     if (age > STALE_MS && !(age <= this.#options.outageMs() && this.#isOutage(confirmedAt))) return undefined;
@@ -66,14 +68,17 @@ export class ConnectionCache {
   }
 
   /** The last known state of a connection, for when the store is down; at most `outageMs` old. */
-  lastKnown(key: ConnectionKey): OpenConnection | undefined {
-    const entry = this.#entries.get(connectionKeyText(key));
+  lastKnown(reference: ConnectionReference): OpenConnection | undefined {
+    const entry = this.#find(reference);
     const tooOld = entry && this.#ageOf(entry, this.#watch.confirmedAt()) > this.#options.outageMs();
     return tooOld ? undefined : entry?.connection;
   }
 
   /** Reads a connection and caches it, unless it changed meanwhile. */
-  async load(key: ConnectionKey, read: () => Promise<OpenConnection | undefined>): Promise<OpenConnection | undefined> {
+  async load(
+    reference: ConnectionReference,
+    read: () => Promise<OpenConnection | undefined>,
+  ): Promise<OpenConnection | undefined> {
     const load = { changed: new Set<string | undefined>() };
     this.#loads.add(load);
     const readAt = this.#monotonic();
@@ -81,9 +86,9 @@ export class ConnectionCache {
       const connection = await read();
       this.#failedAt = undefined;
       const { changed } = load;
-      if (!connection) this.#remove(this.#entries.get(connectionKeyText(key)));
-      else if (!changed.has(undefined) && !changed.has(connection.row.uuid))
-        this.#keep({ name: connectionKeyText(key), connection, readAt, used: false });
+      if (!connection) this.#remove(this.#find(reference));
+      else if (!changed.has(undefined) && !changed.has(connection.row.id))
+        this.#keep({ connection, readAt, used: false });
       return connection;
     } catch (error) {
       if (error instanceof NangoError && error.code === 'store_unavailable') this.#failedAt = this.#monotonic();
@@ -111,10 +116,18 @@ export class ConnectionCache {
     return this.#monotonic() - Math.max(readAt, confirmedAt);
   }
 
+  #find(reference: ConnectionReference): Entry | undefined {
+    if (!isById(reference)) return this.#byKey.get(connectionKeyText(reference));
+    const entry = this.#entries.get(reference.connectionId);
+    return entry && isOfIntegration(entry.connection.row, reference) ? entry : undefined;
+  }
+
   #keep(entry: Entry): void {
-    this.#remove(this.#entries.get(entry.name));
-    this.#entries.set(entry.name, entry);
-    this.#byUuid.set(entry.connection.row.uuid, entry);
+    const { row } = entry.connection;
+    this.#remove(this.#entries.get(row.id));
+    this.#remove(this.#byKey.get(connectionKeyText(row)));
+    this.#entries.set(row.id, entry);
+    this.#byKey.set(connectionKeyText(row), entry);
     while (this.#entries.size > this.#options.size()) this.#evict();
   }
 
@@ -122,24 +135,24 @@ export class ConnectionCache {
    * Second chance: evicts the oldest entry that was not used since its last turn. A use sets a flag and moves nothing.
    */
   #evict(): void {
-    for (const entry of this.#entries.values()) {
+    for (const [id, entry] of this.#entries) {
       if (!entry.used) return this.#remove(entry);
       entry.used = false;
-      this.#entries.delete(entry.name);
-      this.#entries.set(entry.name, entry);
+      this.#entries.delete(id);
+      this.#entries.set(id, entry);
     }
   }
 
   #remove(entry: Entry | undefined): void {
     if (!entry) return;
-    this.#entries.delete(entry.name);
-    this.#byUuid.delete(entry.connection.row.uuid);
+    this.#entries.delete(entry.connection.row.id);
+    this.#byKey.delete(connectionKeyText(entry.connection.row));
   }
 
-  #drop(uuid: string | undefined): void {
-    for (const { changed } of this.#loads) changed.add(uuid);
-    if (uuid !== undefined) return this.#remove(this.#byUuid.get(uuid));
+  #drop(id: string | undefined): void {
+    for (const { changed } of this.#loads) changed.add(id);
+    if (id !== undefined) return this.#remove(this.#entries.get(id));
     this.#entries.clear();
-    this.#byUuid.clear();
+    this.#byKey.clear();
   }
 }

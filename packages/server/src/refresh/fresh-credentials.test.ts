@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { integrationOf } from '../../../../test/support/integration.ts';
@@ -7,14 +8,15 @@ import { oauth2 } from '../auth-modes/oauth2/oauth2.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { OAuthHttp } from '../oauth/oauth-http.ts';
 import { openSqliteStore } from '../store/sqlite.ts';
-import type { ConnectionKey, Store } from '../store/store.ts';
+import type { ConnectionIdentity, Store } from '../store/store.ts';
 import { createVault } from '../vault/vault.ts';
 import { ConnectionCache } from './connection-cache.ts';
-import { sealCredentials, type ConnectionContext } from '../connections/connection-context.ts';
+import type { ConnectionContext } from '../connections/connection-context.ts';
+import { createSeal } from '../connections/sealed-credentials.ts';
 import { FreshCredentials } from './fresh-credentials.ts';
 import { revealed, secret } from '../../../../test/support/secrets.ts';
 
-const KEY = { integration: 'acme', userId: '1' };
+const KEY = { integration: 'acme', userId: '1', account: 'default', id: randomUUID() };
 const NOW = 1_800_000_000_000;
 const LIFE_SECONDS = 3;
 
@@ -68,13 +70,12 @@ async function startEngine(
     log: { debug() {}, info() {}, warn() {}, error() {} },
     config: () => ({ integrations: new Map([['acme', integration]]) }),
   } as unknown as ConnectionContext;
-  const insert = async (key: ConnectionKey, expires_at: number) => {
+  const insert = async (connection: ConnectionIdentity, expires_at: number) => {
     const first = { access_token: secret('at-0'), refresh_token: secret('rt'), expires_at, raw: secret({}) };
     await store.insertConnection({
-      ...key,
-      uuid: crypto.randomUUID(),
+      ...connection,
       authMode: 'OAUTH2',
-      sealedCredentials: sealCredentials(first, key, vault),
+      seal: await createSeal(first, connection, { store, vault }),
       additionalConfig: '{}',
       expiresAt: expires_at,
       dueAt: expires_at,

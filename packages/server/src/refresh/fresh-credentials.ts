@@ -1,14 +1,14 @@
 import type { BaseCredentials } from '../auth-modes/auth-mode.ts';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
-import { connectionKeyText, type ConnectionKey } from '../store/store.ts';
 import {
   modeContext,
   openConnection,
-  sealCredentials,
-  throwNotFound,
   type ConnectionContext,
   type OpenConnection,
 } from '../connections/connection-context.ts';
+import type { ConnectionIdentity } from '../store/store.ts';
+import { readReferenced, throwNotFound, type ConnectionReference } from '../connections/connection-reference.ts';
+import { createSeal } from '../connections/sealed-credentials.ts';
 import type { ConnectionCache } from './connection-cache.ts';
 import { FairLimit } from '../scheduling/fair-limit.ts';
 import { backoffMs, scheduleOf } from './refresh-schedule.ts';
@@ -59,13 +59,13 @@ export class FreshCredentials {
    * Throws `connection_not_found`, `needs_reconnect`, and `refresh_failed` if the token expired and cannot be refreshed
    * now.
    */
-  async get(key: ConnectionKey): Promise<OpenConnection> {
-    const cached = this.cached(key);
+  async get(reference: ConnectionReference): Promise<OpenConnection> {
+    const cached = this.cached(reference);
     if (cached) return cached;
     try {
-      return await this.#get(key);
+      return await this.#get(reference);
     } catch (error) {
-      const known = this.#cache.lastKnown(key);
+      const known = this.#cache.lastKnown(reference);
       const withoutStore = error instanceof NangoError && error.code === 'store_unavailable';
       if (withoutStore && known && this.#isCurrent(known) && !this.#isExpired(known)) return known;
       throw error;
@@ -73,8 +73,8 @@ export class FreshCredentials {
   }
 
   /** A cached connection that needs no refresh, for callers that then need not wait. */
-  cached(key: ConnectionKey): OpenConnection | undefined {
-    const cached = this.#cache.fresh(key);
+  cached(reference: ConnectionReference): OpenConnection | undefined {
+    const cached = this.#cache.fresh(reference);
     return cached && this.#isCurrent(cached) && !this.#isDue(cached) && !this.#isExpired(cached) ? cached : undefined;
   }
 
@@ -95,12 +95,13 @@ export class FreshCredentials {
     return refreshed && refreshed.row.version !== row.version ? refreshed : undefined;
   }
 
-  async #get(key: ConnectionKey): Promise<OpenConnection> {
+  async #get(reference: ConnectionReference): Promise<OpenConnection> {
     for (;;) {
-      const connection = await this.#readTriable(key);
+      const connection = await this.#readTriable(reference);
       if (!this.#isDue(connection)) return this.#assertUsable(connection);
       if (!this.#isExpired(connection) && this.#wouldWait(connection)) return connection;
-      const refreshed = await this.#once(key, () => this.#refresh(key));
+      const { row } = connection;
+      const refreshed = await this.#once(row, () => this.#refresh(row));
       // A background refresh that left the work to another server has no result.
       if (refreshed) return refreshed;
     }
@@ -110,14 +111,14 @@ export class FreshCredentials {
    * Refreshes a connection that the background found due. Does nothing if another server has begun. False if there is
    * nothing to refresh with.
    */
-  async refreshAhead(key: ConnectionKey): Promise<boolean> {
-    const connection = await this.#read(key);
+  async refreshAhead(due: ConnectionIdentity): Promise<boolean> {
+    const connection = await this.#read(due);
     const { row, mode, integration, credentials } = connection;
-    const due = row.dueAt !== null && row.dueAt <= this.#context.now();
-    if (!due || row.refresh.leasedMs !== null || row.refresh.retryInMs !== null) return true;
+    const isDue = row.dueAt !== null && row.dueAt <= this.#context.now();
+    if (!isDue || row.refresh.leasedMs !== null || row.refresh.retryInMs !== null) return true;
     const refreshable = scheduleOf(credentials, { mode, integration }, this.#context).dueAt !== null;
     if (!refreshable) return false;
-    await this.#once(key, async () => {
+    await this.#once(row, async () => {
       const refreshed = await this.#refreshLeased(connection);
       return refreshed === 'changed' ? undefined : refreshed;
     });
@@ -129,12 +130,11 @@ export class FreshCredentials {
     await Promise.allSettled(this.#refreshes.values());
   }
 
-  #once(key: ConnectionKey, start: () => Promise<OpenConnection | undefined>): Promise<OpenConnection | undefined> {
-    const name = connectionKeyText(key);
-    const running = this.#refreshes.get(name);
+  #once({ id }: ConnectionIdentity, start: () => Promise<OpenConnection | undefined>): Promise<OpenConnection | undefined> {
+    const running = this.#refreshes.get(id);
     if (running) return running;
-    const refresh = start().finally(() => this.#refreshes.delete(name));
-    this.#refreshes.set(name, refresh);
+    const refresh = start().finally(() => this.#refreshes.delete(id));
+    this.#refreshes.set(id, refresh);
     return refresh;
   }
 
@@ -142,9 +142,9 @@ export class FreshCredentials {
    * Refreshes a due connection, or the version that an API `rejected`. Reads it again each time, because a refresh may
    * have ended since the caller's read.
    */
-  async #refresh(key: ConnectionKey, rejected?: number): Promise<OpenConnection> {
+  async #refresh(due: ConnectionIdentity, rejected?: number): Promise<OpenConnection> {
     for (let waits = 0; ; waits += 1) {
-      const connection = await this.#read(key);
+      const connection = await this.#read(due);
       const { version, status } = connection.row;
       const isRejected = version === rejected && status === 'active';
       if (!isRejected && !this.#isDue(connection)) return this.#assertUsable(connection);
@@ -200,18 +200,18 @@ export class FreshCredentials {
     connection: OpenConnection,
     { holder, refreshed }: { holder: string; refreshed: BaseCredentials },
   ): Promise<Refreshed> {
-    const { store, vault, now, log, onRefresh } = this.#context;
+    const { store, now, log, onRefresh } = this.#context;
     const { row } = connection;
     const wasExpired = this.#isExpired({ ...connection, credentials: refreshed });
-    const change = {
-      sealedCredentials: sealCredentials(refreshed, row, vault),
-      ...scheduleOf(refreshed, connection, this.#context),
-      now: now(),
+    const schedule = scheduleOf(refreshed, connection, this.#context);
+    const write = async () => {
+      const seal = await createSeal(refreshed, row, this.#context);
+      const change = { sealedCredentials: seal(row.id), ...schedule, now: now() };
+      return store.updateCredentials(row, change, { version: row.version, holder });
     };
-    const write = () => store.updateCredentials(row, change, { version: row.version, holder });
     const written = await this.#untilAvailable(row, write);
     log.info(
-      { integration: row.integration, connection: row.uuid, applied: written !== undefined },
+      { integration: row.integration, connection: row.id, applied: written !== undefined },
       'access token refreshed',
     );
     onRefresh(row.integration, written ? 'renewed' : 'superseded');
@@ -224,7 +224,7 @@ export class FreshCredentials {
     return current.row.version !== row.version && !this.#isExpired(current) ? current : 'changed';
   }
 
-  async #untilAvailable<T>({ integration, uuid }: OpenConnection['row'], write: () => Promise<T>): Promise<T> {
+  async #untilAvailable<T>({ integration, id }: OpenConnection['row'], write: () => Promise<T>): Promise<T> {
     const { now, delay, random, log } = this.#context;
     const deadline = now() + WRITE_PATIENCE_MS;
     for (let retries = 0; ; retries += 1) {
@@ -232,7 +232,7 @@ export class FreshCredentials {
         return await write();
       } catch (error) {
         if (!(error instanceof NangoError) || error.code !== 'store_unavailable' || now() >= deadline) throw error;
-        log.error({ integration, connection: uuid, err: error, retries }, 'refreshed tokens cannot be stored yet');
+        log.error({ integration, connection: id, err: error, retries }, 'refreshed tokens cannot be stored yet');
         await delay(backoffMs(Math.min(retries, 2), { random }));
       }
     }
@@ -247,7 +247,7 @@ export class FreshCredentials {
     const why = messageOf(error);
     const gone = whyGone(connection, error);
     onRefresh(row.integration, gone === undefined ? 'failed' : 'needs_reconnect');
-    log.warn({ integration: row.integration, connection: row.uuid, err: error }, 'access token could not be refreshed');
+    log.warn({ integration: row.integration, connection: row.id, err: error }, 'access token could not be refreshed');
     if (gone !== undefined) {
       const marked = await this.#markNeedsReconnect(connection, { holder, reason: `${why}${gone}` });
       return marked ? this.#assertUsable(marked) : 'changed';
@@ -296,21 +296,21 @@ export class FreshCredentials {
    * An earlier version gave up on this connection although it has a refresh token. It becomes active once, before it is
    * tried.
    */
-  async #readTriable(key: ConnectionKey): Promise<OpenConnection> {
-    const connection = await this.#read(key);
+  async #readTriable(reference: ConnectionReference): Promise<OpenConnection> {
+    const connection = await this.#read(reference);
     const { row } = connection;
     if (row.statusReason !== NOTHING_TO_REFRESH_WITH || !this.#isExpiredAndRefreshable(connection)) return connection;
     const change = { reason: NOTHING_TO_REFRESH_WITH, version: row.version, now: this.#context.now() };
     await this.#context.store.reactivate(row, change);
-    return this.#read(key);
+    return this.#read(reference);
   }
 
-  async #read(key: ConnectionKey): Promise<OpenConnection> {
-    const connection = await this.#cache.load(key, async () => {
-      const row = await this.#context.store.findConnection(key);
+  async #read(reference: ConnectionReference): Promise<OpenConnection> {
+    const connection = await this.#cache.load(reference, async () => {
+      const row = await readReferenced(reference, this.#context);
       return row && openConnection(row, this.#context);
     });
-    return connection ?? throwNotFound(key);
+    return connection ?? throwNotFound(reference, this.#context);
   }
 
   /** Whether a cached connection equals a fresh read: it is active, and its Integration was not edited. */

@@ -7,7 +7,9 @@ import type { OAuthHttp } from '../oauth/oauth-http.ts';
 import type { ConnectionRow, Store } from '../store/store.ts';
 import { createVault } from '../vault/vault.ts';
 import { ConnectionCache } from './connection-cache.ts';
-import { sealCredentials, type ConnectionContext } from '../connections/connection-context.ts';
+import type { ConnectionContext } from '../connections/connection-context.ts';
+import { placeOf } from '../connections/sealed-credentials.ts';
+import { toRevealedJson } from '../vault/secret.ts';
 import { FreshCredentials } from './fresh-credentials.ts';
 import { revealed, secret } from '../../../../test/support/secrets.ts';
 
@@ -15,7 +17,7 @@ import { revealed, secret } from '../../../../test/support/secrets.ts';
 // lease may run out under a living holder. What runs is the engine itself; each step of its, towards the store or the
 // provider, waits for the scheduler, which tries all orders one after the other.
 
-const KEY = { integration: 'acme', userId: '1' };
+const KEY = { integration: 'acme', userId: '1', account: 'default', id: 'u' };
 const NOW = 1_800_000_000_000;
 const MAX_RUNS = 60_000;
 
@@ -190,9 +192,10 @@ function firstRow({ leftMs }: Time): ConnectionRow {
   };
   return {
     ...KEY,
-    uuid: 'u',
+    id: 'u',
+    account: 'default',
     authMode: 'OAUTH2',
-    sealedCredentials: sealCredentials(credentials, KEY, vault),
+    sealedCredentials: vault.seal(toRevealedJson(credentials), placeOf(KEY)),
     additionalConfig: '{}',
     status: 'active',
     statusReason: null,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Kysely } from 'kysely';
+import { sql, type Kysely } from 'kysely';
 import type { ChangeListener } from './connection-watch.ts';
 import type { Database, DatabaseDialect } from './database.ts';
 import type { EventType } from './event-store.ts';
@@ -10,6 +10,7 @@ export type Tell = (types: readonly EventType[], row: ConnectionRow, details: Ev
 
 /** Whether something is wrong with a connection. */
 export interface ConnectionHealth {
+  readonly uuid: string;
   readonly status: ConnectionRow['status'];
   readonly refresh_failures: number;
 }
@@ -35,22 +36,20 @@ export class ConnectionChanges {
   }
 
   /** Prevents other changes of a connection until the transaction ends. Resolves to its state, if it exists. */
-  lock(transaction: Kysely<Database>, { integration, userId }: ConnectionKey): Promise<ConnectionHealth | undefined> {
+  lock(
+    transaction: Kysely<Database>,
+    { integration, userId, account }: ConnectionKey,
+  ): Promise<ConnectionHealth | undefined> {
+    const isThis = sql<boolean>`integration = ${integration} and user_id = ${userId} and account = ${account}`;
+    const health = ['uuid', 'status', 'refresh_failures'] as const;
     if (this.#dialect.locksReads)
-      return transaction
-        .selectFrom('connections')
-        .select(['status', 'refresh_failures'])
-        .where('integration', '=', integration)
-        .where('user_id', '=', userId)
-        .forUpdate()
-        .executeTakeFirst();
+      return transaction.selectFrom('connections').select(health).where(isThis).forUpdate().executeTakeFirst();
     // A write without effect: an SQLite transaction that begins with a read may find that it can no longer write.
     return transaction
       .updateTable('connections')
       .set((eb) => ({ updated_at: eb.ref('updated_at') }))
-      .where('integration', '=', integration)
-      .where('user_id', '=', userId)
-      .returning(['status', 'refresh_failures'])
+      .where(isThis)
+      .returning(health)
       .executeTakeFirst();
   }
 
@@ -58,13 +57,13 @@ export class ConnectionChanges {
     const changed: string[] = [];
     const result = await this.#db.transaction().execute((transaction) =>
       change(transaction, async (types, row, details) => {
-        changed.push(row.uuid);
+        changed.push(row.id);
         if (types.length > 0) await insertEvents(transaction, { types, row, details });
-        const announcement = this.#dialect.announce?.(row.uuid);
+        const announcement = this.#dialect.announce?.(row.id);
         if (announcement) await announcement.execute(transaction);
       }),
     );
-    for (const uuid of changed) for (const listener of this.#listeners) listener(uuid);
+    for (const id of changed) for (const listener of this.#listeners) listener(id);
     return result;
   }
 
@@ -79,16 +78,19 @@ async function insertEvents(
   db: Kysely<Database>,
   { types, row, details: { now, error } }: { types: readonly EventType[]; row: ConnectionRow; details: EventDetails },
 ): Promise<void> {
-  const { uuid, integration, userId, authMode, status, statusReason } = row;
+  const { id, integration, userId, account, authMode, status, statusReason } = row;
   const data = JSON.stringify({
-    uuid,
+    id,
+    // The name of earlier releases.
+    uuid: id,
     integration,
     userId,
+    account,
     authMode,
     status,
     statusReason,
     ...(error === undefined ? {} : { error }),
   });
-  const values = types.map((type) => ({ id: `evt_${randomUUID()}`, type, connection: uuid, data, created_at: now }));
+  const values = types.map((type) => ({ id: `evt_${randomUUID()}`, type, connection: id, data, created_at: now }));
   await db.insertInto('events').values(values).execute();
 }

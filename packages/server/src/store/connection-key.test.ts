@@ -2,16 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connectionKeyText } from './store.ts';
 
-// What separates, escapes or ends texts; every key whose halves are made of up to two of these is tried.
+// What separates, escapes or ends texts. Keys of up to two of these in each part are tried.
 const PIECES = ['', 'a', '/', '%2f', '"', '\\', ',', '[', '\0', '\u2028', '\ud800', '😀', '","', ' '];
 
 test('D3: no two keys of connections have the same text', () => {
   const halves = [...new Set(PIECES.flatMap((one) => PIECES.map((two) => one + two)))];
   const seen = new Map<string, string>();
   for (const integration of halves)
-    for (const userId of halves) {
-      const text = connectionKeyText({ integration, userId });
-      assert.equal(seen.get(text), undefined, `${text}: ${JSON.stringify([integration, userId])}`);
-      seen.set(text, JSON.stringify([integration, userId]));
-    }
+    for (const userId of halves)
+      for (const account of ['default', ...PIECES]) {
+        const text = connectionKeyText({ integration, userId, account });
+        assert.equal(seen.get(text), undefined, `${text}: ${JSON.stringify([integration, userId, account])}`);
+        seen.set(text, JSON.stringify([integration, userId, account]));
+      }
 });

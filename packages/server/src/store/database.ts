@@ -6,10 +6,12 @@ import type { EventType } from './event-store.ts';
 export interface Database {
   nango_meta: { name: string; value: Uint8Array };
   nango_migrations: { name: string; applied_at: number };
+  nango_expansions: { name: string; applied_at: number };
   connections: {
     uuid: string;
     integration: string;
     user_id: string;
+    account: string;
     auth_mode: string;
     sealed_credentials: Uint8Array;
     additional_config: string;
@@ -34,6 +36,7 @@ export interface Database {
     attempt_hash: string;
     integration: string;
     user_id: string;
+    account: string;
     origin: string | null;
     nonce_hash: string | null;
     state_hash: string | null;
@@ -49,6 +52,7 @@ export interface Database {
   connect_sessions: {
     token_hash: string;
     user_id: string;
+    account: string;
     integrations: string | null;
     origin: string | null;
     expires_at: number;
@@ -77,6 +81,7 @@ export interface Database {
     host: string | null;
     version: string | null;
     pid: number | null;
+    knows: string | null;
   };
   event_counter: { name: string; value: number };
   webhook_deliveries: {

@@ -8,13 +8,13 @@ import type { ChangeListener, ConnectionWatch } from './connection-watch.ts';
 import type { Database, DatabaseDialect } from './database.ts';
 import { deliveryStatements } from './statements/delivery-statements.ts';
 import { eventStatements } from './statements/event-statements.ts';
-import { migrate, schemaState } from './migrate.ts';
+import { finishMigration, migrate, schemaState } from './migrate.ts';
 import { refreshStatements } from './statements/refresh-statements.ts';
 import { registrationStatements } from './statements/registration-statements.ts';
 import { sealedStatements } from './statements/sealed-statements.ts';
 import { serverStatements } from './statements/server-statements.ts';
 import { sessionStatements } from './statements/session-statements.ts';
-import type { Store } from './store.ts';
+import type { LiveServer, Store } from './store.ts';
 import { transferStatements } from './statements/transfer-statements.ts';
 
 const KEY_CHECK = 'key_check';
@@ -29,6 +29,8 @@ export function createKyselyStore(db: Kysely<Database>, dialect: DatabaseDialect
     description: dialect.description,
     isEmbedded: dialect.isEmbedded,
     migrate: () => migrate(db, dialect),
+    finishMigration: (withinMs) => finishMigration(db, dialect, (within) => olderServers(within, dialect, withinMs)),
+    isMigrationFinished: finishedStatement(db, dialect),
     schemaState: () => schemaState(db, dialect),
     ping: async () => void (await sql`select 1`.execute(db)),
     close: () => db.destroy(),
@@ -45,6 +47,16 @@ export function createKyselyStore(db: Kysely<Database>, dialect: DatabaseDialect
     ...sealedStatements(db),
     ...transferStatements(dialect.now, changes),
   });
+}
+
+async function olderServers(db: Kysely<Database>, dialect: DatabaseDialect, withinMs: number): Promise<LiveServer[]> {
+  return (await serverStatements(db, dialect).liveServers(withinMs)).filter(({ isCurrent }) => !isCurrent);
+}
+
+/** A finished migration stays so, and is not asked for again. */
+function finishedStatement(db: Kysely<Database>, dialect: DatabaseDialect): () => Promise<boolean> {
+  let isFinished = false;
+  return async () => (isFinished ||= (await schemaState(db, dialect)) === 'current');
 }
 
 /** Reports changes by this server at once, and those by others when the database reports them. */

@@ -4,11 +4,33 @@ import type { EventStore } from './event-store.ts';
 /** The state of a connection. The reason says why a reconnect is needed. */
 export type ConnectionStatus = 'active' | 'needs_reconnect';
 
-/** A stored connection. Times are milliseconds since the epoch. */
-export interface ConnectionRow {
-  readonly uuid: string;
+/** The key of a connection: one of a user's accounts at an Integration. */
+export interface ConnectionKey {
   readonly integration: string;
   readonly userId: string;
+  /** A name that the application chooses, to tell the accounts of a user apart. */
+  readonly account: string;
+}
+
+/** The account of a connection for which the application named none. */
+export const DEFAULT_ACCOUNT = 'default';
+
+/**
+ * The key of a connection as one text. Two keys never have the same text, whatever characters they contain. Earlier
+ * releases sealed credentials for it, so the form of a `default` account must not change.
+ */
+export function connectionKeyText({ integration, userId, account }: ConnectionKey): string {
+  return JSON.stringify(account === DEFAULT_ACCOUNT ? [integration, userId] : [integration, userId, account]);
+}
+
+/** One stored connection. Statements name the key too, so that a database can distribute connections by user. */
+export interface ConnectionIdentity extends ConnectionKey {
+  /** Stays the same after a reconnect. */
+  readonly id: string;
+}
+
+/** A stored connection. Times are milliseconds since the epoch. */
+export interface ConnectionRow extends ConnectionIdentity {
   readonly authMode: string;
   readonly sealedCredentials: Uint8Array;
   /** JSON. */
@@ -87,29 +109,22 @@ export interface LiveServer {
   readonly keyIds: readonly string[] | undefined;
   /** Undefined for a server of an earlier release. */
   readonly place: ServerPlace | undefined;
-}
-
-/** Empty: no server has used this database. Outdated: migrations of this version are missing. */
-export type SchemaState = 'empty' | 'outdated' | 'current';
-
-/** The key of a connection. */
-export interface ConnectionKey {
-  readonly integration: string;
-  readonly userId: string;
+  /** Whether it can work with the database when the migration is finished. */
+  readonly isCurrent: boolean;
 }
 
 /**
- * The key of a connection as one text. Two keys never have the same text, whatever characters they contain. Credentials
- * are sealed for it, so its form must not change.
+ * Empty: no server has used this database. Outdated: migrations of this version are missing. Unfinished: servers of the
+ * release before can use it too, so it holds only `default` accounts.
  */
-export function connectionKeyText({ integration, userId }: ConnectionKey): string {
-  return JSON.stringify([integration, userId]);
-}
+export type SchemaState = 'empty' | 'outdated' | 'unfinished' | 'current';
 
 export interface NewConnection extends ConnectionKey {
-  readonly uuid: string;
+  /** The id, unless the connection exists: a reconnect keeps its id. */
+  readonly id: string;
   readonly authMode: string;
-  readonly sealedCredentials: Uint8Array;
+  /** Seals the credentials for the connection of this id. */
+  readonly seal: (id: string) => Uint8Array;
   /** JSON; null = none, or on a reconnect the stored one. */
   readonly additionalConfig: string | null;
   readonly expiresAt: number | null;
@@ -121,11 +136,11 @@ export interface NewConnection extends ConnectionKey {
 /** A connection that comes from elsewhere. */
 export type ImportedConnection = Pick<
   ConnectionRow,
-  | 'uuid'
+  | 'id'
   | 'integration'
   | 'userId'
+  | 'account'
   | 'authMode'
-  | 'sealedCredentials'
   | 'additionalConfig'
   | 'status'
   | 'statusReason'
@@ -133,7 +148,8 @@ export type ImportedConnection = Pick<
   | 'dueAt'
   | 'createdAt'
   | 'updatedAt'
->;
+> &
+  Pick<NewConnection, 'seal'>;
 
 export interface CredentialsChange {
   readonly sealedCredentials: Uint8Array;
@@ -195,6 +211,8 @@ export interface BeginAttempt {
 export interface ConnectSessionRow {
   readonly tokenHash: string;
   readonly userId: string;
+  /** The only account that it permits. */
+  readonly account: string;
   /** JSON list, or null = any. */
   readonly integrations: string | null;
   readonly origin: string | null;
@@ -215,6 +233,8 @@ export interface ClientRegistrationRow {
 export interface SealedValue {
   readonly table: SealedTable;
   readonly key: readonly string[];
+  /** Of a connection: its Integration, user and account. Empty for other tables. */
+  readonly names: readonly string[];
   readonly sealed: Uint8Array;
 }
 
@@ -232,8 +252,18 @@ export interface Store extends EventStore {
   readonly description: string;
   /** Whether it is a file, which servers of one machine and one release share. */
   readonly isEmbedded: boolean;
-  /** Brings the schema up to date. Several servers may start at once. Throws `schema_too_new`. */
+  /**
+   * Brings the schema up to date, except for what servers of the release before cannot work with. Several servers may
+   * start at once. Throws `schema_too_new`.
+   */
   migrate(): Promise<void>;
+  /**
+   * Does the rest of the migration. If servers with a record of at most this age are of an earlier release, it changes
+   * nothing and resolves to these.
+   */
+  finishMigration(withinMs: number): Promise<LiveServer[]>;
+  /** Whether the migration is finished, so that no server of the release before can use the database. */
+  isMigrationFinished(): Promise<boolean>;
   /** Whether the data can be read as it is. Writes nothing. Throws `schema_too_new`. */
   schemaState(): Promise<SchemaState>;
   ping(): Promise<void>;
@@ -246,14 +276,15 @@ export interface Store extends EventStore {
   /** The stored value; undefined = no server has used this database. */
   storedKeyCheck(): Promise<Uint8Array | undefined>;
 
-  /** Undefined if the user already has a connection. */
+  /** Undefined if the user already has this account connected. */
   insertConnection(connection: NewConnection): Promise<ConnectionRow | undefined>;
   findConnection(key: ConnectionKey): Promise<ConnectionRow | undefined>;
+  findConnectionById(id: string): Promise<ConnectionRow | undefined>;
   listConnections(query: ListConnections): Promise<ConnectionRow[]>;
-  updateConfig(key: ConnectionKey, additionalConfig: string, now: number): Promise<ConnectionRow | undefined>;
+  updateConfig(connection: ConnectionIdentity, additionalConfig: string, now: number): Promise<ConnectionRow | undefined>;
   /** Replaces the credentials, makes the connection active and ends any lease. With `by`, only if it still may. */
   updateCredentials(
-    key: ConnectionKey,
+    connection: ConnectionIdentity,
     change: CredentialsChange,
     by?: RefreshedBy,
   ): Promise<ConnectionRow | undefined>;
@@ -262,30 +293,30 @@ export interface Store extends EventStore {
    * if nobody has one.
    */
   markNeedsReconnect(
-    key: ConnectionKey,
+    connection: ConnectionIdentity,
     change: { reason: string; by: { version: number; holder: string | null }; now: number },
   ): Promise<ConnectionRow | undefined>;
   /**
    * Makes a connection active again that needs reconnecting only for `reason`, if its credentials are still `version`.
    */
   reactivate(
-    key: ConnectionKey,
+    connection: ConnectionIdentity,
     change: { reason: string; version: number; now: number },
   ): Promise<ConnectionRow | undefined>;
   /**
    * Takes the lease of an active connection; undefined if another server holds it, or its version is another. Taking
    * over an expired lease records that a response may have been lost.
    */
-  leaseRefresh(key: ConnectionKey, lease: RefreshLease): Promise<ConnectionRow | undefined>;
+  leaseRefresh(connection: ConnectionIdentity, lease: RefreshLease): Promise<ConnectionRow | undefined>;
   /** False if the lease is no longer this holder's. */
-  extendLease(key: ConnectionKey, lease: Pick<RefreshLease, 'holder' | 'lifeMs'>): Promise<boolean>;
+  extendLease(connection: ConnectionIdentity, lease: Pick<RefreshLease, 'holder' | 'lifeMs'>): Promise<boolean>;
   /** Ends a lease whose refresh failed. Does nothing if it is no longer this holder's. */
-  failRefresh(key: ConnectionKey, failure: RefreshFailure): Promise<void>;
+  failRefresh(connection: ConnectionIdentity, failure: RefreshFailure): Promise<void>;
   /** Due connections that nobody refreshes, longest due first; none of the Integrations in `except`. */
-  dueConnections(query: { now: number; limit: number; except: readonly string[] }): Promise<ConnectionKey[]>;
+  dueConnections(query: { now: number; limit: number; except: readonly string[] }): Promise<ConnectionIdentity[]>;
   /** Postpones a connection that cannot be refreshed. */
-  postponeRefresh(key: ConnectionKey, until: number): Promise<void>;
-  deleteConnection(key: ConnectionKey, now: number): Promise<boolean>;
+  postponeRefresh(connection: ConnectionIdentity, until: number): Promise<void>;
+  deleteConnection(connection: ConnectionIdentity, now: number): Promise<boolean>;
 
   /** Removes the oldest attempts of a user who has more than twenty, whatever their state. */
   insertAttempt(attempt: NewConnectAttempt): Promise<void>;

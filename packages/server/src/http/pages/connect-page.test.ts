@@ -7,7 +7,7 @@ const HOSTILE = `</title></script><img src=x onerror=alert(1)>"'&\u2028`;
 
 async function connectPage() {
   const app = fastify();
-  const waiting = { integration: HOSTILE, userId: HOSTILE, origin: HOSTILE, needsProof: true };
+  const waiting = { integration: HOSTILE, userId: HOSTILE, account: HOSTILE, origin: HOSTILE, needsProof: true };
   const application = { name: HOSTILE, logo: `data:image/svg+xml,${HOSTILE}` };
   app.get('/', (_request, reply) => sendConnectPage(reply, { attempt: HOSTILE, waiting, application }));
   return app.inject('/');

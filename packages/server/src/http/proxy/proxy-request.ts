@@ -1,16 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
-import { userIdSchema } from '../../connections/connection-input.ts';
-import { integrationNameSchema } from '../../config/integration-name.ts';
+import { parseReference, referenceShape, type ConnectionReference } from '../../connections/connection-reference.ts';
 import type { RetryChoice } from '../../calls/follow-ups.ts';
 import { NangoError } from '../../errors/nango-error.ts';
-import type { ConnectionKey } from '../../store/store.ts';
 
 /** Path prefix of the proxy. The endpoint follows. */
 export const PROXY_PATH = '/proxy/';
 
 const MAX_RETRIES = 10;
-const keySchema = z.object({ integration: integrationNameSchema, userId: userIdSchema });
+const referenceSchema = z.object(referenceShape);
 const retrySchema = z.object({
   'Nango-Retries': z.coerce.number().int().min(0).max(MAX_RETRIES).optional(),
   'Nango-Retry-Any-Method': z.enum(['true', 'false']).optional(),
@@ -18,15 +16,27 @@ const retrySchema = z.object({
 const NO_CHOICE: RetryChoice = { anyMethod: false };
 
 /**
- * `Nango-Integration` and `Nango-User-Id`. The latter is percent-encoded UTF-8, because header values are not Unicode.
+ * `Nango-Integration`, `Nango-User-Id` and `Nango-Account`, or `Nango-Connection-Id`. User id and account are
+ * percent-encoded UTF-8, because header values are not Unicode.
  */
-export function parseKey(request: IncomingMessage): ConnectionKey {
-  const given = { integration: single(request, 'nango-integration'), userId: decode(single(request, 'nango-user-id')) };
-  const parsed = keySchema.safeParse(given);
-  if (parsed.success) return parsed.data;
-  throw new NangoError(
+export function readReference(request: IncomingMessage): ConnectionReference {
+  const parsed = referenceSchema.safeParse({
+    connectionId: single(request, 'nango-connection-id'),
+    integration: single(request, 'nango-integration'),
+    userId: decode(request, 'nango-user-id'),
+    account: decode(request, 'nango-account'),
+  });
+  if (!parsed.success) throw invalidReference(z.prettifyError(parsed.error).replaceAll('\n', ' '));
+  const { connectionId, integration, userId } = parsed.data;
+  if (connectionId === undefined && (integration === undefined || userId === undefined))
+    throw invalidReference(`${integration === undefined ? 'Nango-Integration' : 'Nango-User-Id'} is missing.`);
+  return parseReference(parsed.data);
+}
+
+function invalidReference(why: string): NangoError {
+  return new NangoError(
     'invalid_request',
-    `Send the headers Nango-Integration and Nango-User-Id, once each. ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`,
+    `Send the headers Nango-Integration and Nango-User-Id, or Nango-Connection-Id, once each. ${why}`,
   );
 }
 
@@ -54,14 +64,16 @@ function single(request: IncomingMessage, name: string): string | undefined {
   return value.includes(', ') && request.headersDistinct[name]?.length !== 1 ? undefined : value;
 }
 
-function decode(text: string | undefined): string | undefined {
+function decode(request: IncomingMessage, name: 'nango-user-id' | 'nango-account'): string | undefined {
+  const text = single(request, name);
   if (text === undefined || !text.includes('%')) return text;
   try {
     return decodeURIComponent(text);
   } catch (cause) {
+    const header = name === 'nango-user-id' ? 'Nango-User-Id' : 'Nango-Account';
     throw new NangoError(
       'invalid_request',
-      'Nango-User-Id is not percent-encoded UTF-8; encode it, "%" as "%25" too.',
+      `${header} is not percent-encoded UTF-8; encode it, "%" as "%25" too.`,
       { cause },
     );
   }

@@ -1,8 +1,8 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { CallReport } from '../../calls/call-report.ts';
+import { connectionNames, type CallReport } from '../../calls/call-report.ts';
 import { connectionSockets } from '../../calls/connection-sockets.ts';
 import { beginCall, nextRequest, type ApiCall } from '../../calls/follow-ups.ts';
-import type { ConnectionKey } from '../../store/store.ts';
+import type { ConnectionReference } from '../../connections/connection-reference.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import { toNangoError } from '../../upstream/http-client.ts';
 import { errorResponse } from '../error-mapper.ts';
@@ -11,7 +11,7 @@ import type { ServerContext } from '../server-context.ts';
 import { hasBody, takeBody, type ProxyBody } from './proxy-body.ts';
 import { CallerGoneError, Exchange, type ExchangeOptions, type Passed } from './proxy-exchange.ts';
 import { requestHeaders } from './proxy-headers.ts';
-import { parseKey, parseRetryChoice, PROXY_PATH } from './proxy-request.ts';
+import { readReference, parseRetryChoice, PROXY_PATH } from './proxy-request.ts';
 
 /**
  * Serves a request whose path begins with {@link PROXY_PATH}. `onUpgrade` takes the API's socket if it becomes a
@@ -41,7 +41,7 @@ interface Visit {
   /** When it arrived, in `performance.now()` time. */
   readonly started: number;
   caller: string | undefined;
-  key: ConnectionKey | undefined;
+  reference: ConnectionReference | undefined;
   call: ApiCall | undefined;
   sentBytes: number;
 }
@@ -57,7 +57,7 @@ export function createProxy(server: ProxyServer): Proxy {
       requestId: requestIdOf(request.headers),
       started: performance.now(),
       caller: undefined,
-      key: undefined,
+      reference: undefined,
       call: undefined,
       sentBytes: 0,
     };
@@ -106,13 +106,13 @@ async function forward(visit: Visit, { response, onUpgrade }: Responding, server
 async function openCall(visit: Visit, { secretKeys, fresh }: ProxyServer): Promise<ApiCall> {
   const { request } = visit;
   visit.caller = secretKeys.check(request.headers.authorization, { scope: 'proxy', from: request });
-  const key = (visit.key = parseKey(request));
+  const reference = (visit.reference = readReference(request));
   if (REFLECTING_METHODS.has(request.method ?? ''))
     throw new NangoError('invalid_request', `${request.method} is not proxied: its response would show credentials.`);
   const retry = parseRetryChoice(request);
   // A cached connection is not awaited.
-  const connection = fresh.cached(key) ?? (await fresh.get(key));
-  return (visit.call = beginCall({ key, connection, method: request.method ?? '', isReplayable: true, retry }));
+  const connection = fresh.cached(reference) ?? (await fresh.get(reference));
+  return (visit.call = beginCall({ connection, method: request.method ?? '', isReplayable: true, retry }));
 }
 
 /** Takes the request's body from the caller. */
@@ -179,13 +179,11 @@ function toCallError(error: unknown, { connection, sentTo }: ApiCall): unknown {
 
 /** Reports a request that ended. */
 function reportVisit(
-  { request, requestId, started, caller, key, call, sentBytes }: Visit,
+  { request, requestId, started, caller, reference, call, sentBytes }: Visit,
   { server, passed, error }: { server: ProxyServer; passed?: Passed; error?: CallReport['error'] },
 ): void {
   server.report({
-    integration: key?.integration ?? '',
-    userId: key?.userId ?? '',
-    uuid: call?.connection.row.uuid,
+    ...connectionNames(reference, call?.connection.row),
     via: 'proxy',
     caller,
     requestId,

@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { jsonValueSchema } from '../../connections/json-value.ts';
-import { userIdSchema } from '../../connections/connection-input.ts';
+import { parseReference, referenceShape } from '../../connections/connection-reference.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import type { App, ServerContext } from '../server-context.ts';
+
+const { integration: _, ...userShape } = referenceShape;
 
 /** Runs Actions. */
 export function actionRoutes({ runAction }: ServerContext) {
@@ -14,7 +16,7 @@ export function actionRoutes({ runAction }: ServerContext) {
         schema: {
           summary: 'Run an Action for one connection',
           params: z.object({ integration: z.string(), action: z.string() }),
-          body: z.object({ userId: userIdSchema, input: jsonValueSchema.default(null) }),
+          body: z.object({ ...userShape, input: jsonValueSchema.default(null) }),
           response: {
             200: z.object({ result: jsonValueSchema }),
             400: errorBodySchema,
@@ -25,7 +27,10 @@ export function actionRoutes({ runAction }: ServerContext) {
           },
         },
       },
-      async ({ params, body, id }) => ({ result: await runAction({ ...params, ...body, requestId: id }) }),
+      async ({ params, body: { input, ...user }, id }) => {
+        const reference = parseReference({ ...user, integration: params.integration });
+        return { result: await runAction({ ...params, reference, input, requestId: id }) };
+      },
     );
   };
 }

@@ -8,6 +8,7 @@ import { recordConnect } from '../audit.ts';
 import { bearerToken } from '../secret-keys.ts';
 import { routeOf } from '../request-route.ts';
 import { rootUrl, type ServerContext, type App } from '../server-context.ts';
+import { accountShape } from './account-shape.ts';
 import { assertAttemptKey } from './attempt-key.ts';
 import { Secret } from '../../vault/secret.ts';
 
@@ -20,6 +21,7 @@ const createSchema = {
   body: z.object({
     integration: z.string(),
     userId: z.string(),
+    ...accountShape,
     additionalConfig: additionalConfigSchema.optional(),
     credentials: z
       .record(z.string(), jsonValueSchema)
@@ -30,6 +32,7 @@ const createSchema = {
   response: {
     201: z.object({
       attempt: z.string().describe('Identifies the attempt when its result is read'),
+      account: z.string().describe('The account that is connected'),
       status: z.enum(['pending', 'succeeded']).describe('succeeded: the provider needed no browser'),
       connectUrl: z.url().describe('Where the user’s browser goes, once'),
       nonce: z
@@ -44,6 +47,7 @@ const createSchema = {
     401: errorBodySchema,
     403: errorBodySchema,
     404: errorBodySchema,
+    409: errorBodySchema,
   },
 };
 
@@ -78,9 +82,11 @@ export function attemptRoutes(app: App, server: ServerContext): void {
         origin: headers.origin,
         route: routeOf(request),
       };
-      const { additionalConfig, credentials } = body;
-      const { attempt, nonce, status, expiresAt } = await flow.create({
+      const { account: name, newAccount, additionalConfig, credentials } = body;
+      const { attempt, account, nonce, status, expiresAt } = await flow.create({
         ...assertAttemptKey(body),
+        account: name,
+        newAccount,
         additionalConfig,
         credentials,
         requester,
@@ -92,6 +98,7 @@ export function attemptRoutes(app: App, server: ServerContext): void {
       void reply.code(201).header('cache-control', 'no-store');
       return {
         attempt: attempt.reveal(),
+        account,
         nonce: nonce?.reveal(),
         status,
         connectUrl,

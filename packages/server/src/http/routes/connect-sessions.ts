@@ -4,6 +4,7 @@ import { userIdSchema } from '../../connections/connection-input.ts';
 import { integrationNameSchema } from '../../config/integration-name.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import type { App, ServerContext } from '../server-context.ts';
+import { accountShape } from './account-shape.ts';
 
 const originSchema = z
   .url({ protocol: /^https?$/ })
@@ -20,6 +21,7 @@ export function connectSessionRoutes({ context }: ServerContext) {
           summary: 'Permit one user to connect accounts from the browser',
           body: z.object({
             userId: userIdSchema,
+            ...accountShape,
             integrations: z.array(integrationNameSchema).min(1).optional().describe('Default: all'),
             origin: originSchema
               .optional()
@@ -27,7 +29,7 @@ export function connectSessionRoutes({ context }: ServerContext) {
             expiresInSeconds: z.number().int().min(1).max(MAX_SESSION_SECONDS).optional().describe('Default: 900'),
           }),
           response: {
-            201: z.object({ token: z.string(), expiresAt: z.iso.datetime() }),
+            201: z.object({ token: z.string(), account: z.string(), expiresAt: z.iso.datetime() }),
             400: errorBodySchema,
             401: errorBodySchema,
             404: errorBodySchema,
@@ -35,11 +37,11 @@ export function connectSessionRoutes({ context }: ServerContext) {
         },
       },
       async ({ body }, reply) => {
-        const { token, expiresAt } = await createConnectSession(body, context);
+        const { token, account, expiresAt } = await createConnectSession(body, context);
         return reply
           .code(201)
           .header('cache-control', 'no-store')
-          .send({ token: token.reveal(), expiresAt: new Date(expiresAt).toISOString() });
+          .send({ token: token.reveal(), account, expiresAt: new Date(expiresAt).toISOString() });
       },
     );
   };

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { registerConnection, replaceCredentials } from '../../connect/register-connection.ts';
 import { jsonValueSchema } from '../../connections/json-value.ts';
+import { parseReference, referenceShape } from '../../connections/connection-reference.ts';
 import { additionalConfigSchema, userIdSchema } from '../../connections/connection-input.ts';
 import { integrationNameSchema } from '../../config/integration-name.ts';
 import {
@@ -9,19 +10,20 @@ import {
   withCredentials,
 } from '../../connections/public-connection.ts';
 import { errorBodySchema } from '../error-mapper.ts';
+import { accountShape } from './account-shape.ts';
 import type { App, ServerContext } from '../server-context.ts';
 import { Secret } from '../../vault/secret.ts';
 
 const MAX_PAGE = 200;
 
 // The key is in the query, and never in the path: a user id may be "..", contain "/" or look like anything else.
-const keySchema = z.object({ integration: integrationNameSchema, userId: userIdSchema });
+const referenceSchema = z.object(referenceShape);
 const credentialsSchema = z
   .record(z.string(), jsonValueSchema)
   .describe('The fields of the Integration’s auth mode; others are stored under raw')
   .transform((given) => new Secret(given));
 const connectionBody = z.object({ connection: publicConnectionSchema });
-const errors = { 400: errorBodySchema, 401: errorBodySchema, 404: errorBodySchema };
+const errors = { 400: errorBodySchema, 401: errorBodySchema, 404: errorBodySchema, 409: errorBodySchema };
 
 /** Registers, reads, changes and deletes connections. */
 export function connectionRoutes({ context, connections, fresh }: ServerContext) {
@@ -54,15 +56,18 @@ export function connectionRoutes({ context, connections, fresh }: ServerContext)
         config: { audit: 'connection.register' },
         schema: {
           summary: 'Register a connection with credentials you have',
-          body: keySchema.extend({
+          body: z.object({
+            integration: integrationNameSchema,
+            userId: userIdSchema,
+            ...accountShape,
             credentials: credentialsSchema,
             additionalConfig: additionalConfigSchema.optional(),
           }),
-          response: { 201: connectionBody, ...errors, 409: errorBodySchema },
+          response: { 201: connectionBody, ...errors },
         },
       },
-      async ({ body: { credentials, additionalConfig, ...key } }, reply) => {
-        const connection = await registerConnection({ key, credentials, additionalConfig }, context);
+      async ({ body }, reply) => {
+        const connection = await registerConnection(body, context);
         return reply.code(201).send({ connection });
       },
     );
@@ -73,18 +78,17 @@ export function connectionRoutes({ context, connections, fresh }: ServerContext)
         config: { scope: 'connections:read', audit: 'credentials.read' },
         schema: {
           summary: 'Read one connection with fresh credentials',
-          querystring: keySchema,
+          querystring: referenceSchema,
           response: {
             200: connectionBody.extend({ credentials: publicCredentialsSchema }),
             ...errors,
-            409: errorBodySchema,
             503: errorBodySchema,
           },
         },
       },
       async ({ query }, reply) => {
         void reply.header('cache-control', 'no-store');
-        return withCredentials(await fresh.get(query));
+        return withCredentials(await fresh.get(parseReference(query)));
       },
     );
 
@@ -94,13 +98,13 @@ export function connectionRoutes({ context, connections, fresh }: ServerContext)
         config: { audit: 'credentials.replace' },
         schema: {
           summary: 'Replace the credentials',
-          querystring: keySchema,
+          querystring: referenceSchema,
           body: z.object({ credentials: credentialsSchema }),
           response: { 200: connectionBody, ...errors },
         },
       },
-      async ({ query: key, body: { credentials } }) => ({
-        connection: await replaceCredentials({ key, credentials }, context),
+      async ({ query, body: { credentials } }) => ({
+        connection: await replaceCredentials(parseReference(query), credentials, context),
       }),
     );
 
@@ -110,12 +114,14 @@ export function connectionRoutes({ context, connections, fresh }: ServerContext)
         config: { audit: 'config.replace' },
         schema: {
           summary: 'Replace the additionalConfig',
-          querystring: keySchema,
+          querystring: referenceSchema,
           body: z.object({ additionalConfig: additionalConfigSchema }),
           response: { 200: connectionBody, ...errors },
         },
       },
-      async ({ query, body }) => ({ connection: await connections.updateConfig(query, body.additionalConfig) }),
+      async ({ query, body }) => ({
+        connection: await connections.updateConfig(parseReference(query), body.additionalConfig),
+      }),
     );
 
     app.delete(
@@ -124,14 +130,14 @@ export function connectionRoutes({ context, connections, fresh }: ServerContext)
         config: { audit: 'connection.delete' },
         schema: {
           summary: 'Delete a connection and its credentials',
-          querystring: keySchema.extend({
+          querystring: referenceSchema.extend({
             revoke: z.enum(['true', 'false']).default('false').describe('true: also revoke at the provider, first'),
           }),
           response: { 204: z.null(), ...errors },
         },
       },
       async ({ query }, reply) => {
-        await connections.delete(query, { revoke: query.revoke === 'true' });
+        await connections.delete(parseReference(query), { revoke: query.revoke === 'true' });
         return reply.code(204).send(null);
       },
     );

@@ -4,6 +4,7 @@ import { integrationNameSchema } from '../../config/integration-name.ts';
 import { recordConnect } from '../audit.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import type { App, ServerContext } from '../server-context.ts';
+import { accountShape } from './account-shape.ts';
 import { Secret } from '../../vault/secret.ts';
 
 const errors = {
@@ -11,6 +12,7 @@ const errors = {
   401: errorBodySchema,
   403: errorBodySchema,
   404: errorBodySchema,
+  409: errorBodySchema,
   502: errorBodySchema,
 };
 
@@ -27,11 +29,13 @@ export function deviceRoutes(server: ServerContext) {
           body: z.object({
             integration: integrationNameSchema,
             userId: userIdSchema,
+            ...accountShape,
             additionalConfig: additionalConfigSchema.optional(),
           }),
           response: {
             201: z.object({
               attempt: z.string().describe('Names the attempt when it is polled'),
+              account: z.string().describe('The account that is connected'),
               userCode: z.string(),
               verificationUri: z.url(),
               verificationUriComplete: z.url().optional().describe('The same with the code in it'),
@@ -42,8 +46,8 @@ export function deviceRoutes(server: ServerContext) {
           },
         },
       },
-      async ({ body: { additionalConfig, ...key } }, reply) => {
-        const begun = await devices.begin(key, additionalConfig);
+      async ({ body: { additionalConfig, ...request } }, reply) => {
+        const begun = await devices.begin(request, additionalConfig);
         return reply
           .code(201)
           .header('cache-control', 'no-store')

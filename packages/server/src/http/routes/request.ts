@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { apiRequestSchema, pageRequestSchema, pageSchema } from '../../calls/api-request-schema.ts';
-import { userIdSchema } from '../../connections/connection-input.ts';
-import { integrationNameSchema } from '../../config/integration-name.ts';
+import { parseReference, referenceShape } from '../../connections/connection-reference.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import type { App, ServerContext } from '../server-context.ts';
 
@@ -13,7 +12,6 @@ const responseSchema = z.object({
   json: z.unknown().optional().describe('The body, where it is JSON'),
 });
 
-const keyShape = { integration: integrationNameSchema, userId: userIdSchema };
 const errors = {
   400: errorBodySchema,
   401: errorBodySchema,
@@ -35,13 +33,14 @@ export function requestRoutes({ sendRequest, readPage }: ServerContext) {
         config: { scope: 'proxy' },
         schema: {
           summary: 'Send an authorized request to a connection’s API',
-          body: apiRequestSchema.extend(keyShape),
+          body: apiRequestSchema.extend(referenceShape),
           response: { 200: responseSchema, ...errors },
         },
       },
-      async ({ body: { integration, userId, ...request }, caller, id }, reply) => {
+      async ({ body: { connectionId, integration, userId, account, ...request }, caller, id }, reply) => {
         void reply.header('cache-control', 'no-store');
-        return sendRequest({ integration, userId }, request, { via: 'request', caller, requestId: id });
+        const reference = parseReference({ connectionId, integration, userId, account });
+        return sendRequest(reference, request, { via: 'request', caller, requestId: id });
       },
     );
 
@@ -51,13 +50,14 @@ export function requestRoutes({ sendRequest, readPage }: ServerContext) {
         config: { scope: 'proxy' },
         schema: {
           summary: 'Read a page of a list from a connection’s API',
-          body: pageRequestSchema.extend(keyShape),
+          body: pageRequestSchema.extend(referenceShape),
           response: { 200: pageSchema, ...errors },
         },
       },
-      async ({ body: { integration, userId, ...request }, caller, id }, reply) => {
+      async ({ body: { connectionId, integration, userId, account, ...request }, caller, id }, reply) => {
         void reply.header('cache-control', 'no-store');
-        return readPage({ integration, userId }, request, { via: 'request', caller, requestId: id });
+        const reference = parseReference({ connectionId, integration, userId, account });
+        return readPage(reference, request, { via: 'request', caller, requestId: id });
       },
     );
   };

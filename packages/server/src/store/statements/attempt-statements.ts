@@ -24,7 +24,7 @@ export function attemptStatements(
   changes: ConnectionChanges,
 ): AttemptStatements {
   return {
-    async insertAttempt({ attemptHash, integration, userId, origin, nonceHash, additionalConfig, now, expiresAt }) {
+    async insertAttempt({ attemptHash, integration, userId, account, origin, nonceHash, additionalConfig, now, expiresAt }) {
       const empty = {
         state_hash: null,
         browser_hash: null,
@@ -36,6 +36,7 @@ export function attemptStatements(
         attempt_hash: attemptHash,
         integration,
         user_id: userId,
+        account,
         origin,
         nonce_hash: nonceHash,
         additional_config: additionalConfig,
@@ -129,6 +130,7 @@ function toAttemptRow(row: Selectable<Database['connect_attempts']>): ConnectAtt
     attemptHash: row.attempt_hash,
     integration: row.integration,
     userId: row.user_id,
+    account: row.account,
     origin: row.origin,
     nonceHash: row.nonce_hash,
     stateHash: row.state_hash,

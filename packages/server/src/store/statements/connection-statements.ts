@@ -1,13 +1,14 @@
-import { sql, type Kysely, type RawBuilder, type Selectable } from 'kysely';
+import { sql, type CompiledQuery, type Kysely, type RawBuilder, type Selectable } from 'kysely';
 import type { ConnectionChanges, ConnectionHealth, Tell } from '../connection-changes.ts';
 import type { Database, DatabaseDialect } from '../database.ts';
 import type { EventType } from '../event-store.ts';
-import type { ConnectionKey, ConnectionRow, NewConnection, Store } from '../store.ts';
+import type { ConnectionIdentity, ConnectionKey, ConnectionRow, NewConnection, Store } from '../store.ts';
 
 type ConnectionStatements = Pick<
   Store,
   | 'insertConnection'
   | 'findConnection'
+  | 'findConnectionById'
   | 'listConnections'
   | 'updateConfig'
   | 'updateCredentials'
@@ -25,14 +26,19 @@ export function connectionStatements(
   clock: DatabaseClock,
   changes: ConnectionChanges,
 ): ConnectionStatements {
-  const find = findStatement(db, clock);
+  const findByKey = findStatement(db, clock, ['integration', 'user_id', 'account']);
+  const findById = findStatement(db, clock, ['uuid']);
+  const find = async (statement: CompiledQuery<SelectedRow>, parameters: readonly string[]) => {
+    const { rows } = await db.executeQuery<SelectedRow>({ ...statement, parameters });
+    return rows[0] && toConnectionRow(rows[0]);
+  };
   return {
     insertConnection: (connection) =>
       changes.run(async (transaction, tell) => {
         const inserted = await transaction
           .insertInto('connections')
           .values(toConnectionValues(connection))
-          .onConflict((conflict) => conflict.columns(['integration', 'user_id']).doNothing())
+          .onConflict((conflict) => conflict.columns(KEY).doNothing())
           .returning(columns(clock))
           .executeTakeFirst();
         if (!inserted) return undefined;
@@ -40,30 +46,24 @@ export function connectionStatements(
         await tell(['connection.created'], row, connection);
         return row;
       }),
-    async findConnection({ integration, userId }) {
-      const { rows } = await db.executeQuery<SelectedRow>({ ...find(), parameters: [integration, userId] });
-      return rows[0] && toConnectionRow(rows[0]);
-    },
+    findConnection: ({ integration, userId, account }) => find(findByKey(), [integration, userId, account]),
+    findConnectionById: (id) => find(findById(), [id]),
     async listConnections({ userId, integration, after, limit }) {
       let query = db
         .selectFrom('connections')
         .select(columns(clock))
         .orderBy('integration')
         .orderBy('user_id')
+        .orderBy('account')
         .limit(limit);
       if (userId !== undefined) query = query.where('user_id', '=', userId);
       if (integration !== undefined) query = query.where('integration', '=', integration);
-      // With one half of the key fixed, the other half says where the page begins. Every database finds that by its
-      // index.
-      if (after && integration !== undefined) query = query.where('user_id', '>', after.userId);
-      else if (after && userId !== undefined) query = query.where('integration', '>', after.integration);
-      else if (after)
-        query = query.where(sql<boolean>`(integration, user_id) > (${after.integration}, ${after.userId})`);
+      if (after) query = query.where(isAfter(after, { integration, userId }));
       return (await query.execute()).map(toConnectionRow);
     },
-    updateConfig: (key, additionalConfig, now) =>
+    updateConfig: (connection, additionalConfig, now) =>
       changes.run(async (transaction, tell) => {
-        const updated = await update(transaction, key)
+        const updated = await updateConnection(transaction, connection)
           .set({ additional_config: additionalConfig, updated_at: now })
           .returning(columns(clock))
           .executeTakeFirst();
@@ -72,10 +72,10 @@ export function connectionStatements(
         await tell([], row, { now });
         return row;
       }),
-    updateCredentials: (key, { sealedCredentials, expiresAt, dueAt, now }, by) =>
+    updateCredentials: (connection, { sealedCredentials, expiresAt, dueAt, now }, by) =>
       changes.run(async (transaction, tell) => {
-        const before = await changes.lock(transaction, key);
-        let query = update(transaction, key).set((eb) => ({
+        const before = await changes.lock(transaction, connection);
+        let query = updateConnection(transaction, connection).set((eb) => ({
           sealed_credentials: sealedCredentials,
           expires_at: expiresAt,
           due_at: dueAt,
@@ -92,9 +92,9 @@ export function connectionStatements(
         await tell([by ? 'connection.refreshed' : 'connection.reconnected', ...recovery(before)], row, { now });
         return row;
       }),
-    markNeedsReconnect: (key, { reason, by, now }) =>
+    markNeedsReconnect: (connection, { reason, by, now }) =>
       changes.run(async (transaction, tell) => {
-        const marked = await update(transaction, key)
+        const marked = await updateConnection(transaction, connection)
           .set({
             status: 'needs_reconnect',
             status_reason: reason,
@@ -112,9 +112,9 @@ export function connectionStatements(
         await tell(['connection.needs_reconnect'], row, { now });
         return row;
       }),
-    reactivate: (key, { reason, version, now }) =>
+    reactivate: (connection, { reason, version, now }) =>
       changes.run(async (transaction, tell) => {
-        const active = await update(transaction, key)
+        const active = await updateConnection(transaction, connection)
           .set({ status: 'active', status_reason: null, updated_at: now })
           .where('version', '=', version)
           .where('status', '=', 'needs_reconnect')
@@ -126,12 +126,11 @@ export function connectionStatements(
         await tell([], row, { now });
         return row;
       }),
-    deleteConnection: ({ integration, userId }, now) =>
+    deleteConnection: (connection, now) =>
       changes.run(async (transaction, tell) => {
         const deleted = await transaction
           .deleteFrom('connections')
-          .where('integration', '=', integration)
-          .where('user_id', '=', userId)
+          .where(isConnection(connection))
           .returning(columns(clock))
           .executeTakeFirst();
         if (deleted) await tell(['connection.deleted'], toConnectionRow(deleted), { now });
@@ -140,8 +139,28 @@ export function connectionStatements(
   };
 }
 
-function update(db: Kysely<Database>, { integration, userId }: ConnectionKey) {
-  return db.updateTable('connections').where('integration', '=', integration).where('user_id', '=', userId);
+/** The columns of a connection's key. */
+export const KEY = ['integration', 'user_id', 'account'] as const;
+
+/** An update of one connection. */
+export function updateConnection(db: Kysely<Database>, connection: ConnectionIdentity) {
+  return db.updateTable('connections').where(isConnection(connection));
+}
+
+function isConnection({ integration, userId, account, id }: ConnectionIdentity) {
+  return sql<boolean>`integration = ${integration} and user_id = ${userId} and account = ${account} and uuid = ${id}`;
+}
+
+/** The connections after a key. Columns that a filter fixes are left out, so that every database uses its index. */
+function isAfter(after: ConnectionKey, fixed: { integration?: string | undefined; userId?: string | undefined }) {
+  const columns = [
+    ['integration', after.integration, fixed.integration],
+    ['user_id', after.userId, fixed.userId],
+    ['account', after.account, undefined],
+  ] as const;
+  const free = columns.filter(([, , value]) => value === undefined);
+  const names = sql.join(free.map(([name]) => sql.ref(name)));
+  return sql<boolean>`(${names}) > (${sql.join(free.map(([, value]) => value))})`;
 }
 
 /** New credentials end all earlier failures. */
@@ -161,59 +180,66 @@ export const NO_REFRESH = {
 };
 
 /**
- * Inserts a connection, or replaces its credentials in one step: a reconnect keeps the uuid and the additionalConfig.
+ * Inserts a connection, or replaces its credentials in one step: a reconnect keeps the id and the additionalConfig.
  */
 export async function upsertConnection(
   transaction: Kysely<Database>,
   connection: NewConnection,
   { clock, changes, tell }: { clock: DatabaseClock; changes: ConnectionChanges; tell: Tell },
 ): Promise<ConnectionRow> {
-  const before = await changes.lock(transaction, connection);
-  const upserted = await transaction
-    .insertInto('connections')
-    .values(toConnectionValues(connection))
-    .onConflict((conflict) =>
-      conflict.columns(['integration', 'user_id']).doUpdateSet((eb) => ({
-        auth_mode: eb.ref('excluded.auth_mode'),
-        sealed_credentials: eb.ref('excluded.sealed_credentials'),
-        expires_at: eb.ref('excluded.expires_at'),
-        due_at: eb.ref('excluded.due_at'),
-        ...NO_REFRESH,
-        status: 'active',
-        status_reason: null,
-        version: eb('connections.version', '+', 1),
-        updated_at: eb.ref('excluded.updated_at'),
-        additional_config: connection.additionalConfig ?? eb.ref('connections.additional_config'),
-      })),
-    )
-    .returning(columns(clock))
-    .executeTakeFirstOrThrow();
-  const row = toConnectionRow(upserted);
-  await tell(
-    [row.version === 1 ? 'connection.created' : 'connection.reconnected', ...recovery(before)],
-    row,
-    connection,
-  );
-  return row;
+  for (;;) {
+    const before = await changes.lock(transaction, connection);
+    const stored = before
+      ? await replaceConnection(transaction, { ...connection, id: before.uuid }).returning(columns(clock)).executeTakeFirst()
+      : await transaction
+          .insertInto('connections')
+          .values(toConnectionValues(connection))
+          .onConflict((conflict) => conflict.columns(KEY).doNothing())
+          .returning(columns(clock))
+          .executeTakeFirst();
+    // Another server inserted it since the lock was asked for.
+    if (!stored) continue;
+    const row = toConnectionRow(stored);
+    await tell([before ? 'connection.reconnected' : 'connection.created', ...recovery(before)], row, connection);
+    return row;
+  }
+}
+
+function replaceConnection(transaction: Kysely<Database>, connection: NewConnection) {
+  const { id, authMode, seal, additionalConfig, expiresAt, dueAt, now } = connection;
+  return updateConnection(transaction, connection).set((eb) => ({
+    auth_mode: authMode,
+    sealed_credentials: seal(id),
+    expires_at: expiresAt,
+    due_at: dueAt,
+    ...NO_REFRESH,
+    status: 'active',
+    status_reason: null,
+    version: eb('version', '+', 1),
+    updated_at: now,
+    ...(additionalConfig === null ? {} : { additional_config: additionalConfig }),
+  }));
 }
 
 function toConnectionValues({
-  uuid,
+  id,
   integration,
   userId,
+  account,
   authMode,
-  sealedCredentials,
+  seal,
   additionalConfig,
   expiresAt,
   dueAt,
   now,
 }: NewConnection) {
   return {
-    uuid,
+    uuid: id,
     integration,
     user_id: userId,
+    account,
     auth_mode: authMode,
-    sealed_credentials: sealedCredentials,
+    sealed_credentials: seal(id),
     additional_config: additionalConfig ?? '{}',
     status: 'active' as const,
     status_reason: null,
@@ -237,6 +263,7 @@ export function columns(clock: DatabaseClock) {
     'connections.uuid',
     'connections.integration',
     'connections.user_id',
+    'connections.account',
     'connections.auth_mode',
     'connections.sealed_credentials',
     'connections.additional_config',
@@ -258,19 +285,18 @@ export function columns(clock: DatabaseClock) {
 }
 
 /**
- * The statement of most requests, compiled once, because compiling takes longer than running it. Its parameters are the
- * key.
+ * A statement that finds one connection, compiled once, because compiling takes longer than running it. Its parameters
+ * are the values of the columns.
  */
-function findStatement(db: Kysely<Database>, clock: DatabaseClock) {
-  const compile = () =>
+function findStatement(db: Kysely<Database>, clock: DatabaseClock, names: readonly ('uuid' | (typeof KEY)[number])[]) {
+  const compile = (): CompiledQuery<SelectedRow> =>
     db
       .selectFrom('connections')
       .select(columns(clock))
-      .where('integration', '=', '')
-      .where('user_id', '=', '')
+      .where((eb) => eb.and(names.map((name) => eb(name, '=', ''))))
       .limit(sql.lit(1))
       .compile();
-  let compiled: ReturnType<typeof compile> | undefined;
+  let compiled: CompiledQuery<SelectedRow> | undefined;
   return () => (compiled ??= compile());
 }
 
@@ -279,6 +305,7 @@ type SelectedRow = Pick<
   | 'uuid'
   | 'integration'
   | 'user_id'
+  | 'account'
   | 'auth_mode'
   | 'sealed_credentials'
   | 'additional_config'
@@ -298,9 +325,10 @@ type SelectedRow = Pick<
 /** A row, as the store returns it. */
 export function toConnectionRow(row: SelectedRow): ConnectionRow {
   return {
-    uuid: row.uuid,
+    id: row.uuid,
     integration: row.integration,
     userId: row.user_id,
+    account: row.account,
     authMode: row.auth_mode,
     sealedCredentials: row.sealed_credentials,
     additionalConfig: row.additional_config,

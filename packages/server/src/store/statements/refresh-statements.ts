@@ -1,8 +1,8 @@
 import { sql, type Kysely } from 'kysely';
 import type { ConnectionChanges } from '../connection-changes.ts';
-import { columns, toConnectionRow } from './connection-statements.ts';
+import { columns, toConnectionRow, updateConnection } from './connection-statements.ts';
 import type { Database, DatabaseDialect } from '../database.ts';
-import type { ConnectionKey, Store } from '../store.ts';
+import type { Store } from '../store.ts';
 
 type RefreshStatements = Pick<
   Store,
@@ -18,12 +18,10 @@ export function refreshStatements(
   clock: DatabaseDialect['now'],
   changes: ConnectionChanges,
 ): RefreshStatements {
-  const update = (key: ConnectionKey, within = db) =>
-    within.updateTable('connections').where('integration', '=', key.integration).where('user_id', '=', key.userId);
   const after = (milliseconds: number) => sql<number>`${clock()} + ${milliseconds}`;
   return {
-    async leaseRefresh(key, { holder, lifeMs, version }) {
-      const row = await update(key)
+    async leaseRefresh(connection, { holder, lifeMs, version }) {
+      const row = await updateConnection(db, connection)
         .set({
           // A lease that still exists has expired: its holder died or was cut off, perhaps with the provider's
           // response.
@@ -38,15 +36,15 @@ export function refreshStatements(
         .executeTakeFirst();
       return row && toConnectionRow(row);
     },
-    async extendLease(key, { holder, lifeMs }) {
-      const query = update(key)
+    async extendLease(connection, { holder, lifeMs }) {
+      const query = updateConnection(db, connection)
         .set({ lease_expires_at: after(lifeMs) })
         .where('lease_holder', '=', holder);
       return (await query.executeTakeFirst()).numUpdatedRows > 0n;
     },
-    failRefresh: (key, { holder, retryInMs, error, responseLost, refused, now }) =>
+    failRefresh: (connection, { holder, retryInMs, error, responseLost, refused, now }) =>
       changes.run(async (transaction, tell) => {
-        const failed = await update(key, transaction)
+        const failed = await updateConnection(transaction, connection)
           .set((eb) => ({
             lease_holder: null,
             lease_expires_at: null,
@@ -63,13 +61,13 @@ export function refreshStatements(
         const row = failed && toConnectionRow(failed);
         if (row) await tell(row.refresh.failures === 1 ? ['connection.refresh_failed'] : [], row, { now, error });
       }),
-    async postponeRefresh(key, until) {
-      await update(key).set({ due_at: until }).where('lease_holder', 'is', null).execute();
+    async postponeRefresh(connection, until) {
+      await updateConnection(db, connection).set({ due_at: until }).where('lease_holder', 'is', null).execute();
     },
     async dueConnections({ now, limit, except }) {
       const due = db
         .selectFrom('connections')
-        .select(['integration', 'user_id'])
+        .select(['uuid', 'integration', 'user_id', 'account'])
         .where('due_at', '<=', now)
         .where('due_at', 'is not', null)
         .where('status', '=', 'active')
@@ -78,7 +76,7 @@ export function refreshStatements(
         .orderBy('due_at')
         .limit(limit);
       const rows = await (except.length === 0 ? due : due.where('integration', 'not in', except)).execute();
-      return rows.map((row) => ({ integration: row.integration, userId: row.user_id }));
+      return rows.map(({ uuid, integration, user_id, account }) => ({ id: uuid, integration, userId: user_id, account }));
     },
   };
 }

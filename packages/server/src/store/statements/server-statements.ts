@@ -1,9 +1,12 @@
 import type { Kysely } from 'kysely';
 import { z } from 'zod';
 import type { Database, DatabaseDialect } from '../database.ts';
+import { NEWEST_FINISHING_STEP } from '../migrate.ts';
 import type { LiveServer, Store } from '../store.ts';
 
 const FORGOTTEN_MS = 86_400_000;
+/** What a server records that it can work with: the newest step of a finished migration. */
+const KNOWS = NEWEST_FINISHING_STEP;
 const keyIdsSchema = z.array(z.string());
 
 /** Running server processes, by the database's clock. */
@@ -13,7 +16,7 @@ export function serverStatements(
 ): Pick<Store, 'recordServer' | 'removeServer' | 'liveServers'> {
   return {
     async recordServer({ id, name, keyIds, place }) {
-      const row = { name, key_ids: JSON.stringify(keyIds), seen_at: now(), ...place };
+      const row = { name, key_ids: JSON.stringify(keyIds), seen_at: now(), knows: KNOWS, ...place };
       await db
         .insertInto('servers')
         .values({ id, ...row })
@@ -30,7 +33,7 @@ export function serverStatements(
     async liveServers(withinMs) {
       const rows = await db
         .selectFrom('servers')
-        .select(['name', 'key_ids', 'host', 'version', 'pid'])
+        .select(['name', 'key_ids', 'host', 'version', 'pid', 'knows'])
         .where('seen_at', '>=', (eb) => eb(now(), '-', withinMs))
         .orderBy('name')
         .execute();
@@ -38,9 +41,10 @@ export function serverStatements(
         name: row.name,
         keyIds: keyIdsSchema.parse(JSON.parse(row.key_ids)),
         place: placeOf(row),
+        isCurrent: (row.knows ?? '') >= KNOWS,
       }));
       const earlier = earlierServers ? (await earlierServers().execute(db)).rows : [];
-      return [...recorded, ...earlier.map(({ name }) => ({ name, keyIds: undefined, place: undefined }))];
+      return [...recorded, ...earlier.map(({ name }) => ({ name, keyIds: undefined, place: undefined, isCurrent: false }))];
     },
   };
 }

@@ -5,10 +5,10 @@ import type { Store } from '../store.ts';
 /** Connect session tokens, by their hashes. */
 export function sessionStatements(db: Kysely<Database>): Pick<Store, 'insertSession' | 'findSession'> {
   return {
-    async insertSession({ tokenHash, userId, integrations, origin, expiresAt }) {
+    async insertSession({ tokenHash, userId, account, integrations, origin, expiresAt }) {
       await db
         .insertInto('connect_sessions')
-        .values({ token_hash: tokenHash, user_id: userId, integrations, origin, expires_at: expiresAt })
+        .values({ token_hash: tokenHash, user_id: userId, account, integrations, origin, expires_at: expiresAt })
         .execute();
     },
     async findSession(tokenHash, now) {
@@ -22,6 +22,7 @@ export function sessionStatements(db: Kysely<Database>): Pick<Store, 'insertSess
         row && {
           tokenHash,
           userId: row.user_id,
+          account: row.account,
           integrations: row.integrations,
           origin: row.origin,
           expiresAt: row.expires_at,

@@ -1,7 +1,8 @@
+import type { Kysely } from 'kysely';
 import type { ConnectionChanges } from '../connection-changes.ts';
-import { columns, NO_REFRESH, toConnectionRow } from './connection-statements.ts';
-import type { DatabaseDialect } from '../database.ts';
-import type { ImportedConnection, Store } from '../store.ts';
+import { columns, KEY, NO_REFRESH, toConnectionRow, updateConnection } from './connection-statements.ts';
+import type { Database, DatabaseDialect } from '../database.ts';
+import type { ConnectionRow, ImportedConnection, Store } from '../store.ts';
 
 /** Connections from another store. */
 export function transferStatements(
@@ -13,45 +14,60 @@ export function transferStatements(
       changes.run(async (transaction, tell) => {
         let stored = 0;
         for (const connection of connections) {
-          const { values, changed } = valuesOf(connection);
-          const row = await transaction
-            .insertInto('connections')
-            .values({ ...values, ...changed, version: 1 })
-            .onConflict((conflict) => {
-              const pair = conflict.columns(['integration', 'user_id']);
-              if (!replace) return pair.doNothing();
-              return pair.doUpdateSet((eb) => ({ ...changed, version: eb('connections.version', '+', 1) }));
-            })
-            .returning(columns(clock))
-            .executeTakeFirst();
+          const row = await importConnection(transaction, connection, { replace, clock, changes });
           if (!row) continue;
           stored += 1;
-          await tell([], toConnectionRow(row), { now: connection.updatedAt });
+          await tell([], row, { now: connection.updatedAt });
         }
         return stored;
       }),
   };
 }
 
-/** What is kept of a replaced connection, and what is not. */
-function valuesOf(connection: ImportedConnection) {
+/** Undefined if the connection exists, and must not be replaced. */
+async function importConnection(
+  transaction: Kysely<Database>,
+  connection: ImportedConnection,
+  { replace, clock, changes }: { replace: boolean; clock: DatabaseDialect['now']; changes: ConnectionChanges },
+): Promise<ConnectionRow | undefined> {
+  const existing = await changes.lock(transaction, connection);
+  if (existing && !replace) return undefined;
+  const stored = existing
+    ? await updateConnection(transaction, { ...connection, id: existing.uuid })
+        .set((eb) => ({ ...changedValues(connection, existing.uuid), version: eb('version', '+', 1) }))
+        .returning(columns(clock))
+        .executeTakeFirst()
+    : await transaction
+        .insertInto('connections')
+        .values({ ...newValues(connection), ...changedValues(connection, connection.id), version: 1 })
+        .onConflict((conflict) => conflict.columns(KEY).doNothing())
+        .returning(columns(clock))
+        .executeTakeFirst();
+  return stored && toConnectionRow(stored);
+}
+
+/** What is kept of a replaced connection. */
+function newValues(connection: ImportedConnection) {
   return {
-    values: {
-      uuid: connection.uuid,
-      integration: connection.integration,
-      user_id: connection.userId,
-      created_at: connection.createdAt,
-    },
-    changed: {
-      auth_mode: connection.authMode,
-      sealed_credentials: connection.sealedCredentials,
-      additional_config: connection.additionalConfig,
-      status: connection.status,
-      status_reason: connection.statusReason,
-      expires_at: connection.expiresAt,
-      due_at: connection.dueAt,
-      updated_at: connection.updatedAt,
-      ...NO_REFRESH,
-    },
+    uuid: connection.id,
+    integration: connection.integration,
+    user_id: connection.userId,
+    account: connection.account,
+    created_at: connection.createdAt,
+  };
+}
+
+/** What is replaced. The credentials are sealed for the id. */
+function changedValues(connection: ImportedConnection, id: string) {
+  return {
+    auth_mode: connection.authMode,
+    sealed_credentials: connection.seal(id),
+    additional_config: connection.additionalConfig,
+    status: connection.status,
+    status_reason: connection.statusReason,
+    expires_at: connection.expiresAt,
+    due_at: connection.dueAt,
+    updated_at: connection.updatedAt,
+    ...NO_REFRESH,
   };
 }

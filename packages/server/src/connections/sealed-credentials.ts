@@ -1,0 +1,64 @@
+import type { BaseCredentials, JsonValue } from '../auth-modes/auth-mode.ts';
+import { z } from 'zod';
+import { jsonValue, parseExactJson } from '../formats/parse-json.ts';
+import { connectionKeyText, DEFAULT_ACCOUNT, type ConnectionKey, type ConnectionRow, type Store } from '../store/store.ts';
+import { toRevealedJson } from '../vault/secret.ts';
+import type { SealedPlace, Vault } from '../vault/vault.ts';
+
+/** A connection's sealed credentials, and what they are bound to. */
+export type SealedRow = Pick<ConnectionRow, 'id' | 'integration' | 'userId' | 'account' | 'sealedCredentials'>;
+
+/**
+ * Returns the function that seals credentials for a connection of a key and an id. Both are bound to the ciphertext, so
+ * credentials of two accounts cannot be exchanged in the database. Until the migration is finished only the key is
+ * bound, so that servers of the release before can open the credentials.
+ */
+export async function createSeal(
+  credentials: BaseCredentials,
+  key: ConnectionKey,
+  { store, vault }: { store: Pick<Store, 'isMigrationFinished'>; vault: Vault },
+): Promise<(id: string) => Uint8Array> {
+  const plaintext = toRevealedJson(credentials);
+  const isFinished = await store.isMigrationFinished();
+  return (id) => vault.seal(plaintext, isFinished ? placeOf({ ...key, id }) : earlierPlaceOf(key));
+}
+
+/** Opens a row's credentials. Throws `credentials_unreadable`. */
+export function openStoredCredentials(row: SealedRow, vault: Vault): Record<string, JsonValue> {
+  return storedCredentialsSchema.parse(parseExactJson(openSealed(row, vault).plaintext));
+}
+
+/** What opening sealed credentials resulted in. */
+interface Opened {
+  readonly plaintext: string;
+  /** What the ciphertext is bound to. */
+  readonly place: SealedPlace;
+  /** Whether that includes the connection's id. */
+  readonly bindsId: boolean;
+}
+
+/** Opens a row's credentials as text. Throws `credentials_unreadable`. */
+export function openSealed(row: SealedRow, vault: Vault): Opened {
+  const place = placeOf(row);
+  try {
+    return { place, plaintext: vault.open(row.sealedCredentials, place), bindsId: true };
+  } catch (error) {
+    // Only a default account can be of an earlier release.
+    if (row.account !== DEFAULT_ACCOUNT) throw error;
+    const earlier = earlierPlaceOf(row);
+    return { place: earlier, plaintext: vault.open(row.sealedCredentials, earlier), bindsId: false };
+  }
+}
+
+/** The place that binds a connection's key and id. */
+export function placeOf({ integration, userId, account, id }: Omit<SealedRow, 'sealedCredentials'>): SealedPlace {
+  return { ...COLUMN, row: JSON.stringify([integration, userId, account, id]) };
+}
+
+/** The place that earlier releases bind. */
+function earlierPlaceOf(key: ConnectionKey): SealedPlace {
+  return { ...COLUMN, row: connectionKeyText(key) };
+}
+
+const COLUMN = { table: 'connections', column: 'sealed_credentials' };
+const storedCredentialsSchema = z.record(z.string(), jsonValue);
