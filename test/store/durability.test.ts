@@ -95,7 +95,11 @@ for (const [name, environmentOf] of [
 }
 
 async function printed(server: ServerProcess, pattern: RegExp): Promise<void> {
-  while (!pattern.test(server.output())) await new Promise((resolve) => setImmediate(resolve));
+  const deadline = Date.now() + 60_000;
+  while (!pattern.test(server.output())) {
+    assert.ok(Date.now() < deadline, `The server did not print ${pattern}: ${server.output()}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 describe('keys of the embedded store', () => {
@@ -115,7 +119,7 @@ describe('keys of the embedded store', () => {
 
     chmodSync(join(dataDirectory, 'encryption.key'), 0o644);
     const exposed = await start();
-    await printed(exposed, /Others on this machine can read.*chmod 600/);
+    await printed(exposed, /Other users of this machine can read.*chmod 600/);
     await exposed.stop();
 
     rmSync(join(dataDirectory, 'encryption.key'));

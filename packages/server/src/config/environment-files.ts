@@ -52,7 +52,7 @@ export function openEnvironmentFiles({ folder, named, processEnvironment }: Envi
     notices: [
       ...paths
         .filter(isReadByOthers)
-        .map((path) => `Others on this machine can read ${path}. Make it private: chmod 600 ${path}`),
+        .map((path) => `Other users of this machine can read ${path}. Make it private: chmod 600 ${path}`),
       ...foreign.map((path) => `${path} belongs to another user and is not used. To use it: --env-file ${path}`),
       ...unused.map(
         (name) =>
