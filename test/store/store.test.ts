@@ -99,10 +99,7 @@ for (const { name, setUp } of STORE_KINDS) {
     test('a second connection of a pair is not stored', async () => {
       const key = keyOf('twice');
       assert.ok(await store.insertConnection(newConnection(key)));
-      assert.equal(
-        await store.insertConnection(newConnection({ ...key, seal: () => Uint8Array.of(9) })),
-        undefined,
-      );
+      assert.equal(await store.insertConnection(newConnection({ ...key, seal: () => Uint8Array.of(9) })), undefined);
       assert.deepEqual([...((await store.findConnection(key))?.sealedCredentials ?? [])], [1, 2, 3]);
     });
 
@@ -400,8 +397,8 @@ for (const { name, setUp } of STORE_KINDS) {
       await store.recordServer({ id: 'a', name: 'host a', keyIds: ['k2', 'k1'], place });
       await store.recordServer({ id: 'b', name: 'host b', keyIds: [], place });
       assert.deepEqual(await store.liveServers(60_000), [
-        { name: 'host a', keyIds: ['k2', 'k1'], place },
-        { name: 'host b', keyIds: [], place },
+        { name: 'host a', keyIds: ['k2', 'k1'], place, isCurrent: true },
+        { name: 'host b', keyIds: [], place, isCurrent: true },
       ]);
       assert.deepEqual(await names(-60_000), []);
       await store.removeServer('a');

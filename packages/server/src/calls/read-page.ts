@@ -86,11 +86,7 @@ function toCursor(position: Position): string {
   return createCursor('endpoint' in position ? ['endpoint', position.endpoint] : ['value', position.value]);
 }
 
-function paginationOf(
-  integration: string,
-  given: PageRequest['pagination'],
-  context: ConnectionContext,
-): Pagination {
+function paginationOf(integration: string, given: PageRequest['pagination'], context: ConnectionContext): Pagination {
   const { pagination } = integrationNamed(integration, context).requests;
   if (!given && pagination) return pagination;
   if (!given)

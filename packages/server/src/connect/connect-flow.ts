@@ -272,7 +272,15 @@ function isSameBrowser({ browserHash }: ConnectAttemptRow, cookie: Secret<string
   return timingSafeEqual(Buffer.from(browserHash), Buffer.from(hashToken(cookie)));
 }
 
-function toResult({ integration, userId, account, status, errorType, errorMessage, origin }: ConnectAttemptRow): AttemptResult {
+function toResult({
+  integration,
+  userId,
+  account,
+  status,
+  errorType,
+  errorMessage,
+  origin,
+}: ConnectAttemptRow): AttemptResult {
   const error = errorType === null ? null : { type: errorType, message: errorMessage ?? '' };
   return {
     integration,

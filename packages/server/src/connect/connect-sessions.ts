@@ -90,19 +90,16 @@ export async function assertMayConnect(
   }
   const session = await context.store.findSession(hashToken(requester.token), context.now());
   if (!session) throw new NangoError('unauthorized', `The connect session token is unknown or expired. ${HOW_TO_MINT}`);
-  if (session.userId !== userId)
-    throw new NangoError('forbidden', 'The connect session token is for another user id.');
-  if (
-    session.integrations !== null &&
-    !integrationList.parse(JSON.parse(session.integrations)).includes(integration)
-  ) {
+  if (session.userId !== userId) throw new NangoError('forbidden', 'The connect session token is for another user id.');
+  if (session.integrations !== null && !integrationList.parse(JSON.parse(session.integrations)).includes(integration)) {
     throw new NangoError('forbidden', `The connect session token does not allow the integration "${integration}".`);
   }
   if (session.origin !== null && session.origin !== requester.origin) {
     throw new NangoError('forbidden', 'The connect session token is for pages of another origin.');
   }
   const { account = session.account, newAccount = false } = request;
-  if (account === session.account && (!newAccount || isGeneratedAccount(account))) return { integration, userId, account };
+  if (account === session.account && (!newAccount || isGeneratedAccount(account)))
+    return { integration, userId, account };
   throw new NangoError(
     'forbidden',
     `The connect session token permits only the account "${session.account}". ` +

@@ -38,7 +38,13 @@ export async function registerConnection(
   assertConfig(integrationNamed(key.integration, context), additionalConfig);
   await assertMayHaveAccount(key, context);
   const { seal, ...accepted } = await accept({ key, credentials, additionalConfig }, context);
-  const connection = { ...key, ...accepted, seal, id: randomUUID(), additionalConfig: JSON.stringify(additionalConfig) };
+  const connection = {
+    ...key,
+    ...accepted,
+    seal,
+    id: randomUUID(),
+    additionalConfig: JSON.stringify(additionalConfig),
+  };
   const row = await context.store.insertConnection(connection);
   if (row) return toPublicConnection(row);
   throw new NangoError(

@@ -32,7 +32,10 @@ export function parseReference({ connectionId, integration, userId, account }: G
   if (integration !== undefined && userId !== undefined)
     return { integration, userId, account: account ?? DEFAULT_ACCOUNT };
   const missing = integration === undefined ? 'integration' : 'userId';
-  throw new NangoError('invalid_request', `${missing} is missing. Name the connection by integration and userId, or by connectionId.`);
+  throw new NangoError(
+    'invalid_request',
+    `${missing} is missing. Name the connection by integration and userId, or by connectionId.`,
+  );
 }
 
 export function isById(reference: ConnectionReference): reference is ConnectionById {
@@ -58,7 +61,10 @@ export async function readReferenced(
 }
 
 /** Whether a connection is of the Integration that the reference names. */
-export function isOfIntegration(row: Pick<ConnectionRow, 'integration'>, { integration }: ConnectionReference): boolean {
+export function isOfIntegration(
+  row: Pick<ConnectionRow, 'integration'>,
+  { integration }: ConnectionReference,
+): boolean {
   return integration === undefined || integration === row.integration;
 }
 
@@ -75,7 +81,10 @@ export async function throwNotFound(
 ): Promise<never> {
   if (isById(reference)) {
     const of = reference.integration === undefined ? '' : ` to "${reference.integration}"`;
-    throw new NangoError('connection_not_found', `There is no connection${of} with the id "${reference.connectionId}".`);
+    throw new NangoError(
+      'connection_not_found',
+      `There is no connection${of} with the id "${reference.connectionId}".`,
+    );
   }
   const { integration, userId, account } = reference;
   const missing = `User "${userId}" has no connection to "${integration}"`;

@@ -1,7 +1,13 @@
 import type { BaseCredentials, JsonValue } from '../auth-modes/auth-mode.ts';
 import { z } from 'zod';
 import { jsonValue, parseExactJson } from '../formats/parse-json.ts';
-import { connectionKeyText, DEFAULT_ACCOUNT, type ConnectionKey, type ConnectionRow, type Store } from '../store/store.ts';
+import {
+  connectionKeyText,
+  DEFAULT_ACCOUNT,
+  type ConnectionKey,
+  type ConnectionRow,
+  type Store,
+} from '../store/store.ts';
 import { toRevealedJson } from '../vault/secret.ts';
 import type { SealedPlace, Vault } from '../vault/vault.ts';
 

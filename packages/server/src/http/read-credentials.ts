@@ -35,7 +35,8 @@ export function createReadCredentials({
     const [, integration, userId] = PLAIN_QUERY.exec(request.url ?? '') ?? [];
     if (integration === undefined || userId === undefined || request.method !== 'GET') return false;
     const actor = secretKeys.permits(request.headers.authorization, 'connections:read');
-    const connection = actor === undefined ? undefined : fresh.cached({ integration, userId, account: DEFAULT_ACCOUNT });
+    const connection =
+      actor === undefined ? undefined : fresh.cached({ integration, userId, account: DEFAULT_ACCOUNT });
     if (!connection) return false;
     tracing?.route(request, '/api/connection');
     const requestId = requestIdOf(request.headers);

@@ -56,7 +56,7 @@ export async function checkImport(
   for await (const { line, value } of entries) {
     count += 1;
     try {
-      const key = header ? (await toExported(value, context)) : await checkForeign(value, context);
+      const key = header ? await toExported(value, context) : await checkForeign(value, context);
       const name = connectionKeyText(key);
       const earlier = lines.get(name);
       if (earlier !== undefined) throw new NangoError('invalid_import', `the same connection is in line ${earlier}`);
@@ -110,7 +110,9 @@ async function toExported(value: unknown, context: ConnectionContext): Promise<I
     throw new NangoError('invalid_import', `"${rest.integration}" uses auth_mode ${mode.name}, not ${rest.authMode}`);
   await assertMayHaveAccount(rest, context);
   const plain =
-    typeof given === 'string' ? openStoredCredentials({ ...rest, id: uuid, sealedCredentials: Buffer.from(given, 'base64') }, context.vault) : given;
+    typeof given === 'string'
+      ? openStoredCredentials({ ...rest, id: uuid, sealedCredentials: Buffer.from(given, 'base64') }, context.vault)
+      : given;
   const credentials = mode.storedCredentials.parse(plain);
   return {
     ...rest,

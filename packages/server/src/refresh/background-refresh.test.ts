@@ -40,7 +40,12 @@ function createWorld(due: ConnectionKey[], hangs: (key: ConnectionKey) => boolea
 }
 
 const keys = (integration: string, count: number) =>
-  Array.from({ length: count }, (_, user) => ({ integration, userId: String(user), account: 'default', id: `${integration} ${user}` }));
+  Array.from({ length: count }, (_, user) => ({
+    integration,
+    userId: String(user),
+    account: 'default',
+    id: `${integration} ${user}`,
+  }));
 
 test('D5, R10: an Integration whose provider hangs keeps no other waiting, however much of it is due first', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });

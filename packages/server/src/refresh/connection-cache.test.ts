@@ -95,7 +95,7 @@ test('a read that finds nothing takes out what was there', async () => {
 
 test('holds no more than its size, and forgets what was not used for longest', async () => {
   const { cache } = createCache({ size: 2 });
-    await cache.load(keyOf('1'), async () => open('1', keyOf('1')));
+  await cache.load(keyOf('1'), async () => open('1', keyOf('1')));
   await cache.load(keyOf('2'), async () => open('2', keyOf('2')));
   cache.fresh(keyOf('1'));
   await cache.load(keyOf('3'), async () => open('3', keyOf('3')));

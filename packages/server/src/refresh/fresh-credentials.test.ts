@@ -145,9 +145,13 @@ test('D5: a user whose token still works waits for no place among the refreshes 
       return hanging.promise;
     },
   });
-  const due = { ...KEY, userId: 'due' };
+  const due = { ...KEY, userId: 'due', id: randomUUID() };
   await insert(due, NOW + 20_000);
-  const others = Array.from({ length: integration.refreshConcurrency }, (_, user) => ({ ...KEY, userId: `o${user}` }));
+  const others = Array.from({ length: integration.refreshConcurrency }, (_, user) => ({
+    ...KEY,
+    userId: `o${user}`,
+    id: randomUUID(),
+  }));
   for (const other of others) await insert(other, NOW - 1);
   const refreshes = others.map((other) => fresh.get(other));
   await all.promise;

@@ -130,7 +130,10 @@ export class FreshCredentials {
     await Promise.allSettled(this.#refreshes.values());
   }
 
-  #once({ id }: ConnectionIdentity, start: () => Promise<OpenConnection | undefined>): Promise<OpenConnection | undefined> {
+  #once(
+    { id }: ConnectionIdentity,
+    start: () => Promise<OpenConnection | undefined>,
+  ): Promise<OpenConnection | undefined> {
     const running = this.#refreshes.get(id);
     if (running) return running;
     const refresh = start().finally(() => this.#refreshes.delete(id));

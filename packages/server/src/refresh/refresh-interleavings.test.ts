@@ -192,8 +192,6 @@ function firstRow({ leftMs }: Time): ConnectionRow {
   };
   return {
     ...KEY,
-    id: 'u',
-    account: 'default',
     authMode: 'OAUTH2',
     sealedCredentials: vault.seal(toRevealedJson(credentials), placeOf(KEY)),
     additionalConfig: '{}',
@@ -219,6 +217,7 @@ function firstRow({ leftMs }: Time): ConnectionRow {
 function storeOf(world: World, server: number): Store {
   const step = <T>(label: string, effect: () => T) => world.gate(server, label, effect);
   const store: Partial<Store> = {
+    isMigrationFinished: async () => true,
     findConnection: () =>
       step('read', () => {
         const leasedMs = world.holder !== null && !world.leaseRanOut ? 1 : null;
@@ -235,7 +234,7 @@ function storeOf(world: World, server: number): Store {
     updateCredentials: (_key, { sealedCredentials, expiresAt }, by) =>
       step('write', () => {
         if (world.row.version !== by?.version || world.holder !== by.holder) return undefined;
-        const opened: unknown = JSON.parse(vault.open(sealedCredentials, sealedPlace));
+        const opened: unknown = JSON.parse(vault.open(sealedCredentials, placeOf(KEY)));
         world.stored.add(oauth2.storedCredentials.parse(opened).access_token.reveal());
         const refresh = { ...world.row.refresh, responseLost: false };
         return world.change({ sealedCredentials, expiresAt, dueAt: null, version: by.version + 1, refresh }, null);
@@ -251,8 +250,6 @@ function storeOf(world: World, server: number): Store {
 
 // Every read is a step of its own here, so nothing is remembered.
 const unwatched = { watchConnections: () => ({ confirmedAt: () => 0, close: async () => undefined }) };
-
-const sealedPlace = { table: 'connections', row: JSON.stringify(['acme', '1']), column: 'sealed_credentials' };
 
 function serverOf(world: World, server: number): FreshCredentials {
   let names = 0;
@@ -435,7 +432,7 @@ test('with grace the tokens that are stored last are the ones the provider knows
   const scenario = { servers: 2, deaths: 1, leasesRunOut: 0, grace: true };
   await explore(scenario, ({ world, results }) => {
     if (results.every((result) => result === undefined)) return;
-    const opened: unknown = JSON.parse(vault.open(world.row.sealedCredentials, sealedPlace));
+    const opened: unknown = JSON.parse(vault.open(world.row.sealedCredentials, placeOf(KEY)));
     const { refresh_token } = oauth2.storedCredentials.parse(opened);
     assert.equal(refresh_token?.reveal(), `rt-${world.issued}`);
   });

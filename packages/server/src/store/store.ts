@@ -281,7 +281,11 @@ export interface Store extends EventStore {
   findConnection(key: ConnectionKey): Promise<ConnectionRow | undefined>;
   findConnectionById(id: string): Promise<ConnectionRow | undefined>;
   listConnections(query: ListConnections): Promise<ConnectionRow[]>;
-  updateConfig(connection: ConnectionIdentity, additionalConfig: string, now: number): Promise<ConnectionRow | undefined>;
+  updateConfig(
+    connection: ConnectionIdentity,
+    additionalConfig: string,
+    now: number,
+  ): Promise<ConnectionRow | undefined>;
   /** Replaces the credentials, makes the connection active and ends any lease. With `by`, only if it still may. */
   updateCredentials(
     connection: ConnectionIdentity,

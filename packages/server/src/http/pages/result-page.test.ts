@@ -9,7 +9,8 @@ test('F7: hostile text is text, in the page and in the script data', () => {
     resultPage({
       status: 'failed',
       integration: hostile,
-      userId: hostile, account: 'default',
+      userId: hostile,
+      account: 'default',
       origin: 'https://app.example',
       error: { type: hostile, message: hostile },
     }),

@@ -39,7 +39,14 @@ export function sendFailurePage(error: unknown, request: FastifyRequest, reply: 
   const described = known
     ? { type: error.code, message: error.message }
     : { type: 'internal_error', message: 'The server had an internal error. The server’s log shows the cause.' };
-  const result: AttemptResult = { status: 'failed', integration: '', userId: '', account: '', origin: null, error: described };
+  const result: AttemptResult = {
+    status: 'failed',
+    integration: '',
+    userId: '',
+    account: '',
+    origin: null,
+    error: described,
+  };
   return sendResultPage(reply.code(known ? error.status : 500), result);
 }
 

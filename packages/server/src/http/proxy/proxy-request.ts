@@ -71,10 +71,8 @@ function decode(request: IncomingMessage, name: 'nango-user-id' | 'nango-account
     return decodeURIComponent(text);
   } catch (cause) {
     const header = name === 'nango-user-id' ? 'Nango-User-Id' : 'Nango-Account';
-    throw new NangoError(
-      'invalid_request',
-      `${header} is not percent-encoded UTF-8; encode it, "%" as "%25" too.`,
-      { cause },
-    );
+    throw new NangoError('invalid_request', `${header} is not percent-encoded UTF-8; encode it, "%" as "%25" too.`, {
+      cause,
+    });
   }
 }

@@ -24,7 +24,17 @@ export function attemptStatements(
   changes: ConnectionChanges,
 ): AttemptStatements {
   return {
-    async insertAttempt({ attemptHash, integration, userId, account, origin, nonceHash, additionalConfig, now, expiresAt }) {
+    async insertAttempt({
+      attemptHash,
+      integration,
+      userId,
+      account,
+      origin,
+      nonceHash,
+      additionalConfig,
+      now,
+      expiresAt,
+    }) {
       const empty = {
         state_hash: null,
         browser_hash: null,

@@ -190,7 +190,9 @@ export async function upsertConnection(
   for (;;) {
     const before = await changes.lock(transaction, connection);
     const stored = before
-      ? await replaceConnection(transaction, { ...connection, id: before.uuid }).returning(columns(clock)).executeTakeFirst()
+      ? await replaceConnection(transaction, { ...connection, id: before.uuid })
+          .returning(columns(clock))
+          .executeTakeFirst()
       : await transaction
           .insertInto('connections')
           .values(toConnectionValues(connection))

@@ -76,7 +76,12 @@ export function refreshStatements(
         .orderBy('due_at')
         .limit(limit);
       const rows = await (except.length === 0 ? due : due.where('integration', 'not in', except)).execute();
-      return rows.map(({ uuid, integration, user_id, account }) => ({ id: uuid, integration, userId: user_id, account }));
+      return rows.map(({ uuid, integration, user_id, account }) => ({
+        id: uuid,
+        integration,
+        userId: user_id,
+        account,
+      }));
     },
   };
 }

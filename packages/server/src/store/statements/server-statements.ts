@@ -44,7 +44,10 @@ export function serverStatements(
         isCurrent: (row.knows ?? '') >= KNOWS,
       }));
       const earlier = earlierServers ? (await earlierServers().execute(db)).rows : [];
-      return [...recorded, ...earlier.map(({ name }) => ({ name, keyIds: undefined, place: undefined, isCurrent: false }))];
+      return [
+        ...recorded,
+        ...earlier.map(({ name }) => ({ name, keyIds: undefined, place: undefined, isCurrent: false })),
+      ];
     },
   };
 }
