@@ -125,7 +125,7 @@ test('messages name files as the system knows them, in words, and never a parser
   assert.ok((await run('validate', '-f', '../nowhere')).startsWith(`${join(cwd, 'nowhere/integrations.yaml')}:1:1 `));
   assert.match(
     await run('blueprints', 'add', 'airtable'),
-    /^nango-integrations\/integrations\.yaml:2:1 This is not YAML: [^\n]*\n$/,
+    /^nango-integrations\/integrations\.yaml:2:1 The file is not valid YAML: [^\n]*\n$/,
   );
   assert.match(await run('blueprints', 'check', '/nope.yaml'), /\/nope\.yaml does not exist/);
   assert.match(await run('init', '-f', '../file/x'), /a part of that path is a file, not a folder/);

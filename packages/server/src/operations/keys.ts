@@ -128,7 +128,7 @@ function readEmbeddedSecret({ dataDirectory }: Settings, notices: string[]): str
 }
 
 function addNotices(file: ReturnType<typeof readOrCreateKeyFile>, made: string, notices: string[]): void {
-  if (file.created) notices.push(`${made} ${file.path}`);
-  if (file.exposed)
+  if (file.isNew) notices.push(`${made} ${file.path}`);
+  if (file.isReadableByOthers)
     notices.push(`Other users of this machine can read ${file.path}. Make it private: chmod 600 ${file.path}`);
 }

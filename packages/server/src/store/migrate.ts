@@ -82,7 +82,7 @@ export async function finishMigration(
   });
 }
 
-/** Whether a database can be read as it is. Writes nothing. Throws `schema_too_new`. */
+/** Returns whether a database can be used without migrations. Writes nothing. Throws `schema_too_new`. */
 export async function schemaState(
   db: Kysely<Database>,
   dialect: DatabaseDialect,

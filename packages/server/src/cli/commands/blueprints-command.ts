@@ -11,7 +11,7 @@ import { CATEGORIES, PROVENANCE, type BlueprintFile } from '../../catalog/bluepr
 import { BlueprintIndex } from '../../catalog/blueprint-index.ts';
 import { isMap } from '../../catalog/deep-merge.ts';
 import { integrationNameSchema } from '../../config/integration-name.ts';
-import { ConfigError, shownPath, sortFaults, type ConfigFault } from '../../catalog/config-fault.ts';
+import { ConfigError, displayPath, sortFaults, type ConfigFault } from '../../catalog/config-fault.ts';
 import { BLUEPRINTS_FOLDER, checkBlueprint, loadServerAddress } from '../../config/load-config.ts';
 import { readSettings, type Settings } from '../../config/settings.ts';
 import { NangoError } from '../../errors/nango-error.ts';
@@ -101,9 +101,9 @@ export async function addBlueprint(name: string, { flags, terminal }: Command): 
   const path = join(settings.folder, 'integrations.yaml');
   const text = (await readIfPresent(path)) ?? missingFile(path);
   const temporary = `${path}.${process.pid}.tmp`;
-  writeFileSync(temporary, addIntegration(text, integration, entry, shownPath(path)));
+  writeFileSync(temporary, addIntegration(text, integration, entry, displayPath(path)));
   renameSync(temporary, path);
-  terminal.err(`${terminal.style('green', '✓')} Added ${terminal.style('bold', integration)} to ${shownPath(path)}`);
+  terminal.err(`${terminal.style('green', '✓')} Added ${terminal.style('bold', integration)} to ${displayPath(path)}`);
   await printNextSteps({ file, found, entry }, { settings, integration, terminal });
 }
 

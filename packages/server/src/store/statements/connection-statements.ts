@@ -1,5 +1,5 @@
 import { sql, type CompiledQuery, type Kysely, type RawBuilder, type Selectable } from 'kysely';
-import type { ConnectionChanges, ConnectionHealth, Tell } from '../connection-changes.ts';
+import type { ConnectionChanges, ConnectionHealth, RecordChange } from '../connection-changes.ts';
 import type { Database, DatabaseDialect } from '../database.ts';
 import type { EventType } from '../event-store.ts';
 import type { ConnectionIdentity, ConnectionKey, ConnectionRow, NewConnection, Store } from '../store.ts';
@@ -20,7 +20,7 @@ type ConnectionStatements = Pick<
 /** Milliseconds by the database's clock. */
 type DatabaseClock = DatabaseDialect['now'];
 
-/** Statements about connections, except for completing an attempt. */
+/** Statements about connections, except for the completion of an attempt. */
 export function connectionStatements(
   db: Kysely<Database>,
   clock: DatabaseClock,
@@ -34,7 +34,7 @@ export function connectionStatements(
   };
   return {
     insertConnection: (connection) =>
-      changes.run(async (transaction, tell) => {
+      changes.run(async (transaction, recordChange) => {
         const inserted = await transaction
           .insertInto('connections')
           .values(toConnectionValues(connection))
@@ -43,7 +43,7 @@ export function connectionStatements(
           .executeTakeFirst();
         if (!inserted) return undefined;
         const row = toConnectionRow(inserted);
-        await tell(['connection.created'], row, connection);
+        await recordChange(['connection.created'], row, connection);
         return row;
       }),
     findConnection: ({ integration, userId, account }) => find(findByKey(), [integration, userId, account]),
@@ -62,18 +62,18 @@ export function connectionStatements(
       return (await query.execute()).map(toConnectionRow);
     },
     updateConfig: (connection, additionalConfig, now) =>
-      changes.run(async (transaction, tell) => {
+      changes.run(async (transaction, recordChange) => {
         const updated = await updateConnection(transaction, connection)
           .set({ additional_config: additionalConfig, updated_at: now })
           .returning(columns(clock))
           .executeTakeFirst();
         if (!updated) return undefined;
         const row = toConnectionRow(updated);
-        await tell([], row, { now });
+        await recordChange([], row, { now });
         return row;
       }),
     updateCredentials: (connection, { sealedCredentials, expiresAt, dueAt, now }, by) =>
-      changes.run(async (transaction, tell) => {
+      changes.run(async (transaction, recordChange) => {
         const before = await changes.lock(transaction, connection);
         let query = updateConnection(transaction, connection).set((eb) => ({
           sealed_credentials: sealedCredentials,
@@ -89,11 +89,13 @@ export function connectionStatements(
         const updated = await query.returning(columns(clock)).executeTakeFirst();
         if (!updated) return undefined;
         const row = toConnectionRow(updated);
-        await tell([by ? 'connection.refreshed' : 'connection.reconnected', ...recovery(before)], row, { now });
+        await recordChange([by ? 'connection.refreshed' : 'connection.reconnected', ...recoveryEvents(before)], row, {
+          now,
+        });
         return row;
       }),
     markNeedsReconnect: (connection, { reason, by, now }) =>
-      changes.run(async (transaction, tell) => {
+      changes.run(async (transaction, recordChange) => {
         const marked = await updateConnection(transaction, connection)
           .set({
             status: 'needs_reconnect',
@@ -109,11 +111,11 @@ export function connectionStatements(
           .executeTakeFirst();
         if (!marked) return undefined;
         const row = toConnectionRow(marked);
-        await tell(['connection.needs_reconnect'], row, { now });
+        await recordChange(['connection.needs_reconnect'], row, { now });
         return row;
       }),
     reactivate: (connection, { reason, version, now }) =>
-      changes.run(async (transaction, tell) => {
+      changes.run(async (transaction, recordChange) => {
         const active = await updateConnection(transaction, connection)
           .set({ status: 'active', status_reason: null, updated_at: now })
           .where('version', '=', version)
@@ -123,17 +125,17 @@ export function connectionStatements(
           .executeTakeFirst();
         if (!active) return undefined;
         const row = toConnectionRow(active);
-        await tell([], row, { now });
+        await recordChange([], row, { now });
         return row;
       }),
     deleteConnection: (connection, now) =>
-      changes.run(async (transaction, tell) => {
+      changes.run(async (transaction, recordChange) => {
         const deleted = await transaction
           .deleteFrom('connections')
           .where(isConnection(connection))
           .returning(columns(clock))
           .executeTakeFirst();
-        if (deleted) await tell(['connection.deleted'], toConnectionRow(deleted), { now });
+        if (deleted) await recordChange(['connection.deleted'], toConnectionRow(deleted), { now });
         return deleted !== undefined;
       }),
   };
@@ -163,13 +165,13 @@ function isAfter(after: ConnectionKey, fixed: { integration?: string | undefined
   return sql<boolean>`(${names}) > (${sql.join(free.map(([, value]) => value))})`;
 }
 
-/** New credentials end all earlier failures. */
-function recovery(before: ConnectionHealth | undefined): EventType[] {
-  const impaired = before && (before.status === 'needs_reconnect' || before.refresh_failures > 0);
-  return impaired ? ['connection.recovered'] : [];
+/** Returns the events that new credentials cause: they end all earlier failures. */
+function recoveryEvents(before: ConnectionHealth | undefined): EventType[] {
+  const hadFailures = before && (before.status === 'needs_reconnect' || before.refresh_failures > 0);
+  return hadFailures ? ['connection.recovered'] : [];
 }
 
-/** A connection with new credentials: no lease and no failures. */
+/** The columns of a connection with new credentials: it has no lease and no failures. */
 export const NO_REFRESH = {
   lease_holder: null,
   lease_expires_at: null,
@@ -185,7 +187,7 @@ export const NO_REFRESH = {
 export async function upsertConnection(
   transaction: Kysely<Database>,
   connection: NewConnection,
-  { clock, changes, tell }: { clock: DatabaseClock; changes: ConnectionChanges; tell: Tell },
+  { clock, changes, recordChange }: { clock: DatabaseClock; changes: ConnectionChanges; recordChange: RecordChange },
 ): Promise<ConnectionRow> {
   for (;;) {
     const before = await changes.lock(transaction, connection);
@@ -202,7 +204,11 @@ export async function upsertConnection(
     // Another server inserted it since the lock was asked for.
     if (!stored) continue;
     const row = toConnectionRow(stored);
-    await tell([before ? 'connection.reconnected' : 'connection.created', ...recovery(before)], row, connection);
+    await recordChange(
+      [before ? 'connection.reconnected' : 'connection.created', ...recoveryEvents(before)],
+      row,
+      connection,
+    );
     return row;
   }
 }
@@ -254,11 +260,11 @@ function toConnectionValues({
   };
 }
 
-/** A row's columns, with its times as durations from now. */
+/** Returns a row's columns. Times of refreshes are durations from now. */
 export function columns(clock: DatabaseClock) {
-  const left = (column: 'connections.lease_expires_at' | 'connections.retry_at') =>
+  const remaining = (column: 'connections.lease_expires_at' | 'connections.retry_at') =>
     sql<number | null>`${sql.ref(column)} - ${clock()}`;
-  // Counts of other credentials do not apply to these.
+  // The counts of an earlier version of the credentials do not apply.
   const refused = (value: RawBuilder<unknown>) =>
     sql<number | null>`case when connections.refused_version = connections.version then ${value} end`;
   return [
@@ -279,8 +285,8 @@ export function columns(clock: DatabaseClock) {
     'connections.answer_lost',
     'connections.created_at',
     'connections.updated_at',
-    left('connections.lease_expires_at').as('leased_ms'),
-    left('connections.retry_at').as('retry_in_ms'),
+    remaining('connections.lease_expires_at').as('leased_ms'),
+    remaining('connections.retry_at').as('retry_in_ms'),
     refused(sql.ref('connections.refused_count')).as('refusals'),
     refused(sql`${clock()} - connections.refused_at`).as('refused_for_ms'),
   ] as const;
@@ -324,7 +330,7 @@ type SelectedRow = Pick<
 > &
   Record<'leased_ms' | 'retry_in_ms' | 'refusals' | 'refused_for_ms', number | null>;
 
-/** A row, as the store returns it. */
+/** Turns a row into what the store returns. */
 export function toConnectionRow(row: SelectedRow): ConnectionRow {
   return {
     id: row.uuid,
@@ -340,8 +346,8 @@ export function toConnectionRow(row: SelectedRow): ConnectionRow {
     version: row.version,
     dueAt: row.due_at,
     refresh: {
-      leasedMs: positive(row.leased_ms),
-      retryInMs: positive(row.retry_in_ms),
+      leasedMs: positiveOrNull(row.leased_ms),
+      retryInMs: positiveOrNull(row.retry_in_ms),
       failures: row.refresh_failures,
       lastError: row.refresh_error,
       responseLost: row.answer_lost === 1,
@@ -353,6 +359,6 @@ export function toConnectionRow(row: SelectedRow): ConnectionRow {
   };
 }
 
-function positive(milliseconds: number | null): number | null {
+function positiveOrNull(milliseconds: number | null): number | null {
   return milliseconds !== null && milliseconds > 0 ? milliseconds : null;
 }

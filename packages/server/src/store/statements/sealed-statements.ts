@@ -10,18 +10,18 @@ interface SealedColumn {
 }
 
 /** The key and the sealed column of each table that has one. */
-const SEALED: Readonly<Record<SealedTable, SealedColumn>> = {
+const SEALED_COLUMNS: Readonly<Record<SealedTable, SealedColumn>> = {
   connections: { key: ['uuid'], column: 'sealed_credentials', names: ['integration', 'user_id', 'account'] },
   connect_attempts: { key: ['attempt_hash'], column: 'sealed_secrets' },
   client_registrations: { key: ['integration', 'issuer', 'redirect_uri'], column: 'sealed_client' },
   nango_meta: { key: ['name'], column: 'value' },
 };
 
-/** Sealed values in all tables, for a key rotation. */
+/** Statements about the sealed values of all tables, for a key rotation. */
 export function sealedStatements(db: Kysely<Database>): Pick<Store, 'sealedValues' | 'replaceSealed'> {
   return {
     async sealedValues(table, { after, limit }) {
-      const { key, column, names = [] } = SEALED[table];
+      const { key, column, names = [] } = SEALED_COLUMNS[table];
       const keys = sql.join(key.map((name) => sql.ref(name)));
       const selected = sql.join([...key, ...names].map((name) => sql.ref(name)));
       const behind = after ? sql`and (${keys}) > (${sql.join([...after])})` : sql``;
@@ -35,7 +35,7 @@ export function sealedStatements(db: Kysely<Database>): Pick<Store, 'sealedValue
       });
     },
     async replaceSealed({ table, key, sealed: old }, sealed) {
-      const { key: names, column } = SEALED[table];
+      const { key: names, column } = SEALED_COLUMNS[table];
       const where = names.map((name, index) => sql`${sql.ref(name)} = ${key[index]}`);
       const result = await sql`
         update ${sql.table(table)} set ${sql.ref(column)} = ${sealed}

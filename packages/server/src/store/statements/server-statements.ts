@@ -4,12 +4,12 @@ import type { Database, DatabaseDialect } from '../database.ts';
 import { NEWEST_FINISHING_STEP } from '../migrate.ts';
 import type { LiveServer, Store } from '../store.ts';
 
-const FORGOTTEN_MS = 86_400_000;
+const RECORD_LIFE_MS = 86_400_000;
 /** What a server records that it can work with: the newest step of a finished migration. */
 const KNOWS = NEWEST_FINISHING_STEP;
 const keyIdsSchema = z.array(z.string());
 
-/** Running server processes, by the database's clock. */
+/** Statements about running server processes, by the database's clock. */
 export function serverStatements(
   db: Kysely<Database>,
   { now, earlierServers }: DatabaseDialect,
@@ -24,7 +24,7 @@ export function serverStatements(
         .execute();
       await db
         .deleteFrom('servers')
-        .where('seen_at', '<', (eb) => eb(now(), '-', FORGOTTEN_MS))
+        .where('seen_at', '<', (eb) => eb(now(), '-', RECORD_LIFE_MS))
         .execute();
     },
     async removeServer(id) {

@@ -4,20 +4,20 @@ import { columns, KEY, NO_REFRESH, toConnectionRow, updateConnection } from './c
 import type { Database, DatabaseDialect } from '../database.ts';
 import type { ConnectionRow, ImportedConnection, Store } from '../store.ts';
 
-/** Connections from another store. */
+/** The statement that imports connections from another store. */
 export function transferStatements(
   clock: DatabaseDialect['now'],
   changes: ConnectionChanges,
 ): Pick<Store, 'importConnections'> {
   return {
     importConnections: (connections, { replace }) =>
-      changes.run(async (transaction, tell) => {
+      changes.run(async (transaction, recordChange) => {
         let stored = 0;
         for (const connection of connections) {
           const row = await importConnection(transaction, connection, { replace, clock, changes });
           if (!row) continue;
           stored += 1;
-          await tell([], row, { now: connection.updatedAt });
+          await recordChange([], row, { now: connection.updatedAt });
         }
         return stored;
       }),
