@@ -1,6 +1,7 @@
 /** The stable codes of the server's errors, as docs/reference/errors.md describes them. */
 export type NangoErrorCode =
   | 'access_denied'
+  | 'ambiguous_connection'
   | 'action_failed'
   | 'action_invalid'
   | 'action_not_found'
@@ -28,6 +29,8 @@ export type NangoErrorCode =
   | 'invalid_state'
   | 'invalid_value'
   | 'key_not_everywhere'
+  | 'migration_blocked'
+  | 'migration_unfinished'
   | 'missing_setting'
   | 'missing_user_id'
   | 'needs_reconnect'
@@ -41,6 +44,7 @@ export type NangoErrorCode =
   | 'response_too_large'
   | 'schema_too_new'
   | 'server_stopping'
+  | 'too_many_accounts'
   | 'too_many_requests'
   | 'store_not_ready'
   | 'store_unavailable'

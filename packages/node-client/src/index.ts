@@ -1,10 +1,14 @@
 import { NangoClientError } from './client-error.ts';
 import { jsonProblem } from './json-problem.ts';
+import { assertText, splitNamed, type ReferenceFields } from './named-connection.ts';
 import type {
+  ActionConnection,
   JsonValue,
   Connection,
   Credentials,
   ModeCredentials,
+  NewConnection,
+  ConnectionReference,
   ConnectionWithCredentials,
   ApiRequest,
   ApiResponse,
@@ -12,11 +16,12 @@ import type {
   ConnectSession,
   ServerInfo,
   DeadDelivery,
+  DeleteOptions,
   DeviceAuthorization,
   DeviceAuthorizationStatus,
   EventPage,
   EventQuery,
-  Pagination,
+  PaginatedRequest,
   Success,
 } from './types.ts';
 
@@ -70,35 +75,54 @@ export default class Nango {
    * connection to the integration. For credentials whose fields the Integration declares itself, name their type:
    * `registerConnection<DeclaredCredentials>(…)`.
    */
-  async registerConnection<Input extends Credentials = ModeCredentials>(
+  registerConnection<Input extends Credentials = ModeCredentials>(
+    connection: NewConnection,
+    credentials: NoInfer<Input>,
+    additionalConfig?: Record<string, unknown>,
+  ): Promise<Success<Connection>>;
+  registerConnection<Input extends Credentials = ModeCredentials>(
     integration: string,
     userId: string,
     credentials: NoInfer<Input>,
     additionalConfig?: Record<string, unknown>,
-  ): Promise<Success<Connection>> {
-    const body = { integration, userId, credentials, additionalConfig };
+  ): Promise<Success<Connection>>;
+  async registerConnection(...parameters: unknown[]): Promise<Success<Connection>> {
+    const [connection, [credentials, additionalConfig]] = splitNamed(parameters);
+    const body = { ...connection, credentials, additionalConfig };
     return succeed((await this.#call<{ connection: Connection }>('POST', '/api/connections', { body })).connection);
   }
 
   /** Replaces a connection's credentials. They must fit the Integration's auth mode. */
-  async updateConnectionCredentials<Input extends Credentials = ModeCredentials>(
+  updateConnectionCredentials<Input extends Credentials = ModeCredentials>(
+    connection: ConnectionReference,
+    credentials: NoInfer<Input>,
+  ): Promise<Success<Connection>>;
+  updateConnectionCredentials<Input extends Credentials = ModeCredentials>(
     integration: string,
     userId: string,
     credentials: NoInfer<Input>,
-  ): Promise<Success<Connection>> {
-    const call = { query: { integration, userId }, body: { credentials } };
+  ): Promise<Success<Connection>>;
+  async updateConnectionCredentials(...parameters: unknown[]): Promise<Success<Connection>> {
+    const [query, [credentials]] = splitNamed(parameters);
+    const call = { query, body: { credentials } };
     return succeed(
       (await this.#call<{ connection: Connection }>('PUT', '/api/connection/credentials', call)).connection,
     );
   }
 
   /** Replaces a connection's additionalConfig. */
-  async updateConnectionConfig(
+  updateConnectionConfig(
+    connection: ConnectionReference,
+    additionalConfig: Record<string, unknown>,
+  ): Promise<Success<Connection>>;
+  updateConnectionConfig(
     integration: string,
     userId: string,
     additionalConfig: Record<string, unknown>,
-  ): Promise<Success<Connection>> {
-    const call = { query: { integration, userId }, body: { additionalConfig } };
+  ): Promise<Success<Connection>>;
+  async updateConnectionConfig(...parameters: unknown[]): Promise<Success<Connection>> {
+    const [query, [additionalConfig]] = splitNamed(parameters);
+    const call = { query, body: { additionalConfig } };
     return succeed((await this.#call<{ connection: Connection }>('PUT', '/api/connection/config', call)).connection);
   }
 
@@ -109,19 +133,21 @@ export default class Nango {
 
   /** Returns all connections of a user; [] if there are none. */
   async getConnectionsForUserId(userId: string): Promise<Success<Connection[]>> {
-    assertText({ userId });
+    assertText('userId', userId);
     return succeed(await this.#list({ userId }));
   }
 
   /** Returns all connections to an integration; [] if there are none. */
   async getConnectionsForIntegration(integration: string): Promise<Success<Connection[]>> {
-    assertText({ integration });
+    assertText('integration', integration);
     return succeed(await this.#list({ integration }));
   }
 
   /** Returns one connection with fresh credentials. */
-  async getConnection(integration: string, userId: string): Promise<Success<ConnectionWithCredentials>> {
-    const query = { integration, userId };
+  getConnection(connection: ConnectionReference): Promise<Success<ConnectionWithCredentials>>;
+  getConnection(integration: string, userId: string): Promise<Success<ConnectionWithCredentials>>;
+  async getConnection(...parameters: unknown[]): Promise<Success<ConnectionWithCredentials>> {
+    const [query] = splitNamed(parameters);
     const response = await this.#call<{ connection: Connection; credentials: object }>('GET', '/api/connection', {
       query,
     });
@@ -133,12 +159,13 @@ export default class Nango {
    * Deletes a connection and its credentials. With `revoke`, the grant is revoked first. If the provider rejects the
    * revocation or has no revocation endpoint, the connection stays.
    */
-  async deleteConnection(
-    integration: string,
-    userId: string,
-    { revoke = false }: { revoke?: boolean } = {},
-  ): Promise<Success<null>> {
-    await this.#call('DELETE', '/api/connection', { query: { integration, userId, revoke: String(revoke) } });
+  deleteConnection(connection: ConnectionReference, options?: DeleteOptions): Promise<Success<null>>;
+  deleteConnection(integration: string, userId: string, options?: DeleteOptions): Promise<Success<null>>;
+  async deleteConnection(...parameters: unknown[]): Promise<Success<null>> {
+    const [connection, [options]] = splitNamed<[DeleteOptions?]>(parameters);
+    await this.#call('DELETE', '/api/connection', {
+      query: { ...connection, revoke: String(options?.revoke ?? false) },
+    });
     return succeed(null);
   }
 
@@ -146,26 +173,32 @@ export default class Nango {
   async triggerAction<Result = JsonValue>(
     integration: string,
     action: string,
-    userId: string,
+    user: string | ActionConnection,
     input?: unknown,
   ): Promise<Success<Result>> {
-    assertText({ integration, action, userId });
+    assertText('integration', integration);
+    assertText('action', action);
+    const [{ integration: _, ...connection }] = splitNamed(
+      typeof user === 'object' ? [{ integration, ...user }] : [integration, user],
+    );
     const path = `/api/actions/${encodeURIComponent(integration)}/${encodeURIComponent(action)}`;
     return succeed(
-      (await this.#call<{ result: Result }>('POST', path, { body: { userId, input: input ?? null } })).result,
+      (await this.#call<{ result: Result }>('POST', path, { body: { ...connection, input: input ?? null } })).result,
     );
   }
 
   /** Sends an authorized request to a connection's API through the server. Resolves for every status of the API. */
-  async request<Body = unknown>(
+  request<Body = unknown>(connection: ConnectionReference, request: ApiRequest): Promise<Success<ApiResponse<Body>>>;
+  request<Body = unknown>(
     integration: string,
     userId: string,
     request: ApiRequest,
-  ): Promise<Success<ApiResponse<Body>>> {
-    assertText({ integration, userId });
+  ): Promise<Success<ApiResponse<Body>>>;
+  async request<Body>(...parameters: unknown[]): Promise<Success<ApiResponse<Body>>> {
+    const [connection, [request]] = splitNamed<[ApiRequest]>(parameters);
     if (typeof request.endpoint !== 'string') throw new NangoClientError('invalid_input', 'endpoint must be text.');
     return succeed(
-      await this.#call<ApiResponse<Body>>('POST', '/api/request', { body: { integration, userId, ...request } }),
+      await this.#call<ApiResponse<Body>>('POST', '/api/request', { body: { ...connection, ...request } }),
     );
   }
 
@@ -174,15 +207,20 @@ export default class Nango {
    * says how the API splits lists into pages; `pagination` overrides it. A page is requested when its first item is
    * needed.
    */
-  async *paginate<Item = unknown>(
+  paginate<Item = unknown>(
+    connection: ConnectionReference,
+    request: PaginatedRequest,
+  ): AsyncGenerator<Item, void, undefined>;
+  paginate<Item = unknown>(
     integration: string,
     userId: string,
-    request: ApiRequest & { pagination?: Pagination },
-  ): AsyncGenerator<Item, void, undefined> {
-    assertText({ integration, userId });
+    request: PaginatedRequest,
+  ): AsyncGenerator<Item, void, undefined>;
+  async *paginate<Item>(...parameters: unknown[]): AsyncGenerator<Item, void, undefined> {
+    const [connection, [request]] = splitNamed<[PaginatedRequest]>(parameters);
     let next: string | undefined;
     do {
-      const body = { integration, userId, ...request, next };
+      const body = { ...connection, ...request, next };
       const page: { items: Item[]; next: string | null } = await this.#call('POST', '/api/request/page', { body });
       yield* page.items;
       next = page.next ?? undefined;
@@ -191,26 +229,31 @@ export default class Nango {
 
   /** Creates the token that `connect()` of @nangohq/frontend needs on a public server. Give it only to that user. */
   async createConnectSession(request: ConnectSessionRequest): Promise<Success<ConnectSession>> {
-    assertText({ userId: request.userId });
+    assertText('userId', request.userId);
     return succeed(await this.#call<ConnectSession>('POST', '/api/connect-sessions', { body: request }));
   }
 
   /**
    * Begins to connect a user without a browser on this machine. The user enters a code on another device (RFC 8628).
    */
-  async beginDeviceAuthorization(
+  beginDeviceAuthorization(
+    connection: NewConnection,
+    additionalConfig?: Record<string, unknown>,
+  ): Promise<Success<DeviceAuthorization>>;
+  beginDeviceAuthorization(
     integration: string,
     userId: string,
     additionalConfig?: Record<string, unknown>,
-  ): Promise<Success<DeviceAuthorization>> {
-    assertText({ integration, userId });
-    const body = { integration, userId, additionalConfig };
+  ): Promise<Success<DeviceAuthorization>>;
+  async beginDeviceAuthorization(...parameters: unknown[]): Promise<Success<DeviceAuthorization>> {
+    const [connection, [additionalConfig]] = splitNamed(parameters);
+    const body = { ...connection, additionalConfig };
     return succeed(await this.#call<DeviceAuthorization>('POST', '/api/device-authorizations', { body }));
   }
 
   /** Asks once whether the user has agreed. Rejects with `access_denied` if the user refused. */
   async pollDeviceAuthorization(attempt: string): Promise<Success<DeviceAuthorizationStatus>> {
-    assertText({ attempt });
+    assertText('attempt', attempt);
     return succeed(
       await this.#call<DeviceAuthorizationStatus>('POST', '/api/device-authorizations/poll', { body: { attempt } }),
     );
@@ -246,7 +289,7 @@ export default class Nango {
 
   /** Delivers dead events of a webhook again: all, or only the one with `eventId`. Resolves to the number of events. */
   async replayDeliveries(webhook: string, eventId?: string): Promise<Success<number>> {
-    assertText({ webhook });
+    assertText('webhook', webhook);
     const call = { body: { webhook, eventId } };
     return succeed((await this.#call<{ replayed: number }>('POST', '/api/webhooks/replay', call)).replayed);
   }
@@ -274,10 +317,9 @@ export default class Nango {
   async #call<T>(
     method: string,
     path: string,
-    { query, body }: { query?: Record<string, string>; body?: unknown } = {},
+    { query, body }: { query?: ReferenceFields & Record<string, string | boolean>; body?: unknown } = {},
   ): Promise<T> {
-    if (query) assertText(query);
-    const search = query ? `?${new URLSearchParams(query).toString()}` : '';
+    const search = query ? `?${new URLSearchParams(toTexts(query)).toString()}` : '';
     const response = await this.#fetch(`${this.#serverUrl}${path}${search}`, {
       method,
       headers: {
@@ -323,11 +365,8 @@ function parseServerUrl(text: string): string {
   throw new NangoClientError('invalid_input', `serverUrl must be an http or https URL, not "${text}".`);
 }
 
-function assertText(values: Record<string, unknown>): void {
-  for (const [name, value] of Object.entries(values)) {
-    if (typeof value !== 'string' || value === '')
-      throw new NangoClientError('invalid_input', `${name} must be non-empty text.`);
-  }
+function toTexts(query: Record<string, string | boolean>): Record<string, string> {
+  return Object.fromEntries(Object.entries(query).map(([name, value]) => [name, String(value)]));
 }
 
 function toJson(value: unknown): string {

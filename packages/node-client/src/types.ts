@@ -1,14 +1,36 @@
 /** Any value that JSON can hold. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
 
+/** One of a user's accounts at an Integration. */
+export interface ConnectionKey {
+  integration: string;
+  userId: string;
+  /** Default: `default`. */
+  account?: string | undefined;
+}
+
+/** A connection by its key or by its id. If an Integration is named beside the id, it must be the connection's. */
+export type ConnectionReference = ConnectionKey | { connectionId: string; integration?: string | undefined };
+
+/** The connection that an Action works with. */
+export type ActionConnection = { userId: string; account?: string | undefined } | { connectionId: string };
+
+/** An account to connect. With `newAccount: true`, the server names it. */
+export type NewConnection = ConnectionKey | { integration: string; userId: string; newAccount: true };
+
 /** How users authenticate to an Integration. */
 export type AuthMode = 'OAUTH2' | 'OAUTH1' | 'API_KEY' | 'USERNAME_PASSWORD' | 'JWT' | 'AWS_SIGV4';
 
 /** A connection without its credentials; times are ISO 8601. */
 export interface Connection {
+  /** Stays the same after a reconnect. */
+  id: string;
+  /** The id, by its name in earlier releases. */
   uuid: string;
   integration: string;
   userId: string;
+  /** Your own name of one of the user's accounts; `default` if you named none. */
+  account: string;
   authMode: AuthMode;
   dateCreated: string;
   lastModified: string;
@@ -130,6 +152,15 @@ export interface ApiRequest {
   };
 }
 
+/** A request for a list. Its `pagination` says how the API splits the list into pages. */
+export type PaginatedRequest = ApiRequest & { pagination?: Pagination };
+
+/** How a connection is deleted. */
+export interface DeleteOptions {
+  /** Whether the grant is revoked at the provider first. Default: false. */
+  revoke?: boolean;
+}
+
 /** How an API splits lists into pages. The keys override those of the Integration's `requests.pagination`. */
 export interface Pagination {
   type?: 'link' | 'cursor' | 'offset';
@@ -155,6 +186,10 @@ export interface ApiResponse<Body = unknown> {
 /** The permission that `createConnectSession` grants. */
 export interface ConnectSessionRequest {
   userId: string;
+  /** The only account that the token permits. Default: `default`. */
+  account?: string;
+  /** A new account, which the server names. */
+  newAccount?: boolean;
   /** Default: all integrations. */
   integrations?: string[];
   /** The only page origin that may use the token, such as `https://app.example.com`. */
@@ -166,6 +201,8 @@ export interface ConnectSessionRequest {
 /** A short-lived permission for one user's browser. */
 export interface ConnectSession {
   token: string;
+  /** The only account that the token permits. */
+  account: string;
   /** ISO 8601. */
   expiresAt: string;
 }
@@ -207,6 +244,8 @@ export interface ServerInfo {
 export interface DeviceAuthorization {
   /** For `pollDeviceAuthorization`. */
   attempt: string;
+  /** The account that is connected. */
+  account: string;
   userCode: string;
   verificationUri: string;
   /** The same address with the code in it. */
@@ -237,9 +276,12 @@ export interface NangoEvent {
   timestamp: string;
   /** The connection at that time, without credentials. */
   data: {
+    id: string;
+    /** The id, by its name in earlier releases. */
     uuid: string;
     integration: string;
     userId: string;
+    account: string;
     authMode: AuthMode;
     status: Connection['status'];
     statusReason: string | null;

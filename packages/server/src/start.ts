@@ -165,6 +165,8 @@ async function openContext(
   resources.defer(() => presence.stop());
   await presence.start();
   await assertSameKey(store, vault);
+  if (!(await store.isMigrationFinished()))
+    log.info({}, 'users can have one account each until all servers run this release and `nango migrate finish` ran');
   const opened = { store, vault, log, now, delay, config: () => config.current };
   const context = createContext(opened, {
     ...(tracing ? { trace: tracing.outgoing } : {}),

@@ -1,11 +1,12 @@
 import { isById, type ConnectionReference } from '../connections/connection-reference.ts';
-import type { ConnectionRow } from '../store/store.ts';
+import { DEFAULT_ACCOUNT, type ConnectionRow } from '../store/store.ts';
 
 /** The result of a call to a connection's API, for log, metrics and traces. */
 export interface CallReport {
   readonly integration: string;
   readonly userId: string;
-  readonly account: string;
+  /** Undefined for the default account. */
+  readonly account: string | undefined;
   /** The connection's id; undefined if the call ended before it was found. */
   readonly connection: string | undefined;
   readonly via: CallOrigin['via'];
@@ -45,9 +46,9 @@ export function connectionNames(
   reference: ConnectionReference | undefined,
   row: ConnectionRow | undefined,
 ): ConnectionNames {
-  if (row) return { integration: row.integration, userId: row.userId, account: row.account, connection: row.id };
-  if (!reference || isById(reference))
-    return { integration: reference?.integration ?? '', userId: '', account: '', connection: undefined };
-  const { integration, userId, account } = reference;
-  return { integration, userId, account, connection: undefined };
+  const key = row ?? reference;
+  if (!key || isById(key))
+    return { integration: key?.integration ?? '', userId: '', account: undefined, connection: undefined };
+  const { integration, userId, account } = key;
+  return { integration, userId, account: account === DEFAULT_ACCOUNT ? undefined : account, connection: row?.id };
 }

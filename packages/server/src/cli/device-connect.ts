@@ -1,23 +1,24 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type Nango from '@nangohq/node-client';
+import type { Nango, NewConnection } from '@nangohq/node-client';
 import { printable, type Terminal } from './terminal.ts';
 
 const SLOW_DOWN_SECONDS = 5;
 
 /** Which account is connected, and where messages go. */
 export interface DeviceConnection {
-  readonly integration: string;
-  readonly userId: string;
+  readonly connection: NewConnection;
   readonly additionalConfig: Record<string, unknown>;
   readonly terminal: Terminal;
 }
 
 /** Connects by a code that the user enters on another device (RFC 8628). Rejects if the user refuses or is too late. */
-export async function deviceConnect(nango: Nango, connection: DeviceConnection): Promise<void> {
-  const { integration, userId, additionalConfig, terminal } = connection;
+export async function deviceConnect(
+  nango: Nango,
+  { connection, additionalConfig, terminal }: DeviceConnection,
+): Promise<void> {
   // If no config is given, that of an earlier connection stays.
   const given = Object.keys(additionalConfig).length > 0 ? additionalConfig : undefined;
-  const begun = (await nango.beginDeviceAuthorization(integration, userId, given)).returnValue;
+  const begun = (await nango.beginDeviceAuthorization(connection, given)).returnValue;
   terminal.err('On any device with a browser, go to:');
   terminal.err(`  ${terminal.style('cyan', printable(begun.verificationUriComplete ?? begun.verificationUri))}`);
   terminal.err(`and enter the code:  ${terminal.style('bold', printable(begun.userCode))}`);

@@ -6,6 +6,8 @@ export const DATA_DIR = ['--data-dir <path>', 'folder of the embedded store and 
 export const SERVER = ['-s, --server <url>', 'where the server runs'] as const;
 export const JSON_OUTPUT = ['--json', 'print JSON'] as const;
 
+export const ACCOUNT = ['-a, --account <name>', 'the account, if the user has several; default: default'] as const;
+
 /** Repeatable; later files take precedence. */
 export const ENV_FILE = [
   '--env-file <path>',

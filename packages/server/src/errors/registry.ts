@@ -79,6 +79,10 @@ export const ERRORS = {
     traits: ['page'],
   },
   key_not_everywhere: { status: 409, about: 'A running server does not hold the newest encryption key yet.' },
+  migration_blocked: {
+    status: 409,
+    about: 'A server of an earlier release runs, which could not use the database after `nango migrate finish`.',
+  },
   migration_unfinished: {
     status: 409,
     about: 'The user can have only the default account until `nango migrate finish` ran.',

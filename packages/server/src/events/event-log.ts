@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { storableTextSchema } from '../connections/connection-input.ts';
 import { createCursor, parseCursor } from '../connections/cursor.ts';
 import { NangoError } from '../errors/nango-error.ts';
+import { DEFAULT_ACCOUNT } from '../store/store.ts';
 import { EVENT_TYPES, type EventRow, type EventStore } from '../store/event-store.ts';
 import { suggest } from '../schema/suggest.ts';
 import type { EventContext } from './event-context.ts';
@@ -15,9 +16,11 @@ export const eventSchema = z.object({
   timestamp: z.iso.datetime(),
   data: z
     .object({
-      uuid: z.string(),
+      id: z.string(),
+      uuid: z.string().describe('The id, by its name in earlier releases'),
       integration: z.string(),
       userId: z.string(),
+      account: z.string(),
       authMode: z.string(),
       status: z.enum(['active', 'needs_reconnect']),
       statusReason: z.string().nullable(),
@@ -110,7 +113,12 @@ export async function publishAll({ store, config }: Pick<EventContext, 'store' |
   while ((await store.publishEvents({ limit: PUBLISH_BATCH, webhooksOf })) === PUBLISH_BATCH);
 }
 
+// Earlier releases stored neither id nor account.
+const storedDataSchema = z.looseObject({ uuid: z.string() });
+
 /** A stored event, as the API and webhooks show it. */
 export function toEvent({ id, type, createdAt, data }: EventRow): Event {
-  return eventSchema.parse({ id, type, timestamp: new Date(createdAt).toISOString(), data: JSON.parse(data) });
+  const stored = storedDataSchema.parse(JSON.parse(data));
+  const names = { id: stored.uuid, account: DEFAULT_ACCOUNT };
+  return eventSchema.parse({ id, type, timestamp: new Date(createdAt).toISOString(), data: { ...names, ...stored } });
 }

@@ -1,4 +1,3 @@
-import { DEFAULT_ACCOUNT } from '../store/store.ts';
 import type { CallReport, ReportCall } from '../calls/call-report.ts';
 import type { Line, WriteLine } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -45,7 +44,7 @@ function lineOf(report: CallReport, { time, userId }: { time: string; userId: st
     time,
     integration: report.integration,
     userId,
-    account: report.account === DEFAULT_ACCOUNT ? undefined : report.account || undefined,
+    account: report.account,
     connection: report.connection,
     via: report.via,
     caller: report.caller,

@@ -90,7 +90,7 @@ export async function prepareStore(store: Store, vault: Vault, access: StoreAcce
       'store_not_ready',
       'An earlier version wrote this database, and this command does not migrate it. Start a server of this version once; the server migrates the database.',
     );
-  if (state !== 'current') await store.migrate();
+  if (state === 'empty' || state === 'outdated') await store.migrate();
   // If several servers start on an empty database with different keys, the first key is accepted.
   if (!check) assertOpens(await store.keyCheck(vault.seal('nango', KEY_CHECK_PLACE)), vault);
   return 'ready';

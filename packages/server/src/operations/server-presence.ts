@@ -7,7 +7,7 @@ import type { Vault } from '../vault/vault.ts';
 
 const EVERY_MS = 10_000;
 /** Two rounds may fail or be late. */
-const LIVE_MS = 45_000;
+export const LIVE_MS = 45_000;
 
 interface PresenceOptions {
   readonly store: Store;

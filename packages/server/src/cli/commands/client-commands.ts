@@ -3,7 +3,7 @@ import type { ConnectFlags } from './connect-command.ts';
 import type { ConnectionsFlags } from './connections-command.ts';
 import type { EventsFlags } from './events-command.ts';
 import type { HealthFlags } from './health-command.ts';
-import { addClientOptions, ENV_FILE, FOLDER, JSON_OUTPUT, SERVER } from '../options.ts';
+import { ACCOUNT, addClientOptions, ENV_FILE, FOLDER, JSON_OUTPUT, SERVER } from '../options.ts';
 import type { Terminal } from '../terminal.ts';
 import type { TriggerFlags } from './trigger-command.ts';
 
@@ -32,23 +32,27 @@ function addConnectionsCommands(connections: Command, terminal: Terminal): void 
     });
   addClientOptions(connections.command('show'))
     .description('show one connection')
-    .argument('<integration>')
-    .argument('<userId>')
+    .argument('<integration>', 'the Integration, or a connection’s id alone')
+    .argument('[userId]')
+    .option(...ACCOUNT)
     .option('--show-secrets', 'print the credentials too')
     .option(...JSON_OUTPUT)
-    .action(async (integration: string, userId: string, flags: ConnectionsFlags) => {
+    .action(async (integration: string, userId: string | undefined, flags: ConnectionsFlags) => {
       const { showConnection } = await import('./connections-command.ts');
-      await showConnection(integration, userId, { flags, terminal });
+      const { namedConnection } = await import('../client.ts');
+      await showConnection(namedConnection(integration, userId, flags), { flags, terminal });
     });
   addClientOptions(connections.command('delete'))
     .description('delete one connection and its credentials')
-    .argument('<integration>')
-    .argument('<userId>')
+    .argument('<integration>', 'the Integration, or a connection’s id alone')
+    .argument('[userId]')
+    .option(...ACCOUNT)
     .option('--revoke', 'first revoke the grant at the provider')
     .option(...JSON_OUTPUT)
-    .action(async (integration: string, userId: string, flags: ConnectionsFlags) => {
+    .action(async (integration: string, userId: string | undefined, flags: ConnectionsFlags) => {
       const { deleteConnection } = await import('./connections-command.ts');
-      await deleteConnection(integration, userId, { flags, terminal });
+      const { namedConnection } = await import('../client.ts');
+      await deleteConnection(namedConnection(integration, userId, flags), { flags, terminal });
     });
 }
 
@@ -57,6 +61,8 @@ function addConnectCommand(program: Command, terminal: Terminal): void {
     .description('connect an account: opens the browser, or prints the address')
     .argument('<integration>')
     .argument('<userId>')
+    .option(...ACCOUNT)
+    .option('--new-account', 'connect another account, which the server names')
     .option('--no-browser', 'only print the address')
     .option('--device', 'show a code to enter on another device, if the provider supports it')
     .option('-c, --config <name=value>', 'a value of additionalConfig; repeat it for more', collectConfig)
@@ -71,6 +77,7 @@ Examples:
   nango connect acme 1
   nango connect acme-desk 1 --config subdomain=mycompany
   nango connect acme-drive robot --credentials service-account.json
+  nango connect acme 1 --account work
   nango connect acme 1 --device`,
     )
     .action(async (integration: string, userId: string, flags: ConnectFlags) => {
@@ -85,6 +92,7 @@ function addTriggerCommand(program: Command, terminal: Terminal): void {
     .argument('<integration>')
     .argument('<action>')
     .argument('<userId>')
+    .option(...ACCOUNT)
     .option('--input <json>', 'the Action’s input; "-" reads it from stdin')
     .option('--json', 'print on one line')
     .addHelpText('after', `\nExample:\n  nango trigger acme notify 1 --input '{"text":"Hello"}'`)

@@ -17,6 +17,8 @@ export interface ConnectFlags extends ClientFlags {
   readonly json?: boolean;
   readonly browser?: boolean;
   readonly device?: boolean;
+  readonly account?: string;
+  readonly newAccount?: boolean;
   readonly config?: Record<string, string>;
   /** A file, or `-`. */
   readonly credentials?: string;
@@ -50,7 +52,9 @@ export async function connectCommand(
   const found = integrations.find(({ name }) => name === integration);
   const config = { fields: found?.config ?? {}, given: flags.config ?? {}, visible: true, asksOptional: false };
   const additionalConfig = await askFields(config, terminal);
-  if (flags.device) return connectByDevice(nango, { integration, userId, additionalConfig, terminal }, flags);
+  const choice = accountChoice(flags);
+  const connection = { integration, userId, ...choice };
+  if (flags.device) return connectByDevice(nango, { connection, additionalConfig, terminal }, flags);
   const prompted = {
     fields: found?.credentials ?? {},
     given: readCredentials(flags),
@@ -58,7 +62,7 @@ export async function connectCommand(
     asksOptional: true,
   };
   const credentials = await askFields(prompted, terminal);
-  const { token } = (await nango.createConnectSession({ userId, integrations: [integration] })).returnValue;
+  const { token } = (await nango.createConnectSession({ userId, ...choice, integrations: [integration] })).returnValue;
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
   const begun = await fetch(`${serverUrl}/oauth/attempts`, {
     method: 'POST',
@@ -93,9 +97,19 @@ function printResult({ integration, userId, status, error }: Result, { flags, te
 }
 
 async function connectByDevice(nango: Nango, connection: DeviceConnection, flags: ConnectFlags): Promise<number> {
-  const { integration, userId, terminal } = connection;
+  const { integration, userId } = connection.connection;
   await deviceConnect(nango, connection);
-  return printResult({ integration, userId, status: 'succeeded', error: null }, { flags, terminal });
+  return printResult(
+    { integration, userId, status: 'succeeded', error: null },
+    { flags, terminal: connection.terminal },
+  );
+}
+
+/** The account that the flags name. Throws a usage error if they name two. */
+function accountChoice({ account, newAccount }: ConnectFlags): { account?: string } | { newAccount: true } {
+  if (account !== undefined && newAccount) throw new UsageError('Give --account or --new-account, not both.');
+  if (newAccount) return { newAccount: true };
+  return account === undefined ? {} : { account };
 }
 
 /** Reads `--credentials`. Throws `invalid_request` if it is not a JSON object. */

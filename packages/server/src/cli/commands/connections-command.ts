@@ -1,4 +1,4 @@
-import type { Connection } from '@nangohq/node-client';
+import type { Connection, ConnectionReference } from '@nangohq/node-client';
 import { openClient, type ClientFlags } from '../client.ts';
 import { formatTable, printable, type Terminal } from '../terminal.ts';
 
@@ -6,6 +6,7 @@ export interface ConnectionsFlags extends ClientFlags {
   readonly json?: boolean;
   readonly user?: string;
   readonly integration?: string;
+  readonly account?: string;
   readonly showSecrets?: boolean;
   readonly revoke?: boolean;
 }
@@ -17,19 +18,26 @@ export async function listConnections(flags: ConnectionsFlags, terminal: Termina
   if (flags.json) return terminal.out(JSON.stringify(found, null, 2));
   if (found.length === 0)
     return terminal.err('There are no connections yet. To make one: nango connect <integration> <userId>');
-  const rows = found.map(({ integration, userId, authMode, status, lastModified, additionalConfig }) =>
-    [integration, userId, accountOf(additionalConfig), authMode, status, lastModified].map(printable),
+  const rows = found.map(({ integration, userId, account, authMode, status, lastModified, additionalConfig }) =>
+    [integration, userId, account, providerAccount(additionalConfig), authMode, status, lastModified].map(printable),
   );
   terminal.out(
     formatTable(
-      [['INTEGRATION', 'USER ID', 'ACCOUNT', 'AUTH MODE', 'STATUS', 'LAST MODIFIED'], ...rows],
+      [['INTEGRATION', 'USER ID', 'ACCOUNT', 'AT THE PROVIDER', 'AUTH MODE', 'STATUS', 'LAST MODIFIED'], ...rows],
       terminal.columns,
     ),
   );
 }
 
-/** The connected account, if the Blueprint requests it from the provider. */
-function accountOf({ account_name: name, account_id: id }: Connection['additionalConfig']): string {
+/** Such as `the connection of user "1" to "gmail" (work)`. */
+function describeConnection(connection: ConnectionReference): string {
+  if ('connectionId' in connection) return `the connection ${connection.connectionId}`;
+  const { integration, userId, account } = connection;
+  return `the connection of user "${userId}" to "${integration}"${account === undefined ? '' : ` (${account})`}`;
+}
+
+/** The name or id of the account at the provider, if the Blueprint requests it. */
+function providerAccount({ account_name: name, account_id: id }: Connection['additionalConfig']): string {
   const account = name ?? id;
   return typeof account === 'string' ? account : '';
 }
@@ -50,18 +58,17 @@ async function findConnections(
 
 /** `nango connections show`. Credentials are hidden unless a flag requests them. */
 export async function showConnection(
-  integration: string,
-  userId: string,
+  connection: ConnectionReference,
   { flags, terminal }: { flags: ConnectionsFlags; terminal: Terminal },
 ): Promise<void> {
   const { nango } = await openClient(flags);
-  const { credentials, ...connection } = (await nango.getConnection(integration, userId)).returnValue;
-  const shown = { ...connection, credentials: flags.showSecrets ? credentials : hideCredentials(credentials) };
+  const { credentials, ...found } = (await nango.getConnection(connection)).returnValue;
+  const shown = { ...found, credentials: flags.showSecrets ? credentials : hideCredentials(credentials) };
   if (flags.json) return terminal.out(JSON.stringify(shown, null, 2));
   const ofCredentials = Object.entries(shown.credentials).map(
     ([name, value]) => [`credentials.${name}`, value] as const,
   );
-  const rows = [...Object.entries(connection), ...ofCredentials].map(([name, value]) =>
+  const rows = [...Object.entries(found), ...ofCredentials].map(([name, value]) =>
     [name, typeof value === 'string' ? value : JSON.stringify(value)].map(printable),
   );
   terminal.out(formatTable(rows, terminal.columns));
@@ -70,17 +77,13 @@ export async function showConnection(
 
 /** `nango connections delete` */
 export async function deleteConnection(
-  integration: string,
-  userId: string,
+  connection: ConnectionReference,
   { flags, terminal }: { flags: ConnectionsFlags; terminal: Terminal },
 ): Promise<void> {
   const { nango } = await openClient(flags);
-  await nango.deleteConnection(integration, userId, { revoke: flags.revoke ?? false });
-  if (flags.json) terminal.out(JSON.stringify({ deleted: true, integration, userId }));
-  else
-    terminal.err(
-      `${terminal.style('green', '✓')} Deleted the connection of user "${printable(userId)}" to "${printable(integration)}".`,
-    );
+  await nango.deleteConnection(connection, { revoke: flags.revoke ?? false });
+  if (flags.json) terminal.out(JSON.stringify({ deleted: true, ...connection }));
+  else terminal.err(`${terminal.style('green', '✓')} Deleted ${printable(describeConnection(connection))}.`);
 }
 
 function hideCredentials(credentials: Record<string, unknown>): Record<string, unknown> {

@@ -9,6 +9,7 @@ export function addStoreCommands(program: Command, terminal: Terminal): void {
   addKeysCommands(program.command('keys').description('check, add or rotate encryption keys'), terminal);
   addBackupCommands(program, terminal);
   addTransferCommands(program, terminal);
+  addMigrateCommands(program.command('migrate').description('finish the migration of the database'), terminal);
 }
 
 /** Adds the options of commands that open the store. */
@@ -105,4 +106,20 @@ To change the key while the server runs:
     const { rotateKeysCommand } = await import('./keys-command.ts');
     process.exitCode = await rotateKeysCommand(flags, terminal);
   });
+}
+
+function addMigrateCommands(migrate: Command, terminal: Terminal): void {
+  addStoreOptions(migrate.command('finish'))
+    .description('do the part of the migration that servers of the release before cannot work with')
+    .addHelpText(
+      'after',
+      `
+A server that starts migrates the database so that servers of the release before can still use it.
+When all servers run this release, finish the migration. Servers may run meanwhile.
+Until then a user can have only one account connected to an Integration.`,
+    )
+    .action(async (flags: KeysFlags) => {
+      const { finishMigrationCommand } = await import('./migrate-command.ts');
+      await finishMigrationCommand(flags, terminal);
+    });
 }

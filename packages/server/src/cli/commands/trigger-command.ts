@@ -7,6 +7,7 @@ import type { Terminal } from '../terminal.ts';
 export interface TriggerFlags extends ClientFlags {
   readonly input?: string;
   readonly json?: boolean;
+  readonly account?: string;
 }
 
 export interface TriggerTarget {
@@ -25,7 +26,7 @@ export async function triggerCommand(
 ): Promise<void> {
   const input = parseInput(flags.input);
   const { nango } = await openClient(flags);
-  const { returnValue } = await nango.triggerAction(integration, action, userId, input);
+  const { returnValue } = await nango.triggerAction(integration, action, { userId, account: flags.account }, input);
   terminal.out(JSON.stringify(returnValue, null, flags.json ? 0 : 2));
 }
 

@@ -1,0 +1,33 @@
+import { NangoClientError } from './client-error.ts';
+
+const FIELDS = ['connectionId', 'integration', 'userId', 'account', 'newAccount'] as const;
+
+/** The fields of a reference, as the server takes them. */
+export type ReferenceFields = { [Field in (typeof FIELDS)[number]]?: string | boolean };
+
+/**
+ * Splits a method's parameters into the connection and the others. A connection is named by Integration and user, which
+ * is their default account, or by one reference. Throws `invalid_input` if the first parameters name
+ * no connection: plain JavaScript may pass anything.
+ */
+export function splitNamed<Rest extends unknown[] = unknown[]>(
+  parameters: readonly unknown[],
+): [ReferenceFields, Rest] {
+  const [first, second, ...rest] = parameters;
+  if (typeof first !== 'object' || first === null)
+    return [{ integration: assertText('integration', first), userId: assertText('userId', second) }, rest as Rest];
+  const given: Record<string, unknown> = { ...first };
+  const fields: ReferenceFields = {};
+  for (const field of FIELDS) {
+    const value = given[field];
+    if (value !== undefined) fields[field] = field === 'newAccount' ? value === true : assertText(field, value);
+  }
+  if (fields.connectionId === undefined) for (const field of ['integration', 'userId']) assertText(field, given[field]);
+  return [fields, parameters.slice(1) as Rest];
+}
+
+/** Throws `invalid_input` unless a value is non-empty text. */
+export function assertText(name: string, value: unknown): string {
+  if (typeof value === 'string' && value !== '') return value;
+  throw new NangoClientError('invalid_input', `${name} must be non-empty text.`);
+}
