@@ -76,7 +76,7 @@ test('C1: .env beside the Nango folder fills what the process lacks, and is read
     (output) => output.includes('configuration reloaded'),
   );
   assert.doesNotMatch(server.output(), /CANARY/);
-  assert.match(server.output(), new RegExp(`Others on this machine can read ${project}/.env. Make it private`));
+  assert.match(server.output(), new RegExp(`Other users of this machine can read ${project}/.env. Make it private`));
 });
 
 test('--env-file names files in place of .env, of which later ones win, and which must exist', async (t) => {

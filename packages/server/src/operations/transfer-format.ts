@@ -5,7 +5,7 @@ import { additionalConfigSchema, userIdSchema } from '../connections/connection-
 import { publicConnectionSchema } from '../connections/public-connection.ts';
 import { Secret } from '../vault/secret.ts';
 
-/** The first line of an export: how the credentials are written. */
+/** The schema of the first line of an export, which says whether credentials are sealed. */
 export const exportHeaderSchema = z.strictObject({
   nango_export: z.literal(1),
   credentials: z.enum(['sealed', 'clear']),
@@ -14,7 +14,7 @@ export const exportHeaderSchema = z.strictObject({
 
 export type ExportHeader = z.output<typeof exportHeaderSchema>;
 
-/** A connection in an export; times are ISO 8601. */
+/** The schema of a connection in an export. Times are ISO 8601. */
 export const exportedConnectionSchema = z.strictObject({
   ...publicConnectionSchema.shape,
   uuid: z.uuid(),
@@ -25,11 +25,11 @@ export const exportedConnectionSchema = z.strictObject({
 
 export type ExportedConnection = z.output<typeof exportedConnectionSchema>;
 
-/** A connection of another system: what `registerConnection` takes. */
+/** The schema of a connection of another system. It has the parameters of `registerConnection`. */
 export const foreignConnectionSchema = z.strictObject({
   integration: integrationNameSchema,
   userId: userIdSchema,
-  credentials: z.record(z.string(), jsonValue).transform((given) => new Secret(given)),
+  credentials: z.record(z.string(), jsonValue).transform((credentials) => new Secret(credentials)),
   additionalConfig: additionalConfigSchema.default({}),
 });
 
