@@ -202,7 +202,7 @@ test('nango blueprints new drafts a Blueprint from an issuer’s metadata, an Op
     assert.equal(checked.code, 0, checked.stderr);
   }
   const existing = await run(['blueprints', 'new', 'told', '--base-url', 'https://x.example/', '-f', folder]);
-  assert.deepEqual([existing.code, /exists already/.test(existing.stderr)], [1, true]);
+  assert.deepEqual([existing.code, /already exists/.test(existing.stderr)], [1, true]);
   for (const wrong of ['../x', 'vague'])
     assert.equal((await run(['blueprints', 'new', wrong, '-f', folder])).code, 2, wrong);
   const both = await run(['blueprints', 'new', 'bad', '--openapi', document, '--issuer', provider.url, '-f', folder]);

@@ -2,20 +2,28 @@ import type { ConnectionContext } from '../connections/connection-context.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import { DEFAULT_ACCOUNT, type ConnectionKey } from '../store/store.ts';
 
+/** Throws `migration_unfinished` for another account than `default` while earlier releases can use the database. */
+export async function assertCanStoreAccount(
+  { account }: Pick<ConnectionKey, 'account'>,
+  { store }: Pick<ConnectionContext, 'store'>,
+): Promise<void> {
+  if (account === DEFAULT_ACCOUNT || (await store.isMigrationFinished())) return;
+  throw new NangoError(
+    'migration_unfinished',
+    `The account "${account}" cannot be stored yet, because servers of an earlier release may use the database. ` +
+      'End these servers, then run: nango migrate finish',
+  );
+}
+
 /**
- * Decides whether a user may have an account connected, existing or new. Throws `migration_unfinished` for another
- * account than `default` while servers of the release before can use the database, and `too_many_accounts`.
+ * Throws `too_many_accounts` if a user would have more accounts connected than the configuration permits, and the error
+ * of {@link assertCanStoreAccount}.
  */
 export async function assertMayHaveAccount(
   { integration, userId, account }: ConnectionKey,
   { store, config }: Pick<ConnectionContext, 'store' | 'config'>,
 ): Promise<void> {
-  if (account !== DEFAULT_ACCOUNT && !(await store.isMigrationFinished()))
-    throw new NangoError(
-      'migration_unfinished',
-      `The account "${account}" cannot be connected yet, because a server of the release before may still use the ` +
-        'database. End all of them, then run: nango migrate finish',
-    );
+  await assertCanStoreAccount({ account }, { store });
   const limit = config().server.max_accounts_per_user;
   const existing = await store.listConnections({ integration, userId, limit });
   if (existing.length < limit || existing.some((connection) => connection.account === account)) return;

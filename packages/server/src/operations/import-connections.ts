@@ -11,7 +11,7 @@ import {
   type ConnectionContext,
 } from '../connections/connection-context.ts';
 import { createSeal, openStoredCredentials } from '../connections/sealed-credentials.ts';
-import { assertMayHaveAccount } from '../connect/accounts.ts';
+import { assertCanStoreAccount } from '../connect/accounts.ts';
 import { acceptCredentials, credentialsProblem } from '../connect/parse-credentials.ts';
 import { scheduleOf } from '../refresh/refresh-schedule.ts';
 import {
@@ -28,12 +28,13 @@ export interface ImportEntry {
   readonly value: unknown;
 }
 
-/** A file to import: one of our exports, or with `header` undefined, connections of another system. */
+/** A file to import: one of our exports, or, if `header` is undefined, connections of another system. */
 export interface ImportSource {
   readonly header: ExportHeader | undefined;
   readonly entries: AsyncIterable<ImportEntry>;
 }
 
+/** A fault of an entry, with its line. */
 export interface ImportFault {
   readonly line: number;
   readonly message: string;
@@ -45,7 +46,7 @@ export type OnExisting = 'fail' | 'skip' | 'replace';
 const MAX_FAULTS = 50;
 const BATCH = 200;
 
-/** Finds the faults of a file without requests. Nothing is sent or stored. */
+/** Finds the faults of a file, at most 50. Nothing is sent or stored. */
 export async function checkImport(
   { header, entries }: ImportSource,
   { existing, context }: { existing: OnExisting; context: ConnectionContext },
@@ -56,10 +57,10 @@ export async function checkImport(
   for await (const { line, value } of entries) {
     count += 1;
     try {
-      const key = header ? await toExported(value, context) : await checkForeign(value, context);
+      const key = header ? await parseExported(value, context) : await checkForeign(value, context);
       const name = connectionKeyText(key);
       const earlier = lines.get(name);
-      if (earlier !== undefined) throw new NangoError('invalid_import', `the same connection is in line ${earlier}`);
+      if (earlier !== undefined) throw new NangoError('invalid_import', `line ${earlier} has the same connection`);
       lines.set(name, line);
       if (existing === 'fail' && (await context.store.findConnection(key)))
         throw new NangoError('invalid_import', 'the user already has a connection to this Integration');
@@ -71,7 +72,7 @@ export async function checkImport(
   return { count, faults };
 }
 
-/** Stores the checked connections, in batches. If a provider rejects one, that is a fault; all others are stored. */
+/** Stores checked connections, in batches. A connection that a provider rejects is a fault; all others are stored. */
 export async function importConnections(
   { header, entries }: ImportSource,
   {
@@ -90,7 +91,7 @@ export async function importConnections(
   };
   for await (const { line, value } of entries) {
     try {
-      batch.push(header ? await toExported(value, context) : await toForeign(value, context));
+      batch.push(header ? await parseExported(value, context) : await acceptForeign(value, context));
     } catch (error) {
       faults.push({ line, message: describeFault(error) });
     }
@@ -100,19 +101,19 @@ export async function importConnections(
   return { stored, faults };
 }
 
-/** A connection of one of our exports, sealed for this store. */
-async function toExported(value: unknown, context: ConnectionContext): Promise<ImportedConnection> {
+/** Parses a connection of one of our exports, and seals its credentials for this store. */
+async function parseExported(value: unknown, context: ConnectionContext): Promise<ImportedConnection> {
   const parsed = exportedConnectionSchema.parse(value, { error: describeIssue });
-  const { credentials: given, dateCreated, lastModified, uuid, id: _, additionalConfig, ...rest } = parsed;
+  const { credentials: input, dateCreated, lastModified, uuid, id: _, additionalConfig, ...rest } = parsed;
   const integration = integrationNamed(rest.integration, context);
   const mode = authModeOf(integration);
   if (mode.name !== rest.authMode)
     throw new NangoError('invalid_import', `"${rest.integration}" uses auth_mode ${mode.name}, not ${rest.authMode}`);
-  await assertMayHaveAccount(rest, context);
+  await assertCanStoreAccount(rest, context);
   const plain =
-    typeof given === 'string'
-      ? openStoredCredentials({ ...rest, id: uuid, sealedCredentials: Buffer.from(given, 'base64') }, context.vault)
-      : given;
+    typeof input === 'string'
+      ? openStoredCredentials({ ...rest, id: uuid, sealedCredentials: Buffer.from(input, 'base64') }, context.vault)
+      : input;
   const credentials = mode.storedCredentials.parse(plain);
   return {
     ...rest,
@@ -127,18 +128,18 @@ async function toExported(value: unknown, context: ConnectionContext): Promise<I
 
 async function checkForeign(value: unknown, context: ConnectionContext): Promise<ConnectionKey> {
   const connection = foreignConnectionSchema.parse(value, { error: describeIssue });
-  await assertMayHaveAccount(connection, context);
+  await assertCanStoreAccount(connection, context);
   const problem = credentialsProblem(parseInput(connection, context));
   if (problem !== undefined) throw new NangoError('invalid_import', `credentials: ${problem}`);
   return connection;
 }
 
-async function toForeign(value: unknown, context: ConnectionContext): Promise<ImportedConnection> {
+async function acceptForeign(value: unknown, context: ConnectionContext): Promise<ImportedConnection> {
   const connection = foreignConnectionSchema.parse(value, { error: describeIssue });
   const { integration: name, userId, account, additionalConfig } = connection;
-  const given = parseInput(connection, context);
-  const credentials = await acceptCredentials(given, context);
-  const mode = authModeOf(given.integration);
+  const input = parseInput(connection, context);
+  const credentials = await acceptCredentials(input, context);
+  const mode = authModeOf(input.integration);
   return {
     id: randomUUID(),
     integration: name,
@@ -149,7 +150,7 @@ async function toForeign(value: unknown, context: ConnectionContext): Promise<Im
     additionalConfig: JSON.stringify(additionalConfig),
     status: 'active',
     statusReason: null,
-    ...scheduleOf(credentials, { mode, integration: given.integration }, context),
+    ...scheduleOf(credentials, { mode, integration: input.integration }, context),
     createdAt: context.now(),
     updatedAt: context.now(),
   };

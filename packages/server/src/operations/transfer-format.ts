@@ -6,7 +6,7 @@ import { DEFAULT_ACCOUNT } from '../store/store.ts';
 import { publicConnectionSchema } from '../connections/public-connection.ts';
 import { Secret } from '../vault/secret.ts';
 
-/** The first line of an export: how the credentials are written. */
+/** The schema of the first line of an export, which says whether credentials are sealed. */
 export const exportHeaderSchema = z.strictObject({
   /** 1: the format of earlier releases, without accounts. */
   nango_export: z.union([z.literal(1), z.literal(2)]),
@@ -16,7 +16,7 @@ export const exportHeaderSchema = z.strictObject({
 
 export type ExportHeader = z.output<typeof exportHeaderSchema>;
 
-/** A connection in an export; times are ISO 8601. */
+/** The schema of a connection in an export. Times are ISO 8601. */
 export const exportedConnectionSchema = z.strictObject({
   ...publicConnectionSchema.shape,
   /** The same as `uuid`. */
@@ -30,7 +30,7 @@ export const exportedConnectionSchema = z.strictObject({
 
 export type ExportedConnection = z.input<typeof exportedConnectionSchema>;
 
-/** A connection of another system: what `registerConnection` takes. */
+/** The schema of a connection of another system. It has the parameters of `registerConnection`. */
 export const foreignConnectionSchema = z.strictObject({
   integration: integrationNameSchema,
   userId: userIdSchema,

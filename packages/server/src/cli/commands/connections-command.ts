@@ -2,6 +2,7 @@ import type { Connection, ConnectionReference } from '@nangohq/node-client';
 import { openClient, type ClientFlags } from '../client.ts';
 import { formatTable, printable, type Terminal } from '../terminal.ts';
 
+/** Flags of `nango connections …`. */
 export interface ConnectionsFlags extends ClientFlags {
   readonly json?: boolean;
   readonly user?: string;
@@ -11,7 +12,7 @@ export interface ConnectionsFlags extends ClientFlags {
   readonly revoke?: boolean;
 }
 
-/** `nango connections list` */
+/** `nango connections list`: lists connections. */
 export async function listConnections(flags: ConnectionsFlags, terminal: Terminal): Promise<void> {
   const { nango } = await openClient(flags);
   const found = await findConnections(flags, nango);
@@ -56,7 +57,7 @@ async function findConnections(
   return (await nango.getConnections()).returnValue;
 }
 
-/** `nango connections show`. Credentials are hidden unless a flag requests them. */
+/** `nango connections show`: prints a connection. Credentials are hidden without --show-secrets. */
 export async function showConnection(
   connection: ConnectionReference,
   { flags, terminal }: { flags: ConnectionsFlags; terminal: Terminal },
@@ -75,7 +76,7 @@ export async function showConnection(
   if (!flags.showSecrets) terminal.err(terminal.style('gray', 'Credentials are hidden. To print them: --show-secrets'));
 }
 
-/** `nango connections delete` */
+/** `nango connections delete`: deletes a connection. */
 export async function deleteConnection(
   connection: ConnectionReference,
   { flags, terminal }: { flags: ConnectionsFlags; terminal: Terminal },
