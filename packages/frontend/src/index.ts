@@ -20,6 +20,8 @@ export type NangoErrorType =
 export interface ConnectResult {
   integrationName: string;
   userId: string;
+  /** The connected account, unless it is `default`. */
+  account?: string;
 }
 
 /** The error that connect() rejects with. */
@@ -39,6 +41,10 @@ export class ConnectError extends Error {
 
 /** Options of connect(). */
 export interface ConnectOptions {
+  /** Your own name of one of the user's accounts. Default: the account of the token, else `default`. */
+  account?: string;
+  /** Connects another account, which the server names. A token must have been created with newAccount, too. */
+  newAccount?: boolean;
   /** Created by your back end with createConnectSession. Needed unless the server's root URL is a loopback URL. */
   connectSessionToken?: string;
   /** Settings of the connection that the provider's URLs need, such as a subdomain. */
@@ -96,10 +102,17 @@ async function connectAccount(
     if (popup === null)
       throw fail('popup_blocked', 'The browser blocked the popup. Call connect() directly in a click handler.');
     const { integrationName: integration, userId } = key;
-    const { connectSessionToken, additionalConfig, credentials } = options;
+    const { connectSessionToken, account, newAccount, additionalConfig, credentials } = options;
     const headers: Record<string, string> = { 'content-type': 'application/json' };
     if (connectSessionToken) headers['authorization'] = `Bearer ${connectSessionToken}`;
-    const body = JSON.stringify({ integration, userId: userId ?? '', additionalConfig, credentials });
+    const body = JSON.stringify({
+      integration,
+      userId: userId ?? '',
+      account,
+      newAccount,
+      additionalConfig,
+      credentials,
+    });
     const attempt = await fetchAttempt(fail, `${root}/oauth/attempts`, { method: 'POST', headers, body });
     if (popup && attempt.status !== 'succeeded') {
       popup.location.href = attempt.connectUrl;
@@ -112,7 +125,7 @@ async function connectAccount(
         poll: () => fetchAttempt(fail, `${root}/oauth/attempts/${attempt.attempt}`),
       });
     }
-    return key;
+    return attempt.account === 'default' ? key : { ...key, account: attempt.account };
   } finally {
     popup?.close();
   }
@@ -123,6 +136,7 @@ type Fail = (type: NangoErrorType, message: string) => ConnectError;
 interface AttemptResponse {
   status: string;
   attempt: string;
+  account: string;
   connectUrl: string;
   nonce?: string;
   error: { type: string; message: string } | null;

@@ -1,11 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import Nango, { type ConnectionReference } from '@nangohq/node-client';
+import Nango from '@nangohq/node-client';
 import { loadServerAddress } from '../config/load-config.ts';
 import { readSettings, type Settings } from '../config/settings.ts';
 import { NangoError } from '../errors/nango-error.ts';
-import { UsageError } from './failure.ts';
 
 /** Flags of every command that talks to a running server. */
 export interface ClientFlags {
@@ -29,20 +28,6 @@ export async function openClient(flags: ClientFlags): Promise<ServerClient> {
   const settings = readSettings({ ...flags, dataDirectory: flags.dataDir });
   const serverUrl = flags.server ?? settings.serverUrl ?? (await loadLocalUrl(settings));
   return { nango: new Nango({ serverUrl, secretKey: settings.secretKey ?? loadSecretKey(settings) }), serverUrl };
-}
-
-/**
- * The connection that a command names: by Integration and user, or by its id alone. Throws a usage error for an account
- * beside an id.
- */
-export function namedConnection(
-  integrationOrId: string,
-  userId: string | undefined,
-  { account }: { account?: string },
-): ConnectionReference {
-  if (userId !== undefined) return { integration: integrationOrId, userId, account };
-  if (account === undefined) return { connectionId: integrationOrId };
-  throw new UsageError('--account goes with an Integration and a user id, not with the id of a connection.');
 }
 
 // Maximum time in which a server on this machine loads a changed file.

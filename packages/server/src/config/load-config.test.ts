@@ -102,6 +102,7 @@ test('an absent nango-config.yaml means all defaults', async (t) => {
       log_user_ids: 'clear',
       webhooks: {},
       events_retention_days: 30,
+      max_accounts_per_user: 20,
       connection_cache_size: 10_000,
       database_outage_seconds: 300,
     },

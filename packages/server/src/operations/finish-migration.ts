@@ -1,7 +1,9 @@
 import type { Settings } from '../config/settings.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import { openKeyedStore } from './open-store.ts';
-import { LIVE_MS } from './server-presence.ts';
+import { hostname } from 'node:os';
+import { VERSION } from '../package-files.ts';
+import { isGone, LIVE_MS } from './server-presence.ts';
 
 /** Whether `nango migrate finish` did the rest of the migration, or nothing was left to do. */
 export type FinishedMigration = 'finished' | 'nothing_to_do';
@@ -14,7 +16,8 @@ export async function finishMigration(settings: Settings): Promise<FinishedMigra
   await using opened = await openKeyedStore(settings, { missing: 'refuse', outdated: 'migrate' });
   const { store } = opened;
   if (await store.isMigrationFinished()) return 'nothing_to_do';
-  const older = await store.finishMigration(LIVE_MS);
+  const own = { host: hostname(), pid: process.pid, version: VERSION };
+  const older = await store.finishMigration(LIVE_MS, ({ place }) => place !== undefined && isGone(place, own));
   if (older.length === 0) return 'finished';
   const names = older.map(({ name }) => `  ${name}`).join('\n');
   throw new NangoError(

@@ -84,7 +84,7 @@ function assertCanShareFile(servers: readonly LiveServer[], own: ServerPlace): v
 }
 
 /** Whether a process of this machine ended without removing its record. */
-function isGone({ host, pid }: ServerPlace, own: ServerPlace): boolean {
+export function isGone({ host, pid }: ServerPlace, own: ServerPlace): boolean {
   if (host !== own.host) return false;
   if (pid === own.pid) return true;
   try {

@@ -14,7 +14,7 @@ import { registrationStatements } from './statements/registration-statements.ts'
 import { sealedStatements } from './statements/sealed-statements.ts';
 import { serverStatements } from './statements/server-statements.ts';
 import { sessionStatements } from './statements/session-statements.ts';
-import type { LiveServer, Store } from './store.ts';
+import type { Store } from './store.ts';
 import { transferStatements } from './statements/transfer-statements.ts';
 
 const KEY_CHECK = 'key_check';
@@ -29,7 +29,12 @@ export function createKyselyStore(db: Kysely<Database>, dialect: DatabaseDialect
     description: dialect.description,
     isEmbedded: dialect.isEmbedded,
     migrate: () => migrate(db, dialect),
-    finishMigration: (withinMs) => finishMigration(db, dialect, (within) => olderServers(within, dialect, withinMs)),
+    finishMigration: (withinMs, isGone) =>
+      finishMigration(db, dialect, async (connection) =>
+        (await serverStatements(connection, dialect).liveServers(withinMs)).filter(
+          (server) => !server.isCurrent && !isGone(server),
+        ),
+      ),
     isMigrationFinished: finishedStatement(db, dialect),
     schemaState: () => schemaState(db, dialect),
     ping: async () => void (await sql`select 1`.execute(db)),
@@ -47,10 +52,6 @@ export function createKyselyStore(db: Kysely<Database>, dialect: DatabaseDialect
     ...sealedStatements(db),
     ...transferStatements(dialect.now, changes),
   });
-}
-
-async function olderServers(db: Kysely<Database>, dialect: DatabaseDialect, withinMs: number): Promise<LiveServer[]> {
-  return (await serverStatements(db, dialect).liveServers(withinMs)).filter(({ isCurrent }) => !isCurrent);
 }
 
 /** A finished migration stays so, and is not asked for again. */

@@ -264,10 +264,10 @@ export interface Store extends EventStore {
    */
   migrate(): Promise<void>;
   /**
-   * Does the rest of the migration. If servers with a record of at most this age are of an earlier release, it changes
-   * nothing and resolves to these.
+   * Does the rest of the migration. If servers with a record of at most `withinMs` are of an earlier release, it changes
+   * nothing and resolves to these. It does not count those of which `isGone` knows that they ended.
    */
-  finishMigration(withinMs: number): Promise<LiveServer[]>;
+  finishMigration(withinMs: number, isGone: (server: LiveServer) => boolean): Promise<LiveServer[]>;
   /** Whether the migration is finished, so that no server of the release before can use the database. */
   isMigrationFinished(): Promise<boolean>;
   /** Whether the data can be read as it is. Writes nothing. Throws `schema_too_new`. */

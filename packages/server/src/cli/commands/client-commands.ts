@@ -1,3 +1,4 @@
+import type { ConnectionReference } from '@nangohq/node-client';
 import { InvalidArgumentError, type Command } from 'commander';
 import type { ConnectFlags } from './connect-command.ts';
 import type { ConnectionsFlags } from './connections-command.ts';
@@ -37,10 +38,9 @@ function addConnectionsCommands(connections: Command, terminal: Terminal): void 
     .option(...ACCOUNT)
     .option('--show-secrets', 'print the credentials too')
     .option(...JSON_OUTPUT)
-    .action(async (integration: string, userId: string | undefined, flags: ConnectionsFlags) => {
+    .action(async (integration: string, userId: string | undefined, flags: ConnectionsFlags, command: Command) => {
       const { showConnection } = await import('./connections-command.ts');
-      const { namedConnection } = await import('../client.ts');
-      await showConnection(namedConnection(integration, userId, flags), { flags, terminal });
+      await showConnection(namedConnection(integration, userId, { flags, command }), { flags, terminal });
     });
   addClientOptions(connections.command('delete'))
     .description('delete one connection and its credentials')
@@ -49,10 +49,9 @@ function addConnectionsCommands(connections: Command, terminal: Terminal): void 
     .option(...ACCOUNT)
     .option('--revoke', 'first revoke the grant at the provider')
     .option(...JSON_OUTPUT)
-    .action(async (integration: string, userId: string | undefined, flags: ConnectionsFlags) => {
+    .action(async (integration: string, userId: string | undefined, flags: ConnectionsFlags, command: Command) => {
       const { deleteConnection } = await import('./connections-command.ts');
-      const { namedConnection } = await import('../client.ts');
-      await deleteConnection(namedConnection(integration, userId, flags), { flags, terminal });
+      await deleteConnection(namedConnection(integration, userId, { flags, command }), { flags, terminal });
     });
 }
 
@@ -154,4 +153,18 @@ function collectConfig(pair: string, earlier: Record<string, string> = {}): Reco
   const [, name, value = ''] = /^([^=]+)=(.*)$/s.exec(pair) ?? [];
   if (name === undefined) throw new InvalidArgumentError('It must have the form name=value.');
   return { ...earlier, [name]: value };
+}
+
+const CONNECTION_ID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
+
+/** Returns the connection that the arguments name: by Integration and user, or by its id alone. */
+function namedConnection(
+  integrationOrId: string,
+  userId: string | undefined,
+  { flags: { account }, command }: { flags: ConnectionsFlags; command: Command },
+): ConnectionReference {
+  if (userId !== undefined) return { integration: integrationOrId, userId, account };
+  if (!CONNECTION_ID.test(integrationOrId)) command.error("error: missing required argument 'userId'");
+  if (account !== undefined) command.error('error: --account goes with an Integration and a user id, not with an id');
+  return { connectionId: integrationOrId };
 }
