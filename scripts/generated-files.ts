@@ -19,7 +19,7 @@ import { Fields } from '../packages/server/src/schema/fields.ts';
 import { completeDocument } from '../packages/server/src/http/openapi.ts';
 import { startServer } from '../packages/server/src/start.ts';
 import { writtenNumber } from '../packages/server/src/schema/written-number.ts';
-import { layerRules, layerTable } from './layers.ts';
+import { layerList, layerRules } from './layers.ts';
 import type { App } from '../packages/server/src/http/server-context.ts';
 
 const ARCHITECTURE = join(import.meta.dirname, '../ARCHITECTURE.md');
@@ -138,11 +138,12 @@ async function openApi(): Promise<string> {
   return format(document);
 }
 
-/** ARCHITECTURE.md with the table of the server's folders between its two comments. */
+/** ARCHITECTURE.md with the list of the server's folders between its two comments. */
 async function architecture(): Promise<string> {
   const text = await readFile(ARCHITECTURE, 'utf8');
-  const table = text.replace(/(<!-- layers -->).*?(<!-- \/layers -->)/s, `$1\n\n${layerTable()}\n\n$2`);
-  return prettier.format(table, { ...(await prettier.resolveConfig(ARCHITECTURE)), parser: 'markdown' });
+  const options = { ...(await prettier.resolveConfig(ARCHITECTURE)), parser: 'markdown' } as const;
+  const list = await prettier.format(layerList(), { ...options, proseWrap: 'always' });
+  return text.replace(/(<!-- layers -->).*?(<!-- \/layers -->)/s, `$1\n\n${list}\n$2`);
 }
 
 function errorCodes(): string {
