@@ -71,7 +71,7 @@ export const blueprintFileSchema = z.strictObject({
       z.string().regex(BLUEPRINT_VERSION, 'must be v0, v1, …'),
       z
         .strictObject({
-          comment: z.string().optional().describe('What a developer must know before using it'),
+          comment: z.string().optional().describe('Notes for developers who use the Blueprint'),
           extends: z
             .string()
             .regex(VERSIONED_BLUEPRINT, 'must be a Blueprint’s name and version, such as acme:v0')

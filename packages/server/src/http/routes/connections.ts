@@ -18,7 +18,7 @@ const MAX_PAGE = 200;
 const keySchema = z.object({ integration: integrationNameSchema, userId: userIdSchema });
 const credentialsSchema = z
   .record(z.string(), jsonValueSchema)
-  .describe('The fields of the Integration’s auth mode; others are stored under raw')
+  .describe('The fields of the Integration’s auth mode. Other fields are stored under raw')
   .transform((given) => new Secret(given));
 const connectionBody = z.object({ connection: publicConnectionSchema });
 const errors = { 400: errorBodySchema, 401: errorBodySchema, 404: errorBodySchema };
@@ -35,7 +35,7 @@ export function connectionRoutes({ context, connections, fresh }: ServerContext)
           querystring: z.object({
             userId: userIdSchema.optional(),
             integration: integrationNameSchema.optional(),
-            cursor: z.string().max(5_000).optional().describe('nextCursor of the page before'),
+            cursor: z.string().max(5_000).optional().describe('nextCursor of the previous page'),
             limit: z.coerce.number().int().min(1).max(MAX_PAGE).default(MAX_PAGE),
           }),
           response: {
@@ -53,7 +53,7 @@ export function connectionRoutes({ context, connections, fresh }: ServerContext)
       {
         config: { audit: 'connection.register' },
         schema: {
-          summary: 'Register a connection with credentials you have',
+          summary: 'Register a connection with credentials that you have already',
           body: keySchema.extend({
             credentials: credentialsSchema,
             additionalConfig: additionalConfigSchema.optional(),
@@ -93,7 +93,7 @@ export function connectionRoutes({ context, connections, fresh }: ServerContext)
       {
         config: { audit: 'credentials.replace' },
         schema: {
-          summary: 'Replace the credentials',
+          summary: 'Replace the credentials of a connection',
           querystring: keySchema,
           body: z.object({ credentials: credentialsSchema }),
           response: { 200: connectionBody, ...errors },
@@ -109,7 +109,7 @@ export function connectionRoutes({ context, connections, fresh }: ServerContext)
       {
         config: { audit: 'config.replace' },
         schema: {
-          summary: 'Replace the additionalConfig',
+          summary: 'Replace the additionalConfig of a connection',
           querystring: keySchema,
           body: z.object({ additionalConfig: additionalConfigSchema }),
           response: { 200: connectionBody, ...errors },
@@ -125,7 +125,10 @@ export function connectionRoutes({ context, connections, fresh }: ServerContext)
         schema: {
           summary: 'Delete a connection and its credentials',
           querystring: keySchema.extend({
-            revoke: z.enum(['true', 'false']).default('false').describe('true: also revoke at the provider, first'),
+            revoke: z
+              .enum(['true', 'false'])
+              .default('false')
+              .describe('true: the provider revokes the grant first. If it refuses, the connection is not deleted'),
           }),
           response: { 204: z.null(), ...errors },
         },
