@@ -208,7 +208,7 @@ export default class Nango {
     return succeed(await this.#call<DeviceAuthorization>('POST', '/api/device-authorizations', { body }));
   }
 
-  /** Asks once whether the user has agreed. Rejects with `access_denied` if the user refused. */
+  /** Requests the state of a device authorization once. Rejects with `access_denied` if the user refused. */
   async pollDeviceAuthorization(attempt: string): Promise<Success<DeviceAuthorizationStatus>> {
     assertText({ attempt });
     return succeed(

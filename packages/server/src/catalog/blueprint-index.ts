@@ -18,6 +18,7 @@ export const blueprintSummarySchema = z.object({
     .describe('How the facts were obtained'),
 });
 
+/** A Blueprint in a list. */
 export type BlueprintSummary = z.output<typeof blueprintSummarySchema>;
 
 const INDEX_FILE = 'index.json';

@@ -12,6 +12,7 @@ export const exportHeaderSchema = z.strictObject({
   exported_at: z.iso.datetime(),
 });
 
+/** The first line of an export. */
 export type ExportHeader = z.output<typeof exportHeaderSchema>;
 
 /** The schema of a connection in an export. Times are ISO 8601. */
@@ -23,6 +24,7 @@ export const exportedConnectionSchema = z.strictObject({
   credentials: z.union([z.base64(), z.record(z.string(), jsonValue)]).describe('Sealed, or in the clear'),
 });
 
+/** A connection in an export. */
 export type ExportedConnection = z.output<typeof exportedConnectionSchema>;
 
 /** The schema of a connection of another system. It has the parameters of `registerConnection`. */
@@ -33,4 +35,5 @@ export const foreignConnectionSchema = z.strictObject({
   additionalConfig: additionalConfigSchema.default({}),
 });
 
+/** A connection of another system. */
 export type ForeignConnection = z.output<typeof foreignConnectionSchema>;
