@@ -299,7 +299,7 @@ export default class Nango {
       return await fetch(url, init);
     } catch (cause) {
       const message = this.#closing.signal.aborted
-        ? 'The request was not sent or did not finish, because close() was called. Create a new client.'
+        ? 'This client was closed, so the request was not completed. Create a new client.'
         : `The Nango server at ${this.#serverUrl} could not be reached. Check that it is running.`;
       throw new NangoClientError('network_error', message, { cause });
     }
