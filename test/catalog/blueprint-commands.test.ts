@@ -43,7 +43,7 @@ test('an empty file, an empty map and one without a last newline are begun', () 
 test('a name that is taken, and what is no such file, are refused', () => {
   assert.throws(() => addIntegration('integrations:\n  slack: {}\n', 'slack', ENTRY), /already.*--as/);
   assert.throws(() => addIntegration('- a\n', 'slack', ENTRY), /must be a map/);
-  assert.throws(() => addIntegration('a: [', 'slack', ENTRY), /is not YAML/);
+  assert.throws(() => addIntegration('a: [', 'slack', ENTRY), /is not valid YAML/);
   assert.throws(() => addIntegration('integrations: { a: {} }\n', 'slack', ENTRY), /in braces/);
 });
 
@@ -82,7 +82,7 @@ test('nango blueprints add writes a valid Integration, and says what is left to 
   assert.deepEqual([again.code, /already/.test(again.stderr)], [1, true]);
   const before = readFileSync(join(folder, 'integrations.yaml'), 'utf8');
   const unusable = await run(['blueprints', 'add', 'hubspot', '-f', folder, '--as', 'a b: c']);
-  assert.deepEqual([unusable.code, /"a b: c" is not a usable name/.test(unusable.stderr)], [2, true]);
+  assert.deepEqual([unusable.code, /"a b: c" is not a valid name/.test(unusable.stderr)], [2, true]);
   const secret = await run(['blueprints', 'add', 'hubspot', '-f', folder, '--client-secret', 'shh-5ecr3t/+']);
   assert.deepEqual([secret.code, /--client-secret takes the name of an environment/.test(secret.stderr)], [2, true]);
   assert.ok(!secret.stderr.includes('5ecr3t'));
@@ -118,7 +118,7 @@ versions:
   });
   const checked = await run(['blueprints', 'check', own]);
   assert.equal(checked.code, 1);
-  for (const part of [/mine\.yaml:7:\d+/, /token_url/, /access_token/, /leads back to itself/])
+  for (const part of [/mine\.yaml:7:\d+/, /token_url/, /access_token/, /extends itself/])
     assert.match(checked.stderr, part);
   assert.equal((await run(['blueprints', 'check', join(folder, '..')])).code, 0);
 });
@@ -202,7 +202,7 @@ test('nango blueprints new drafts a Blueprint from an issuer’s metadata, an Op
     assert.equal(checked.code, 0, checked.stderr);
   }
   const existing = await run(['blueprints', 'new', 'told', '--base-url', 'https://x.example/', '-f', folder]);
-  assert.deepEqual([existing.code, /exists already/.test(existing.stderr)], [1, true]);
+  assert.deepEqual([existing.code, /already exists/.test(existing.stderr)], [1, true]);
   for (const wrong of ['../x', 'vague'])
     assert.equal((await run(['blueprints', 'new', wrong, '-f', folder])).code, 2, wrong);
   const both = await run(['blueprints', 'new', 'bad', '--openapi', document, '--issuer', provider.url, '-f', folder]);
@@ -211,7 +211,7 @@ test('nango blueprints new drafts a Blueprint from an issuer’s metadata, an Op
     [join(folder, 'integrations.yaml'), /integrations\.yaml is not an OpenAPI 3 document/],
     [join(documents, 'broken.yaml'), /broken\.yaml is not an OpenAPI 3 document/],
     [join(documents, 'none.yaml'), /none\.yaml cannot be read/],
-    [join(documents, 'relative.json'), /give --base-url/],
+    [join(documents, 'relative.json'), /Set --base-url/],
   ] as const) {
     const refused = await run(['blueprints', 'new', 'bad', '--openapi', path, '-f', folder]);
     assert.deepEqual([refused.code, why.test(refused.stderr)], [1, true], refused.stderr);

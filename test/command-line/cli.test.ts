@@ -21,7 +21,7 @@ test('init scaffolds a folder that validates, and overwrites nothing', async (t)
   );
   assert.equal((await runCli(['validate'], { cwd })).code, 0);
   writeFileSync(join(cwd, 'nango-integrations/integrations.yaml'), 'integrations: {}\n');
-  assert.match((await runCli(['init'], { cwd })).stderr, /integrations\.yaml exists already and was not changed/);
+  assert.match((await runCli(['init'], { cwd })).stderr, /integrations\.yaml already exists and was not changed/);
   assert.equal(readFileSync(join(cwd, 'nango-integrations/integrations.yaml'), 'utf8'), 'integrations: {}\n');
 });
 
@@ -65,7 +65,7 @@ test('every wrong call exits with 2, and points to the help of the command that 
     [['connections', 'foo'], /\(nango connections --help shows the commands\)/],
     [['connections', 'show', 'a'], /\(nango connections show --help shows its arguments and options\)/],
     [['blueprints', 'search', '--category', 'nope'], /There is no category "nope"\. Categories: accounting, ai, /],
-    [['blueprints', 'new', 'x'], /Give --authorization-url/],
+    [['blueprints', 'new', 'x'], /--authorization-url is required/],
     [['blueprints', 'new', 'a b'], /cannot be a Blueprint’s name/],
     [['blueprints', 'add', 'github', '--client-id', 'a', '--client-secret', 'not a name'], /environment variable/],
     [['trigger', 'a', 'b', 'c', '--input', '{'], /--input is not JSON/],
@@ -90,7 +90,7 @@ test('with --json a failure is JSON on stdout, as the API answers it', async (t)
   };
   assert.deepEqual(await failureOf('keys', 'check', '--json'), {
     type: 'store_not_ready',
-    message: `There is no database ${join(cwd, '.nango/nango.db')}. Start a server first, or name another --data-dir.`,
+    message: `The database ${join(cwd, '.nango/nango.db')} does not exist. Start a server first, or name another --data-dir.`,
   });
   assert.equal((await failureOf('blueprints', 'show', 'nope', '--json')).type, 'not_found');
   const misused = await runCli(['connections', 'show', 'a', '--json'], { cwd });
@@ -125,7 +125,7 @@ test('messages name files as the system knows them, in words, and never a parser
   assert.ok((await run('validate', '-f', '../nowhere')).startsWith(`${join(cwd, 'nowhere/integrations.yaml')}:1:1 `));
   assert.match(
     await run('blueprints', 'add', 'airtable'),
-    /^nango-integrations\/integrations\.yaml:2:1 This is not YAML: [^\n]*\n$/,
+    /^nango-integrations\/integrations\.yaml:2:1 The file is not valid YAML: [^\n]*\n$/,
   );
   assert.match(await run('blueprints', 'check', '/nope.yaml'), /\/nope\.yaml does not exist/);
   assert.match(await run('init', '-f', '../file/x'), /a part of that path is a file, not a folder/);

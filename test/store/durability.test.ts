@@ -89,7 +89,7 @@ for (const [name, environmentOf] of [
       environment: { ...environment, NANGO_ENCRYPTION_KEY: Buffer.alloc(32, 8).toString('base64') },
     });
     assert.equal(code, 1);
-    assert.match(stderr, /not the one this database was sealed with.*NANGO_ENCRYPTION_KEY/s);
+    assert.match(stderr, /not the key that sealed this database.*NANGO_ENCRYPTION_KEY/s);
     await (await start()).stop();
   });
 }

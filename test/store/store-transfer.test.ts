@@ -74,7 +74,7 @@ test('a backup is made and restored while the server runs; what was there is kep
   await nango.registerConnection('keyed', '1', { api_key: 'first' });
   const made = await cli('backup', path('backup.db'));
   assert.deepEqual([made.code, made.stdout], [0, ''], made.stderr);
-  assert.match(made.stderr, /holds 1 connections, sealed/);
+  assert.match(made.stderr, /contains 1 sealed connections/);
   assert.equal(statSync(path('backup.db')).mode & 0o777, 0o600);
   assert.ok(!readFileSync(path('backup.db')).includes('first'));
   await nango.updateConnectionCredentials('keyed', '1', { api_key: 'second' });
@@ -98,11 +98,11 @@ test('a backup is made and restored while the server runs; what was there is kep
 
 test('a backup overwrites nothing, and a restore takes only a whole backup that opens with this key', async (t) => {
   const { start, nango, cli, keyOf, path, write } = await setUp(t);
-  assert.match((await cli('backup', path('none.db'))).stderr, /There is no database/);
+  assert.match((await cli('backup', path('none.db'))).stderr, /The database .* does not exist/);
   await start();
   await nango.registerConnection('keyed', '1', { api_key: 'first' });
   await cli('backup', path('good.db'));
-  assert.match((await cli('backup', path('good.db'))).stderr, /exists already\. Name a new file/);
+  assert.match((await cli('backup', path('good.db'))).stderr, /already exists\. Name a new file/);
   const damaged = readFileSync(path('good.db'));
   damaged.fill(7, 8_192, 12_288);
   writeFileSync(path('damaged.db'), damaged);
@@ -114,10 +114,10 @@ test('a backup overwrites nothing, and a restore takes only a whole backup that 
   await other.start();
   await other.cli('backup', other.path('other.db'));
   for (const [file, expected] of [
-    [path('absent.db'), /There is no file/],
+    [path('absent.db'), /absent\.db does not exist/],
     [path('damaged.db'), /not a complete backup|could not be copied/],
     [path('text.db'), /not a complete backup|could not be copied/],
-    [other.path('other.db'), /not the one this database was sealed with/],
+    [other.path('other.db'), /not the key that sealed this database/],
   ] as const) {
     const refused = await cli('restore', file);
     assert.equal(refused.code, 1, file);
@@ -142,7 +142,7 @@ test('an export moves connections from SQLite to PostgreSQL and back, sealed', a
   assert.equal(statSync(from.path('out.jsonl')).mode & 0o777, 0o600);
   const text = readFileSync(from.path('out.jsonl'), 'utf8');
   assert.doesNotMatch(text, /first|"at"|"rt"/);
-  assert.match((await from.cli('export', from.path('out.jsonl'))).stderr, /exists already\. Name a new file/);
+  assert.match((await from.cli('export', from.path('out.jsonl'))).stderr, /already exists\. Name a new file/);
 
   const to = await setUp(t, { DATABASE_URL: await postgres.createDatabase() });
   await to.start();
@@ -259,7 +259,7 @@ test('every fault of a file to import is listed with its line, and nothing is st
     /line 3: .*must not be empty/,
     /line 4: credentials: .*api_key/,
     /line 5: .*region/,
-    /line 6: .*same connection is in line 1/,
+    /line 6: line 1 has the same connection/,
     /line 7: .*credential/,
     /line 8: /,
   ])
@@ -342,7 +342,7 @@ test('S1: a dry run and a refused import with a wrong key leave an empty databas
   for (const parameters of [['export'], ['keys', 'check'], ['keys', 'rotate']]) {
     const refused = await wrong.cli(...parameters);
     assert.equal(refused.code, 1);
-    assert.match(refused.stderr, /The database is empty: no server has used it yet/);
+    assert.match(refused.stderr, /The database is empty, because no server has used it yet/);
   }
   const client = new pg.Client(database.DATABASE_URL);
   await client.connect();
@@ -354,7 +354,7 @@ test('S1: a dry run and a refused import with a wrong key leave an empty databas
   await right.start();
   const locked = await wrong.cli('import', good, '--dry-run');
   assert.equal(locked.code, 1);
-  assert.match(locked.stderr, /not the one this database was sealed with/);
+  assert.match(locked.stderr, /not the key that sealed this database/);
   assert.equal((await right.cli('import', good)).code, 0);
   assert.equal(await right.keyOf('1'), 'k');
 });
@@ -364,7 +364,7 @@ test('reading commands and dry runs make no file where the embedded store is mis
   const file = write('list.json', '[{"integration":"keyed","userId":"1","credentials":{"api_key":"k"}}]');
   assert.match((await cli('import', file, '--dry-run')).stderr, /1 connections can be imported/);
   for (const parameters of [['export'], ['keys', 'check'], ['keys', 'rotate'], ['backup', path('b.db')]])
-    assert.match((await cli(...parameters)).stderr, /There is no database/);
+    assert.match((await cli(...parameters)).stderr, /The database .* does not exist/);
   assert.ok(!existsSync(dataDirectory));
   assert.equal((await cli('import', file)).code, 0);
   assert.ok(existsSync(join(dataDirectory, 'encryption.key')));

@@ -7,7 +7,7 @@ export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'DELETE' | 'PATCH' | 'OPTIONS'
 /** Query parameters. A list repeats the parameter; null omits it. */
 export type RequestParams = Record<string, string | number | boolean | null | (string | number | boolean)[]>;
 
-/** The external API's response. `json` is present if the body is JSON. */
+/** An external API's response. `json` is present if the body is JSON. */
 export interface HttpResponse<Body = unknown> {
   status: number;
   statusText: string;
@@ -63,11 +63,11 @@ export interface Pagination {
 /** A request for a page of a list, as the server receives it. */
 export interface ActionPageRequest extends ActionHttpRequest {
   pagination?: Pagination | undefined;
-  /** `next` of the page before. */
+  /** `next` of the previous page. */
   next?: string | undefined;
 }
 
-/** What the server provides to one run of an Action. */
+/** The functions that the server provides to one run of an Action. */
 export interface ActionHost {
   readonly logger: ActionLogger;
   httpRequest(request: ActionHttpRequest): Promise<HttpResponse>;
@@ -82,23 +82,23 @@ export interface ActionHost {
 export abstract class NangoAction {
   readonly #host: ActionHost;
 
-  /** Called by the server. */
+  /** Only the server calls it. */
   constructor(host: ActionHost) {
     this.#host = host;
   }
 
-  /** Logs for this run. */
+  /** Logs messages of this run. */
   get logger(): ActionLogger {
     return this.#host.logger;
   }
 
-  /** Does the work. Input and return value are JSON. The caller of triggerAction receives a thrown error. */
+  /** Does the work. Input and return value are JSON. If it throws, triggerAction rejects with that error's message. */
   abstract executeAction(input: unknown): Promise<unknown>;
 
   /**
    * Sends an authorized request to the connection's API. `endpoint` is relative to the Integration's base_url. A string
-   * body is sent as it is, an object as JSON. Resolves for every HTTP status; rejects if there is no response. `Body`
-   * is the type that you expect of the JSON. It is not checked.
+   * body is sent unchanged, and any other body as JSON. Resolves for every HTTP status; rejects if there is no
+   * response. `Body` is the type that you expect of the JSON; it is not checked.
    */
   // oxlint-disable-next-line max-params -- the signature is the public interface of Actions
   protected async httpRequest<Body = unknown>(
@@ -113,8 +113,8 @@ export abstract class NangoAction {
   }
 
   /**
-   * The items of a list, over all its pages: `for await (const item of this.paginate('users')) …`. A page is requested
-   * when its first item is needed. `Item` is the type that you expect. It is not checked.
+   * Yields the items of a list, over all its pages: `for await (const item of this.paginate('users')) …`. A page is
+   * requested when its first item is needed. `Item` is the type that you expect; it is not checked.
    */
   protected async *paginate<Item = unknown>(
     endpoint: string,
@@ -128,7 +128,7 @@ export abstract class NangoAction {
     } while (next !== undefined);
   }
 
-  /** The connection of this run, with fresh credentials. */
+  /** Returns the connection of this run, with fresh credentials. */
   protected getCurrentConnection(): Promise<ActionConnection> {
     return this.#host.getCurrentConnection();
   }

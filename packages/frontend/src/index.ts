@@ -1,4 +1,4 @@
-/** Why connect() failed. */
+/** The code of the reason why connect() failed. */
 export type NangoErrorType =
   | 'unknown_integration'
   | 'missing_user_id'
@@ -16,13 +16,13 @@ export type NangoErrorType =
   | 'invalid_request'
   | (string & {});
 
-/** What connect() resolves to. */
+/** The connection that connect() resolves to. */
 export interface ConnectResult {
   integrationName: string;
   userId: string;
 }
 
-/** What connect() rejects with. */
+/** The error that connect() rejects with. */
 export class ConnectError extends Error {
   readonly integrationName: string;
   readonly userId: string;
@@ -37,21 +37,22 @@ export class ConnectError extends Error {
   }
 }
 
+/** Options of connect(). */
 export interface ConnectOptions {
-  /** Created by your back end with createConnectSession. Needed unless the server's root URL is a loopback one. */
+  /** Created by your back end with createConnectSession. Needed unless the server's root URL is a loopback URL. */
   connectSessionToken?: string;
   /** Settings of the connection that the provider's URLs need, such as a subdomain. */
   additionalConfig?: Record<string, unknown>;
   /** Prompted credentials, for integrations with an API key or a user name and password. No popup opens. */
   credentials?: Record<string, unknown>;
-  /** Milliseconds that the user has. Default: ten minutes, which is the server's maximum. */
+  /** The time that the user has, in milliseconds. Default: ten minutes, which is the server's maximum. */
   timeout?: number;
 }
 
 const POLL_MS = 1000;
 // A provider's page may isolate the popup from us (COOP). It then looks closed while the user still works in it.
 const CLOSED_GRACE_MS = 3000;
-const LIFE_MS = 600_000;
+const ATTEMPT_LIFE_MS = 600_000;
 
 /** Client of a Nango server, for an application's front end. */
 export default class Nango {
@@ -63,7 +64,8 @@ export default class Nango {
     const root = URL.parse(rootUrl);
     if (!root || !/^https?:$/.test(root.protocol))
       throw new TypeError(
-        `new Nango(rootUrl): rootUrl is the address of your Nango server, such as "https://nango.example.com", not "${rootUrl}".`,
+        `new Nango(rootUrl): rootUrl must be the address of your Nango server, such as "https://nango.example.com", ` +
+          `not "${rootUrl}".`,
       );
     this.#root = root.href.replace(/\/+$/, '');
     this.#options = options;
@@ -77,13 +79,13 @@ export default class Nango {
     // Opened before any await: browsers permit a new window only in the turn of the click.
     const all = { ...this.#options, ...options };
     const popup = all.credentials ? undefined : window.open('', '_blank', popupFeatures());
-    return run(this.#root, { integrationName: integration, userId }, all, popup);
+    return connectAccount(this.#root, { integrationName: integration, userId }, all, popup);
   }
 }
 
 export { Nango };
 
-async function run(
+async function connectAccount(
   root: string,
   key: ConnectResult,
   options: ConnectOptions,
@@ -98,16 +100,16 @@ async function run(
     const headers: Record<string, string> = { 'content-type': 'application/json' };
     if (connectSessionToken) headers['authorization'] = `Bearer ${connectSessionToken}`;
     const body = JSON.stringify({ integration, userId: userId ?? '', additionalConfig, credentials });
-    const attempt = await ask(fail, `${root}/oauth/attempts`, { method: 'POST', headers, body });
+    const attempt = await fetchAttempt(fail, `${root}/oauth/attempts`, { method: 'POST', headers, body });
     if (popup && attempt.status !== 'succeeded') {
       popup.location.href = attempt.connectUrl;
-      await settled({
+      await waitForResult({
         popup,
         origin: new URL(root).origin,
-        timeout: options.timeout ?? LIFE_MS,
+        timeout: options.timeout ?? ATTEMPT_LIFE_MS,
         fail,
         nonce: attempt.nonce,
-        poll: () => ask(fail, `${root}/oauth/attempts/${attempt.attempt}`),
+        poll: () => fetchAttempt(fail, `${root}/oauth/attempts/${attempt.attempt}`),
       });
     }
     return key;
@@ -118,7 +120,7 @@ async function run(
 
 type Fail = (type: NangoErrorType, message: string) => ConnectError;
 
-interface Answer {
+interface AttemptResponse {
   status: string;
   attempt: string;
   connectUrl: string;
@@ -126,33 +128,31 @@ interface Answer {
   error: { type: string; message: string } | null;
 }
 
-async function ask(fail: Fail, url: string, init?: RequestInit): Promise<Answer> {
-  let answer: Answer;
+async function fetchAttempt(fail: Fail, url: string, init?: RequestInit): Promise<AttemptResponse> {
+  let response: AttemptResponse;
   try {
-    answer = await (await fetch(url, { ...init, credentials: 'omit', referrerPolicy: 'no-referrer' })).json();
+    response = await (await fetch(url, { ...init, credentials: 'omit', referrerPolicy: 'no-referrer' })).json();
   } catch {
-    throw fail('network_error', `The Nango server could not be reached at ${new URL(url).origin}.`);
+    throw fail('network_error', `The Nango server at ${new URL(url).origin} could not be reached.`);
   }
-  if (!answer.status && answer.error) throw fail(answer.error.type, answer.error.message);
-  return answer;
+  if (!response.status && response.error) throw fail(response.error.type, response.error.message);
+  return response;
 }
 
-interface Wait {
+interface WaitOptions {
   popup: Window;
-  /** The server's attempt. */
+  /** The server's origin. */
   origin: string;
   /** Milliseconds. */
   timeout: number;
-  /** Proves to the server's page that this page began the attempt, so that the page asks the user no question. */
+  /** Proves to the server's page that this page began the attempt. Then the server's page asks the user nothing. */
   nonce: string | undefined;
   fail: Fail;
-  poll: () => Promise<Answer>;
+  poll: () => Promise<AttemptResponse>;
 }
 
-/**
- * Waits for the popup's message or, if the popup is isolated from us, for the server's result; whichever comes first.
- */
-function settled({ popup, origin: ours, timeout, nonce, fail, poll }: Wait): Promise<void> {
+/** Waits for the popup's message, and polls the server, because an isolated popup cannot send a message. */
+function waitForResult({ popup, origin: serverOrigin, timeout, nonce, fail, poll }: WaitOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     const deadline = Date.now() + timeout;
     let closedSince = 0;
@@ -160,11 +160,11 @@ function settled({ popup, origin: ours, timeout, nonce, fail, poll }: Wait): Pro
     let timer = setTimeout(tick, POLL_MS);
     window.addEventListener('message', onMessage);
 
-    function end(answer: Pick<Answer, 'status' | 'error'>): boolean {
-      if (answer.status !== 'succeeded' && answer.status !== 'failed') return false;
+    function endIfFinal(response: Pick<AttemptResponse, 'status' | 'error'>): boolean {
+      if (response.status !== 'succeeded' && response.status !== 'failed') return false;
       stop(
-        answer.status === 'failed'
-          ? fail(answer.error?.type ?? 'provider_error', answer.error?.message ?? 'The connection was not made.')
+        response.status === 'failed'
+          ? fail(response.error?.type ?? 'provider_error', response.error?.message ?? 'The connection was not made.')
           : undefined,
       );
       return true;
@@ -180,16 +180,16 @@ function settled({ popup, origin: ours, timeout, nonce, fail, poll }: Wait): Pro
 
     // Accepts messages only from our server's page, in the window that was opened here.
     function onMessage({ source, origin, data }: MessageEvent): void {
-      if (source !== popup || origin !== ours || data?.source !== 'nango') return;
-      if (data.status === 'ready') popup.postMessage({ source: 'nango', nonce }, ours);
-      else end(data);
+      if (source !== popup || origin !== serverOrigin || data?.source !== 'nango') return;
+      if (data.status === 'ready') popup.postMessage({ source: 'nango', nonce }, serverOrigin);
+      else endIfFinal(data);
     }
 
     async function tick(): Promise<void> {
-      const answer = await poll().catch(() => undefined);
-      if (ended || (answer && end(answer))) return;
+      const response = await poll().catch(() => undefined);
+      if (ended || (response && endIfFinal(response))) return;
       const now = Date.now();
-      // If the page has the focus, the user has left the popup. If not, the user may be in an isolated one.
+      // If this page has the focus, the user has left the popup. Otherwise they may still be in an isolated popup.
       if (!popup.closed || !document.hasFocus()) closedSince = 0;
       else closedSince ||= now;
       if (closedSince && now - closedSince >= CLOSED_GRACE_MS)

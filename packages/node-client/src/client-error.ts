@@ -1,9 +1,9 @@
 import type { NangoErrorCode } from './error-codes.ts';
 
-/** A code of the server, of this client, or of a newer server. */
+/** The code of an error: one of the server, one of this client, or one of a newer server. */
 export type NangoErrorType = NangoErrorCode | 'network_error' | 'invalid_input' | 'invalid_signature' | (string & {});
 
-/** What every method rejects with. */
+/** The error that every method rejects with. */
 export class NangoClientError extends Error {
   override readonly name = 'NangoClientError';
   readonly success = false;

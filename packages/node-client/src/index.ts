@@ -25,6 +25,7 @@ export { verifyWebhook, verifyWebhookAsync, type WebhookHeaders } from './verify
 export type { NangoErrorCode } from './error-codes.ts';
 export type * from './types.ts';
 
+/** Where the server is, and the key that authenticates this client. */
 export interface NangoOptions {
   /** Default: NANGO_SERVER_URL, else http://localhost:3003. */
   serverUrl?: string;
@@ -34,6 +35,7 @@ export interface NangoOptions {
 
 const DEFAULT_SERVER_URL = 'http://localhost:3003';
 const PAGE_SIZE = 200;
+const CHECK_SERVER_URL = 'Check that serverUrl is the address of a Nango server.';
 
 /** Client of a Nango server, for an application's back end. */
 export default class Nango {
@@ -58,20 +60,20 @@ export default class Nango {
     return succeed(await this.#call<ServerInfo>('GET', '/api/server'));
   }
 
-  /** Ends requests in flight. Later ones are rejected. */
+  /** Ends requests in flight. Later calls reject with `network_error`. */
   close(): void {
     this.#closing.abort();
   }
 
   /**
-   * Registers a connection with credentials that you have. Rejects with `connection_exists` if the user has one. For
-   * credentials whose fields the Integration declares itself, name their type:
+   * Registers a connection with credentials that you have. Rejects with `connection_exists` if the user already has a
+   * connection to the integration. For credentials whose fields the Integration declares itself, name their type:
    * `registerConnection<DeclaredCredentials>(…)`.
    */
-  async registerConnection<Given extends Credentials = ModeCredentials>(
+  async registerConnection<Input extends Credentials = ModeCredentials>(
     integration: string,
     userId: string,
-    credentials: NoInfer<Given>,
+    credentials: NoInfer<Input>,
     additionalConfig?: Record<string, unknown>,
   ): Promise<Success<Connection>> {
     const body = { integration, userId, credentials, additionalConfig };
@@ -79,10 +81,10 @@ export default class Nango {
   }
 
   /** Replaces a connection's credentials. They must fit the Integration's auth mode. */
-  async updateConnectionCredentials<Given extends Credentials = ModeCredentials>(
+  async updateConnectionCredentials<Input extends Credentials = ModeCredentials>(
     integration: string,
     userId: string,
-    credentials: NoInfer<Given>,
+    credentials: NoInfer<Input>,
   ): Promise<Success<Connection>> {
     const call = { query: { integration, userId }, body: { credentials } };
     return succeed(
@@ -100,36 +102,36 @@ export default class Nango {
     return succeed((await this.#call<{ connection: Connection }>('PUT', '/api/connection/config', call)).connection);
   }
 
-  /** All connections. */
+  /** Returns all connections. */
   async getConnections(): Promise<Success<Connection[]>> {
     return succeed(await this.#list({}));
   }
 
-  /** All connections of a user; [] if there are none. */
+  /** Returns all connections of a user; [] if there are none. */
   async getConnectionsForUserId(userId: string): Promise<Success<Connection[]>> {
     assertText({ userId });
     return succeed(await this.#list({ userId }));
   }
 
-  /** All connections to an integration; [] if there are none. */
+  /** Returns all connections to an integration; [] if there are none. */
   async getConnectionsForIntegration(integration: string): Promise<Success<Connection[]>> {
     assertText({ integration });
     return succeed(await this.#list({ integration }));
   }
 
-  /** One connection with fresh credentials. */
+  /** Returns one connection with fresh credentials. */
   async getConnection(integration: string, userId: string): Promise<Success<ConnectionWithCredentials>> {
     const query = { integration, userId };
-    const answer = await this.#call<{ connection: Connection; credentials: object }>('GET', '/api/connection', {
+    const response = await this.#call<{ connection: Connection; credentials: object }>('GET', '/api/connection', {
       query,
     });
     // The server's response schemas guarantee the shape.
-    return succeed({ ...answer.connection, credentials: answer.credentials } as ConnectionWithCredentials);
+    return succeed({ ...response.connection, credentials: response.credentials } as ConnectionWithCredentials);
   }
 
   /**
-   * Deletes a connection and its credentials. With `revoke` the grant is revoked first. If the provider refuses, or has
-   * no revocation endpoint, the connection stays.
+   * Deletes a connection and its credentials. With `revoke`, the grant is revoked first. If the provider rejects the
+   * revocation or has no revocation endpoint, the connection stays.
    */
   async deleteConnection(
     integration: string,
@@ -140,7 +142,7 @@ export default class Nango {
     return succeed(null);
   }
 
-  /** Runs an Action and returns its result. `Result` is the type that you expect. It is not checked. */
+  /** Runs an Action and returns its result. `Result` is the type that you expect; it is not checked. */
   async triggerAction<Result = JsonValue>(
     integration: string,
     action: string,
@@ -154,7 +156,7 @@ export default class Nango {
     );
   }
 
-  /** Sends an authorized request to a connection's API, through the server. Resolves for every HTTP status of the API. */
+  /** Sends an authorized request to a connection's API through the server. Resolves for every status of the API. */
   async request<Body = unknown>(
     integration: string,
     userId: string,
@@ -168,8 +170,9 @@ export default class Nango {
   }
 
   /**
-   * The items of a list from a connection's API, over all its pages, as the Integration's `requests.pagination` or
-   * `pagination` configures them. A page is requested when its first item is needed.
+   * Yields the items of a list from a connection's API, over all its pages. The Integration's `requests.pagination`
+   * says how the API splits lists into pages; `pagination` overrides it. A page is requested when its first item is
+   * needed.
    */
   async *paginate<Item = unknown>(
     integration: string,
@@ -192,7 +195,9 @@ export default class Nango {
     return succeed(await this.#call<ConnectSession>('POST', '/api/connect-sessions', { body: request }));
   }
 
-  /** Begins to connect a user without a browser here. The user enters a code on another device (RFC 8628). */
+  /**
+   * Begins to connect a user without a browser on this machine. The user enters a code on another device (RFC 8628).
+   */
   async beginDeviceAuthorization(
     integration: string,
     userId: string,
@@ -203,7 +208,7 @@ export default class Nango {
     return succeed(await this.#call<DeviceAuthorization>('POST', '/api/device-authorizations', { body }));
   }
 
-  /** Asks once whether the user has agreed. Rejects with `access_denied` if the user refused. */
+  /** Requests the state of a device authorization once. Rejects with `access_denied` if the user refused. */
   async pollDeviceAuthorization(attempt: string): Promise<Success<DeviceAuthorizationStatus>> {
     assertText({ attempt });
     return succeed(
@@ -212,8 +217,8 @@ export default class Nango {
   }
 
   /**
-   * A page of events, beginning with the oldest that is stored. `nextCursor` is the cursor of the next page. It stays
-   * valid: use it later to read newer events.
+   * Returns a page of events. Without a cursor, it begins with the oldest stored event. `nextCursor` is the cursor of
+   * the next page. The cursor stays valid, so you can use it later to read newer events.
    */
   async getEvents({ cursor, limit }: EventQuery = {}): Promise<Success<EventPage>> {
     const query: Record<string, string> = {};
@@ -222,7 +227,7 @@ export default class Nango {
     return succeed(await this.#call<EventPage>('GET', '/api/events', { query }));
   }
 
-  /** Events that a webhook did not accept within three days. */
+  /** Returns the dead events: those that a webhook did not accept within three days. */
   async getDeadDeliveries(): Promise<Success<DeadDelivery[]>> {
     const deliveries: DeadDelivery[] = [];
     let cursor: string | null = null;
@@ -239,7 +244,7 @@ export default class Nango {
     return succeed(deliveries);
   }
 
-  /** Delivers such events again: all of a webhook's, or one. Resolves to their number. */
+  /** Delivers dead events of a webhook again: all, or only the one with `eventId`. Resolves to the number of events. */
   async replayDeliveries(webhook: string, eventId?: string): Promise<Success<number>> {
     assertText({ webhook });
     const call = { body: { webhook, eventId } };
@@ -293,15 +298,17 @@ export default class Nango {
     try {
       return await fetch(url, init);
     } catch (cause) {
-      const why = this.#closing.signal.aborted ? 'this client was closed' : `is it running at ${this.#serverUrl}?`;
-      throw new NangoClientError('network_error', `The Nango server could not be reached: ${why}`, { cause });
+      const message = this.#closing.signal.aborted
+        ? 'This client was closed, so the request was not completed. Create a new client.'
+        : `The Nango server at ${this.#serverUrl} could not be reached. Check that it is running.`;
+      throw new NangoClientError('network_error', message, { cause });
     }
   }
 }
 
 export { Nango };
 
-/** Undefined also if there is no environment, as on some edge runtimes. */
+/** Returns an environment variable. Some edge runtimes have no environment; then it is undefined. */
 function environment(name: string): string | undefined {
   return typeof process === 'undefined' ? undefined : process.env[name];
 }
@@ -334,7 +341,7 @@ function parseResponse(text: string, status: number): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new NangoClientError('network_error', 'The response is not JSON; is serverUrl a Nango server?', {
+    throw new NangoClientError('network_error', `The response is not JSON. ${CHECK_SERVER_URL}`, {
       status,
       cause,
     });
@@ -348,7 +355,7 @@ function toError(text: string, status: number): NangoClientError {
   } catch (cause) {
     return new NangoClientError(
       'network_error',
-      `The server responded with status ${status} and no Nango error; is serverUrl a Nango server?`,
+      `The server responded with status ${status}, but not with a Nango error. ${CHECK_SERVER_URL}`,
       { status, cause },
     );
   }

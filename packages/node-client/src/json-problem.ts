@@ -1,4 +1,7 @@
-/** Why a value cannot be JSON, with its place; undefined = it can. JSON.stringify would drop or change it silently. */
+/**
+ * Returns why a value cannot be JSON, with its place; undefined if it can. JSON.stringify would drop or change such a
+ * value without an error.
+ */
 export function jsonProblem(value: unknown, path: string, parents = new Set<object>()): string | undefined {
   if (value === undefined || value === null || value instanceof Date) return undefined;
   if (typeof value === 'string' || typeof value === 'boolean') return undefined;

@@ -58,7 +58,7 @@ export interface AwsCredentials {
 /** Fields that an Integration declares itself (`auth.credentials`). Empty if tokens are issued to the application. */
 export type DeclaredCredentials = Record<string, string>;
 
-/** Credentials, by auth mode. Empty if tokens are issued to the application. Other fields are stored under `raw`. */
+/** Credentials by auth mode. Empty if tokens are issued to the application. Other fields are stored under `raw`. */
 export type ModeCredentials =
   | OAuth2Credentials
   | OAuth1Credentials
@@ -91,7 +91,7 @@ interface ReadFields {
 
 /** Credentials as they are read. The fields that a mode always has are present. */
 type Read<Always extends keyof ReadFields = never> = ReadFields & {
-  /** The last token response, merged over earlier ones, or what was registered. */
+  /** The registered credentials, or the last token response merged over earlier ones. */
   raw: Record<string, JsonValue>;
   [field: string]: unknown;
 } & { [Field in Always]-?: string };
@@ -121,11 +121,11 @@ export interface ApiRequest {
   headers?: Record<string, string>;
   /** A string is sent as it is, everything else as JSON. */
   body?: unknown;
-  /** How often the request may be retried if the API is out of quota. */
+  /** How often the request may be retried if the API's quota is used up. */
   retry?: {
     /** Default: 3, at most 10. */
     maxRetries?: number;
-    /** Also methods that are not idempotent. Default: false. */
+    /** Whether methods that are not idempotent are retried too. Default: false. */
     anyMethod?: boolean;
   };
 }
@@ -139,7 +139,7 @@ export interface Pagination {
 }
 
 /**
- * An external API's response, whatever its status. `Body` is the type that you expect of its JSON. It is not checked.
+ * An external API's response, whatever its status. `Body` is the type that you expect of its JSON; it is not checked.
  */
 export interface ApiResponse<Body = unknown> {
   status: number;
@@ -152,7 +152,7 @@ export interface ApiResponse<Body = unknown> {
   json?: Body;
 }
 
-/** What `createConnectSession` permits. */
+/** The permission that `createConnectSession` grants. */
 export interface ConnectSessionRequest {
   userId: string;
   /** Default: all integrations. */
@@ -170,27 +170,27 @@ export interface ConnectSession {
   expiresAt: string;
 }
 
-/** A field to prompt for, as a form shows it. */
+/** A field that a form prompts for. */
 export interface InputField {
   label?: string;
   description?: string;
   example?: string;
   /** Regular expression that the whole value must match. */
   pattern?: string;
-  /** Used if no value is given. */
+  /** Used if the user enters no value. */
   default?: string;
   optional?: boolean;
   /** Whether the value must be hidden during input. */
   secret?: boolean;
 }
 
-/** An integration, and what connecting to it requires. */
+/** An integration, and the fields that are needed to connect to it. */
 export interface IntegrationInfo {
   name: string;
   authMode: AuthMode;
   blueprint: string | null;
   actions: string[];
-  /** The fields to prompt for; null if the user authorizes in a browser, or has nothing to do. */
+  /** The fields to prompt for; null if the user authorizes in a browser, or no user credentials are needed. */
   credentials: Record<string, InputField> | null;
   /** The fields of `additionalConfig`. */
   config: Record<string, InputField>;
@@ -223,7 +223,7 @@ export interface DeviceAuthorizationStatus {
 
 /** Something that happened to a connection. */
 export interface NangoEvent {
-  /** Stays the same, however often the event is delivered. */
+  /** The same for every delivery of this event. */
   id: string;
   type:
     | 'connection.created'
@@ -248,7 +248,7 @@ export interface NangoEvent {
   };
 }
 
-/** Which events `getEvents` returns. */
+/** The page of events that `getEvents` returns. */
 export interface EventQuery {
   /** `nextCursor` of an earlier page; default: the beginning. */
   cursor?: string | undefined;
@@ -272,7 +272,7 @@ export interface DeadDelivery {
   event: NangoEvent;
 }
 
-/** What every method resolves to. */
+/** The result that every method resolves to. */
 export interface Success<T> {
   success: true;
   returnValue: T;

@@ -2,22 +2,23 @@ import { NangoClientError } from './client-error.ts';
 import type { NangoEvent } from './types.ts';
 
 const TOLERANCE_SECONDS = 300;
-// The shortest secret that a server accepts. Text that is not base64 decodes to no bytes, and anyone could sign with
-// those.
+// The shortest secret that a server accepts. Text that is not base64 decodes to an empty key. Anyone can sign with it.
 const MIN_KEY_BYTES = 24;
 
-/** Headers, as a web `Request` or Node's `request.headers` has them. */
+/** Headers of a web `Request`, or Node's `request.headers`. */
 export type WebhookHeaders = Headers | Record<string, string | string[] | undefined>;
 
+/** The secret of a webhook. */
 export interface VerifyWebhookOptions {
+  /** `whsec_…`, as configured in nango-config.yaml. */
   readonly secret: string;
   /** Milliseconds since the epoch; for tests. */
   readonly now?: () => number;
 }
 
 /**
- * Checks that a webhook came from your Nango server and was sent just now (Standard Webhooks 1.0), and returns its
- * event. `body` must be the text as it was received: JSON that was parsed and serialized again has another signature.
+ * Checks that your Nango server sent a webhook within the last five minutes, and returns the event (Standard Webhooks
+ * 1.0). `body` must be the received text, because JSON that was parsed and serialized again has a different signature.
  * Throws `invalid_signature`. An event may arrive twice, with the same `id`. Needs Node's crypto module, which Node,
  * Bun and Deno have; elsewhere use {@link verifyWebhookAsync}.
  */
@@ -32,12 +33,12 @@ export function verifyWebhook(
   const { id, text, signed, signatures, key } = parse(body, headers, options);
   const expected = crypto.createHmac('sha256', key).update(signed).digest();
   const isSigned = signatures.some(
-    (given) => given.length === expected.length && crypto.timingSafeEqual(given, expected),
+    (signature) => signature.length === expected.length && crypto.timingSafeEqual(signature, expected),
   );
   return toEvent(id, text, isSigned);
 }
 
-/** The same with Web Crypto, on every runtime. */
+/** Does the same as {@link verifyWebhook} with Web Crypto, on every runtime. */
 export async function verifyWebhookAsync(
   body: string | Uint8Array,
   headers: WebhookHeaders,
@@ -47,7 +48,9 @@ export async function verifyWebhookAsync(
   const algorithm = { name: 'HMAC', hash: 'SHA-256' };
   const imported = await crypto.subtle.importKey('raw', key, algorithm, false, ['verify']);
   const data = new TextEncoder().encode(signed);
-  const checks = await Promise.all(signatures.map((given) => crypto.subtle.verify('HMAC', imported, given, data)));
+  const checks = await Promise.all(
+    signatures.map((signature) => crypto.subtle.verify('HMAC', imported, signature, data)),
+  );
   return toEvent(id, text, checks.includes(true));
 }
 
@@ -56,9 +59,9 @@ function parse(body: string | Uint8Array, headers: WebhookHeaders, { secret, now
   const text = typeof body === 'string' ? body : new TextDecoder().decode(body);
   const id = headerOf(headers, 'webhook-id');
   const timestamp = headerOf(headers, 'webhook-timestamp');
-  if (!/^\d{1,12}$/.test(timestamp)) throw invalid('webhook-timestamp is missing');
+  if (!/^\d{1,12}$/.test(timestamp)) throw invalidSignature('webhook-timestamp is missing');
   if (Math.abs(now() / 1000 - Number(timestamp)) > TOLERANCE_SECONDS)
-    throw invalid('it was sent over five minutes ago, or the clocks differ');
+    throw invalidSignature('it was sent more than five minutes ago, or the clocks differ');
   const signatures = headerOf(headers, 'webhook-signature')
     .split(' ')
     .flatMap((signature) => {
@@ -69,7 +72,7 @@ function parse(body: string | Uint8Array, headers: WebhookHeaders, { secret, now
 }
 
 function toEvent(id: string, text: string, isSigned: boolean): NangoEvent {
-  if (!isSigned) throw invalid('the secret is another one, or the body was changed');
+  if (!isSigned) throw invalidSignature('the secret differs from the server’s, or the body was changed');
   return { id, ...(JSON.parse(text) as Omit<NangoEvent, 'id'>) };
 }
 
@@ -80,7 +83,8 @@ function keyOf(secret: string): Uint8Array<ArrayBuffer> {
   if (bytes.length >= MIN_KEY_BYTES) return bytes;
   throw new NangoClientError(
     'invalid_input',
-    `The webhook secret must be "whsec_" and at least ${MIN_KEY_BYTES} bytes as base64; copy it from nango-config.yaml.`,
+    `The webhook secret must be "whsec_" and at least ${MIN_KEY_BYTES} bytes as base64. ` +
+      'Use the secret of nango-config.yaml.',
   );
 }
 
@@ -98,6 +102,6 @@ function headerOf(headers: WebhookHeaders, name: string): string {
   return typeof value === 'string' ? value : '';
 }
 
-function invalid(why: string): NangoClientError {
+function invalidSignature(why: string): NangoClientError {
   return new NangoClientError('invalid_signature', `The webhook cannot be trusted: ${why}.`);
 }

@@ -8,16 +8,16 @@ import { actionClassName, shortName } from './action-name.ts';
 
 const SUFFIX = '.action.ts';
 
-/** Makes an Action for one run. */
+/** Creates an Action for one run. */
 type CreateAction = (host: ActionHost) => NangoAction;
 
 /** An Action that can be run. */
 export interface LoadedAction {
   readonly create: CreateAction;
-  /** A stack with the lines of the Action's sources. */
+  /** Maps a stack to the lines of the Action's sources. */
   readonly mapStack: (stack: string) => string;
-  /** Modification time of every file it was compiled from, by path. */
-  readonly stamps: ReadonlyMap<string, number>;
+  /** Modification times of all files that it was compiled from, by path. */
+  readonly modificationTimes: ReadonlyMap<string, number>;
 }
 
 /** Finds and compiles the Actions of a Nango folder. An edited Action is compiled again at its next run. */
@@ -29,23 +29,23 @@ export class ActionCatalog {
     this.#folder = folder;
   }
 
-  /** Throws `action_not_found` and `action_invalid`. */
+  /** Returns a compiled Action. Throws `action_not_found` and `action_invalid`. */
   async load(integration: string, action: string): Promise<LoadedAction> {
     const file = await this.#find(integration, action);
     const loaded = this.#loaded.get(file);
     if (loaded && (await isCurrent(loaded))) return loaded;
-    // Noted before compiling, so that an edit during the compilation is noticed next time.
+    // Read before the compilation, so that an edit during the compilation is noticed at the next run.
     const compiledAt = Date.now();
     // The compiler is loaded with the first Action, because many servers have none.
     const { compileAction } = await import('./compile-action.ts');
     const { exports, files, mapStack } = await compileAction(file);
     const create = findActionClass(exports, { file, className: actionClassName(integration, action) });
-    const compiled = { create, mapStack, stamps: await stampsOf(files, compiledAt) };
+    const compiled = { create, mapStack, modificationTimes: await readModificationTimes(files, compiledAt) };
     this.#loaded.set(file, compiled);
     return compiled;
   }
 
-  /** The names of an integration's Actions. */
+  /** Returns the names of an Integration's Actions. */
   async list(integration: string): Promise<string[]> {
     const entries = await readdir(join(this.#folder, integration)).catch(() => []);
     return entries
@@ -56,7 +56,7 @@ export class ActionCatalog {
 
   async #find(integration: string, action: string): Promise<string> {
     const names = await this.list(integration);
-    // Only a name from the folder's listing becomes a path.
+    // Only a name from the folder's listing becomes a part of a path.
     if (plainNameSchema.safeParse(action).success && names.includes(action))
       return join(this.#folder, integration, `${action}${SUFFIX}`);
     const list = names.length > 0 ? ` Its Actions: ${names.join(', ')}.` : '';
@@ -88,15 +88,17 @@ function isActionClass(value: unknown): value is new (host: ActionHost) => Nango
   return typeof value === 'function' && value.prototype instanceof NangoAction;
 }
 
-async function stampsOf(files: readonly string[], compiledAt: number): Promise<Map<string, number>> {
-  const stamps = await Promise.all(
+async function readModificationTimes(files: readonly string[], compiledAt: number): Promise<Map<string, number>> {
+  const modificationTimes = await Promise.all(
     files.map(async (file): Promise<[string, number]> => [file, Math.min(await modifiedAt(file), compiledAt)]),
   );
-  return new Map(stamps);
+  return new Map(modificationTimes);
 }
 
-async function isCurrent({ stamps }: LoadedAction): Promise<boolean> {
-  const checks = await Promise.all([...stamps].map(async ([file, stamp]) => (await modifiedAt(file)) === stamp));
+async function isCurrent({ modificationTimes }: LoadedAction): Promise<boolean> {
+  const checks = await Promise.all(
+    [...modificationTimes].map(async ([file, time]) => (await modifiedAt(file)) === time),
+  );
   return checks.every(Boolean);
 }
 

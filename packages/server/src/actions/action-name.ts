@@ -1,6 +1,6 @@
 import { relative, resolve } from 'node:path';
 
-/** `acme-crm` + `list-contacts` → `AcmeCrmListContactsAction`. */
+/** Returns the class name of an Action: `acme-crm` + `list-contacts` → `AcmeCrmListContactsAction`. */
 export function actionClassName(integration: string, action: string): string {
   return `${camelCase(integration)}${camelCase(action)}Action`;
 }
@@ -12,7 +12,7 @@ function camelCase(name: string): string {
     .join('');
 }
 
-/** `acme/notify.action.ts`: enough to find the file, without facts about the machine. */
+/** Returns a path such as `acme/notify.action.ts`, which reveals no folders of the machine. */
 export function shortName(file: string): string {
   return relative(resolve(file, '../..'), file);
 }

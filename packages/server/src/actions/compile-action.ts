@@ -9,18 +9,18 @@ import { shortName } from './action-name.ts';
 /** A compiled Action file. */
 export interface CompiledAction {
   readonly exports: Record<string, unknown>;
-  /** Absolute paths of all files that it was made from. */
+  /** Absolute paths of all files that it was compiled from. */
   readonly files: readonly string[];
-  /** A stack with the lines and columns of the sources. */
+  /** Maps a stack to the lines and columns of the sources. */
   readonly mapStack: (stack: string) => string;
 }
 
 /**
- * Compiles a TypeScript file and its relative imports. Types are removed, not checked. A syntax error is
- * `action_invalid` with file, line and column. Packages are loaded from the Action's own folder.
+ * Compiles a TypeScript file and its relative imports. Types are removed without a check. Packages are loaded from the
+ * Action's own folder. Throws `action_invalid` with file, line and column of a syntax error.
  *
- * The result is a CommonJS function, and not an ES module, because Node never unloads an imported module, and this one
- * is compiled again after each edit.
+ * The result is a CommonJS function, because Node never unloads an imported ES module, and an Action is compiled again
+ * after each edit.
  */
 export async function compileAction(file: string): Promise<CompiledAction> {
   const result = await bundle(file);
@@ -31,7 +31,7 @@ export async function compileAction(file: string): Promise<CompiledAction> {
 
 const INLINE_MAP = '//# sourceMappingURL=data:application/json;base64,';
 
-/** Node maps only the stacks of modules that it loads itself. */
+/** Creates a function that maps stacks. Node maps only the stacks of modules that it loads itself. */
 function createStackMap(code: string, file: string): (stack: string) => string {
   const at = code.lastIndexOf(INLINE_MAP);
   if (at === -1) return (stack) => stack;
@@ -44,7 +44,7 @@ function createStackMap(code: string, file: string): (stack: string) => string {
   };
 }
 
-/** `part` begins with the line and the column, as `12:5)`. */
+/** Maps a part of a stack that begins with a line and a column, such as `12:5)`. */
 function mapPosition(part: string, { map, file }: { map: SourceMap | undefined; file: string }): string {
   const [position = '', line, column] = /^(\d+):(\d+)/.exec(part) ?? [];
   const origin = map?.findOrigin(Number(line), Number(column));
@@ -65,7 +65,7 @@ async function bundle(file: string) {
       platform: 'node',
       target: 'node24',
       packages: 'external',
-      // Also named explicitly, because a tsconfig's paths could map it to a file of the user's.
+      // Named explicitly too, because `paths` of the user's tsconfig could map it to another file.
       external: ['@nangohq/action'],
       sourcemap: 'inline',
       sourcesContent: false,
@@ -80,9 +80,9 @@ async function bundle(file: string) {
 }
 
 function evaluate(code: string, file: string): Record<string, unknown> {
-  const own = createRequire(file);
-  // The base class must be the server's own. Otherwise an Action would not be an instance of it.
-  const load = (name: string): unknown => (name === '@nangohq/action' ? actionPackage : own(name));
+  const requireOwn = createRequire(file);
+  // An Action must extend the server's own base class to be an instance of it.
+  const load = (name: string): unknown => (name === '@nangohq/action' ? actionPackage : requireOwn(name));
   const compiled = { exports: {} };
   try {
     const run = compileFunction(code, ['module', 'exports', 'require', '__filename', '__dirname'], {
@@ -91,9 +91,13 @@ function evaluate(code: string, file: string): Record<string, unknown> {
     });
     run.call(compiled.exports, compiled, compiled.exports, load, file, dirname(file));
   } catch (error) {
-    throw new NangoError('action_invalid', `${shortName(file)} failed while it was loaded: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw new NangoError(
+      'action_invalid',
+      `${shortName(file)} threw an error while it was loaded: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    );
   }
   return compiled.exports;
 }

@@ -22,9 +22,10 @@ export interface ActionRun extends ConnectionKey {
   readonly requestId?: string | undefined;
 }
 
-/** Makes the logger of one run, at the Integration's level. */
+/** Creates the logger of one run, at the Integration's level. */
 export type CreateActionLogger = (fields: Record<string, string>, level: string) => ActionLogger;
 
+/** The functions and objects that runs of Actions use. */
 export interface ActionRunnerOptions {
   readonly context: ConnectionContext;
   readonly catalog: ActionCatalog;
@@ -37,7 +38,9 @@ export interface ActionRunnerOptions {
 /** Runs Actions. The result is JSON; undefined becomes null. */
 export type RunAction = (run: ActionRun) => Promise<JsonValue>;
 
-/** An error that an Action throws becomes `action_failed` with its message. Our own errors keep their codes. */
+/**
+ * Creates {@link RunAction}. An Action's error becomes `action_failed` with its message. Our errors keep their codes.
+ */
 export function createRunAction(options: ActionRunnerOptions): RunAction {
   return async (run) => {
     const { integration, action, requestId } = run;
@@ -50,7 +53,7 @@ export function createRunAction(options: ActionRunnerOptions): RunAction {
     try {
       return toJson(await create(createHost(run, logger, options)).executeAction(run.input), run);
     } catch (error) {
-      // A frozen error keeps its stack.
+      // Reflect.set leaves a frozen error unchanged instead of throwing.
       if (error instanceof Error && typeof error.stack === 'string') Reflect.set(error, 'stack', mapStack(error.stack));
       logger.error('Action failed', { err: error });
       const { code, retryAfter } = error instanceof NangoError ? error : { code: 'action_failed' as const };
@@ -68,13 +71,13 @@ function createHost(
   const origin: CallOrigin = { via: 'action', requestId };
   return {
     logger,
-    async httpRequest(given) {
-      const request = { ...parseRequest(apiRequestSchema, given), retry: AFTER_QUOTA };
+    async httpRequest(input) {
+      const request = { ...parseRequest(apiRequestSchema, input), retry: RETRY_ANY_METHOD };
       const response = await sendAndLog(logger, request, () => sendRequest(key, request, origin));
       return response.json === undefined ? response : { ...response, json: withPlainNumbers(response.json) };
     },
-    async readPage(given) {
-      const request = { ...parseRequest(pageRequestSchema, given), retry: AFTER_QUOTA };
+    async readPage(input) {
+      const request = { ...parseRequest(pageRequestSchema, input), retry: RETRY_ANY_METHOD };
       const { items, next } = await sendAndLog(logger, request, () => readPage(key, request, origin));
       return { items: items.map(withPlainNumbers), next };
     },
@@ -91,18 +94,18 @@ function createHost(
   };
 }
 
-/** Actions calculate with numbers, so a number that keeps all its digits becomes the nearest JavaScript number. */
+/** Turns exact numbers into the nearest JavaScript numbers, because Actions calculate with them. */
 function withPlainNumbers(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value));
 }
 
-// Actions' requests wait for quota, as documented. An API that is out of quota has not processed the request.
-const AFTER_QUOTA = { anyMethod: true };
+// An API whose quota is used up has not processed the request, so any method may be retried.
+const RETRY_ANY_METHOD = { anyMethod: true };
 
-function parseRequest<T extends z.ZodType>(schema: T, given: ActionHttpRequest | ActionPageRequest): z.output<T> {
+function parseRequest<T extends z.ZodType>(schema: T, input: ActionHttpRequest | ActionPageRequest): z.output<T> {
   const parsed = schema.safeParse({
-    ...given,
-    body: given.body === undefined ? undefined : JSON.parse(JSON.stringify(given.body)),
+    ...input,
+    body: input.body === undefined ? undefined : JSON.parse(JSON.stringify(input.body)),
   });
   if (parsed.success) return parsed.data;
   throw new NangoError('invalid_request', `httpRequest: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);

@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { suggest } from '../schema/suggest.ts';
 import { blueprintFileSchema, latestVersion, type BlueprintFile } from './blueprint-file.ts';
 import { deepMerge, isMap, mergeHeaders } from './deep-merge.ts';
-import { shownPath, type ConfigFault, type KeyPath } from './config-fault.ts';
+import { displayPath, type ConfigFault, type KeyPath } from './config-fault.ts';
 import { parseSourceFile, type SourceFile } from './source-file.ts';
 import { validate } from './validate.ts';
 
-/** One version of a Blueprint, with the file it came from. */
+/** One version of a Blueprint, with its file. */
 export interface Blueprint {
   readonly name: string;
   readonly version: string;
@@ -15,13 +15,13 @@ export interface Blueprint {
   readonly config: Record<string, unknown> | undefined;
   readonly requests: Record<string, unknown>;
   readonly source: SourceFile;
-  /** Whether it is the user's own, and not the catalog's. */
+  /** Whether it is the user's own; otherwise it is the catalog's. */
   readonly isOwn: boolean;
-  /** Where the version is in its file. */
+  /** The place of the version in its file. */
   readonly path: KeyPath;
 }
 
-/** Why a Blueprint is unavailable: a sentence about the reference, or faults in the Blueprint's own file. */
+/** Why a Blueprint is unavailable: a message about the reference, or faults in the Blueprint's own file. */
 export interface BlueprintFailure {
   readonly message?: string;
   readonly faults?: readonly ConfigFault[];
@@ -33,7 +33,7 @@ interface ReadBlueprint {
 }
 
 /**
- * Finds Blueprints by reference. The user's own folder takes precedence over the catalog. Only the files in use are
+ * Finds Blueprints by reference. The user's own folder takes precedence over the catalog. Only requested files are
  * read.
  */
 export class BlueprintCatalog {
@@ -46,12 +46,12 @@ export class BlueprintCatalog {
     this.#folders = folders;
   }
 
-  /** `reference` is `name` (latest version) or `name:version`. */
+  /** Finds a version of a Blueprint. `reference` is `name` (latest version) or `name:version`. */
   async find(reference: string): Promise<Blueprint | BlueprintFailure> {
     return this.#find(reference, []);
   }
 
-  /** A Blueprint's file, for display. */
+  /** Returns a Blueprint's file, for display. */
   async file(name: string): Promise<{ file: BlueprintFile; isOwn: boolean } | BlueprintFailure> {
     const read = await this.#read(name);
     if (!read) return { message: `names a Blueprint that does not exist.${suggest(name, await this.#names())}` };
@@ -62,7 +62,7 @@ export class BlueprintCatalog {
     return file ? { file, isOwn } : { faults };
   }
 
-  async #find(reference: string, extending: readonly string[]): Promise<Blueprint | BlueprintFailure> {
+  async #find(reference: string, chain: readonly string[]): Promise<Blueprint | BlueprintFailure> {
     const [name = '', version] = reference.split(':');
     const read = await this.#read(name);
     if (!read) return { message: `names a Blueprint that does not exist.${suggest(name, await this.#names())}` };
@@ -77,21 +77,21 @@ export class BlueprintCatalog {
       return {
         faults: [{ ...source.positionOf(['name']), path: ['name'], message: `must be "${name}", the file’s name` }],
       };
-    const wanted = version ?? latestVersion(Object.keys(file.versions)) ?? '';
-    const found = file.versions[wanted];
+    const versionName = version ?? latestVersion(Object.keys(file.versions)) ?? '';
+    const found = file.versions[versionName];
     if (!found)
-      return { message: `names version "${wanted}", but ${name} has ${Object.keys(file.versions).join(', ')}` };
-    const path = ['versions', wanted];
-    const { auth = {}, config, requests = {}, extends: base } = found;
-    const own = { name, version: wanted, auth, config, requests, source, isOwn, path };
-    if (base === undefined) return own;
+      return { message: `names version "${versionName}", but ${name} has ${Object.keys(file.versions).join(', ')}` };
+    const path = ['versions', versionName];
+    const { auth = {}, config, requests = {}, extends: baseReference } = found;
+    const own = { name, version: versionName, auth, config, requests, source, isOwn, path };
+    if (baseReference === undefined) return own;
     const fault = (message: string) => ({
       faults: [{ ...source.positionOf([...path, 'extends']), path: [...path, 'extends'], message }],
     });
-    if (extending.includes(base)) return fault(`leads back to itself: ${[...extending, base].join(', ')}`);
-    const under = await this.#find(base, [...extending, `${name}:${wanted}`, base]);
-    if (!('source' in under)) return under.faults ? under : fault(under.message ?? '');
-    return { ...own, ...mergeBlueprint(under, own), isOwn: isOwn || under.isOwn };
+    if (chain.includes(baseReference)) return fault(`extends itself: ${[...chain, baseReference].join(', ')}`);
+    const base = await this.#find(baseReference, [...chain, `${name}:${versionName}`, baseReference]);
+    if (!('source' in base)) return base.faults ? base : fault(base.message ?? '');
+    return { ...own, ...mergeBlueprint(base, own), isOwn: isOwn || base.isOwn };
   }
 
   #read(name: string): Promise<ReadBlueprint | undefined> {
@@ -105,7 +105,7 @@ export class BlueprintCatalog {
       const path = join(folder, `${name}.yaml`);
       const text = await readIfPresent(path);
       if (text === undefined) continue;
-      const source = parseSourceFile(shownPath(path), text);
+      const source = parseSourceFile(displayPath(path), text);
       return { source, isOwn: folder !== this.#folders.at(-1) };
     }
     return undefined;
@@ -120,13 +120,13 @@ export class BlueprintCatalog {
   }
 }
 
-/** Merges one version over the version that it extends, as an Integration is merged over a Blueprint. */
-function mergeBlueprint(under: Blueprint, own: Blueprint): Pick<Blueprint, 'auth' | 'config' | 'requests'> {
-  const requests = deepMerge(under.requests, own.requests);
+/** Merges a version over the version that it extends. The rules are those of an Integration and its Blueprint. */
+function mergeBlueprint(base: Blueprint, own: Blueprint): Pick<Blueprint, 'auth' | 'config' | 'requests'> {
+  const requests = deepMerge(base.requests, own.requests);
   return {
-    auth: asMap(deepMerge(under.auth, own.auth)),
-    config: own.config || under.config ? asMap(deepMerge(under.config, own.config)) : undefined,
-    requests: { ...asMap(requests), headers: mergeHeaders(under.requests['headers'], own.requests['headers']) },
+    auth: asMap(deepMerge(base.auth, own.auth)),
+    config: own.config || base.config ? asMap(deepMerge(base.config, own.config)) : undefined,
+    requests: { ...asMap(requests), headers: mergeHeaders(base.requests['headers'], own.requests['headers']) },
   };
 }
 
@@ -134,7 +134,7 @@ function asMap(value: unknown): Record<string, unknown> {
   return isMap(value) ? value : {};
 }
 
-/** A file's text; undefined if the file does not exist. */
+/** Returns a file's text; undefined if the file does not exist. */
 export async function readIfPresent(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');

@@ -22,7 +22,7 @@ const BEARER = { Authorization: 'Bearer ${access_token}' };
 const MAX_DOCUMENT_BYTES = 10_485_760;
 const TIMEOUT_MS = 20_000;
 
-/** A draft from an authorization server's metadata (RFC 8414). */
+/** Drafts a Blueprint from an authorization server's metadata (RFC 8414). */
 export async function draftFromIssuer(issuer: string, baseUrl: string): Promise<BlueprintDraft> {
   await using client = disposable(new HttpClient());
   return draftFromMetadata(
@@ -32,8 +32,8 @@ export async function draftFromIssuer(issuer: string, baseUrl: string): Promise<
 }
 
 /**
- * A draft from an OpenAPI 3 document, in a file or at a URL. `baseUrl` replaces its server. Throws `invalid_request` if
- * it is not such a document, or says too little, and `request_failed`.
+ * Drafts a Blueprint from an OpenAPI 3 document, in a file or at a URL. `baseUrl` replaces the document's server.
+ * Throws `invalid_request` if the document is not OpenAPI 3 or lacks facts, and `request_failed`.
  */
 export async function draftFromDocument(source: string, baseUrl?: string): Promise<BlueprintDraft> {
   const isRemote = /^https?:\/\//.test(source);
@@ -50,7 +50,7 @@ async function fetchText(url: string): Promise<string> {
   const target = targetOf(new URL(url));
   const request = { method: 'GET', target, headers: { 'user-agent': 'Nango' } } as const;
   const { status, body } = await client.it.send({ ...request, timeoutMs: TIMEOUT_MS, maxBytes: MAX_DOCUMENT_BYTES });
-  if (status !== 200) throw new NangoError('request_failed', `${url} answered ${status}.`);
+  if (status !== 200) throw new NangoError('request_failed', `${url} responded with status ${status}.`);
   return body.toString('utf8');
 }
 
@@ -112,7 +112,7 @@ const serverVariableSchema = z.looseObject({
 /** The parts of an OpenAPI 3 document that say how its API is called. */
 const openApiSchema = z.looseObject({
   openapi: z.string().regex(/^3\./, 'is not 3.x'),
-  // Without servers it is "/" (OpenAPI 3.1 §4.8.1.1).
+  // Without servers, the server is "/" (OpenAPI 3.1 §4.8.1.1).
   servers: z
     .array(z.looseObject({ url: z.string(), variables: z.record(z.string(), serverVariableSchema).default({}) }))
     .default([]),
@@ -123,21 +123,22 @@ type OpenApi = z.output<typeof openApiSchema>;
 type Scheme = z.output<typeof schemeSchema>;
 
 function parseDocument(text: string, source: string): OpenApi {
-  const unusable = (why: string) =>
+  const notOpenApi = (why: string) =>
     new NangoError('invalid_request', `${source} is not an OpenAPI 3 document: ${why.replaceAll(/\s+/g, ' ')}`);
   let document: unknown;
   try {
     document = parse(text);
   } catch (error) {
-    throw unusable(messageOf(error));
+    throw notOpenApi(messageOf(error));
   }
   const parsed = openApiSchema.safeParse(document, { error: describeIssue });
-  if (!parsed.success) throw unusable(problemsOf(parsed.error, 'it'));
+  if (!parsed.success) throw notOpenApi(problemsOf(parsed.error, 'it'));
   return parsed.data;
 }
 
 /**
- * How the API is authorized: by OAuth 2.0 or keys, whichever comes first. Throws `invalid_request` if it is neither.
+ * Drafts the Blueprint of the first security scheme that a Blueprint can express. Throws `invalid_request` if there is
+ * none.
  */
 function draftOfApi({ components }: OpenApi): BlueprintDraft {
   const draft = Object.values(components.securitySchemes)
@@ -147,7 +148,9 @@ function draftOfApi({ components }: OpenApi): BlueprintDraft {
   throw new NangoError('invalid_request', 'The OpenAPI document has no security scheme that a Blueprint can express.');
 }
 
-/** The first server. Its variables become fields of `config`. `location` is the document's address, if it is a URL. */
+/**
+ * Returns the first server. Its variables become fields of `config`. `location` is the document's URL, if it has one.
+ */
 function serverOf(
   { servers: [server = { url: '/', variables: {} }] }: OpenApi,
   location: string | undefined,
@@ -155,7 +158,7 @@ function serverOf(
   const { url, variables } = server;
   const isAbsolute = /^(https?:\/\/|\{)/.test(url);
   if (!isAbsolute && location === undefined)
-    throw new NangoError('invalid_request', `The OpenAPI document has no absolute URL of a server: give --base-url.`);
+    throw new NangoError('invalid_request', 'The OpenAPI document has no absolute server URL. Set --base-url.');
   const absolute = isAbsolute ? url : URL.parse(url, location)?.href.replaceAll('%7B', '{').replaceAll('%7D', '}');
   const base_url = (absolute ?? url).replaceAll(/\{([^{}]+)\}/g, (_, name: string) => `\${config.${fieldName(name)}}`);
   const fields = Object.entries(variables).map(([name, { default: value, enum: values, description }]) => {
@@ -165,7 +168,7 @@ function serverOf(
   return { base_url, ...(fields.length > 0 ? { config: Object.fromEntries(fields) } : {}) };
 }
 
-/** A valid name for `config`. */
+/** Turns a name into a valid name for `config`. */
 function fieldName(name: string): string {
   return name.replaceAll(/\W/g, '_').replace(/^(?=\d)/, '_');
 }

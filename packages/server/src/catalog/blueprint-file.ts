@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { BLUEPRINT_NAME, BLUEPRINT_VERSION, VERSIONED_BLUEPRINT } from './blueprint-name.ts';
 
-/** What a provider is for. */
+/** The categories of providers. */
 export const CATEGORIES = [
   'accounting',
   'ai',
@@ -47,31 +47,31 @@ export const CATEGORIES = [
  * Integration.
  */
 export const blueprintFileSchema = z.strictObject({
-  name: z.string().regex(BLUEPRINT_NAME).describe('Same as the file’s name'),
+  name: z.string().regex(BLUEPRINT_NAME).describe('The file’s name, without .yaml'),
   display_name: z.string().min(1).describe('The provider’s name as people write it'),
-  categories: z.array(z.enum(CATEGORIES)).min(1).max(4).optional().describe('What the provider is for'),
+  categories: z.array(z.enum(CATEGORIES)).min(1).max(4).optional().describe('Categories of the provider'),
   docs_url: z.url({ protocol: /^https?$/ }).describe('The provider’s documentation of its authorization'),
   console_url: z
     .url({ protocol: /^https?$/ })
     .optional()
-    .describe('Where an application is registered, or an API key is made'),
-  maintainer: z.string().min(1).describe('Who to ask about this Blueprint'),
+    .describe('Where a developer registers an application, or creates an API key'),
+  maintainer: z.string().min(1).describe('Whom to ask about this Blueprint'),
   verified: z
     .strictObject({
       by: z
         .enum(['sources', 'sandbox', 'live'])
-        .describe('sources: read from documentation and other catalogs; sandbox, live: run against the provider'),
+        .describe('sources: written from documentation and other catalogs; sandbox, live: tested with the provider'),
       date: z.iso.date(),
-      sources: z.array(z.string().min(1)).min(1).describe('What it was checked against'),
+      sources: z.array(z.string().min(1)).min(1).describe('What the Blueprint was checked against'),
     })
     .optional()
-    .describe('What the facts rest on'),
+    .describe('How the facts were obtained'),
   versions: z
     .record(
       z.string().regex(BLUEPRINT_VERSION, 'must be v0, v1, …'),
       z
         .strictObject({
-          comment: z.string().optional().describe('Notes for developers who use the Blueprint'),
+          comment: z.string().optional().describe('Facts that a developer must know before using this version'),
           extends: z
             .string()
             .regex(VERSIONED_BLUEPRINT, 'must be a Blueprint’s name and version, such as acme:v0')
@@ -87,12 +87,13 @@ export const blueprintFileSchema = z.strictObject({
         ),
     )
     .refine((versions) => Object.keys(versions).length > 0, 'must have at least one version')
-    .describe('Frozen once released; a changed fact is a new version'),
+    .describe('A released version is never changed; changed facts need a new version'),
 });
 
+/** The contents of a Blueprint's file. */
 export type BlueprintFile = z.output<typeof blueprintFileSchema>;
 
-/** The newest version: `v10` is newer than `v9`. */
+/** Returns the newest version: `v10` is newer than `v9`. */
 export function latestVersion(versions: readonly string[]): string | undefined {
   return [...versions].sort((a, b) => Number(b.slice(1)) - Number(a.slice(1)))[0];
 }

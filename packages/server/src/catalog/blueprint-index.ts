@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { BlueprintCatalog } from './blueprint-catalog.ts';
 import { CATEGORIES, latestVersion } from './blueprint-file.ts';
 
-/** What a list shows of each Blueprint. */
+/** The schema of a Blueprint in a list. */
 export const blueprintSummarySchema = z.object({
   name: z.string(),
   displayName: z.string(),
@@ -18,6 +18,7 @@ export const blueprintSummarySchema = z.object({
     .describe('The sources of the facts in the Blueprint'),
 });
 
+/** A Blueprint in a list. */
 export type BlueprintSummary = z.output<typeof blueprintSummarySchema>;
 
 const INDEX_FILE = 'index.json';
@@ -32,7 +33,7 @@ export class BlueprintIndex {
     this.#folder = folder;
   }
 
-  /** Blueprints whose name, provider or categories contain every word; all, if there is no word. */
+  /** Returns the Blueprints whose name, provider or categories contain every word; without words, all. */
   async search(words: readonly string[], category?: string): Promise<BlueprintSummary[]> {
     this.#summaries ??= readIndex(join(this.#folder, INDEX_FILE));
     const wanted = words.map((word) => word.toLowerCase());
@@ -50,7 +51,7 @@ async function readIndex(path: string): Promise<BlueprintSummary[]> {
   return z.array(blueprintSummarySchema).parse(JSON.parse(await readFile(path, 'utf8')));
 }
 
-/** The index of a folder of Blueprints. Throws for an invalid one. */
+/** Builds the index of a folder of Blueprints. Throws if one is invalid. */
 export async function buildIndex(folder: string, catalog: BlueprintCatalog): Promise<BlueprintSummary[]> {
   const files = (await readdir(folder)).filter((file) => file.endsWith('.yaml')).toSorted();
   return Promise.all(files.map((file) => summaryOf(file.slice(0, -'.yaml'.length), catalog)));
@@ -60,7 +61,7 @@ async function summaryOf(name: string, catalog: BlueprintCatalog): Promise<Bluep
   const read = await catalog.file(name);
   const found = await catalog.find(name);
   if (!('file' in read) || !('auth' in found))
-    throw new Error(`The Blueprint ${name} is not valid: nango blueprints check`);
+    throw new Error(`The Blueprint ${name} is invalid. List its faults with: nango blueprints check`);
   const { file } = read;
   const versions = Object.keys(file.versions);
   return {

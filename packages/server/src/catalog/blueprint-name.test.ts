@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BLUEPRINT_REFERENCE, VERSIONED_BLUEPRINT } from './blueprint-name.ts';
 
-test('a reference to a Blueprint may have a version, and a versioned one must', () => {
+test('a reference to a Blueprint may have a version, and a versioned reference must have one', () => {
   for (const [text, isReference, isVersioned] of [
     ['acme', true, false],
     ['acme-crm_2:v10', true, true],

@@ -1,19 +1,19 @@
-/** A Blueprint's name. It is also the name of its file. */
+/** Matches a Blueprint's name, which is also the name of its file. */
 export const BLUEPRINT_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]*$/;
 
-/** A version of a Blueprint, such as `v0`. */
+/** Matches a version of a Blueprint, such as `v0`. */
 export const BLUEPRINT_VERSION = /^v\d+$/;
 
-const name = inner(BLUEPRINT_NAME);
-const version = inner(BLUEPRINT_VERSION);
+const name = withoutAnchors(BLUEPRINT_NAME);
+const version = withoutAnchors(BLUEPRINT_VERSION);
 
-/** A Blueprint and one of its versions, such as `acme:v0`. */
+/** Matches a Blueprint and one of its versions, such as `acme:v0`. */
 export const VERSIONED_BLUEPRINT = new RegExp(`^${name}:${version}$`);
 
-/** A Blueprint, with or without a version. */
+/** Matches a Blueprint, with or without a version. */
 export const BLUEPRINT_REFERENCE = new RegExp(`^${name}(:${version})?$`);
 
-/** The expression without its anchors. */
-function inner({ source }: RegExp): string {
+/** Returns the source of an expression without its anchors. */
+function withoutAnchors({ source }: RegExp): string {
   return source.slice(1, -1);
 }

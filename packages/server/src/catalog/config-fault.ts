@@ -17,8 +17,8 @@ export interface ConfigFault extends Position {
   readonly message: string;
 }
 
-/** A file's path in messages: relative to the working folder, so that terminals can open it; else absolute. */
-export function shownPath(path: string): string {
+/** Returns a file's path for messages: relative to the working folder if it is inside, else absolute. */
+export function displayPath(path: string): string {
   const inside = relative(process.cwd(), path);
   return inside.startsWith('..') || isAbsolute(inside) ? path : inside;
 }
@@ -36,7 +36,7 @@ export class ConfigError extends NangoError {
   }
 }
 
-/** One line for each fault: `file:line:column key: message`, which editors and terminals make clickable. */
+/** Formats one line for each fault: `file:line:column key: message`. Editors and terminals make it clickable. */
 function formatFaults(faults: readonly ConfigFault[]): string {
   return faults.map(formatFault).join('\n');
 }
@@ -46,14 +46,14 @@ function formatFault({ file, line, column, path, message }: ConfigFault): string
   return `${file}:${line}:${column} ${key === '' ? '' : `${key}: `}${message}`;
 }
 
-/** `integrations.acme.auth.token_url`, with quotes around keys that contain a dot. */
+/** Formats a key path as `integrations.acme.auth.token_url`, with quotes around keys that contain a dot. */
 export function formatKeyPath(path: KeyPath): string {
   return path
     .map((key) => (typeof key === 'string' && /[.\s]/.test(key) ? JSON.stringify(key) : String(key)))
     .join('.');
 }
 
-/** Faults in reading order, one for each place. The merge does not repeat what the file's own schema reported. */
+/** Sorts faults in reading order, one for each place, because the file's schema and the merge may report the same. */
 export function sortFaults(faults: readonly ConfigFault[]): ConfigFault[] {
   const unique = new Map<string, ConfigFault>();
   for (const fault of faults) {

@@ -16,37 +16,40 @@ import type { ConfigFault, KeyPath, Position } from './config-fault.ts';
 const MAX_BYTES = 1_048_576;
 const MAX_NODES = 50_000;
 const MAX_DEPTH = 32;
-// YAML errors that concern the content, and not the syntax.
-const MEANT = new Set<string>(['TAG_RESOLVE_FAILED', 'NON_STRING_KEY']);
+// Codes of the parser's errors that concern the content instead of the syntax.
+const CONTENT_ERRORS = new Set<string>(['TAG_RESOLVE_FAILED', 'NON_STRING_KEY']);
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 
 /** A YAML file as plain data, with the place of every key. */
 export interface SourceFile {
   readonly file: string;
-  /** Null, strings, numbers ({@link WrittenNumber} too), booleans, arrays and plain objects; `undefined` for an empty file. */
+  /**
+   * Null, strings, numbers (also as {@link WrittenNumber}), booleans, arrays and plain objects; `undefined` for an
+   * empty file.
+   */
   readonly data: unknown;
   readonly faults: readonly ConfigFault[];
-  /** The place of a key, or of its nearest ancestor that exists. */
+  /** Returns the place of a key, or of its nearest ancestor that exists. */
   positionOf(path: KeyPath): Position;
   /** Whether the file itself contains this key. */
   has(path: KeyPath): boolean;
 }
 
 /**
- * Parses YAML 1.2 (core schema) from a hostile file. Bytes, nodes and depth are limited, and aliases count at each use.
- * Duplicate keys, unknown tags and keys named like a prototype are faults.
+ * Parses a YAML 1.2 file (core schema), which may be hostile. Bytes, nodes and depth are limited, and aliases count at
+ * each use. Duplicate keys, unknown tags and keys such as `__proto__` are faults.
  */
 export function parseSourceFile(file: string, text: string): SourceFile {
-  if (Buffer.byteLength(text) > MAX_BYTES) return tooLarge(file);
+  if (Buffer.byteLength(text) > MAX_BYTES) return oversizedSource(file);
   const lines = new LineCounter();
   const document = parseSafely(text, lines);
-  if (typeof document === 'string') return failed(file, document);
+  if (typeof document === 'string') return unreadableSource(file, document);
   const reader = new NodeReader(file, lines);
   // After one syntax error the parser reports others that are not real. Only the first counts.
-  const slip = document.errors.find(({ code }) => !MEANT.has(code));
-  for (const { message, pos } of slip ? [slip] : [...document.errors, ...document.warnings])
+  const syntaxError = document.errors.find(({ code }) => !CONTENT_ERRORS.has(code));
+  for (const { message, pos } of syntaxError ? [syntaxError] : [...document.errors, ...document.warnings])
     reader.addFault([], message.split('\n')[0] ?? '', pos[0]);
-  const data = slip || document.contents === null ? undefined : reader.readAll(document.contents);
+  const data = syntaxError || document.contents === null ? undefined : reader.readAll(document.contents);
   return {
     file,
     data,
@@ -58,7 +61,7 @@ export function parseSourceFile(file: string, text: string): SourceFile {
 
 function parseSafely(text: string, lineCounter: LineCounter): Document.Parsed | string {
   try {
-    // The parser compares each key with all others of its map, and looks for each alias from the start: that is done below.
+    // The parser's own checks of duplicate keys and aliases take quadratic time, so they are done below.
     const options = { version: '1.2', stringKeys: true, prettyErrors: false, uniqueKeys: false, lineCounter } as const;
     return parseDocument(text, options);
   } catch (error) {
@@ -69,10 +72,10 @@ function parseSafely(text: string, lineCounter: LineCounter): Document.Parsed | 
 class NodeReader {
   readonly faults: ConfigFault[] = [];
   readonly offsets = new Map<string, number>();
-  /** What each alias stands for. */
+  /** The node that each alias refers to. */
   readonly #targets = new Map<Node, Node>();
-  /** Each bound that was met is told once. */
-  readonly #stops = new Set<string>();
+  /** The messages of exceeded limits. Each is reported once. */
+  readonly #exceeded = new Set<string>();
   readonly #file: string;
   readonly #lines: LineCounter;
   #nodes = 0;
@@ -87,9 +90,9 @@ class NodeReader {
     return this.#read(node, [], 0);
   }
 
-  /** An alias stands for the last node before it that has its anchor (YAML 1.2 §7.1). */
+  /** An alias refers to the last node before it that has its anchor (YAML 1.2 §7.1). */
   #findTargets(node: Node | null, anchors: Map<string, Node>, depth: number): void {
-    // What is deeper is not read.
+    // Deeper nodes are not read.
     if (node === null || depth > MAX_DEPTH) return;
     if (isAlias(node)) {
       const target = anchors.get(node.source);
@@ -106,8 +109,8 @@ class NodeReader {
   #read(node: Node | null, path: KeyPath, depth: number): unknown {
     this.#nodes += 1;
     if (this.#nodes > MAX_NODES)
-      return this.#stop(path, node, `has more than ${MAX_NODES} values (aliases count each time)`);
-    if (depth > MAX_DEPTH) return this.#stop(path, node, `is nested deeper than ${MAX_DEPTH} levels`);
+      return this.#exceed(path, node, `has more than ${MAX_NODES} values (aliases count each time)`);
+    if (depth > MAX_DEPTH) return this.#exceed(path, node, `is nested deeper than ${MAX_DEPTH} levels`);
     if (isAlias(node)) return this.#readAlias(node, path, depth);
     if (isMap(node)) return this.#readMap(node.items, path, depth);
     if (isSeq(node))
@@ -131,23 +134,22 @@ class NodeReader {
       const keyPath = this.#mark([...path, key.value], key);
       if (FORBIDDEN_KEYS.has(key.value))
         this.addFault(keyPath, `"${key.value}" cannot be used as a key`, key.range?.[0]);
-      else if (Object.hasOwn(result, key.value))
-        this.addFault(keyPath, `"${key.value}" is there twice`, key.range?.[0]);
+      else if (Object.hasOwn(result, key.value)) this.addFault(keyPath, `"${key.value}" occurs twice`, key.range?.[0]);
       else result[key.value] = this.#read(asNode(value), keyPath, depth + 1);
     }
     return result;
   }
 
   addFault(path: KeyPath, message: string, offset: number | undefined): void {
-    this.faults.push({ ...this.#at(offset ?? 0), path, message });
+    this.faults.push({ ...this.#positionAt(offset ?? 0), path, message });
   }
 
   positionOf(path: KeyPath): Position {
     for (let length = path.length; length > 0; length -= 1) {
       const offset = this.offsets.get(JSON.stringify(path.slice(0, length)));
-      if (offset !== undefined) return this.#at(offset);
+      if (offset !== undefined) return this.#positionAt(offset);
     }
-    return this.#at(0);
+    return this.#positionAt(0);
   }
 
   #mark(path: KeyPath, node: Node | null | undefined): KeyPath {
@@ -155,13 +157,13 @@ class NodeReader {
     return path;
   }
 
-  #stop(path: KeyPath, node: Node | null | undefined, message: string): null {
-    if (!this.#stops.has(message)) this.addFault(path, message, node?.range?.[0]);
-    this.#stops.add(message);
+  #exceed(path: KeyPath, node: Node | null | undefined, message: string): null {
+    if (!this.#exceeded.has(message)) this.addFault(path, message, node?.range?.[0]);
+    this.#exceeded.add(message);
     return null;
   }
 
-  #at(offset: number): Position {
+  #positionAt(offset: number): Position {
     const { line, col } = this.#lines.linePos(offset);
     return { file: this.#file, line: Math.max(line, 1), column: Math.max(col, 1) };
   }
@@ -176,11 +178,11 @@ function asNode(value: unknown): Node | null {
   return isMap(value) || isSeq(value) || isScalar(value) || isAlias(value) ? value : null;
 }
 
-function tooLarge(file: string): SourceFile {
-  return failed(file, `is larger than ${MAX_BYTES} bytes`);
+function oversizedSource(file: string): SourceFile {
+  return unreadableSource(file, `is larger than ${MAX_BYTES} bytes`);
 }
 
-function failed(file: string, message: string): SourceFile {
+function unreadableSource(file: string, message: string): SourceFile {
   const start: Position = { file, line: 1, column: 1 };
   return {
     file,

@@ -5,13 +5,13 @@ import type { ConfigFault, KeyPath, Position } from './config-fault.ts';
 /** Finds the place of a key in its file. */
 export type Locate = (path: KeyPath) => Position;
 
-/** Where a value is: the path of its root, and how places are found. */
+/** The place of a value: the path of its root, and a function that finds places. */
 export interface ValidationSource {
   readonly path: KeyPath;
   readonly locate: Locate;
 }
 
-/** Validates a value. Faults are added to `faults` with their places. Returns undefined if there were any. */
+/** Validates a value. Adds faults with their places to `faults`, and returns undefined if there are any. */
 export function validate<T extends z.ZodType>(
   schema: T,
   value: unknown,

@@ -21,8 +21,8 @@ export interface ServerClient {
 }
 
 /**
- * Finds the server by flag, NANGO_SERVER_URL or the Nango folder, and its key by NANGO_SECRET_KEY or the data
- * directory.
+ * Creates a client. The server's address is that of the flag, of NANGO_SERVER_URL or of the Nango folder. The key is
+ * that of NANGO_SECRET_KEY or of the data directory. Throws `missing_setting` if there is no key.
  */
 export async function openClient(flags: ClientFlags): Promise<ServerClient> {
   const settings = readSettings({ ...flags, dataDirectory: flags.dataDir });
@@ -30,13 +30,13 @@ export async function openClient(flags: ClientFlags): Promise<ServerClient> {
   return { nango: new Nango({ serverUrl, secretKey: settings.secretKey ?? loadSecretKey(settings) }), serverUrl };
 }
 
-/** How long a server on this machine may take to load a changed file. */
+// Maximum time in which a server on this machine loads a changed file.
 const RELOAD_MS = 3_000;
 const POLL_MS = 200;
 
 /**
- * Waits until the server on this machine has loaded an Integration. Resolves to false if it does not load it in time,
- * and to undefined if no server of this folder responds.
+ * Waits until the server on this machine has loaded an Integration. Resolves to false if the server does not load it in
+ * time, and to undefined if no server of this folder responds.
  */
 export async function waitUntilLoaded(integration: string, settings: Settings): Promise<boolean | undefined> {
   const deadline = Date.now() + RELOAD_MS;
@@ -54,12 +54,12 @@ async function fetchLoadedIntegrations(settings: Settings): Promise<readonly str
     const nango = new Nango({ serverUrl, secretKey: settings.secretKey ?? loadSecretKey(settings) });
     return (await nango.connect()).returnValue.integrations.map(({ name }) => name);
   } catch {
-    // Nothing listens there, or it is another installation's server.
+    // No server responds, or the server has another key.
     return undefined;
   }
 }
 
-/** The address of the server on this machine: its port, not its public root. */
+/** Returns the address of the server on this machine, which differs from its public root. */
 export async function loadLocalUrl({ folder, environment }: Settings): Promise<string> {
   return `http://localhost:${(await loadServerAddress(folder, environment)).port}`;
 }
@@ -71,7 +71,7 @@ function loadSecretKey({ dataDirectory }: Settings): string {
   } catch (cause) {
     throw new NangoError(
       'missing_setting',
-      `There is no secret key: set NANGO_SECRET_KEY, or start the server once so that it makes ${path}.`,
+      `The secret key is missing. Set NANGO_SECRET_KEY, or start the server once, which creates ${path}.`,
       { cause },
     );
   }

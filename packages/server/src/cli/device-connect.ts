@@ -4,7 +4,7 @@ import { printable, type Terminal } from './terminal.ts';
 
 const SLOW_DOWN_SECONDS = 5;
 
-/** Which account is connected, and where messages go. */
+/** The account to connect, and the terminal for messages. */
 export interface DeviceConnection {
   readonly integration: string;
   readonly userId: string;
@@ -12,22 +12,24 @@ export interface DeviceConnection {
   readonly terminal: Terminal;
 }
 
-/** Connects by a code that the user enters on another device (RFC 8628). Rejects if the user refuses or is too late. */
+/** Connects with a code that the user enters on another device (RFC 8628). Rejects if they refuse or are too late. */
 export async function deviceConnect(nango: Nango, connection: DeviceConnection): Promise<void> {
   const { integration, userId, additionalConfig, terminal } = connection;
-  // If no config is given, that of an earlier connection stays.
-  const given = Object.keys(additionalConfig).length > 0 ? additionalConfig : undefined;
-  const begun = (await nango.beginDeviceAuthorization(integration, userId, given)).returnValue;
+  // Without a config, the config of an earlier connection stays.
+  const config = Object.keys(additionalConfig).length > 0 ? additionalConfig : undefined;
+  const authorization = (await nango.beginDeviceAuthorization(integration, userId, config)).returnValue;
   terminal.err('On any device with a browser, go to:');
-  terminal.err(`  ${terminal.style('cyan', printable(begun.verificationUriComplete ?? begun.verificationUri))}`);
-  terminal.err(`and enter the code:  ${terminal.style('bold', printable(begun.userCode))}`);
-  terminal.err(terminal.style('gray', `Waiting, for ${Math.round(begun.expiresIn / 60)} minutes …`));
-  let interval = begun.interval;
+  terminal.err(
+    `  ${terminal.style('cyan', printable(authorization.verificationUriComplete ?? authorization.verificationUri))}`,
+  );
+  terminal.err(`and enter the code:  ${terminal.style('bold', printable(authorization.userCode))}`);
+  terminal.err(terminal.style('gray', `Waiting for up to ${Math.round(authorization.expiresIn / 60)} minutes …`));
+  let interval = authorization.interval;
   for (;;) {
     await delay(interval * 1000);
-    const { status } = (await nango.pollDeviceAuthorization(begun.attempt)).returnValue;
+    const { status } = (await nango.pollDeviceAuthorization(authorization.attempt)).returnValue;
     if (status === 'succeeded') return;
-    // RFC 8628 §3.5: the longer interval stays.
+    // The longer interval applies to all later polls (RFC 8628 §3.5).
     if (status === 'slow_down') interval += SLOW_DOWN_SECONDS;
   }
 }

@@ -14,18 +14,18 @@ Environment:
   NANGO_FOLDER          the Nango folder (default: nango-integrations here or in a folder above)
   NANGO_DATA_DIR        embedded store and keys (default: .nango beside the Nango folder)
   DATABASE_URL          PostgreSQL in place of the embedded store
-  NANGO_ENCRYPTION_KEY  32 bytes, base64 or hex; with the embedded store, the first start makes it.
-                        Several are separated by commas: all open values, and the first seals
+  NANGO_ENCRYPTION_KEY  32 bytes as base64 or hex; with the embedded store, the first start creates the key.
+                        Several keys are separated by commas: all keys open values, and the first key seals
   NANGO_ENCRYPTION_KEY_FILE     a file that holds the key
   NANGO_ENCRYPTION_KEY_COMMAND  a command that prints the key, such as a client of a key management service
-  NANGO_SECRET_KEY      the key that your back end sends; with the embedded store, the first start makes it
+  NANGO_SECRET_KEY      the key that your back end sends; with the embedded store, the first start creates it
   NANGO_SERVER_URL      where the server runs, for commands that talk to it
   NANGO_HOST            address to listen on
-Variables that are not set are read from .env beside the Nango folder, or from the files of --env-file.
+Variables that are not set are read from the files of --env-file, or from .env beside the Nango folder.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage`;
 
-// Commands are imported when they run, so no command loads the modules of another.
+// Each command is imported when it runs, so it does not load the modules of other commands.
 function createProgram(terminal: Terminal): Command {
   const program = new Command('nango')
     .description('Connects your users to other companies’ APIs: OAuth, token refresh and authorized requests.')
@@ -42,21 +42,21 @@ function createProgram(terminal: Terminal): Command {
   );
   addClientCommands(program, terminal);
   addStoreCommands(program, terminal);
-  pointToHelp(program, program.name());
+  addHelpHint(program, program.name());
   return program;
 }
 
-/** Commander printed the fault as text. `--json` may be anywhere, because the arguments could not be parsed. */
+/** Prints the fault as JSON too if any argument is `--json`, because Commander could not parse the arguments. */
 function wrongUsage(error: CommanderError, terminal: Terminal): number {
   if (process.argv.includes('--json')) reportFailure(new UsageError(error.message), { terminal, json: true });
   return WRONG_USAGE;
 }
 
-/** An error names the help of the command that was called. */
-function pointToHelp(command: Command, name: string): void {
+/** Adds a hint to errors that names the help of the called command. */
+function addHelpHint(command: Command, name: string): void {
   const shows = command.commands.length > 0 ? 'shows the commands' : 'shows its arguments and options';
   command.showHelpAfterError(`(${name} --help ${shows})`);
-  for (const sub of command.commands) pointToHelp(sub, `${name} ${sub.name()}`);
+  for (const sub of command.commands) addHelpHint(sub, `${name} ${sub.name()}`);
 }
 
 function addFolderCommands(program: Command, terminal: Terminal): void {

@@ -18,7 +18,7 @@ const COLORS: Record<string, TextStyle> = {
   trace: 'gray',
 };
 
-/** Turns the log's JSON lines into lines for people: time, level, message, then the fields. */
+/** Creates a stream that turns the log's JSON lines into lines for people: time, level, message and fields. */
 export function createPrettyLog(destination: NodeJS.WriteStream): Writable {
   return new Writable({
     decodeStrings: false,
@@ -37,5 +37,6 @@ function formatLine(line: string): string {
   );
   const reason = err && err.message !== msg ? `: ${err.message}` : '';
   const text = `${msg}${reason}`.split('\n').map(printable).join('\n');
-  return `${styleText('gray', time.slice(11, 19))} ${styleText(color, level.padEnd(5))} ${text} ${styleText('gray', printable(details.join(' ')))}`.trimEnd();
+  const start = `${styleText('gray', time.slice(11, 19))} ${styleText(color, level.padEnd(5))}`;
+  return `${start} ${text} ${styleText('gray', printable(details.join(' ')))}`.trimEnd();
 }

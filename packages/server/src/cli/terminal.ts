@@ -5,13 +5,13 @@ import { wrapAnsi } from 'fast-wrap-ansi';
 /** Colours and weights, by their names in node:util. */
 export type TextStyle = Parameters<typeof styleText>[0];
 
-/** Where a command writes: results to stdout, everything else to stderr, so a pipe receives only results. */
+/** Where a command writes. Results go to stdout and everything else to stderr, so a pipe receives only results. */
 export interface Terminal {
   /** Maximum width of a line of results; undefined = unlimited. */
   readonly columns: number | undefined;
-  /** A result line. */
+  /** Writes a line of results. */
   out(text: string): void;
-  /** Progress, notices and errors. */
+  /** Writes progress, notices and errors. */
   err(text: string): void;
   /** Styles text for stderr. Plain if stderr is not a terminal, or NO_COLOR is set. */
   style(style: TextStyle, text: string): string;
@@ -19,8 +19,9 @@ export interface Terminal {
   readonly interactive: boolean;
 }
 
+/** Creates the terminal of this process. */
 export function createTerminal(): Terminal {
-  // `nango … | head` ends when the reader has read enough. A failure to write to stderr must not end a server.
+  // `nango … | head` ends when `head` has read enough. A failure to write to stderr must not end a server.
   process.stdout.on('error', (error) => endOnWriteError(error));
   process.stderr.on('error', () => undefined);
   return {
@@ -41,7 +42,7 @@ function keepOwnStyles(text: string): string {
   return escapeControls(text).replaceAll(OWN_ESCAPE, ESCAPE);
 }
 
-/** Control characters in quoted text could move the cursor or forge output. They are printed as JSON escapes. */
+/** Prints control characters as JSON escapes, because in quoted text they could move the cursor or forge output. */
 function escapeControls(text: string): string {
   return text.replace(/[^\P{Cc}\n\t]/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
@@ -54,9 +55,9 @@ function endOnWriteError(error: NodeJS.ErrnoException): void {
 
 const GAP = '  ';
 // A narrower column is unreadable.
-const NARROWEST = 8;
+const MIN_COLUMN_WIDTH = 8;
 
-/** Rows in columns as wide as their widest cell. If that exceeds `columns`, the widest columns wrap. */
+/** Formats rows in columns as wide as their widest cell. If a line exceeds `columns`, the widest columns wrap. */
 export function formatTable(rows: readonly (readonly string[])[], columns = Number.POSITIVE_INFINITY): string {
   const widths = fitWidths(rows, columns);
   return rows
@@ -80,7 +81,7 @@ function fitWidths(rows: readonly (readonly string[])[], columns: number): numbe
   const room = columns - GAP.length * (widths.length - 1);
   for (let excess = sum(widths) - room; excess > 0; excess -= 1) {
     const widest = widths.indexOf(Math.max(...widths));
-    if ((widths[widest] ?? 0) <= NARROWEST) break;
+    if ((widths[widest] ?? 0) <= MIN_COLUMN_WIDTH) break;
     widths[widest] = (widths[widest] ?? 0) - 1;
   }
   return widths;
@@ -90,7 +91,7 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, one) => total + one, 0);
 }
 
-/** Text from outside, for a terminal. Control characters could move the cursor or forge output. */
+/** Replaces control characters of text from outside, because they could move the cursor or forge output. */
 export function printable(text: string): string {
   return text.replace(/\p{Cc}/gu, '\uFFFD');
 }

@@ -13,7 +13,7 @@ const FIRST_PAUSE_MS = 1_000;
 const MAX_PAUSE_MS = 30_000;
 const METRICS_TIMEOUT_MS = 5_000;
 
-/** A message of a worker to its parent process. */
+/** The schema of a worker's message to its parent process. */
 const workerMessageSchema = z.discriminatedUnion('nango', [
   z.object({
     nango: z.literal('ready'),
@@ -36,8 +36,8 @@ export function isWorker(): boolean {
 }
 
 /**
- * Several server processes on one port. A worker that dies is replaced, after a pause that grows with each death.
- * Other servers take over its work.
+ * Runs several server processes on one port. A worker that ends is replaced after a pause, which grows with each
+ * repetition. Other servers take over its work.
  */
 export class Workers {
   readonly #log: FastifyBaseLogger;
@@ -51,8 +51,8 @@ export class Workers {
   }
 
   /**
-   * Resolves when all are ready. The first starts alone, because it makes keys and migrates. Undefined if it could not
-   * start.
+   * Starts the workers, and resolves when all are ready. The first starts alone, because it creates keys and migrates.
+   * Resolves to undefined if the first could not start.
    */
   async start(): Promise<Ready | undefined> {
     const ready = await this.#fork(0);
@@ -61,7 +61,7 @@ export class Workers {
     return ready;
   }
 
-  /** Ends all; resolves to whether each ended cleanly. */
+  /** Ends all workers. Resolves to whether each ended without an error. */
   async stop(): Promise<boolean> {
     this.#stopping = true;
     const workers = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
@@ -75,7 +75,7 @@ export class Workers {
     return codes.every((code) => code === 0);
   }
 
-  /** Resolves when the worker is ready; to undefined if it ended before. */
+  /** Starts a worker. Resolves when it is ready, or to undefined if it ended before. */
   #fork(index: number, deaths = 0): Promise<Ready | undefined> {
     const worker = cluster.fork();
     const started = performance.now();
@@ -113,7 +113,7 @@ export class Workers {
   }
 }
 
-/** Disconnects from the parent process, which would keep this one alive. */
+/** Disconnects from the parent process, because the connection would keep this process alive. */
 export function disconnectFromParent(): void {
   if (cluster.worker?.isConnected()) cluster.worker.disconnect();
 }
@@ -123,10 +123,10 @@ export function reportReady(ready: Ready): void {
   process.send?.({ nango: 'ready', ready });
 }
 
-/** The metrics of all workers, summed. */
+/** Creates a function that returns the summed metrics of all workers. */
 export function gatherMetrics(registry: Registry): () => Promise<string> {
   AggregatorRegistry.setRegistries([registry]);
-  // Serves requests of the parent process to each worker.
+  // The constructor begins to respond to the parent process.
   void new AggregatorRegistry();
   return async () => {
     const id = crypto.randomUUID();

@@ -1,18 +1,24 @@
 import type { ApplicationSecret, AuthEndpoint, BaseAuth, Integration } from '../auth-modes/auth-mode.ts';
 import { placeholdersOf, secretsHeldBy } from '../auth-modes/auth-values.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
-import { askedFields, inputProblems, withDefaults, type InputField, type InputFields } from '../schema/input-fields.ts';
+import {
+  promptedFields,
+  inputProblems,
+  withDefaults,
+  type InputField,
+  type InputFields,
+} from '../schema/input-fields.ts';
 import { hostPlaceholders } from '../schema/render.ts';
 import type { Template } from '../schema/template.ts';
 
-/** Whether connections choose the host of a request, or a part of it. */
+/** Whether connections choose the host of a request, or a part of the host. */
 export function choosesHosts(auth: BaseAuth, configFields: InputFields, baseUrl: Template): boolean {
   const isFixed = (field: string) => Object.hasOwn(applicationFields(configFields), field);
   const names = urlsOf(auth, baseUrl).flatMap((url) => hostPlaceholders(url).names);
   return names.some((name) => !isFixed(configField(name) ?? ''));
 }
 
-/** The origins of URLs whose host is in the configuration, or set by the application. */
+/** Returns the origins of URLs whose host is configured, or set by the application. */
 export function configuredOrigins(auth: BaseAuth, configFields: InputFields, baseUrl: Template): ReadonlySet<string> {
   const set = Object.entries(withDefaults(applicationFields(configFields), {}));
   const values = new Map(set.map(([field, value]) => [`config.${field}`, String(value)]));
@@ -25,67 +31,72 @@ function urlsOf(auth: BaseAuth, baseUrl: Template): Template[] {
 }
 
 function applicationFields(configFields: InputFields): InputFields {
-  const asked = askedFields(configFields);
-  return Object.fromEntries(Object.entries(configFields).filter(([name]) => !Object.hasOwn(asked, name)));
+  const prompted = promptedFields(configFields);
+  return Object.fromEntries(Object.entries(configFields).filter(([name]) => !Object.hasOwn(prompted, name)));
 }
 
-/** Undefined if a connection chooses the host, or the result is not a URL. */
+/** Returns the origin of a URL; undefined if a connection chooses the host, or the result is not a URL. */
 function originOf(template: Template, values: ReadonlyMap<string, string>): string | undefined {
   const isChosen = hostPlaceholders(template).names.some((name) => !values.has(name));
   return isChosen ? undefined : URL.parse(template.render((name) => values.get(name) ?? 'x'))?.origin;
 }
 
 /**
- * The fields of `config` by which a connection alone decides where a secret of the application is sent. Pages supply
- * such values, so anyone who may connect could name their own server and read the secret there.
+ * Returns the fields of `config` with which a connection alone decides where a secret of the application is sent. Pages
+ * supply such values, so anyone who may connect could name their own server and read the secret there.
  */
-export function openHosts(integration: Integration): string[] {
+export function unrestrictedHostFields(integration: Integration): string[] {
   const { auth, configFields, requests } = integration;
-  const told = toldByProvider(integration);
-  const toApi = { url: requests.baseUrl, receives: sentToApi(integration), isFirst: false };
+  const setByProvider = fieldsSetByProvider(integration);
+  const toApi = { url: requests.baseUrl, receives: secretsSentToApi(integration), isFirst: false };
   const fields = [...endpointsOf(auth), toApi].flatMap(({ url, receives, isFirst }) => {
-    if (!receives.some((secret) => holdsSecret(integration, secret))) return [];
+    if (!receives.some((secret) => hasSecret(integration, secret))) return [];
     const field = configField(hostPlaceholders(url).owner ?? '');
-    return field === undefined || (told.has(field) && !isFirst) ? [] : [field];
+    return field === undefined || (setByProvider.has(field) && !isFirst) ? [] : [field];
   });
-  return [...new Set(fields)].filter((field) => isOpen(configFields[field]));
+  return [...new Set(fields)].filter((field) => acceptsAnyHost(configFields[field]));
 }
 
-/** The application's secrets that API requests carry, or are signed with. */
-function sentToApi({ auth, requests: { headers, params } }: Integration): ApplicationSecret[] {
-  const written = secretsHeldBy(placeholdersOf([...headers.values(), ...params.values()]));
+/** Returns the application's secrets that API requests carry, or are signed with. */
+function secretsSentToApi({ auth, requests: { headers, params } }: Integration): ApplicationSecret[] {
+  const secretsInTemplates = secretsHeldBy(placeholdersOf([...headers.values(), ...params.values()]));
   // A request with an Authorization header of its own is not signed.
   const isSigned = ![...headers.keys()].some((name) => name.toLowerCase() === 'authorization');
-  return isSigned ? [...written, ...(AUTH_MODES.get(auth.auth_mode)?.signsWith?.(auth) ?? [])] : written;
+  return isSigned
+    ? [...secretsInTemplates, ...(AUTH_MODES.get(auth.auth_mode)?.signsWith?.(auth) ?? [])]
+    : secretsInTemplates;
 }
 
-/** What the auth mode declares. */
+/** Returns the endpoints that the auth mode declares. */
 export function endpointsOf(auth: BaseAuth): readonly AuthEndpoint[] {
   return AUTH_MODES.get(auth.auth_mode)?.endpoints(auth) ?? [];
 }
 
-function holdsSecret({ oauthClientSecret, appApiKey }: Integration, secret: ApplicationSecret): boolean {
+function hasSecret({ oauthClientSecret, appApiKey }: Integration, secret: ApplicationSecret): boolean {
   return { oauth_client_secret: oauthClientSecret, app_api_key: appApiKey }[secret] !== undefined;
 }
 
-/** Fields of `config` that the provider itself supplies. The user's browser could change those that it carries. */
-function toldByProvider(integration: Integration): ReadonlySet<string> {
+/** Fields of `config` that only the provider supplies. The user's browser could change those that it carries. */
+function fieldsSetByProvider(integration: Integration): ReadonlySet<string> {
   const authorization = AUTH_MODES.get(integration.auth.auth_mode)?.authorization;
-  const byBrowser = new Set(authorization?.bringsByBrowser(integration));
-  return new Set(authorization?.bringsConfig(integration).filter((name) => !byBrowser.has(name)));
+  const carriedByBrowser = new Set(authorization?.bringsByBrowser(integration));
+  return new Set(authorization?.bringsConfig(integration).filter((name) => !carriedByBrowser.has(name)));
 }
 
-/** `a` of `config.a` and `config.a.b`. */
+/** Returns `a` for `config.a` and `config.a.b`. */
 function configField(placeholder: string): string | undefined {
   const [scope, field] = placeholder.split('.');
   return scope === 'config' ? field : undefined;
 }
 
-// Which hosts a pattern permits cannot be computed, so it is tried with some that anyone could own.
-const ANYBODYS = ['attacker.example', 'attacker.com', 'api.attacker.io'].flatMap((host) => [host, `https://${host}`]);
+// The hosts that a pattern permits cannot be computed. So the pattern is tried with hosts that anyone could own.
+const HOSTS_ANYONE_CAN_OWN = ['attacker.example', 'attacker.com', 'api.attacker.io'].flatMap((host) => [
+  host,
+  `https://${host}`,
+]);
 
 /** Whether a connection may name a host that anyone could own. */
-function isOpen(field: InputField = {}): boolean {
+function acceptsAnyHost(field: InputField = {}): boolean {
   const admits = (host: string) => inputProblems({ host: field }, { host }).length === 0;
-  return field.set_by !== 'application' && ANYBODYS.some(admits);
+  return field.set_by !== 'application' && HOSTS_ANYONE_CAN_OWN.some(admits);
 }

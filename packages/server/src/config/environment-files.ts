@@ -5,25 +5,26 @@ import { messageOf, NangoError } from '../errors/nango-error.ts';
 import type { Environment } from '../schema/fields.ts';
 
 const DEFAULT_FILE = '.env';
-/** Variables that may belong to the application, if they are in `.env` beside the Nango folder. */
+/** Variables that may be the application's if they are in `.env` beside the Nango folder. */
 const NOT_FROM_DEFAULT_FILE = ['DATABASE_URL'];
 
-/** Environment variables of the process. Files supply those that the process lacks. */
+/** Environment variables of the process. Files supply the variables that the process lacks. */
 export interface EnvironmentFiles {
   /** The files, whether or not they exist. */
   readonly paths: readonly string[];
   readonly get: Environment;
   /** Notices for the operator about the files; never a value. */
   readonly notices: readonly string[];
-  /** Reads the files again. Throws `file_unreadable`; then the earlier values stay. */
+  /** Reads the files again. If it throws `file_unreadable`, the earlier values stay. */
   reload(): void;
 }
 
+/** Which files are read, and the variables that take precedence over them. */
 export interface EnvironmentFilesOptions {
   /** The Nango folder. */
   readonly folder: string;
   /**
-   * Files that the user named; later ones take precedence. Without any: `.env` beside the Nango folder, if it exists.
+   * Files of --env-file; later files take precedence. Without any, `.env` beside the Nango folder is read if it exists.
    */
   readonly named: readonly string[] | undefined;
   /** Variables of the process. They take precedence over files. */
@@ -34,7 +35,7 @@ export interface EnvironmentFilesOptions {
 export function openEnvironmentFiles({ folder, named, processEnvironment }: EnvironmentFilesOptions): EnvironmentFiles {
   const isDefault = named === undefined || named.length === 0;
   const paths = isDefault ? [join(folder, '..', DEFAULT_FILE)] : named.map((path) => resolve(path));
-  const foreign = isDefault ? paths.filter((path) => existsSync(path) && !isOwn(path)) : [];
+  const ownedByOthers = isDefault ? paths.filter((path) => existsSync(path) && !isOwn(path)) : [];
   const isRead = (path: string) => !isDefault || (existsSync(path) && isOwn(path));
   const read = () => paths.map((path) => (isRead(path) ? readVariables(path) : {}));
   let files = read();
@@ -53,10 +54,11 @@ export function openEnvironmentFiles({ folder, named, processEnvironment }: Envi
       ...paths
         .filter(isReadByOthers)
         .map((path) => `Other users of this machine can read ${path}. Make it private: chmod 600 ${path}`),
-      ...foreign.map((path) => `${path} belongs to another user and is not used. To use it: --env-file ${path}`),
+      ...ownedByOthers.map((path) => `${path} belongs to another user and is not used. To use it: --env-file ${path}`),
       ...unused.map(
         (name) =>
-          `${name} in ${paths.join()} is not used, since it may be your application’s. To use it: --env-file ${paths.join()}`,
+          `${name} in ${paths.join()} is not used, because it may be your application’s. ` +
+          `To use it: --env-file ${paths.join()}`,
       ),
     ],
     reload: () => {
@@ -75,10 +77,7 @@ function readVariables(path: string): NodeJS.Dict<string> {
   }
 }
 
-/**
- * Whether it belongs to this user or to root. A file of another user in a shared parent folder such as /tmp is not
- * ours.
- */
+/** Whether a file belongs to this user or to root. Another user could put a file into a shared folder such as /tmp. */
 export function isOwn(path: string): boolean {
   return process.getuid === undefined || [0, process.getuid()].includes(statSync(path).uid);
 }

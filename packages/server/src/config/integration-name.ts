@@ -1,4 +1,4 @@
 import { plainNameSchema } from '../schema/plain-name.ts';
 
-/** The name of an Integration: a key of `integrations.yaml`, and a name in requests. */
+/** The schema of an Integration's name, which is a key of `integrations.yaml`. */
 export const integrationNameSchema = plainNameSchema.describe('A name in integrations.yaml');

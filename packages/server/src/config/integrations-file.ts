@@ -10,16 +10,16 @@ import { LOG_LEVELS } from './nango-config.ts';
 
 const MAX_RAISED_BYTES = 1_048_576;
 
-/** The schema of `integrations.yaml`. `auth` and `requests` are partial here, because a Blueprint may hold the rest. */
+/**
+ * Creates the schema of `integrations.yaml`. `auth` and `requests` are partial, because a Blueprint may hold the rest.
+ */
 export function integrationsFileSchema(fields: Fields) {
   return z.strictObject({
     integrations: z.record(integrationNameSchema, integrationSchema(fields)),
   });
 }
 
-/**
- * The schemas that validate Integrations. Each is made once for a load, because making one costs more than using it.
- */
+/** The schemas that validate Integrations. Each is created once for a load, because that costs more than using it. */
 export class IntegrationSchemas {
   readonly file: ReturnType<typeof integrationsFileSchema>;
   readonly settings: z.ZodObject<ReturnType<typeof integrationSettings>>;
@@ -34,11 +34,11 @@ export class IntegrationSchemas {
     this.authMode = z.object({ auth: z.object({ auth_mode: authModeField(fields) }) });
   }
 
-  /** The complete `auth`, `config` and `requests` of one mode, after the merge with the Blueprint. */
+  /** Returns the schema of `auth`, `config` and `requests` of one mode, after the merge with the Blueprint. */
   sectionsOf(mode: AuthMode): ReturnType<typeof sectionsSchema> {
-    const made = this.#sections.get(mode.name) ?? sectionsSchema(this.#fields, mode);
-    this.#sections.set(mode.name, made);
-    return made;
+    const schema = this.#sections.get(mode.name) ?? sectionsSchema(this.#fields, mode);
+    this.#sections.set(mode.name, schema);
+    return schema;
   }
 }
 
@@ -73,11 +73,13 @@ function integrationSettings(fields: Fields) {
     refresh_concurrency: fields
       .number({ min: 1, max: 1_000, integer: true })
       .optional()
-      .describe('Refreshes at the same time, in one server, of those that take at most 250 ms; default 10'),
+      .describe('Concurrent refreshes in one server; a refresh of over 250 ms no longer counts; default 10'),
     reconnect_after_refused_days: fields
       .number({ min: 0, max: 365 })
       .optional()
-      .describe('Days of refreshes refused without a reason until the user has to connect again; 0 = never; default 3'),
+      .describe(
+        'Days of refreshes rejected without a reason until the user has to connect again; 0 = never; default 3',
+      ),
     app_api_key: fields.secret().optional().describe('The application’s own key, for ${app_api_key}'),
     oauth_client_id: fields.text().optional().describe('OAuth client identifier (OAuth 1.0a: consumer key)'),
     oauth_client_secret: fields.secret().optional().describe('OAuth client secret (OAuth 1.0a: consumer secret)'),
@@ -103,7 +105,7 @@ function integrationSchema(fields: Fields) {
 }
 
 function partialAuthSchema(fields: Fields) {
-  // The mode is known only after the merge with the Blueprint, and so are the valid placeholders.
+  // The mode and the valid placeholders are known only after the merge with the Blueprint.
   const shapes = [...AUTH_MODES.values()].map((mode) => mode.authShape(fields.lenient()));
   const own = Object.assign({}, ...shapes.reverse());
   return z.strictObject(overridable({ auth_mode: authModeField(fields), ...everyAuthShape(fields), ...own }));
@@ -129,8 +131,8 @@ function requestsShape(fields: Fields, scope: PlaceholderScope) {
 }
 
 /**
- * Each key may be absent (the Blueprint's stays) or null (the Blueprint's is removed). The same holds for keys of a
- * map.
+ * Lets each key, and each key of a map, be absent (the Blueprint's value stays) or null (the Blueprint's value is
+ * removed).
  */
 function overridable(shape: z.ZodRawShape): Record<string, z.ZodType> {
   return Object.fromEntries(

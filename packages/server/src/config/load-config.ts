@@ -5,10 +5,10 @@ import { Fields, type Environment } from '../schema/fields.ts';
 import { loadLogo } from './application-logo.ts';
 import { BlueprintCatalog, readIfPresent } from '../catalog/blueprint-catalog.ts';
 import type { EnvironmentFiles } from './environment-files.ts';
-import { openHosts } from './chosen-hosts.ts';
-import { ConfigError, shownPath, sortFaults, type ConfigFault, type KeyPath } from '../catalog/config-fault.ts';
+import { unrestrictedHostFields } from './chosen-hosts.ts';
+import { ConfigError, displayPath, sortFaults, type ConfigFault, type KeyPath } from '../catalog/config-fault.ts';
 import { isMap } from '../catalog/deep-merge.ts';
-import { doubtfulRequests } from './doubtful-requests.ts';
+import { requestWarnings } from './request-warnings.ts';
 import { IntegrationSchemas } from './integrations-file.ts';
 import { nangoConfigSchema, type NangoConfig } from './nango-config.ts';
 import { resolveIntegration } from './resolve-integration.ts';
@@ -17,29 +17,31 @@ import { validate } from '../catalog/validate.ts';
 
 const NANGO_CONFIG_FILE = 'nango-config.yaml';
 const INTEGRATIONS_FILE = 'integrations.yaml';
+/** The name of the folder in the Nango folder that holds the user's own Blueprints. */
 export const BLUEPRINTS_FOLDER = 'blueprints';
 
-/** The Nango folder, read and validated. */
+/** The validated configuration of a Nango folder. */
 export interface Config {
   readonly server: NangoConfig;
   readonly integrations: ReadonlyMap<string, Integration>;
   /** `application.logo`, as a `data:` URL. */
   readonly applicationLogo: string | undefined;
-  /** Permitted but unsafe settings, one sentence each. */
+  /** Warnings about settings that are permitted but unsafe, or probably mistakes. */
   readonly warnings: readonly string[];
 }
 
+/** The folders that are read, and the values of environment variables. */
 export interface LoadConfigOptions {
   /** The Nango folder. */
   readonly folder: string;
-  /** The folder of the catalog's Blueprints. */
+  /** The folder that holds the catalog's Blueprints. */
   readonly catalog: string;
   readonly environment: Environment;
   /** Files that also supply environment variables. They are read again at each reload. */
   readonly environmentFiles?: EnvironmentFiles | undefined;
 }
 
-/** Reads the Nango folder. Throws {@link ConfigError} with every fault of every file it read. */
+/** Reads the Nango folder. Throws {@link ConfigError} with every fault of every file that was read. */
 export async function loadConfig({ folder, catalog, environment }: LoadConfigOptions): Promise<Config> {
   const fields = new Fields(environment, RESERVED_PLACEHOLDERS);
   const faults: ConfigFault[] = [];
@@ -48,7 +50,7 @@ export async function loadConfig({ folder, catalog, environment }: LoadConfigOpt
   const source = await readSource(folder, INTEGRATIONS_FILE);
   if (!source) {
     faults.push({
-      file: shownPath(join(folder, INTEGRATIONS_FILE)),
+      file: displayPath(join(folder, INTEGRATIONS_FILE)),
       line: 1,
       column: 1,
       path: [],
@@ -76,8 +78,8 @@ export interface ServerAddress {
 }
 
 /**
- * Reads only the address. Everything else that `nango-config.yaml` and `integrations.yaml` need may be missing. Throws
- * {@link ConfigError} if the address itself has faults.
+ * Reads only the server's address, so the other settings of the Nango folder may be missing or invalid. Throws {@link
+ * ConfigError} if the address has faults.
  */
 export async function loadServerAddress(folder: string, environment: Environment): Promise<ServerAddress> {
   const schema = nangoConfigSchema(new Fields(environment, RESERVED_PLACEHOLDERS))
@@ -91,7 +93,7 @@ export async function loadServerAddress(folder: string, environment: Environment
   return { port: read.oauth_server_port, rootUrl: read.oauth_server_root_url.href.replace(/\/$/, '') };
 }
 
-/** Every fault of a Blueprint's file: each version is checked as an Integration would use it. */
+/** Returns every fault of a Blueprint's file. Each version is checked as an Integration would use it. */
 export async function checkBlueprint(path: string, catalog: string): Promise<ConfigFault[]> {
   const name = basename(path, '.yaml');
   const folder = dirname(path);
@@ -124,7 +126,7 @@ export async function checkBlueprint(path: string, catalog: string): Promise<Con
   return faults;
 }
 
-/** Examples for what an Integration has to set. */
+/** Returns examples for the fields of `config` that an Integration has to set. */
 async function applicationExamples(reference: string, blueprints: BlueprintCatalog): Promise<Record<string, unknown>> {
   const found = await blueprints.find(reference);
   const config = 'source' in found && isMap(found.config) ? found.config : {};
@@ -163,7 +165,7 @@ async function loadIntegrations(
 
 async function readSource(folder: string, file: string): Promise<SourceFile | undefined> {
   const text = await readIfPresent(join(folder, file));
-  return text === undefined ? undefined : parseSourceFile(shownPath(join(folder, file)), text);
+  return text === undefined ? undefined : parseSourceFile(displayPath(join(folder, file)), text);
 }
 
 async function loadApplicationLogo(
@@ -174,14 +176,14 @@ async function loadApplicationLogo(
   if (logo === undefined) return undefined;
   const loaded = await loadLogo(folder, logo);
   if ('url' in loaded) return loaded.url;
-  const file = shownPath(join(folder, NANGO_CONFIG_FILE));
+  const file = displayPath(join(folder, NANGO_CONFIG_FILE));
   faults.push({ file, line: 1, column: 1, path: ['application', 'logo'], message: loaded.problem });
   return undefined;
 }
 
-function serverWarnings({ allow_connect_without_session: isOpen }: NangoConfig): string[] {
-  return isOpen
-    ? ['allow_connect_without_session is true: anyone who reaches the port may connect accounts to any user id.']
+function serverWarnings({ allow_connect_without_session: allowsAnyone }: NangoConfig): string[] {
+  return allowsAnyone
+    ? ['allow_connect_without_session is true: anyone who reaches the port can connect accounts to any user id.']
     : [];
 }
 
@@ -190,10 +192,11 @@ function warningsOf(integrations: readonly Integration[]): string[] {
     ...(integration.allowHttp
       ? [`Integration "${integration.name}" has allow_http: its credentials may travel unencrypted.`]
       : []),
-    ...doubtfulRequests(integration),
-    ...openHosts(integration).map(
+    ...requestWarnings(integration),
+    ...unrestrictedHostFields(integration).map(
       (field) =>
-        `Integration "${integration.name}" sends its secret to whatever host a connection names in config.${field}: give that field set_by: application and a default, or a pattern of the provider’s hosts.`,
+        `Integration "${integration.name}" sends its secret to any host that a connection names in config.${field}. ` +
+        'Give that field set_by: application and a default, or a pattern of the provider’s hosts.',
     ),
   ]);
 }

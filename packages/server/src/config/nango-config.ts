@@ -6,17 +6,19 @@ import { plainNameSchema } from '../schema/plain-name.ts';
 import { EVENT_TYPES } from '../store/event-store.ts';
 import { Secret } from '../vault/secret.ts';
 
+/** The log levels, from the fewest to the most lines. */
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug', 'trace'] as const;
 
 /**
- * The scopes of a secret key: read connections with their credentials and events; let users connect; call APIs and run
- * Actions; read metrics; everything.
+ * The scopes of a secret key. `connections:read`: read connections with their credentials, and events. `connect`: let
+ * users connect. `proxy`: call APIs and run Actions. `metrics`: read metrics. `admin`: everything.
  */
 export const SCOPES = ['connections:read', 'connect', 'proxy', 'metrics', 'admin'] as const;
 
+/** A scope of a secret key. */
 export type KeyScope = (typeof SCOPES)[number];
 
-/** The schema of `nango-config.yaml`; every key is optional. */
+/** Creates the schema of `nango-config.yaml`. Every key is optional. */
 export function nangoConfigSchema(fields: Fields) {
   return z.strictObject({
     main_server_log_level: fields.choice(LOG_LEVELS).default('info').describe('Log level of the server'),
@@ -27,12 +29,12 @@ export function nangoConfigSchema(fields: Fields) {
     default_http_request_timeout_seconds: fields
       .number({ min: 0, max: 86_400 })
       .default(100)
-      .describe('How long a request to an external API may take; 0 = no limit'),
+      .describe('Time limit of a request to an external API; 0 = no limit'),
     oauth_server_enabled: fields.boolean().default(true).describe('false: no /oauth routes'),
     oauth_server_port: fields
       .number({ min: 0, max: 65_535, integer: true })
       .default(3003)
-      .describe('Port of the server; 0 = any free one'),
+      .describe('Port of the server; 0 = any free port'),
     oauth_server_root_url: fields
       .text()
       .transform((text, ctx) => parseRootUrl(text, (message) => ctx.addIssue({ code: 'custom', message })))
@@ -41,24 +43,22 @@ export function nangoConfigSchema(fields: Fields) {
     allowed_private_networks: z
       .array(fields.text().refine(isNetwork, 'must be a network such as 10.1.0.0/16 or fd00:1::/64'))
       .default([])
-      .describe('Private networks that hosts may lead into which connections or providers’ responses chose'),
+      .describe('Private networks that may be requested although a connection or a response chose the host'),
     allow_connect_without_session: fields
       .boolean()
       .default(false)
-      .describe(
-        'Unsafe: with a loopback root URL, anyone who reaches the port may connect without a token, not only this machine',
-      ),
+      .describe('Unsafe: with a loopback root URL, everyone who reaches the port may connect without a token'),
     application: z
       .strictObject({
         name: fields
           .text()
           .refine((text) => text.length <= 100, 'must have at most 100 characters')
           .optional()
-          .describe('Its name'),
+          .describe('Name of the application'),
         logo: fields.text().optional().describe('An image file in the Nango folder, of at most 64 KiB'),
       })
       .default({})
-      .describe('Your application, as pages for its users show it'),
+      .describe('Your application, as its users see it on pages'),
     trusted_proxies: z
       .array(fields.text().refine(isNetwork, 'must be a network such as 10.1.0.0/16 or fd00:1::/64'))
       .default([])
@@ -66,31 +66,31 @@ export function nangoConfigSchema(fields: Fields) {
     secret_keys: z
       .record(plainNameSchema, secretKeySchema(fields))
       .default({})
-      .describe('Secret keys in addition to NANGO_SECRET_KEY, by your own names, with their scopes'),
+      .describe('Further secret keys beside NANGO_SECRET_KEY, by names of your choice'),
     log_user_ids: fields
       .choice(['clear', 'hashed'])
       .default('clear')
-      .describe('hashed: logs, traces and the audit log hold a keyed hash of user ids, the same for the same id'),
+      .describe('hashed: logs, traces and the audit log hold a keyed hash in place of each user id'),
     audit_log_file: fields
       .text()
       .optional()
-      .describe('File of the audit log, relative to the Nango folder; without it audit lines are part of the log'),
+      .describe('File of the audit log, relative to the Nango folder; default: audit lines are part of the log'),
     webhooks: z
       .record(plainNameSchema, webhookSchema(fields))
       .default({})
-      .describe('Where events are posted to, by names of your own'),
+      .describe('Receivers of events, by names of your choice'),
     events_retention_days: fields
       .number({ min: 4, max: 3_650 })
       .default(30)
-      .describe('Events are removed after so many days'),
+      .describe('Days after which events are removed'),
     connection_cache_size: fields
       .number({ min: 0, max: 10_000_000, integer: true })
       .default(10_000)
-      .describe('How many opened connections are cached; 0 = none'),
+      .describe('Number of connections that are cached; 0 = none'),
     database_outage_seconds: fields
       .number({ min: 0, max: 86_400 })
       .default(300)
-      .describe('How long connections in memory are used while the database cannot be reached'),
+      .describe('How long cached connections are used while the database cannot be reached'),
   });
 }
 
@@ -100,7 +100,7 @@ function isNetwork(text: string): boolean {
   return family !== 0 && Number(prefix) <= (family === 4 ? 32 : 128);
 }
 
-/** A secret key, and its scopes. */
+/** The schema of a secret key and its scopes. */
 function secretKeySchema(fields: Fields) {
   const key = fields.secret().refine(
     // The missing variable was already reported.
@@ -110,14 +110,14 @@ function secretKeySchema(fields: Fields) {
   return z.strictObject({
     key: z
       .union([key.transform((one) => [one]), z.array(key).min(1).max(4)])
-      .describe('The key; while it is changed a list, all of which are valid'),
-    scopes: z.array(fields.choice(SCOPES)).min(1).describe('What it permits'),
+      .describe('The key; during a rotation a list of keys, which are all valid'),
+    scopes: z.array(fields.choice(SCOPES)).min(1).describe('What the key permits'),
   });
 }
 
 const SECRET_KEY = /^[\w.~+/=-]{20,256}$/;
 
-/** A receiver of events. */
+/** The schema of a receiver of events. */
 function webhookSchema(fields: Fields) {
   const key = fields.secret().transform((secret, ctx) => {
     const text = secret.reveal();
@@ -130,22 +130,22 @@ function webhookSchema(fields: Fields) {
     url: fields
       .text()
       .transform((text, ctx) => parseWebhookUrl(text, (message) => ctx.addIssue({ code: 'custom', message })))
-      .describe('https URL that takes the events'),
+      .describe('https URL that receives the events'),
     secret: z
       .union([key.transform((one) => [one]), z.array(key).min(1).max(4)])
-      .describe('whsec_… that signs them; while it is changed a list, each of which signs'),
+      .describe('whsec_… that signs the events; during a rotation a list of secrets, which all sign'),
     events: z
       .array(fields.choice(EVENT_TYPES))
       .min(1)
       .default([...EVENT_TYPES])
-      .describe('Types to post; without it all'),
+      .describe('Types of events to post; default: all'),
   });
 }
 
 const WEBHOOK_SECRET_HELP =
   'must be "whsec_" and 24 to 64 random bytes as base64. Make one with: echo "whsec_$(openssl rand -base64 32)"';
 
-/** The key of a Standard Webhooks secret; undefined if it is invalid. */
+/** Returns the key of a Standard Webhooks secret; undefined if it is invalid. */
 function parseWebhookSecret(text: string): Buffer | undefined {
   const [, base64] = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(text) ?? [];
   const bytes = Buffer.from(base64 ?? '', 'base64');
@@ -157,7 +157,7 @@ function parseWebhookUrl(text: string, addFault: (message: string) => void): str
   if (text === '') return text;
   if (!url || !/^https?:$/.test(url.protocol)) addFault('must be an https URL');
   else if (!isSecureUrl(url, false)) addFault('must be https (only loopback hosts may use http)');
-  else if (url.username !== '' || url.password !== '') addFault('must hold no user name or password');
+  else if (url.username !== '' || url.password !== '') addFault('must not contain a user name or password');
   return text;
 }
 
@@ -172,9 +172,9 @@ function parseRootUrl(text: string, addFault: (message: string) => void): URL {
     return fallback;
   }
   if (url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '')
-    addFault('must have no query, fragment or credentials');
+    addFault('must not contain a query, a fragment or credentials');
   if (!isSecureUrl(url, false))
-    addFault('must be https: codes and tokens travel over it (only loopback hosts may use http)');
+    addFault('must be https, because codes and tokens are sent over it (only loopback hosts may use http)');
   url.pathname = url.pathname.replace(/\/+$/, '');
   return url;
 }

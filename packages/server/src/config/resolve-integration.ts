@@ -19,7 +19,7 @@ import { validate, type Locate } from '../catalog/validate.ts';
 const DEFAULT_REFRESH_CONCURRENCY = 10;
 const DEFAULT_REFUSED_DAYS = 3;
 
-/** What is needed to turn one entry of `integrations.yaml` into an Integration. */
+/** The schemas and files that are needed to turn an entry of `integrations.yaml` into an Integration. */
 export interface ResolveContext {
   readonly schemas: IntegrationSchemas;
   readonly source: SourceFile;
@@ -28,7 +28,7 @@ export interface ResolveContext {
   readonly faults: ConfigFault[];
 }
 
-/** Merges one entry with its Blueprint and validates the result. Faults are added to the context's. */
+/** Merges one entry with its Blueprint and validates the result. Adds faults to those of the context. */
 export async function resolveIntegration(
   name: string,
   entry: Record<string, unknown>,
@@ -112,7 +112,7 @@ async function findBlueprint(
   return 'failed';
 }
 
-/** A merged key is where the Integration has it, else where the Blueprint has it. */
+/** Finds a merged key: in the Integration if it has the key, else in the Blueprint. */
 function locateMerged(source: SourceFile, root: KeyPath, blueprint: Blueprint | undefined): Locate {
   return (path) => {
     const inner = [...(blueprint?.path ?? []), ...path.slice(root.length)];
@@ -140,12 +140,12 @@ interface Problem {
   readonly message: string;
 }
 
-/** Rules that concern several keys. */
+/** Checks the rules that concern several keys. */
 function crossChecks(integration: Integration, settings: Settings): Problem[] {
   const { auth } = integration;
-  const ofMode = AUTH_MODES.get(auth.auth_mode)?.checkAuth?.(auth) ?? [];
+  const modeFaults = AUTH_MODES.get(auth.auth_mode)?.checkAuth?.(auth) ?? [];
   return [
-    ...ofMode.map(({ key, message }) => ({ key: ['auth', key], message })),
+    ...modeFaults.map(({ key, message }) => ({ key: ['auth', key], message })),
     ...requiredSettingChecks(integration, settings),
     ...certificateChecks(settings),
     ...httpChecks(integration),
@@ -154,13 +154,13 @@ function crossChecks(integration: Integration, settings: Settings): Problem[] {
   ];
 }
 
-/** Values that the application sets for all connections must be present and valid. */
+/** Checks that the values are present and valid that the application sets for all connections. */
 function applicationChecks({ configFields }: Integration): Problem[] {
-  const ofApplication = Object.entries(configFields).filter(([, { set_by }]) => set_by === 'application');
-  return ofApplication.flatMap(([name, { default: value, ...field }]) =>
+  const applicationFields = Object.entries(configFields).filter(([, { set_by }]) => set_by === 'application');
+  return applicationFields.flatMap(([name, { default: value, ...field }]) =>
     inputProblems({ [name]: field }, value === undefined ? {} : { [name]: value }).map((problem) => ({
       key: ['config', name, 'default'],
-      message: `${problem}: your application’s own, set here for all connections`,
+      message: `${problem}: your application sets it here for all connections`,
     })),
   );
 }
@@ -176,7 +176,12 @@ function certificateChecks(settings: Settings): Problem[] {
   if (!certificate && !key) return [];
   if (!certificate || !key) {
     const missing = certificate ? 'client_certificate_key' : 'client_certificate';
-    return [{ key: [missing], message: 'is required together with its counterpart' }];
+    return [
+      {
+        key: [missing],
+        message: `is required, because ${certificate ? 'client_certificate' : 'client_certificate_key'} is set`,
+      },
+    ];
   }
   if (readClientCertificate({ certificate: certificate.reveal(), key: key.reveal() })) return [];
   return [
@@ -201,7 +206,7 @@ function requiredSettingChecks({ auth }: Integration, settings: Settings): Probl
     .map((setting) => ({ key: [setting], message: `is required with auth_mode ${auth.auth_mode}${HINTS[setting]}` }));
 }
 
-/** Credentials must not travel in the clear (RFC 6749 §3.1.2.1, §3.2) unless the configuration asks for it by name. */
+/** Credentials must not be sent unencrypted (RFC 6749 §3.1.2.1, §3.2) unless `allow_http` permits it. */
 function httpChecks({ auth, requests, allowHttp }: Integration): Problem[] {
   if (allowHttp) return [];
   const urls = [
@@ -212,7 +217,7 @@ function httpChecks({ auth, requests, allowHttp }: Integration): Problem[] {
     .filter(({ url }) => isInsecure(url))
     .map(({ key }) => ({
       key,
-      message: 'must be https; http is for loopback hosts, or for an Integration with allow_http: true',
+      message: 'must be https; only loopback hosts, or an Integration with allow_http: true, may use http',
     }));
 }
 
@@ -223,17 +228,17 @@ function isInsecure(template: Template): boolean {
   return url !== null && !isSecureUrl(url, false);
 }
 
-/** Placeholders of `requests` for which no connection of this Integration has a value. */
+/** Finds placeholders of `requests` for which no connection of this Integration has a value. */
 function placeholderChecks({ auth, requests, appApiKey }: Integration): Problem[] {
   const templates = [requests.baseUrl, ...requests.headers.values(), ...requests.params.values()];
-  const used = new Set(templates.flatMap((template) => template.placeholders));
+  const usedPlaceholders = new Set(templates.flatMap((template) => template.placeholders));
   const unavailable = Object.entries(AUTH_MODES.get(auth.auth_mode)?.unavailablePlaceholders?.(auth) ?? {});
   return [
-    ...(used.has('app_api_key') && !appApiKey
+    ...(usedPlaceholders.has('app_api_key') && !appApiKey
       ? [{ key: ['app_api_key'], message: 'is required: requests uses ${app_api_key}' }]
       : []),
     ...unavailable
-      .filter(([name]) => used.has(name))
+      .filter(([name]) => usedPlaceholders.has(name))
       .map(([name, why]) => ({ key: ['requests'], message: `uses \${${name}}, but ${why}` })),
   ];
 }

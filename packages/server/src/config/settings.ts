@@ -8,14 +8,14 @@ import { isOwn, openEnvironmentFiles, type EnvironmentFiles } from './environmen
 export interface Settings {
   /** The Nango folder. */
   readonly folder: string;
-  /** Folder of the embedded store and of the keys that the first start makes. */
+  /** Folder of the embedded store and of the keys that the first start creates. */
   readonly dataDirectory: string;
   /** PostgreSQL connection string; undefined = the embedded store. */
   readonly databaseUrl: string | undefined;
   readonly encryptionKey: string | undefined;
-  /** A file that holds the encryption key. */
+  /** A file that holds encryption keys. */
   readonly encryptionKeyFile: string | undefined;
-  /** A shell command that prints the encryption key. */
+  /** A shell command that prints encryption keys. */
   readonly encryptionKeyCommand: string | undefined;
   readonly secretKey: string | undefined;
   /** Address to listen on; undefined = loopback for a loopback root URL, else all. */
@@ -23,7 +23,7 @@ export interface Settings {
   /** Overrides oauth_server_port. */
   readonly port: number | undefined;
   readonly environment: Environment;
-  /** Other sources of {@link environment}; undefined = only the process. */
+  /** The files that {@link environment} reads too; undefined = only the process's variables. */
   readonly environmentFiles?: EnvironmentFiles | undefined;
   /** The address of a running server, for commands that talk to it. */
   readonly serverUrl?: string | undefined;
@@ -48,7 +48,7 @@ export interface TracingSettings {
   readonly samplerArgument: number;
 }
 
-/** What the command line may override. */
+/** The settings that the command line overrides. */
 export interface SettingsFlags {
   readonly folder?: string | undefined;
   readonly dataDirectory?: string | undefined;
@@ -83,12 +83,12 @@ export function readSettings(flags: SettingsFlags = {}, environment: NodeJS.Proc
   };
 }
 
-/** Where `nango init` makes the folder: never above the working folder. */
+/** Returns where `nango init` creates the Nango folder: never above the working folder. */
 export function newFolder(named: string | undefined, environment: NodeJS.ProcessEnv = process.env): string {
   return resolve(named ?? (environment['NANGO_FOLDER'] || DEFAULT_FOLDER));
 }
 
-/** The folder that was named; else the nearest one of the default name, from the working folder upwards. */
+/** Returns the named folder; else the nearest folder of the default name, from the working folder upwards. */
 function findFolder(named: string | undefined): string {
   if (named !== undefined) return resolve(named);
   const here = resolve(DEFAULT_FOLDER);
@@ -99,7 +99,7 @@ function findFolder(named: string | undefined): string {
   }
 }
 
-/** OpenTelemetry's variables. Off unless an exporter or its endpoint is named. */
+/** Reads OpenTelemetry's variables. Tracing is off unless an exporter or an endpoint is set. */
 function readTracing(variable: (name: string) => string | undefined): TracingSettings | undefined {
   const endpoint = variable('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT') ?? variable('OTEL_EXPORTER_OTLP_ENDPOINT');
   const exporter = variable('OTEL_TRACES_EXPORTER') ?? (endpoint === undefined ? 'none' : 'otlp');

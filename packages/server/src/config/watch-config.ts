@@ -5,16 +5,16 @@ import { BLUEPRINTS_FOLDER, loadConfig, type Config, type LoadConfigOptions } fr
 
 const SETTLE_MS = 80;
 
-/** Called at each reload. */
+/** The functions that are called after a reload. */
 export interface ConfigListener {
   onReload(config: Config, previous: Config): void;
-  /** The last good configuration stays in force. Called once for each distinct set of faults. */
+  /** The last valid configuration stays in use. Called once for each distinct set of faults. */
   onInvalid(error: ConfigError): void;
   onError(error: unknown): void;
 }
 
 /**
- * Holds the configuration and keeps it up to date. A valid edit takes effect at once; an invalid one is reported and
+ * Holds the configuration and keeps it up to date. A valid edit takes effect at once. An invalid edit is reported and
  * changes nothing. Requests in flight keep their Integration.
  */
 export class LiveConfig {
@@ -32,7 +32,7 @@ export class LiveConfig {
     this.#listener = listener;
   }
 
-  /** Loads and begins to watch. Throws ConfigError if the first load finds faults. */
+  /** Loads the configuration and begins to watch its files. Throws ConfigError if the first load finds faults. */
   static async open(options: LoadConfigOptions, listener: ConfigListener): Promise<LiveConfig> {
     const live = new LiveConfig(await loadConfig(options), options, listener);
     live.#watch();
@@ -50,7 +50,7 @@ export class LiveConfig {
     await this.#reloading;
   }
 
-  /** Loads again now. */
+  /** Loads the configuration again now. */
   reload(): Promise<void> {
     this.#reloading = this.#reloading.then(() => this.#load());
     return this.#reloading;
@@ -73,13 +73,13 @@ export class LiveConfig {
   }
 
   /**
-   * Folders are watched, and not files: editors replace a file when they save it, and a watch on the old file sees
+   * Watches folders instead of files. Editors replace a file when they save it, and a watch on the old file reports
    * nothing.
    */
   #watch(): void {
     const { folder: nangoFolder, environmentFiles } = this.#options;
     const watched = [
-      // Kubernetes replaces the link ..data when a mounted ConfigMap changes, and touches no file.
+      // Kubernetes replaces only the link ..data when a mounted ConfigMap changes.
       { folder: nangoFolder, matches: /\.ya?ml$|^blueprints$|^\.\.data$/ },
       { folder: join(nangoFolder, BLUEPRINTS_FOLDER), matches: /\.ya?ml$/ },
       ...(environmentFiles?.paths ?? []).map((path) => ({ folder: dirname(path), matches: basename(path) })),

@@ -13,7 +13,7 @@ import { additionalConfigSchema } from './connection-input.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { OAuthHttp } from '../oauth/oauth-http.ts';
 import { jsonValue, parseExactJson } from '../formats/parse-json.ts';
-import { askedFields, inputProblems, withDefaults, type InputFields } from '../schema/input-fields.ts';
+import { promptedFields, inputProblems, withDefaults, type InputFields } from '../schema/input-fields.ts';
 import { isSecureUrl } from '../schema/loopback-host.ts';
 import { suggest } from '../schema/suggest.ts';
 import { connectionKeyText, type ConnectionKey, type ConnectionRow, type Store } from '../store/store.ts';
@@ -157,7 +157,7 @@ export function askedConfig(integration: Integration): InputFields {
   const { authorization } = authModeOf(integration);
   const told = authorization?.applies(integration) ? authorization.bringsConfig(integration) : [];
   return Object.fromEntries(
-    Object.entries(askedFields(integration.configFields)).filter(([name]) => !told.includes(name)),
+    Object.entries(promptedFields(integration.configFields)).filter(([name]) => !told.includes(name)),
   );
 }
 
@@ -170,7 +170,7 @@ export function assertConfig(
   additionalConfig: AdditionalConfig,
   later: readonly string[] = [],
 ): void {
-  const fields = Object.entries(askedFields(integration.configFields)).filter(
+  const fields = Object.entries(promptedFields(integration.configFields)).filter(
     ([field]) => Object.hasOwn(additionalConfig, field) || !later.includes(field),
   );
   const problems = inputProblems(Object.fromEntries(fields), additionalConfig);

@@ -3,16 +3,16 @@ import { ERRORS, type ErrorCode } from './registry.ts';
 /** Optional facts of an error. */
 export interface NangoErrorOptions {
   readonly cause?: unknown;
-  /** Seconds after which a retry makes sense (RFC 9110 §10.2.3 Retry-After). */
+  /** Seconds after which a retry may succeed (RFC 9110 §10.2.3 Retry-After). */
   readonly retryAfter?: number | undefined;
-  /** Whether the failure is in the log already, so that it is not written again. */
+  /** Whether the error was already logged. Then it is not logged again. */
   readonly isLogged?: boolean;
 }
 
 /**
  * The only error class that this server throws on purpose.
  *
- * `message` is for the caller and says what to do. It never holds a secret. `cause` is only for the log.
+ * `message` is for the caller and says what to do. It never contains a secret. `cause` is only for the log.
  */
 export class NangoError extends Error {
   override readonly name = 'NangoError';
@@ -33,22 +33,22 @@ export class NangoError extends Error {
   }
 }
 
-/** The message of any thrown value, as text for a person. */
+/** Returns the message of any thrown value, for people. */
 export function messageOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
   return fileMessage(thrown) ?? thrown.message;
 }
 
-/** The code of any thrown value: that of our errors, of errors of Node's file functions, or `internal_error`. */
+/** Returns the code of any thrown value: of our errors, of errors of Node's file functions, or `internal_error`. */
 export function codeOf(thrown: unknown): ErrorCode {
   if (thrown instanceof NangoError) return thrown.code;
   return (thrown instanceof Error ? fileProblemOf(thrown)?.code : undefined) ?? 'internal_error';
 }
 
-/** What errors of Node's file functions mean, by their code. */
+/** Our codes and messages for errors of Node's file functions, by Node's codes. */
 const FILE_PROBLEMS: Readonly<Record<string, { readonly code: ErrorCode; readonly text: string }>> = {
   EACCES: { code: 'file_unreadable', text: 'cannot be opened: permission denied' },
-  EEXIST: { code: 'file_exists', text: 'exists already' },
+  EEXIST: { code: 'file_exists', text: 'already exists' },
   EISDIR: { code: 'file_unreadable', text: 'is a folder, not a file' },
   ENOENT: { code: 'file_not_found', text: 'does not exist' },
   ENOSPC: { code: 'file_unwritable', text: 'cannot be written: the disk is full' },
@@ -57,7 +57,7 @@ const FILE_PROBLEMS: Readonly<Record<string, { readonly code: ErrorCode; readonl
   EROFS: { code: 'file_unwritable', text: 'cannot be written: the file system is read-only' },
 };
 
-/** A message for an error of Node's file functions; undefined for any other error. */
+/** Returns a message for an error of Node's file functions; undefined for any other error. */
 function fileMessage(error: Error): string | undefined {
   const problem = fileProblemOf(error);
   return problem && 'path' in error ? `${String(error.path)} ${problem.text}` : undefined;

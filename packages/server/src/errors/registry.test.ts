@@ -7,7 +7,7 @@ import { ERRORS, hasTrait } from './registry.ts';
 
 const entries = Object.entries(ERRORS);
 
-test('each code is one name with one meaning, and is on the errors page', () => {
+test('each code has its own meaning, and is listed on the errors page', () => {
   const page = readFileSync(join(import.meta.dirname, '../../../../docs/reference/errors.md'), 'utf8');
   for (const [code, { status, about }] of entries) {
     assert.match(code, /^[a-z]+(_[a-z]+)*$/);
@@ -17,7 +17,7 @@ test('each code is one name with one meaning, and is on the errors page', () => 
   assert.equal(new Set(entries.map(([, { about }]) => about)).size, entries.length);
 });
 
-test('only failures without a usable response count as failures of the network', () => {
+test('only errors without a usable response belong to the family "network"', () => {
   const ofNetwork = entries.flatMap(([code]) => (hasTrait(code as keyof typeof ERRORS, 'network') ? [code] : []));
   assert.deepEqual(ofNetwork, ['request_failed', 'request_timeout', 'response_too_large']);
 });

@@ -1,7 +1,7 @@
 /**
- * Families of codes. `page`: a page that connects a user shows code and message. `network`: a request got no usable
- * response. `developer`: only a developer can remove the cause, so users see another message. `retried`: a background
- * refresh records the failure where it happens, and the connection becomes due again by itself.
+ * Families of codes. `page`: a page that connects a user shows code and message. `network`: a request received no
+ * usable response. `developer`: only a developer can remove the cause, so users see another message. `retried`: a
+ * background refresh has recorded the failure, and the connection becomes due again.
  */
 export type ErrorTrait = 'page' | 'network' | 'developer' | 'retried';
 
@@ -12,8 +12,8 @@ interface ErrorEntry {
 }
 
 /**
- * Every error code of this server, and its HTTP status. Codes are stable, because clients depend on them: none is
- * renamed or given another meaning.
+ * Every error code of this server, and its HTTP status. Clients depend on codes, so a code is never renamed and never
+ * changes its meaning.
  */
 export const ERRORS = {
   access_denied: {

@@ -8,7 +8,7 @@ import type { EventContext } from './event-context.ts';
 
 const PUBLISH_BATCH = 200;
 
-/** An event, as the API and webhooks show it. */
+/** The schema of an event in the API and in webhooks. */
 export const eventSchema = z.object({
   id: z.string().describe('The same for every delivery of this event'),
   type: z.enum(EVENT_TYPES),
@@ -29,10 +29,11 @@ export const eventSchema = z.object({
     .describe('The connection as it was when the event occurred, without credentials'),
 });
 
+/** An event in the API and in webhooks. */
 export type Event = z.output<typeof eventSchema>;
 
 /**
- * A page of events. `nextCursor` is the cursor of the next page, and stays valid. `hasMore` says whether there are more
+ * A page of events. `nextCursor` is the cursor of the next page; it stays valid. `hasMore` says whether there are more
  * events now.
  */
 export interface EventPage {
@@ -47,13 +48,13 @@ const deadDeliverySchema = z.object({
   event: eventSchema,
 });
 
-/** A page of failed deliveries; `nextCursor` is null on the last. */
+/** The schema of a page of dead deliveries. `nextCursor` is null on the last page. */
 export const deadPageSchema = z.object({ deliveries: z.array(deadDeliverySchema), nextCursor: z.string().nullable() });
 
 const eventCursor = z.tuple([z.int().min(0)]);
 const deadCursor = z.tuple([z.int().min(0), storableTextSchema]);
 
-/** Reads events, and delivers dead ones again. */
+/** Reads events, and delivers dead events again. */
 export class EventLog {
   readonly #context: EventContext;
 
@@ -91,7 +92,7 @@ export class EventLog {
     };
   }
 
-  /** Throws `not_found` if no such webhook is configured. Resolves to the number of events that are delivered again. */
+  /** Delivers dead events again. Resolves to their number. Throws `not_found` if the webhook is not configured. */
   async replay({ webhook, eventId }: { webhook: string; eventId?: string | undefined }): Promise<number> {
     const { webhooks } = this.#context.config().server;
     if (!Object.hasOwn(webhooks, webhook))
@@ -103,14 +104,14 @@ export class EventLog {
   }
 }
 
-/** Publishes all events that are not published yet, for the webhooks that are configured now. */
+/** Publishes all unpublished events for the webhooks that are configured now. */
 export async function publishAll({ store, config }: Pick<EventContext, 'store' | 'config'>): Promise<void> {
   const webhooksOf: Parameters<EventStore['publishEvents']>[0]['webhooksOf'] = (type) =>
     Object.entries(config().server.webhooks).flatMap(([name, { events }]) => (events.includes(type) ? [name] : []));
   while ((await store.publishEvents({ limit: PUBLISH_BATCH, webhooksOf })) === PUBLISH_BATCH);
 }
 
-/** A stored event, as the API and webhooks show it. */
+/** Turns a stored event into an event of the API and of webhooks. */
 export function toEvent({ id, type, createdAt, data }: EventRow): Event {
   return eventSchema.parse({ id, type, timestamp: new Date(createdAt).toISOString(), data: JSON.parse(data) });
 }

@@ -16,7 +16,7 @@ export class Retention {
       everyMs: EVERY_MS,
       random: context.random,
       task: () => this.prune(),
-      onError: (error) => context.log.warn({ err: error }, 'pruning paused'),
+      onError: (error) => context.log.warn({ err: error }, 'old records could not be removed; trying again later'),
     });
   }
 
@@ -29,7 +29,7 @@ export class Retention {
     return this.#rounds.stop();
   }
 
-  /** Removes everything that is too old now. */
+  /** Removes all records that are too old now. */
   async prune(): Promise<void> {
     const { store, config, now } = this.#context;
     for (;;) {

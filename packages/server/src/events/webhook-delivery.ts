@@ -12,7 +12,7 @@ import { signWebhook } from './webhook-signature.ts';
 
 const EVERY_MS = 1_000;
 const TIMEOUT_MS = 15_000;
-// Longer than a request may take. If a claim is older, its holder has died.
+// Longer than a request may take. If a claim is older, its holder has ended.
 const CLAIM_MS = 60_000;
 const FIRST_RETRY_MS = 5_000;
 const MAX_RETRY_MS = 3_600_000;
@@ -23,15 +23,15 @@ const BATCH = 50;
 
 type Webhook = NangoConfig['webhooks'][string];
 
-/** The result of an attempt; `gone` means that the receiver wants no more events (410). */
+/** The result of an attempt. `gone`: the receiver rejected the event for good (410). */
 type Outcome =
   | { readonly state: 'delivered' }
   | { readonly state: 'failed' | 'gone'; readonly error: string; readonly retryAfterMs?: number | undefined };
 
 /**
  * Posts events to webhooks (Standard Webhooks 1.0). The events of a connection are delivered one after the other.
- * Connections and webhooks are served concurrently, so a webhook that hangs delays no other. A failed delivery is tried
- * again for three days.
+ * Connections and webhooks are served concurrently, so a webhook that hangs does not delay others. A failed delivery is
+ * tried again for three days.
  */
 export class WebhookDelivery {
   readonly #context: EventContext;
@@ -53,7 +53,7 @@ export class WebhookDelivery {
     this.#rounds.start();
   }
 
-  /** Starts a round soon, because there may be something to deliver. */
+  /** Starts a round soon, because there may be events to deliver. */
   nudge(): void {
     this.#rounds.nudge();
   }

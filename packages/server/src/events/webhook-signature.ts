@@ -1,16 +1,16 @@
 import { createHmac } from 'node:crypto';
 
-/** The values that are signed. */
+/** The signed parts of a webhook. */
 export interface WebhookMessage {
   readonly id: string;
-  /** Seconds since the epoch at which it is sent, so that a receiver can reject an old message that is sent again. */
+  /** When the message is sent, in seconds since the epoch. With it, a receiver can reject a replayed message. */
   readonly timestamp: number;
   readonly body: string;
 }
 
 /**
- * The headers of a Standard Webhooks message (specification 1.0, "Signature scheme": HMAC-SHA256 over id, timestamp and
- * body). Each key signs, so that a receiver may have the old or the new one during a rotation.
+ * Returns the headers of a Standard Webhooks message (specification 1.0, "Signature scheme": HMAC-SHA256 over id,
+ * timestamp and body). Each key signs, so that a receiver may have the old or the new key during a rotation.
  */
 export function signWebhook(
   { id, timestamp, body }: WebhookMessage,

@@ -1,23 +1,24 @@
 /**
- * The value at a path: names joined by dots. Numbers count in lists, negative ones from the end. `*` is the only member
- * that is a list. A backslash precedes a dot within a name. Only own members are read, so no path leads into a
- * prototype.
+ * Returns the value at a path, which consists of names joined by dots. A number is the index in a list; a negative
+ * number counts from the end. `*` is the only member that is a list. A backslash escapes a dot within a name. Only own
+ * members are read, so a path cannot reach a prototype.
  */
-export function memberAt(answer: unknown, path: string): unknown {
-  let found = answer;
+export function memberAt(root: unknown, path: string): unknown {
+  let found = root;
   for (const part of path.split(/(?<!\\)\./)) found = member(found, part.replaceAll('\\.', '.'));
   return found;
 }
 
-function member(holder: unknown, name: string): unknown {
-  if (name === '*') return onlyListOf(holder);
-  if (Array.isArray(holder)) return /^-?\d+$/.test(name) ? holder.at(Number(name)) : undefined;
-  if (typeof holder !== 'object' || holder === null || !Object.hasOwn(holder, name)) return undefined;
-  return Reflect.get(holder, name);
+function member(container: unknown, name: string): unknown {
+  if (name === '*') return onlyListOf(container);
+  if (Array.isArray(container)) return /^-?\d+$/.test(name) ? container.at(Number(name)) : undefined;
+  if (typeof container !== 'object' || container === null || !Object.hasOwn(container, name)) return undefined;
+  return Reflect.get(container, name);
 }
 
-function onlyListOf(holder: unknown): unknown {
-  if (Array.isArray(holder)) return holder;
-  const lists = typeof holder === 'object' && holder !== null ? Object.values(holder).filter(Array.isArray) : [];
+function onlyListOf(container: unknown): unknown {
+  if (Array.isArray(container)) return container;
+  const lists =
+    typeof container === 'object' && container !== null ? Object.values(container).filter(Array.isArray) : [];
   return lists.length === 1 ? lists[0] : undefined;
 }

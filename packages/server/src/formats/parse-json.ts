@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 
-// Deeper than any provider's document, and shallow enough for recursive code.
+// Providers' documents are less deep, and recursive code can process this depth.
 const MAX_DEPTH = 128;
-// 10 MiB of empty lists are 3.5 million, which takes 0.9 s. This many take 0.13 s.
+// 10 MiB can hold 3.5 million empty lists, which take 0.9 s to parse. This number takes 0.13 s.
 const MAX_CONTAINERS = 500_000;
 const MAX_INEXACT_NUMBERS = 200_000;
 
@@ -16,33 +16,33 @@ declare global {
 }
 
 /**
- * Parses JSON, with or without a byte order mark. Undefined if it is not JSON, is nested deeper than 128 (`maxDepth`)
- * levels, or would block the process: more than 500,000 lists and objects, or 200,000 inexact numbers.
+ * Parses JSON, with or without a byte order mark. Returns undefined if the text is not JSON, is nested deeper than
+ * `maxDepth` levels, or would block the process: more than 500,000 lists and objects, or 200,000 inexact numbers.
  */
 export function parseJson(text: string, maxDepth = MAX_DEPTH): unknown {
-  const json = withoutMark(text);
+  const json = withoutByteOrderMark(text);
   return scan(json, maxDepth) && parseOrUndefined(json);
 }
 
 /**
- * The same, but numbers keep their digits. A number that JavaScript cannot hold exactly is kept as text, and
- * `JSON.stringify` writes it unchanged. {@link numberText} reads it.
+ * Parses JSON like {@link parseJson}, but numbers keep their digits. A number that JavaScript cannot hold exactly is
+ * kept as text, and `JSON.stringify` writes it unchanged. {@link numberText} reads it.
  */
 export function parseExactJson(text: string, maxDepth = MAX_DEPTH): unknown {
-  const json = withoutMark(text);
+  const json = withoutByteOrderMark(text);
   const scanned = scan(json, maxDepth);
   if (!scanned || scanned.length === 0) return scanned && parseOrUndefined(json);
   // A reviver would take ten times as long. The mark is random, so no text can begin with it.
   const mark = randomUUID();
-  return withExactNumbers(parseOrUndefined(quoted(json, scanned, mark)), mark);
+  return withExactNumbers(parseOrUndefined(quoteInexactNumbers(json, scanned, mark)), mark);
 }
 
 /** Whether a text has numbers, outside of strings, that JavaScript would change. */
 export function hasInexactNumber(text: string): boolean {
-  return (scan(withoutMark(text), Infinity)?.length ?? 0) > 0;
+  return (scan(withoutByteOrderMark(text), Infinity)?.length ?? 0) > 0;
 }
 
-/** A number's digits as they were written; undefined if it is not a number. */
+/** Returns a number's original text; undefined if the value is not a number. */
 export function numberText(value: unknown): string | undefined {
   if (typeof value === 'number') return String(value);
   return JSON.isRawJSON(value) ? value.rawJSON : undefined;
@@ -50,7 +50,7 @@ export function numberText(value: unknown): string | undefined {
 
 type Json = z.core.util.JSONType;
 
-/** Any JSON value, unchanged: a copy would lose the numbers of {@link parseExactJson}. */
+/** The schema of any JSON value. It returns the value itself, because a copy would lose exact numbers. */
 export const jsonValue = z.unknown().refine(isJson, 'must be JSON');
 
 function isJson(value: unknown): value is Json {
@@ -59,7 +59,7 @@ function isJson(value: unknown): value is Json {
   return typeof value === 'object' && Object.values(value).every(isJson);
 }
 
-function withoutMark(text: string): string {
+function withoutByteOrderMark(text: string): string {
   return text.startsWith('\uFEFF') ? text.slice(1) : text;
 }
 
@@ -82,8 +82,8 @@ const MIN_INEXACT = '1e100'.length;
 const LONG_NUMBER = /^-?(?:[\d.]{16}|[\d.]+[eE][+-]?\d{3})/;
 
 /**
- * Scans a text before it is parsed, because deep nesting can exhaust the stack of recursive code. Returns the inexact
- * numbers; undefined if the text is too deep or has too many lists and objects.
+ * Scans a text before it is parsed, because deep nesting can exhaust the stack of recursive code. Returns the positions
+ * of inexact numbers; undefined if the text exceeds a limit of {@link parseJson}.
  */
 function scan(json: string, maxDepth: number): InexactNumber[] | undefined {
   const inexact: InexactNumber[] = [];
@@ -111,12 +111,12 @@ function scan(json: string, maxDepth: number): InexactNumber[] | undefined {
 
 function endOfNumber(json: string, from: number): number {
   let to = from + 1;
-  while (isOfNumber(json.charCodeAt(to))) to += 1;
+  while (isNumberCharacter(json.charCodeAt(to))) to += 1;
   return to;
 }
 
-/** Characters that occur in numbers. */
-function isOfNumber(code: number): boolean {
+/** Whether a character occurs in numbers. */
+function isNumberCharacter(code: number): boolean {
   return (
     (code >= ZERO && code <= NINE) || code === POINT || code === MINUS || code === PLUS || (code | 0x20) === LOWER_E
   );
@@ -126,8 +126,8 @@ function isInexact(number: string): boolean {
   return LONG_NUMBER.test(number) && NUMBER.test(number) && String(Number(number)) !== number;
 }
 
-/** The text, with its inexact numbers as marked strings. */
-function quoted(json: string, numbers: readonly InexactNumber[], mark: string): string {
+/** Returns the text with its inexact numbers as marked strings. */
+function quoteInexactNumbers(json: string, numbers: readonly InexactNumber[], mark: string): string {
   const parts: string[] = [];
   let copied = 0;
   for (const { from, to } of numbers) {
@@ -143,13 +143,13 @@ function withExactNumbers(value: unknown, mark: string): unknown {
   else if (isRecord(value))
     for (const key of Object.keys(value)) {
       const exact = withExactNumbers(value[key], mark);
-      // "__proto__" must stay an ordinary name.
-      if (exact !== value[key]) Object.defineProperty(value, key, { ...PLAIN, value: exact });
+      // An assignment to "__proto__" would change the prototype.
+      if (exact !== value[key]) Object.defineProperty(value, key, { ...ORDINARY_PROPERTY, value: exact });
     }
   return value;
 }
 
-const PLAIN = { writable: true, enumerable: true, configurable: true };
+const ORDINARY_PROPERTY = { writable: true, enumerable: true, configurable: true };
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;

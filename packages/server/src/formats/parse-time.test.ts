@@ -4,7 +4,7 @@ import { parseTime } from './parse-time.ts';
 
 const AT = Date.UTC(2030, 0, 2, 3, 4, 5);
 
-test('T3: reads times as providers and people write them', () => {
+test('T3: reads the times that providers and people write', () => {
   for (const value of [
     AT,
     AT / 1000,
@@ -23,12 +23,12 @@ test('T3: a time without a zone is UTC', () => {
     assert.equal(parseTime(text), AT, text);
 });
 
-test('T3, D4: a time is clamped to the year 9999, so that it can always be written as a date', () => {
+test('T3, D4: a time after the year 9999 becomes the end of that year, so that it has an ISO 8601 form', () => {
   for (const value of [9e15, 1e16, 1e308, Number.POSITIVE_INFINITY, '9'.repeat(99), 8.64e15 + 1])
     assert.equal(new Date(parseTime(value) ?? Number.NaN).toISOString(), '9999-12-31T23:59:59.000Z');
 });
 
-test('T3: what is no time is none', () => {
+test('T3: other values are undefined', () => {
   for (const value of ['', 'never', '-1', -1, Number.NaN, null, undefined, {}, [], true, '1'.repeat(101)])
     assert.equal(parseTime(value), undefined, String(value));
 });

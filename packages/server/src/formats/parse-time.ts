@@ -1,16 +1,16 @@
 import { numberText } from './parse-json.ts';
 
-// The end of the year 9999. A later time has no ISO 8601 form, and no token lives so long.
+/** The end of the year 9999, in milliseconds since the epoch. Later times have no plain ISO 8601 form. */
 export const MAX_TIME_MS = 253_402_300_799_000;
-// Seconds until the year 5138 are below, and milliseconds since 1973 are above.
+// A smaller number is in seconds (until the year 5138), and a larger one in milliseconds (since 1973).
 const SECONDS_BELOW = 100_000_000_000;
-// A time without a zone, which JavaScript would read as local time.
+// Matches a time without a zone. JavaScript would read it as local time.
 const WITHOUT_ZONE = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?$/;
 
 /**
- * A time in milliseconds since the epoch. Reads ISO 8601 or HTTP text (UTC if there is no zone), and an epoch in
- * seconds or milliseconds, as a number or text. At most the end of the year 9999. Undefined if it is not a time, or is
- * before 1970.
+ * Parses a time into milliseconds since the epoch, at most the end of the year 9999. Reads ISO 8601 and HTTP dates (UTC
+ * if there is no zone), and an epoch in seconds or milliseconds, as a number or text. Returns undefined if the value is
+ * not a time, or is before 1970.
  */
 export function parseTime(value: unknown): number | undefined {
   const time = typeof value === 'string' ? timeOfText(value.trim()) : epochMilliseconds(value);

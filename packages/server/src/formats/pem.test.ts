@@ -35,7 +35,7 @@ for (const [how, paste] of Object.entries(PASTED))
     }
   });
 
-test('keeps several blocks, and leaves alone what is no PEM, or has headers', () => {
+test('normalizes several blocks, and returns text without PEM, or with PEM headers, unchanged', () => {
   const both = pkcs8 + pkcs1;
   assert.equal(normalizePem(both.replaceAll('\n', ' ')), both);
   const encrypted = '-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nQUJD\n-----END RSA PRIVATE KEY-----\n';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { authorityOf, originForm, resolveReference, targetOf, targetUrl, withQuery } from './request-target.ts';
 
-test('a target has what a request names of a URL: neither user information nor fragment', () => {
+test('a target has the parts of a URL that a request sends, without user information and fragment', () => {
   const target = targetOf(new URL('https://user:word@API.example:443/a%20b?x=1&y#z'));
   assert.deepEqual(target, { origin: 'https://api.example', path: '/a%20b', query: 'x=1&y' });
   assert.equal(targetUrl(target), 'https://api.example/a%20b?x=1&y');
@@ -14,7 +14,7 @@ test('a target without a query has no question mark', () => {
     assert.equal(targetUrl(targetOf(new URL(url))), 'http://[::1]:8080/');
 });
 
-test('a URL that is neither http nor https is no target', () => {
+test('a URL that is neither http nor https is rejected', () => {
   for (const url of ['ftp://api.example/', 'ws://api.example/', 'file:///etc/passwd', 'data:text/plain,x'])
     assert.throws(() => targetOf(new URL(url)), { code: 'request_failed' }, url);
 });
@@ -35,7 +35,7 @@ test('a reference is resolved against path and query of the target', () => {
   assert.equal(resolved('https://'), undefined);
 });
 
-test('an authority has the address of IPv6 without brackets, and its host with them', () => {
+test('the hostname of an IPv6 origin has no brackets, and its host has brackets', () => {
   assert.deepEqual(authorityOf('http://[::1]:8080'), {
     protocol: 'http:',
     hostname: '::1',

@@ -8,7 +8,7 @@ import type { NameUser } from './user-ids.ts';
 export interface AuditEntry {
   /** Such as `connection.delete`. */
   readonly action: string;
-  /** Name of a secret key, or `page` for a user's browser; undefined if nobody was authenticated. */
+  /** Name of a secret key, or `page` for a user's browser; undefined without authentication. */
   readonly actor: string | undefined;
   readonly integration: string | undefined;
   readonly userId: string | undefined;
@@ -19,6 +19,7 @@ export interface AuditEntry {
   readonly address: string;
 }
 
+/** Where the audit log is written. */
 export interface AuditLogOptions {
   /** Writes to the log, whatever its level. */
   readonly writeLine: WriteLine;
@@ -35,7 +36,7 @@ export class AuditLog {
   readonly #nameUser: NameUser;
   #file: LineFile | undefined;
 
-  /** `file` is relative to `folder`. Without it, entries go to the log. */
+  /** `file` is relative to `folder`. Without a file, entries are written to the log. */
   constructor({ writeLine, log, file, folder, nameUser }: AuditLogOptions) {
     this.#nameUser = nameUser;
     this.#write =
@@ -59,8 +60,9 @@ export class AuditLog {
 }
 
 /**
- * Only the owner can read the file. An entry is written before the response. If that fails, the entry waits and the
- * request continues, because its change is already made. Entries that cannot wait are counted in the file.
+ * Opens the file, which only its owner can read. An entry is written before the response. If that fails, the entry
+ * waits, and the request continues, because its change is already made. If too many wait, the file says how many are
+ * missing.
  */
 function openFile(path: string, log: AuditLogOptions['log']): LineFile {
   mkdirSync(dirname(path), { recursive: true });

@@ -4,9 +4,9 @@ import type { CallReport } from '../calls/call-report.ts';
 // Upper bounds of the buckets, in milliseconds.
 const BOUNDS = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000];
 
-/** Durations, as a histogram stores them. */
+/** The durations of a histogram. */
 interface Durations {
-  /** Counts by bucket; the last has no bound. Not cumulative. */
+  /** Counts by bucket, not cumulative. The last bucket has no upper bound. */
   readonly counts: Float64Array;
   sumMs: number;
 }
@@ -24,8 +24,8 @@ interface Tally {
 type Values = MetricObjectWithValues<MetricValue<string>>;
 
 /**
- * Counts calls by adding numbers, and turns them into Prometheus metrics when they are read. The library's own counters
- * look up labels each time, which took a twentieth of a proxied request.
+ * Counts calls, and turns the counts into Prometheus metrics when these are read. The library's own counters look up
+ * labels at each call, which took a twentieth of a proxied request's time.
  */
 export class CallTallies {
   readonly #tallies = { proxy: new Map<string, Tally>(), request: new Map(), action: new Map() } satisfies Record<
@@ -45,7 +45,7 @@ export class CallTallies {
     tally.receivedBytes += receivedBytes;
   }
 
-  /** Metrics for a registry of prom-client. */
+  /** Returns the metrics for a registry of prom-client. */
   metrics(): { name: string; get(): Promise<Values> }[] {
     return [
       this.#metric({ name: 'nango_api_calls_total', type: 'counter', help: HELP.calls }, callValues),
@@ -60,19 +60,19 @@ export class CallTallies {
   }
 
   #metric(
-    described: { name: string; type: 'counter' | 'histogram'; help: string },
+    definition: { name: string; type: 'counter' | 'histogram'; help: string },
     valuesOf: (tally: Tally) => MetricValue<string>[],
   ): { name: string; get(): Promise<Values> } {
     const all = () => Object.values(this.#tallies).flatMap((tallies: Map<string, Tally>) => [...tallies.values()]);
     // The type of a metric is a string, although the library declares a number.
-    const fixed = { ...described, aggregator: 'sum' } as unknown as Omit<Values, 'values'>;
-    return { name: described.name, get: async () => ({ ...fixed, values: all().flatMap(valuesOf) }) };
+    const metric = { ...definition, aggregator: 'sum' } as unknown as Omit<Values, 'values'>;
+    return { name: definition.name, get: async () => ({ ...metric, values: all().flatMap(valuesOf) }) };
   }
 }
 
 const HELP = {
   calls: 'Calls to external APIs, by the API’s status or the code of our own error',
-  bytes: 'Bytes of bodies, as they were on the wire',
+  bytes: 'Bytes of bodies, as sent and received',
   seconds: 'Whole duration of calls to external APIs',
   firstByte: 'Time until the response of a proxied call began',
 };

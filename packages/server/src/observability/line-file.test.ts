@@ -12,7 +12,7 @@ import { LineFile } from './line-file.ts';
 const gap = (lines: number) => `(${lines} lines are missing)\n`;
 const fullDisk = existsSync('/dev/full') ? false : 'this system has no /dev/full';
 
-test('lines are written in their order, behind the caller, and the last ones when the process ends', (t) => {
+test('lines are written in order and later than the call, and the last lines when the file is closed', (t) => {
   const path = join(temporaryFolder(t), 'log');
   const fd = openSync(path, 'a');
   t.after(() => closeSync(fd));
@@ -24,7 +24,7 @@ test('lines are written in their order, behind the caller, and the last ones whe
   assert.equal(readFileSync(path, 'utf8'), 'one ü\ntwo\n');
 });
 
-test('lines that are evidence stand in the file when write returns', (t) => {
+test('with immediate, a line is in the file when write returns', (t) => {
   const path = join(temporaryFolder(t), 'log');
   const fd = openSync(path, 'a');
   t.after(() => closeSync(fd));
@@ -33,7 +33,7 @@ test('lines that are evidence stand in the file when write returns', (t) => {
   assert.equal(readFileSync(path, 'utf8'), 'one\n');
 });
 
-test('lines that wait for their time and lines that fill a write stand in a file once each', async (t) => {
+test('lines that wait for a flush, and lines that cause a flush, are written once each', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const path = join(temporaryFolder(t), 'log');
   const fd = openSync(path, 'a');
@@ -52,7 +52,7 @@ test('lines that wait for their time and lines that fill a write stand in a file
 
 for (const immediate of [false, true])
   test(
-    `D6: on a full disk nothing throws, little is kept, and the trouble is told once (${immediate})`,
+    `D6: on a full disk, write does not throw, few lines are kept, and one error is reported (immediate: ${immediate})`,
     { skip: fullDisk },
     (t) => {
       const fd = openSync('/dev/full', 'w');
@@ -67,7 +67,7 @@ for (const immediate of [false, true])
   );
 
 test(
-  'D6: what was dropped for a slow reader is counted in the log',
+  'D6: the log says how many lines were dropped because of a slow reader',
   { skip: process.platform === 'win32' },
   async (t) => {
     const folder = temporaryFolder(t);
@@ -77,7 +77,7 @@ test(
     const fd = openSync(pipe, 'w');
     const file = new LineFile({ fd, gap });
     const line = `${'x'.repeat(1_048_575)}\n`;
-    // One is being written, four wait.
+    // One line is being written, and four lines wait.
     for (let count = 0; count < 7; count += 1) file.write(line);
     assert.equal(file.lost, 2);
     while (file.lost > 0) await turn();
@@ -89,7 +89,7 @@ test(
   },
 );
 
-test('D6: a log whose reader is gone does not keep the process from ending', (t) => {
+test('D6: a log whose reader has ended does not prevent the end of the process', (t) => {
   const fd = openSync(join(temporaryFolder(t), 'log'), 'a');
   closeSync(fd);
   const file = new LineFile({ fd, gap });

@@ -6,20 +6,21 @@ const MAX_WAITING_BYTES = 4_194_304;
 const MAX_WRITE_BYTES = 65_536;
 const RETRY_MS = 1_000;
 
+/** The file, and what happens to lines that cannot be written. */
 export interface LineFileOptions {
   /** An open file, pipe or terminal. */
   readonly fd: number;
-  /** The line that says how many lines are missing before it. */
+  /** Returns the line that says how many lines are missing before it. */
   readonly gap: (lines: number) => string;
-  /** Called when lines cannot be written, and when they can again. */
+  /** Called when lines cannot be written, and when they can be written again. */
   readonly onTrouble?: (trouble: { error: Error } | { lost: number }) => void;
-  /** Whether `write` tries to write each line before it returns, for a file that is evidence. */
+  /** Whether `write` tries to write each line before it returns, for an audit log. */
   readonly immediate?: boolean;
 }
 
 /**
- * Writes lines of a log, many at a time, independently of the code that logs. No failure reaches that code: with a full
- * disk or a slow or absent reader, 4 MiB wait, and the rest is dropped and counted.
+ * Writes lines of a log, many at a time, independently of the code that logs. That code notices no failure: with a full
+ * disk, or a slow or absent reader, 4 MiB of lines wait, and further lines are dropped and counted.
  */
 export class LineFile {
   readonly #options: LineFileOptions;
@@ -29,8 +30,8 @@ export class LineFile {
   #lost = 0;
   #isWriting = false;
   /**
-   * Whether a write can block on a reader. Then a thread writes; for files, a thread would take processor time from
-   * requests.
+   * Whether a write can block on a reader. Then a thread writes. For files, a thread would only take processor time
+   * from requests.
    */
   readonly #canBlock: boolean;
   #isBroken = false;
@@ -46,7 +47,7 @@ export class LineFile {
     return this.#lost;
   }
 
-  /** Never throws, and never blocks. */
+  /** Writes a line, at once or later. Never throws, and never waits for a reader. */
   write(line: string): void {
     if (this.#waitingBytes + line.length > MAX_WAITING_BYTES) {
       this.#lost += 1;
@@ -59,7 +60,7 @@ export class LineFile {
     else this.#flush();
   }
 
-  /** Writes waiting lines, as far as possible at once, when the process ends. */
+  /** Writes waiting lines as far as possible, when the process ends. */
   close(): void {
     clearTimeout(this.#timer);
     // Bytes that are being written must not be written twice.
@@ -95,13 +96,13 @@ export class LineFile {
       this.#isWriting = false;
       if (error) return this.#failed(error);
       this.#wrote(written);
-      // One thread call for each new line would take processor time from requests.
+      // A thread call for each new line would take processor time from requests.
       if (this.#unwritten || this.#waitingBytes >= FLUSH_BYTES || this.#lost > 0) return this.#writeBehind();
       if (this.#waiting.length > 0) this.#schedule(FLUSH_MS);
     });
   }
 
-  /** The next bytes: the rest of the last ones, or the next lines. */
+  /** Returns the next bytes: the rest of the last write, or the next lines. */
   #next(): Buffer | undefined {
     if (this.#unwritten || (this.#waiting.length === 0 && this.#lost === 0)) return this.#unwritten;
     let text = '';
@@ -109,7 +110,7 @@ export class LineFile {
     while (count < this.#waiting.length && text.length < MAX_WRITE_BYTES) text += this.#waiting[count++] ?? '';
     this.#waiting.splice(0, count);
     this.#waitingBytes -= text.length;
-    // Lines are dropped while others wait, so the gap comes after those.
+    // Lines are dropped while others wait, so the gap comes after the waiting lines.
     if (this.#waiting.length === 0 && this.#lost > 0) {
       text += this.#options.gap(this.#lost);
       this.#options.onTrouble?.({ lost: this.#lost });
@@ -125,7 +126,7 @@ export class LineFile {
   }
 
   #failed(error: unknown): void {
-    // A pipe whose reader is slow for a moment.
+    // The pipe is full, because its reader is slow.
     if (error instanceof Error && 'code' in error && error.code === 'EAGAIN') return this.#schedule(FLUSH_MS);
     if (!this.#isBroken)
       this.#options.onTrouble?.({ error: error instanceof Error ? error : new Error(String(error)) });

@@ -5,7 +5,7 @@ import { NangoError } from '../errors/nango-error.ts';
 
 const MAX_CAUSES = 5;
 
-/** The server's log: one JSON object in each line. */
+/** Creates the server's log, which has one JSON object in each line. */
 export function createLog(level: string, destination: DestinationStream): FastifyBaseLogger {
   const timeOf = createTimestamp();
   const log = pino(
@@ -25,7 +25,7 @@ export function createLog(level: string, destination: DestinationStream): Fastif
   return log;
 }
 
-/** A whole line of the log at the level `info`. `time` is RFC 3339. */
+/** A line of the log at the level `info`. `time` is RFC 3339. */
 export interface Line {
   readonly level: 'info';
   readonly time: string;
@@ -33,13 +33,14 @@ export interface Line {
   readonly [field: string]: unknown;
 }
 
+/** Writes the line that `toLine` returns for a time. */
 export type WriteLine = (toLine: (time: string) => Line) => void;
 
 const writers = new WeakMap<FastifyBaseLogger, { write: WriteLine; isEnabled: () => boolean }>();
 
 /**
- * Writes lines faster: the logger looks at each character, and `JSON.stringify` takes 1.7 µs for the line of a call.
- * `always` = whatever the level of the log.
+ * Returns a function that writes lines faster than the logger, which examines each character. `JSON.stringify` takes
+ * 1.7 µs for the line of a call. With `always`, lines are written whatever the log's level.
  */
 export function lineWriter(log: FastifyBaseLogger, { always = false } = {}): WriteLine {
   const writer = writers.get(log);
@@ -54,7 +55,7 @@ function writeToLogger(log: FastifyBaseLogger, { msg, ...fields }: Line): void {
   log.info({ ...fields, level: undefined, time: undefined }, msg);
 }
 
-/** The time of a line. It is formatted once for all lines of a millisecond. */
+/** Creates a function that returns the time of a line. It formats once for all lines of a millisecond. */
 function createTimestamp(): () => string {
   let last = 0;
   let text = '';
@@ -66,7 +67,7 @@ function createTimestamp(): () => string {
   };
 }
 
-/** Loggers for the runs of Actions, as children of the server's. */
+/** Creates loggers for the runs of Actions, as children of the server's log. */
 export function createActionLogger(log: FastifyBaseLogger): CreateActionLogger {
   return (fields, level) => {
     const child = log.child(fields, { level });
@@ -80,8 +81,8 @@ export function createActionLogger(log: FastifyBaseLogger): CreateActionLogger {
 }
 
 /**
- * The logged facts of an error. Only known members are taken: errors of drivers and HTTP clients hold requests, headers
- * and bound values, which may be secret.
+ * Returns the facts of an error that are logged. Other members are omitted, because errors of drivers and HTTP clients
+ * hold requests, headers and bound values, which may be secret.
  */
 function describeError(thrown: unknown, depth = 0): unknown {
   if (!(thrown instanceof Error)) return String(thrown);

@@ -2,7 +2,7 @@ import { Counter, Gauge, Registry, collectDefaultMetrics, type Metric } from 'pr
 import type { CallReport } from '../calls/call-report.ts';
 import { CallTallies } from './call-tallies.ts';
 
-/** Called when metrics are read. */
+/** Functions that are called when metrics are read. */
 export interface MetricSources {
   readonly callsInFlight: () => number;
   readonly callsWaiting: () => number;
@@ -21,7 +21,7 @@ export class Metrics {
     for (const metric of this.#calls.metrics()) this.registry.registerMetric(metric as unknown as Metric);
     this.#repeated = new Counter({
       name: 'nango_api_calls_repeated_total',
-      help: 'Requests sent again: quota (out of quota), renewal (token rejected and refreshed), redirect',
+      help: 'Requests sent again: quota (used up), renewal (token rejected and refreshed), redirect',
       labelNames: ['integration', 'why'],
       registers,
     });
@@ -35,7 +35,7 @@ export class Metrics {
     this.#addGauge('nango_api_calls_waiting', 'Calls that wait for their turn', callsWaiting);
   }
 
-  /** Without a connection, callers can send any name of an Integration. Such names must not become labels. */
+  /** Counts a call. Without a connection, callers can send any Integration's name, which must not become a label. */
   call(report: CallReport): void {
     const integration = report.uuid === undefined ? '' : report.integration;
     this.#calls.add(integration, report);

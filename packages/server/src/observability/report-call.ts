@@ -4,8 +4,8 @@ import type { Metrics } from './metrics.ts';
 import type { NameUser } from './user-ids.ts';
 
 /**
- * Writes one line of the log for each call, and counts it. URLs and headers are left out, because they may hold
- * secrets.
+ * Creates a function that logs one line for each call, and counts the call. URLs and headers are omitted, because they
+ * may contain secrets.
  */
 export function createReportCall({
   writeLine,
@@ -16,7 +16,7 @@ export function createReportCall({
   writeLine: WriteLine;
   metrics: Metrics;
   nameUser: NameUser;
-  /** Adds to the current span. */
+  /** Adds attributes to the current span. */
   annotate: ((attributes: Record<string, string | number>) => void) | undefined;
 }): ReportCall {
   return (report) => {
@@ -35,8 +35,8 @@ export function createReportCall({
 }
 
 /**
- * Zeros are omitted, because people read the line. It is made as one object, because copying it costs half as much
- * again.
+ * Returns the line of a call. Zeros are omitted, because people read it. It is created as one object, because a copy
+ * takes half as much time again.
  */
 function lineOf(report: CallReport, { time, userId }: { time: string; userId: string }): Line {
   return {

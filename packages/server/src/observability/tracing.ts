@@ -34,7 +34,7 @@ import type { TraceOutgoing } from '../upstream/traced-request.ts';
 
 /**
  * OpenTelemetry traces: a span for each incoming and each outgoing request, joined by W3C Trace Context. Spans hold
- * hosts, methods, routes and statuses, and never a URL, which may hold secrets.
+ * hosts, methods, routes and statuses. They never hold a URL, which may contain secrets.
  */
 export class Tracing {
   readonly #provider: TracerProvider;
@@ -59,7 +59,7 @@ export class Tracing {
   incoming(request: IncomingMessage, response: ServerResponse, handle: () => void): void {
     const { method = '', headers, url = '' } = request;
     const parent = this.#propagator.extract(ROOT_CONTEXT, headers, defaultTextMapGetter);
-    // An API receives our own span's context.
+    // An API must receive the context of our own span.
     delete headers['traceparent'];
     delete headers['tracestate'];
     const attributes = { 'http.request.method': method, 'url.scheme': 'http' };
@@ -75,17 +75,17 @@ export class Tracing {
     this.#manager.with(trace.setSpan(ROOT_CONTEXT, span), handle);
   }
 
-  /** Names the span of a request by its route. */
+  /** Names the span of a request after its route. */
   route(request: IncomingMessage, route: string): void {
     this.#incoming.get(request)?.updateName(`${request.method} ${route}`).setAttribute('http.route', route);
   }
 
-  /** Adds to the current span. */
+  /** Adds attributes to the current span. */
   annotate(attributes: Attributes): void {
     trace.getSpan(this.#active())?.setAttributes(attributes);
   }
 
-  /** Begins the span of a request that goes out. */
+  /** Begins the span of an outgoing request. */
   readonly outgoing: TraceOutgoing = ({ method, host }) => {
     const [address = host, port] = host.split(/:(?=\d+$)/);
     const attributes: Attributes = { 'http.request.method': method, 'server.address': address };

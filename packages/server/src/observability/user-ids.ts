@@ -1,11 +1,13 @@
 import { createHmac } from 'node:crypto';
 
-/** Returns what logs call a user: the id, or a hash of it. */
+/** Returns the name of a user in logs: the id, or a hash of the id. */
 export type NameUser = (userId: string) => string;
 
 const MAX_CACHED = 10_000;
 
-/** `isHashed` is called each time, so that a reload takes effect. Ids cannot be guessed from hashes without the key. */
+/**
+ * Creates {@link NameUser}. `isHashed` is called each time, so that a reload takes effect. `key` protects the hashes.
+ */
 export function createNameUser({ key, isHashed }: { key: Uint8Array; isHashed: () => boolean }): NameUser {
   const cached = new Map<string, string>();
   return (userId) => {

@@ -11,14 +11,14 @@ const BATCH = 200;
 // The key check value comes first. Once it is sealed with the newest key, no server can start without that key.
 const TABLES: readonly SealedTable[] = ['nango_meta', 'connections', 'client_registrations', 'connect_attempts'];
 
-/** Number of values by the id of their key. */
+/** The number of sealed values by the id of their key. */
 export interface KeyUsage {
   readonly sealingKeyId: string;
-  /** Keys that are present here, and keys that values name. */
+  /** The keys that this command has, and the keys that values were sealed with. */
   readonly keys: readonly { readonly id: string; readonly values: number; readonly present: boolean }[];
-  /** Values that are damaged, or that no key here opens. */
+  /** The number of values that are damaged, or whose key is missing. */
   readonly unreadable: number;
-  /** Running servers that do not hold the key that seals here, or that do not report their keys. */
+  /** The names of running servers that lack the sealing key, or do not report their keys. */
   readonly serversWithoutKey: readonly string[];
 }
 
@@ -30,13 +30,15 @@ export interface KeyRotation {
   readonly unreadable: number;
 }
 
-/** Makes a key of the embedded store that seals from the next start on. Returns its file. */
+/** Adds a new key to the embedded store's key file. It seals after the next start. Returns the file's path. */
 export function addKey(settings: Settings): string {
   const { encryptionKey, encryptionKeyFile, encryptionKeyCommand, databaseUrl } = settings;
   if ([encryptionKey, encryptionKeyFile, encryptionKeyCommand, databaseUrl].some((setting) => setting !== undefined))
     throw new NangoError(
       'unsupported_store',
-      'nango keys add changes only the key file of the embedded store, but a setting provides the key. Make a key with: openssl rand -base64 32. Put it in front of the old one in NANGO_ENCRYPTION_KEY (or …_FILE, …_COMMAND), as "new,old", and start every server again.',
+      'nango keys add changes only the key file of the embedded store, but a setting provides the key. ' +
+        'Make a key with: openssl rand -base64 32. Put it in front of the old key in NANGO_ENCRYPTION_KEY ' +
+        '(or …_FILE, …_COMMAND), as "new,old". Then start every server again.',
     );
   const path = join(settings.dataDirectory, 'encryption.key');
   prependKey(path);
@@ -60,38 +62,39 @@ export async function checkKeys(settings: Settings): Promise<KeyUsage> {
 }
 
 /**
- * Seals every value with the newest key, in batches, while servers run. A value that changes meanwhile is skipped.
- * An interrupted rotation can be repeated: finished batches are kept. Throws `key_not_everywhere`, and changes nothing,
- * while a running server could not open the new values.
+ * Seals every value with the newest key, in batches, while servers run. A value that changes meanwhile is skipped. An
+ * interrupted rotation can be repeated, because finished batches are kept. Throws `key_not_everywhere`, and changes
+ * nothing, if a running server could not open the new values.
  */
 export async function rotateKeys(settings: Settings, onProgress: (done: KeyRotation) => void): Promise<KeyRotation> {
   await using opened = await openKeyedStore(settings, { missing: 'refuse', outdated: 'refuse' });
   const { store, vault } = opened;
-  await assertHeldEverywhere(store, vault);
+  await assertEveryServerHoldsKey(store, vault);
   const done = { resealed: 0, current: 0, unreadable: 0 };
-  let seen = 0;
+  let processed = 0;
   for await (const value of sealedValues(store)) {
     done[await reseal(value, store, vault)] += 1;
-    if (value.table === 'nango_meta') await assertStillHeldEverywhere(value, store, vault);
-    if ((seen += 1) % BATCH === 0) onProgress({ ...done });
+    if (value.table === 'nango_meta') await assertEveryServerStillHoldsKey(value, store, vault);
+    if ((processed += 1) % BATCH === 0) onProgress({ ...done });
   }
   return done;
 }
 
-async function assertHeldEverywhere(store: Store, vault: Vault): Promise<void> {
-  const lacking = await serversWithout(vault.keyId, store);
-  if (lacking.length === 0) return;
-  const names = lacking.map(({ name }) => `  ${name}`).join('\n');
+async function assertEveryServerHoldsKey(store: Store, vault: Vault): Promise<void> {
+  const serversLackingKey = await serversWithout(vault.keyId, store);
+  if (serversLackingKey.length === 0) return;
+  const names = serversLackingKey.map(({ name }) => `  ${name}`).join('\n');
   throw new NangoError(
     'key_not_everywhere',
-    `No value was sealed with the newest key, because these servers run without the newest key:\n${names}\nStart each again with both keys. A server that was killed is listed for 45 seconds.`,
+    `No value was sealed with the newest key, because these servers run without it:\n${names}\n` +
+      'Start each server again with both keys. A server that was killed is listed for 45 seconds.',
   );
 }
 
-/** A server that started since the first check is noticed now. The key check value is restored for it. */
-async function assertStillHeldEverywhere(check: SealedValue, store: Store, vault: Vault): Promise<void> {
+/** Checks again for a server that started since the first check. If there is one, restores the key check value. */
+async function assertEveryServerStillHoldsKey(check: SealedValue, store: Store, vault: Vault): Promise<void> {
   try {
-    await assertHeldEverywhere(store, vault);
+    await assertEveryServerHoldsKey(store, vault);
   } catch (error) {
     const [current] = await store.sealedValues('nango_meta', { after: undefined, limit: 1 });
     if (current) await store.replaceSealed(current, check.sealed);
@@ -103,7 +106,7 @@ async function reseal(value: SealedValue, store: Store, vault: Vault): Promise<k
   if (keyIdOf(value.sealed) === vault.keyId) return 'current';
   const plaintext = openValue(value, vault);
   if (plaintext === undefined) return 'unreadable';
-  // If another server was faster, its newest key sealed the value. The next rotation checks that.
+  // If the value has changed, a server sealed it with its own newest key. The next rotation checks the value again.
   return (await store.replaceSealed(value, vault.seal(plaintext, placeOf(value)))) ? 'resealed' : 'current';
 }
 
@@ -115,7 +118,7 @@ function openValue(value: SealedValue, vault: Vault): string | undefined {
   }
 }
 
-/** The place to which a value is sealed: where it is stored. */
+/** Returns the place that a value is sealed for, which is where it is stored. */
 function placeOf({ table, key }: SealedValue): SealedPlace {
   const columns: Record<SealedTable, string> = {
     connections: 'sealed_credentials',

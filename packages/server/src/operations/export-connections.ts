@@ -3,9 +3,9 @@ import { openStoredCredentials } from '../connections/connection-context.ts';
 import { toPublicConnection } from '../connections/public-connection.ts';
 import type { ExportedConnection, ExportHeader } from './transfer-format.ts';
 
-const PAGE = 500;
+const PAGE_SIZE = 500;
 
-/** All connections, one line of an export each. With `clear`, their credentials are readable. */
+/** Yields the lines of an export: a header, then one for each connection. With `clear`, credentials are not sealed. */
 export async function* exportConnections(
   { store, vault, now }: Pick<ConnectionContext, 'store' | 'vault' | 'now'>,
   { clear }: { clear: boolean },
@@ -13,14 +13,14 @@ export async function* exportConnections(
   const exported_at = new Date(now()).toISOString();
   yield { nango_export: 1, credentials: clear ? 'clear' : 'sealed', exported_at };
   for (let after; ;) {
-    const rows = await store.listConnections({ after, limit: PAGE });
+    const rows = await store.listConnections({ after, limit: PAGE_SIZE });
     for (const row of rows) {
       yield {
         ...toPublicConnection(row),
         credentials: clear ? openStoredCredentials(row, vault) : Buffer.from(row.sealedCredentials).toString('base64'),
       };
     }
-    if (rows.length < PAGE) return;
+    if (rows.length < PAGE_SIZE) return;
     after = rows.at(-1);
   }
 }

@@ -28,12 +28,13 @@ export interface ImportEntry {
   readonly value: unknown;
 }
 
-/** A file to import: one of our exports, or with `header` undefined, connections of another system. */
+/** A file to import: one of our exports, or, if `header` is undefined, connections of another system. */
 export interface ImportSource {
   readonly header: ExportHeader | undefined;
   readonly entries: AsyncIterable<ImportEntry>;
 }
 
+/** A fault of an entry, with its line. */
 export interface ImportFault {
   readonly line: number;
   readonly message: string;
@@ -45,7 +46,7 @@ export type OnExisting = 'fail' | 'skip' | 'replace';
 const MAX_FAULTS = 50;
 const BATCH = 200;
 
-/** Finds the faults of a file without requests. Nothing is sent or stored. */
+/** Finds the faults of a file, at most 50. Nothing is sent or stored. */
 export async function checkImport(
   { header, entries }: ImportSource,
   { existing, context }: { existing: OnExisting; context: ConnectionContext },
@@ -56,10 +57,10 @@ export async function checkImport(
   for await (const { line, value } of entries) {
     count += 1;
     try {
-      const key = header ? toExported(value, context).row : checkForeign(value, context);
+      const key = header ? parseExported(value, context).row : checkForeign(value, context);
       const name = connectionKeyText(key);
       const earlier = lines.get(name);
-      if (earlier !== undefined) throw new NangoError('invalid_import', `the same connection is in line ${earlier}`);
+      if (earlier !== undefined) throw new NangoError('invalid_import', `line ${earlier} has the same connection`);
       lines.set(name, line);
       if (existing === 'fail' && (await context.store.findConnection(key)))
         throw new NangoError('invalid_import', 'the user already has a connection to this Integration');
@@ -71,7 +72,7 @@ export async function checkImport(
   return { count, faults };
 }
 
-/** Stores the checked connections, in batches. If a provider rejects one, that is a fault; all others are stored. */
+/** Stores checked connections, in batches. A connection that a provider rejects is a fault; all others are stored. */
 export async function importConnections(
   { header, entries }: ImportSource,
   {
@@ -90,7 +91,7 @@ export async function importConnections(
   };
   for await (const { line, value } of entries) {
     try {
-      batch.push(header ? toExported(value, context).row : await toForeign(value, context));
+      batch.push(header ? parseExported(value, context).row : await acceptForeign(value, context));
     } catch (error) {
       faults.push({ line, message: describeFault(error) });
     }
@@ -100,10 +101,10 @@ export async function importConnections(
   return { stored, faults };
 }
 
-/** A connection of one of our exports, sealed for this store. */
-function toExported(value: unknown, context: ConnectionContext): { row: ImportedConnection } {
+/** Parses a connection of one of our exports, and seals its credentials for this store. */
+function parseExported(value: unknown, context: ConnectionContext): { row: ImportedConnection } {
   const {
-    credentials: given,
+    credentials: input,
     dateCreated,
     lastModified,
     ...rest
@@ -112,8 +113,8 @@ function toExported(value: unknown, context: ConnectionContext): { row: Imported
   const mode = authModeOf(integration);
   if (mode.name !== rest.authMode)
     throw new NangoError('invalid_import', `"${rest.integration}" uses auth_mode ${mode.name}, not ${rest.authMode}`);
-  const sealed = typeof given === 'string' ? Buffer.from(given, 'base64') : undefined;
-  const plain = sealed ? openStoredCredentials({ ...rest, sealedCredentials: sealed }, context.vault) : given;
+  const sealed = typeof input === 'string' ? Buffer.from(input, 'base64') : undefined;
+  const plain = sealed ? openStoredCredentials({ ...rest, sealedCredentials: sealed }, context.vault) : input;
   const credentials = mode.storedCredentials.parse(plain);
   const row = {
     ...rest,
@@ -133,12 +134,12 @@ function checkForeign(value: unknown, context: ConnectionContext): ConnectionKey
   return connection;
 }
 
-async function toForeign(value: unknown, context: ConnectionContext): Promise<ImportedConnection> {
+async function acceptForeign(value: unknown, context: ConnectionContext): Promise<ImportedConnection> {
   const connection = foreignConnectionSchema.parse(value, { error: describeIssue });
   const { integration: name, userId, additionalConfig } = connection;
-  const given = parseInput(connection, context);
-  const credentials = await acceptCredentials(given, context);
-  const mode = authModeOf(given.integration);
+  const input = parseInput(connection, context);
+  const credentials = await acceptCredentials(input, context);
+  const mode = authModeOf(input.integration);
   return {
     uuid: randomUUID(),
     integration: name,
@@ -148,7 +149,7 @@ async function toForeign(value: unknown, context: ConnectionContext): Promise<Im
     additionalConfig: JSON.stringify(additionalConfig),
     status: 'active',
     statusReason: null,
-    ...scheduleOf(credentials, { mode, integration: given.integration }, context),
+    ...scheduleOf(credentials, { mode, integration: input.integration }, context),
     createdAt: context.now(),
     updatedAt: context.now(),
   };

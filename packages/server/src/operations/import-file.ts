@@ -6,13 +6,12 @@ import type { ImportEntry, ImportSource } from './import-connections.ts';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
 import { parseExactJson } from '../formats/parse-json.ts';
 
-/** How CSV is read: by the names of its first line. */
+/** Options of the CSV parser. The first line names the columns. */
 export const CSV_OPTIONS = { columns: true, bom: true, trim: true, info: true } as const;
 
 /**
- * Opens a file to import: one of our exports (a JSON object in each line), a JSON list, or CSV with a header line. It
- * is streamed, except for a JSON list. Throws `invalid_import` if it is none of these, and
- * `file_unreadable`.
+ * Opens a file to import: one of our exports (a JSON object in each line), a JSON list, or CSV with a header line. The
+ * file is streamed unless it is a JSON list. Throws `invalid_import` if it is none of these, and `file_unreadable`.
  */
 export async function openImportFile(path: string): Promise<ImportSource> {
   const [first = ''] = (await readStart(path)).split('\n', 1);
@@ -49,13 +48,13 @@ async function* lineEntries(path: string, { skip }: { skip: number }): AsyncGene
 
 async function* listEntries(path: string): AsyncGenerator<ImportEntry> {
   const list = jsonOfLine(await readFile(path, 'utf8'), 1);
-  if (!Array.isArray(list)) throw new NangoError('invalid_import', 'The file must hold a JSON list.');
+  if (!Array.isArray(list)) throw new NangoError('invalid_import', 'The file must contain a JSON list.');
   for (const [index, value] of list.entries()) yield { line: index + 1, value };
 }
 
-/** `integration`, `userId`, columns that begin with `config.` for additionalConfig, and all others for credentials. */
+/** Reads columns `integration` and `userId`, columns `config.…` for additionalConfig, and all others as credentials. */
 async function* csvEntries(path: string): AsyncGenerator<ImportEntry> {
-  // Loaded on demand, because no server needs it.
+  // Imported on demand, because a server does not need it.
   const { parse } = await import('csv-parse');
   const parser = parse(CSV_OPTIONS);
   // `pipe` does not forward errors.
@@ -92,6 +91,6 @@ function jsonOfLine(text: string, line: number): unknown {
   if (value !== undefined) return value;
   throw new NangoError(
     'invalid_import',
-    `Line ${line} is not JSON. A file to import is one that nango export made, a JSON list, or CSV (.csv).`,
+    `Line ${line} is not JSON. Import a file that nango export wrote, a JSON list, or CSV (.csv).`,
   );
 }

@@ -8,9 +8,9 @@ import { commandKeys, environmentKeys, fileKeys, type KeyProvider } from '../vau
 import { Secret } from '../vault/secret.ts';
 import { parseEncryptionKeys } from '../vault/vault.ts';
 
-/** The keys of a server. */
+/** The keys of a server, and notices about them. */
 export interface Keys {
-  /** The first seals. */
+  /** The first key seals, and all keys open. */
   readonly encryption: [Uint8Array, ...Uint8Array[]];
   /** All are valid; during a rotation there are two. */
   readonly secrets: readonly Secret<string>[];
@@ -18,7 +18,7 @@ export interface Keys {
   readonly notices: readonly string[];
 }
 
-/** Reads the keys that the settings name. In embedded mode, the first start makes missing ones. */
+/** Reads the keys that the settings name. With the embedded store, missing keys are created. */
 export async function readKeys(settings: Settings, { isPublic }: { isPublic: boolean }): Promise<Keys> {
   const { encryption, notices } = await readEncryptionKeys(settings, 'create');
   assertSecretKeySet(settings);
@@ -28,50 +28,51 @@ export async function readKeys(settings: Settings, { isPublic }: { isPublic: boo
 }
 
 /**
- * Reads only the encryption keys. If the embedded store has neither key nor database, `create` makes the key file,
- * `imagine` makes a key that is not stored, and `refuse` throws `invalid_encryption_key`.
+ * Reads only the encryption keys. If the embedded store has neither key nor database, `create` creates the key file,
+ * `temporary` creates a key that is not stored, and `refuse` throws `invalid_encryption_key`.
  */
 export async function readEncryptionKeys(
   settings: Settings,
-  missing: 'refuse' | 'imagine' | 'create',
+  missing: 'refuse' | 'temporary' | 'create',
 ): Promise<{ encryption: Keys['encryption']; notices: string[] }> {
   const notices: string[] = [];
-  const given = configuredProvider(settings);
-  if (settings.databaseUrl !== undefined) assertEncryptionKeySet(given);
+  const configured = configuredProvider(settings);
+  if (settings.databaseUrl !== undefined) assertEncryptionKeySet(configured);
   if (missing === 'create' && settings.databaseUrl === undefined) prepareDataDirectory(settings.dataDirectory);
-  const provider = given ?? embeddedKeys(settings, { notices, missing });
+  const provider = configured ?? embeddedKeys(settings, { notices, missing });
   return { encryption: parseEncryptionKeys(await provider.read(), provider.source), notices };
 }
 
-/** The file of the embedded store. */
+/** Returns the path of the embedded store. */
 export function databaseFile({ dataDirectory }: Settings): string {
   return join(dataDirectory, 'nango.db');
 }
 
-/** The provider that a setting names; undefined = the embedded store's own key file. */
+/** Returns the provider that a setting names; undefined = the embedded store's own key file. */
 function configuredProvider({
   encryptionKey,
   encryptionKeyFile,
   encryptionKeyCommand,
 }: Settings): KeyProvider | undefined {
-  const given = [
+  const configured = [
     encryptionKey === undefined ? undefined : environmentKeys('NANGO_ENCRYPTION_KEY', encryptionKey),
     encryptionKeyFile === undefined ? undefined : fileKeys(encryptionKeyFile),
     encryptionKeyCommand === undefined ? undefined : commandKeys(encryptionKeyCommand),
   ].filter((provider) => provider !== undefined);
-  if (given.length > 1)
+  if (configured.length > 1)
     throw new NangoError(
       'invalid_setting',
-      `The encryption key is set more than once: ${given.map(({ source }) => source).join(' and ')}. Keep one.`,
+      `The encryption key is set more than once: ${configured.map(({ source }) => source).join(' and ')}. Keep one.`,
     );
-  return given[0];
+  return configured[0];
 }
 
-function assertEncryptionKeySet(given: KeyProvider | undefined): void {
-  if (given === undefined)
+function assertEncryptionKeySet(configured: KeyProvider | undefined): void {
+  if (configured === undefined)
     throw new NangoError(
       'missing_setting',
-      'DATABASE_URL is set, so NANGO_ENCRYPTION_KEY must be set too (or …_FILE, …_COMMAND): 32 random bytes, the same for all servers. Make them with: openssl rand -base64 32',
+      'DATABASE_URL is set, so NANGO_ENCRYPTION_KEY must be set too (or …_FILE, …_COMMAND): 32 random bytes, ' +
+        'the same for all servers. Make a key with: openssl rand -base64 32',
     );
 }
 
@@ -79,12 +80,13 @@ function assertSecretKeySet({ databaseUrl, secretKey }: Settings): void {
   if (databaseUrl !== undefined && secretKey === undefined)
     throw new NangoError(
       'missing_setting',
-      'DATABASE_URL is set, so NANGO_SECRET_KEY must be set too: the key that your back end sends. Make one with: openssl rand -base64 32',
+      'DATABASE_URL is set, so NANGO_SECRET_KEY must be set too: the key that your back end sends. ' +
+        'Make a key with: openssl rand -base64 32',
     );
 }
 
-// A shorter key could be guessed by requests.
-const SHORT_KEY = 20;
+// Requests could guess a shorter key.
+const MIN_KEY_LENGTH = 20;
 
 function assertSecretKeys(
   keys: readonly string[],
@@ -95,27 +97,30 @@ function assertSecretKeys(
       'invalid_setting',
       'NANGO_SECRET_KEY must have at most 256 letters, digits or "-._~+/="; several keys are separated by commas.',
     );
-  if (!keys.some((key) => key.length < SHORT_KEY)) return;
-  const short = `NANGO_SECRET_KEY has fewer than ${SHORT_KEY} characters and can be guessed. Make a longer one with: openssl rand -base64 32`;
-  // The rule of secret_keys in nango-config.yaml. On a developer's own machine a short key is sufficient.
-  if (isPublic) throw new NangoError('invalid_setting', short);
-  notices.push(short);
+  if (!keys.some((key) => key.length < MIN_KEY_LENGTH)) return;
+  const message =
+    `NANGO_SECRET_KEY has fewer than ${MIN_KEY_LENGTH} characters and can be guessed. ` +
+    'Make a longer key with: openssl rand -base64 32';
+  // A short key is sufficient on a developer's own machine.
+  if (isPublic) throw new NangoError('invalid_setting', message);
+  notices.push(message);
 }
 
 function embeddedKeys(
   settings: Settings,
-  { notices, missing }: { notices: string[]; missing: 'refuse' | 'imagine' | 'create' },
+  { notices, missing }: { notices: string[]; missing: 'refuse' | 'temporary' | 'create' },
 ): KeyProvider {
   const path = join(settings.dataDirectory, 'encryption.key');
   const mustExist = missing === 'refuse' || existsSync(databaseFile(settings));
-  if (missing === 'imagine' && !mustExist && !existsSync(path))
-    return { source: 'a key for this run', read: async () => new Secret(randomBytes(32).toString('base64')) };
+  if (missing === 'temporary' && !mustExist && !existsSync(path))
+    return { source: 'a temporary key', read: async () => new Secret(randomBytes(32).toString('base64')) };
   return {
     source: path,
     read: async () => {
       const file = readOrCreateKeyFile(path, { mustExist });
-      const made = 'Made an encryption key. Back it up: without it, no stored credential can be read:';
-      addNotices(file, made, notices);
+      const createdNotice =
+        'Created an encryption key. Back it up, because stored credentials cannot be read without it:';
+      addNotices(file, createdNotice, notices);
       return file.text;
     },
   };
@@ -123,12 +128,12 @@ function embeddedKeys(
 
 function readEmbeddedSecret({ dataDirectory }: Settings, notices: string[]): string {
   const file = readOrCreateKeyFile(join(dataDirectory, 'secret.key'), { prefix: 'nango_secret_', mustExist: false });
-  addNotices(file, 'Made a secret key for your back end (NANGO_SECRET_KEY):', notices);
+  addNotices(file, 'Created a secret key for your back end (NANGO_SECRET_KEY):', notices);
   return file.text.reveal();
 }
 
-function addNotices(file: ReturnType<typeof readOrCreateKeyFile>, made: string, notices: string[]): void {
-  if (file.created) notices.push(`${made} ${file.path}`);
-  if (file.exposed)
+function addNotices(file: ReturnType<typeof readOrCreateKeyFile>, createdNotice: string, notices: string[]): void {
+  if (file.isNew) notices.push(`${createdNotice} ${file.path}`);
+  if (file.isReadableByOthers)
     notices.push(`Other users of this machine can read ${file.path}. Make it private: chmod 600 ${file.path}`);
 }

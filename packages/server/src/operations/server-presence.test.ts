@@ -25,19 +25,19 @@ async function startBeside(t: TestContext, place: ServerPlace): Promise<void> {
 test('S5: servers of one machine and version share the embedded store', (t) =>
   startBeside(t, { ...OWN, pid: process.ppid }));
 
-test('S5: a server of another machine or version keeps this one from starting, by name', async (t) => {
+test('S5: a running server of another machine or version prevents this one from starting, and is named', async (t) => {
   for (const place of [
     { ...OWN, host: 'elsewhere' },
     { ...OWN, pid: process.ppid, version: '1.0.0' },
   ])
     await assert.rejects(startBeside(t, place), {
       code: 'store_unavailable',
-      message: /in use by the other, version [12]\.0\.0\. Only servers of one machine and one version share it/,
+      message: /in use by the other, version [12]\.0\.0\. Only servers of one machine and one version can share it/,
     });
 });
 
-test('S5: one of this machine that was killed keeps nobody from starting', async (t) => {
-  // No process has this number: it is beyond the largest that systems give.
+test('S5: a server of this machine that was killed does not prevent others from starting', async (t) => {
+  // No process has this number, because it exceeds the largest that systems assign.
   await startBeside(t, { ...OWN, pid: 2 ** 30, version: '1.0.0' });
   await startBeside(t, { ...OWN, version: '1.0.0' });
 });

@@ -6,7 +6,7 @@ import type { LiveServer, ServerPlace, Store } from '../store/store.ts';
 import type { Vault } from '../vault/vault.ts';
 
 const EVERY_MS = 10_000;
-/** Two rounds may fail or be late. */
+// A server stays listed if two rounds fail or are late.
 const LIVE_MS = 45_000;
 
 interface PresenceOptions {
@@ -16,7 +16,7 @@ interface PresenceOptions {
   readonly place: ServerPlace;
 }
 
-/** Records in the store, repeatedly, that this server runs and which encryption keys it holds. Never records a key. */
+/** Records in the store every ten seconds that this server runs, and the ids of its encryption keys. */
 export class ServerPresence {
   readonly #options: PresenceOptions;
   readonly #id = randomUUID();
@@ -32,17 +32,18 @@ export class ServerPresence {
     });
   }
 
-  /** Resolves when other servers and commands can see this one. */
+  /** Resolves when other servers and commands can see this server. Throws `store_unavailable`. */
   async start(): Promise<void> {
     const { store, vault, log, place } = this.#options;
-    if (store.isEmbedded) assertMaySharePlace(await store.liveServers(LIVE_MS), place);
+    if (store.isEmbedded) assertCanShareFile(await store.liveServers(LIVE_MS), place);
     await this.#record();
     this.#rounds.start();
-    const lacking = await serversWithout(vault.keyId, store);
-    if (lacking.length === 0) return;
+    const serversLackingKey = await serversWithout(vault.keyId, store);
+    if (serversLackingKey.length === 0) return;
     log.warn(
-      { servers: lacking.map(({ name }) => name) },
-      'other servers do not hold the key that this one seals with: they cannot open what it stores. Start them again with both keys, the old one first ("old,new")',
+      { servers: serversLackingKey.map(({ name }) => name) },
+      'other servers lack the key that this server seals with, so they cannot open what it stores. ' +
+        'Start them again with both keys, the old key first ("old,new")',
     );
   }
 
@@ -59,23 +60,25 @@ export class ServerPresence {
   }
 }
 
-/** Running servers that do not hold a key, or that do not report their keys: those of earlier releases. */
+/** Returns running servers that lack a key, or that do not report their keys because of an earlier release. */
 export async function serversWithout(keyId: string, store: Store): Promise<LiveServer[]> {
   const servers = await store.liveServers(LIVE_MS);
   return servers.filter(({ keyIds }) => !keyIds?.includes(keyId));
 }
 
 /**
- * A file's locks work only between processes of one machine, and a file supports only one release at a time. Throws
- * `store_unavailable` if a server of another machine or release uses it.
+ * Throws `store_unavailable` if a server of another machine or release uses the file. File locks work only between
+ * processes of one machine, and the file supports only one release at a time.
  */
-function assertMaySharePlace(servers: readonly LiveServer[], own: ServerPlace): void {
+function assertCanShareFile(servers: readonly LiveServer[], own: ServerPlace): void {
   for (const { name, place } of servers) {
     const isSame = place?.host === own.host && place.version === own.version;
     if (!place || isSame || isGone(place, own)) continue;
     throw new NangoError(
       'store_unavailable',
-      `The embedded store is in use by ${name}, version ${place.version}. Only servers of one machine and one version share it. Stop that server first; if it was killed, try again in ${LIVE_MS / 1000} seconds. Or use PostgreSQL: set DATABASE_URL.`,
+      `The embedded store is in use by ${name}, version ${place.version}. Only servers of one machine and ` +
+        'one version can share it. Stop that server first. If it was killed, try again in ' +
+        `${LIVE_MS / 1000} seconds. Or set DATABASE_URL to use PostgreSQL.`,
     );
   }
 }

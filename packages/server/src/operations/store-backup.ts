@@ -13,6 +13,7 @@ import { createVault } from '../vault/vault.ts';
 /** Number of 4 KiB pages that are copied at a time. */
 const PAGES_AT_ONCE = 1_000;
 
+/** Options of a backup and of a restore. */
 export interface BackupOptions {
   readonly settings: Settings;
   readonly file: string;
@@ -26,20 +27,20 @@ export interface Backup {
 }
 
 /**
- * Writes a consistent copy of the embedded store to a new file, while servers run. Sealed values stay sealed, and
- * the key is not copied. Throws if the file exists.
+ * Writes a consistent copy of the embedded store to a new file, while servers run. Sealed values stay sealed, and the
+ * key is not copied. Throws `file_exists`, `file_not_found`, `invalid_backup` and `unsupported_store`.
  */
 export async function backUp({ settings, file, onProgress }: BackupOptions): Promise<Backup> {
   assertEmbedded(settings, 'back it up with pg_dump');
   const source = databaseFile(settings);
   if (!existsSync(source))
-    throw new NangoError('file_not_found', `There is no database ${source}. Name its folder with --data-dir.`);
-  if (existsSync(file)) throw new NangoError('file_exists', `${file} exists already. Name a new file.`);
+    throw new NangoError('file_not_found', `The database ${source} does not exist. Name its folder with --data-dir.`);
+  if (existsSync(file)) throw new NangoError('file_exists', `${file} already exists. Name a new file.`);
   const draft = `${file}.${randomBytes(6).toString('hex')}.partial`;
   try {
     await copyDatabase(source, draft, onProgress);
     const connections = inspectBackup(draft);
-    syncFile(draft);
+    flushToDisk(draft);
     linkSync(draft, file);
     return { connections };
   } finally {
@@ -49,19 +50,18 @@ export async function backUp({ settings, file, onProgress }: BackupOptions): Pro
 
 /** The result of a restore. */
 export interface Restore extends Backup {
-  /** The copy of the earlier contents; undefined = there were none. */
+  /** The path of the copy of the earlier contents; undefined = there were none. */
   readonly previous: string | undefined;
 }
 
 /**
- * Replaces the embedded store's contents by a backup, in one step that a running server sees as one change. First the
- * backup is proven: it is complete, of a known version, and the present key opens it. The earlier contents are kept as
- * a copy.
+ * Replaces the embedded store's contents by a backup, in one transaction, while servers run. First the backup is
+ * checked: it must be complete, of a known version, and the present key must open it. The earlier contents are copied.
  */
 export async function restore({ settings, file, onProgress }: BackupOptions): Promise<Restore> {
   assertEmbedded(settings, 'restore it with pg_restore');
   if (!existsSync(file))
-    throw new NangoError('file_not_found', `There is no file ${file}. Name a file that nango backup wrote.`);
+    throw new NangoError('file_not_found', `${file} does not exist. Name a file that nango backup wrote.`);
   const keys = await readEncryptionKeys(settings, 'refuse');
   const target = databaseFile(settings);
   const candidate = join(dirname(target), `restore-${randomBytes(6).toString('hex')}.db`);
@@ -75,7 +75,7 @@ export async function restore({ settings, file, onProgress }: BackupOptions): Pr
     } finally {
       await store.close();
     }
-    const previous = existsSync(target) ? await keepPrevious(target) : undefined;
+    const previous = existsSync(target) ? await copyPrevious(target) : undefined;
     await copyDatabase(candidate, target, onProgress);
     return { connections, previous };
   } finally {
@@ -83,7 +83,7 @@ export async function restore({ settings, file, onProgress }: BackupOptions): Pr
   }
 }
 
-async function keepPrevious(target: string): Promise<string> {
+async function copyPrevious(target: string): Promise<string> {
   const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-');
   const previous = join(dirname(target), `${basename(target, '.db')}-before-restore-${stamp}.db`);
   await copyDatabase(target, previous, () => undefined);
@@ -108,12 +108,12 @@ async function copyDatabase(from: string, to: string, onProgress: (part: number)
   }
 }
 
-/** Resolves to the number of connections. Throws `invalid_backup` if it is damaged, or not a backup. */
+/** Returns the number of connections. Throws `invalid_backup` if the file is damaged, or not a backup. */
 function inspectBackup(file: string): number {
   try {
     const database = new DatabaseSync(file);
     try {
-      // A single file, without companions, is easy to copy.
+      // Without WAL, the backup is a single file, which is easy to copy.
       database.exec('pragma journal_mode = delete');
       const check = database.prepare('pragma integrity_check').get()?.['integrity_check'];
       if (check !== 'ok') throw new Error(String(check));
@@ -122,22 +122,26 @@ function inspectBackup(file: string): number {
       database.close();
     }
   } catch (cause) {
-    throw new NangoError('invalid_backup', `This is not a complete backup of a Nango database: ${messageOf(cause)}.`, {
-      cause,
-    });
+    throw new NangoError(
+      'invalid_backup',
+      `The file is not a complete backup of a Nango database: ${messageOf(cause)}.`,
+      {
+        cause,
+      },
+    );
   }
 }
 
-function syncFile(path: string): void {
+function flushToDisk(path: string): void {
   const file = openSync(path, 'r+');
   fsyncSync(file);
   closeSync(file);
 }
 
-function assertEmbedded({ databaseUrl }: Settings, remedy: string): void {
+function assertEmbedded({ databaseUrl }: Settings, instruction: string): void {
   if (databaseUrl !== undefined)
     throw new NangoError(
       'unsupported_store',
-      `This command works only with the embedded store. DATABASE_URL names a PostgreSQL server: ${remedy}.`,
+      `This command works only with the embedded store. DATABASE_URL names a PostgreSQL server: ${instruction}.`,
     );
 }

@@ -14,22 +14,23 @@ import { openImportFile } from './import-file.ts';
 import { openKeyedStore, type StoreAccess } from './open-store.ts';
 import { CATALOG_FOLDER } from '../package-files.ts';
 
-// The result reports what matters.
+// Commands report results and faults themselves.
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
+/** Options of an export. */
 export interface ExportOptions {
   readonly settings: Settings;
   /** A new file that only its owner can read; undefined = stdout. */
   readonly file: string | undefined;
-  /** Whether credentials are written in the clear. */
+  /** Whether credentials are written unsealed. */
   readonly clear: boolean;
   readonly onProgress: (exported: number) => void;
 }
 
-/** Writes all connections, one JSON object in each line. Resolves to their number. Throws if the file exists. */
+/** Writes all connections, one JSON object in each line. Resolves to their number. Throws `file_exists`. */
 export async function exportStore({ settings, file, clear, onProgress }: ExportOptions): Promise<number> {
   if (file !== undefined && existsSync(file))
-    throw new NangoError('file_exists', `${file} exists already. Name a new file.`);
+    throw new NangoError('file_exists', `${file} already exists. Name a new file.`);
   await using opened = await openKeyedStore(settings);
   const context = { ...opened, now: Date.now };
   let exported = -1;
@@ -53,18 +54,19 @@ export async function exportStore({ settings, file, clear, onProgress }: ExportO
   return exported;
 }
 
+/** Options of an import. */
 export interface ImportOptions {
   readonly settings: Settings;
   readonly file: string;
   readonly existing: OnExisting;
-  /** Only checks the file. */
+  /** Whether the file is only checked. */
   readonly dryRun: boolean;
   readonly onProgress: (stored: number) => void;
 }
 
 /** The result of an import, or of its dry run. */
 export interface ImportResult {
-  /** Connections in the file. */
+  /** Number of connections in the file. */
   readonly count: number;
   readonly stored: number;
   /** Connections that a provider rejected, after the file passed the checks. */
@@ -73,8 +75,8 @@ export interface ImportResult {
 
 /**
  * Imports connections from a file, while servers run. The whole file is checked first. If it has a fault, nothing is
- * stored, and `invalid_import` lists the faults with their lines. Until then nothing is written, so an empty database
- * still accepts any key.
+ * stored, and `invalid_import` lists the faults with their lines. A failed check does not bind an empty database to a
+ * key.
  */
 export async function importStore(options: ImportOptions): Promise<ImportResult> {
   const { settings, file, existing, dryRun, onProgress } = options;
@@ -84,7 +86,7 @@ export async function importStore(options: ImportOptions): Promise<ImportResult>
     environment: settings.environment,
   });
   const outdated = dryRun ? 'refuse' : 'migrate';
-  const count = await withContext({ settings, config, access: { missing: 'imagine', outdated } }, async (context) => {
+  const count = await withContext({ settings, config, access: { missing: 'temporary', outdated } }, async (context) => {
     const checked = await checkImport(await openImportFile(file), { existing, context });
     if (checked.faults.length === 0) return checked.count;
     const list = checked.faults.map(({ line, message }) => `  line ${line}: ${message}`).join('\n');
@@ -97,7 +99,7 @@ export async function importStore(options: ImportOptions): Promise<ImportResult>
   }));
 }
 
-/** Opens what work on connections needs, while `use` runs. */
+/** Opens a context for work on connections, and closes it when `use` has ended. */
 async function withContext<T>(
   { settings, config, access }: { settings: Settings; config: Config; access: StoreAccess },
   use: (context: WorkingContext) => Promise<T>,

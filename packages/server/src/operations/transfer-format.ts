@@ -5,16 +5,17 @@ import { additionalConfigSchema, userIdSchema } from '../connections/connection-
 import { publicConnectionSchema } from '../connections/public-connection.ts';
 import { Secret } from '../vault/secret.ts';
 
-/** The first line of an export: how the credentials are written. */
+/** The schema of the first line of an export, which says whether credentials are sealed. */
 export const exportHeaderSchema = z.strictObject({
   nango_export: z.literal(1),
   credentials: z.enum(['sealed', 'clear']),
   exported_at: z.iso.datetime(),
 });
 
+/** The first line of an export. */
 export type ExportHeader = z.output<typeof exportHeaderSchema>;
 
-/** A connection in an export; times are ISO 8601. */
+/** The schema of a connection in an export. Times are ISO 8601. */
 export const exportedConnectionSchema = z.strictObject({
   ...publicConnectionSchema.shape,
   uuid: z.uuid(),
@@ -23,14 +24,16 @@ export const exportedConnectionSchema = z.strictObject({
   credentials: z.union([z.base64(), z.record(z.string(), jsonValue)]).describe('Sealed, or in the clear'),
 });
 
+/** A connection in an export. */
 export type ExportedConnection = z.output<typeof exportedConnectionSchema>;
 
-/** A connection of another system: what `registerConnection` takes. */
+/** The schema of a connection of another system. It has the parameters of `registerConnection`. */
 export const foreignConnectionSchema = z.strictObject({
   integration: integrationNameSchema,
   userId: userIdSchema,
-  credentials: z.record(z.string(), jsonValue).transform((given) => new Secret(given)),
+  credentials: z.record(z.string(), jsonValue).transform((credentials) => new Secret(credentials)),
   additionalConfig: additionalConfigSchema.default({}),
 });
 
+/** A connection of another system. */
 export type ForeignConnection = z.output<typeof foreignConnectionSchema>;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FairLimit } from './fair-limit.ts';
 
-test('R9: runs no more than the limit of one name at a time, in order, and leaves other names alone', async () => {
+test('R9: runs at most the limit of tasks of one name, in order, and does not limit other names', async () => {
   const limit = new FairLimit();
   const started: string[] = [];
   const endings: (() => void)[] = [];
@@ -24,13 +24,13 @@ test('R9: runs no more than the limit of one name at a time, in order, and leave
   assert.deepEqual(started.slice(-2), ['a3', 'a4']);
 });
 
-test('a task that fails gives its place back', async () => {
+test('a task that fails releases its place', async () => {
   const limit = new FairLimit();
   await assert.rejects(limit.run('a', 1, () => Promise.reject(new Error('no'))));
   assert.equal(await limit.run('a', 1, async () => 'next'), 'next');
 });
 
-test('D5: what takes long gives its place on, so that thirty that hang delay others by less than a second', async (t) => {
+test('D5: a slow task releases its place, so thirty tasks that hang delay others by less than a second', async (t) => {
   t.mock.timers.enable({ apis: ['setInterval'] });
   const limit = new FairLimit({ slowMs: 250 });
   for (let count = 0; count < 30; count += 1) void limit.run('a', 10, () => new Promise(() => undefined));
@@ -45,7 +45,7 @@ test('D5: what takes long gives its place on, so that thirty that hang delay oth
   assert.equal(await next, true);
 });
 
-test('D5: behind a hundred that hang, the next one runs within a second', async (t) => {
+test('D5: after a hundred tasks that hang, the next task runs within a second', async (t) => {
   t.mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
   const limit = new FairLimit({ slowMs: 250 });
   for (let count = 0; count < 100; count += 1) void limit.run('a', 10, () => new Promise(() => undefined));
@@ -60,7 +60,7 @@ test('D5: behind a hundred that hang, the next one runs within a second', async 
   await next;
 });
 
-test('R9: where tasks end in time, no task runs without a place, however long the others wait', async (t) => {
+test('R9: if tasks end in time, no task runs without a place, however long it waits', async (t) => {
   t.mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
   const limit = new FairLimit({ slowMs: 250 });
   const endings: (() => void)[] = [];
@@ -79,7 +79,7 @@ test('R9: where tasks end in time, no task runs without a place, however long th
   assert.equal(most, 10);
 });
 
-test('of those that hang, twenty times as many as there are places run at most', async (t) => {
+test('at most twenty tasks for each place run if tasks hang', async (t) => {
   t.mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
   const limit = new FairLimit({ slowMs: 250 });
   let started = 0;
@@ -95,7 +95,7 @@ test('of those that hang, twenty times as many as there are places run at most',
   assert.equal(started, 40);
 });
 
-test('D5: what hangs gives its place on once others that hang have ended, also where too many did when it became slow', async (t) => {
+test('D5: if too many tasks hang, a slow task releases its place as soon as some of them end', async (t) => {
   t.mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
   const limit = new FairLimit({ slowMs: 250 });
   const endings: (() => void)[] = [];
@@ -117,7 +117,7 @@ test('D5: what hangs gives its place on once others that hang have ended, also w
   await next;
 });
 
-test('tells whether a task would have to wait', async () => {
+test('isFull returns whether a task would have to wait', async () => {
   const limit = new FairLimit();
   assert.equal(limit.isFull('a', 1), false);
   const task = Promise.withResolvers<void>();

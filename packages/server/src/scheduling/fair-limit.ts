@@ -1,4 +1,4 @@
-/** Tasks of one name. */
+/** The tasks of one name. */
 interface Lane {
   /** Number of tasks that hold a place. */
   placed: number;
@@ -50,7 +50,7 @@ export class FairLimit {
     }
   }
 
-  /** Whether a task that came now would have to wait. */
+  /** Whether a new task would have to wait. */
   isFull(name: string, limit: number): boolean {
     const lane = this.#lanes.get(name);
     return lane !== undefined && !hasRoom(lane, limit);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Periodic } from './periodic.ts';
 
-test('R9: a round begins soon after the first nudge, however many follow', async (t) => {
+test('R9: a round begins soon after the first nudge, although further nudges follow', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   let rounds = 0;
   const periodic = new Periodic({

@@ -1,9 +1,10 @@
 // Nudges within this time lead to one round.
 const NUDGE_MS = 20;
 
+/** A task, and how often it runs. */
 export interface PeriodicOptions {
   readonly everyMs: number;
-  /** From 0 to 1. It varies the intervals, so that servers that were started together do not work at the same time. */
+  /** Returns a number from 0 to 1. It varies the intervals, so that servers do not work at the same time. */
   readonly random: () => number;
   readonly task: () => Promise<void>;
   readonly onError: (error: unknown) => void;

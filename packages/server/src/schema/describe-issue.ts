@@ -1,15 +1,12 @@
 import { z } from 'zod';
 import { suggest } from './suggest.ts';
 
-/** Messages for the issues that schemas leave to zod; the `error` option of a parse. */
+/** Returns the message of an issue for which the schema has none. It is the `error` option of a parse. */
 export function describeIssue(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.code === 'unrecognized_keys') {
-    const known = issue.inst instanceof z.ZodObject ? Object.keys(issue.inst.shape) : [];
-    return issue.keys
-      .map(
-        (key) => `is not a known key.${suggest(key, known) || (known.length > 0 ? ` Known: ${known.join(', ')}` : '')}`,
-      )
-      .join('\n');
+    const knownKeys = issue.inst instanceof z.ZodObject ? Object.keys(issue.inst.shape) : [];
+    const list = knownKeys.length > 0 ? ` Known keys: ${knownKeys.join(', ')}` : '';
+    return issue.keys.map((key) => `is not a known key.${suggest(key, knownKeys) || list}`).join('\n');
   }
   if (issue.input === undefined) return 'is required';
   if (issue.input === null) return 'must not be empty';
@@ -17,7 +14,7 @@ export function describeIssue(issue: z.core.$ZodRawIssue): string | undefined {
   return undefined;
 }
 
-/** All problems of a value on one line, each with its key. `root` names the value itself. */
+/** Returns all problems of a value on one line, each with its key. `root` names the value itself. */
 export function problemsOf({ issues }: z.ZodError, root: string): string {
   return issues
     .map(

@@ -16,15 +16,14 @@ export interface PlaceholderScope {
   readonly prefixes: readonly string[];
 }
 
-/** Placeholders of `auth` URLs and parameters: the connection's own settings only. */
+/** Placeholders of `auth` URLs and parameters: only the connection's settings. */
 export const CONNECTION_SCOPE: PlaceholderScope = { names: [], prefixes: ['config.'] };
 const NO_SCOPE: PlaceholderScope = { names: [], prefixes: [] };
 const MAX_TEXT = 16_384;
 
 /**
  * Parts of all configuration schemas. Each reads `${ENVIRONMENT_VARIABLES}` while it validates, so one pass finds every
- * fault of a file. Names in `reserved` get their values at request time and are never read from the environment,
- * wherever they are.
+ * fault of a file. Names in `reserved` get their values at request time. They are never read from the environment.
  */
 export class Fields {
   readonly #environment: Environment;
@@ -38,7 +37,9 @@ export class Fields {
     this.#everywhere = everywhere;
   }
 
-  /** The same, but every template may use every placeholder: for values whose place is not known yet. */
+  /**
+   * Returns the same parts, but every template may use every placeholder. For values whose auth mode is not known yet.
+   */
   lenient(): Fields {
     return new Fields(this.#environment, this.#reserved, this.#reserved);
   }
@@ -74,13 +75,14 @@ export class Fields {
       });
   }
 
-  /** Named templates, as query parameters are. */
+  /** Templates by name, such as query parameters. */
   params(scope: PlaceholderScope) {
     return z.record(z.string().min(1), this.template(scope));
   }
 
   /**
-   * Headers by name. Only the HTTP client sets those that frame or route the message (RFC 9110 §7.6.1, RFC 9112 §6).
+   * Templates by header name. Only the HTTP client sets headers that frame or route the message (RFC 9110 §7.6.1, RFC
+   * 9112 §6).
    */
   headers(scope: PlaceholderScope) {
     const name = z
@@ -151,18 +153,25 @@ export class Fields {
   #missing(name: string, scope: PlaceholderScope, value: string | undefined): string {
     if (inScope(name, this.#reserved)) {
       const usable = [...scope.names, ...scope.prefixes.map((prefix) => `${prefix}*`)].join(', ');
-      return `\${${name}} is not available here; ${usable === '' ? 'only environment variables are' : `usable: ${usable}`}`;
+      const hint = usable === '' ? 'Only environment variables are available' : `Available: ${usable}`;
+      return `\${${name}} is not available here. ${hint}`;
     }
     if (value === '') return `environment variable ${name} is empty`;
     if (/^[A-Z0-9_]+$/.test(name))
-      return `environment variable ${name} is not set: put it into .env beside the Nango folder, or into the environment`;
-    const known = [...scope.names, ...scope.prefixes];
-    return `\${${name}} is neither a placeholder usable here nor an environment variable that is set.${suggest(name, known)}`;
+      return (
+        `environment variable ${name} is not set. ` +
+        'Put it into .env beside the Nango folder, or into the environment'
+      );
+    const candidates = [...scope.names, ...scope.prefixes];
+    return (
+      `\${${name}} is neither a placeholder that is available here nor an environment variable that is set.` +
+      suggest(name, candidates)
+    );
   }
 }
 
-function isNumber(given: unknown): boolean {
-  return typeof given === 'number' || given instanceof WrittenNumber;
+function isNumber(value: unknown): boolean {
+  return typeof value === 'number' || value instanceof WrittenNumber;
 }
 
 function inScope(name: string, scope: PlaceholderScope): boolean {
@@ -172,7 +181,7 @@ function inScope(name: string, scope: PlaceholderScope): boolean {
   );
 }
 
-/** The fault of a URL template; undefined = none. A placeholder may be the whole origin, or a part of host or path. */
+/** Returns the fault of a URL template, if any. A placeholder may be the whole origin, or a part of host or path. */
 function urlProblem(template: Template): string | undefined {
   if (template.parts.length === 0 || template.parts.includes('')) return undefined;
   const startsWithPlaceholder = typeof template.parts[0] !== 'string';
@@ -181,8 +190,8 @@ function urlProblem(template: Template): string | undefined {
   if (!url || !/^https?:$/.test(url.protocol)) return 'must be an http or https URL';
   const next = template.parts[1];
   if (startsWithPlaceholder && next !== undefined && !(typeof next === 'string' && next.startsWith('/'))) {
-    return 'must have "/" right after a placeholder for the origin';
+    return 'must have "/" directly after a placeholder for the origin';
   }
-  if (url.username !== '' || url.password !== '') return 'must not hold a user name or password';
+  if (url.username !== '' || url.password !== '') return 'must not contain a user name or password';
   return undefined;
 }

@@ -5,7 +5,7 @@ import type { Fields } from './fields.ts';
 export const INPUT_FIELD_NAME = /^[A-Za-z_]\w{0,63}$/;
 const MAX_VALUE = 100_000;
 
-/** A field to prompt for: one of `config`, or one of `auth.credentials`. */
+/** A field of `config` or of `auth.credentials` that a form prompts for. */
 export interface InputField {
   readonly label?: string | undefined;
   readonly description?: string | undefined;
@@ -13,21 +13,22 @@ export interface InputField {
   /** A regular expression (`u` flag) that the whole value must match. */
   readonly pattern?: string | undefined;
   readonly default?: string | undefined;
-  /** Who supplies it: each connection, or the application once, as `default` of its Integration. */
+  /** Who supplies the value: each connection, or the application once, as `default` of its Integration. */
   readonly set_by?: 'connection' | 'application' | undefined;
   readonly optional?: boolean | undefined;
-  /** Whether an empty value is accepted if it is sent on purpose. Forms still prompt for the field. */
+  /** Whether an empty value is accepted. Forms still prompt for the field. */
   readonly acceptsEmpty?: boolean | undefined;
-  /** Whether it may be shown during input. */
+  /** Whether the value must be hidden during input. Default: true for credentials, false for config. */
   readonly secret?: boolean | undefined;
 }
 
+/** Input fields by name. */
 export type InputFields = Readonly<Record<string, InputField>>;
 
 const shape = {
-  label: z.string().min(1).max(200).optional().describe('What a form calls it'),
-  description: z.string().max(2_000).optional().describe('Where the user finds it'),
-  example: z.string().max(1_000).optional().describe('A value that would do'),
+  label: z.string().min(1).max(200).optional().describe('Label of the field in a form'),
+  description: z.string().max(2_000).optional().describe('Where the user finds the value'),
+  example: z.string().max(1_000).optional().describe('A valid value'),
   pattern: z
     .string()
     .min(1)
@@ -35,36 +36,36 @@ const shape = {
     .refine(isPattern, 'is not a regular expression')
     .optional()
     .describe('Regular expression that the whole value must match'),
-  optional: z.boolean().optional().describe('true: may be left out, or be empty'),
+  optional: z.boolean().optional().describe('true: the value may be absent or empty'),
 };
 
-/** Fields of `config`: settings of each connection. */
+/** Creates the schema of the fields of `config`, which are settings of each connection. */
 export function configFieldsSchema(fields: Fields) {
   return fieldsSchema(
     z.strictObject({
       ...shape,
-      default: fields.text().optional().describe('Used where a connection has none'),
+      default: fields.text().optional().describe('Used if a connection has no value'),
       set_by: fields
         .choice(['connection', 'application'])
         .optional()
-        .describe('application: the same for all connections, given as default in integrations.yaml'),
+        .describe('application: the same for all connections, set as default in integrations.yaml'),
     }),
   );
 }
 
-/** Fields of `auth.credentials`: prompted credentials. Named groups of a pattern become separate values. */
+/** The schema of `auth.credentials`: prompted credentials. Named groups of a pattern become separate values. */
 export const credentialFieldsSchema = fieldsSchema(
-  z.strictObject({ ...shape, secret: z.boolean().optional().describe('false: may be shown while it is typed') }),
+  z.strictObject({ ...shape, secret: z.boolean().optional().describe('false: the value may be shown during input') }),
 );
 
 function fieldsSchema<T extends z.ZodType>(field: T) {
   return z.record(z.string().regex(INPUT_FIELD_NAME, 'must be a name of letters, digits and "_"'), field);
 }
 
-/** Problems of given values, one sentence each. Never quotes a value. */
-export function inputProblems(fields: InputFields, given: Readonly<Record<string, unknown>>): string[] {
+/** Returns the problems of values, one sentence each. Never quotes a value. */
+export function inputProblems(fields: InputFields, values: Readonly<Record<string, unknown>>): string[] {
   return Object.entries(fields).flatMap(([name, field]) => {
-    const value = Object.hasOwn(given, name) ? given[name] : undefined;
+    const value = Object.hasOwn(values, name) ? values[name] : undefined;
     const what = `${name}${describe(field)}`;
     if (value === '' && field.acceptsEmpty) return [];
     if (value === undefined || value === null || value === '')
@@ -77,29 +78,29 @@ export function inputProblems(fields: InputFields, given: Readonly<Record<string
   });
 }
 
-/** Values of the patterns' named groups. */
+/** Returns the values of the patterns' named groups. */
 export function namedGroups(
   fields: InputFields,
-  given: Readonly<Record<string, unknown>>,
+  values: Readonly<Record<string, unknown>>,
 ): Readonly<Record<string, string>> {
   const groups = Object.entries(fields).map(([name, { pattern }]) => {
-    const text = Object.hasOwn(given, name) ? textOf(given[name]) : undefined;
+    const text = Object.hasOwn(values, name) ? textOf(values[name]) : undefined;
     return pattern === undefined || text === undefined ? {} : { ...matcher(pattern).exec(text)?.groups };
   });
   return Object.assign({}, ...groups);
 }
 
-/** Fields that each connection supplies, and not the application for all of them. */
-export function askedFields(fields: InputFields): InputFields {
+/** Returns the fields that each connection supplies, without those that the application sets for all. */
+export function promptedFields(fields: InputFields): InputFields {
   return Object.fromEntries(Object.entries(fields).filter(([, { set_by }]) => set_by !== 'application'));
 }
 
-/** Given values over the fields' defaults. No connection overrides what the application sets. */
-export function withDefaults<T>(fields: InputFields, given: Readonly<Record<string, T>>): Record<string, T | string> {
-  const values = Object.entries(fields).flatMap(([name, { default: value, set_by }]) =>
-    value !== undefined && (set_by === 'application' || !Object.hasOwn(given, name)) ? [[name, value] as const] : [],
+/** Merges values over the fields' defaults. Values that the application sets take precedence over a connection's. */
+export function withDefaults<T>(fields: InputFields, values: Readonly<Record<string, T>>): Record<string, T | string> {
+  const defaults = Object.entries(fields).flatMap(([name, { default: value, set_by }]) =>
+    value !== undefined && (set_by === 'application' || !Object.hasOwn(values, name)) ? [[name, value] as const] : [],
   );
-  return { ...given, ...Object.fromEntries(values) };
+  return { ...values, ...Object.fromEntries(defaults) };
 }
 
 function describe({ label, example }: InputField): string {

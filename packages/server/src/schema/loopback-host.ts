@@ -3,7 +3,7 @@ export function isLoopbackHost(hostname: string): boolean {
   return /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\])$/i.test(hostname);
 }
 
-/** Whether credentials may be sent to a URL: by https, within this machine, or if http was asked for by name. */
+/** Whether credentials may be sent to a URL: by https, within this machine, or if the configuration permits http. */
 export function isSecureUrl(url: URL, allowHttp: boolean): boolean {
   return url.protocol === 'https:' || (url.protocol === 'http:' && (allowHttp || isLoopbackHost(url.hostname)));
 }

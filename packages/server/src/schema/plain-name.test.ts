@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { plainNameSchema } from './plain-name.ts';
 
-test('a plain name leads nowhere else as a part of a path or a URL', () => {
+test('a plain name cannot change the meaning of a path or a URL', () => {
   for (const name of ['acme', 'acme-crm_2', '2fa', 'A'.repeat(100)])
     assert.equal(plainNameSchema.safeParse(name).success, true, name);
   for (const name of [

@@ -2,7 +2,7 @@ import { NangoError } from '../errors/nango-error.ts';
 import type { Template } from './template.ts';
 import { revealText, Secret, type MaybeSecret } from '../vault/secret.ts';
 
-/** The value at `${config.a.b}` or `${raw.a.b}`, as text. Throws `invalid_value` if there is none. */
+/** Returns the value of `${config.a.b}` or `${raw.a.b}` as text. Throws `invalid_value` if there is none. */
 export function valueAt(root: unknown, placeholder: string): string {
   let value = root;
   for (const key of placeholder.split('.').slice(1)) {
@@ -13,19 +13,19 @@ export function valueAt(root: unknown, placeholder: string): string {
   if (typeof value === 'number' || JSON.isRawJSON(value)) return JSON.stringify(value);
   throw new NangoError(
     'invalid_value',
-    `This connection has no value for \${${placeholder}}; it must be text, a number or a boolean.`,
+    `This connection has no value for \${${placeholder}}. The value must be text, a number or a boolean.`,
   );
 }
 
 /**
- * Checks a header's value: visible characters, spaces, tabs and obs-text (RFC 9110 §5.5). Anything else could end the
- * header early. Throws `invalid_value`.
+ * Returns a header's value if it has only visible characters, spaces, tabs and obs-text (RFC 9110 §5.5). Other
+ * characters could end the header early. Throws `invalid_value`.
  */
 export function headerValue(name: string, value: string): string {
   if (/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) return value;
   throw new NangoError(
     'invalid_value',
-    `The value of the header "${name}" holds characters that headers cannot carry.`,
+    `The value of the header "${name}" contains characters that are not allowed in headers.`,
   );
 }
 
@@ -59,19 +59,26 @@ export function renderUrl(template: Template | undefined, config: unknown): stri
 
 /**
  * Renders a URL template so that no value can change its fixed parts. Within the host, only characters of host names
- * are accepted. After it, values are percent-encoded, and dot segments are rejected. A placeholder at the beginning
- * stands for the origin. It accepts an http(s) URL without credentials, query and fragment.
+ * are accepted. After the host, values are percent-encoded, and dot segments are rejected. The value of a placeholder
+ * at the beginning must be an http(s) URL without credentials, query and fragment.
  */
 export function renderUrlTemplate(template: Template, valueOf: (placeholder: string) => string): string {
   let rendered = '';
   for (const [index, part] of template.parts.entries()) {
     if (typeof part === 'string') rendered += part;
     else
-      rendered += encodeForUrl(part.placeholder, valueOf(part.placeholder), index === 0 ? 'origin' : zoneOf(rendered));
+      rendered += encodeForUrl(
+        part.placeholder,
+        valueOf(part.placeholder),
+        index === 0 ? 'origin' : nextZone(rendered),
+      );
   }
   // Two harmless values can form a dot segment together.
   if (hasDotSegment(rendered))
-    throw new NangoError('invalid_value', 'The connection’s values would leave the path of a configured URL.');
+    throw new NangoError(
+      'invalid_value',
+      'The connection’s values contain a "." or ".." segment, which would change the path of a configured URL.',
+    );
   return rendered;
 }
 
@@ -82,8 +89,9 @@ export function hasDotSegment(url: string): boolean {
 }
 
 /**
- * The placeholders within a URL's host. The `owner` decides whose host it is, as in `https://${config.x}/` or
- * `https://api.${config.x}/`. Before a fixed domain, as in `https://${config.x}.acme.com/`, there is none.
+ * Returns the placeholders within a URL's host. `owner` is the placeholder that decides who owns the host, as in
+ * `https://${config.x}/` or `https://api.${config.x}/`. It is undefined before a fixed domain, as in
+ * `https://${config.x}.acme.com/`.
  */
 export function hostPlaceholders({ parts }: Template): { names: string[]; owner: string | undefined } {
   const names: string[] = [];
@@ -96,7 +104,7 @@ export function hostPlaceholders({ parts }: Template): { names: string[]; owner:
       continue;
     }
     if (text === '') return { names: [part.placeholder], owner: part.placeholder };
-    if (zoneOf(text) !== 'host') break;
+    if (nextZone(text) !== 'host') break;
     names.push(part.placeholder);
     owner = part.placeholder;
     text += 'x';
@@ -104,33 +112,34 @@ export function hostPlaceholders({ parts }: Template): { names: string[]; owner:
   return { names, owner };
 }
 
-function zoneOf(rendered: string): 'host' | 'path' | 'query' {
+function nextZone(rendered: string): 'host' | 'path' | 'query' {
   if (/^https?:\/\/[^/?#]*$/i.test(rendered)) return 'host';
   return rendered.includes('?') ? 'query' : 'path';
 }
 
 function encodeForUrl(placeholder: string, value: string, zone: 'origin' | 'host' | 'path' | 'query'): string {
-  if (zone === 'origin') return originOf(placeholder, value);
+  if (zone === 'origin') return parseOrigin(placeholder, value);
   if (zone === 'host') {
     if (/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(value) && !value.includes('..')) return value;
-    throw unsafe(placeholder, 'a host name has only letters, digits, "-" and "."');
+    throw invalidUrlValue(placeholder, 'a host name has only letters, digits, "-" and "."');
   }
-  if (!value.isWellFormed() || value === '') throw unsafe(placeholder, 'it is empty or not valid Unicode');
-  if (zone === 'path' && /^\.{1,2}$/.test(value)) throw unsafe(placeholder, 'a dot segment would leave the path');
+  if (!value.isWellFormed() || value === '') throw invalidUrlValue(placeholder, 'it is empty or not valid Unicode');
+  if (zone === 'path' && /^\.{1,2}$/.test(value))
+    throw invalidUrlValue(placeholder, 'a dot segment would leave the path');
   return encodeURIComponent(value);
 }
 
-function originOf(placeholder: string, value: string): string {
+function parseOrigin(placeholder: string, value: string): string {
   const url = URL.parse(value);
-  const clean =
+  const isOrigin =
     url &&
     /^https?:$/.test(url.protocol) &&
     url.username === '' &&
     url.password === '' &&
     url.search === '' &&
     url.hash === '';
-  if (!clean || /[\\\s\p{Cc}]/u.test(value))
-    throw unsafe(placeholder, 'it must be an http or https URL without credentials, query or fragment');
+  if (!isOrigin || /[\\\s\p{Cc}]/u.test(value))
+    throw invalidUrlValue(placeholder, 'it must be an http or https URL without credentials, query or fragment');
   return withoutSlashesAtEnd(url.href);
 }
 
@@ -140,6 +149,6 @@ function withoutSlashesAtEnd(text: string): string {
   return text.slice(0, end);
 }
 
-function unsafe(placeholder: string, why: string): NangoError {
+function invalidUrlValue(placeholder: string, why: string): NangoError {
   return new NangoError('invalid_value', `The value of \${${placeholder}} cannot be used in a URL: ${why}.`);
 }

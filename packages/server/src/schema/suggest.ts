@@ -1,15 +1,15 @@
-/** ` Did you mean "token_url"?`, or an empty string if no known name is similar. */
-export function suggest(written: string, known: Iterable<string>): string {
+/** Returns ` Did you mean "token_url"?`, or an empty string if no candidate is similar. */
+export function suggest(input: string, candidates: Iterable<string>): string {
   let best: { word: string; distance: number } | undefined;
-  for (const word of known) {
-    const distance = editDistance(written.toLowerCase(), word.toLowerCase());
+  for (const word of candidates) {
+    const distance = editDistance(input.toLowerCase(), word.toLowerCase());
     if (!best || distance < best.distance) best = { word, distance };
   }
-  const tolerance = Math.max(written.length < 4 ? 1 : 2, Math.floor(written.length / 3));
+  const tolerance = Math.max(input.length < 4 ? 1 : 2, Math.floor(input.length / 3));
   return best && best.distance <= tolerance ? ` Did you mean "${best.word}"?` : '';
 }
 
-/** Levenshtein distance, by rows; inputs are names, so they are cut at 64 characters. */
+/** Levenshtein distance of two names, which are cut at 64 characters. */
 function editDistance(a: string, b: string): number {
   const left = a.slice(0, 64);
   const right = b.slice(0, 64);

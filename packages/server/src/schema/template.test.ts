@@ -10,12 +10,12 @@ test('splits text and placeholders', () => {
   assert.deepEqual(splitTemplate(''), ['']);
 });
 
-test('refuses placeholders that are not names', () => {
+test('rejects placeholders that are not names', () => {
   for (const text of ['${', 'a ${b', '${}', '${a b}', '${${a}}', '${a..b}', '${1a}'])
     assert.equal(typeof splitTemplate(text), 'string', text);
 });
 
-test('suggests the close name and nothing for a far one', () => {
+test('suggests a similar name, and nothing if no name is similar', () => {
   assert.match(suggest('acces_token', ['access_token', 'api_key']), /"access_token"/);
   assert.equal(suggest('zzz', ['access_token', 'api_key']), '');
 });

@@ -2,10 +2,10 @@
 export type TemplatePart = string | { readonly placeholder: string };
 
 /**
- * A configured string, in which environment variables are already resolved and credential placeholders are not.
+ * A configured string with placeholders for credentials. Environment variables are already resolved.
  *
- * The two are kept apart as data. `${…}` in the text of an environment variable, or of an inserted value, is never
- * expanded.
+ * Text and placeholders are separate parts, so `${…}` in the text of an environment variable, or in an inserted value,
+ * is never expanded.
  */
 export class Template {
   readonly parts: readonly TemplatePart[];
@@ -27,7 +27,7 @@ export class Template {
   }
 }
 
-/** Every template in a value, at any depth. */
+/** Returns every template in a value, at any depth. */
 export function templatesIn(value: unknown): Template[] {
   if (value instanceof Template) return [value];
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(templatesIn) : [];

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 
-/** A number in YAML that JavaScript would write differently, such as 1.0 or 007: its value, and its text. */
+/**
+ * A number in YAML, with its spelling. Used for numbers that JavaScript would write differently, such as 1.0 or 007.
+ */
 export class WrittenNumber {
   readonly value: number;
   readonly source: string;
@@ -15,5 +17,5 @@ export class WrittenNumber {
   }
 }
 
-/** Schemas that accept a {@link WrittenNumber} have this as an option. */
+/** The schema of a {@link WrittenNumber}. */
 export const writtenNumber = z.instanceof(WrittenNumber);

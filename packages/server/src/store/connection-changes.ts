@@ -5,8 +5,8 @@ import type { Database, DatabaseDialect } from './database.ts';
 import type { EventType } from './event-store.ts';
 import type { ConnectionKey, ConnectionRow } from './store.ts';
 
-/** Records an event about a connection, in the transaction of the change. */
-export type Tell = (types: readonly EventType[], row: ConnectionRow, details: EventDetails) => Promise<void>;
+/** Records a change of a connection, and events about it, in the transaction of the change. */
+export type RecordChange = (types: readonly EventType[], row: ConnectionRow, details: EventDetails) => Promise<void>;
 
 /** Whether something is wrong with a connection. */
 export interface ConnectionHealth {
@@ -21,8 +21,8 @@ interface EventDetails {
 }
 
 /**
- * Runs changes of connections in transactions that also write the events and the notice to other servers. Then it
- * notifies this server. Every statement that changes what a reader sees goes through here.
+ * Runs changes of connections in transactions that also write the events and the notification of other servers. Then it
+ * notifies this server's listeners. Every statement that changes what readers see must use it.
  */
 export class ConnectionChanges {
   readonly #db: Kysely<Database>;
@@ -34,7 +34,7 @@ export class ConnectionChanges {
     this.#dialect = dialect;
   }
 
-  /** Prevents other changes of a connection until the transaction ends. Resolves to its state, if it exists. */
+  /** Prevents other changes of a connection until the transaction ends. Resolves to its health if it exists. */
   lock(transaction: Kysely<Database>, { integration, userId }: ConnectionKey): Promise<ConnectionHealth | undefined> {
     if (this.#dialect.locksReads)
       return transaction
@@ -44,7 +44,7 @@ export class ConnectionChanges {
         .where('user_id', '=', userId)
         .forUpdate()
         .executeTakeFirst();
-    // A write without effect: an SQLite transaction that begins with a read may find that it can no longer write.
+    // SQLite locks with a write that changes nothing: a transaction that began with a read may be unable to write.
     return transaction
       .updateTable('connections')
       .set((eb) => ({ updated_at: eb.ref('updated_at') }))
@@ -54,21 +54,21 @@ export class ConnectionChanges {
       .executeTakeFirst();
   }
 
-  async run<T>(change: (transaction: Kysely<Database>, tell: Tell) => Promise<T>): Promise<T> {
-    const changed: string[] = [];
+  async run<T>(change: (transaction: Kysely<Database>, recordChange: RecordChange) => Promise<T>): Promise<T> {
+    const changedUuids: string[] = [];
     const result = await this.#db.transaction().execute((transaction) =>
       change(transaction, async (types, row, details) => {
-        changed.push(row.uuid);
+        changedUuids.push(row.uuid);
         if (types.length > 0) await insertEvents(transaction, { types, row, details });
         const announcement = this.#dialect.announce?.(row.uuid);
         if (announcement) await announcement.execute(transaction);
       }),
     );
-    for (const uuid of changed) for (const listener of this.#listeners) listener(uuid);
+    for (const uuid of changedUuids) for (const listener of this.#listeners) listener(uuid);
     return result;
   }
 
-  /** Returns the function that ends it. */
+  /** Adds a listener. Returns a function that removes it. */
   listen(listener: ChangeListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connectionKeyText } from './store.ts';
 
-// What separates, escapes or ends texts; every key whose halves are made of up to two of these is tried.
+// Characters that separate, escape or end texts. Keys are built from all pairs of these.
 const PIECES = ['', 'a', '/', '%2f', '"', '\\', ',', '[', '\0', '\u2028', '\ud800', '😀', '","', ' '];
 
 test('D3: no two keys of connections have the same text', () => {

@@ -1,11 +1,11 @@
-/** Called with the connection that changed; without uuid, any may have changed. */
+/** Called with the uuid of a changed connection. Without a uuid, any connection may have changed. */
 export type ChangeListener = (uuid?: string) => void;
 
-/** Changes of connections by any server or program. */
+/** Watches changes of connections by any server or program. */
 export interface ConnectionWatch {
   /**
-   * The `performance.now()` time until which all changes were reported, in milliseconds; 0 = not yet. What was read
-   * before, and not reported since, is still true at that time.
+   * Returns the time until which all changes were reported, in milliseconds of `performance.now()`; 0 = none yet. A
+   * connection that was read earlier, and was not reported since, was unchanged at that time.
    */
   confirmedAt(): number;
   close(): Promise<void>;

@@ -97,29 +97,29 @@ export interface Database {
 
 /** The differences between the two databases, as capabilities. */
 export interface DatabaseDialect {
-  /** Where the data is, without credentials. */
+  /** Where the data is, for people; without credentials. */
   readonly description: string;
   /** Whether it is a file of this machine. */
   readonly isEmbedded: boolean;
   /** The column type of byte strings. */
   readonly bytesType: 'blob' | 'bytea';
-  /** The column type of a primary key that the database counts. */
+  /** The column type of a primary key that the database assigns by counting. */
   readonly identityType: string;
-  /** Whether this database has a table of that name. */
+  /** Returns an expression: whether the database has a table of that name. */
   readonly hasTable: (name: string) => RawBuilder<unknown>;
   /** Whether `for update` prevents others from changing a row. */
   readonly locksReads: boolean;
   /** Notifies other servers, at the commit, that the connection of this uuid changed. Absent if no server needs it. */
   readonly announce?: (uuid: string) => RawBuilder<unknown>;
-  /** Servers of an earlier release, which have no record. Absent if they cannot be found. */
+  /** Finds servers of an earlier release, which have no record. Absent if the database cannot find them. */
   readonly earlierServers?: () => RawBuilder<{ name: string }>;
   /** Begins to listen for changes by others. */
   readonly watch: (listener: ChangeListener) => ConnectionWatch;
   /** Milliseconds since the epoch by the clock of the database, so that servers with different clocks agree. */
   readonly now: () => RawBuilder<number>;
-  /** Begins a transaction that excludes all other servers. */
+  /** Statements that begin a transaction which excludes all other servers. */
   readonly beginExclusive: readonly string[];
-  /** Whether an error says that another process holds a lock, and nothing was done. */
+  /** Whether an error says that another process holds a lock. Then the statement had no effect. */
   readonly isLocked?: (error: unknown) => boolean;
 }
 

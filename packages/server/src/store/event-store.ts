@@ -1,4 +1,4 @@
-/** What can happen to a connection. */
+/** The types of events about connections. */
 export const EVENT_TYPES = [
   'connection.created',
   'connection.reconnected',
@@ -9,11 +9,12 @@ export const EVENT_TYPES = [
   'connection.deleted',
 ] as const;
 
+/** The type of an event. */
 export type EventType = (typeof EVENT_TYPES)[number];
 
 /** An event about a connection, written in the transaction of its change. */
 export interface EventRow {
-  /** Stays the same, however often the event is delivered. */
+  /** The same for every delivery of the event. */
   readonly id: string;
   readonly type: EventType;
   /** The connection's uuid. */
@@ -25,7 +26,7 @@ export interface EventRow {
   readonly position: number;
 }
 
-/** The next event of a connection for a webhook, for the holder of the claim. */
+/** The next event of a connection for a webhook. Only the holder of the claim delivers it. */
 export interface ClaimedDelivery {
   readonly webhook: string;
   /** A unique name of this claim. */
@@ -56,26 +57,23 @@ export interface DeadCursor {
 
 /** Events and their delivery. Each method is one atomic step. */
 export interface EventStore {
-  /**
-   * Gives new events their positions, and queues them for webhooks. Resolves to their number; with `limit`, there may
-   * be more.
-   */
+  /** Assigns positions to at most `limit` new events, and queues them for webhooks. Resolves to their number. */
   publishEvents(options: { limit: number; webhooksOf: (type: EventType) => readonly string[] }): Promise<number>;
-  /** Events after a position, in order. */
+  /** Returns events after a position, in order. */
   listEvents(query: { after: number; limit: number }): Promise<EventRow[]>;
 
-  /** Connections with something due for one of these webhooks, longest due first. */
+  /** Returns the connections with a due event for one of these webhooks, longest due first. */
   dueStreams(query: { webhooks: readonly string[]; limit: number }): Promise<DueStream[]>;
-  /** Claims a connection's next event for a while; undefined if another server has it. */
+  /** Claims a connection's next event for `lifeMs` milliseconds; undefined if another server has claimed it. */
   claimDelivery(stream: DueStream, claim: { claim: string; lifeMs: number }): Promise<ClaimedDelivery | undefined>;
-  /** Ends the delivery of a claimed event, with `error` as a dead one. The connection's next event is due. */
+  /** Ends the delivery of a claimed event; with `error`, the event is dead. Then the connection's next event is due. */
   endDelivery(delivery: ClaimedDelivery, error?: string): Promise<void>;
-  /** Postpones the connection's events. */
+  /** Postpones the connection's events by `inMs` milliseconds. */
   retryDelivery(delivery: ClaimedDelivery, inMs: number): Promise<void>;
   listDeadDeliveries(query: { after: DeadCursor | undefined; limit: number }): Promise<DeadDelivery[]>;
-  /** Delivers dead events again: all of a webhook's, or one. Resolves to their number. */
+  /** Queues dead events of a webhook again: all, or one. Resolves to their number. */
   replayDeliveries(query: { webhook: string; eventId?: string | undefined }): Promise<number>;
 
-  /** Removes some old records. Resolves to their number, so that more can follow. */
+  /** Removes at most `limit` old records of each kind. Resolves to their number; 0 = none are left. */
   prune(limits: { eventsBefore: number; now: number; limit: number }): Promise<number>;
 }

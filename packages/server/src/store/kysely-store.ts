@@ -18,11 +18,11 @@ import type { Store } from './store.ts';
 import { transferStatements } from './statements/transfer-statements.ts';
 
 const KEY_CHECK = 'key_check';
-// Servers that share a file wait for milliseconds. A longer wait means that another program hangs.
+// Servers that share a file wait for each other for milliseconds. A longer wait means that another program hangs.
 const LOCK_PATIENCE_MS = 3_000;
 const MAX_LOCK_PAUSE_MS = 25;
 
-/** The store over Kysely; both databases share every statement. */
+/** Creates a store over Kysely. Both databases share every statement. */
 export function createKyselyStore(db: Kysely<Database>, dialect: DatabaseDialect): Store {
   const changes = new ConnectionChanges(db, dialect);
   return withStoreErrors(dialect, {
@@ -32,7 +32,7 @@ export function createKyselyStore(db: Kysely<Database>, dialect: DatabaseDialect
     schemaState: () => schemaState(db, dialect),
     ping: async () => void (await sql`select 1`.execute(db)),
     close: () => db.destroy(),
-    watchConnections: (listener) => watchBoth(listener, { changes, dialect }),
+    watchConnections: (listener) => watchConnections(listener, { changes, dialect }),
     ...keyCheckStatements(db),
     ...connectionStatements(db, dialect.now, changes),
     ...refreshStatements(db, dialect.now, changes),
@@ -47,8 +47,8 @@ export function createKyselyStore(db: Kysely<Database>, dialect: DatabaseDialect
   });
 }
 
-/** Reports changes by this server at once, and those by others when the database reports them. */
-function watchBoth(
+/** Reports changes by this server at once, and changes by others when the database reports them. */
+function watchConnections(
   listener: ChangeListener,
   { changes, dialect }: { changes: ConnectionChanges; dialect: DatabaseDialect },
 ): ConnectionWatch {
@@ -79,8 +79,8 @@ function keyCheckStatements(db: Kysely<Database>): Pick<Store, 'keyCheck' | 'sto
 }
 
 /**
- * Turns every error of a database driver into `store_unavailable`, with the driver's error as cause. A statement that
- * another process blocked is tried again for some seconds.
+ * Turns every error of a database driver into `store_unavailable`, with the driver's error as cause. If another process
+ * holds a lock, the statement is tried again for three seconds.
  */
 function withStoreErrors({ isLocked = () => false }: DatabaseDialect, store: Store): Store {
   return new Proxy(store, {
@@ -94,8 +94,8 @@ function withStoreErrors({ isLocked = () => false }: DatabaseDialect, store: Sto
             return await Reflect.apply(member, target, parameters);
           } catch (error) {
             if (error instanceof NangoError) throw error;
-            if (!isLocked(error)) throw unavailable(error);
-            if (performance.now() >= deadline) throw locked(target, error);
+            if (!isLocked(error)) throw storeUnavailable(target, error);
+            if (performance.now() >= deadline) throw databaseLocked(target, error);
             await delay(MAX_LOCK_PAUSE_MS * Math.random());
           }
         }
@@ -104,19 +104,20 @@ function withStoreErrors({ isLocked = () => false }: DatabaseDialect, store: Sto
   });
 }
 
-function locked({ description }: Store, cause: unknown): NangoError {
+function databaseLocked({ description }: Store, cause: unknown): NangoError {
   return new NangoError(
     'store_unavailable',
-    `Another process holds the lock of the database (${description}). End what has it open: a backup tool, a database browser, or a server that hangs.`,
+    `Another process holds the lock of the database (${description}). ` +
+      'End that process: a backup tool, a database browser, or a server that hangs.',
     { cause, retryAfter: 1 },
   );
 }
 
-function unavailable(cause: unknown): NangoError {
-  // Drivers' messages name the statement and the host, but never a bound value. Only the short message is passed on.
+function storeUnavailable({ description }: Store, cause: unknown): NangoError {
+  // A driver's message names the statement and the host, but never a bound value.
   return new NangoError(
     'store_unavailable',
-    `The database did not do its work: ${messageOf(cause) || 'no connection'}.`,
+    `A database statement failed (${description}): ${messageOf(cause) || 'no connection'}. Check the database.`,
     { cause, retryAfter: 1 },
   );
 }

@@ -12,8 +12,8 @@ import { serverHosts } from './migrations/0008-server-hosts.ts';
 import type { SchemaState } from './store.ts';
 
 /**
- * In the order they run.
- * @public for a test that runs them in a process of its own
+ * All migrations, in the order they run.
+ * @public for a test that runs them in its own process
  */
 export const MIGRATIONS: readonly Migration[] = [
   connections,
@@ -27,8 +27,8 @@ export const MIGRATIONS: readonly Migration[] = [
 ];
 
 /**
- * Runs the missing migrations, all or none, while no other server can. Throws `schema_too_new` if the database has
- * migrations that this version does not know: writing could break what the newer version relies on.
+ * Runs the missing migrations in one transaction that excludes other servers. Throws `schema_too_new` if the database
+ * has migrations that this version does not know, because this version could damage the newer data.
  */
 export async function migrate(db: Kysely<Database>, dialect: DatabaseDialect, migrations = MIGRATIONS): Promise<void> {
   await db.connection().execute(async (connection) => {
@@ -61,7 +61,7 @@ async function runMissing(
   }
 }
 
-/** Whether a database can be read as it is. Writes nothing. Throws `schema_too_new`. */
+/** Returns whether a database can be used without migrations. Writes nothing. Throws `schema_too_new`. */
 export async function schemaState(
   db: Kysely<Database>,
   dialect: DatabaseDialect,
@@ -77,11 +77,12 @@ export async function schemaState(
 
 async function appliedMigrations(db: Kysely<Database>, migrations: readonly Migration[]): Promise<Set<string>> {
   const applied = new Set((await db.selectFrom('nango_migrations').select('name').execute()).map((row) => row.name));
-  const known = new Set(migrations.map((migration) => migration.name));
-  const unknown = [...applied].filter((name) => !known.has(name));
-  if (unknown.length === 0) return applied;
+  const knownNames = new Set(migrations.map((migration) => migration.name));
+  const unknownNames = [...applied].filter((name) => !knownNames.has(name));
+  if (unknownNames.length === 0) return applied;
   throw new NangoError(
     'schema_too_new',
-    `The database has migrations this version does not know (${unknown.join(', ')}). Start the newer server, or restore a backup.`,
+    `The database has migrations that this version does not know (${unknownNames.join(', ')}). ` +
+      'Start a server of the newer version, or restore a backup.',
   );
 }

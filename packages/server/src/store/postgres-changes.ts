@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import type { ChangeListener, ConnectionWatch } from './connection-watch.ts';
 
-/** Carries the uuids of connections that changed. */
+/** The name of the channel that carries the uuids of changed connections. */
 export const CHANGES_CHANNEL = 'nango_connections';
-/** Servers of earlier releases have another name. They have no record of their own. */
+/** Differs from the name that servers of earlier releases use, because those have no record. */
 const APPLICATION_NAME = 'nango server';
 const HEARTBEAT_MS = 1_000;
-const ANSWER_MS = 3_000;
+const RESPONSE_TIMEOUT_MS = 3_000;
 const RECONNECT_MS = 1_000;
 
 interface ListenOptions {
@@ -16,8 +16,8 @@ interface ListenOptions {
 }
 
 /**
- * Listens for changes over LISTEN/NOTIFY, on its own connection. A heartbeat takes the way of every notification, once
- * a second. When it returns, the channel works, behind any pooler or proxy, and all earlier notifications have arrived.
+ * Listens for changes with LISTEN/NOTIFY, on its own connection. Once a second, it sends a heartbeat as a notification
+ * to itself. When the heartbeat returns, the channel works, and all earlier notifications have arrived.
  */
 export function listenForChanges(options: ListenOptions, listener: ChangeListener): ConnectionWatch {
   const watch = new PostgresWatch(options, listener);
@@ -55,32 +55,35 @@ class PostgresWatch implements ConnectionWatch {
     const client = new pg.Client({
       connectionString,
       application_name: APPLICATION_NAME,
-      connectionTimeoutMillis: ANSWER_MS,
-      query_timeout: ANSWER_MS,
+      connectionTimeoutMillis: RESPONSE_TIMEOUT_MS,
+      query_timeout: RESPONSE_TIMEOUT_MS,
     });
     this.#client = client;
     client.on('notification', ({ channel, payload }) => {
       if (channel === CHANGES_CHANNEL) this.#listener(payload);
       else if (payload === String(this.#sentAt)) this.#confirmedAt = this.#sentAt;
     });
-    const lost = (error: Error) => this.#reconnect(client, error);
-    client.on('error', lost);
-    client.on('end', () => lost(new Error('the connection for notifications ended')));
-    this.#begin(client).catch(lost);
+    const onLost = (error: Error) => this.#reconnect(client, error);
+    client.on('error', onLost);
+    client.on('end', () => onLost(new Error('the connection for notifications ended')));
+    this.#listen(client).catch(onLost);
   }
 
-  async #begin(client: pg.Client): Promise<void> {
+  async #listen(client: pg.Client): Promise<void> {
     await client.connect();
     await client.query(`listen ${CHANGES_CHANNEL}; listen ${this.#heartbeats}`);
-    // Anything may have changed while nobody listened.
+    // Any connection may have changed before the channel was open.
     this.#listener();
-    await this.#beat(client);
+    await this.#sendHeartbeat(client);
   }
 
-  async #beat(client: pg.Client): Promise<void> {
+  async #sendHeartbeat(client: pg.Client): Promise<void> {
     this.#sentAt = performance.now();
     await client.query('select pg_notify($1, $2)', [this.#heartbeats, String(this.#sentAt)]);
-    this.#later(HEARTBEAT_MS, () => void this.#beat(client).catch((error: Error) => this.#reconnect(client, error)));
+    this.#schedule(
+      HEARTBEAT_MS,
+      () => void this.#sendHeartbeat(client).catch((error: Error) => this.#reconnect(client, error)),
+    );
   }
 
   #reconnect(client: pg.Client, error: Error): void {
@@ -89,10 +92,10 @@ class PostgresWatch implements ConnectionWatch {
     client.end().catch(() => undefined);
     if (this.#closed) return;
     this.#options.onError?.(error);
-    this.#later(RECONNECT_MS, () => this.connect());
+    this.#schedule(RECONNECT_MS, () => this.connect());
   }
 
-  #later(milliseconds: number, task: () => void): void {
+  #schedule(milliseconds: number, task: () => void): void {
     if (!this.#closed) this.#timer = setTimeout(task, milliseconds).unref();
   }
 }

@@ -10,6 +10,7 @@ const STATEMENT_TIMEOUT_MS = 30_000;
 // An arbitrary number that identifies our migration lock among the database's advisory locks.
 const MIGRATION_LOCK = 7_301_944_120;
 
+/** Options of a store on PostgreSQL. */
 export interface PostgresOptions {
   /** Called when an idle connection breaks. The pool replaces it. */
   readonly onError?: (error: Error) => void;
@@ -25,18 +26,18 @@ export function openPostgresStore(connectionString: string, { onError }: Postgre
     application_name: 'nango',
     types: numericBigints(),
   });
-  // Without listeners, a broken connection would end the process. The pool reports idle ones; each connection reports
-  // itself while it is in use.
+  // Without listeners, a broken connection would end the process. The pool reports idle connections. A connection in
+  // use reports itself.
   pool.on('error', (error) => onError?.(error));
   pool.on('connect', (client) => client.on('error', () => undefined));
   const dialect: DatabaseDialect = {
     isEmbedded: false,
-    description: `PostgreSQL, ${describe(connectionString)}`,
+    description: `PostgreSQL, ${describeServer(connectionString)}`,
     bytesType: 'bytea',
     identityType: 'bigint generated always as identity primary key',
     hasTable: (name) => sql`to_regclass(${name}) is not null`,
     locksReads: true,
-    // The session that each of them always has.
+    // Each server of an earlier release always has a session of this name.
     earlierServers: () =>
       sql<{
         name: string;
@@ -50,14 +51,14 @@ export function openPostgresStore(connectionString: string, { onError }: Postgre
   return createKyselyStore(new Kysely<Database>({ dialect: new PostgresDialect({ pool }) }), dialect);
 }
 
-/** bigint columns hold times and versions, which are safe integers. pg would return text. */
+/** Reads bigint columns as numbers, because they hold times and versions. pg would return text. */
 function numericBigints(): pg.TypeOverrides {
   const types = new pg.TypeOverrides();
   types.setTypeParser(pg.types.builtins.INT8, Number);
   return types;
 }
 
-function describe(connectionString: string): string {
+function describeServer(connectionString: string): string {
   const url = URL.parse(connectionString);
-  return url ? `${url.host}${url.pathname}` : 'given by connection string';
+  return url ? `${url.host}${url.pathname}` : 'the server of the connection string';
 }

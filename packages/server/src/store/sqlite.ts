@@ -8,17 +8,17 @@ import type { Database, DatabaseDialect } from './database.ts';
 import { createKyselyStore } from './kysely-store.ts';
 import type { Store } from './store.ts';
 
-// Nothing else is served while it opens, so it may block.
+// The server serves no requests while the database opens, so opening may block.
 const OPEN_TIMEOUT_MS = 5_000;
 const SQLITE_BUSY = 5;
-// A check takes microseconds, which matter for a proxied request. Changes by another process are seen within the
-// promised two seconds.
-const ASK_EVERY_MS = 50;
-const KEPT_STATEMENTS = 100;
+// A check takes microseconds, which matter for a proxied request. Changes by another process must be noticed within
+// two seconds.
+const CHECK_INTERVAL_MS = 50;
+const MAX_CACHED_STATEMENTS = 100;
 
 /**
- * Opens the embedded store: one SQLite file that only its owner can read. WAL with synchronous=FULL: an acknowledged
- * transaction survives a power failure. Its clock is this machine's, `now`.
+ * Opens the embedded store: one SQLite file that only its owner can read. With WAL and synchronous=FULL, a committed
+ * transaction survives a power failure. `now` is the store's clock, in milliseconds since the epoch.
  */
 export function openSqliteStore(path: string, now: () => number = Date.now): Store {
   try {
@@ -55,7 +55,7 @@ function openDatabase(database: DatabaseSync, description: string, now: () => nu
 
 function openFile(path: string): DatabaseSync {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  // SQLite gives -wal and -shm the mode of the main file, so that file is created first.
+  // SQLite creates -wal and -shm with the mode of the main file, so the main file is created first.
   if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
   else chmodSync(path, 0o600);
   const database = new DatabaseSync(path, { timeout: OPEN_TIMEOUT_MS });
@@ -65,23 +65,23 @@ function openFile(path: string): DatabaseSync {
   return database;
 }
 
-/** SQLite's data version changes with each commit of another program. */
+/** Watches SQLite's data version, which changes with each commit of another program. */
 function watchFile(database: DatabaseSync, listener: ChangeListener): ConnectionWatch {
   const statement = database.prepare('pragma data_version');
   const version = () => statement.get()?.['data_version'];
-  let seen = version();
+  let lastVersion = version();
   let confirmedAt = 0;
   return {
     confirmedAt() {
       const now = performance.now();
-      if (now - confirmedAt < ASK_EVERY_MS) return confirmedAt;
+      if (now - confirmedAt < CHECK_INTERVAL_MS) return confirmedAt;
       try {
         const current = version();
-        if (current !== seen) listener();
-        seen = current;
+        if (current !== lastVersion) listener();
+        lastVersion = current;
         confirmedAt = now;
       } catch {
-        // The file cannot be read now, so nothing is known since the last check.
+        // The file cannot be read now, so changes are confirmed only until the last check.
       }
       return confirmedAt;
     },
@@ -89,7 +89,7 @@ function watchFile(database: DatabaseSync, listener: ChangeListener): Connection
   };
 }
 
-const NOTHING: ReturnType<SqliteDatabase['prepare']> = {
+const NO_OPERATION: ReturnType<SqliteDatabase['prepare']> = {
   reader: false,
   all: () => [],
   run: () => ({ changes: 0, lastInsertRowid: 0 }),
@@ -99,23 +99,23 @@ const NOTHING: ReturnType<SqliteDatabase['prepare']> = {
 type PreparedStatement = ReturnType<SqliteDatabase['prepare']>;
 
 /**
- * The part of better-sqlite3's interface that Kysely's dialect uses, on Node's built-in SQLite. Statements are cached,
- * because preparing one costs as much as running it.
+ * Implements the part of better-sqlite3's interface that Kysely's dialect uses, with Node's built-in SQLite. Statements
+ * are cached, because preparing a statement costs as much as running it.
  */
 function toKyselyDatabase(database: DatabaseSync): SqliteDatabase {
-  const kept = new Map<string, PreparedStatement>();
+  const statements = new Map<string, PreparedStatement>();
   return {
     close: () => database.close(),
     prepare(text) {
-      // On a full disk SQLite ends the transaction itself. The failing rollback must not hide the reason.
-      if (text === 'rollback' && !database.isTransaction) return NOTHING;
-      const known = kept.get(text);
-      if (known) return known;
+      // On a full disk, SQLite ends the transaction itself. A failing rollback would hide the reason.
+      if (text === 'rollback' && !database.isTransaction) return NO_OPERATION;
+      const cached = statements.get(text);
+      if (cached) return cached;
       const prepared = prepare(database, text);
-      // Only statements that recur: lists of values and migrations create new ones without end.
-      if (/^(select|update|begin|commit|rollback)/.test(text)) kept.set(text, prepared);
-      const [oldest] = kept.keys();
-      if (kept.size > KEPT_STATEMENTS && oldest !== undefined) kept.delete(oldest);
+      // Only recurring statements are cached: lists of values and migrations have ever new texts.
+      if (/^(select|update|begin|commit|rollback)/.test(text)) statements.set(text, prepared);
+      const [oldest] = statements.keys();
+      if (statements.size > MAX_CACHED_STATEMENTS && oldest !== undefined) statements.delete(oldest);
       return prepared;
     },
   };
@@ -127,7 +127,7 @@ function prepare(database: DatabaseSync, text: string): PreparedStatement {
     reader: statement.columns().length > 0,
     all: (parameters) => statement.all(...toInput(parameters)),
     run: (parameters) => statement.run(...toInput(parameters)),
-    // A statement that is read step by step must not start again meanwhile.
+    // An iteration needs its own statement: another call would restart the shared one.
     iterate: (parameters) => database.prepare(text).iterate(...toInput(parameters)),
   };
 }
@@ -136,6 +136,6 @@ function toInput(parameters: readonly unknown[]): SQLInputValue[] {
   return parameters.map((value) => {
     if (value === null || typeof value === 'string' || typeof value === 'number' || value instanceof Uint8Array)
       return value;
-    throw new TypeError(`A ${typeof value} cannot be stored.`);
+    throw new TypeError(`A value of type ${typeof value} cannot be stored.`);
   });
 }

@@ -1,7 +1,7 @@
 import type { ChangeListener, ConnectionWatch } from './connection-watch.ts';
 import type { EventStore } from './event-store.ts';
 
-/** The state of a connection. The reason says why a reconnect is needed. */
+/** The state of a connection. `needs_reconnect`: the user has to connect again. */
 export type ConnectionStatus = 'active' | 'needs_reconnect';
 
 /** A stored connection. Times are milliseconds since the epoch. */
@@ -15,11 +15,11 @@ export interface ConnectionRow {
   readonly additionalConfig: string;
   readonly status: ConnectionStatus;
   readonly statusReason: string | null;
-  /** When the access token expires; null = unknown or never. In the clear, so that due connections can be found. */
+  /** When the access token expires; null = unknown or never. It is not sealed, so that due connections can be found. */
   readonly expiresAt: number | null;
   /** Grows with each change of the credentials. A writer that read an older version fails. */
   readonly version: number;
-  /** When the background refreshes it; null = never. */
+  /** When the background refreshes the credentials; null = never. */
   readonly dueAt: number | null;
   readonly refresh: RefreshState;
   readonly createdAt: number;
@@ -28,23 +28,23 @@ export interface ConnectionRow {
 
 /** The state of refreshing a connection. Durations are from now, by the database's clock, which all servers share. */
 export interface RefreshState {
-  /** Milliseconds until the current lease ends; null = nobody has one. */
+  /** Milliseconds until the current lease ends; null = there is no lease. */
   readonly leasedMs: number | null;
-  /** Milliseconds until the provider may be asked again; null = now. */
+  /** Milliseconds until the next refresh may be tried; null = now. */
   readonly retryInMs: number | null;
   /** Failed refreshes since the last success. */
   readonly failures: number;
   /** The error of the last refresh; null = it succeeded. */
   readonly lastError: string | null;
-  /** Whether a response may have been lost, with tokens that the provider rotated. */
+  /** Whether a response with rotated tokens may have been lost. */
   readonly responseLost: boolean;
-  /** How often the provider rejected these credentials without a reason. */
+  /** How often the provider rejected these credentials without naming a reason. */
   readonly refusals: number;
-  /** Milliseconds since the first of these; null = there was none. */
+  /** Milliseconds since the first such rejection; null = there was none. */
   readonly refusedForMs: number | null;
 }
 
-/** Takes a lease to refresh a connection. */
+/** A request for the lease to refresh a connection. */
 export interface RefreshLease {
   /** A unique name of this refresh. */
   readonly holder: string;
@@ -58,9 +58,9 @@ export interface RefreshFailure {
   readonly holder: string;
   readonly retryInMs: number;
   readonly error: string;
-  /** Whether the provider may have responded all the same. */
+  /** Whether the provider may have responded, although no response arrived. */
   readonly responseLost: boolean;
-  /** Whether the provider refused without a reason. */
+  /** Whether the provider rejected the refresh without naming a reason. */
   readonly refused: boolean;
   readonly now: number;
 }
@@ -81,15 +81,16 @@ export interface ServerPlace {
   readonly version: string;
 }
 
-/** A running server. Its keys are unknown if it is of an earlier release. */
+/** A running server. */
 export interface LiveServer {
   readonly name: string;
+  /** The ids of its encryption keys; undefined for a server of an earlier release. */
   readonly keyIds: readonly string[] | undefined;
   /** Undefined for a server of an earlier release. */
   readonly place: ServerPlace | undefined;
 }
 
-/** Empty: no server has used this database. Outdated: migrations of this version are missing. */
+/** `empty`: no server has used this database. `outdated`: migrations of this version are missing. */
 export type SchemaState = 'empty' | 'outdated' | 'current';
 
 /** The key of a connection. */
@@ -99,26 +100,27 @@ export interface ConnectionKey {
 }
 
 /**
- * The key of a connection as one text. Two keys never have the same text, whatever characters they contain. Credentials
- * are sealed for it, so its form must not change.
+ * Returns the key of a connection as one text. Different keys have different texts, whatever characters they contain.
+ * Credentials are sealed with this text, so its form must not change.
  */
 export function connectionKeyText({ integration, userId }: ConnectionKey): string {
   return JSON.stringify([integration, userId]);
 }
 
+/** A connection to store. */
 export interface NewConnection extends ConnectionKey {
   readonly uuid: string;
   readonly authMode: string;
   readonly sealedCredentials: Uint8Array;
-  /** JSON; null = none, or on a reconnect the stored one. */
+  /** JSON; null = none. On a reconnect, null keeps the stored value. */
   readonly additionalConfig: string | null;
   readonly expiresAt: number | null;
-  /** When the background refreshes them; null = never. */
+  /** When the background refreshes the credentials; null = never. */
   readonly dueAt: number | null;
   readonly now: number;
 }
 
-/** A connection that comes from elsewhere. */
+/** A connection from another store or system. */
 export type ImportedConnection = Pick<
   ConnectionRow,
   | 'uuid'
@@ -135,24 +137,26 @@ export type ImportedConnection = Pick<
   | 'updatedAt'
 >;
 
+/** New credentials of a connection. */
 export interface CredentialsChange {
   readonly sealedCredentials: Uint8Array;
   readonly expiresAt: number | null;
-  /** When the background refreshes them; null = never. */
+  /** When the background refreshes the credentials; null = never. */
   readonly dueAt: number | null;
   readonly now: number;
 }
 
-/** Who may write refreshed credentials: the holder of the lease, if nobody changed them since. */
+/** Permits the holder of a lease to write refreshed credentials, if their version is still the one that was read. */
 export interface RefreshedBy {
   readonly version: number;
   readonly holder: string;
 }
 
+/** The page of connections that `listConnections` returns. */
 export interface ListConnections {
   readonly userId?: string | undefined;
   readonly integration?: string | undefined;
-  /** The last key of the page before. */
+  /** The last key of the previous page. */
   readonly after?: ConnectionKey | undefined;
   readonly limit: number;
 }
@@ -160,13 +164,13 @@ export interface ListConnections {
 /** One attempt of a user to connect, from `connect()` to the callback. Only hashes of tokens are stored. */
 export interface ConnectAttemptRow extends ConnectionKey {
   readonly attemptHash: string;
-  /** The origin of the page that asked, which receives the result; null if no page asked. */
+  /** The origin of the page that began the attempt and receives the result; null if no page did. */
   readonly origin: string | null;
   readonly nonceHash: string | null;
   readonly stateHash: string | null;
   readonly browserHash: string | null;
   readonly sealedSecrets: Uint8Array | null;
-  /** JSON; null = the page gave none. */
+  /** JSON; null = there is none. */
   readonly additionalConfig: string | null;
   readonly status: 'created' | 'authorizing' | 'completing' | 'succeeded' | 'failed';
   readonly errorType: string | null;
@@ -174,16 +178,18 @@ export interface ConnectAttemptRow extends ConnectionKey {
   readonly expiresAt: number;
 }
 
+/** An attempt to store. */
 export interface NewConnectAttempt extends ConnectionKey {
   readonly attemptHash: string;
   readonly origin: string | null;
-  /** The hash of the page's proof; null = it needs none. */
+  /** The hash of the nonce that the page has to prove; null = none is needed. */
   readonly nonceHash: string | null;
   readonly additionalConfig: string | null;
   readonly now: number;
   readonly expiresAt: number;
 }
 
+/** The values of an attempt whose authorization begins. */
 export interface BeginAttempt {
   readonly stateHash: string;
   readonly browserHash: string;
@@ -230,70 +236,68 @@ type ClientRegistrationKey = Pick<ClientRegistrationRow, 'integration' | 'issuer
 export interface Store extends EventStore {
   /** Where the data is, for people; without credentials. */
   readonly description: string;
-  /** Whether it is a file, which servers of one machine and one release share. */
+  /** Whether it is a file, which only servers of one machine and one release can share. */
   readonly isEmbedded: boolean;
   /** Brings the schema up to date. Several servers may start at once. Throws `schema_too_new`. */
   migrate(): Promise<void>;
-  /** Whether the data can be read as it is. Writes nothing. Throws `schema_too_new`. */
+  /** Returns whether the data can be used without migrations. Writes nothing. Throws `schema_too_new`. */
   schemaState(): Promise<SchemaState>;
   ping(): Promise<void>;
   close(): Promise<void>;
   /** Reports every change of a connection, by this server or another. */
   watchConnections(listener: ChangeListener): ConnectionWatch;
 
-  /** The value that proves the encryption key. The first caller writes it. */
+  /** Returns the value that proves the encryption key. The first caller's candidate is stored. */
   keyCheck(candidate: Uint8Array): Promise<Uint8Array>;
-  /** The stored value; undefined = no server has used this database. */
+  /** Returns the stored value that proves the key; undefined = no server has used this database. */
   storedKeyCheck(): Promise<Uint8Array | undefined>;
 
-  /** Undefined if the user already has a connection. */
+  /** Stores a new connection. Resolves to undefined if the user already has a connection to the Integration. */
   insertConnection(connection: NewConnection): Promise<ConnectionRow | undefined>;
   findConnection(key: ConnectionKey): Promise<ConnectionRow | undefined>;
   listConnections(query: ListConnections): Promise<ConnectionRow[]>;
   updateConfig(key: ConnectionKey, additionalConfig: string, now: number): Promise<ConnectionRow | undefined>;
-  /** Replaces the credentials, makes the connection active and ends any lease. With `by`, only if it still may. */
+  /** Replaces the credentials, makes the connection active and ends any lease. With `by`, only for its holder. */
   updateCredentials(
     key: ConnectionKey,
     change: CredentialsChange,
     by?: RefreshedBy,
   ): Promise<ConnectionRow | undefined>;
   /**
-   * Only for an active connection, if nobody changed the credentials since, and the lease is `by.holder`'s; with null,
-   * if nobody has one.
+   * Marks an active connection, if its credentials are still of `by.version` and `by.holder` holds the lease. If
+   * `by.holder` is null, there must be no lease.
    */
   markNeedsReconnect(
     key: ConnectionKey,
     change: { reason: string; by: { version: number; holder: string | null }; now: number },
   ): Promise<ConnectionRow | undefined>;
-  /**
-   * Makes a connection active again that needs reconnecting only for `reason`, if its credentials are still `version`.
-   */
+  /** Makes a connection active again if it was marked for this `reason` and its credentials are still of `version`. */
   reactivate(
     key: ConnectionKey,
     change: { reason: string; version: number; now: number },
   ): Promise<ConnectionRow | undefined>;
   /**
-   * Takes the lease of an active connection; undefined if another server holds it, or its version is another. Taking
-   * over an expired lease records that a response may have been lost.
+   * Takes the lease of an active connection. Resolves to undefined if another refresh holds it, or the version differs.
+   * Taking over an expired lease records that a response may have been lost.
    */
   leaseRefresh(key: ConnectionKey, lease: RefreshLease): Promise<ConnectionRow | undefined>;
-  /** False if the lease is no longer this holder's. */
+  /** Extends a lease. Resolves to false if this holder no longer holds it. */
   extendLease(key: ConnectionKey, lease: Pick<RefreshLease, 'holder' | 'lifeMs'>): Promise<boolean>;
-  /** Ends a lease whose refresh failed. Does nothing if it is no longer this holder's. */
+  /** Ends a lease whose refresh failed. Does nothing if this holder no longer holds it. */
   failRefresh(key: ConnectionKey, failure: RefreshFailure): Promise<void>;
-  /** Due connections that nobody refreshes, longest due first; none of the Integrations in `except`. */
+  /** Returns due connections without a lease, longest due first, except those of the Integrations in `except`. */
   dueConnections(query: { now: number; limit: number; except: readonly string[] }): Promise<ConnectionKey[]>;
   /** Postpones a connection that cannot be refreshed. */
   postponeRefresh(key: ConnectionKey, until: number): Promise<void>;
   deleteConnection(key: ConnectionKey, now: number): Promise<boolean>;
 
-  /** Removes the oldest attempts of a user who has more than twenty, whatever their state. */
+  /** Stores an attempt. Removes the user's oldest attempts if there are more than twenty. */
   insertAttempt(attempt: NewConnectAttempt): Promise<void>;
   findAttempt(attemptHash: string): Promise<ConnectAttemptRow | undefined>;
   findAttemptByState(stateHash: string): Promise<ConnectAttemptRow | undefined>;
-  /** Takes an attempt from `created` to `authorizing`; undefined if it does not exist or has expired. */
+  /** Changes an attempt from `created` to `authorizing`; undefined if it has another status or has expired. */
   beginAttempt(attemptHash: string, begin: BeginAttempt): Promise<ConnectAttemptRow | undefined>;
-  /** Takes an attempt from `authorizing` to `completing`, once; undefined for every other caller. */
+  /** Changes an attempt from `authorizing` to `completing`; undefined for all callers but the first. */
   takeAttempt(stateHash: string, now: number): Promise<ConnectAttemptRow | undefined>;
   failAttempt(attemptHash: string, error: { type: string; message: string }): Promise<void>;
   /** Stores the connection, or replaces the credentials of the existing one, and ends the attempt. */
@@ -302,29 +306,29 @@ export interface Store extends EventStore {
   insertSession(session: ConnectSessionRow): Promise<void>;
   findSession(tokenHash: string, now: number): Promise<ConnectSessionRow | undefined>;
 
-  /** Undefined also if its secret expired. */
+  /** Returns a registration; undefined if there is none, or its secret has expired. */
   findClientRegistration(key: ClientRegistrationKey, now: number): Promise<ClientRegistrationRow | undefined>;
   /** Stores a registration unless a valid one exists. Resolves to the one that is stored. */
   keepClientRegistration(registration: ClientRegistrationRow, now: number): Promise<ClientRegistrationRow>;
   deleteClientRegistration(key: ClientRegistrationKey): Promise<void>;
 
   /**
-   * Stores connections unchanged, all or none, without events. An existing connection stays, or with `replace` becomes
-   * the imported one. Resolves to the number of stored connections.
+   * Stores connections unchanged, all or none, without events. An existing connection stays, or is replaced with
+   * `replace`. Resolves to the number of stored connections.
    */
   importConnections(connections: readonly ImportedConnection[], options: { replace: boolean }): Promise<number>;
 
   /** Records that a server runs now, by the database's clock. */
   recordServer(server: ServerRecord): Promise<void>;
   removeServer(id: string): Promise<void>;
-  /** Servers with a record of at most this age. */
+  /** Returns the servers whose record is at most this old. */
   liveServers(withinMs: number): Promise<LiveServer[]>;
 
-  /** Sealed values of a table in the order of its key, after `after`. */
+  /** Returns sealed values of a table in the order of its key, beginning after the key `after`. */
   sealedValues(
     table: SealedTable,
     query: { after: readonly string[] | undefined; limit: number },
   ): Promise<SealedValue[]>;
-  /** Replaces a sealed value by the same value under another key, if nobody changed it since. */
+  /** Replaces a sealed value by the same value under another key, unless it changed since it was read. */
   replaceSealed(value: SealedValue, sealed: Uint8Array): Promise<boolean>;
 }

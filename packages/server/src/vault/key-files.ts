@@ -16,25 +16,25 @@ import { dirname, join } from 'node:path';
 import { NangoError } from '../errors/nango-error.ts';
 import { Secret } from './secret.ts';
 
-/** A key that was read from a file, or made there. */
+/** A key that was read from a file, or created in it. */
 export interface KeyFile {
   readonly text: Secret<string>;
   readonly path: string;
-  /** Whether this call made it. */
-  readonly created: boolean;
-  /** Whether others on this machine can read it. */
-  readonly exposed: boolean;
+  /** Whether this call created the file. */
+  readonly isNew: boolean;
+  /** Whether other users of this machine can read the file. */
+  readonly isReadableByOthers: boolean;
 }
 
 /**
- * Reads a key file of the data directory, or makes one that only its owner can read. With `mustExist`, a missing file
- * is an error: a new key would not open the existing data.
+ * Reads a key file of the data directory, or creates one that only its owner can read. With `mustExist`, a missing file
+ * is an error, because a new key would not open the existing data. Throws `invalid_encryption_key`.
  */
 export function readOrCreateKeyFile(
   path: string,
   { prefix = '', mustExist }: { prefix?: string; mustExist: boolean },
 ): KeyFile {
-  if (existsSync(path)) return { text: readKey(path), path, created: false, exposed: isExposed(path) };
+  if (existsSync(path)) return { text: readKey(path), path, isNew: false, isReadableByOthers: canOthersRead(path) };
   if (mustExist) {
     throw new NangoError(
       'invalid_encryption_key',
@@ -43,18 +43,21 @@ export function readOrCreateKeyFile(
   }
   prepareDataDirectory(dirname(path));
   const text = new Secret(`${prefix}${randomBytes(32).toString(prefix === '' ? 'base64' : 'base64url')}`);
-  const created = createDurably(path, `${text.reveal()}\n`);
-  return { text: created ? text : readKey(path), path, created, exposed: false };
+  const isNew = createDurably(path, `${text.reveal()}\n`);
+  return { text: isNew ? text : readKey(path), path, isNew, isReadableByOthers: false };
 }
 
 function readKey(path: string): Secret<string> {
   return new Secret(readFileSync(path, 'utf8').trim());
 }
 
-/** Puts a new key before those in a key file. Throws `file_not_found` if there is no such file. */
+/** Puts a new key in front of the keys in a key file. Throws `file_not_found` if the file does not exist. */
 export function prependKey(path: string): void {
   if (!existsSync(path))
-    throw new NangoError('file_not_found', `There is no key file ${path}; the first start of a server makes it.`);
+    throw new NangoError(
+      'file_not_found',
+      `The key file ${path} does not exist. Start a server first; it creates the file.`,
+    );
   const draft = `${path}.${randomBytes(6).toString('hex')}`;
   const content = `${randomBytes(32).toString('base64')}\n${readFileSync(path, 'utf8')}`;
   createDurably(draft, content);
@@ -62,7 +65,7 @@ export function prependKey(path: string): void {
 }
 
 /**
- * Writes a file completely or not at all, even after a power failure. Returns false if another server made it first.
+ * Writes a file completely or not at all, even if the power fails. Returns false if another server created it first.
  */
 function createDurably(path: string, content: string): boolean {
   const draft = `${path}.${randomBytes(6).toString('hex')}`;
@@ -81,13 +84,13 @@ function createDurably(path: string, content: string): boolean {
   }
 }
 
-/** Makes the data directory, private to its owner and ignored by git, because it holds keys. */
+/** Creates the data directory. It is private to its owner and ignored by git, because it holds keys. */
 export function prepareDataDirectory(path: string): void {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const ignore = join(path, '.gitignore');
   if (!existsSync(ignore)) writeFileSync(ignore, '*\n');
 }
 
-function isExposed(path: string): boolean {
+function canOthersRead(path: string): boolean {
   return process.platform !== 'win32' && (statSync(path).mode & 0o077) !== 0;
 }

@@ -7,24 +7,23 @@ const COMMAND_TIMEOUT_MS = 30_000;
 const COMMAND_MAX_BYTES = 65_536;
 
 /**
- * Where encryption keys come from, at each start. With a key management service this is envelope encryption: the key
- * that seals is stored wrapped by one that never leaves the service, and the provider has it unwrapped.
+ * Provides the encryption keys at each start. With a key management service, this is envelope encryption: the stored
+ * key is wrapped by a key that never leaves the service, and the provider has the service unwrap it.
  */
 export interface KeyProvider {
-  /** The source, for people; never a key. */
+  /** The name of the source, for people; never a key. */
   readonly source: string;
-  /** One or more keys, separated by commas or white space; the first seals. */
+  /** Reads one or more keys, separated by commas or white space. The first key seals. */
   read(): Promise<Secret<string>>;
 }
 
-/** Keys in an environment variable. */
+/** Provides keys of an environment variable. */
 export function environmentKeys(name: string, value: string): KeyProvider {
   return { source: name, read: async () => new Secret(value) };
 }
 
 /**
- * Keys in a file that is provided from outside, such as a mounted secret. Throws `encryption_key_unavailable` if it
- * cannot be read.
+ * Provides keys of a file, such as a mounted secret. Throws `encryption_key_unavailable` if the file cannot be read.
  */
 export function fileKeys(path: string): KeyProvider {
   return {
@@ -44,7 +43,7 @@ export function fileKeys(path: string): KeyProvider {
 }
 
 /**
- * Keys that a shell command prints, such as one that asks a key management service to unwrap them. Throws
+ * Provides keys that a shell command prints, such as a client of a key management service. If the command fails, throws
  * `encryption_key_unavailable` with its stderr. Its stdout is never shown.
  */
 export function commandKeys(command: string): KeyProvider {
@@ -56,7 +55,9 @@ export function commandKeys(command: string): KeyProvider {
         const options = { timeout: COMMAND_TIMEOUT_MS, maxBuffer: COMMAND_MAX_BYTES };
         exec(command, options, (error, stdout, stderr) => {
           if (!error) return resolve(new Secret(stdout));
-          const why = error.killed ? 'it did not end in time' : stderr.trim().slice(0, 500) || 'it printed no reason';
+          const why = error.killed
+            ? `it did not end within ${COMMAND_TIMEOUT_MS / 1000} seconds`
+            : stderr.trim().slice(0, 500) || 'it printed nothing to stderr';
           reject(
             new NangoError(
               'encryption_key_unavailable',

@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
 
 /**
- * Holds a value that must never be printed: string conversion, JSON, `console.log` and loggers all yield `[secret]`.
- * Only `reveal()` returns the value, so a search for it finds every place that uses a secret.
+ * Holds a value that must never be printed: string conversion, JSON, `console.log` and loggers all print `[secret]`.
+ * Only `reveal()` returns the value, so a search for `reveal` finds every use of a secret.
  */
 export class Secret<T> {
   readonly #value: T;
@@ -15,7 +15,7 @@ export class Secret<T> {
     return this.#value;
   }
 
-  /** A secret that is made from this one. */
+  /** Returns a secret that is computed from this one. */
   map<U>(change: (value: T) => U): Secret<U> {
     return new Secret(change(this.#value));
   }
@@ -40,26 +40,26 @@ export class Secret<T> {
 /** A text that may be a secret: a rendered template, or a parameter of a request. */
 export type MaybeSecret = string | Secret<string>;
 
-/** The text itself, for the wire or the seal. */
+/** Returns the text, to send or seal it. */
 export function revealText(text: MaybeSecret): string {
   return text instanceof Secret ? text.reveal() : text;
 }
 
-/** Texts by name, each revealed. */
+/** Returns texts by name, each revealed. */
 export function revealTexts(texts: Readonly<Record<string, MaybeSecret>>): Record<string, string> {
   return Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, revealText(text)]));
 }
 
-/** JSON with the secrets themselves: for the seal, and for the response that returns credentials. */
+/** Returns JSON that contains the secrets, to seal it or to respond with credentials. */
 export function toRevealedJson(value: unknown): string {
-  // `shown` is the result of toJSON().
-  return JSON.stringify(value, function reveal(this: unknown, key: string, shown: unknown): unknown {
-    const held: unknown = typeof this === 'object' && this !== null ? Reflect.get(this, key) : undefined;
-    return held instanceof Secret ? held.reveal() : shown;
+  // `serialized` is the result of toJSON().
+  return JSON.stringify(value, function reveal(this: unknown, key: string, serialized: unknown): unknown {
+    const original: unknown = typeof this === 'object' && this !== null ? Reflect.get(this, key) : undefined;
+    return original instanceof Secret ? original.reveal() : serialized;
   });
 }
 
-/** All texts in some values that are secrets, at any depth. */
+/** Returns all texts that are secrets, at any depth of the values. */
 export function secretTextsIn(...values: readonly unknown[]): Secret<string>[] {
   return values.flatMap((value) => {
     if (value instanceof Secret) return textsIn(value.reveal()).map((text) => new Secret(text));

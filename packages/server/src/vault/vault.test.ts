@@ -9,7 +9,7 @@ const place = { table: 'connections', row: '["slack","1"]', column: 'sealed_cred
 const vault = createVault(randomBytes(32));
 const unreadable = { code: 'credentials_unreadable' };
 
-test('opens what it sealed, and seals the same text differently each time', () => {
+test('opens a value that it sealed, and seals the same text differently each time', () => {
   const first = vault.seal('täxt', place);
   const second = vault.seal('täxt', place);
   assert.equal(vault.open(first, place), 'täxt');
@@ -17,18 +17,18 @@ test('opens what it sealed, and seals the same text differently each time', () =
   assert.ok(!Buffer.from(first).includes('täxt'));
 });
 
-test('S2: refuses a sealed value moved to another row, column or table', () => {
+test('S2: rejects a sealed value that was moved to another row, column or table', () => {
   const sealed = vault.seal('text', place);
-  for (const moved of [
+  for (const otherPlace of [
     { ...place, row: '["slack","2"]' },
     { ...place, column: 'other' },
     { ...place, table: 'other' },
   ]) {
-    assert.throws(() => vault.open(sealed, moved), unreadable);
+    assert.throws(() => vault.open(sealed, otherPlace), unreadable);
   }
 });
 
-test('S2: refuses a truncated value and every flipped bit', () => {
+test('S2: rejects a truncated value and every changed byte', () => {
   const sealed = vault.seal('text', place);
   for (let length = 0; length < sealed.length; length += 1)
     assert.throws(() => vault.open(sealed.subarray(0, length), place), unreadable);
@@ -39,14 +39,14 @@ test('S2: refuses a truncated value and every flipped bit', () => {
   }
 });
 
-test('S1: refuses a value sealed with another key, and says so', () => {
+test('S1: rejects a value that was sealed with another key, and says so', () => {
   assert.throws(
     () => createVault(randomBytes(32)).open(vault.seal('text', place), place),
     /an encryption key that this server does not have/,
   );
 });
 
-test('S1: takes keys as base64, base64url and hex, and refuses all else without echoing it', () => {
+test('S1: accepts keys as base64, base64url and hex, and rejects other text without repeating it', () => {
   const key = randomBytes(32);
   for (const encoding of ['base64', 'base64url', 'hex'] as const)
     assert.deepEqual(parseEncryptionKeys(`${key.toString(encoding)}\n`, 'X'), [key]);
@@ -65,7 +65,7 @@ test('S1: takes keys as base64, base64url and hex, and refuses all else without 
   }
 });
 
-test('a secret does not print itself, however it is printed', () => {
+test('printing a secret does not reveal it', () => {
   const secret = new Secret('CANARY');
   assert.equal(secret.reveal(), 'CANARY');
   for (const printed of [
@@ -78,7 +78,7 @@ test('a secret does not print itself, however it is printed', () => {
   }
 });
 
-test('S3: the first of several keys seals, all open', () => {
+test('S3: the first of several keys seals, and all keys open', () => {
   const [first, second] = [randomBytes(32), randomBytes(32)];
   const before = createVault(first);
   const during = createVault(second, first);

@@ -17,7 +17,9 @@ const TAG_BYTES = 16;
 const HEADER_BYTES = 1 + KEY_ID_BYTES + IV_BYTES;
 const KEY_BYTES = 32;
 
-/** Where a sealed value belongs. The place is bound to the ciphertext, so a value does not open in another row. */
+/**
+ * The place of a sealed value. It is bound to the ciphertext, so a value that is moved to another row does not open.
+ */
 export interface SealedPlace {
   readonly table: string;
   readonly row: string;
@@ -26,24 +28,24 @@ export interface SealedPlace {
 
 /** Seals values for the store, and opens them. */
 export interface Vault {
-  /** The id of the key that seals: 16 hexadecimal digits that reveal nothing of the key. */
+  /** The id of the key that seals: 16 hexadecimal digits from which the key cannot be computed. */
   readonly keyId: string;
   /** The ids of all keys that open. */
   readonly keyIds: readonly string[];
   seal(plaintext: string, place: SealedPlace): Uint8Array;
-  /** Throws `credentials_unreadable` if the value was damaged or moved, or its key is not here. */
+  /** Throws `credentials_unreadable` if the value was damaged or moved, or the vault lacks its key. */
   open(sealed: Uint8Array, place: SealedPlace): string;
 }
 
 /**
- * Creates a vault with 256-bit keys. The first key seals, and all open: AES-256-GCM (NIST SP 800-38D) with a random
- * 96-bit IV for each value.
+ * Creates a vault with 256-bit keys. The first key seals, and all keys open. The cipher is AES-256-GCM (NIST SP
+ * 800-38D) with a random 96-bit IV for each value.
  *
  * Envelope: version (1 byte) · key id (8) · IV (12) · ciphertext · tag (16). The place is the associated data. With
- * random IVs one key is safe for 2^32 seals: eight years at a thousand refreshes a minute.
+ * random IVs, one key is safe for 2^32 seals: eight years at a thousand refreshes a minute.
  */
 export function createVault(...keys: readonly [Uint8Array, ...Uint8Array[]]): Vault {
-  const [sealing, ...others] = [derive(keys[0]), ...keys.slice(1).map(derive)];
+  const [sealing, ...others] = [deriveKeyAndId(keys[0]), ...keys.slice(1).map(deriveKeyAndId)];
   const opening = new Map([sealing, ...others].map((derived) => [derived.id.toString('hex'), derived.key]));
   return {
     keyId: sealing.id.toString('hex'),
@@ -73,12 +75,12 @@ export function createVault(...keys: readonly [Uint8Array, ...Uint8Array[]]): Va
   };
 }
 
-/** The id of the key that sealed a value. */
+/** Returns the id of the key that sealed a value. */
 export function keyIdOf(sealed: Uint8Array): string {
   return Buffer.from(sealed.subarray(1, 1 + KEY_ID_BYTES)).toString('hex');
 }
 
-/** Parses one or more encryption keys, separated by commas or white space; the first seals. */
+/** Parses one or more encryption keys, separated by commas or white space. Throws `invalid_encryption_key`. */
 export function parseEncryptionKeys(text: MaybeSecret, source: string): [Uint8Array, ...Uint8Array[]] {
   const [first = '', ...others] = revealText(text)
     .split(/[\s,]+/)
@@ -96,7 +98,8 @@ function parseEncryptionKey(text: string, source: string): Uint8Array {
   if (key?.length !== KEY_BYTES) {
     throw new NangoError(
       'invalid_encryption_key',
-      `${source} must hold 32 random bytes as base64 or hex, and holds something else. Restore it from your backup if this database has connections; else make one with: openssl rand -base64 32`,
+      `${source} must hold 32 random bytes as base64 or hex, but holds something else. If this database has ` +
+        'connections, restore the key from your backup. Otherwise make a key with: openssl rand -base64 32',
     );
   }
   return key;
@@ -106,9 +109,9 @@ function decodeBase64(text: string): Buffer | undefined {
   return /^[A-Za-z0-9+/_-]+={0,2}$/.test(text) ? Buffer.from(text, 'base64') : undefined;
 }
 
-function derive(key: Uint8Array): { id: Buffer; key: KeyObject } {
+function deriveKeyAndId(key: Uint8Array): { id: Buffer; key: KeyObject } {
   const id = createHash('sha256').update(deriveKey(key, 'nango key id v1')).digest().subarray(0, KEY_ID_BYTES);
-  // With a KeyObject, a value opens in a quarter of the time.
+  // A KeyObject opens values four times as fast as bytes.
   return { id, key: createSecretKey(deriveKey(key, 'nango seal v1')) };
 }
 
@@ -122,14 +125,14 @@ function assertEnvelope(sealed: Uint8Array, place: SealedPlace): void {
 }
 
 function associatedData({ table, row, column }: SealedPlace): Buffer {
-  // JSON separates the three, whatever they contain. Concatenation could give two places the same text.
+  // JSON separates the three parts, whatever they contain. If concatenated, two places could have the same text.
   return Buffer.from(JSON.stringify([table, row, column]));
 }
 
 function unreadable({ table, row, column }: SealedPlace, why: string, cause?: unknown): NangoError {
   return new NangoError(
     'credentials_unreadable',
-    `The sealed value ${table}.${column} of row ${row} does not open: ${why}.`,
+    `The sealed value ${table}.${column} of row ${row} cannot be opened: ${why}.`,
     {
       cause,
     },

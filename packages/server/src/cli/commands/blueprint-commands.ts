@@ -4,7 +4,7 @@ import type { NewBlueprintFlags } from './new-blueprint-command.ts';
 import { ENV_FILE, FOLDER, JSON_OUTPUT } from '../options.ts';
 import type { Terminal } from '../terminal.ts';
 
-/** `nango blueprints …`. The code of each command is loaded when it runs. */
+/** Adds the commands `nango blueprints …`. The code of each command is imported when it runs. */
 export function addBlueprintCommands(blueprints: Command, terminal: Terminal): void {
   blueprints
     .command('search')
@@ -27,7 +27,7 @@ export function addBlueprintCommands(blueprints: Command, terminal: Terminal): v
     });
   blueprints
     .command('show')
-    .description('print a Blueprint: its settings, the fields of a connection, notes')
+    .description('print the settings of a Blueprint, the fields of a connection, and notes')
     .argument('<name>', 'a name, or name:version')
     .option(...FOLDER)
     .option(...JSON_OUTPUT)
@@ -42,12 +42,12 @@ export function addBlueprintCommands(blueprints: Command, terminal: Terminal): v
     .option(...FOLDER)
     .option(...ENV_FILE)
     .option('--as <integration>', 'name of the Integration; default: the Blueprint’s')
-    .option('--client-id <id>', 'the OAuth client’s id, or ${VARIABLE}; prompted for on a terminal')
+    .option('--client-id <id>', 'id of the OAuth client, or ${VARIABLE}; on a terminal, it is prompted for')
     .option(
       '--client-secret <variable>',
-      'environment variable that holds the client’s secret; default: <NAME>_CLIENT_SECRET',
+      'environment variable with the secret of the OAuth client; default: <NAME>_CLIENT_SECRET',
     )
-    .option('--scopes <scopes>', 'separated by spaces or commas; prompted for on a terminal')
+    .option('--scopes <scopes>', 'separated by spaces or commas; on a terminal, they are prompted for')
     .addHelpText('after', '\nExample:\n  nango blueprints add acme --scopes contacts.read,contacts.write')
     .action(async (name: string, flags: BlueprintsFlags) => {
       const { addBlueprint } = await import('./blueprints-command.ts');
@@ -55,13 +55,13 @@ export function addBlueprintCommands(blueprints: Command, terminal: Terminal): v
     });
   blueprints
     .command('new')
-    .description('draft your own Blueprint from what a provider publishes, or from prompts')
+    .description('draft your own Blueprint from a document of the provider, or from prompts')
     .argument('<name>')
     .option(...FOLDER)
     .addOption(
       new Option(
         '--issuer <url>',
-        'an authorization server that publishes its metadata (RFC 8414, OpenID Connect Discovery)',
+        'authorization server that publishes its metadata (RFC 8414, OpenID Connect Discovery)',
       ).conflicts(['openapi', 'authorizationUrl', 'tokenUrl']),
     )
     .addOption(

@@ -11,7 +11,7 @@ import { CATEGORIES, PROVENANCE, type BlueprintFile } from '../../catalog/bluepr
 import { BlueprintIndex } from '../../catalog/blueprint-index.ts';
 import { isMap } from '../../catalog/deep-merge.ts';
 import { integrationNameSchema } from '../../config/integration-name.ts';
-import { ConfigError, shownPath, sortFaults, type ConfigFault } from '../../catalog/config-fault.ts';
+import { ConfigError, displayPath, sortFaults, type ConfigFault } from '../../catalog/config-fault.ts';
 import { BLUEPRINTS_FOLDER, checkBlueprint, loadServerAddress } from '../../config/load-config.ts';
 import { readSettings, type Settings } from '../../config/settings.ts';
 import { NangoError } from '../../errors/nango-error.ts';
@@ -20,6 +20,7 @@ import { waitUntilLoaded } from '../client.ts';
 import { UsageError } from '../failure.ts';
 import { formatTable, type Terminal } from '../terminal.ts';
 
+/** Flags of `nango blueprints …`. */
 export interface BlueprintsFlags {
   readonly folder?: string;
   readonly json?: boolean;
@@ -31,7 +32,7 @@ export interface BlueprintsFlags {
   readonly envFile?: readonly string[];
 }
 
-/** `nango blueprints search` */
+/** `nango blueprints search`: lists Blueprints. */
 export async function searchBlueprints(words: readonly string[], { flags, terminal }: Command): Promise<void> {
   const { category } = flags;
   if (category !== undefined && !CATEGORIES.some((one) => one === category))
@@ -54,7 +55,7 @@ export async function searchBlueprints(words: readonly string[], { flags, termin
   );
 }
 
-/** `nango blueprints categories` */
+/** `nango blueprints categories`: lists categories and how many Blueprints each has. */
 export async function listCategories({ flags, terminal }: Command): Promise<void> {
   const all = await new BlueprintIndex(CATALOG_FOLDER).search([]);
   const counted = CATEGORIES.map((category) => ({
@@ -71,7 +72,7 @@ interface Command {
   readonly terminal: Terminal;
 }
 
-/** `nango blueprints show` */
+/** `nango blueprints show`: prints a Blueprint. */
 export async function showBlueprint(name: string, { flags, terminal }: Command): Promise<void> {
   const { catalog } = openCatalog(flags);
   const { file } = assertFound(await catalog.file(name.split(':')[0] ?? ''), name);
@@ -95,15 +96,15 @@ export async function addBlueprint(name: string, { flags, terminal }: Command): 
   const { file } = assertFound(await catalog.file(name.split(':')[0] ?? ''), name);
   const found = assertFound(await catalog.find(name), name);
   const integration = flags.as ?? found.name;
-  const named = integrationNameSchema.safeParse(integration);
-  if (!named.success) throw new UsageError(`"${integration}" ${named.error.issues[0]?.message ?? ''}.`);
+  const parsedName = integrationNameSchema.safeParse(integration);
+  if (!parsedName.success) throw new UsageError(`"${integration}" ${parsedName.error.issues[0]?.message ?? ''}.`);
   const entry = await createEntry(found, { integration, flags, terminal });
   const path = join(settings.folder, 'integrations.yaml');
-  const text = (await readIfPresent(path)) ?? missingFile(path);
+  const text = (await readIfPresent(path)) ?? throwFileNotFound(path);
   const temporary = `${path}.${process.pid}.tmp`;
-  writeFileSync(temporary, addIntegration(text, integration, entry, shownPath(path)));
+  writeFileSync(temporary, addIntegration(text, integration, entry, displayPath(path)));
   renameSync(temporary, path);
-  terminal.err(`${terminal.style('green', '✓')} Added ${terminal.style('bold', integration)} to ${shownPath(path)}`);
+  terminal.err(`${terminal.style('green', '✓')} Added ${terminal.style('bold', integration)} to ${displayPath(path)}`);
   await printNextSteps({ file, found, entry }, { settings, integration, terminal });
 }
 
@@ -119,7 +120,8 @@ async function createEntry(
       (await promptFor(`Client id, or the environment variable that holds it`, oauth_client_id, terminal));
   if (flags.clientSecret !== undefined && !/^[A-Za-z_]\w*$/.test(flags.clientSecret))
     throw new UsageError(
-      '--client-secret takes the name of an environment variable; do not put the secret itself into a file or into the shell’s history.',
+      '--client-secret takes the name of an environment variable. ' +
+        'Do not put the secret itself into a file or into the shell’s history.',
     );
   if (oauth_client_secret !== undefined && flags.clientSecret !== undefined)
     entry['oauth_client_secret'] = `\${${flags.clientSecret}}`;
@@ -130,13 +132,13 @@ async function createEntry(
   return entry;
 }
 
-async function promptFor(message: string, otherwise: string, terminal: Terminal): Promise<string> {
-  if (!terminal.interactive || !process.stdin.isTTY) return otherwise;
+async function promptFor(message: string, fallback: string, terminal: Terminal): Promise<string> {
+  if (!terminal.interactive || !process.stdin.isTTY) return fallback;
   const { text, isCancel } = await import('@clack/prompts');
   const input = await text({
     message,
     output: process.stderr,
-    ...(otherwise === '' ? {} : { placeholder: otherwise, defaultValue: otherwise }),
+    ...(fallback === '' ? {} : { placeholder: fallback, defaultValue: fallback }),
   });
   if (isCancel(input)) throw new NangoError('cancelled', 'The prompt was cancelled. Nothing was added.');
   return input;
@@ -161,7 +163,7 @@ async function printNextSteps(
   if (/^OAUTH[12]$/.test(String(found.auth['auth_mode']))) {
     const place = file.console_url ? ` at ${file.console_url}` : ` (${file.docs_url})`;
     const { rootUrl } = await loadServerAddress(folder, environment);
-    // Without a browser flow there is no callback.
+    // Tokens that are issued to the application need no callback.
     const params = found.auth['token_params'];
     const isIssued = isMap(params) && params['grant_type'] === 'client_credentials';
     const callback = isIssued ? '' : ` with the callback URL ${rootUrl}/oauth/callback`;
@@ -179,7 +181,9 @@ async function printNextSteps(
   if (comment !== undefined) terminal.err(`\n${terminal.style('gray', comment)}`);
 }
 
-/** Reports whether a running server uses the new entry. If it lacks a variable, only its log would say so. */
+/**
+ * Reports whether a running server has loaded the new entry. Otherwise only its log says that a variable is missing.
+ */
 async function reportRunningServer(
   { variables, unset }: { variables: readonly string[]; unset: readonly string[] },
   { settings, integration, terminal }: NextSteps,
@@ -187,21 +191,23 @@ async function reportRunningServer(
   const loaded = await waitUntilLoaded(integration, settings);
   if (loaded === undefined) return;
   if (loaded) return terminal.err(`The running server has loaded ${integration}.`);
-  const lacking = unset.length > 0 ? unset : variables;
+  const missing = unset.length > 0 ? unset : variables;
   const why =
-    lacking.length > 0
-      ? ` It lacks the variable${lacking.length === 1 ? '' : 's'} ${conjunction.format(lacking)}.`
+    missing.length > 0
+      ? ` It lacks the variable${missing.length === 1 ? '' : 's'} ${conjunction.format(missing)}.`
       : '';
   const path = settings.environmentFiles?.paths.at(-1) ?? '.env';
   terminal.err(
     terminal.style(
       'yellow',
-      `! The running server has not loaded ${integration}. It keeps its last good configuration, and its log lists the faults.${why} It reads ${path} again when that file changes. For variables of its environment, start it again.`,
+      `! The running server has not loaded ${integration}. It keeps its last valid configuration, and its log lists ` +
+        `the faults.${why} It reads ${path} again when that file changes. ` +
+        'If you change variables of its environment, start it again.',
     ),
   );
 }
 
-/** `nango blueprints check`: every fault of files, or of all files in a folder. Returns the exit code. */
+/** `nango blueprints check`: lists every fault of files, or of all files in a folder. Returns the exit code. */
 export async function checkBlueprints(paths: readonly string[], { flags, terminal }: Command): Promise<number> {
   const files = paths.flatMap((path) =>
     statSync(path).isDirectory()
@@ -242,6 +248,6 @@ function assertFound<T extends { readonly name?: string } | { readonly file: Blu
   return found as Exclude<T, BlueprintFailure>;
 }
 
-function missingFile(path: string): never {
+function throwFileNotFound(path: string): never {
   throw new NangoError('file_not_found', `${path} does not exist. Create it with: nango init`);
 }

@@ -7,7 +7,7 @@ import { addClientOptions, ENV_FILE, FOLDER, JSON_OUTPUT, SERVER } from '../opti
 import type { Terminal } from '../terminal.ts';
 import type { TriggerFlags } from './trigger-command.ts';
 
-/** The commands that talk to a running server. */
+/** Adds the commands that talk to a running server. */
 export function addClientCommands(program: Command, terminal: Terminal): void {
   addConnectionsCommands(program.command('connections').description('list, show or delete connections'), terminal);
   addConnectCommand(program, terminal);
@@ -59,8 +59,8 @@ function addConnectCommand(program: Command, terminal: Terminal): void {
     .argument('<userId>')
     .option('--no-browser', 'only print the address')
     .option('--device', 'show a code to enter on another device, if the provider supports it')
-    .option('-c, --config <name=value>', 'a value of additionalConfig; repeat it for more', collectConfig)
-    .option('--credentials <file>', 'file with the prompted credentials, as a JSON object; "-" reads them from stdin')
+    .option('-c, --config <name=value>', 'a value of additionalConfig; may be repeated', collectConfig)
+    .option('--credentials <file>', 'file with the credentials, as a JSON object; "-" reads them from stdin')
     .option(...JSON_OUTPUT)
     .addHelpText(
       'after',
@@ -103,7 +103,7 @@ function addHealthCommand(program: Command, terminal: Terminal): void {
     .option(...SERVER)
     .option('--ready', 'also check that its database works')
     .option(...JSON_OUTPUT)
-    .addHelpText('after', '\nIt needs no key. The port is that of nango-config.yaml.')
+    .addHelpText('after', '\nThe command needs no key. It uses the port of nango-config.yaml.')
     .action(async (flags: HealthFlags) => {
       const { healthCommand } = await import('./health-command.ts');
       process.exitCode = await healthCommand(flags, terminal);
@@ -116,7 +116,7 @@ function addEventsCommand(program: Command, terminal: Terminal): void {
     .option('--after <cursor>', 'continue after this cursor')
     .option('--follow', 'print new events until interrupted')
     .option(...JSON_OUTPUT)
-    .addHelpText('after', `\nWith --json each event is one line, and the last cursor is printed to stderr.`)
+    .addHelpText('after', '\nWith --json, each event is printed on one line. The last cursor is printed to stderr.')
     .action(async (flags: EventsFlags) => {
       const { eventsCommand } = await import('./events-command.ts');
       await eventsCommand(flags, terminal);
@@ -132,7 +132,7 @@ function addWebhooksCommands(webhooks: Command, terminal: Terminal): void {
       await listDeadCommand(flags, terminal);
     });
   addClientOptions(webhooks.command('replay'))
-    .description('deliver these events again: all of a webhook, or one')
+    .description('deliver dead events again: all of a webhook, or one')
     .argument('<webhook>')
     .argument('[eventId]')
     .option(...JSON_OUTPUT)

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { NangoClientError, type Nango } from '@nangohq/node-client';
 import { messageOf } from '../../errors/nango-error.ts';
 import { parseExactJson, parseJson } from '../../formats/parse-json.ts';
-import { askFields } from '../ask-fields.ts';
+import { promptForFields } from '../prompt-fields.ts';
 import { openClient, type ClientFlags } from '../client.ts';
 import { deviceConnect, type DeviceConnection } from '../device-connect.ts';
 import { UsageError } from '../failure.ts';
@@ -13,6 +13,7 @@ import { printable, type Terminal } from '../terminal.ts';
 
 const POLL_MS = 1_000;
 
+/** Flags of `nango connect`. */
 export interface ConnectFlags extends ClientFlags {
   readonly json?: boolean;
   readonly browser?: boolean;
@@ -48,19 +49,19 @@ export async function connectCommand(
   const { nango, serverUrl } = await openClient(flags);
   const { integrations } = (await nango.connect()).returnValue;
   const found = integrations.find(({ name }) => name === integration);
-  const config = { fields: found?.config ?? {}, given: flags.config ?? {}, visible: true, asksOptional: false };
-  const additionalConfig = await askFields(config, terminal);
+  const config = { fields: found?.config ?? {}, values: flags.config ?? {}, visible: true, promptsOptional: false };
+  const additionalConfig = await promptForFields(config, terminal);
   if (flags.device) return connectByDevice(nango, { integration, userId, additionalConfig, terminal }, flags);
   const prompted = {
     fields: found?.credentials ?? {},
-    given: readCredentials(flags),
+    values: readCredentials(flags),
     visible: false,
-    asksOptional: true,
+    promptsOptional: true,
   };
-  const credentials = await askFields(prompted, terminal);
+  const credentials = await promptForFields(prompted, terminal);
   const { token } = (await nango.createConnectSession({ userId, integrations: [integration] })).returnValue;
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-  const begun = await fetch(`${serverUrl}/oauth/attempts`, {
+  const response = await fetch(`${serverUrl}/oauth/attempts`, {
     method: 'POST',
     headers,
     body: JSON.stringify({
@@ -70,7 +71,7 @@ export async function connectCommand(
       ...(Object.keys(credentials).length > 0 ? { credentials } : {}),
     }),
   });
-  const attempt = await parseResponse(begun, attemptSchema);
+  const attempt = await parseResponse(response, attemptSchema);
   if (attempt.status === 'pending') showAddress(attempt.connectUrl, { flags, terminal });
   const result = await waitForResult(`${serverUrl}/oauth/attempts/${attempt.attempt}`, new Date(attempt.expiresAt));
   return printResult({ integration, userId, ...result }, { flags, terminal });
@@ -78,7 +79,7 @@ export async function connectCommand(
 
 type Result = z.output<typeof resultSchema> & { readonly integration: string; readonly userId: string };
 
-/** Prints the result; returns the exit code. */
+/** Prints the result. Returns the exit code. */
 function printResult({ integration, userId, status, error }: Result, { flags, terminal }: ConnectOutput): number {
   if (flags.json) terminal.out(JSON.stringify({ integration, userId, status, error }));
   else if (status === 'succeeded')
@@ -87,7 +88,8 @@ function printResult({ integration, userId, status, error }: Result, { flags, te
     );
   else
     terminal.err(
-      `${terminal.style('red', '✗')} ${printable(error?.message ?? 'The user did not finish in time. Begin again.')} (${error?.type ?? 'timeout'})`,
+      `${terminal.style('red', '✗')} ` +
+        `${printable(error?.message ?? 'The user did not finish in time. Begin again.')} (${error?.type ?? 'timeout'})`,
     );
   return status === 'succeeded' ? 0 : 1;
 }
@@ -106,7 +108,7 @@ function readCredentials({ credentials }: ConnectFlags): Record<string, unknown>
       .record(z.string(), z.unknown())
       .parse(parseExactJson(readFileSync(credentials === '-' ? 0 : credentials, 'utf8')));
   } catch (cause) {
-    // The parser's message may quote a part of a key.
+    // The parser's message may quote a part of a secret.
     const why = cause instanceof Error && 'code' in cause ? messageOf(cause) : 'it is not a JSON object';
     throw new UsageError(`--credentials ${credentials} cannot be used: ${why}.`, cause);
   }
@@ -134,7 +136,7 @@ async function parseResponse<T extends z.ZodType>(response: Response, schema: T)
   throw new NangoClientError(error.type, error.message, { status: response.status });
 }
 
-/** Whether a program that opens addresses was found. Whether it opened the address cannot be known. */
+/** Starts the program that opens addresses. Returns whether it was found, because its success cannot be known. */
 function openBrowser(url: string): boolean {
   const programs: Partial<Record<NodeJS.Platform, [string, ...string[]]>> = {
     darwin: ['open'],

@@ -2,6 +2,7 @@ import type { Connection } from '@nangohq/node-client';
 import { openClient, type ClientFlags } from '../client.ts';
 import { formatTable, printable, type Terminal } from '../terminal.ts';
 
+/** Flags of `nango connections …`. */
 export interface ConnectionsFlags extends ClientFlags {
   readonly json?: boolean;
   readonly user?: string;
@@ -10,7 +11,7 @@ export interface ConnectionsFlags extends ClientFlags {
   readonly revoke?: boolean;
 }
 
-/** `nango connections list` */
+/** `nango connections list`: lists connections. */
 export async function listConnections(flags: ConnectionsFlags, terminal: Terminal): Promise<void> {
   const { nango } = await openClient(flags);
   const found = await findConnections(flags, nango);
@@ -28,7 +29,7 @@ export async function listConnections(flags: ConnectionsFlags, terminal: Termina
   );
 }
 
-/** The connected account, if the Blueprint requests it from the provider. */
+/** Returns the connected account's name, if the Blueprint requests it from the provider. */
 function accountOf({ account_name: name, account_id: id }: Connection['additionalConfig']): string {
   const account = name ?? id;
   return typeof account === 'string' ? account : '';
@@ -48,7 +49,7 @@ async function findConnections(
   return (await nango.getConnections()).returnValue;
 }
 
-/** `nango connections show`. Credentials are hidden unless a flag requests them. */
+/** `nango connections show`: prints a connection. Credentials are hidden without --show-secrets. */
 export async function showConnection(
   integration: string,
   userId: string,
@@ -68,7 +69,7 @@ export async function showConnection(
   if (!flags.showSecrets) terminal.err(terminal.style('gray', 'Credentials are hidden. To print them: --show-secrets'));
 }
 
-/** `nango connections delete` */
+/** `nango connections delete`: deletes a connection. */
 export async function deleteConnection(
   integration: string,
   userId: string,
@@ -79,7 +80,8 @@ export async function deleteConnection(
   if (flags.json) terminal.out(JSON.stringify({ deleted: true, integration, userId }));
   else
     terminal.err(
-      `${terminal.style('green', '✓')} Deleted the connection of user "${printable(userId)}" to "${printable(integration)}".`,
+      `${terminal.style('green', '✓')} Deleted the connection of user "${printable(userId)}" ` +
+        `to "${printable(integration)}".`,
     );
 }
 

@@ -3,6 +3,7 @@ import type { NangoEvent } from '@nangohq/node-client';
 import { openClient, type ClientFlags } from '../client.ts';
 import { formatTable, printable, type Terminal, type TextStyle } from '../terminal.ts';
 
+/** Flags of `nango events` and `nango webhooks …`. */
 export interface EventsFlags extends ClientFlags {
   readonly json?: boolean;
   readonly after?: string;
@@ -11,7 +12,7 @@ export interface EventsFlags extends ClientFlags {
 
 const FOLLOW_MS = 1_000;
 
-/** `nango events` */
+/** `nango events`: prints events. */
 export async function eventsCommand(flags: EventsFlags, terminal: Terminal): Promise<void> {
   const { nango } = await openClient(flags);
   let cursor = flags.after;
@@ -29,20 +30,20 @@ export async function eventsCommand(flags: EventsFlags, terminal: Terminal): Pro
   terminal.err(terminal.style('gray', `Continue with: nango events --after ${cursor}`));
 }
 
-/** `nango webhooks dead` */
+/** `nango webhooks dead`: lists dead events. */
 export async function listDeadCommand(flags: EventsFlags, terminal: Terminal): Promise<void> {
   const { nango } = await openClient(flags);
   const dead = (await nango.getDeadDeliveries()).returnValue;
   if (flags.json) return terminal.out(JSON.stringify(dead, null, 2));
   if (dead.length === 0)
-    return terminal.err('There are no dead events: each event was delivered, or its delivery is still tried again.');
+    return terminal.err('There are no dead events. Each event was delivered, or is still being retried.');
   const rows = dead.map(({ webhook, event, error }) =>
     [webhook, event.id, event.type, event.timestamp, error ?? ''].map(printable),
   );
   terminal.out(formatTable([['WEBHOOK', 'EVENT', 'TYPE', 'TIME', 'ERROR'], ...rows], terminal.columns));
 }
 
-/** `nango webhooks replay` */
+/** `nango webhooks replay`: delivers dead events again. */
 export async function replayCommand(
   { webhook, eventId }: { webhook: string; eventId: string | undefined },
   { flags, terminal }: { flags: EventsFlags; terminal: Terminal },

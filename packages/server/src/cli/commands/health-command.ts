@@ -8,12 +8,13 @@ import type { Terminal } from '../terminal.ts';
 const healthySchema = z.object({ status: z.literal('ok') });
 const TIMEOUT_MS = 4_000;
 
+/** Flags of `nango health`. */
 export interface HealthFlags extends Omit<ClientFlags, 'dataDir'> {
   readonly ready?: boolean;
   readonly json?: boolean;
 }
 
-/** `nango health`. Returns the exit code: 0 if the server reports that it works. */
+/** `nango health`: checks the server on this machine. Returns the exit code: 0 if the server works. */
 export async function healthCommand(flags: HealthFlags, terminal: Terminal): Promise<number> {
   const serverUrl = flags.server ?? (await loadLocalUrl(readSettings(flags)));
   const url = `${serverUrl}/health/${flags.ready ? 'ready' : 'live'}`;
@@ -33,6 +34,6 @@ async function checkHealth(url: string): Promise<{ healthy: boolean; why: string
     return { healthy: response.ok, why: `responds with status ${response.status}` };
   } catch (error) {
     const cause = error instanceof Error ? error.cause : undefined;
-    return { healthy: false, why: `does not respond: ${messageOf(cause ?? error) || 'nothing listens there'}` };
+    return { healthy: false, why: `does not respond: ${messageOf(cause ?? error) || 'nothing listens on this port'}` };
   }
 }

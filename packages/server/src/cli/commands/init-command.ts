@@ -11,15 +11,15 @@ default_action_log_level: info
 default_http_request_timeout_seconds: 100
 
 oauth_server_port: 3003
-# The public root of this server. In production an https address; providers send users back to <root>/oauth/callback.
+# The public root of this server; in production, an https address. Providers redirect users to <root>/oauth/callback.
 oauth_server_root_url: http://localhost:3003
 `;
 
 const INTEGRATIONS = `# yaml-language-server: $schema=../node_modules/@nangohq/server/schemas/integrations.schema.json
 integrations:
   # A Blueprint has the URLs, parameters and headers of a provider. You add your OAuth client and its scopes:
-  #   npx nango blueprints search crm     finds Blueprints
-  #   npx nango blueprints add <name>     adds one here, and prints the remaining steps
+  #   npx nango blueprints search crm     lists Blueprints
+  #   npx nango blueprints add <name>     adds a Blueprint here, and prints the remaining steps
 
   # For an API without a Blueprint, configure how users authenticate and how requests are authorized:
   example:
@@ -72,20 +72,23 @@ const FILES: Record<string, string> = {
 /** `nango init`: creates the Nango folder. Existing files are not changed. */
 export function initCommand({ folder }: { folder?: string }, terminal: Terminal): void {
   const root = newFolder(folder);
-  for (const [name, content] of Object.entries(FILES)) writeNew(join(root, name), content, terminal);
+  for (const [name, content] of Object.entries(FILES)) writeIfAbsent(join(root, name), content, terminal);
   const ignoreFile = join(root, '..', '.gitignore');
-  writeNew(ignoreFile, GITIGNORE, terminal);
+  writeIfAbsent(ignoreFile, GITIGNORE, terminal);
   if (!/^(\/|\*|\*\*\/)?\.env(\*|\.\*)?\r?$/m.test(readFileSync(ignoreFile, 'utf8')))
     terminal.err(
-      terminal.style('yellow', `! Add .env to ${relativePath(ignoreFile)}: it will hold your clients’ secrets.`),
+      terminal.style(
+        'yellow',
+        `! Add .env to ${relativePath(ignoreFile)}: that file will contain your clients’ secrets.`,
+      ),
     );
   const flag = folder === undefined ? '' : ` --folder ${shellWord(folder)}`;
   terminal.err(`\nNext:\n  npx nango validate${flag}\n  npx nango start${flag}`);
 }
 
-function writeNew(path: string, content: string, terminal: Terminal): void {
+function writeIfAbsent(path: string, content: string, terminal: Terminal): void {
   if (existsSync(path)) {
-    terminal.err(`${terminal.style('gray', '·')} ${relativePath(path)} exists already and was not changed`);
+    terminal.err(`${terminal.style('gray', '·')} ${relativePath(path)} already exists and was not changed`);
     return;
   }
   mkdirSync(dirname(path), { recursive: true });

@@ -2,6 +2,7 @@ import { readSettings, type Settings } from '../../config/settings.ts';
 import { addKey, checkKeys, rotateKeys, type KeyRotation } from '../../operations/encryption-keys.ts';
 import { formatTable, printable, type Terminal } from '../terminal.ts';
 
+/** Flags of commands that open the store. */
 export interface KeysFlags {
   readonly folder?: string;
   readonly dataDir?: string;
@@ -20,21 +21,22 @@ export async function checkKeysCommand(flags: KeysFlags, terminal: Terminal): Pr
       id === usage.sealingKeyId ? 'seals' : present ? 'opens' : 'missing',
     ]);
     terminal.out(formatTable([['key', 'values', ''], ...rows], terminal.columns));
-    if (usage.unreadable > 0)
-      terminal.err(`${terminal.style('red', '✗')} ${usage.unreadable} values cannot be opened with the present keys.`);
+    if (usage.unreadable > 0) terminal.err(unreadableMessage(usage.unreadable, terminal));
     for (const name of usage.serversWithoutKey)
       terminal.err(
-        `${terminal.style('yellow', '!')} The server ${printable(name)} runs without the key that seals here. Start it again with that key.`,
+        `${terminal.style('yellow', '!')} The server ${printable(name)} runs without the key that seals. ` +
+          'Start it again with that key.',
       );
   }
   return usage.unreadable > 0 ? 1 : 0;
 }
 
-/** `nango keys add`: makes a key that seals from the next start on. The present keys can still open values. */
+/** `nango keys add`: adds a key that seals after the next start. The present keys still open values. */
 export function addKeyCommand(flags: KeysFlags, terminal: Terminal): void {
   const path = addKey(settingsOf(flags));
   terminal.err(
-    `${terminal.style('green', '✓')} Put a new key in front of the others in ${path}. Back up that file, start the server`,
+    `${terminal.style('green', '✓')} Put a new key in front of the others in ${path}. ` +
+      'Back up that file, start the server',
   );
   terminal.err('  again, then run: nango keys rotate');
 }
@@ -44,18 +46,23 @@ export async function rotateKeysCommand(flags: KeysFlags, terminal: Terminal): P
   const progress = ({ resealed, current }: KeyRotation) => {
     if (terminal.interactive)
       terminal.err(
-        terminal.style('gray', `  ${resealed} values sealed with the newest key, ${current} already had it`),
+        terminal.style('gray', `  ${resealed} values were sealed with the newest key, ${current} already had it`),
       );
   };
   const done = await rotateKeys(settingsOf(flags), progress);
   if (flags.json) terminal.out(JSON.stringify(done));
   else
     terminal.err(
-      `${terminal.style('green', '✓')} ${done.resealed} values sealed with the newest key; ${done.current} already had it.`,
+      `${terminal.style('green', '✓')} ${done.resealed} values were sealed with the newest key; ` +
+        `${done.current} already had it.`,
     );
   if (done.unreadable === 0) return 0;
-  terminal.err(`${terminal.style('red', '✗')} ${done.unreadable} values cannot be opened with the present keys.`);
+  terminal.err(unreadableMessage(done.unreadable, terminal));
   return 1;
+}
+
+function unreadableMessage(count: number, terminal: Terminal): string {
+  return `${terminal.style('red', '✗')} ${count} values cannot be opened with the present keys.`;
 }
 
 function settingsOf(flags: KeysFlags): Settings {

@@ -9,6 +9,7 @@ import { NangoError } from '../../errors/nango-error.ts';
 import { UsageError } from '../failure.ts';
 import type { Terminal } from '../terminal.ts';
 
+/** Flags of `nango blueprints new`. */
 export interface NewBlueprintFlags {
   readonly folder?: string;
   readonly issuer?: string;
@@ -18,14 +19,14 @@ export interface NewBlueprintFlags {
   readonly baseUrl?: string;
 }
 
-/** `nango blueprints new`: drafts your own Blueprint from what the provider publishes, or from prompts. */
+/** `nango blueprints new`: drafts a Blueprint from a document of the provider, or from prompts. */
 export async function newBlueprint(name: string, flags: NewBlueprintFlags, terminal: Terminal): Promise<void> {
   if (!BLUEPRINT_NAME.test(name))
     throw new UsageError(`"${name}" cannot be a Blueprint’s name. Use only letters, digits, "-" and "_".`);
   const folder = join(readSettings({ folder: flags.folder }).folder, BLUEPRINTS_FOLDER);
   const path = join(folder, `${name}.yaml`);
   if (existsSync(path))
-    throw new NangoError('file_exists', `${path} exists already. Choose another name, or delete the file.`);
+    throw new NangoError('file_exists', `${path} already exists. Choose another name, or delete the file.`);
   const { auth, config, requests } = await draft(flags, terminal);
   const docs =
     flags.issuer ?? (/^https?:/.test(flags.openapi ?? '') ? flags.openapi : undefined) ?? 'https://example.com/docs';
@@ -36,7 +37,7 @@ export async function newBlueprint(name: string, flags: NewBlueprintFlags, termi
     maintainer: 'Me',
     versions: {
       v0: {
-        comment: 'What a developer must know: scopes, lifetimes, reviews.',
+        comment: 'Facts that a developer must know: scopes, lifetimes, reviews.',
         auth,
         ...(config ? { config } : {}),
         requests,
@@ -54,21 +55,24 @@ export async function newBlueprint(name: string, flags: NewBlueprintFlags, termi
 
 async function draft(flags: NewBlueprintFlags, terminal: Terminal): Promise<BlueprintDraft> {
   if (flags.openapi !== undefined) return draftFromDocument(flags.openapi, flags.baseUrl);
-  const base = () => flags.baseUrl ?? promptForUrl('Root of the API', terminal, '--base-url');
-  if (flags.issuer !== undefined) return draftFromIssuer(flags.issuer, await base());
+  const promptForBaseUrl = () => flags.baseUrl ?? promptForUrl('Root of the API', terminal, '--base-url');
+  if (flags.issuer !== undefined) return draftFromIssuer(flags.issuer, await promptForBaseUrl());
   const auth = {
     auth_mode: 'OAUTH2',
     authorization_url:
       flags.authorizationUrl ?? (await promptForUrl('Authorization URL', terminal, '--authorization-url')),
     token_url: flags.tokenUrl ?? (await promptForUrl('Token URL', terminal, '--token-url')),
   };
-  return { auth, requests: { base_url: await base(), headers: { Authorization: 'Bearer ${access_token}' } } };
+  return {
+    auth,
+    requests: { base_url: await promptForBaseUrl(), headers: { Authorization: 'Bearer ${access_token}' } },
+  };
 }
 
 async function promptForUrl(message: string, terminal: Terminal, flag: string): Promise<string> {
   if (!terminal.interactive || !process.stdin.isTTY)
     throw new UsageError(
-      `Give ${flag}. Or give --issuer or --openapi, so that the Blueprint is drafted from what the provider publishes.`,
+      `${flag} is required. Or use --issuer or --openapi to draft the Blueprint from a document of the provider.`,
     );
   const { text, isCancel } = await import('@clack/prompts');
   const validate = (value: string | undefined) => (URL.canParse(value ?? '') ? undefined : 'The value must be a URL.');

@@ -8,9 +8,10 @@ import { createPrettyLog } from '../pretty-log.ts';
 import type { Terminal } from '../terminal.ts';
 import { gatherMetrics, isWorker, disconnectFromParent, reportReady, Workers, type Ready } from '../workers.ts';
 
-// Time for requests in flight. Then the process ends.
+// Time in which requests in flight may finish before the process ends.
 const FAULT_STOP_MS = 10_000;
 
+/** Flags of `nango start`. */
 export interface StartFlags {
   readonly folder?: string;
   readonly dataDir?: string;
@@ -20,7 +21,7 @@ export interface StartFlags {
   readonly envFile?: readonly string[];
 }
 
-/** `nango start`: runs until SIGINT or SIGTERM. Logs go to stderr: JSON lines, or coloured lines on a terminal. */
+/** `nango start`: runs until SIGINT or SIGTERM. Logs to stderr: JSON lines, or coloured lines on a terminal. */
 export async function startCommand(flags: StartFlags, terminal: Terminal): Promise<void> {
   const log = createLog('info', terminal.interactive ? createPrettyLog(process.stderr) : createJsonDestination());
   if ((flags.workers ?? 1) > 1 && !isWorker()) return startWorkers(flags.workers ?? 1, { terminal, log });
@@ -35,7 +36,7 @@ export async function startCommand(flags: StartFlags, terminal: Terminal): Promi
     },
   );
   if (isWorker()) reportReady(server);
-  else announce(server, { terminal, log });
+  else reportReadyServer(server, { terminal, log });
   const close = () => server.close().then(() => true);
   stopOnSignal(close, log);
   stopOnFault(close, log);
@@ -50,19 +51,19 @@ async function startWorkers(count: number, { terminal, log }: Output): Promise<v
   const workers = new Workers(count, log);
   stopOnSignal(() => workers.stop(), log);
   const ready = await workers.start();
-  // The worker printed the reason.
-  if (ready) announce(ready, { terminal, log }, count);
+  // If there is no server, the worker has printed the reason.
+  if (ready) reportReadyServer(ready, { terminal, log }, count);
   else process.exitCode = 1;
 }
 
-function announce(server: Ready, { terminal, log }: Output, workers?: number): void {
+function reportReadyServer(server: Ready, { terminal, log }: Output, workers?: number): void {
   const { port, callbackUrl, storeDescription: store, integrations } = server;
   if (terminal.interactive) printBanner(server, terminal, workers);
   else log.info({ version: VERSION, port, callbackUrl, store, integrations, workers }, 'Nango is ready');
   for (const notice of server.notices) terminal.err(terminal.style('yellow', `! ${notice}`));
 }
 
-/** The last lines are written before the process ends. */
+/** Creates the destination of JSON lines. The last lines are written before the process ends. */
 function createJsonDestination(): LineFile {
   const stderr = new LineFile({
     fd: 2,
@@ -93,8 +94,8 @@ function printBanner(
 }
 
 /**
- * An error outside of every handler is a defect, and the state of the process is unknown. The server ends in an orderly
- * way, so that its supervisor can start another.
+ * Stops the server after an error outside of every handler. Such an error is a defect, and the state of the process is
+ * unknown, so a supervisor should start another process.
  */
 function stopOnFault(stop: () => Promise<unknown>, log: FastifyBaseLogger): void {
   const end = async () => {

@@ -4,7 +4,7 @@ import { DATA_DIR, ENV_FILE, FOLDER, JSON_OUTPUT } from '../options.ts';
 import type { Terminal } from '../terminal.ts';
 import type { ExportFlags, ImportFlags } from './transfer-command.ts';
 
-/** Commands that open the store themselves. */
+/** Adds the commands that open the store themselves. */
 export function addStoreCommands(program: Command, terminal: Terminal): void {
   addKeysCommands(program.command('keys').description('check, add or rotate encryption keys'), terminal);
   addBackupCommands(program, terminal);
@@ -24,7 +24,10 @@ function addBackupCommands(program: Command, terminal: Terminal): void {
   addStoreOptions(program.command('backup'))
     .description('copy the embedded store to a new file, while the server runs')
     .argument('<file>')
-    .addHelpText('after', '\nThe copy is sealed and holds no key. Back up encryption.key too, in another place.')
+    .addHelpText(
+      'after',
+      '\nThe copy is sealed and does not contain the key. Back up encryption.key too, in another place.',
+    )
     .action(async (file: string, flags: KeysFlags) => {
       const { backupCommand } = await import('./transfer-command.ts');
       await backupCommand(file, flags, terminal);
@@ -41,7 +44,7 @@ function addBackupCommands(program: Command, terminal: Terminal): void {
 
 function addTransferCommands(program: Command, terminal: Terminal): void {
   addStoreOptions(program.command('export'))
-    .description('write all connections, one JSON object a line')
+    .description('write all connections, one JSON object for each line')
     .argument('[file]', 'a new file; default: stdout')
     .option('--clear-credentials', 'write credentials in the clear, so that anyone can read them')
     .addHelpText(
@@ -61,7 +64,7 @@ To move from the embedded store to PostgreSQL, set NANGO_ENCRYPTION_KEY to the k
     .description('store connections from a file: an export, a JSON list, or CSV')
     .argument('<file>')
     .addOption(
-      new Option('--existing <what>', 'what to do with connections that exist already')
+      new Option('--existing <what>', 'what to do with connections that already exist')
         .choices(['fail', 'skip', 'replace'])
         .default('fail'),
     )
@@ -71,7 +74,7 @@ To move from the embedded store to PostgreSQL, set NANGO_ENCRYPTION_KEY to the k
       `
 The whole file is checked first. If it has a fault, nothing is stored.
 
-JSON from another system is a list of connections, as registerConnection takes them:
+JSON from another system is a list of connections, with the parameters of registerConnection:
   [{ "integration": "acme", "userId": "1", "credentials": { "access_token": "…" }, "additionalConfig": {} }]
 CSV has the columns integration and userId, config.<name> for additionalConfig, and a column for each credential:
   integration,userId,access_token,refresh_token,config.team`,
@@ -97,7 +100,7 @@ To change the key while the server runs:
     const { checkKeysCommand } = await import('./keys-command.ts');
     process.exitCode = await checkKeysCommand(flags, terminal);
   });
-  add('add', 'make a new key for the embedded store').action(async (flags: KeysFlags) => {
+  add('add', 'create a new key for the embedded store').action(async (flags: KeysFlags) => {
     const { addKeyCommand } = await import('./keys-command.ts');
     addKeyCommand(flags, terminal);
   });

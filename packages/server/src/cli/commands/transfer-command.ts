@@ -10,16 +10,18 @@ interface StoreFlags {
   readonly envFile?: readonly string[];
 }
 
+/** Flags of `nango export`. */
 export interface ExportFlags extends StoreFlags {
   readonly clearCredentials?: boolean;
 }
 
+/** Flags of `nango import`. */
 export interface ImportFlags extends StoreFlags {
   readonly existing?: 'fail' | 'skip' | 'replace';
   readonly dryRun?: boolean;
 }
 
-/** `nango backup` */
+/** `nango backup`: copies the embedded store to a new file. */
 export async function backupCommand(file: string, flags: StoreFlags, terminal: Terminal): Promise<void> {
   const progress = createProgress(terminal);
   const done = await backUp({
@@ -28,11 +30,11 @@ export async function backupCommand(file: string, flags: StoreFlags, terminal: T
     onProgress: (part) => progress(`${Math.floor(part * 100)} %`),
   });
   if (flags.json) return terminal.out(JSON.stringify({ file, ...done }));
-  terminal.err(`${terminal.style('green', '✓')} ${file} holds ${done.connections} connections, sealed.`);
-  terminal.err('  The backup does not hold the encryption key. Without that key, nobody can open the backup.');
+  terminal.err(`${terminal.style('green', '✓')} ${file} contains ${done.connections} sealed connections.`);
+  terminal.err('  The backup does not contain the encryption key. Without that key, nobody can open the backup.');
 }
 
-/** `nango restore` */
+/** `nango restore`: replaces the data of the embedded store with a backup. */
 export async function restoreCommand(file: string, flags: StoreFlags, terminal: Terminal): Promise<void> {
   const progress = createProgress(terminal);
   const done = await restore({
@@ -44,11 +46,12 @@ export async function restoreCommand(file: string, flags: StoreFlags, terminal: 
   terminal.err(`${terminal.style('green', '✓')} Restored ${done.connections} connections from ${file}.`);
   if (done.previous !== undefined) terminal.err(`  The earlier data is in ${done.previous}`);
   terminal.err(
-    '  Refresh tokens that were rotated since the backup are no longer valid. The users of such connections must connect again.',
+    '  Refresh tokens that were rotated since the backup are no longer valid. ' +
+      'The users of such connections must connect again.',
   );
 }
 
-/** `nango export`. Writes to stdout if there is no file. */
+/** `nango export`: writes all connections to a file, or to stdout. */
 export async function exportCommand(file: string | undefined, flags: ExportFlags, terminal: Terminal): Promise<void> {
   const clear = flags.clearCredentials ?? false;
   if (clear)
@@ -65,7 +68,7 @@ export async function exportCommand(file: string | undefined, flags: ExportFlags
   terminal.err(`${terminal.style('green', '✓')} ${exported} connections exported${clear ? '' : ', sealed'}.`);
 }
 
-/** `nango import`. Returns the exit code. */
+/** `nango import`: stores connections from a file. Returns the exit code. */
 export async function importCommand(file: string, flags: ImportFlags, terminal: Terminal): Promise<number> {
   const progress = createProgress(terminal);
   const { count, stored, faults } = await importStore({
@@ -83,7 +86,7 @@ export async function importCommand(file: string, flags: ImportFlags, terminal: 
   return faults.length > 0 ? 1 : 0;
 }
 
-/** Reports progress on a terminal, once a second. A pipe receives none. */
+/** Creates a function that prints progress on a terminal, at most once a second. A pipe receives no progress. */
 function createProgress(terminal: Terminal): (text: string) => void {
   let last = Date.now();
   return (text) => {

@@ -4,11 +4,13 @@ import { openClient, type ClientFlags } from '../client.ts';
 import { UsageError } from '../failure.ts';
 import type { Terminal } from '../terminal.ts';
 
+/** Flags of `nango trigger`. */
 export interface TriggerFlags extends ClientFlags {
   readonly input?: string;
   readonly json?: boolean;
 }
 
+/** The Action to run, and the user on behalf of whom it runs. */
 export interface TriggerTarget {
   readonly integration: string;
   readonly action: string;
@@ -16,8 +18,8 @@ export interface TriggerTarget {
 }
 
 /**
- * `nango trigger`: runs an Action and prints its result as JSON; on one line with --json. `--input -` reads the input
- * from stdin.
+ * `nango trigger`: runs an Action and prints its result as JSON. With --json, the result is on one line. `--input -`
+ * reads the input from stdin.
  */
 export async function triggerCommand(
   { integration, action, userId }: TriggerTarget,

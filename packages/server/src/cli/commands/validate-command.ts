@@ -4,13 +4,14 @@ import { readSettings } from '../../config/settings.ts';
 import { CATALOG_FOLDER } from '../../package-files.ts';
 import type { Terminal } from '../terminal.ts';
 
+/** Flags of `nango validate`. */
 export interface ValidateFlags {
   readonly folder?: string;
   readonly json?: boolean;
   readonly envFile?: readonly string[];
 }
 
-/** `nango validate`: every fault of the Nango folder at once. Returns the exit code: 1 if there are any. */
+/** `nango validate`: lists every fault of the Nango folder. Returns the exit code: 1 if there are faults. */
 export async function validateCommand({ json, ...flags }: ValidateFlags, terminal: Terminal): Promise<number> {
   const settings = readSettings(flags);
   try {
@@ -26,7 +27,8 @@ export async function validateCommand({ json, ...flags }: ValidateFlags, termina
     else {
       for (const warning of warnings) terminal.err(terminal.style('yellow', `! ${warning}`));
       terminal.err(
-        `${terminal.style('green', '✓')} The configuration is valid: ${integrations.size} integration${integrations.size === 1 ? '' : 's'}.`,
+        `${terminal.style('green', '✓')} The configuration is valid: ` +
+          `${integrations.size} integration${integrations.size === 1 ? '' : 's'}.`,
       );
     }
     return 0;
@@ -54,7 +56,8 @@ function printFaults(
   for (const { file, line, column, path, message } of faults) {
     const key = formatKeyPath(path);
     terminal.err(
-      `${terminal.style('cyan', `${file}:${line}:${column}`)} ${key === '' ? '' : `${terminal.style('bold', key)}: `}${message}`,
+      `${terminal.style('cyan', `${file}:${line}:${column}`)} ` +
+        `${key === '' ? '' : `${terminal.style('bold', key)}: `}${message}`,
     );
   }
   terminal.err(terminal.style('red', `✗ ${faults.length} fault${faults.length === 1 ? '' : 's'}`));

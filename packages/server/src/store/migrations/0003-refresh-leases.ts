@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Migration } from '../database.ts';
 
-/** Leases of refreshes, their failures, and when the background is due. */
+/** Leases and failures of refreshes, and the time of the next background refresh. */
 export const refreshLeases: Migration = {
   name: '0003-refresh-leases',
   async up(db) {
@@ -14,7 +14,7 @@ export const refreshLeases: Migration = {
         .alterTable('connections')
         .addColumn(column, 'integer', (c) => c.notNull().defaultTo(0))
         .execute();
-    // The index holds only rows that are due at some time, so its size depends only on those.
+    // The index holds only connections that the background refreshes.
     await db.schema
       .createIndex('connections_due')
       .on('connections')

@@ -7,7 +7,7 @@ export const events: Migration = {
   async up(db, { identityType }) {
     await db.schema
       .createTable('events')
-      // Counted by the database. A transaction that began earlier may commit later, so this is not a cursor.
+      // The database counts it. A transaction that began earlier may commit later, so it cannot be a cursor.
       .addColumn('ordinal', sql.raw(identityType))
       .addColumn('id', 'text', (c) => c.notNull().unique())
       .addColumn('type', 'text', (c) => c.notNull())
@@ -54,8 +54,8 @@ export const events: Migration = {
       .where(sql<boolean>`state = 'dead'`)
       .execute();
 
-    // A connection with something to deliver to a webhook. Its events go one after the other, so this row is what is
-    // due.
+    // A connection with events to deliver to a webhook. They are delivered one after the other, so a row, not an event,
+    // becomes due.
     await db.schema
       .createTable('webhook_streams')
       .addColumn('webhook', 'text', (c) => c.notNull())

@@ -1,6 +1,6 @@
 import type { Migration } from '../database.ts';
 
-/** The proof that an attempt's page has to give before the user is redirected without a question. */
+/** The hash of the nonce with which an attempt's page proves that it began the attempt. */
 export const attemptNonces: Migration = {
   name: '0006-attempt-nonces',
   async up(db) {

@@ -1,8 +1,8 @@
 import type { Migration } from '../database.ts';
 
 /**
- * Since when, and how often, the provider has rejected the refresh token of one version. Older servers leave it
- * unchanged. New credentials are another version, for which it does not count.
+ * Since when, and how often, the provider has rejected the refresh token of one version of the credentials. Servers of
+ * earlier releases do not write these columns, and new credentials have another version.
  */
 export const refusedRefreshes: Migration = {
   name: '0007-refused-refreshes',

@@ -17,7 +17,7 @@ type AttemptStatements = Pick<
 
 const MAX_ATTEMPTS_OF_A_USER = 20;
 
-/** From `connect()` to the callback. Each step is one statement that succeeds for only one caller. */
+/** Statements about attempts to connect. Each step is one statement that succeeds for only one caller. */
 export function attemptStatements(
   db: Kysely<Database>,
   clock: DatabaseDialect['now'],
@@ -47,7 +47,7 @@ export function attemptStatements(
           .insertInto('connect_attempts')
           .values({ ...row, ...empty, status: 'created' })
           .execute();
-        await removeOldest(transaction, userId);
+        await deleteOldestAttempts(transaction, userId);
       });
     },
     async findAttempt(attemptHash) {
@@ -97,8 +97,8 @@ export function attemptStatements(
         .execute();
     },
     completeAttempt: (attemptHash, connection) =>
-      changes.run(async (transaction, tell) => {
-        const row = await upsertConnection(transaction, connection, { clock, changes, tell });
+      changes.run(async (transaction, recordChange) => {
+        const row = await upsertConnection(transaction, connection, { clock, changes, recordChange });
         const ended = { status: 'succeeded', sealed_secrets: null } as const;
         await transaction.updateTable('connect_attempts').set(ended).where('attempt_hash', '=', attemptHash).execute();
         return row;
@@ -106,8 +106,8 @@ export function attemptStatements(
   };
 }
 
-/** A page can begin any number of attempts. This limits their space. */
-async function removeOldest(db: Kysely<Database>, userId: string): Promise<void> {
+/** Limits the stored attempts of a user, because a page can begin any number of attempts. */
+async function deleteOldestAttempts(db: Kysely<Database>, userId: string): Promise<void> {
   const kept = db
     .selectFrom('connect_attempts')
     .select('attempt_hash')

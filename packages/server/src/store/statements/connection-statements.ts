@@ -1,5 +1,5 @@
 import { sql, type Kysely, type RawBuilder, type Selectable } from 'kysely';
-import type { ConnectionChanges, ConnectionHealth, Tell } from '../connection-changes.ts';
+import type { ConnectionChanges, ConnectionHealth, RecordChange } from '../connection-changes.ts';
 import type { Database, DatabaseDialect } from '../database.ts';
 import type { EventType } from '../event-store.ts';
 import type { ConnectionKey, ConnectionRow, NewConnection, Store } from '../store.ts';
@@ -19,7 +19,7 @@ type ConnectionStatements = Pick<
 /** Milliseconds by the database's clock. */
 type DatabaseClock = DatabaseDialect['now'];
 
-/** Statements about connections, except for completing an attempt. */
+/** Statements about connections, except for the completion of an attempt. */
 export function connectionStatements(
   db: Kysely<Database>,
   clock: DatabaseClock,
@@ -28,7 +28,7 @@ export function connectionStatements(
   const find = findStatement(db, clock);
   return {
     insertConnection: (connection) =>
-      changes.run(async (transaction, tell) => {
+      changes.run(async (transaction, recordChange) => {
         const inserted = await transaction
           .insertInto('connections')
           .values(toConnectionValues(connection))
@@ -37,7 +37,7 @@ export function connectionStatements(
           .executeTakeFirst();
         if (!inserted) return undefined;
         const row = toConnectionRow(inserted);
-        await tell(['connection.created'], row, connection);
+        await recordChange(['connection.created'], row, connection);
         return row;
       }),
     async findConnection({ integration, userId }) {
@@ -53,8 +53,7 @@ export function connectionStatements(
         .limit(limit);
       if (userId !== undefined) query = query.where('user_id', '=', userId);
       if (integration !== undefined) query = query.where('integration', '=', integration);
-      // With one half of the key fixed, the other half says where the page begins. Every database finds that by its
-      // index.
+      // If one half of the key is fixed, a condition on the other half lets every database use its index.
       if (after && integration !== undefined) query = query.where('user_id', '>', after.userId);
       else if (after && userId !== undefined) query = query.where('integration', '>', after.integration);
       else if (after)
@@ -62,18 +61,18 @@ export function connectionStatements(
       return (await query.execute()).map(toConnectionRow);
     },
     updateConfig: (key, additionalConfig, now) =>
-      changes.run(async (transaction, tell) => {
+      changes.run(async (transaction, recordChange) => {
         const updated = await update(transaction, key)
           .set({ additional_config: additionalConfig, updated_at: now })
           .returning(columns(clock))
           .executeTakeFirst();
         if (!updated) return undefined;
         const row = toConnectionRow(updated);
-        await tell([], row, { now });
+        await recordChange([], row, { now });
         return row;
       }),
     updateCredentials: (key, { sealedCredentials, expiresAt, dueAt, now }, by) =>
-      changes.run(async (transaction, tell) => {
+      changes.run(async (transaction, recordChange) => {
         const before = await changes.lock(transaction, key);
         let query = update(transaction, key).set((eb) => ({
           sealed_credentials: sealedCredentials,
@@ -89,11 +88,13 @@ export function connectionStatements(
         const updated = await query.returning(columns(clock)).executeTakeFirst();
         if (!updated) return undefined;
         const row = toConnectionRow(updated);
-        await tell([by ? 'connection.refreshed' : 'connection.reconnected', ...recovery(before)], row, { now });
+        await recordChange([by ? 'connection.refreshed' : 'connection.reconnected', ...recoveryEvents(before)], row, {
+          now,
+        });
         return row;
       }),
     markNeedsReconnect: (key, { reason, by, now }) =>
-      changes.run(async (transaction, tell) => {
+      changes.run(async (transaction, recordChange) => {
         const marked = await update(transaction, key)
           .set({
             status: 'needs_reconnect',
@@ -109,11 +110,11 @@ export function connectionStatements(
           .executeTakeFirst();
         if (!marked) return undefined;
         const row = toConnectionRow(marked);
-        await tell(['connection.needs_reconnect'], row, { now });
+        await recordChange(['connection.needs_reconnect'], row, { now });
         return row;
       }),
     reactivate: (key, { reason, version, now }) =>
-      changes.run(async (transaction, tell) => {
+      changes.run(async (transaction, recordChange) => {
         const active = await update(transaction, key)
           .set({ status: 'active', status_reason: null, updated_at: now })
           .where('version', '=', version)
@@ -123,18 +124,18 @@ export function connectionStatements(
           .executeTakeFirst();
         if (!active) return undefined;
         const row = toConnectionRow(active);
-        await tell([], row, { now });
+        await recordChange([], row, { now });
         return row;
       }),
     deleteConnection: ({ integration, userId }, now) =>
-      changes.run(async (transaction, tell) => {
+      changes.run(async (transaction, recordChange) => {
         const deleted = await transaction
           .deleteFrom('connections')
           .where('integration', '=', integration)
           .where('user_id', '=', userId)
           .returning(columns(clock))
           .executeTakeFirst();
-        if (deleted) await tell(['connection.deleted'], toConnectionRow(deleted), { now });
+        if (deleted) await recordChange(['connection.deleted'], toConnectionRow(deleted), { now });
         return deleted !== undefined;
       }),
   };
@@ -144,13 +145,13 @@ function update(db: Kysely<Database>, { integration, userId }: ConnectionKey) {
   return db.updateTable('connections').where('integration', '=', integration).where('user_id', '=', userId);
 }
 
-/** New credentials end all earlier failures. */
-function recovery(before: ConnectionHealth | undefined): EventType[] {
-  const impaired = before && (before.status === 'needs_reconnect' || before.refresh_failures > 0);
-  return impaired ? ['connection.recovered'] : [];
+/** Returns the events that new credentials cause: they end all earlier failures. */
+function recoveryEvents(before: ConnectionHealth | undefined): EventType[] {
+  const hadFailures = before && (before.status === 'needs_reconnect' || before.refresh_failures > 0);
+  return hadFailures ? ['connection.recovered'] : [];
 }
 
-/** A connection with new credentials: no lease and no failures. */
+/** The columns of a connection with new credentials: it has no lease and no failures. */
 export const NO_REFRESH = {
   lease_holder: null,
   lease_expires_at: null,
@@ -161,12 +162,13 @@ export const NO_REFRESH = {
 };
 
 /**
- * Inserts a connection, or replaces its credentials in one step: a reconnect keeps the uuid and the additionalConfig.
+ * Inserts a connection, or replaces its credentials, in one step. A reconnect keeps the uuid, and the additionalConfig
+ * unless there is a new one.
  */
 export async function upsertConnection(
   transaction: Kysely<Database>,
   connection: NewConnection,
-  { clock, changes, tell }: { clock: DatabaseClock; changes: ConnectionChanges; tell: Tell },
+  { clock, changes, recordChange }: { clock: DatabaseClock; changes: ConnectionChanges; recordChange: RecordChange },
 ): Promise<ConnectionRow> {
   const before = await changes.lock(transaction, connection);
   const upserted = await transaction
@@ -189,8 +191,8 @@ export async function upsertConnection(
     .returning(columns(clock))
     .executeTakeFirstOrThrow();
   const row = toConnectionRow(upserted);
-  await tell(
-    [row.version === 1 ? 'connection.created' : 'connection.reconnected', ...recovery(before)],
+  await recordChange(
+    [row.version === 1 ? 'connection.created' : 'connection.reconnected', ...recoveryEvents(before)],
     row,
     connection,
   );
@@ -226,11 +228,11 @@ function toConnectionValues({
   };
 }
 
-/** A row's columns, with its times as durations from now. */
+/** Returns a row's columns. Times of refreshes are durations from now. */
 export function columns(clock: DatabaseClock) {
-  const left = (column: 'connections.lease_expires_at' | 'connections.retry_at') =>
+  const remaining = (column: 'connections.lease_expires_at' | 'connections.retry_at') =>
     sql<number | null>`${sql.ref(column)} - ${clock()}`;
-  // Counts of other credentials do not apply to these.
+  // The counts of an earlier version of the credentials do not apply.
   const refused = (value: RawBuilder<unknown>) =>
     sql<number | null>`case when connections.refused_version = connections.version then ${value} end`;
   return [
@@ -250,16 +252,16 @@ export function columns(clock: DatabaseClock) {
     'connections.answer_lost',
     'connections.created_at',
     'connections.updated_at',
-    left('connections.lease_expires_at').as('leased_ms'),
-    left('connections.retry_at').as('retry_in_ms'),
+    remaining('connections.lease_expires_at').as('leased_ms'),
+    remaining('connections.retry_at').as('retry_in_ms'),
     refused(sql.ref('connections.refused_count')).as('refusals'),
     refused(sql`${clock()} - connections.refused_at`).as('refused_for_ms'),
   ] as const;
 }
 
 /**
- * The statement of most requests, compiled once, because compiling takes longer than running it. Its parameters are the
- * key.
+ * Returns the statement that most requests run. It is compiled once, because compiling takes longer than running. Its
+ * parameters are the key.
  */
 function findStatement(db: Kysely<Database>, clock: DatabaseClock) {
   const compile = () =>
@@ -295,7 +297,7 @@ type SelectedRow = Pick<
 > &
   Record<'leased_ms' | 'retry_in_ms' | 'refusals' | 'refused_for_ms', number | null>;
 
-/** A row, as the store returns it. */
+/** Turns a row into what the store returns. */
 export function toConnectionRow(row: SelectedRow): ConnectionRow {
   return {
     uuid: row.uuid,
@@ -310,8 +312,8 @@ export function toConnectionRow(row: SelectedRow): ConnectionRow {
     version: row.version,
     dueAt: row.due_at,
     refresh: {
-      leasedMs: positive(row.leased_ms),
-      retryInMs: positive(row.retry_in_ms),
+      leasedMs: positiveOrNull(row.leased_ms),
+      retryInMs: positiveOrNull(row.retry_in_ms),
       failures: row.refresh_failures,
       lastError: row.refresh_error,
       responseLost: row.answer_lost === 1,
@@ -323,6 +325,6 @@ export function toConnectionRow(row: SelectedRow): ConnectionRow {
   };
 }
 
-function positive(milliseconds: number | null): number | null {
+function positiveOrNull(milliseconds: number | null): number | null {
   return milliseconds !== null && milliseconds > 0 ? milliseconds : null;
 }

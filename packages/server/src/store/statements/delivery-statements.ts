@@ -18,7 +18,8 @@ const EVENT_COLUMNS = [
 ] as const;
 
 /**
- * Deliveries to webhooks: a connection's events one after the other, each claimed for as long as a request may take.
+ * Statements about deliveries to webhooks. A connection's events are delivered one after the other. A claim lasts
+ * longer than a request may take.
  */
 export function deliveryStatements(db: Kysely<Database>, clock: DatabaseDialect['now']): DeliveryStatements {
   const after = (milliseconds: number) => sql<number>`${clock()} + ${milliseconds}`;
@@ -56,7 +57,7 @@ export function deliveryStatements(db: Kysely<Database>, clock: DatabaseDialect[
           .limit(1)
           .executeTakeFirst();
         if (event) return { webhook, claim, attempts: stream.attempts, event: toEventRow(event) };
-        // Its events were pruned.
+        // The connection's events were pruned.
         await endStream(transaction, { webhook, connection, claim });
         return undefined;
       }),
@@ -96,7 +97,8 @@ export function deliveryStatements(db: Kysely<Database>, clock: DatabaseDialect[
         .limit(limit);
       if (cursor)
         query = query.where(
-          sql<boolean>`(webhook_deliveries.position, webhook_deliveries.webhook) > (${cursor.position}, ${cursor.webhook})`,
+          sql<boolean>`(webhook_deliveries.position, webhook_deliveries.webhook)
+            > (${cursor.position}, ${cursor.webhook})`,
         );
       return (await query.execute()).map((row) => ({ webhook: row.webhook, error: row.error, event: toEventRow(row) }));
     },
@@ -112,8 +114,8 @@ export function deliveryStatements(db: Kysely<Database>, clock: DatabaseDialect[
         const replayed = await query.returning('connection').execute();
         const streams = [...new Set(replayed.map(({ connection }) => connection))].sort();
         for (let start = 0; start < streams.length; start += 500) {
-          const some = streams.slice(start, start + 500).map((connection) => ({ webhook, connection }));
-          await touchStreams(transaction, some, clock);
+          const batch = streams.slice(start, start + 500).map((connection) => ({ webhook, connection }));
+          await touchStreams(transaction, batch, clock);
         }
         return replayed.length;
       }),

@@ -4,16 +4,16 @@ import type { EventRow, EventStore } from '../event-store.ts';
 
 type EventStatements = Pick<EventStore, 'publishEvents' | 'listEvents' | 'prune'>;
 
-/** The outbox. The change itself writes events; all other statements are here. */
+/** Statements about events, except for their insertion, which is a part of each change. */
 export function eventStatements(db: Kysely<Database>, clock: DatabaseDialect['now']): EventStatements {
   return {
     async publishEvents({ limit, webhooksOf }) {
       const unpublished = (from: Kysely<Database>) =>
         from.selectFrom('events').select(['ordinal', 'type', 'connection']).where('position', 'is', null);
-      // Usually there is nothing, and then nothing is written.
+      // Usually there are no unpublished events. Then nothing is written.
       if (!(await unpublished(db).limit(1).executeTakeFirst())) return 0;
       return db.transaction().execute(async (transaction) => {
-        // Changing the counter first is the lock: only one server at a time assigns positions.
+        // This update locks the counter, so only one server at a time assigns positions.
         const { value } = await transaction
           .updateTable('event_counter')
           .set((eb) => ({ value: eb('value', '+', 0) }))
@@ -23,7 +23,7 @@ export function eventStatements(db: Kysely<Database>, clock: DatabaseDialect['no
         const events = await unpublished(transaction).orderBy('ordinal').limit(limit).execute();
         if (events.length === 0) return 0;
         const published = events.map((event, index) => ({ ...event, position: value + index + 1 }));
-        await givePositions(transaction, published);
+        await assignPositions(transaction, published);
         await transaction
           .updateTable('event_counter')
           .set({ value: value + events.length })
@@ -53,18 +53,18 @@ export function eventStatements(db: Kysely<Database>, clock: DatabaseDialect['no
 // How long the page that began an attempt may read its result.
 const ATTEMPT_RETENTION_MS = 3_600_000;
 
-async function givePositions(
+async function assignPositions(
   db: Kysely<Database>,
   events: readonly { ordinal: number; position: number }[],
 ): Promise<void> {
   const values = events.map(({ ordinal, position }) => sql`(cast(${ordinal} as bigint), cast(${position} as bigint))`);
-  await sql`with given(ordinal, position) as (values ${sql.join(values)})
-    update events set position = given.position from given where events.ordinal = given.ordinal`.execute(db);
+  await sql`with assigned(ordinal, position) as (values ${sql.join(values)})
+    update events set position = assigned.position from assigned where events.ordinal = assigned.ordinal`.execute(db);
 }
 
 /**
- * Adds to what connections have to deliver. An existing stream is touched, so that a server that ends its last delivery
- * at the same time waits, and then sees the addition.
+ * Queues deliveries. An existing stream is touched. So a server that ends the stream's last delivery at the same time
+ * waits, and then sees the new delivery.
  */
 async function queueDeliveries(
   db: Kysely<Database>,
@@ -79,7 +79,7 @@ async function queueDeliveries(
   const streams = new Map(
     deliveries.map(({ webhook, connection }) => [JSON.stringify([webhook, connection]), { webhook, connection }]),
   );
-  // In one order, so that no two servers wait for each other.
+  // The same order on every server prevents a deadlock.
   const sorted = [...streams].sort(([left], [right]) => (left < right ? -1 : 1)).map(([, stream]) => stream);
   await touchStreams(db, sorted, clock);
 }
@@ -117,21 +117,21 @@ async function pruneSessions(db: Kysely<Database>, { before, limit }: { before: 
   return Number(numDeletedRows);
 }
 
-/** Deliveries of an old event are removed with it: they are not needed for longer than events are stored. */
+/** Removes old events with their deliveries, which are not needed longer than the events. */
 async function pruneEvents(db: Kysely<Database>, { before, limit }: { before: number; limit: number }) {
   return db.transaction().execute(async (transaction) => {
     const old = transaction.selectFrom('events').select('ordinal').where('created_at', '<', before).limit(limit);
-    const gone = await transaction.deleteFrom('events').where('ordinal', 'in', old).returning('position').execute();
-    const positions = gone.map(({ position }) => position).filter((position) => position !== null);
+    const deleted = await transaction.deleteFrom('events').where('ordinal', 'in', old).returning('position').execute();
+    const positions = deleted.map(({ position }) => position).filter((position) => position !== null);
     if (positions.length > 0)
       await transaction.deleteFrom('webhook_deliveries').where('position', 'in', positions).execute();
-    return gone.length;
+    return deleted.length;
   });
 }
 
-/** A row with its position, as the store returns it. */
+/** Turns a row of a published event into what the store returns. */
 export function toEventRow(row: Omit<Selectable<Database['events']>, 'ordinal'>): EventRow {
-  if (row.position === null) throw new TypeError('An event is read that was not published.');
+  if (row.position === null) throw new TypeError('An event was read before it was published.');
   return {
     id: row.id,
     type: row.type,

@@ -10,7 +10,7 @@ type RefreshStatements = Pick<
 >;
 
 /**
- * Leases of refreshes. Each statement is atomic, so no transaction or connection is held during the request to the
+ * Statements about refreshes and their leases. Each is atomic, so no transaction is open during the request to the
  * provider. All times are by the database's clock.
  */
 export function refreshStatements(
@@ -25,8 +25,8 @@ export function refreshStatements(
     async leaseRefresh(key, { holder, lifeMs, version }) {
       const row = await update(key)
         .set({
-          // A lease that still exists has expired: its holder died or was cut off, perhaps with the provider's
-          // response.
+          // A lease that still exists has expired: its holder ended or lost its connection, and may have lost the
+          // provider's response.
           answer_lost: sql<number>`case when lease_holder is null then answer_lost else 1 end`,
           lease_holder: holder,
           lease_expires_at: after(lifeMs),
@@ -45,7 +45,7 @@ export function refreshStatements(
       return (await query.executeTakeFirst()).numUpdatedRows > 0n;
     },
     failRefresh: (key, { holder, retryInMs, error, responseLost, refused, now }) =>
-      changes.run(async (transaction, tell) => {
+      changes.run(async (transaction, recordChange) => {
         const failed = await update(key, transaction)
           .set((eb) => ({
             lease_holder: null,
@@ -54,14 +54,15 @@ export function refreshStatements(
             refresh_failures: eb('refresh_failures', '+', 1),
             refresh_error: error,
             ...(responseLost ? { answer_lost: 1 } : {}),
-            ...(refused ? oneMoreRefusal(clock) : {}),
+            ...(refused ? countRefusal(clock) : {}),
           }))
           .where('lease_holder', '=', holder)
           .returning(columns(clock))
           .executeTakeFirst();
         // An outage is reported once, at its beginning. connection.recovered reports its end.
         const row = failed && toConnectionRow(failed);
-        if (row) await tell(row.refresh.failures === 1 ? ['connection.refresh_failed'] : [], row, { now, error });
+        if (row)
+          await recordChange(row.refresh.failures === 1 ? ['connection.refresh_failed'] : [], row, { now, error });
       }),
     async postponeRefresh(key, until) {
       await update(key).set({ due_at: until }).where('lease_holder', 'is', null).execute();
@@ -83,8 +84,8 @@ export function refreshStatements(
   };
 }
 
-/** Counted only for these credentials: another version starts at zero, whichever server wrote it. */
-function oneMoreRefusal(clock: DatabaseDialect['now']) {
+/** Counts a rejected refresh. The count applies to one version of the credentials; another version starts at zero. */
+function countRefusal(clock: DatabaseDialect['now']) {
   return {
     refused_version: sql<number>`version`,
     refused_count: sql<number>`case when refused_version = version then refused_count + 1 else 1 end`,

@@ -4,7 +4,7 @@ import type { ClientRegistrationRow, Store } from '../store.ts';
 
 type Statements = Pick<Store, 'findClientRegistration' | 'keepClientRegistration' | 'deleteClientRegistration'>;
 
-/** Clients registered dynamically, by Integration, issuer and redirect URI. */
+/** Statements about dynamically registered clients. Their key is Integration, issuer and redirect URI. */
 export function registrationStatements(db: Kysely<Database>): Statements {
   const select = ({
     integration,

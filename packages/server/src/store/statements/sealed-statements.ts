@@ -3,31 +3,31 @@ import type { Database } from '../database.ts';
 import type { SealedTable, SealedValue, Store } from '../store.ts';
 
 /** The key and the sealed column of each table that has one. */
-const SEALED: Readonly<Record<SealedTable, { key: readonly string[]; column: string }>> = {
+const SEALED_COLUMNS: Readonly<Record<SealedTable, { key: readonly string[]; column: string }>> = {
   connections: { key: ['integration', 'user_id'], column: 'sealed_credentials' },
   connect_attempts: { key: ['attempt_hash'], column: 'sealed_secrets' },
   client_registrations: { key: ['integration', 'issuer', 'redirect_uri'], column: 'sealed_client' },
   nango_meta: { key: ['name'], column: 'value' },
 };
 
-/** Sealed values in all tables, for a key rotation. */
+/** Statements about the sealed values of all tables, for a key rotation. */
 export function sealedStatements(db: Kysely<Database>): Pick<Store, 'sealedValues' | 'replaceSealed'> {
   return {
     async sealedValues(table, { after, limit }) {
-      const { key, column } = SEALED[table];
+      const { key, column } = SEALED_COLUMNS[table];
       const keys = sql.join(key.map((name) => sql.ref(name)));
-      const behind = after ? sql`and (${keys}) > (${sql.join([...after])})` : sql``;
+      const afterKey = after ? sql`and (${keys}) > (${sql.join([...after])})` : sql``;
       const { rows } = await sql<Record<string, unknown>>`
         select ${keys}, ${sql.ref(column)} as sealed from ${sql.table(table)}
-        where ${sql.ref(column)} is not null ${behind} order by ${keys} limit ${limit}`.execute(db);
+        where ${sql.ref(column)} is not null ${afterKey} order by ${keys} limit ${limit}`.execute(db);
       return rows.map((row): SealedValue => {
         const { sealed } = row;
-        if (!(sealed instanceof Uint8Array)) throw new TypeError('A sealed column holds no bytes.');
+        if (!(sealed instanceof Uint8Array)) throw new TypeError(`The value of ${table}.${column} is not bytes.`);
         return { table, key: key.map((name) => String(row[name])), sealed };
       });
     },
     async replaceSealed({ table, key, sealed: old }, sealed) {
-      const { key: names, column } = SEALED[table];
+      const { key: names, column } = SEALED_COLUMNS[table];
       const where = names.map((name, index) => sql`${sql.ref(name)} = ${key[index]}`);
       const result = await sql`
         update ${sql.table(table)} set ${sql.ref(column)} = ${sealed}

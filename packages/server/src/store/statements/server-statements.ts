@@ -3,10 +3,10 @@ import { z } from 'zod';
 import type { Database, DatabaseDialect } from '../database.ts';
 import type { LiveServer, Store } from '../store.ts';
 
-const FORGOTTEN_MS = 86_400_000;
+const RECORD_LIFE_MS = 86_400_000;
 const keyIdsSchema = z.array(z.string());
 
-/** Running server processes, by the database's clock. */
+/** Statements about running server processes, by the database's clock. */
 export function serverStatements(
   db: Kysely<Database>,
   { now, earlierServers }: DatabaseDialect,
@@ -21,7 +21,7 @@ export function serverStatements(
         .execute();
       await db
         .deleteFrom('servers')
-        .where('seen_at', '<', (eb) => eb(now(), '-', FORGOTTEN_MS))
+        .where('seen_at', '<', (eb) => eb(now(), '-', RECORD_LIFE_MS))
         .execute();
     },
     async removeServer(id) {

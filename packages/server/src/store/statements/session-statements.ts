@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Database } from '../database.ts';
 import type { Store } from '../store.ts';
 
-/** Connect session tokens, by their hashes. */
+/** Statements about connect sessions, whose keys are hashes of their tokens. */
 export function sessionStatements(db: Kysely<Database>): Pick<Store, 'insertSession' | 'findSession'> {
   return {
     async insertSession({ tokenHash, userId, integrations, origin, expiresAt }) {

@@ -3,14 +3,14 @@ import { columns, NO_REFRESH, toConnectionRow } from './connection-statements.ts
 import type { DatabaseDialect } from '../database.ts';
 import type { ImportedConnection, Store } from '../store.ts';
 
-/** Connections from another store. */
+/** The statement that imports connections from another store. */
 export function transferStatements(
   clock: DatabaseDialect['now'],
   changes: ConnectionChanges,
 ): Pick<Store, 'importConnections'> {
   return {
     importConnections: (connections, { replace }) =>
-      changes.run(async (transaction, tell) => {
+      changes.run(async (transaction, recordChange) => {
         let stored = 0;
         for (const connection of connections) {
           const { values, changed } = valuesOf(connection);
@@ -26,14 +26,14 @@ export function transferStatements(
             .executeTakeFirst();
           if (!row) continue;
           stored += 1;
-          await tell([], toConnectionRow(row), { now: connection.updatedAt });
+          await recordChange([], toConnectionRow(row), { now: connection.updatedAt });
         }
         return stored;
       }),
   };
 }
 
-/** What is kept of a replaced connection, and what is not. */
+/** Splits a connection into the columns that a replacement keeps (`values`) and those that it changes. */
 function valuesOf(connection: ImportedConnection) {
   return {
     values: {

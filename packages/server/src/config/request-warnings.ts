@@ -3,8 +3,8 @@ import { AUTH_MODES } from '../auth-modes/registry.ts';
 import { suggest } from '../schema/suggest.ts';
 import { templatesIn } from '../schema/template.ts';
 
-/** Settings of `auth` and `requests` that are permitted and probably mistakes; one sentence each. */
-export function doubtfulRequests(integration: Integration): string[] {
+/** Returns warnings about settings of `auth` and `requests` that are permitted but probably mistakes. */
+export function requestWarnings(integration: Integration): string[] {
   return [...unusedCredentials(integration), ...undeclaredConfig(integration)];
 }
 
@@ -17,7 +17,8 @@ function unusedCredentials({ name, auth, requests }: Integration): string[] {
   if (used.some((placeholder) => names.includes(placeholder) || placeholder.startsWith('raw.'))) return [];
   const [example = ''] = names;
   return [
-    `Integration "${name}" uses no credential of its connections: requests go out unauthorized. Put one into requests.headers or requests.params, such as \${${example}}.`,
+    `Integration "${name}" uses no credential of its connections: requests are sent unauthorized. ` +
+      `Put a credential into requests.headers or requests.params, such as \${${example}}.`,
   ];
 }
 
@@ -31,12 +32,13 @@ function undeclaredConfig(integration: Integration): string[] {
   const fields = used.flatMap((placeholder) =>
     placeholder.startsWith('config.') ? [placeholder.split('.')[1] ?? ''] : [],
   );
-  const brought = mode?.authorization?.bringsConfig(integration) ?? [];
+  const suppliedByProvider = mode?.authorization?.bringsConfig(integration) ?? [];
   return [...new Set(fields)]
-    .filter((field) => !declared.includes(field) && !brought.includes(field))
+    .filter((field) => !declared.includes(field) && !suppliedByProvider.includes(field))
     .map(
       (field) =>
-        `Integration "${name}" uses \${config.${field}}, which its config does not declare, so nobody is prompted for it.${suggest(field, declared)}`,
+        `Integration "${name}" uses \${config.${field}}, which its config does not declare, ` +
+        `so nobody is prompted for it.${suggest(field, declared)}`,
     );
 }
 

@@ -2,31 +2,28 @@ import type { InputField } from '@nangohq/node-client';
 import { NangoError } from '../errors/nango-error.ts';
 import { printable, type Terminal } from './terminal.ts';
 
-/** Fields to prompt a person for, and the values that are already given. */
-export interface FieldQuestions {
+/** Fields to prompt for, and the values that flags already supply. */
+export interface FieldPrompts {
   readonly fields: Readonly<Record<string, InputField>>;
-  readonly given: Readonly<Record<string, unknown>>;
-  /** Whether input may be shown, if the field does not say. */
+  readonly values: Readonly<Record<string, unknown>>;
+  /** Whether input is visible if the field has no `secret`. */
   readonly visible: boolean;
   /** Whether optional fields are prompted for, too. An empty input omits them. */
-  readonly asksOptional: boolean;
+  readonly promptsOptional: boolean;
 }
 
-/**
- * Prompts for missing fields, one by one. Without a person at the terminal they stay missing, and the server names
- * them.
- */
-export async function askFields(
-  { fields, given, visible, asksOptional }: FieldQuestions,
+/** Prompts for missing fields, one by one. Without a terminal, they stay missing, and the server's error names them. */
+export async function promptForFields(
+  { fields, values, visible, promptsOptional }: FieldPrompts,
   terminal: Terminal,
 ): Promise<Record<string, unknown>> {
   const missing = Object.entries(fields).filter(
     ([name, { optional, default: fallback }]) =>
-      given[name] === undefined && (asksOptional || !optional) && fallback === undefined,
+      values[name] === undefined && (promptsOptional || !optional) && fallback === undefined,
   );
-  if (missing.length === 0 || !terminal.interactive || !process.stdin.isTTY) return { ...given };
+  if (missing.length === 0 || !terminal.interactive || !process.stdin.isTTY) return { ...values };
   const { text, password, isCancel } = await import('@clack/prompts');
-  const values: Record<string, unknown> = { ...given };
+  const completed: Record<string, unknown> = { ...values };
   for (const [name, field] of missing) {
     const { label, description, example, secret = !visible } = field;
     const hint = field.optional ? '(may be empty)' : undefined;
@@ -41,9 +38,9 @@ export async function askFields(
           ...(example === undefined ? {} : { placeholder: printable(example) }),
         });
     if (isCancel(input)) throw new NangoError('cancelled', 'The prompt was cancelled. Nothing was connected.');
-    if (input !== '') values[name] = input;
+    if (input !== '') completed[name] = input;
   }
-  return values;
+  return completed;
 }
 
 function joinWords(words: readonly (string | undefined)[]): string {
