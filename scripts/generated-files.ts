@@ -19,7 +19,7 @@ import { Fields } from '../packages/server/src/schema/fields.ts';
 import { completeDocument } from '../packages/server/src/http/openapi.ts';
 import { startServer } from '../packages/server/src/start.ts';
 import { writtenNumber } from '../packages/server/src/schema/written-number.ts';
-import { layerRules, layerTable } from './layers.ts';
+import { layerList, layerRules } from './layers.ts';
 import type { App } from '../packages/server/src/http/server-context.ts';
 
 const ARCHITECTURE = join(import.meta.dirname, '../ARCHITECTURE.md');
@@ -114,7 +114,7 @@ async function openApi(): Promise<string> {
           info: {
             title: 'Nango',
             version: VERSION,
-            description: 'Connect users to external APIs, and call those in their name.',
+            description: 'Connect users to external APIs, and call these APIs on behalf of the users.',
             license: { name: 'MIT', identifier: 'MIT' },
           },
           servers: [{ url: 'http://localhost:3003' }],
@@ -138,11 +138,12 @@ async function openApi(): Promise<string> {
   return format(document);
 }
 
-/** ARCHITECTURE.md with the table of the server's folders between its two comments. */
+/** ARCHITECTURE.md with the list of the server's folders between its two comments. */
 async function architecture(): Promise<string> {
   const text = await readFile(ARCHITECTURE, 'utf8');
-  const table = text.replace(/(<!-- layers -->).*?(<!-- \/layers -->)/s, `$1\n\n${layerTable()}\n\n$2`);
-  return prettier.format(table, { ...(await prettier.resolveConfig(ARCHITECTURE)), parser: 'markdown' });
+  const options = { ...(await prettier.resolveConfig(ARCHITECTURE)), parser: 'markdown' } as const;
+  const list = await prettier.format(layerList(), { ...options, proseWrap: 'always' });
+  return text.replace(/(<!-- layers -->).*?(<!-- \/layers -->)/s, `$1\n\n${list}\n$2`);
 }
 
 function errorCodes(): string {
@@ -154,15 +155,20 @@ function errorsPage(): string {
   const rows = Object.entries(ERRORS).map(([code, { status, about }]) => `| \`${code}\` | ${status} | ${about} |`);
   return `# Errors
 
-Every error of the server has a stable code. The HTTP API responds with the status below and this body:
+Every error of the server has a stable code. The HTTP API responds with the status in the table and with this body:
 
 \`\`\`json
 { "error": { "type": "connection_not_found", "message": "…", "requestId": "…" } }
 \`\`\`
 
-The node SDK rejects with an Error whose \`type\` is the code and whose \`errorMsg\` is the message; it adds
-\`invalid_input\` (refused before anything was sent) and \`network_error\` (no response). The frontend SDK adds
-\`popup_blocked\`, \`window_closed\`, \`timeout\` and \`network_error\`.
+The node SDK rejects with an Error. Its \`type\` is the code and its \`errorMsg\` is the message. The SDK has three
+more codes:
+
+- \`invalid_input\`: the input is not valid, and the SDK sent no request.
+- \`network_error\`: the SDK received no response from the server, or one that is not a response of Nango.
+- \`invalid_signature\`: the signature of a webhook is not valid.
+
+The frontend SDK adds \`popup_blocked\`, \`window_closed\`, \`timeout\` and \`network_error\`.
 
 | code | status | meaning |
 | --- | --- | --- |

@@ -6,12 +6,12 @@ interface Layer {
 }
 
 /**
- * The folders of `packages/server/src`, from the edge down to folders that know no others. The lint rules and the table
+ * The folders of `packages/server/src`, from the edge down to folders that know no others. The lint rules and the list
  * in ARCHITECTURE.md are generated from it.
  */
 export const LAYERS: Readonly<Record<string, Layer>> = {
   cli: {
-    about: 'the command line: a thin layer over `start.ts`, `operations/` and the node SDK',
+    about: 'the command line, a thin layer over `start.ts`, `operations/` and the node SDK',
     mayImport: [
       'start.ts',
       'package-files.ts',
@@ -24,7 +24,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     ],
   },
   'start.ts': {
-    about: 'composition root: builds everything from settings and passes plain arguments',
+    about: 'the composition root. It builds everything from the settings and passes plain arguments',
     mayImport: [
       'context.ts',
       'clock.ts',
@@ -46,7 +46,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     ],
   },
   http: {
-    about: 'routes, the proxy, pages, and the only place that maps errors to responses (`error-mapper.ts`)',
+    about: 'routes, the proxy and pages. Only `error-mapper.ts` maps errors to responses',
     mayImport: [
       'actions',
       'observability',
@@ -65,7 +65,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     ],
   },
   operations: {
-    about: 'work on the stored data: opening the store, encryption keys, backup, import, export',
+    about: 'work on the stored data: opening the store, encryption keys, backup, transfer, import, export',
     mayImport: [
       'context.ts',
       'clock.ts',
@@ -83,7 +83,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     ],
   },
   'context.ts': {
-    about: 'what all work on connections needs: store, vault, configuration, HTTP client',
+    about: 'the arguments that all work on connections needs: store, vault, configuration, HTTP client',
     mayImport: ['connect', 'connections', 'upstream', 'oauth'],
   },
   observability: {
@@ -110,7 +110,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     ],
   },
   connect: {
-    about: 'how a connection begins: OAuth flows, device flow, connect sessions, registered credentials',
+    about: 'how connections are made: OAuth flows, device flow, connect sessions, registered credentials',
     mayImport: [
       'calls',
       'refresh',
@@ -125,7 +125,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     ],
   },
   calls: {
-    about: 'requests to APIs: the only place that authorizes one, and what follows its response',
+    about: 'requests to APIs: limits, authorization, retries, redirects, lists. Requests are authorized only here',
     mayImport: [
       'refresh',
       'connections',
@@ -140,27 +140,27 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     ],
   },
   refresh: {
-    about: 'the refresh engine: fresh credentials on demand and ahead of time, and the cache of connections',
+    about: 'fresh credentials on demand and ahead of time, and the cache of connections',
     mayImport: ['connections', 'scheduling', 'auth-modes', 'store', 'oauth', 'errors'],
   },
   connections: {
-    about: 'what a connection is: its context, its public shape; listing, changing, deleting',
+    about: 'connections: opening, listing, changing and deleting them, and their public shape',
     mayImport: ['config', 'auth-modes', 'schema', 'store', 'vault', 'oauth', 'formats', 'errors'],
   },
   config: {
-    about: 'YAML files to validated Integrations; the only reader of environment variables',
+    about: 'turns YAML files into validated Integrations. Only this folder reads `process.env`',
     mayImport: ['catalog', 'auth-modes', 'schema', 'store', 'vault', 'errors'],
   },
   catalog: {
-    about: 'Blueprints, and how YAML sources are read',
+    about: 'Blueprints, and the reader of YAML files',
     mayImport: ['upstream', 'schema', 'oauth', 'formats', 'errors'],
   },
   'auth-modes': {
-    about: 'one file or folder for each `auth_mode`: its fields, credentials, flow, refresh, signature',
+    about: 'the auth modes: fields, credentials, flow, refresh and signature of each `auth_mode`',
     mayImport: ['schema', 'vault', 'oauth', 'formats', 'errors'],
   },
   upstream: {
-    about: 'the one HTTP client, on undici: sockets, network guard, decoding of bodies',
+    about: 'the one HTTP client, built on undici: sockets, network guard, decoding of bodies',
     mayImport: ['oauth', 'formats', 'errors'],
   },
   scheduling: {
@@ -172,23 +172,23 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     mayImport: ['errors'],
   },
   schema: {
-    about: 'what configuration is made of: templates, fields, rendering',
+    about: 'the parts of configuration schemas: fields, templates, rendering',
     mayImport: ['vault', 'formats', 'errors'],
   },
   oauth: {
-    about: 'the protocol: one file for each request, response and grant; knows neither HTTP server nor store',
+    about: 'the protocol, one file for each request, response and grant. It knows neither HTTP server nor store',
     mayImport: ['vault', 'formats', 'errors'],
   },
   vault: {
-    about: 'sealing, keys, the holder of secrets',
+    about: 'sealing, encryption keys, and `Secret`, which holds a secret',
     mayImport: ['errors'],
   },
   formats: {
-    about: 'rules of formats, each in one place: JSON, times, PEM, header fields, request targets',
+    about: 'formats, each in one file: JSON, times, PEM, header fields, request targets',
     mayImport: ['errors'],
   },
   'clock.ts': { about: 'the time, safe against jumps of the system clock', mayImport: [] },
-  'package-files.ts': { about: 'where the package keeps its files', mayImport: [] },
+  'package-files.ts': { about: 'the paths of files in this package', mayImport: [] },
   errors: { about: 'the class of our errors, and the registry of their codes', mayImport: [] },
 };
 
@@ -207,13 +207,13 @@ export function layerRules(): object {
   return { plugins: [], overrides };
 }
 
-/** The folders as a markdown table. */
-export function layerTable(): string {
-  const rows = Object.entries(LAYERS).map(([name, { about, mayImport }]) => {
-    const imports = mayImport.map((other) => `\`${other}\``).join(', ') || '–';
-    return `| \`${isFile(name) ? name : `${name}/`}\` | ${about} | ${imports} |`;
+/** The folders as a markdown list. */
+export function layerList(): string {
+  const items = Object.entries(LAYERS).map(([name, { about, mayImport }]) => {
+    const imports = mayImport.map((other) => `\`${other}\``).join(', ') || 'nothing';
+    return `- \`${isFile(name) ? name : `${name}/`}\`: ${about}. May import ${imports}.`;
   });
-  return ['| folder | what it is | may import |', '| --- | --- | --- |', ...rows].join('\n');
+  return items.join('\n');
 }
 
 function patternOf(name: string): string {

@@ -155,7 +155,7 @@ test('S5: with a newer version beside it, a server that runs goes on, and an old
   assert.equal((await nango.getConnection('keyed', '1')).returnValue.credentials['api_key'], 'k2');
   const refused = await runCli(['start', '--folder', folder], { environment: { ...KEYS, DATABASE_URL: databaseUrl } });
   assert.equal(refused.code, 1);
-  assert.match(refused.stderr, /migrations this version does not know \(9999-future\)/);
+  assert.match(refused.stderr, /migrations that this version does not know \(9999-future\)/);
 });
 
 async function tablesOf(databaseUrl: string): Promise<string[]> {

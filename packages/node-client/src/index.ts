@@ -251,7 +251,7 @@ export default class Nango {
     return succeed(await this.#call<DeviceAuthorization>('POST', '/api/device-authorizations', { body }));
   }
 
-  /** Asks once whether the user has agreed. Rejects with `access_denied` if the user refused. */
+  /** Requests the state of a device authorization once. Rejects with `access_denied` if the user refused. */
   async pollDeviceAuthorization(attempt: string): Promise<Success<DeviceAuthorizationStatus>> {
     assertText('attempt', attempt);
     return succeed(
@@ -341,7 +341,7 @@ export default class Nango {
       return await fetch(url, init);
     } catch (cause) {
       const message = this.#closing.signal.aborted
-        ? 'The request was not sent or did not finish, because close() was called. Create a new client.'
+        ? 'This client was closed, so the request was not completed. Create a new client.'
         : `The Nango server at ${this.#serverUrl} could not be reached. Check that it is running.`;
       throw new NangoClientError('network_error', message, { cause });
     }

@@ -90,6 +90,7 @@ export const blueprintFileSchema = z.strictObject({
     .describe('A released version is never changed; changed facts need a new version'),
 });
 
+/** The contents of a Blueprint's file. */
 export type BlueprintFile = z.output<typeof blueprintFileSchema>;
 
 /** Returns the newest version: `v10` is newer than `v9`. */

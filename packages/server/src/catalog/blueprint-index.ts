@@ -9,15 +9,16 @@ export const blueprintSummarySchema = z.object({
   name: z.string(),
   displayName: z.string(),
   categories: z.array(z.enum(CATEGORIES)),
-  authMode: z.string().describe('Of the latest version'),
+  authMode: z.string().describe('The auth mode of the latest version'),
   versions: z.array(z.string()),
   docsUrl: z.string(),
   verified: z
     .object({ by: z.enum(['sources', 'sandbox', 'live']), date: z.string(), sources: z.array(z.string()) })
     .nullable()
-    .describe('How the facts were obtained'),
+    .describe('The sources of the facts in the Blueprint'),
 });
 
+/** A Blueprint in a list. */
 export type BlueprintSummary = z.output<typeof blueprintSummarySchema>;
 
 const INDEX_FILE = 'index.json';

@@ -17,6 +17,7 @@ import { validate } from '../catalog/validate.ts';
 
 const NANGO_CONFIG_FILE = 'nango-config.yaml';
 const INTEGRATIONS_FILE = 'integrations.yaml';
+/** The name of the folder in the Nango folder that holds the user's own Blueprints. */
 export const BLUEPRINTS_FOLDER = 'blueprints';
 
 /** The validated configuration of a Nango folder. */

@@ -15,6 +15,7 @@ export const LOG_LEVELS = ['error', 'warn', 'info', 'debug', 'trace'] as const;
  */
 export const SCOPES = ['connections:read', 'connect', 'proxy', 'metrics', 'admin'] as const;
 
+/** A scope of a secret key. */
 export type KeyScope = (typeof SCOPES)[number];
 
 /** Creates the schema of `nango-config.yaml`. Every key is optional. */

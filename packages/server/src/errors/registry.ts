@@ -18,60 +18,64 @@ interface ErrorEntry {
 export const ERRORS = {
   access_denied: {
     status: 403,
-    about: 'The user, or the authorization server, refused the authorization.',
+    about: 'The user or the authorization server denied the authorization.',
     traits: ['page'],
   },
   ambiguous_connection: {
     status: 409,
-    about: 'The user has no default account connected, but others; the message names them with their ids.',
+    about: 'The user has no default account connected, but has others. The message names them with their ids.',
   },
-  action_failed: { status: 500, about: 'The Action threw; the message is the Action’s own.' },
-  action_invalid: { status: 500, about: 'The Action’s file cannot be loaded: syntax, export or result is wrong.' },
-  action_not_found: { status: 404, about: 'The Nango folder has no file <integration>/<action>.action.ts.' },
+  action_failed: { status: 500, about: 'The Action threw an error. The message is the Action’s own.' },
+  action_invalid: { status: 500, about: 'The Action’s file cannot be compiled or loaded, or its result is not JSON.' },
+  action_not_found: { status: 404, about: 'The Nango folder has no file `<integration>/<action>.action.ts`.' },
   address_refused: {
     status: 400,
-    about:
-      'A host that a connection, a provider’s response or a Blueprint of your own chose ' +
-      'leads into a private network that is not allowed.',
+    about: 'A connection, a response or your own Blueprint chose a host with a private address that is not allowed.',
     traits: ['page'],
   },
-  cancelled: { status: 400, about: 'The person at the terminal ended a prompt; the command changed nothing.' },
+  cancelled: { status: 400, about: 'The user of the command line cancelled a prompt. The command changed nothing.' },
   connection_exists: { status: 409, about: 'The user already has this account connected to the Integration.' },
   connection_not_found: { status: 404, about: 'The user has no such connection, or no connection has this id.' },
-  credentials_unreadable: { status: 500, about: 'The stored credentials cannot be opened: damaged or moved.' },
+  credentials_unreadable: {
+    status: 500,
+    about: 'The stored credentials cannot be decrypted. They were damaged or moved.',
+  },
   encryption_key_unavailable: { status: 500, about: 'The file or command that provides the encryption key failed.' },
-  file_exists: { status: 409, about: 'The file to write exists already; it is never overwritten.' },
+  file_exists: { status: 409, about: 'The command does not overwrite a file, and the file exists already.' },
   file_not_found: { status: 404, about: 'A file that the command needs does not exist.' },
   file_unreadable: { status: 500, about: 'A file that the command needs cannot be read.' },
-  file_unwritable: { status: 500, about: 'A file cannot be written or changed: full disk, permissions.' },
-  forbidden: { status: 403, about: 'The connect session token does not cover this user, integration or origin.' },
-  insufficient_scope: { status: 403, about: 'The secret key is valid, but not for this.' },
-  internal_error: { status: 500, about: 'A fault of this server; the log has it under the request id.' },
+  file_unwritable: { status: 500, about: 'A file cannot be written or changed, for example because the disk is full.' },
+  forbidden: { status: 403, about: 'The connect session token does not permit this user, integration or origin.' },
+  insufficient_scope: {
+    status: 403,
+    about: 'The secret key is valid, but does not have the scope that this request needs.',
+  },
+  internal_error: { status: 500, about: 'The server has a defect. Its log has the error under the request id.' },
   invalid_backup: {
     status: 500,
     about: 'The file is not a complete backup of this server’s database, or cannot be copied.',
   },
-  invalid_config: { status: 500, about: 'A configuration file has faults; each is listed with its place.' },
+  invalid_config: { status: 500, about: 'A configuration file has faults. The message lists each with its position.' },
   invalid_credentials: {
     status: 400,
-    about: 'The credentials do not fit the Integration’s auth_mode.',
+    about: 'The credentials do not match the Integration’s auth_mode.',
     traits: ['page', 'developer'],
   },
   invalid_encryption_key: { status: 500, about: 'The encryption key is malformed, or it is not this database’s key.' },
   invalid_endpoint: { status: 400, about: 'The endpoint would leave the Integration’s base_url.' },
   invalid_import: {
     status: 400,
-    about: 'The file to import has faults; each is listed with its line, and nothing was imported.',
+    about: 'The file to import has faults. The message lists each with its line. Nothing was imported.',
   },
   invalid_request: {
     status: 400,
-    about: 'The request does not fit its schema; the message names the field.',
+    about: 'The request does not match its schema. The message names the field.',
     traits: ['page', 'developer'],
   },
-  invalid_setting: { status: 500, about: 'A setting of the environment has a value that is not allowed.' },
+  invalid_setting: { status: 500, about: 'An environment variable has a value that is not allowed.' },
   invalid_state: {
     status: 400,
-    about: 'The callback’s state is unknown, used, expired, or from another browser.',
+    about: 'The attempt or its state is unknown, used or expired, or belongs to another browser.',
     traits: ['page'],
   },
   invalid_value: {
@@ -91,10 +95,16 @@ export const ERRORS = {
   },
   missing_setting: { status: 500, about: 'A setting that the server or the command needs is missing.' },
   missing_user_id: { status: 400, about: 'connect() was called without a user id.', traits: ['developer'] },
-  needs_reconnect: { status: 409, about: 'The grant was revoked or expired; the user has to connect again.' },
-  not_found: { status: 404, about: 'No such route.' },
-  page_failed: { status: 502, about: 'The external API refused a page of a list, or its response has no list.' },
-  port_unavailable: { status: 500, about: 'The server cannot listen on its port; usually another program uses it.' },
+  needs_reconnect: { status: 409, about: 'The grant was revoked or has expired. The user has to connect again.' },
+  not_found: { status: 404, about: 'The server has no such route, Blueprint or webhook.' },
+  page_failed: {
+    status: 502,
+    about: 'The external API rejected the request for a page of a list, or its response has no list.',
+  },
+  port_unavailable: {
+    status: 500,
+    about: 'The server cannot listen on its port. Usually, another program uses the port.',
+  },
   provider_error: {
     status: 502,
     about: 'The provider responded to the authorization request with an error.',
@@ -102,12 +112,12 @@ export const ERRORS = {
   },
   refresh_failed: {
     status: 503,
-    about: 'The access token expired and refreshing it failed for now; try again.',
+    about: 'The access token has expired, and the server could not refresh it. Try again later.',
     traits: ['retried'],
   },
   request_failed: {
     status: 502,
-    about: 'The external API could not be reached, or cut the connection.',
+    about: 'The external API could not be reached, or it closed the connection.',
     traits: ['network'],
   },
   request_timeout: { status: 504, about: 'The external API did not respond in time.', traits: ['network'] },
@@ -119,7 +129,7 @@ export const ERRORS = {
   schema_too_new: { status: 500, about: 'The database was migrated by a newer version of this server.' },
   server_stopping: {
     status: 503,
-    about: 'The server is stopping. Try again: another one serves the request.',
+    about: 'The server is stopping. Try again: another server can handle the request.',
     traits: ['page'],
   },
   too_many_accounts: {
@@ -129,11 +139,11 @@ export const ERRORS = {
   },
   too_many_requests: {
     status: 429,
-    about: 'Too many requests at the same time, or too many with wrong keys; Retry-After says when to try again.',
+    about: 'Too many requests at the same time, or with wrong keys. Retry-After says when to try again.',
   },
   store_not_ready: {
     status: 503,
-    about: 'The database is missing, empty or of an earlier version, and this command may not write it.',
+    about: 'The database is missing, empty or of an earlier version, and this command must not change it.',
   },
   store_unavailable: {
     status: 503,
@@ -142,7 +152,7 @@ export const ERRORS = {
   },
   token_exchange_failed: {
     status: 502,
-    about: 'The token endpoint refused, or its response is unusable.',
+    about: 'The token endpoint rejected the request, or its response cannot be used.',
     traits: ['page'],
   },
   unauthorized: {
@@ -162,7 +172,7 @@ export const ERRORS = {
   },
   unsupported_store: {
     status: 400,
-    about: 'The command does not work with this database, or with a key that a setting provides.',
+    about: 'The command does not support this kind of database, or a key that a setting provides.',
   },
 } as const satisfies Record<string, ErrorEntry>;
 

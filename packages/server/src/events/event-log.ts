@@ -32,6 +32,7 @@ export const eventSchema = z.object({
     .describe('The connection as it was when the event occurred, without credentials'),
 });
 
+/** An event in the API and in webhooks. */
 export type Event = z.output<typeof eventSchema>;
 
 /**

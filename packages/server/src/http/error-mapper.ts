@@ -6,9 +6,9 @@ import { messageOf, NangoError } from '../errors/nango-error.ts';
 /** The body of every error response. */
 export const errorBodySchema = z.object({
   error: z.object({
-    type: z.string().describe('Stable code'),
+    type: z.string().describe('The stable code of the error'),
     message: z.string().describe('What happened and what to do'),
-    requestId: z.string().describe('Names the request in the server’s log'),
+    requestId: z.string().describe('The id of the request in the server’s log'),
   }),
 });
 

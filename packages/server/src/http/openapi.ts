@@ -21,18 +21,18 @@ const ERROR = { $ref: '#/components/schemas/Error' };
 const METHODS = ['get', 'post', 'put', 'patch', 'delete', 'options', 'head'] as const;
 const ABOUT: Readonly<Record<string, string>> = {
   400: 'The request is not valid',
-  401: 'The key or token is missing or wrong',
-  403: 'The key or token does not permit this',
-  404: 'Not found',
-  409: 'It conflicts with what there is',
+  401: 'The secret key or token is missing, wrong or expired',
+  403: 'The secret key or token does not permit this request',
+  404: 'The route or the named resource does not exist',
+  409: 'The request conflicts with the current state of the connection',
   413: 'The body is too large',
   414: 'A part of the path is too long',
   415: 'The body’s content type is not supported',
-  429: 'Too many requests; Retry-After says when to try again',
-  500: 'A defect of the server; its log says more',
-  502: 'The API or provider gave no usable response',
-  503: 'The server cannot do this now; Retry-After says when to try again',
-  504: 'The API or provider did not respond in time',
+  429: 'There are too many requests. Retry-After says when to try again',
+  500: 'The server has a defect. Its log has the details',
+  502: 'The API or the provider sent no usable response',
+  503: 'The server cannot handle the request now. Retry-After says when to try again',
+  504: 'The API or the provider did not respond in time',
 };
 
 /**
@@ -88,7 +88,7 @@ function pageResponses(): Operation['responses'] {
   return {
     200: page('A page for the user'),
     303: {
-      description: 'The way to the provider, or back to where the result is shown',
+      description: 'A redirect to the provider, or to the page that shows the result',
       headers: { location: { schema: { type: 'string' } } },
     },
     ...Object.fromEntries(
@@ -115,18 +115,18 @@ function proxyOperations(): Record<string, Operation> {
       name: 'endpoint',
       in: 'path',
       required: true,
-      description: 'Relative to base_url; may hold slashes and a query',
+      description: 'The endpoint, relative to base_url. It may contain slashes and a query',
       schema: { type: 'string' },
     },
-    header('Nango-Integration', 'A name in integrations.yaml', true),
+    header('Nango-Integration', 'The name of the Integration in integrations.yaml', true),
     header('Nango-User-Id', 'The application’s own id of the user, percent-encoded', true),
-    header('Nango-Retries', 'Maximum number of retries when an API is out of quota, 0 to 10'),
-    header('Nango-Retry-Any-Method', 'true: methods that are not idempotent too'),
+    header('Nango-Retries', 'Maximum number of retries if the API’s quota is used up, 0 to 10'),
+    header('Nango-Retry-Any-Method', 'true: requests with methods that are not idempotent are retried, too'),
   ];
   const operation = (method: (typeof METHODS)[number]): Operation => {
     const responses: Operation['responses'] = {
       default: {
-        description: 'The API’s own response, whatever its status, byte for byte. Without the header nango-error.',
+        description: 'The API’s own response with any status, byte for byte. It has no header nango-error.',
         headers: { 'nango-request-id': { schema: { type: 'string' } } },
         content: { '*/*': {} },
       },
@@ -134,12 +134,12 @@ function proxyOperations(): Record<string, Operation> {
     for (const status of [400, 401, 403, 404, 409, 429, 500, 502, 503, 504]) {
       addError(responses, String(status));
       Object.assign(responses[status] ?? {}, {
-        description: `${ABOUT[status] ?? ''}. An error of this server has the header nango-error; an API’s own has not.`,
+        description: `${ABOUT[status] ?? ''}. Only errors of this server have the header nango-error. Errors of the API do not.`,
         content: { 'application/json': { schema: ERROR }, '*/*': {} },
       });
     }
     return {
-      summary: `Send a ${method.toUpperCase()} request to a connection’s API`,
+      summary: `Send a request with the method ${method.toUpperCase()} to a connection’s API`,
       operationId: idOf(method, '/proxy'),
       security: [{ secretKey: [] }],
       parameters,
@@ -159,9 +159,9 @@ function errorSchema(): object {
         type: 'object',
         required: ['type', 'message', 'requestId'],
         properties: {
-          type: { type: 'string', enum: Object.keys(ERRORS), description: 'Stable code' },
+          type: { type: 'string', enum: Object.keys(ERRORS), description: 'The stable code of the error' },
           message: { type: 'string', description: 'What happened and what to do' },
-          requestId: { type: 'string', description: 'Names the request in the server’s log' },
+          requestId: { type: 'string', description: 'The id of the request in the server’s log' },
         },
       },
     },

@@ -14,6 +14,7 @@ export const exportHeaderSchema = z.strictObject({
   exported_at: z.iso.datetime(),
 });
 
+/** The first line of an export. */
 export type ExportHeader = z.output<typeof exportHeaderSchema>;
 
 /** The schema of a connection in an export. Times are ISO 8601. */
@@ -28,6 +29,7 @@ export const exportedConnectionSchema = z.strictObject({
   credentials: z.union([z.base64(), z.record(z.string(), jsonValue)]).describe('Sealed, or in the clear'),
 });
 
+/** A connection in an export. */
 export type ExportedConnection = z.input<typeof exportedConnectionSchema>;
 
 /** The schema of a connection of another system. It has the parameters of `registerConnection`. */
@@ -39,4 +41,5 @@ export const foreignConnectionSchema = z.strictObject({
   additionalConfig: additionalConfigSchema.default({}),
 });
 
+/** A connection of another system. */
 export type ForeignConnection = z.output<typeof foreignConnectionSchema>;

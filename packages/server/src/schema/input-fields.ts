@@ -18,10 +18,11 @@ export interface InputField {
   readonly optional?: boolean | undefined;
   /** Whether an empty value is accepted. Forms still prompt for the field. */
   readonly acceptsEmpty?: boolean | undefined;
-  /** Whether the value must be hidden during input; default: true. */
+  /** Whether the value must be hidden during input. Default: true for credentials, false for config. */
   readonly secret?: boolean | undefined;
 }
 
+/** Input fields by name. */
 export type InputFields = Readonly<Record<string, InputField>>;
 
 const shape = {

@@ -9,6 +9,7 @@ export const EVENT_TYPES = [
   'connection.deleted',
 ] as const;
 
+/** The type of an event. */
 export type EventType = (typeof EVENT_TYPES)[number];
 
 /** An event about a connection, written in the transaction of its change. */

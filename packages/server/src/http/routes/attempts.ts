@@ -15,9 +15,9 @@ import { Secret } from '../../vault/secret.ts';
 const MAX_ATTEMPT_BYTES = 131_072;
 
 const createSchema = {
-  summary: 'Begin connecting a user; the front end SDK calls this',
+  summary: 'Begin connecting a user. The frontend SDK sends this request',
   description:
-    'On a loopback root URL pages of the same machine need no token; elsewhere a connect session token goes into Authorization.',
+    'If the root URL is a loopback address, pages on the same machine need no token. All other pages send a connect session token in the Authorization header.',
   body: z.object({
     integration: z.string(),
     userId: z.string(),
@@ -27,19 +27,21 @@ const createSchema = {
       .record(z.string(), jsonValueSchema)
       .transform((given) => new Secret(given))
       .optional()
-      .describe('What the user was prompted for, for API_KEY and USERNAME_PASSWORD'),
+      .describe('The prompted credentials, for auth modes that prompt the user, such as API_KEY'),
   }),
   response: {
     201: z.object({
-      attempt: z.string().describe('Identifies the attempt when its result is read'),
+      attempt: z.string().describe('The id of the attempt, for reading its result'),
       account: z.string().describe('The account that is connected'),
-      status: z.enum(['pending', 'succeeded']).describe('succeeded: the provider needed no browser'),
-      connectUrl: z.url().describe('Where the user’s browser goes, once'),
+      status: z
+        .enum(['pending', 'succeeded'])
+        .describe('succeeded: the connection is stored already, because the provider needs no browser'),
+      connectUrl: z.url().describe('The address that the user’s browser opens, once'),
       nonce: z
         .string()
         .optional()
         .describe(
-          'The proof that the page sends to the window it opened at connectUrl, so that the user is asked no question there',
+          'The proof that the page sends to the window that it opened at connectUrl. The user then needs no confirmation there',
         ),
       expiresAt: z.iso.datetime(),
     }),
@@ -52,7 +54,7 @@ const createSchema = {
 };
 
 const resultSchema = {
-  summary: 'The state of an attempt',
+  summary: 'Read the state of an attempt',
   params: z.object({ attempt: z.string().max(100) }),
   response: {
     200: z.object({

@@ -6,9 +6,9 @@ import type { App, ServerContext } from '../server-context.ts';
 
 const sections = z.record(z.string(), z.unknown());
 const blueprintSchema = blueprintSummarySchema.extend({
-  version: z.string().describe('The version that is shown'),
-  consoleUrl: z.string().nullable().describe('Where an application is registered'),
-  comment: z.string().nullable().describe('What a developer must know before using it'),
+  version: z.string().describe('The version of this response'),
+  consoleUrl: z.string().nullable().describe('The provider’s page for registering an application'),
+  comment: z.string().nullable().describe('Notes for developers who use the Blueprint'),
   auth: sections,
   config: sections,
   requests: sections,
@@ -25,7 +25,7 @@ export function blueprintRoutes({ blueprints, blueprintIndex }: ServerContext) {
         schema: {
           summary: 'Search the catalog of Blueprints',
           querystring: z.object({
-            q: z.string().max(200).default('').describe('Words that name, provider or categories contain'),
+            q: z.string().max(200).default('').describe('Words that occur in the name, the provider or the categories'),
             category: z.string().max(100).optional(),
           }),
           response: { 200: z.object({ blueprints: z.array(blueprintSummarySchema) }), ...errors },
@@ -41,7 +41,7 @@ export function blueprintRoutes({ blueprints, blueprintIndex }: ServerContext) {
       {
         config: { scope: 'any' },
         schema: {
-          summary: 'Read one Blueprint, by name or name:version; what it extends is merged in',
+          summary: 'Read one Blueprint by name or name:version, merged with the Blueprint that it extends',
           params: z.object({ name: z.string().max(200) }),
           response: { 200: z.object({ blueprint: blueprintSchema }), ...errors, 404: errorBodySchema },
         },

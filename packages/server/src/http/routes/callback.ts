@@ -14,7 +14,7 @@ export function callbackRoutes(app: App, server: ServerContext): void {
   const { flow, context } = server;
   app.get(
     '/callback',
-    { schema: { summary: 'Where providers send the user’s browser back to' } },
+    { schema: { summary: 'Receive the user’s browser from the provider' } },
     async (request, reply) => {
       try {
         const cookies = parseCookies(request.headers.cookie, isSecureRoot(context));
@@ -34,17 +34,21 @@ export function callbackRoutes(app: App, server: ServerContext): void {
   );
   // Form Post Response Mode: a cross-site POST carries no SameSite=Lax cookie, so the browser is redirected to come
   // again by GET.
-  app.post('/callback', { schema: { summary: 'The same, for response_mode=form_post' } }, async (request, reply) => {
-    const form = z.string().catch('').parse(request.body);
-    try {
-      if (!(await flow.acceptsFormPost(new Secret(uniqueParams(form).get('state') ?? ''))))
-        throw new NangoError('invalid_state', 'No integration expects this response as a form.');
-    } catch (error) {
-      return sendFailurePage(error, request, reply);
-    }
-    return reply
-      .header('cache-control', 'no-store')
-      .header('referrer-policy', 'no-referrer')
-      .redirect(`${callbackUrl(context)}?${new URLSearchParams(form).toString()}`, 303);
-  });
+  app.post(
+    '/callback',
+    { schema: { summary: 'Receive the user’s browser from the provider, for response_mode=form_post' } },
+    async (request, reply) => {
+      const form = z.string().catch('').parse(request.body);
+      try {
+        if (!(await flow.acceptsFormPost(new Secret(uniqueParams(form).get('state') ?? ''))))
+          throw new NangoError('invalid_state', 'No integration expects this response as a form.');
+      } catch (error) {
+        return sendFailurePage(error, request, reply);
+      }
+      return reply
+        .header('cache-control', 'no-store')
+        .header('referrer-policy', 'no-referrer')
+        .redirect(`${callbackUrl(context)}?${new URLSearchParams(form).toString()}`, 303);
+    },
+  );
 }

@@ -22,11 +22,21 @@ export function connectSessionRoutes({ context }: ServerContext) {
           body: z.object({
             userId: userIdSchema,
             ...accountShape,
-            integrations: z.array(integrationNameSchema).min(1).optional().describe('Default: all'),
+            integrations: z
+              .array(integrationNameSchema)
+              .min(1)
+              .optional()
+              .describe('The integrations that the token permits. Default: all'),
             origin: originSchema
               .optional()
-              .describe('The only page origin that may use the token; default: any that holds it'),
-            expiresInSeconds: z.number().int().min(1).max(MAX_SESSION_SECONDS).optional().describe('Default: 900'),
+              .describe('The only origin whose pages may use the token. Default: every origin'),
+            expiresInSeconds: z
+              .number()
+              .int()
+              .min(1)
+              .max(MAX_SESSION_SECONDS)
+              .optional()
+              .describe('Lifetime of the token. Default: 900'),
           }),
           response: {
             201: z.object({ token: z.string(), account: z.string(), expiresAt: z.iso.datetime() }),

@@ -17,15 +17,18 @@ import { queryOf, uniqueParams } from './unique-params.ts';
 import { Secret } from '../../vault/secret.ts';
 
 const params = z.object({ integration: z.string().max(100) });
-const pageSchema = { summary: 'The popup’s first page, which sends the user’s browser to the provider', params };
+const pageSchema = {
+  summary: 'Open the first page of the popup, which sends the user’s browser to the provider',
+  params,
+};
 const beginSchema = {
-  summary: 'Send the user’s browser to the provider; the page of the same address calls this',
+  summary: 'Begin the authorization. The page at the same address sends this request',
   params,
   body: z
     .object({
       attempt: z.string().max(100),
-      nonce: z.string().max(100).optional().describe('From the page that began the attempt'),
-      confirmed: z.literal(true).optional().describe('The user clicked'),
+      nonce: z.string().max(100).optional().describe('The nonce from the page that began the attempt'),
+      confirmed: z.literal(true).optional().describe('true: the user clicked the button of the page'),
     })
     .refine(({ nonce, confirmed }) => nonce !== undefined || confirmed, 'nonce or confirmed is missing'),
   response: {

@@ -20,7 +20,7 @@ const MAX_PAGE = 200;
 const referenceSchema = z.object(referenceShape);
 const credentialsSchema = z
   .record(z.string(), jsonValueSchema)
-  .describe('The fields of the Integration’s auth mode; others are stored under raw')
+  .describe('The fields of the Integration’s auth mode. Other fields are stored under raw')
   .transform((given) => new Secret(given));
 const connectionBody = z.object({ connection: publicConnectionSchema });
 const errors = { 400: errorBodySchema, 401: errorBodySchema, 404: errorBodySchema, 409: errorBodySchema };
@@ -37,7 +37,7 @@ export function connectionRoutes({ context, connections, fresh }: ServerContext)
           querystring: z.object({
             userId: userIdSchema.optional(),
             integration: integrationNameSchema.optional(),
-            cursor: z.string().max(5_000).optional().describe('nextCursor of the page before'),
+            cursor: z.string().max(5_000).optional().describe('nextCursor of the previous page'),
             limit: z.coerce.number().int().min(1).max(MAX_PAGE).default(MAX_PAGE),
           }),
           response: {
@@ -55,7 +55,7 @@ export function connectionRoutes({ context, connections, fresh }: ServerContext)
       {
         config: { audit: 'connection.register' },
         schema: {
-          summary: 'Register a connection with credentials you have',
+          summary: 'Register a connection with credentials that you have already',
           body: z.object({
             integration: integrationNameSchema,
             userId: userIdSchema,
@@ -97,7 +97,7 @@ export function connectionRoutes({ context, connections, fresh }: ServerContext)
       {
         config: { audit: 'credentials.replace' },
         schema: {
-          summary: 'Replace the credentials',
+          summary: 'Replace the credentials of a connection',
           querystring: referenceSchema,
           body: z.object({ credentials: credentialsSchema }),
           response: { 200: connectionBody, ...errors },
@@ -113,7 +113,7 @@ export function connectionRoutes({ context, connections, fresh }: ServerContext)
       {
         config: { audit: 'config.replace' },
         schema: {
-          summary: 'Replace the additionalConfig',
+          summary: 'Replace the additionalConfig of a connection',
           querystring: referenceSchema,
           body: z.object({ additionalConfig: additionalConfigSchema }),
           response: { 200: connectionBody, ...errors },
@@ -131,7 +131,10 @@ export function connectionRoutes({ context, connections, fresh }: ServerContext)
         schema: {
           summary: 'Delete a connection and its credentials',
           querystring: referenceSchema.extend({
-            revoke: z.enum(['true', 'false']).default('false').describe('true: also revoke at the provider, first'),
+            revoke: z
+              .enum(['true', 'false'])
+              .default('false')
+              .describe('true: the provider revokes the grant first. If it refuses, the connection is not deleted'),
           }),
           response: { 204: z.null(), ...errors },
         },

@@ -25,7 +25,7 @@ export function deviceRoutes(server: ServerContext) {
       {
         config: { scope: 'connect', audit: 'device_authorization.begin' },
         schema: {
-          summary: 'Begin connecting a user who enters a code on another device (RFC 8628)',
+          summary: 'Begin connecting a user who authorizes on another device with a code (RFC 8628)',
           body: z.object({
             integration: integrationNameSchema,
             userId: userIdSchema,
@@ -34,12 +34,12 @@ export function deviceRoutes(server: ServerContext) {
           }),
           response: {
             201: z.object({
-              attempt: z.string().describe('Names the attempt when it is polled'),
+              attempt: z.string().describe('The id of the attempt, for polling'),
               account: z.string().describe('The account that is connected'),
               userCode: z.string(),
               verificationUri: z.url(),
-              verificationUriComplete: z.url().optional().describe('The same with the code in it'),
-              expiresIn: z.number().describe('Seconds'),
+              verificationUriComplete: z.url().optional().describe('verificationUri with the code in it'),
+              expiresIn: z.number().describe('Lifetime of the code, in seconds'),
               interval: z.number().describe('Seconds to wait between two polls'),
             }),
             ...errors,
@@ -60,13 +60,13 @@ export function deviceRoutes(server: ServerContext) {
       {
         config: { scope: 'connect' },
         schema: {
-          summary: 'Ask the provider once whether the user has agreed',
+          summary: 'Ask the provider once whether the user has authorized the connection',
           body: z.object({ attempt: z.string().max(100) }),
           response: {
             200: z.object({
               status: z
                 .enum(['pending', 'slow_down', 'succeeded'])
-                .describe('slow_down: wait five seconds longer from now on'),
+                .describe('slow_down: from now on, wait five seconds longer between two polls'),
             }),
             ...errors,
           },

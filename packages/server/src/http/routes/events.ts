@@ -7,7 +7,7 @@ import type { App, ServerContext } from '../server-context.ts';
 const MAX_PAGE = 200;
 
 const page = z.object({
-  cursor: z.string().max(1_000).optional().describe('nextCursor of the page before'),
+  cursor: z.string().max(1_000).optional().describe('nextCursor of the previous page'),
   limit: z.coerce.number().int().min(1).max(MAX_PAGE).default(100),
 });
 const errors = { 400: errorBodySchema, 401: errorBodySchema };
@@ -20,13 +20,13 @@ export function eventRoutes({ events, nudgeWebhooks }: ServerContext) {
       {
         config: { scope: 'connections:read' },
         schema: {
-          summary: 'List events in order, from the oldest that is stored',
+          summary: 'List events in order, beginning with the oldest stored event',
           querystring: page,
           response: {
             200: z.object({
               events: z.array(eventSchema),
-              nextCursor: z.string().describe('Where to go on, now or later'),
-              hasMore: z.boolean().describe('Whether there are more by now'),
+              nextCursor: z.string().describe('The cursor of the next page. It stays valid'),
+              hasMore: z.boolean().describe('Whether more events exist now'),
             }),
             ...errors,
           },
@@ -40,7 +40,7 @@ export function eventRoutes({ events, nudgeWebhooks }: ServerContext) {
       {
         config: { scope: 'connections:read' },
         schema: {
-          summary: 'List events that a webhook did not take in three days',
+          summary: 'List events that a webhook did not accept within three days',
           querystring: page,
           response: { 200: deadPageSchema, ...errors },
         },
@@ -53,10 +53,14 @@ export function eventRoutes({ events, nudgeWebhooks }: ServerContext) {
       {
         config: { audit: 'webhook.replay' },
         schema: {
-          summary: 'Deliver such events again',
+          summary: 'Deliver events again that a webhook did not accept',
           body: z.object({
             webhook: z.string().min(1).max(100),
-            eventId: storableTextSchema.min(1).max(100).optional().describe('Default: all of this webhook'),
+            eventId: storableTextSchema
+              .min(1)
+              .max(100)
+              .optional()
+              .describe('The event to deliver. Default: all such events of this webhook'),
           }),
           response: { 200: z.object({ replayed: z.number() }), ...errors, 404: errorBodySchema },
         },

@@ -12,7 +12,7 @@ export function metricsRoute({ metrics, secretKeys }: ServerContext) {
         onRequest: requireSecretKey(secretKeys),
         config: { scope: 'metrics' },
         schema: {
-          summary: 'Metrics in Prometheus’ text format; takes a secret key with the scope metrics',
+          summary: 'Read metrics in the text format of Prometheus, with a secret key that has the scope metrics',
           response: { 200: z.string(), 401: errorBodySchema, 403: errorBodySchema },
         },
       },

@@ -9,7 +9,7 @@ const responseSchema = z.object({
   statusText: z.string(),
   headers: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
   data: z.string().describe('The body as text'),
-  json: z.unknown().optional().describe('The body, where it is JSON'),
+  json: z.unknown().optional().describe('The parsed body, if it is JSON'),
 });
 
 const errors = {

@@ -19,8 +19,8 @@ const serverSchema = z.object({
       actions: z.array(z.string()),
       credentials: inputFieldsSchema
         .nullable()
-        .describe('Fields to prompt for; null if the user authorizes in a browser, or has nothing to do'),
-      config: inputFieldsSchema.describe('What goes into additionalConfig'),
+        .describe('The fields to prompt the user for. Null if the user authorizes in a browser, or has nothing to do'),
+      config: inputFieldsSchema.describe('The fields of additionalConfig'),
     }),
   ),
 });
@@ -30,18 +30,14 @@ const healthySchema = z.object({ status: z.literal('ok') });
 /** Health, and facts about this server. */
 export function serverRoutes(server: ServerContext) {
   return async (app: App): Promise<void> => {
-    app.get(
-      '/',
-      { schema: { summary: 'A page that says that the server runs, for people' } },
-      async ({ headers }, reply) => {
-        if (!headers.accept?.includes('text/html'))
-          throw new NangoError('not_found', 'There is nothing at this address.');
-        return sendPage(reply, welcomePage());
-      },
-    );
+    app.get('/', { schema: { summary: 'Show a page that says that the server runs' } }, async ({ headers }, reply) => {
+      if (!headers.accept?.includes('text/html'))
+        throw new NangoError('not_found', 'There is nothing at this address.');
+      return sendPage(reply, welcomePage());
+    });
     app.get(
       '/health/live',
-      { schema: { summary: 'Whether the process responds', response: { 200: healthySchema } } },
+      { schema: { summary: 'Check whether the process responds', response: { 200: healthySchema } } },
       async () => ({ status: 'ok' as const }),
     );
     for (const path of ['/health/ready', '/health']) {
@@ -49,7 +45,7 @@ export function serverRoutes(server: ServerContext) {
         path,
         {
           schema: {
-            summary: 'Whether requests can be served: the database works, and the server is not stopping',
+            summary: 'Check whether the server can handle requests: the database works, and the server is not stopping',
             response: { 200: healthySchema, 503: errorBodySchema },
           },
         },
@@ -68,7 +64,7 @@ export function serverRoutes(server: ServerContext) {
         onRequest: requireSecretKey(server.secretKeys),
         config: { scope: 'any' },
         schema: {
-          summary: 'Version, callback URL and integrations',
+          summary: 'Read the version, the callback URL and the integrations of the server',
           response: { 200: serverSchema, 401: errorBodySchema },
         },
       },
