@@ -62,6 +62,7 @@ async function seed(): Promise<void> {
       authMode: 'OAUTH2',
       seal: () => vault.seal(JSON.stringify({ access_token: 'x'.repeat(800), raw: {} }), placeOf(identity)),
       additionalConfig: null,
+      tags: null,
       expiresAt: null,
       dueAt: null,
       now: Date.now(),

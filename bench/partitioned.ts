@@ -73,6 +73,7 @@ function operations(store: Store): Record<string, () => Promise<unknown>> {
     seal: () => change.sealedCredentials,
     authMode: 'OAUTH2',
     additionalConfig: null,
+    tags: null,
   };
   const failure = { holder: 'h', retryInMs: 1, error: 'x', responseLost: false, refused: false, now: NOW };
   return {

@@ -111,7 +111,15 @@ async function medians(...runs: (() => Promise<unknown>)[]): Promise<[number, nu
 function newConnection(key: ConnectionKey): NewConnection {
   const sealed = randomBytes(400);
   const times = { expiresAt: NOW + 3_600_000, dueAt: NOW + 3_000_000, now: NOW };
-  return { ...key, id: crypto.randomUUID(), authMode: 'OAUTH2', seal: () => sealed, additionalConfig: null, ...times };
+  return {
+    ...key,
+    id: crypto.randomUUID(),
+    authMode: 'OAUTH2',
+    seal: () => sealed,
+    additionalConfig: null,
+    tags: null,
+    ...times,
+  };
 }
 
 async function writePlans(name: string, explain: Subject['explain']): Promise<void> {

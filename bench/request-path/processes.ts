@@ -268,6 +268,7 @@ async function seed(store: Store, connections: number): Promise<void> {
         authMode: 'API_KEY',
         seal: (id: string) => vault.seal(text, placeOf({ ...key, id })),
         additionalConfig: '{}',
+        tags: '{}',
         status: 'active' as const,
         statusReason: null,
         expiresAt: null,

@@ -8,6 +8,7 @@ import type {
   Credentials,
   ModeCredentials,
   NewConnection,
+  ConnectionFilter,
   ConnectionReference,
   ConnectionWithCredentials,
   ApiRequest,
@@ -88,7 +89,7 @@ export default class Nango {
   ): Promise<Success<Connection>>;
   async registerConnection(...parameters: unknown[]): Promise<Success<Connection>> {
     const [connection, [credentials, additionalConfig]] = splitNamed(parameters);
-    const body = { ...connection, credentials, additionalConfig };
+    const body = { ...connection, ...accountOptions(parameters), credentials, additionalConfig };
     return succeed((await this.#call<{ connection: Connection }>('POST', '/api/connections', { body })).connection);
   }
 
@@ -126,21 +127,48 @@ export default class Nango {
     return succeed((await this.#call<{ connection: Connection }>('PUT', '/api/connection/config', call)).connection);
   }
 
-  /** Returns all connections. */
-  async getConnections(): Promise<Success<Connection[]>> {
-    return succeed(await this.#list({}));
+  /** Replaces a connection's tags. */
+  updateConnectionTags(connection: ConnectionReference, tags: Record<string, string>): Promise<Success<Connection>>;
+  updateConnectionTags(integration: string, userId: string, tags: Record<string, string>): Promise<Success<Connection>>;
+  async updateConnectionTags(...parameters: unknown[]): Promise<Success<Connection>> {
+    const [query, [tags]] = splitNamed(parameters);
+    const call = { query, body: { tags } };
+    return succeed((await this.#call<{ connection: Connection }>('PUT', '/api/connection/tags', call)).connection);
+  }
+
+  /** Returns all connections that match the filter. */
+  async getConnections(filter: ConnectionFilter = {}): Promise<Success<Connection[]>> {
+    const connections: Connection[] = [];
+    for await (const connection of this.listConnections(filter)) connections.push(connection);
+    return succeed(connections);
+  }
+
+  /** Yields the connections that match the filter. A page of 200 is requested when its first connection is needed. */
+  async *listConnections(filter: ConnectionFilter = {}): AsyncGenerator<Connection, void, undefined> {
+    const { tags = {}, ...texts } = filter;
+    const query = new URLSearchParams({ limit: String(PAGE_SIZE) });
+    for (const [name, value] of Object.entries(texts))
+      if (value !== undefined) query.set(name, assertText(name, value));
+    for (const [name, value] of Object.entries(tags)) query.append('tag', `${name}=${value}`);
+    for (;;) {
+      const path = `/api/connections?${query.toString()}`;
+      const page = await this.#call<{ connections: Connection[]; nextCursor: string | null }>('GET', path);
+      yield* page.connections;
+      if (page.nextCursor === null) return;
+      query.set('cursor', page.nextCursor);
+    }
   }
 
   /** Returns all connections of a user; [] if there are none. */
   async getConnectionsForUserId(userId: string): Promise<Success<Connection[]>> {
     assertText('userId', userId);
-    return succeed(await this.#list({ userId }));
+    return this.getConnections({ userId });
   }
 
   /** Returns all connections to an integration; [] if there are none. */
   async getConnectionsForIntegration(integration: string): Promise<Success<Connection[]>> {
     assertText('integration', integration);
-    return succeed(await this.#list({ integration }));
+    return this.getConnections({ integration });
   }
 
   /** Returns one connection with fresh credentials. */
@@ -247,7 +275,7 @@ export default class Nango {
   ): Promise<Success<DeviceAuthorization>>;
   async beginDeviceAuthorization(...parameters: unknown[]): Promise<Success<DeviceAuthorization>> {
     const [connection, [additionalConfig]] = splitNamed(parameters);
-    const body = { ...connection, additionalConfig };
+    const body = { ...connection, ...accountOptions(parameters), additionalConfig };
     return succeed(await this.#call<DeviceAuthorization>('POST', '/api/device-authorizations', { body }));
   }
 
@@ -292,26 +320,6 @@ export default class Nango {
     assertText('webhook', webhook);
     const call = { body: { webhook, eventId } };
     return succeed((await this.#call<{ replayed: number }>('POST', '/api/webhooks/replay', call)).replayed);
-  }
-
-  async #list(filter: Record<string, string>): Promise<Connection[]> {
-    const connections: Connection[] = [];
-    let cursor: string | null = null;
-    do {
-      const query: Record<string, string> = {
-        ...filter,
-        limit: String(PAGE_SIZE),
-        ...(cursor === null ? {} : { cursor }),
-      };
-      const page: { connections: Connection[]; nextCursor: string | null } = await this.#call(
-        'GET',
-        '/api/connections',
-        { query },
-      );
-      connections.push(...page.connections);
-      cursor = page.nextCursor;
-    } while (cursor !== null);
-    return connections;
   }
 
   async #call<T>(
@@ -398,4 +406,10 @@ function toError(text: string, status: number): NangoClientError {
       { status, cause },
     );
   }
+}
+
+/** The fields of a {@link NewConnection} that name no connection. */
+function accountOptions([first]: readonly unknown[]): Partial<{ newAccount: unknown; tags: unknown }> {
+  const { newAccount, tags }: { newAccount?: unknown; tags?: unknown } = typeof first === 'object' ? (first ?? {}) : {};
+  return { newAccount, tags };
 }

@@ -1,9 +1,9 @@
 import { NangoClientError } from './client-error.ts';
 
-const FIELDS = ['connectionId', 'integration', 'userId', 'account', 'newAccount'] as const;
+const TEXTS = ['connectionId', 'integration', 'userId', 'account'] as const;
 
 /** The fields of a reference, as the server takes them. */
-export type ReferenceFields = { [Field in (typeof FIELDS)[number]]?: string | boolean };
+export type ReferenceFields = { [Field in (typeof TEXTS)[number]]?: string };
 
 /**
  * Splits a method's parameters into the connection and the others. A connection is named by Integration and user, which
@@ -18,10 +18,7 @@ export function splitNamed<Rest extends unknown[] = unknown[]>(
     return [{ integration: assertText('integration', first), userId: assertText('userId', second) }, rest as Rest];
   const given: Record<string, unknown> = { ...first };
   const fields: ReferenceFields = {};
-  for (const field of FIELDS) {
-    const value = given[field];
-    if (value !== undefined) fields[field] = field === 'newAccount' ? value === true : assertText(field, value);
-  }
+  for (const field of TEXTS) if (given[field] !== undefined) fields[field] = assertText(field, given[field]);
   if (fields.connectionId === undefined) for (const field of ['integration', 'userId']) assertText(field, given[field]);
   return [fields, parameters.slice(1) as Rest];
 }

@@ -12,11 +12,24 @@ export interface ConnectionKey {
 /** A connection by its key or by its id. If an Integration is named beside the id, it must be the connection's. */
 export type ConnectionReference = ConnectionKey | { connectionId: string; integration?: string | undefined };
 
+/** Which connections to list. A connection must match all of these. */
+export interface ConnectionFilter {
+  integration?: string;
+  userId?: string;
+  /** The first characters of the user id; not together with `userId`. */
+  userIdPrefix?: string;
+  account?: string;
+  status?: 'active' | 'needs_reconnect';
+  tags?: Record<string, string>;
+}
+
 /** The connection that an Action works with. */
 export type ActionConnection = { userId: string; account?: string | undefined } | { connectionId: string };
 
 /** An account to connect. With `newAccount: true`, the server names it. */
-export type NewConnection = ConnectionKey | { integration: string; userId: string; newAccount: true };
+export type NewConnection = (ConnectionKey | { integration: string; userId: string; newAccount: true }) & {
+  tags?: Record<string, string> | undefined;
+};
 
 /** How users authenticate to an Integration. */
 export type AuthMode = 'OAUTH2' | 'OAUTH1' | 'API_KEY' | 'USERNAME_PASSWORD' | 'JWT' | 'AWS_SIGV4';
@@ -34,6 +47,8 @@ export interface Connection {
   authMode: AuthMode;
   dateCreated: string;
   lastModified: string;
+  /** Set by your back end. */
+  tags: Record<string, string>;
   additionalConfig: Record<string, JsonValue>;
   status: 'active' | 'needs_reconnect';
   /** Why the user has to connect again; null while active. */
@@ -190,6 +205,8 @@ export interface ConnectSessionRequest {
   account?: string;
   /** A new account, which the server names. */
   newAccount?: boolean;
+  /** Tags of the connection. Default: those that it has. */
+  tags?: Record<string, string>;
   /** Default: all integrations. */
   integrations?: string[];
   /** The only page origin that may use the token, such as `https://app.example.com`. */
@@ -282,6 +299,7 @@ export interface NangoEvent {
     integration: string;
     userId: string;
     account: string;
+    tags: Record<string, string>;
     authMode: AuthMode;
     status: Connection['status'];
     statusReason: string | null;

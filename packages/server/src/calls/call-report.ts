@@ -1,5 +1,6 @@
 import { isById, type ConnectionReference } from '../connections/connection-reference.ts';
-import { DEFAULT_ACCOUNT, type ConnectionRow } from '../store/store.ts';
+import type { OpenConnection } from '../connections/connection-context.ts';
+import { DEFAULT_ACCOUNT } from '../store/store.ts';
 
 /** The result of a call to a connection's API, for log, metrics and traces. */
 export interface CallReport {
@@ -9,6 +10,8 @@ export interface CallReport {
   readonly account: string | undefined;
   /** The connection's id; undefined if the call ended before it was found. */
   readonly connection: string | undefined;
+  /** Undefined if it has none. */
+  readonly tags: Readonly<Record<string, string>> | undefined;
   readonly via: CallOrigin['via'];
   readonly caller: string | undefined;
   readonly requestId: string | undefined;
@@ -39,16 +42,17 @@ export interface CallOrigin {
 /** Called once for every call. */
 export type ReportCall = (report: CallReport) => void;
 
-type ConnectionNames = Pick<CallReport, 'integration' | 'userId' | 'account' | 'connection'>;
+type ConnectionNames = Pick<CallReport, 'integration' | 'userId' | 'account' | 'connection' | 'tags'>;
 
 /** The names of a call's connection. If it was not found, those that the caller sent; empty if it sent none. */
 export function connectionNames(
   reference: ConnectionReference | undefined,
-  row: ConnectionRow | undefined,
+  connection: Pick<OpenConnection, 'row' | 'tags'> | undefined,
 ): ConnectionNames {
+  const { row, tags } = connection ?? {};
   const key = row ?? reference;
   if (!key || isById(key))
-    return { integration: key?.integration ?? '', userId: '', account: undefined, connection: undefined };
+    return { integration: key?.integration ?? '', userId: '', account: undefined, connection: undefined, tags };
   const { integration, userId, account } = key;
-  return { integration, userId, account: account === DEFAULT_ACCOUNT ? undefined : account, connection: row?.id };
+  return { integration, userId, account: account === DEFAULT_ACCOUNT ? undefined : account, connection: row?.id, tags };
 }

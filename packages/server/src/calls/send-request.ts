@@ -66,7 +66,7 @@ export function createExchange(options: SendRequestOptions): Exchange {
     let call: ApiCall | undefined;
     const tell = (outcome: { status?: number; error?: string; receivedBytes: number }) =>
       report({
-        ...connectionNames(reference, call?.connection.row),
+        ...connectionNames(reference, call?.connection),
         via: origin.via,
         caller: origin.caller,
         requestId: origin.requestId,

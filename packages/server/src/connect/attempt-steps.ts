@@ -68,15 +68,19 @@ export async function storeAuthorized(
     );
   }
   const additionalConfig = Object.keys(brought).length > 0 ? JSON.stringify(merged) : row.additionalConfig;
-  const connection = await newConnection(row, { credentials, additionalConfig }, context);
+  const connection = await newConnection(row, { credentials, additionalConfig, tags: row.tags }, context);
   await context.store.completeAttempt(row.attemptHash, connection);
   context.log.info({ integration: row.integration }, 'connection made');
 }
 
-/** A connection ready to be stored. `additionalConfig` is JSON; null = none, or on a reconnect the stored one. */
+interface NewCredentials extends Pick<NewConnection, 'additionalConfig' | 'tags'> {
+  readonly credentials: BaseCredentials;
+}
+
+/** A connection ready to be stored. */
 export async function newConnection(
   { integration, userId, account }: ConnectionKey,
-  { credentials, additionalConfig }: { credentials: BaseCredentials; additionalConfig: string | null },
+  { credentials, additionalConfig, tags }: NewCredentials,
   context: ConnectionContext,
 ): Promise<NewConnection> {
   const key = { integration, userId, account };
@@ -88,6 +92,7 @@ export async function newConnection(
     authMode: mode.name,
     seal: await createSeal(credentials, key, context),
     additionalConfig,
+    tags,
     ...scheduleOf(credentials, { mode, integration: target }, context),
     now: context.now(),
   };

@@ -98,7 +98,7 @@ export class ConnectFlow {
   /** Creates an attempt for a user who may connect. If the provider needs no user, the connection is made at once. */
   async create({ additionalConfig, credentials, requester, ...request }: AttemptRequest): Promise<CreatedAttempt> {
     const { store, now, randomToken } = this.#context;
-    const key = await assertMayConnect(request, requester, this.#context);
+    const { key, tags } = await assertMayConnect(request, requester, this.#context);
     const target = integrationNamed(key.integration, this.#context);
     await assertMayHaveAccount(key, this.#context);
     const { authorization } = authModeOf(target);
@@ -117,11 +117,12 @@ export class ConnectFlow {
       origin: requester.origin ?? null,
       nonceHash: nonce === undefined ? null : hashToken(nonce),
       additionalConfig: json,
+      tags,
       now: now(),
       expiresAt,
     });
     if (issued) {
-      const connection = await newConnection(key, { credentials: issued, additionalConfig: json }, this.#context);
+      const connection = await newConnection(key, { credentials: issued, additionalConfig: json, tags }, this.#context);
       await store.completeAttempt(hashToken(attempt), connection);
     }
     return { attempt, nonce, account: key.account, expiresAt, status: issued ? 'succeeded' : 'pending' };

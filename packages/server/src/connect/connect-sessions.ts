@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { NangoError } from '../errors/nango-error.ts';
 import { isLoopbackHost } from '../schema/loopback-host.ts';
 import type { ConnectionKey } from '../store/store.ts';
+import type { Tags } from '../connections/connection-input.ts';
 import { chosenAccount, isGeneratedAccount, type AccountChoice } from './accounts.ts';
 import { integrationNamed, type ConnectionContext } from '../connections/connection-context.ts';
 import { Secret } from '../vault/secret.ts';
@@ -13,6 +14,8 @@ export const MAX_SESSION_SECONDS = 86_400;
 /** What a back end permits to one of its users. */
 export interface ConnectSessionRequest extends AccountChoice {
   readonly userId: string;
+  /** Undefined = those that the connection has, if it exists. */
+  readonly tags?: Tags | undefined;
   /** Undefined = any. */
   readonly integrations?: readonly string[] | undefined;
   /** The only page origin that may use the token; undefined = any. */
@@ -59,11 +62,19 @@ export async function createConnectSession(
     tokenHash: hashToken(token),
     userId: request.userId,
     account,
+    tags: request.tags ? JSON.stringify(request.tags) : null,
     integrations,
     origin: request.origin ?? null,
     expiresAt,
   });
   return { token, account, expiresAt };
+}
+
+/** What a page may connect. */
+export interface PermittedConnect {
+  readonly key: ConnectionKey;
+  /** JSON; null = the back end set none. */
+  readonly tags: string | null;
 }
 
 /** A connection that a page asks for. */
@@ -74,7 +85,7 @@ export interface ConnectRequest extends AccountChoice {
 
 /**
  * Decides who may connect an account to a user id. Otherwise, anyone could connect their own account to another user
- * id. Resolves to the key of the connection: without a choice of the page, the account is the one of the session.
+ * id. Resolves to what the session permits: without a choice of the page, the account is the one of the session.
  *
  * A server with a loopback root URL serves one developer, so pages of the same machine need no token there.
  */
@@ -82,11 +93,11 @@ export async function assertMayConnect(
   request: ConnectRequest,
   requester: AttemptRequester,
   context: ConnectionContext,
-): Promise<ConnectionKey> {
+): Promise<PermittedConnect> {
   const { integration, userId } = request;
   if (requester.token === undefined) {
     assertLocal(requester, context);
-    return { integration, userId, account: chosenAccount(request, context) };
+    return { key: { integration, userId, account: chosenAccount(request, context) }, tags: null };
   }
   const session = await context.store.findSession(hashToken(requester.token), context.now());
   if (!session) throw new NangoError('unauthorized', `The connect session token is unknown or expired. ${HOW_TO_MINT}`);
@@ -99,7 +110,7 @@ export async function assertMayConnect(
   }
   const { account = session.account, newAccount = false } = request;
   if (account === session.account && (!newAccount || isGeneratedAccount(account)))
-    return { integration, userId, account };
+    return { key: { integration, userId, account }, tags: session.tags };
   throw new NangoError(
     'forbidden',
     `The connect session token permits only the account "${session.account}". ` +

@@ -19,9 +19,16 @@ import {
   modeContext,
   type ConnectionContext,
 } from '../connections/connection-context.ts';
+import type { Tags } from '../connections/connection-input.ts';
 import { assertMayHaveAccount, chosenAccount } from './accounts.ts';
 import { hashToken, type ConnectRequest } from './connect-sessions.ts';
 import { Secret } from '../vault/secret.ts';
+
+/** What a back end asks to connect. */
+export interface DeviceRequest extends ConnectRequest {
+  readonly additionalConfig?: AdditionalConfig | undefined;
+  readonly tags?: Tags | undefined;
+}
 
 /** A code for the user, and the attempt that waits for it. */
 export interface BegunDeviceFlow extends Omit<DeviceCode, 'secrets'> {
@@ -44,7 +51,7 @@ export class DeviceFlow {
   }
 
   /** Throws `unsupported_auth_mode` if the Integration has no device authorization endpoint. */
-  async begin(request: ConnectRequest, additionalConfig?: AdditionalConfig): Promise<BegunDeviceFlow> {
+  async begin({ additionalConfig, tags, ...request }: DeviceRequest): Promise<BegunDeviceFlow> {
     const { store, now, randomToken } = this.#context;
     const { integration: name, userId } = request;
     const key = { integration: name, userId, account: chosenAccount(request, this.#context) };
@@ -62,7 +69,15 @@ export class DeviceFlow {
     const attemptHash = hashToken(attempt);
     const times = { now: now(), expiresAt: now() + code.expiresIn * 1000 };
     const json = additionalConfig ? JSON.stringify(additionalConfig) : null;
-    await store.insertAttempt({ ...key, attemptHash, origin: null, nonceHash: null, additionalConfig: json, ...times });
+    await store.insertAttempt({
+      ...key,
+      attemptHash,
+      origin: null,
+      nonceHash: null,
+      additionalConfig: json,
+      tags: tags ? JSON.stringify(tags) : null,
+      ...times,
+    });
     await store.beginAttempt(attemptHash, {
       // Neither leaves the server, so no browser can finish this attempt.
       stateHash: hashToken(new Secret(randomToken())),

@@ -9,6 +9,7 @@ import {
   type ConnectionContext,
 } from '../connections/connection-context.ts';
 import { findReferenced, throwNotFound, type ConnectionReference } from '../connections/connection-reference.ts';
+import type { Tags } from '../connections/connection-input.ts';
 import { createSeal } from '../connections/sealed-credentials.ts';
 import { assertMayHaveAccount, chosenAccount } from './accounts.ts';
 import type { ConnectRequest } from './connect-sessions.ts';
@@ -23,6 +24,7 @@ import type { Secret } from '../vault/secret.ts';
 export interface Registration extends ConnectRequest {
   readonly credentials: Secret<JsonObject>;
   readonly additionalConfig?: AdditionalConfig | undefined;
+  readonly tags?: Tags | undefined;
 }
 
 /**
@@ -30,7 +32,7 @@ export interface Registration extends ConnectRequest {
  * errors of {@link parseCredentials}. Then nothing is stored.
  */
 export async function registerConnection(
-  { credentials, additionalConfig = {}, ...request }: Registration,
+  { credentials, additionalConfig = {}, tags = {}, ...request }: Registration,
   context: ConnectionContext,
 ): Promise<PublicConnection> {
   const { integration, userId } = request;
@@ -44,6 +46,7 @@ export async function registerConnection(
     seal,
     id: randomUUID(),
     additionalConfig: JSON.stringify(additionalConfig),
+    tags: JSON.stringify(tags),
   };
   const row = await context.store.insertConnection(connection);
   if (row) return toPublicConnection(row);

@@ -7,7 +7,7 @@ import type {
 } from '../auth-modes/auth-mode.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
 import type { Config } from '../config/load-config.ts';
-import { additionalConfigSchema } from './connection-input.ts';
+import { additionalConfigSchema, parseTags, type Tags } from './connection-input.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { OAuthHttp } from '../oauth/oauth-http.ts';
 import { parseExactJson } from '../formats/parse-json.ts';
@@ -54,6 +54,8 @@ export interface OpenConnection {
   readonly mode: AuthMode;
   readonly credentials: BaseCredentials;
   readonly config: AdditionalConfig;
+  /** Undefined if the connection has none. */
+  readonly tags: Tags | undefined;
 }
 
 /** Throws `unknown_integration`, and suggests a name. */
@@ -117,6 +119,7 @@ export function openConnection(row: ConnectionRow, context: ConnectionContext): 
     mode,
     credentials: mode.storedCredentials.parse(openStoredCredentials(row, context.vault)),
     config: configOf(integration, parseConfig(row.additionalConfig)),
+    tags: row.tags === '{}' ? undefined : parseTags(row.tags),
   };
 }
 

@@ -48,3 +48,29 @@ export const inputFieldsSchema = z.record(
     secret: z.boolean().optional().describe('Whether it must not be shown while it is typed'),
   }),
 );
+
+const MAX_TAGS = 16;
+const MAX_TAG_NAME = 64;
+const MAX_TAG_VALUE = 256;
+
+/** The name of a tag. It has no `=`, so that a filter can be written as `name=value`. */
+export const tagNameSchema = storableTextSchema
+  .min(1, 'must not be empty')
+  .max(MAX_TAG_NAME, `must have at most ${MAX_TAG_NAME} characters`)
+  .refine((name) => !name.includes('='), 'must not contain "="');
+
+/** The value of a tag. */
+export const tagValueSchema = storableTextSchema.max(MAX_TAG_VALUE, `must have at most ${MAX_TAG_VALUE} characters`);
+
+/** The tags of a connection: texts by name, which the back end sets. */
+export const tagsSchema = z
+  .record(tagNameSchema, tagValueSchema)
+  .refine((tags) => Object.keys(tags).length <= MAX_TAGS, `must be at most ${MAX_TAGS}`)
+  .describe('Tags of the connection, such as organization or plan. Only a back end sets them');
+
+export type Tags = z.output<typeof tagsSchema>;
+
+/** Parses stored tags. */
+export function parseTags(json: string): Tags {
+  return tagsSchema.parse(JSON.parse(json));
+}

@@ -9,7 +9,7 @@ import {
   type ConnectionContext,
 } from './connection-context.ts';
 import { findReferenced, throwNotFound, type ConnectionReference } from './connection-reference.ts';
-import { storableTextSchema } from './connection-input.ts';
+import { storableTextSchema, type Tags } from './connection-input.ts';
 import { createCursor, parseCursor } from './cursor.ts';
 import { toPublicConnection, type PublicConnection } from './public-connection.ts';
 
@@ -38,12 +38,14 @@ export class Connections {
     return toPublicConnection(row ?? (await throwNotFound(reference, this.#context)));
   }
 
-  async list(query: {
-    userId?: string | undefined;
-    integration?: string | undefined;
-    cursor?: string | undefined;
-    limit: number;
-  }): Promise<ConnectionPage> {
+  async updateTags(reference: ConnectionReference, tags: Tags): Promise<PublicConnection> {
+    const { store, now } = this.#context;
+    const connection = await findReferenced(reference, this.#context);
+    const row = await store.updateTags(connection, JSON.stringify(tags), now());
+    return toPublicConnection(row ?? (await throwNotFound(reference, this.#context)));
+  }
+
+  async list(query: Omit<ListConnections, 'after'> & { cursor?: string | undefined }): Promise<ConnectionPage> {
     const { cursor, limit, ...filter } = query;
     const listing: ListConnections = {
       ...filter,

@@ -3,7 +3,7 @@ import type { AuthMode, BaseCredentials, JsonObject } from '../auth-modes/auth-m
 import { jsonValue } from '../formats/parse-json.ts';
 import type { ConnectionRow } from '../store/store.ts';
 import { parseConfig, type OpenConnection } from './connection-context.ts';
-import { additionalConfigSchema } from './connection-input.ts';
+import { additionalConfigSchema, parseTags, tagsSchema } from './connection-input.ts';
 import { Secret } from '../vault/secret.ts';
 
 /** A connection as the API shows it; times are ISO 8601. */
@@ -17,6 +17,7 @@ export const publicConnectionSchema = z.object({
   dateCreated: z.iso.datetime(),
   lastModified: z.iso.datetime(),
   additionalConfig: additionalConfigSchema,
+  tags: tagsSchema,
   status: z.enum(['active', 'needs_reconnect']),
   statusReason: z.string().nullable().describe('Why the user has to connect again'),
 });
@@ -38,6 +39,7 @@ export function toPublicConnection(row: ConnectionRow): PublicConnection {
     dateCreated: new Date(row.createdAt).toISOString(),
     lastModified: new Date(row.updatedAt).toISOString(),
     additionalConfig: parseConfig(row.additionalConfig),
+    tags: parseTags(row.tags),
     status: row.status,
     statusReason: row.statusReason,
   };

@@ -21,6 +21,7 @@ export const eventSchema = z.object({
       integration: z.string(),
       userId: z.string(),
       account: z.string(),
+      tags: z.record(z.string(), z.string()),
       authMode: z.string(),
       status: z.enum(['active', 'needs_reconnect']),
       statusReason: z.string().nullable(),
@@ -114,12 +115,17 @@ export async function publishAll({ store, config }: Pick<EventContext, 'store' |
   while ((await store.publishEvents({ limit: PUBLISH_BATCH, webhooksOf })) === PUBLISH_BATCH);
 }
 
-// Earlier releases stored neither id nor account.
+// Earlier releases stored neither id, account nor tags.
 const storedDataSchema = z.looseObject({ uuid: z.string() });
 
 /** A stored event, as the API and webhooks show it. */
 export function toEvent({ id, type, createdAt, data }: EventRow): Event {
   const stored = storedDataSchema.parse(JSON.parse(data));
-  const names = { id: stored.uuid, account: DEFAULT_ACCOUNT };
-  return eventSchema.parse({ id, type, timestamp: new Date(createdAt).toISOString(), data: { ...names, ...stored } });
+  const defaults = { id: stored.uuid, account: DEFAULT_ACCOUNT, tags: {} };
+  return eventSchema.parse({
+    id,
+    type,
+    timestamp: new Date(createdAt).toISOString(),
+    data: { ...defaults, ...stored },
+  });
 }

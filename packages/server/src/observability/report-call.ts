@@ -46,6 +46,7 @@ function lineOf(report: CallReport, { time, userId }: { time: string; userId: st
     userId,
     account: report.account,
     connection: report.connection,
+    tags: report.tags,
     via: report.via,
     caller: report.caller,
     requestId: report.requestId,

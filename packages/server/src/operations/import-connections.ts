@@ -104,7 +104,7 @@ export async function importConnections(
 /** Parses a connection of one of our exports, and seals its credentials for this store. */
 async function parseExported(value: unknown, context: ConnectionContext): Promise<ImportedConnection> {
   const parsed = exportedConnectionSchema.parse(value, { error: describeIssue });
-  const { credentials: input, dateCreated, lastModified, uuid, id: _, additionalConfig, ...rest } = parsed;
+  const { credentials: input, dateCreated, lastModified, uuid, id: _, additionalConfig, tags, ...rest } = parsed;
   const integration = integrationNamed(rest.integration, context);
   const mode = authModeOf(integration);
   if (mode.name !== rest.authMode)
@@ -120,6 +120,7 @@ async function parseExported(value: unknown, context: ConnectionContext): Promis
     id: uuid,
     seal: await createSeal(credentials, rest, context),
     additionalConfig: JSON.stringify(additionalConfig),
+    tags: JSON.stringify(tags),
     ...scheduleOf(credentials, { mode, integration }, context),
     createdAt: Date.parse(dateCreated),
     updatedAt: Date.parse(lastModified),
@@ -136,7 +137,7 @@ async function checkForeign(value: unknown, context: ConnectionContext): Promise
 
 async function acceptForeign(value: unknown, context: ConnectionContext): Promise<ImportedConnection> {
   const connection = foreignConnectionSchema.parse(value, { error: describeIssue });
-  const { integration: name, userId, account, additionalConfig } = connection;
+  const { integration: name, userId, account, additionalConfig, tags } = connection;
   const input = parseInput(connection, context);
   const credentials = await acceptCredentials(input, context);
   const mode = authModeOf(input.integration);
@@ -148,6 +149,7 @@ async function acceptForeign(value: unknown, context: ConnectionContext): Promis
     authMode: mode.name,
     seal: await createSeal(credentials, connection, context),
     additionalConfig: JSON.stringify(additionalConfig),
+    tags: JSON.stringify(tags),
     status: 'active',
     statusReason: null,
     ...scheduleOf(credentials, { mode, integration: input.integration }, context),

@@ -75,14 +75,17 @@ async function* csvEntries(path: string): AsyncGenerator<ImportEntry> {
 
 function toConnection({ integration, userId, user_id, ...rest }: Record<string, string>): unknown {
   const filled = Object.entries(rest).filter(([, value]) => value !== '');
-  const isConfig = ([name]: [string, string]) => name.startsWith('config.');
+  const withPrefix = (prefix: string) =>
+    Object.fromEntries(
+      filled.filter(([name]) => name.startsWith(prefix)).map(([name, value]) => [name.slice(prefix.length), value]),
+    );
   return {
     integration,
     userId: userId ?? user_id,
-    credentials: Object.fromEntries(filled.filter((entry) => !isConfig(entry))),
-    additionalConfig: Object.fromEntries(
-      filled.filter(isConfig).map(([name, value]) => [name.slice('config.'.length), value]),
-    ),
+    ...withPrefix('connection.'),
+    credentials: Object.fromEntries(filled.filter(([name]) => !/^(config|tag|connection)\./.test(name))),
+    additionalConfig: withPrefix('config.'),
+    tags: withPrefix('tag.'),
   };
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { integrationNameSchema } from '../config/integration-name.ts';
 import { jsonValue } from '../formats/parse-json.ts';
-import { accountSchema, additionalConfigSchema, userIdSchema } from '../connections/connection-input.ts';
+import { accountSchema, additionalConfigSchema, tagsSchema, userIdSchema } from '../connections/connection-input.ts';
 import { DEFAULT_ACCOUNT } from '../store/store.ts';
 import { publicConnectionSchema } from '../connections/public-connection.ts';
 import { Secret } from '../vault/secret.ts';
@@ -24,6 +24,7 @@ export const exportedConnectionSchema = z.strictObject({
   id: z.uuid().optional(),
   uuid: z.uuid(),
   account: accountSchema.default(DEFAULT_ACCOUNT),
+  tags: tagsSchema.default({}),
   integration: integrationNameSchema,
   userId: userIdSchema,
   credentials: z.union([z.base64(), z.record(z.string(), jsonValue)]).describe('Sealed, or in the clear'),
@@ -39,6 +40,7 @@ export const foreignConnectionSchema = z.strictObject({
   account: accountSchema.default(DEFAULT_ACCOUNT),
   credentials: z.record(z.string(), jsonValue).transform((given) => new Secret(given)),
   additionalConfig: additionalConfigSchema.default({}),
+  tags: tagsSchema.default({}),
 });
 
 /** A connection of another system. */

@@ -77,6 +77,7 @@ async function startEngine(
       authMode: 'OAUTH2',
       seal: await createSeal(first, connection, { store, vault }),
       additionalConfig: '{}',
+      tags: null,
       expiresAt: expires_at,
       dueAt: expires_at,
       now: NOW - 120_000,

@@ -195,6 +195,7 @@ function firstRow({ leftMs }: Time): ConnectionRow {
     authMode: 'OAUTH2',
     sealedCredentials: vault.seal(toRevealedJson(credentials), placeOf(KEY)),
     additionalConfig: '{}',
+    tags: '{}',
     status: 'active',
     statusReason: null,
     expiresAt,

@@ -78,7 +78,7 @@ async function insertEvents(
   db: Kysely<Database>,
   { types, row, details: { now, error } }: { types: readonly EventType[]; row: ConnectionRow; details: EventDetails },
 ): Promise<void> {
-  const { id, integration, userId, account, authMode, status, statusReason } = row;
+  const { id, integration, userId, account, tags, authMode, status, statusReason } = row;
   const data = JSON.stringify({
     id,
     // The name of earlier releases.
@@ -86,6 +86,7 @@ async function insertEvents(
     integration,
     userId,
     account,
+    tags: JSON.parse(tags) as unknown,
     authMode,
     status,
     statusReason,

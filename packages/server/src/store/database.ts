@@ -15,6 +15,7 @@ export interface Database {
     auth_mode: string;
     sealed_credentials: Uint8Array;
     additional_config: string;
+    tags: string;
     status: 'active' | 'needs_reconnect';
     status_reason: string | null;
     expires_at: number | null;
@@ -43,6 +44,7 @@ export interface Database {
     browser_hash: string | null;
     sealed_secrets: Uint8Array | null;
     additional_config: string | null;
+    tags: string | null;
     status: 'created' | 'authorizing' | 'completing' | 'succeeded' | 'failed';
     error_type: string | null;
     error_message: string | null;
@@ -53,9 +55,18 @@ export interface Database {
     token_hash: string;
     user_id: string;
     account: string;
+    tags: string | null;
     integrations: string | null;
     origin: string | null;
     expires_at: number;
+  };
+  connection_tags: {
+    name: string;
+    value: string;
+    integration: string;
+    user_id: string;
+    account: string;
+    uuid: string;
   };
   client_registrations: {
     integration: string;
@@ -106,6 +117,8 @@ export interface DatabaseDialect {
   readonly description: string;
   /** Whether it is a file of this machine. */
   readonly isEmbedded: boolean;
+  /** Compares texts by their UTF-8 bytes: a clause behind a column. Empty if the database always does. */
+  readonly byteOrder: string;
   /** The column type of byte strings. */
   readonly bytesType: 'blob' | 'bytea';
   /** The column type of a primary key that the database assigns by counting. */

@@ -41,7 +41,7 @@ export function createKyselyStore(db: Kysely<Database>, dialect: DatabaseDialect
     close: () => db.destroy(),
     watchConnections: (listener) => watchConnections(listener, { changes, dialect }),
     ...keyCheckStatements(db),
-    ...connectionStatements(db, dialect.now, changes),
+    ...connectionStatements(db, dialect, changes),
     ...refreshStatements(db, dialect.now, changes),
     ...attemptStatements(db, dialect.now, changes),
     ...eventStatements(db, dialect.now),

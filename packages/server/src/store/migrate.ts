@@ -11,6 +11,7 @@ import { refusedRefreshes } from './migrations/0007-refused-refreshes.ts';
 import { serverHosts } from './migrations/0008-server-hosts.ts';
 import { accounts } from './migrations/0009-accounts.ts';
 import { accountKey } from './migrations/0010-account-key.ts';
+import { tags } from './migrations/0011-tags.ts';
 import type { LiveServer, SchemaState } from './store.ts';
 
 /** The steps of the schema, in the order they run. A released step is never changed. */
@@ -38,7 +39,7 @@ export const MIGRATIONS: Migrations = {
     refusedRefreshes,
     serverHosts,
   ],
-  compatible: [accounts],
+  compatible: [accounts, tags],
   finishing: [accountKey],
 };
 

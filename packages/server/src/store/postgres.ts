@@ -33,6 +33,7 @@ export function openPostgresStore(connectionString: string, { onError }: Postgre
   const dialect: DatabaseDialect = {
     isEmbedded: false,
     description: `PostgreSQL, ${describeServer(connectionString)}`,
+    byteOrder: 'collate "C"',
     bytesType: 'bytea',
     identityType: 'bigint generated always as identity primary key',
     hasTable: (name) => sql`to_regclass(${name}) is not null`,

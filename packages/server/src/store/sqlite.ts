@@ -40,6 +40,7 @@ function openDatabase(database: DatabaseSync, description: string, now: () => nu
   const dialect: DatabaseDialect = {
     description,
     isEmbedded: true,
+    byteOrder: '',
     bytesType: 'blob',
     identityType: 'integer primary key autoincrement',
     hasTable: (name) => sql`exists(select 1 from sqlite_schema where type = 'table' and name = ${name})`,

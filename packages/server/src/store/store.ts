@@ -35,6 +35,8 @@ export interface ConnectionRow extends ConnectionIdentity {
   readonly sealedCredentials: Uint8Array;
   /** JSON. */
   readonly additionalConfig: string;
+  /** JSON: text by name. */
+  readonly tags: string;
   readonly status: ConnectionStatus;
   readonly statusReason: string | null;
   /** When the access token expires; null = unknown or never. It is not sealed, so that due connections can be found. */
@@ -129,6 +131,8 @@ export interface NewConnection extends ConnectionKey {
   readonly seal: (id: string) => Uint8Array;
   /** JSON; null = none, or on a reconnect the stored one. */
   readonly additionalConfig: string | null;
+  /** JSON; null = none, or on a reconnect the stored ones. */
+  readonly tags: string | null;
   readonly expiresAt: number | null;
   /** When the background refreshes the credentials; null = never. */
   readonly dueAt: number | null;
@@ -144,6 +148,7 @@ export type ImportedConnection = Pick<
   | 'account'
   | 'authMode'
   | 'additionalConfig'
+  | 'tags'
   | 'status'
   | 'statusReason'
   | 'expiresAt'
@@ -172,6 +177,12 @@ export interface RefreshedBy {
 export interface ListConnections {
   readonly userId?: string | undefined;
   readonly integration?: string | undefined;
+  readonly account?: string | undefined;
+  readonly status?: ConnectionStatus | undefined;
+  /** Connections that have all of these. */
+  readonly tags?: Readonly<Record<string, string>> | undefined;
+  /** Not together with `userId`. */
+  readonly userIdPrefix?: string | undefined;
   /** The last key of the previous page. */
   readonly after?: ConnectionKey | undefined;
   readonly limit: number;
@@ -188,6 +199,8 @@ export interface ConnectAttemptRow extends ConnectionKey {
   readonly sealedSecrets: Uint8Array | null;
   /** JSON; null = there is none. */
   readonly additionalConfig: string | null;
+  /** JSON; null = the back end set none. */
+  readonly tags: string | null;
   readonly status: 'created' | 'authorizing' | 'completing' | 'succeeded' | 'failed';
   readonly errorType: string | null;
   readonly errorMessage: string | null;
@@ -201,6 +214,7 @@ export interface NewConnectAttempt extends ConnectionKey {
   /** The hash of the nonce that the page has to prove; null = none is needed. */
   readonly nonceHash: string | null;
   readonly additionalConfig: string | null;
+  readonly tags: string | null;
   readonly now: number;
   readonly expiresAt: number;
 }
@@ -219,6 +233,8 @@ export interface ConnectSessionRow {
   readonly userId: string;
   /** The only account that it permits. */
   readonly account: string;
+  /** JSON; null = none. */
+  readonly tags: string | null;
   /** JSON list, or null = any. */
   readonly integrations: string | null;
   readonly origin: string | null;
@@ -287,6 +303,8 @@ export interface Store extends EventStore {
   findConnection(key: ConnectionKey): Promise<ConnectionRow | undefined>;
   findConnectionById(id: string): Promise<ConnectionRow | undefined>;
   listConnections(query: ListConnections): Promise<ConnectionRow[]>;
+  /** Replaces the tags, which are JSON. */
+  updateTags(connection: ConnectionIdentity, tags: string, now: number): Promise<ConnectionRow | undefined>;
   updateConfig(
     connection: ConnectionIdentity,
     additionalConfig: string,

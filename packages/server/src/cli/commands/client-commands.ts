@@ -26,6 +26,10 @@ function addConnectionsCommands(connections: Command, terminal: Terminal): void 
     .description('list connections')
     .option('-u, --user <userId>', 'only connections of this user')
     .option('-i, --integration <name>', 'only connections to this Integration')
+    .option('--user-prefix <text>', 'only users whose id begins with this')
+    .option('-a, --account <name>', 'only this account')
+    .option('--status <status>', 'active or needs_reconnect')
+    .option('--tag <name=value>', 'only connections with this tag; repeat it for more', collectPairs)
     .option(...JSON_OUTPUT)
     .action(async (flags: ConnectionsFlags) => {
       const { listConnections } = await import('./connections-command.ts');
@@ -62,9 +66,10 @@ function addConnectCommand(program: Command, terminal: Terminal): void {
     .argument('<userId>')
     .option(...ACCOUNT)
     .option('--new-account', 'connect another account, which the server names')
+    .option('--tag <name=value>', 'a tag of the connection; repeat it for more', collectPairs)
     .option('--no-browser', 'only print the address')
     .option('--device', 'show a code to enter on another device, if the provider supports it')
-    .option('-c, --config <name=value>', 'a value of additionalConfig; may be repeated', collectConfig)
+    .option('-c, --config <name=value>', 'a value of additionalConfig; may be repeated', collectPairs)
     .option('--credentials <file>', 'file with the credentials, as a JSON object; "-" reads them from stdin')
     .option(...JSON_OUTPUT)
     .addHelpText(
@@ -149,7 +154,7 @@ function addWebhooksCommands(webhooks: Command, terminal: Terminal): void {
     });
 }
 
-function collectConfig(pair: string, earlier: Record<string, string> = {}): Record<string, string> {
+function collectPairs(pair: string, earlier: Record<string, string> = {}): Record<string, string> {
   const [, name, value = ''] = /^([^=]+)=(.*)$/s.exec(pair) ?? [];
   if (name === undefined) throw new InvalidArgumentError('It must have the form name=value.');
   return { ...earlier, [name]: value };

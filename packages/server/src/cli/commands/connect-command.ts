@@ -20,6 +20,7 @@ export interface ConnectFlags extends ClientFlags {
   readonly device?: boolean;
   readonly account?: string;
   readonly newAccount?: boolean;
+  readonly tag?: Record<string, string>;
   readonly config?: Record<string, string>;
   /** A file, or `-`. */
   readonly credentials?: string;
@@ -53,7 +54,7 @@ export async function connectCommand(
   const found = integrations.find(({ name }) => name === integration);
   const config = { fields: found?.config ?? {}, values: flags.config ?? {}, visible: true, promptsOptional: false };
   const additionalConfig = await promptForFields(config, terminal);
-  const choice = accountChoice(flags);
+  const choice = { ...accountChoice(flags), ...(flags.tag === undefined ? {} : { tags: flags.tag }) };
   const connection = { integration, userId, ...choice };
   if (flags.device) return connectByDevice(nango, { connection, additionalConfig, terminal }, flags);
   const prompted = {

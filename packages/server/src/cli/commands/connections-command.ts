@@ -1,4 +1,5 @@
-import type { Connection, ConnectionReference } from '@nangohq/node-client';
+import type { Connection, ConnectionFilter, ConnectionReference } from '@nangohq/node-client';
+import { UsageError } from '../failure.ts';
 import { openClient, type ClientFlags } from '../client.ts';
 import { formatTable, printable, type Terminal } from '../terminal.ts';
 
@@ -8,6 +9,9 @@ export interface ConnectionsFlags extends ClientFlags {
   readonly user?: string;
   readonly integration?: string;
   readonly account?: string;
+  readonly userPrefix?: string;
+  readonly status?: string;
+  readonly tag?: Record<string, string>;
   readonly showSecrets?: boolean;
   readonly revoke?: boolean;
 }
@@ -15,7 +19,7 @@ export interface ConnectionsFlags extends ClientFlags {
 /** `nango connections list`: lists connections. */
 export async function listConnections(flags: ConnectionsFlags, terminal: Terminal): Promise<void> {
   const { nango } = await openClient(flags);
-  const found = await findConnections(flags, nango);
+  const found = (await nango.getConnections(filterOf(flags))).returnValue;
   if (flags.json) return terminal.out(JSON.stringify(found, null, 2));
   if (found.length === 0)
     return terminal.err('There are no connections yet. To make one: nango connect <integration> <userId>');
@@ -43,18 +47,17 @@ function providerAccount({ account_name: name, account_id: id }: Connection['add
   return typeof account === 'string' ? account : '';
 }
 
-async function findConnections(
-  flags: ConnectionsFlags,
-  nango: Awaited<ReturnType<typeof openClient>>['nango'],
-): Promise<Connection[]> {
-  if (flags.user !== undefined) {
-    const { returnValue } = await nango.getConnectionsForUserId(flags.user);
-    return returnValue.filter(
-      ({ integration }) => flags.integration === undefined || integration === flags.integration,
-    );
-  }
-  if (flags.integration !== undefined) return (await nango.getConnectionsForIntegration(flags.integration)).returnValue;
-  return (await nango.getConnections()).returnValue;
+function filterOf({ user, userPrefix, integration, account, status, tag }: ConnectionsFlags): ConnectionFilter {
+  if (status !== undefined && status !== 'active' && status !== 'needs_reconnect')
+    throw new UsageError('--status must be active or needs_reconnect.');
+  return {
+    ...(user === undefined ? {} : { userId: user }),
+    ...(userPrefix === undefined ? {} : { userIdPrefix: userPrefix }),
+    ...(integration === undefined ? {} : { integration }),
+    ...(account === undefined ? {} : { account }),
+    ...(status === undefined ? {} : { status }),
+    ...(tag === undefined ? {} : { tags: tag }),
+  };
 }
 
 /** `nango connections show`: prints a connection. Credentials are hidden without --show-secrets. */

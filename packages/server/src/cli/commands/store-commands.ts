@@ -77,7 +77,8 @@ The whole file is checked first. If it has a fault, nothing is stored.
 
 JSON from another system is a list of connections, with the parameters of registerConnection:
   [{ "integration": "acme", "userId": "1", "credentials": { "access_token": "…" }, "additionalConfig": {} }]
-CSV has the columns integration and userId, config.<name> for additionalConfig, and a column for each credential:
+CSV has the columns integration and userId, connection.account for another account than default, config.<name> for
+additionalConfig, tag.<name> for tags, and a column for each credential:
   integration,userId,access_token,refresh_token,config.team`,
     )
     .action(async (file: string, flags: ImportFlags) => {

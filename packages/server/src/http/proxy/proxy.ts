@@ -183,7 +183,7 @@ function reportVisit(
   { server, passed, error }: { server: ProxyServer; passed?: Passed; error?: CallReport['error'] },
 ): void {
   server.report({
-    ...connectionNames(reference, call?.connection.row),
+    ...connectionNames(reference, call?.connection),
     via: 'proxy',
     caller,
     requestId,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { createConnectSession, MAX_SESSION_SECONDS } from '../../connect/connect-sessions.ts';
-import { userIdSchema } from '../../connections/connection-input.ts';
+import { tagsSchema, userIdSchema } from '../../connections/connection-input.ts';
 import { integrationNameSchema } from '../../config/integration-name.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import type { App, ServerContext } from '../server-context.ts';
@@ -22,6 +22,7 @@ export function connectSessionRoutes({ context }: ServerContext) {
           body: z.object({
             userId: userIdSchema,
             ...accountShape,
+            tags: tagsSchema.optional(),
             integrations: z
               .array(integrationNameSchema)
               .min(1)

@@ -2,7 +2,15 @@ import { z } from 'zod';
 import { registerConnection, replaceCredentials } from '../../connect/register-connection.ts';
 import { jsonValueSchema } from '../../connections/json-value.ts';
 import { parseReference, referenceShape } from '../../connections/connection-reference.ts';
-import { additionalConfigSchema, userIdSchema } from '../../connections/connection-input.ts';
+import {
+  accountSchema,
+  additionalConfigSchema,
+  storableTextSchema,
+  tagNameSchema,
+  tagsSchema,
+  tagValueSchema,
+  userIdSchema,
+} from '../../connections/connection-input.ts';
 import { integrationNameSchema } from '../../config/integration-name.ts';
 import {
   publicConnectionSchema,
@@ -18,6 +26,37 @@ const MAX_PAGE = 200;
 
 // The key is in the query, and never in the path: a user id may be "..", contain "/" or look like anything else.
 const referenceSchema = z.object(referenceShape);
+const tagFilterSchema = z
+  .string()
+  .max(1_000)
+  .transform((text, ctx) => {
+    const at = text.indexOf('=');
+    const parsed = z
+      .tuple([tagNameSchema, tagValueSchema])
+      .safeParse([text.slice(0, Math.max(at, 0)), text.slice(at + 1)]);
+    if (at > 0 && parsed.success) return parsed.data;
+    ctx.addIssue({ code: 'custom', message: 'must have the form name=value' });
+    return z.NEVER;
+  });
+const listQuerySchema = z
+  .object({
+    integration: integrationNameSchema.optional(),
+    userId: userIdSchema.optional(),
+    userIdPrefix: storableTextSchema.min(1).max(512).optional().describe('The first characters of the user id'),
+    account: accountSchema.optional(),
+    status: z.enum(['active', 'needs_reconnect']).optional(),
+    tag: z
+      .union([tagFilterSchema.transform((tag) => [tag]), z.array(tagFilterSchema).max(16)])
+      .optional()
+      .describe('name=value; may be repeated, and then a connection must have all of these tags'),
+    cursor: z.string().max(8_000).optional().describe('nextCursor of the page before'),
+    limit: z.coerce.number().int().min(1).max(MAX_PAGE).default(MAX_PAGE),
+  })
+  .refine(({ userId, userIdPrefix }) => userId === undefined || userIdPrefix === undefined, {
+    message: 'cannot be combined with userId',
+    path: ['userIdPrefix'],
+  })
+  .transform(({ tag, ...query }) => ({ ...query, tags: tag && Object.fromEntries(tag) }));
 const credentialsSchema = z
   .record(z.string(), jsonValueSchema)
   .describe('The fields of the Integration’s auth mode. Other fields are stored under raw')
@@ -34,12 +73,7 @@ export function connectionRoutes({ context, connections, fresh }: ServerContext)
         config: { scope: 'connections:read' },
         schema: {
           summary: 'List connections, without credentials',
-          querystring: z.object({
-            userId: userIdSchema.optional(),
-            integration: integrationNameSchema.optional(),
-            cursor: z.string().max(5_000).optional().describe('nextCursor of the previous page'),
-            limit: z.coerce.number().int().min(1).max(MAX_PAGE).default(MAX_PAGE),
-          }),
+          querystring: listQuerySchema,
           response: {
             200: z.object({ connections: z.array(publicConnectionSchema), nextCursor: z.string().nullable() }),
             400: errorBodySchema,
@@ -62,6 +96,7 @@ export function connectionRoutes({ context, connections, fresh }: ServerContext)
             ...accountShape,
             credentials: credentialsSchema,
             additionalConfig: additionalConfigSchema.optional(),
+            tags: tagsSchema.optional(),
           }),
           response: { 201: connectionBody, ...errors },
         },
@@ -122,6 +157,20 @@ export function connectionRoutes({ context, connections, fresh }: ServerContext)
       async ({ query, body }) => ({
         connection: await connections.updateConfig(parseReference(query), body.additionalConfig),
       }),
+    );
+
+    app.put(
+      '/connection/tags',
+      {
+        config: { audit: 'tags.replace' },
+        schema: {
+          summary: 'Replace the tags of a connection',
+          querystring: referenceSchema,
+          body: z.object({ tags: tagsSchema }),
+          response: { 200: connectionBody, ...errors },
+        },
+      },
+      async ({ query, body }) => ({ connection: await connections.updateTags(parseReference(query), body.tags) }),
     );
 
     app.delete(

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { additionalConfigSchema, userIdSchema } from '../../connections/connection-input.ts';
+import { additionalConfigSchema, tagsSchema, userIdSchema } from '../../connections/connection-input.ts';
 import { integrationNameSchema } from '../../config/integration-name.ts';
 import { recordConnect } from '../audit.ts';
 import { errorBodySchema } from '../error-mapper.ts';
@@ -30,6 +30,7 @@ export function deviceRoutes(server: ServerContext) {
             integration: integrationNameSchema,
             userId: userIdSchema,
             ...accountShape,
+            tags: tagsSchema.optional(),
             additionalConfig: additionalConfigSchema.optional(),
           }),
           response: {
@@ -46,8 +47,8 @@ export function deviceRoutes(server: ServerContext) {
           },
         },
       },
-      async ({ body: { additionalConfig, ...request } }, reply) => {
-        const begun = await devices.begin(request, additionalConfig);
+      async ({ body }, reply) => {
+        const begun = await devices.begin(body);
         return reply
           .code(201)
           .header('cache-control', 'no-store')

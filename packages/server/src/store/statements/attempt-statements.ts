@@ -32,6 +32,7 @@ export function attemptStatements(
       origin,
       nonceHash,
       additionalConfig,
+      tags,
       now,
       expiresAt,
     }) {
@@ -50,6 +51,7 @@ export function attemptStatements(
         origin,
         nonce_hash: nonceHash,
         additional_config: additionalConfig,
+        tags,
         created_at: now,
         expires_at: expiresAt,
       };
@@ -147,6 +149,7 @@ function toAttemptRow(row: Selectable<Database['connect_attempts']>): ConnectAtt
     browserHash: row.browser_hash,
     sealedSecrets: row.sealed_secrets,
     additionalConfig: row.additional_config,
+    tags: row.tags,
     status: row.status,
     errorType: row.error_type,
     errorMessage: row.error_message,

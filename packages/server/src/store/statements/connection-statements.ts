@@ -2,7 +2,9 @@ import { sql, type CompiledQuery, type Kysely, type RawBuilder, type Selectable 
 import type { ConnectionChanges, ConnectionHealth, RecordChange } from '../connection-changes.ts';
 import type { Database, DatabaseDialect } from '../database.ts';
 import type { EventType } from '../event-store.ts';
-import type { ConnectionIdentity, ConnectionKey, ConnectionRow, NewConnection, Store } from '../store.ts';
+import { listStatement } from './list-statement.ts';
+import { removeTags, replaceTags } from './tag-statements.ts';
+import type { ConnectionIdentity, ConnectionRow, NewConnection, Store } from '../store.ts';
 
 type ConnectionStatements = Pick<
   Store,
@@ -11,6 +13,7 @@ type ConnectionStatements = Pick<
   | 'findConnectionById'
   | 'listConnections'
   | 'updateConfig'
+  | 'updateTags'
   | 'updateCredentials'
   | 'markNeedsReconnect'
   | 'reactivate'
@@ -23,9 +26,10 @@ type DatabaseClock = DatabaseDialect['now'];
 /** Statements about connections, except for the completion of an attempt. */
 export function connectionStatements(
   db: Kysely<Database>,
-  clock: DatabaseClock,
+  dialect: Pick<DatabaseDialect, 'now' | 'byteOrder'>,
   changes: ConnectionChanges,
 ): ConnectionStatements {
+  const { now: clock } = dialect;
   const findByKey = findStatement(db, clock, ['integration', 'user_id', 'account']);
   const findById = findStatement(db, clock, ['uuid']);
   const find = async (statement: CompiledQuery<SelectedRow>, parameters: readonly string[]) => {
@@ -43,24 +47,13 @@ export function connectionStatements(
           .executeTakeFirst();
         if (!inserted) return undefined;
         const row = toConnectionRow(inserted);
+        await replaceTags(transaction, row);
         await recordChange(['connection.created'], row, connection);
         return row;
       }),
     findConnection: ({ integration, userId, account }) => find(findByKey(), [integration, userId, account]),
     findConnectionById: (id) => find(findById(), [id]),
-    async listConnections({ userId, integration, after, limit }) {
-      let query = db
-        .selectFrom('connections')
-        .select(columns(clock))
-        .orderBy('integration')
-        .orderBy('user_id')
-        .orderBy('account')
-        .limit(limit);
-      if (userId !== undefined) query = query.where('user_id', '=', userId);
-      if (integration !== undefined) query = query.where('integration', '=', integration);
-      if (after) query = query.where(isAfter(after, { integration, userId }));
-      return (await query.execute()).map(toConnectionRow);
-    },
+    listConnections: listStatement(db, dialect),
     updateConfig: (connection, additionalConfig, now) =>
       changes.run(async (transaction, recordChange) => {
         const updated = await updateConnection(transaction, connection)
@@ -69,6 +62,18 @@ export function connectionStatements(
           .executeTakeFirst();
         if (!updated) return undefined;
         const row = toConnectionRow(updated);
+        await recordChange([], row, { now });
+        return row;
+      }),
+    updateTags: (connection, tags, now) =>
+      changes.run(async (transaction, recordChange) => {
+        const updated = await updateConnection(transaction, connection)
+          .set({ tags, updated_at: now })
+          .returning(columns(clock))
+          .executeTakeFirst();
+        if (!updated) return undefined;
+        const row = toConnectionRow(updated);
+        await replaceTags(transaction, row);
         await recordChange([], row, { now });
         return row;
       }),
@@ -135,6 +140,7 @@ export function connectionStatements(
           .where(isConnection(connection))
           .returning(columns(clock))
           .executeTakeFirst();
+        if (deleted) await removeTags(transaction, connection);
         if (deleted) await recordChange(['connection.deleted'], toConnectionRow(deleted), { now });
         return deleted !== undefined;
       }),
@@ -151,18 +157,6 @@ export function updateConnection(db: Kysely<Database>, connection: ConnectionIde
 
 function isConnection({ integration, userId, account, id }: ConnectionIdentity) {
   return sql<boolean>`integration = ${integration} and user_id = ${userId} and account = ${account} and uuid = ${id}`;
-}
-
-/** The connections after a key. Columns that a filter fixes are left out, so that every database uses its index. */
-function isAfter(after: ConnectionKey, fixed: { integration?: string | undefined; userId?: string | undefined }) {
-  const columns = [
-    ['integration', after.integration, fixed.integration],
-    ['user_id', after.userId, fixed.userId],
-    ['account', after.account, undefined],
-  ] as const;
-  const free = columns.filter(([, , value]) => value === undefined);
-  const names = sql.join(free.map(([name]) => sql.ref(name)));
-  return sql<boolean>`(${names}) > (${sql.join(free.map(([, value]) => value))})`;
 }
 
 /** Returns the events that new credentials cause: they end all earlier failures. */
@@ -214,7 +208,7 @@ export async function upsertConnection(
 }
 
 function replaceConnection(transaction: Kysely<Database>, connection: NewConnection) {
-  const { id, authMode, seal, additionalConfig, expiresAt, dueAt, now } = connection;
+  const { id, authMode, seal, additionalConfig, tags, expiresAt, dueAt, now } = connection;
   return updateConnection(transaction, connection).set((eb) => ({
     auth_mode: authMode,
     sealed_credentials: seal(id),
@@ -226,6 +220,7 @@ function replaceConnection(transaction: Kysely<Database>, connection: NewConnect
     version: eb('version', '+', 1),
     updated_at: now,
     ...(additionalConfig === null ? {} : { additional_config: additionalConfig }),
+    ...(tags === null ? {} : { tags }),
   }));
 }
 
@@ -237,6 +232,7 @@ function toConnectionValues({
   authMode,
   seal,
   additionalConfig,
+  tags,
   expiresAt,
   dueAt,
   now,
@@ -249,6 +245,7 @@ function toConnectionValues({
     auth_mode: authMode,
     sealed_credentials: seal(id),
     additional_config: additionalConfig ?? '{}',
+    tags: tags ?? '{}',
     status: 'active' as const,
     status_reason: null,
     expires_at: expiresAt,
@@ -275,6 +272,7 @@ export function columns(clock: DatabaseClock) {
     'connections.auth_mode',
     'connections.sealed_credentials',
     'connections.additional_config',
+    'connections.tags',
     'connections.status',
     'connections.status_reason',
     'connections.expires_at',
@@ -317,6 +315,7 @@ type SelectedRow = Pick<
   | 'auth_mode'
   | 'sealed_credentials'
   | 'additional_config'
+  | 'tags'
   | 'status'
   | 'status_reason'
   | 'expires_at'
@@ -340,6 +339,7 @@ export function toConnectionRow(row: SelectedRow): ConnectionRow {
     authMode: row.auth_mode,
     sealedCredentials: row.sealed_credentials,
     additionalConfig: row.additional_config,
+    tags: row.tags,
     status: row.status,
     statusReason: row.status_reason,
     expiresAt: row.expires_at,

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { ConnectionChanges } from '../connection-changes.ts';
 import { columns, KEY, NO_REFRESH, toConnectionRow, updateConnection } from './connection-statements.ts';
+import { replaceTags } from './tag-statements.ts';
 import type { Database, DatabaseDialect } from '../database.ts';
 import type { ConnectionRow, ImportedConnection, Store } from '../store.ts';
 
@@ -43,7 +44,9 @@ async function importConnection(
         .onConflict((conflict) => conflict.columns(KEY).doNothing())
         .returning(columns(clock))
         .executeTakeFirst();
-  return stored && toConnectionRow(stored);
+  const row = stored && toConnectionRow(stored);
+  if (row) await replaceTags(transaction, row);
+  return row;
 }
 
 /** What is kept of a replaced connection. */
@@ -63,6 +66,7 @@ function changedValues(connection: ImportedConnection, id: string) {
     auth_mode: connection.authMode,
     sealed_credentials: connection.seal(id),
     additional_config: connection.additionalConfig,
+    tags: connection.tags,
     status: connection.status,
     status_reason: connection.statusReason,
     expires_at: connection.expiresAt,
