@@ -1,13 +1,13 @@
 /** A folder of the server, or a file at its top. */
 interface Layer {
   readonly about: string;
-  /** What its files may import, apart from their own folder. */
+  /** The other folders and files that its files may import. */
   readonly mayImport: readonly string[];
 }
 
 /**
- * The folders of `packages/server/src`, from the edge down to folders that know no others. The lint rules and the table
- * in ARCHITECTURE.md are generated from it.
+ * The folders of `packages/server/src`. The first folders may import most of the others, the last ones almost none.
+ * The lint rules and the table in ARCHITECTURE.md are generated from this constant.
  */
 export const LAYERS: Readonly<Record<string, Layer>> = {
   cli: {
@@ -203,11 +203,11 @@ export function layerRules(): object {
       rules: { 'no-restricted-imports': ['error', { patterns: [{ group: forbidden.map(patternOf), message }] }] },
     };
   });
-  // Without this line every plugin of the linter would be on.
+  // An empty list turns off all plugins of the linter. They are on by default.
   return { plugins: [], overrides };
 }
 
-/** The folders as a markdown table. */
+/** The folders as a Markdown table. */
 export function layerTable(): string {
   const rows = Object.entries(LAYERS).map(([name, { about, mayImport }]) => {
     const imports = mayImport.map((other) => `\`${other}\``).join(', ') || '–';
