@@ -47,8 +47,9 @@ function integrationsOf(url: string): string {
   const app = `X-App: '\${app_api_key}'`;
   const basic = `X-Basic: '\${oauth_client_basic_encoded}'`;
   const bearer = `Authorization: 'Bearer \${access_token}'`;
-  const request = (path: string, body: string, headers = `${app}, ${basic}`) =>
-    `{ url: '${url}${path}', headers: { ${headers} }, ` + `body: { sent: '\${${body}}', held: '\${access_token}' } }`;
+  const bodyOf = (name: string) => `{ sent: '\${${name}}', held: '\${access_token}' }`;
+  const request = (path: string, name: string, headers = `${app}, ${basic}`) =>
+    `{ url: '${url}${path}', headers: { ${headers} }, body: ${bodyOf(name)} }`;
   const step = `{ method: GET, url: '${url}/step', headers: { ${bearer}, ${app} } }`;
   const exchange = request('/exchange', 'oauth_client_secret', app);
   const refresh = request('/token', 'refresh_token');

@@ -108,7 +108,7 @@ test('keys check names the rows that cannot be opened, or the place where no dat
   await store.close();
   const { code, stderr } = await keys('check');
   assert.equal(code, 1);
-  assert.match(stderr, /1 values do not open/);
+  assert.match(stderr, /1 values cannot be opened/);
   assert.equal((await keys('rotate')).code, 0);
 });
 

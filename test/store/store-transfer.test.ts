@@ -315,7 +315,7 @@ test('S1: the encryption key comes from a file or an unwrapping command, and fro
   }
   assert.match((await failing({ NANGO_ENCRYPTION_KEY_FILE: join(folder, 'absent') })).stderr, /cannot be read/);
   const twice = await failing({ NANGO_ENCRYPTION_KEY: ENCRYPTION_KEY, NANGO_ENCRYPTION_KEY_FILE: join(folder, 'key') });
-  assert.match(twice.stderr, /given more than once: NANGO_ENCRYPTION_KEY and/);
+  assert.match(twice.stderr, /set more than once: NANGO_ENCRYPTION_KEY and/);
 });
 
 /** Wraps a key with a master key that only the unwrapping script has. */
