@@ -13,7 +13,8 @@ const NAMES = [...Object.keys(GRANTING), ...Object.keys(REFUSING)];
 async function start(t: TestContext) {
   const provider = await startHostileProvider(t);
   const client = `oauth_client_id: client\n    oauth_client_secret: '${SECRET}'\n    oauth_scopes: []`;
-  const requests = `requests: { base_url: '${provider.url}/api/', headers: { Authorization: 'Bearer \${access_token}' } }`;
+  const bearer = `headers: { Authorization: 'Bearer \${access_token}' }`;
+  const requests = `requests: { base_url: '${provider.url}/api/', ${bearer} }`;
   const integration = (name: string) => `
   ${name}:
     ${client}
@@ -31,7 +32,7 @@ async function start(t: TestContext) {
       authorization_url: ${provider.url}/authorize
       token_url: ${provider.url}/plain/token
       steps:
-        - request: { method: GET, url: '${provider.url}/${name}/me', headers: { Authorization: 'Bearer \${access_token}' } }
+        - request: { method: GET, url: '${provider.url}/${name}/me', ${bearer} }
           store: { token: access_token }
     ${requests}
   issuer-${name}:
@@ -45,7 +46,7 @@ async function start(t: TestContext) {
   return { provider, server };
 }
 
-/** Asks whether the server lives until `work` is done. */
+/** Checks that the server is alive until `work` is done. */
 async function whileAlive({ url }: TestServer, work: Promise<unknown>): Promise<void> {
   const state = { isDone: false };
   const ended = work.finally(() => (state.isDone = true));
@@ -57,7 +58,7 @@ async function whileAlive({ url }: TestServer, work: Promise<unknown>): Promise<
   await ended;
 }
 
-/** Runs `one` for every provider, its users at once. What hangs is cut as soon as it alone is left. */
+/** Runs `one` for every provider, with its users at once. Hanging requests are cut when only they are left. */
 async function forAll(
   { provider, server }: Awaited<ReturnType<typeof start>>,
   one: (name: string, user: string) => Promise<unknown>,
@@ -80,7 +81,7 @@ function assertClear(error: { type: string; message: string } | null, name: stri
   assert.ok(error.message.length < 1_000, name);
 }
 
-test('T1, T2, T5, T6, D1: whatever a token endpoint answers a refresh, each user gets their own token or a clear error', async (t) => {
+test('T1, T2, T5, T6, D1: a refresh gives each user their own token or a clear error at every provider', async (t) => {
   const started = await start(t);
   const { nango } = started.server;
   await forAll(started, async (name, user) => {
@@ -98,7 +99,7 @@ test('T1, T2, T5, T6, D1: whatever a token endpoint answers a refresh, each user
   });
 });
 
-test('T1, T2, T5, T6, D1: whatever a token endpoint answers a code, each user gets their own token or a clear error', async (t) => {
+test('T1, T2, T5, T6, D1: a code gives each user their own token or a clear error at every provider', async (t) => {
   const started = await start(t);
   await forAll(started, async (name, user) => {
     const { url, nango } = started.server;
@@ -114,7 +115,7 @@ test('T1, T2, T5, T6, D1: whatever a token endpoint answers a code, each user ge
   });
 });
 
-test('D1: whatever a step is answered, each connection keeps what was meant for its user', async (t) => {
+test('D1: each connection keeps only values for its own user, whatever a step responds', async (t) => {
   const started = await start(t);
   await forAll(started, async (name, user) => {
     const { url, nango } = started.server;
@@ -124,12 +125,12 @@ test('D1: whatever a step is answered, each connection keeps what was meant for 
     const { additionalConfig } = (await nango.getConnection(`step-${name}`, user)).returnValue;
     const kept = additionalConfig['token'];
     if (name in GRANTING) return assert.equal(kept, `at-${user}`, name);
-    // A step takes any text; it is the provider's own, and nobody else's.
+    // A step accepts any text of the provider, but the text must hold no user’s token.
     return assert.doesNotMatch(String(kept), /at-u\d/, name);
   });
 });
 
-test('D1: whatever metadata, device and revocation endpoints answer, the server says so and lives', async (t) => {
+test('D1: hostile metadata, device and revocation endpoints cause clear errors, and the server lives', async (t) => {
   const started = await start(t);
   const { url, nango } = started.server;
   await forAll(started, async (name, user) => {
