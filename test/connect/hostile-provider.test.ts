@@ -74,6 +74,11 @@ async function forAll(
   assert.ok(!server.log().includes('CANARY'), 'a secret is in the log');
 }
 
+/** A user id for each provider, because a server keeps only the newest attempts of a user. */
+function idOf(user: string, provider: string): string {
+  return `${user} of ${provider}`;
+}
+
 function assertClear(error: { type: string; message: string } | null, name: string): void {
   assert.ok(error, name);
   assert.notEqual(error.type, 'internal_error', `${name}: ${error.message}`);
@@ -103,14 +108,11 @@ test('T1, T2, T5, T6, D1: a code gives each user their own token or a clear erro
   const started = await start(t);
   await forAll(started, async (name, user) => {
     const { url, nango } = started.server;
-    const { status, error } = await connectBrowser(url, {
-      integration: name,
-      userId: user,
-      callback: `code=code-${user}`,
-    });
+    const userId = idOf(user, name);
+    const { status, error } = await connectBrowser(url, { integration: name, userId, callback: `code=code-${user}` });
     assert.equal(status, name in GRANTING ? 'succeeded' : 'failed', `${name}: ${error?.message}`);
     if (status === 'failed') return assertClear(error, name);
-    const { returnValue } = await nango.getConnection(name, user);
+    const { returnValue } = await nango.getConnection(name, userId);
     return assert.equal(returnValue.credentials['access_token'], `at-${user}`, name);
   });
 });
@@ -119,10 +121,11 @@ test('D1: each connection keeps only values for its own user, whatever a step re
   const started = await start(t);
   await forAll(started, async (name, user) => {
     const { url, nango } = started.server;
-    const begin = { integration: `step-${name}`, userId: user, callback: `code=code-${user}` };
+    const userId = idOf(user, name);
+    const begin = { integration: `step-${name}`, userId, callback: `code=code-${user}` };
     const { status, error } = await connectBrowser(url, begin);
     if (status === 'failed') return assertClear(error, name);
-    const { additionalConfig } = (await nango.getConnection(`step-${name}`, user)).returnValue;
+    const { additionalConfig } = (await nango.getConnection(`step-${name}`, userId)).returnValue;
     const kept = additionalConfig['token'];
     if (name in GRANTING) return assert.equal(kept, `at-${user}`, name);
     // A step accepts any text of the provider, but the text must hold no user’s token.
@@ -134,7 +137,10 @@ test('D1: hostile metadata, device and revocation endpoints cause clear errors, 
   const started = await start(t);
   const { url, nango } = started.server;
   await forAll(started, async (name, user) => {
-    const { status, error } = await connectBrowser(url, { integration: `issuer-${name}`, userId: user });
+    const { status, error } = await connectBrowser(url, {
+      integration: `issuer-${name}`,
+      userId: idOf(user, name),
+    });
     assert.notEqual(status, 'succeeded', name);
     assertClear(error, name);
     const device = await started.server.api('POST', '/api/device-authorizations', { integration: name, userId: user });

@@ -135,12 +135,14 @@ describe('the node SDK', () => {
     assert.equal((await nango.connect()).returnValue.integrations.length, 2);
     const registered = await nango.registerConnection('keyed', '1', { api_key: 'k1', note: 'x' }, { region: 'eu' });
     assert.equal(registered.success, true);
-    const { uuid, dateCreated, lastModified, ...rest } = registered.returnValue;
+    const { id, uuid, dateCreated, lastModified, ...rest } = registered.returnValue;
+    assert.equal(id, uuid);
     assert.match(uuid, /^[\da-f-]{36}$/);
     assert.ok(!Number.isNaN(Date.parse(dateCreated)) && dateCreated === lastModified);
     assert.deepEqual(rest, {
       integration: 'keyed',
       userId: '1',
+      account: 'default',
       authMode: 'API_KEY',
       additionalConfig: { region: 'eu' },
       status: 'active',

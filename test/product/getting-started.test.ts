@@ -64,7 +64,7 @@ test('getting started works word for word in an empty folder', async (t) => {
   const credentials = join(cwd, 'credentials.json');
   writeFileSync(credentials, '{"api_key":"any text"}');
   await nango(connect ?? '', 'example', ...parameters, '--credentials', credentials);
-  assert.match(await nango(...command('connections list')), /example +1 +API_KEY +active/);
+  assert.match(await nango(...command('connections list')), /example +1 +default +API_KEY +active/);
 
   // The page uses the reader’s own account at the provider. The test registers a token instead.
   const secretKey = readFileSync(join(cwd, '.nango/secret.key'), 'utf8').trim();

@@ -376,8 +376,8 @@ test('reading commands reject a database of an earlier version, and do not chang
   const { cli, start, dataDirectory } = await setUp(t);
   await (await start()).stop();
   const undo = new DatabaseSync(join(dataDirectory, 'nango.db'));
-  const last = `select name from nango_migrations order by name desc limit 1`;
-  undo.exec(`delete from nango_migrations where name = (${last})`);
+  const last = `select name from nango_expansions order by name desc limit 1`;
+  undo.exec(`delete from nango_expansions where name = (${last})`);
   const before = undo.prepare(last).get()?.['name'];
   for (const parameters of [['export'], ['keys', 'check']])
     assert.match((await cli(...parameters)).stderr, /An earlier version wrote this database.*Start a server/);
