@@ -232,10 +232,10 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
   /** Absent where no browser is needed. */
   readonly authorization?: {
     applies(integration: Integration<Auth>): boolean;
-    /** Names of `config` that the provider supplies. */
-    bringsConfig(integration: Integration<Auth>): readonly string[];
-    /** Those of them that arrive through the user's browser, which can change them. */
-    bringsByBrowser(integration: Integration<Auth>): readonly string[];
+    /** Returns the names of `config` that the provider supplies. */
+    suppliedConfig(integration: Integration<Auth>): readonly string[];
+    /** Returns those of them that arrive through the user's browser, which can change them. */
+    configFromBrowser(integration: Integration<Auth>): readonly string[];
     begin(request: BeginAuthorization<Auth>, context: AuthModeContext): Promise<AuthorizationBegun>;
     complete(request: CompleteAuthorization<Auth>, context: AuthModeContext): Promise<Authorized<Credentials>>;
     /** Whether the authorization server sends its response by POST (OAuth 2.0 Form Post Response Mode). */

@@ -163,7 +163,7 @@ test('OAuth 1.0a: steps are signed with the token, and what the token answer tel
     context,
   );
   assert.deepEqual(done?.config, { account_name: 'ada', account_id: '7' });
-  assert.deepEqual(oauth1.authorization?.bringsConfig(integration), ['account_name', 'account_id']);
+  assert.deepEqual(oauth1.authorization?.suppliedConfig(integration), ['account_name', 'account_id']);
   const signed = asked[1]?.headers['authorization'] ?? '';
   assert.match(signed, /^OAuth .*oauth_token="t2"/);
   assert.match(signed, /oauth_signature="[\w%]+"/);

@@ -95,8 +95,8 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
   sign: signed,
   authorization: {
     applies: () => true,
-    bringsConfig: ({ auth }) => [...Object.keys(auth.config_from_token_response), ...storedBySteps(auth)],
-    bringsByBrowser: () => [],
+    suppliedConfig: ({ auth }) => [...Object.keys(auth.config_from_token_response), ...storedBySteps(auth)],
+    configFromBrowser: () => [],
     usesFormPost: () => false,
     async begin({ integration, config, state, redirectUri }, context) {
       const { auth } = integration;

@@ -71,8 +71,8 @@ function holdsSecret({ oauthClientSecret, appApiKey }: Integration, secret: Appl
 /** Fields of `config` that the provider itself supplies. The user's browser could change those that it carries. */
 function toldByProvider(integration: Integration): ReadonlySet<string> {
   const authorization = AUTH_MODES.get(integration.auth.auth_mode)?.authorization;
-  const byBrowser = new Set(authorization?.bringsByBrowser(integration));
-  return new Set(authorization?.bringsConfig(integration).filter((name) => !byBrowser.has(name)));
+  const byBrowser = new Set(authorization?.configFromBrowser(integration));
+  return new Set(authorization?.suppliedConfig(integration).filter((name) => !byBrowser.has(name)));
 }
 
 /** `a` of `config.a` and `config.a.b`. */

@@ -31,7 +31,7 @@ function undeclaredConfig(integration: Integration): string[] {
   const fields = used.flatMap((placeholder) =>
     placeholder.startsWith('config.') ? [placeholder.split('.')[1] ?? ''] : [],
   );
-  const brought = mode?.authorization?.bringsConfig(integration) ?? [];
+  const brought = mode?.authorization?.suppliedConfig(integration) ?? [];
   return [...new Set(fields)]
     .filter((field) => !declared.includes(field) && !brought.includes(field))
     .map(

@@ -83,12 +83,12 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
   },
   authorization: {
     applies: ({ auth }) => grantTypeOf(auth) === 'authorization_code',
-    bringsConfig: ({ auth }) => [
+    suppliedConfig: ({ auth }) => [
       ...Object.keys(auth.config_from_callback),
       ...Object.keys(auth.config_from_token_response),
       ...storedBySteps(auth),
     ],
-    bringsByBrowser: ({ auth }) => Object.keys(auth.config_from_callback),
+    configFromBrowser: ({ auth }) => Object.keys(auth.config_from_callback),
     usesFormPost: ({ auth }) => auth.authorization_params['response_mode']?.parts[0] === 'form_post',
     async begin({ integration, config, state, redirectUri }, context) {
       const { auth } = integration;

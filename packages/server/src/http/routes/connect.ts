@@ -49,7 +49,7 @@ export function connectRoute(app: App, server: ServerContext): void {
         named === undefined
           ? await createFromLink(server, { request, userId: given.get('user_id') ?? '' })
           : new Secret(named);
-      const waiting = await flow.waiting(attempt);
+      const waiting = await flow.findWaiting(attempt);
       if (waiting.needsProof)
         return sendConnectPage(reply, {
           attempt: attempt.reveal(),
