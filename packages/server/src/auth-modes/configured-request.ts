@@ -18,8 +18,8 @@ import {
 import { revealText, revealTexts, secretTextsIn, type Secret } from '../vault/secret.ts';
 
 /**
- * A request that a Blueprint configures. Its values may use those of `auth` and the given placeholders. The output names
- * the placeholders that it holds.
+ * A request that a Blueprint configures. Its values may use those of `auth` and the given placeholders. The output
+ * names the placeholders that it holds.
  */
 export function configuredRequestSchema(fields: Fields, placeholders: readonly string[]) {
   const scope = { names: [...AUTH_VALUES.names, ...placeholders], prefixes: AUTH_VALUES.prefixes };

@@ -123,7 +123,8 @@ export function publicError(error: unknown): { type: string; message: string } {
 export function invalidState(): NangoError {
   return new NangoError(
     'invalid_state',
-    'This authorization was already used, has expired, or was not started on this server. Start again from the application.',
+    'This authorization was already used, has expired, or was not started on this server. ' +
+      'Start again from the application.',
   );
 }
 

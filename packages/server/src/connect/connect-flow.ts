@@ -232,7 +232,9 @@ export class ConnectFlow {
       : toResult(row);
   }
 
-  /** Obtains prompted credentials, or credentials of the application. Undefined if the user must authorize in a browser. */
+  /**
+   * Obtains prompted or issued credentials, which need no browser. Undefined if the user must authorize in a browser.
+   */
   async #credentialsWithoutBrowser(
     integration: Integration,
     { credentials, config }: { credentials: Secret<JsonObject> | undefined; config: AdditionalConfig },

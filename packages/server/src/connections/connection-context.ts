@@ -82,8 +82,8 @@ export function authModeOf(integration: Integration): AuthMode {
 }
 
 /**
- * Returns the context of an auth mode for one Integration. Requests are guarded unless the configuration names their origin:
- * any other origin comes from a connection, a metadata document or a response.
+ * Returns the context of an auth mode for one Integration. Requests are guarded unless the configuration names their
+ * origin: any other origin comes from a connection, a metadata document or a response.
  */
 export function modeContext(integration: Integration, context: ConnectionContext): AuthModeContext {
   const { isGuarded, configuredOrigins, allowHttp, auth } = integration;

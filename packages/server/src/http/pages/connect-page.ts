@@ -46,8 +46,8 @@ if (origin && window.opener) {
 }`;
 
 /**
- * Sends the page that shows which account will be connected to which application. The page continues when the opener has
- * proven its identity, or when the user clicks.
+ * Sends the page that shows which account will be connected to which application. The page continues when the opener
+ * has proven its identity, or when the user clicks.
  */
 export function sendConnectPage(
   reply: FastifyReply,

@@ -146,7 +146,7 @@ function sendOnce(
   call.sentTo = target;
   const exchange = new Exchange({
     response,
-    isReplaced: (status, answered) => server.followUps.after(call, { status, headers: answered, request }),
+    isReplaced: (status, answered) => server.followUps.sendsAgain(call, { status, headers: answered, request }),
     onUpgrade,
     endsAt,
     callerIdleMs: CALLER_IDLE_MS,

@@ -55,7 +55,10 @@ function isConfirmed(confirmed: string | undefined, confirmation: CallbackConfir
   return !/^(false|0|no)$/i.test(confirmed);
 }
 
-/** Exchanges authorized temporary credentials for token credentials (RFC 5849 §2.3). `signer.token` is the temporary one. */
+/**
+ * Exchanges authorized temporary credentials for token credentials (RFC 5849 §2.3). `signer.token` is the temporary
+ * one.
+ */
 export async function tokenCredentialsRequest(
   request: CredentialsRequest & { oauth_verifier: Secret<string>; access_denied_errors: readonly string[] },
   http: OAuthHttp,
