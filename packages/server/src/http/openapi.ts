@@ -36,7 +36,7 @@ const ABOUT: Readonly<Record<string, string>> = {
 };
 
 /**
- * Completes the routes' schemas: errors that any route may return, security, pages, and the proxy, which is not a
+ * Completes the routes' schemas. Adds errors that any route may return, security, pages, and the proxy, which is not a
  * route.
  */
 export function completeDocument(document: OpenApiDocument): OpenApiDocument {
@@ -73,7 +73,7 @@ function errorStatuses(responses: Operation['responses']): number[] {
     .filter((status) => status >= 400);
 }
 
-/** A page has the error as JSON beside it. */
+/** Adds an error as JSON. A page stays beside it. */
 function addError(responses: Operation['responses'], status: string): void {
   const described = responses[status];
   const content = described && 'content' in described && typeof described.content === 'object' ? described.content : {};
@@ -134,7 +134,8 @@ function proxyOperations(): Record<string, Operation> {
     for (const status of [400, 401, 403, 404, 409, 429, 500, 502, 503, 504]) {
       addError(responses, String(status));
       Object.assign(responses[status] ?? {}, {
-        description: `${ABOUT[status] ?? ''}. An error of this server has the header nango-error; an API’s own has not.`,
+        description:
+          `${ABOUT[status] ?? ''}. ` + 'An error of this server has the header nango-error; an API’s own has not.',
         content: { 'application/json': { schema: ERROR }, '*/*': {} },
       });
     }
@@ -168,7 +169,7 @@ function errorSchema(): object {
   };
 }
 
-/** Such as `getApiConnections`. */
+/** Returns an operation id, such as `getApiConnections`. */
 function idOf(method: string, path: string): string {
   const words = path.split(/[^A-Za-z0-9]+/).filter(Boolean);
   return method + words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');

@@ -24,10 +24,14 @@ async function go(proof) {
   button.disabled = true;
   problem.textContent = '';
   try {
-    const response = await fetch(location.pathname, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ attempt, ...proof }) });
-    const answer = await response.json();
-    if (response.ok) return location.replace(answer.authorizationUrl);
-    problem.textContent = answer.error.message;
+    const response = await fetch(location.pathname, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ attempt, ...proof }),
+    });
+    const result = await response.json();
+    if (response.ok) return location.replace(result.authorizationUrl);
+    problem.textContent = result.error.message;
   } catch {
     problem.textContent = 'The server cannot be reached. Check your connection and try again.';
   }
@@ -39,7 +43,8 @@ button.addEventListener('click', () => go({ confirmed: true }));
 if (origin && window.opener) {
   main.hidden = true;
   addEventListener('message', (event) => {
-    if (event.source === window.opener && event.origin === origin && event.data?.source === 'nango') go({ nonce: String(event.data.nonce) });
+    if (event.source === window.opener && event.origin === origin && event.data?.source === 'nango')
+      go({ nonce: String(event.data.nonce) });
   });
   window.opener.postMessage({ source: 'nango', status: 'ready' }, origin);
   setTimeout(() => { main.hidden = isGoing; }, 1500);
@@ -59,8 +64,10 @@ export function sendConnectPage(
   const body = `<main>
 ${image}
 <h1>Connect ${escapeHtml(integration)} to ${escapeHtml(name)}</h1>
-<p>The account that you choose next becomes part of the account <b>${escapeHtml(userId)}</b> in <b>${escapeHtml(name)}</b>. <b>${escapeHtml(name)}</b> can then use it.</p>
-<p class="small">Continue only if this is your account in ${escapeHtml(name)} and you requested this connection.</p>
+<p>The account that you choose next becomes part of the account <b>${escapeHtml(userId)}</b>
+in <b>${escapeHtml(name)}</b>. <b>${escapeHtml(name)}</b> can then use it.</p>
+<p class="small">Continue only if this is your account in ${escapeHtml(name)}
+and you requested this connection.</p>
 <button type="button">Continue</button>
 <p class="small bad" id="problem" role="alert"></p>
 <noscript><p class="bad">This page needs JavaScript.</p></noscript>

@@ -16,14 +16,15 @@ const MAX_ATTEMPT_BYTES = 131_072;
 const createSchema = {
   summary: 'Begin connecting a user; the front end SDK calls this',
   description:
-    'On a loopback root URL pages of the same machine need no token; elsewhere a connect session token goes into Authorization.',
+    'On a loopback root URL pages of the same machine need no token; ' +
+    'elsewhere a connect session token goes into Authorization.',
   body: z.object({
     integration: z.string(),
     userId: z.string(),
     additionalConfig: additionalConfigSchema.optional(),
     credentials: z
       .record(z.string(), jsonValueSchema)
-      .transform((given) => new Secret(given))
+      .transform((values) => new Secret(values))
       .optional()
       .describe('What the user was prompted for, for API_KEY and USERNAME_PASSWORD'),
   }),
@@ -36,7 +37,8 @@ const createSchema = {
         .string()
         .optional()
         .describe(
-          'The proof that the page sends to the window it opened at connectUrl, so that the user is asked no question there',
+          'The proof that the page sends to the window it opened at connectUrl, ' +
+            'so that the user is asked no question there',
         ),
       expiresAt: z.iso.datetime(),
     }),
@@ -59,7 +61,7 @@ const resultSchema = {
   },
 };
 
-/** For the frontend SDK: begins an attempt, and returns its state. */
+/** The routes of the frontend SDK: begin an attempt, and return its state. */
 export function attemptRoutes(app: App, server: ServerContext): void {
   const { flow, context } = server;
   const preValidation = async (request: FastifyRequest, reply: FastifyReply) => void allowOrigin(request, reply);
@@ -108,7 +110,9 @@ export function attemptRoutes(app: App, server: ServerContext): void {
   });
 }
 
-/** The SDK runs on the application's origin. The response depends on no cookie, so any origin may read it. */
+/**
+ * Allows the application's origin to read the response. The response depends on no cookie, so any origin may read it.
+ */
 function allowOrigin({ headers }: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (headers.origin === undefined) return reply;
   return reply

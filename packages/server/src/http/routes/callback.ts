@@ -9,7 +9,7 @@ import { Secret } from '../../vault/secret.ts';
 
 const MAX_FORM_BYTES = 65_536;
 
-/** `/oauth/callback`: where providers redirect the user's browser to (RFC 6749 §4.1.2). */
+/** `/oauth/callback`: providers redirect the user's browser to it (RFC 6749 §4.1.2). */
 export function callbackRoutes(app: App, server: ServerContext): void {
   const { flow, context } = server;
   app.get(
@@ -32,13 +32,16 @@ export function callbackRoutes(app: App, server: ServerContext): void {
     { parseAs: 'string', bodyLimit: MAX_FORM_BYTES },
     (_request, body, done) => done(null, body),
   );
-  // Form Post Response Mode: a cross-site POST carries no SameSite=Lax cookie, so the browser is redirected to come
-  // again by GET.
+  // Form Post Response Mode: a cross-site POST carries no SameSite=Lax cookie. So the browser is redirected, and sends
+  // the same parameters by GET.
   app.post('/callback', { schema: { summary: 'The same, for response_mode=form_post' } }, async (request, reply) => {
     const form = z.string().catch('').parse(request.body);
     try {
       if (!(await flow.acceptsFormPost(new Secret(uniqueParams(form).get('state') ?? ''))))
-        throw new NangoError('invalid_state', 'No integration expects this response as a form.');
+        throw new NangoError(
+          'invalid_state',
+          'No Integration expects this response as a form. Start again from the application.',
+        );
     } catch (error) {
       return sendFailurePage(error, request, reply);
     }

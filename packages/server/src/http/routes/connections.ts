@@ -19,7 +19,7 @@ const keySchema = z.object({ integration: integrationNameSchema, userId: userIdS
 const credentialsSchema = z
   .record(z.string(), jsonValueSchema)
   .describe('The fields of the Integration’s auth mode; others are stored under raw')
-  .transform((given) => new Secret(given));
+  .transform((values) => new Secret(values));
 const connectionBody = z.object({ connection: publicConnectionSchema });
 const errors = { 400: errorBodySchema, 401: errorBodySchema, 404: errorBodySchema };
 
