@@ -87,7 +87,11 @@ const SERVER = {
 };
 
 for (const [name, answers, message] of [
-  ['no metadata anywhere', {}, /protected resource metadata .* was found nowhere: .*oauth-protected-resource\/mcp/],
+  [
+    'no metadata anywhere',
+    {},
+    /protected resource metadata .* was not found at any of these URLs: .*oauth-protected-resource\/mcp/,
+  ],
   [
     'metadata of another resource (RFC 9728 §3.3)',
     { '/.well-known/oauth-protected-resource/mcp': { ...RESOURCE, resource: 'https://other.example/mcp' } },

@@ -288,7 +288,7 @@ test('discovery follows redirects of metadata on the same origin, and no more th
     });
   assert.equal((await (await startDiscovered(t, chain(3))).connect('issuer')).status, 'succeeded');
   const endless = await startDiscovered(t, chain(4));
-  assert.match((await endless.connect('issuer')).error?.message ?? '', /was found nowhere/);
+  assert.match((await endless.connect('issuer')).error?.message ?? '', /was not found at any of these URLs/);
 });
 
 for (const [what, answer] of [

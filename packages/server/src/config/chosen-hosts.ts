@@ -1,5 +1,5 @@
 import type { ApplicationSecret, AuthEndpoint, BaseAuth, Integration } from '../auth-modes/auth-mode.ts';
-import { placeholdersOf, secretsHeldBy } from '../auth-modes/auth-values.ts';
+import { placeholdersOf, secretsOfPlaceholders } from '../auth-modes/auth-values.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
 import { askedFields, inputProblems, withDefaults, type InputField, type InputFields } from '../schema/input-fields.ts';
 import { hostPlaceholders } from '../schema/render.ts';
@@ -53,7 +53,7 @@ export function openHosts(integration: Integration): string[] {
 
 /** The application's secrets that API requests carry, or are signed with. */
 function sentToApi({ auth, requests: { headers, params } }: Integration): ApplicationSecret[] {
-  const written = secretsHeldBy(placeholdersOf([...headers.values(), ...params.values()]));
+  const written = secretsOfPlaceholders(placeholdersOf([...headers.values(), ...params.values()]));
   // A request with an Authorization header of its own is not signed.
   const isSigned = ![...headers.keys()].some((name) => name.toLowerCase() === 'authorization');
   return isSigned ? [...written, ...(AUTH_MODES.get(auth.auth_mode)?.signsWith?.(auth) ?? [])] : written;

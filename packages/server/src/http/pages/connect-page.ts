@@ -61,13 +61,13 @@ export function sendConnectPage(
   const { integration, userId, origin } = waiting;
   const { name, logo } = application;
   const image = logo === undefined ? '' : `<img src="${escapeHtml(logo)}" alt="">`;
+  const shownName = escapeHtml(name);
+  const account = `the account <b>${escapeHtml(userId)}</b> in <b>${shownName}</b>`;
   const body = `<main>
 ${image}
-<h1>Connect ${escapeHtml(integration)} to ${escapeHtml(name)}</h1>
-<p>The account that you choose next becomes part of the account <b>${escapeHtml(userId)}</b>
-in <b>${escapeHtml(name)}</b>. <b>${escapeHtml(name)}</b> can then use it.</p>
-<p class="small">Continue only if this is your account in ${escapeHtml(name)}
-and you requested this connection.</p>
+<h1>Connect ${escapeHtml(integration)} to ${shownName}</h1>
+<p>The account that you choose next becomes part of ${account}. <b>${shownName}</b> can then use it.</p>
+<p class="small">Continue only if this is your account in ${shownName} and you requested this connection.</p>
 <button type="button">Continue</button>
 <p class="small bad" id="problem" role="alert"></p>
 <noscript><p class="bad">This page needs JavaScript.</p></noscript>
