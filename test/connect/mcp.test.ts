@@ -111,7 +111,7 @@ for (const [name, answers, message] of [
       '/.well-known/oauth-protected-resource/mcp': RESOURCE,
       '/.well-known/oauth-authorization-server': { ...SERVER, token_endpoint: 'http://evil.example/token' },
     },
-    /evil.example by http/,
+    /evil.example, an endpoint of the authorization server, uses http/,
   ],
   [
     'no registration endpoint',
@@ -119,7 +119,7 @@ for (const [name, answers, message] of [
       '/.well-known/oauth-protected-resource/mcp': RESOURCE,
       '/.well-known/oauth-authorization-server': { ...SERVER, registration_endpoint: undefined },
     },
-    /registers no clients dynamically/,
+    /does not register clients dynamically/,
   ],
   [
     'a registration without client_id',

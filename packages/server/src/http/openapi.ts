@@ -35,6 +35,8 @@ const ABOUT: Readonly<Record<string, string>> = {
   504: 'The API or provider did not respond in time',
 };
 
+const NANGO_ERROR_HEADER = 'An error of this server has the header nango-error; an API’s own has not.';
+
 /**
  * Completes the routes' schemas. Adds errors that any route may return, security, pages, and the proxy, which is not a
  * route.
@@ -134,8 +136,7 @@ function proxyOperations(): Record<string, Operation> {
     for (const status of [400, 401, 403, 404, 409, 429, 500, 502, 503, 504]) {
       addError(responses, String(status));
       Object.assign(responses[status] ?? {}, {
-        description:
-          `${ABOUT[status] ?? ''}. ` + 'An error of this server has the header nango-error; an API’s own has not.',
+        description: `${ABOUT[status] ?? ''}. ${NANGO_ERROR_HEADER}`,
         content: { 'application/json': { schema: ERROR }, '*/*': {} },
       });
     }
