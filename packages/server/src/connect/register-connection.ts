@@ -17,7 +17,7 @@ import type { ConnectionKey } from '../store/store.ts';
 import { parseCredentials } from './parse-credentials.ts';
 import type { Secret } from '../vault/secret.ts';
 
-/** What an application registers. The credentials are not checked yet. */
+/** A connection that an application registers. The credentials are not checked yet. */
 export interface Registration {
   readonly key: ConnectionKey;
   readonly credentials: Secret<JsonObject>;
@@ -26,7 +26,7 @@ export interface Registration {
 
 /**
  * Stores a connection with credentials from the application. Throws `connection_exists` if the user has one, and the
- * errors of {@link parseCredentials}. Then nothing is stored.
+ * errors of {@link parseCredentials}. If it throws, nothing is stored.
  */
 export async function registerConnection(
   { key, credentials, additionalConfig = {} }: Registration,
@@ -43,7 +43,8 @@ export async function registerConnection(
   if (row) return toPublicConnection(row);
   throw new NangoError(
     'connection_exists',
-    `User "${key.userId}" already has a connection to "${key.integration}". Use updateConnectionCredentials to replace its credentials.`,
+    `User "${key.userId}" already has a connection to "${key.integration}". ` +
+      'Use updateConnectionCredentials to replace its credentials.',
   );
 }
 
@@ -59,12 +60,15 @@ export async function replaceCredentials(
 }
 
 async function acceptAndSeal(
-  { key, credentials: given, additionalConfig }: Required<Registration>,
+  { key, credentials: submitted, additionalConfig }: Required<Registration>,
   context: ConnectionContext,
 ) {
   const integration = integrationNamed(key.integration, context);
   const config = configOf(integration, additionalConfig ?? {});
-  const credentials = await parseCredentials({ integration, credentials: given, config, from: 'application' }, context);
+  const credentials = await parseCredentials(
+    { integration, credentials: submitted, config, from: 'application' },
+    context,
+  );
   const mode = authModeOf(integration);
   return {
     authMode: mode.name,

@@ -27,6 +27,7 @@ export class Connections {
     this.#context = context;
   }
 
+  /** Replaces the additionalConfig. Throws `invalid_request` and `connection_not_found`. */
   async updateConfig(
     key: ConnectionKey,
     additionalConfig: PublicConnection['additionalConfig'],
@@ -36,6 +37,7 @@ export class Connections {
     return toPublicConnection(row ?? throwNotFound(key));
   }
 
+  /** Lists connections in pages. Throws `invalid_request` for an invalid cursor. */
   async list(query: {
     userId?: string | undefined;
     integration?: string | undefined;
@@ -72,7 +74,8 @@ export class Connections {
     if (!mode.revocation?.applies(integration)) {
       throw new NangoError(
         'unsupported_auth_mode',
-        `"${key.integration}" has no revocation endpoint (auth.revocation_url); delete the connection without revoking.`,
+        `"${key.integration}" has no revocation endpoint (auth.revocation_url). ` +
+          'Delete the connection without revoking.',
       );
     }
     await mode.revocation.revoke({ integration, config, credentials }, modeContext(integration, this.#context));

@@ -18,19 +18,21 @@ const retrySchema = z.object({
 const NO_CHOICE: RetryChoice = { anyMethod: false };
 
 /**
- * `Nango-Integration` and `Nango-User-Id`. The latter is percent-encoded UTF-8, because header values are not Unicode.
+ * Parses `Nango-Integration` and `Nango-User-Id`. The user id is percent-encoded UTF-8, because header values are not
+ * Unicode.
  */
 export function parseKey(request: IncomingMessage): ConnectionKey {
-  const given = { integration: single(request, 'nango-integration'), userId: decode(single(request, 'nango-user-id')) };
-  const parsed = keySchema.safeParse(given);
+  const key = { integration: single(request, 'nango-integration'), userId: decode(single(request, 'nango-user-id')) };
+  const parsed = keySchema.safeParse(key);
   if (parsed.success) return parsed.data;
   throw new NangoError(
     'invalid_request',
-    `Send the headers Nango-Integration and Nango-User-Id, once each. ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`,
+    'Send the headers Nango-Integration and Nango-User-Id, once each. ' +
+      z.prettifyError(parsed.error).replaceAll('\n', ' '),
   );
 }
 
-/** `Nango-Retries` and `Nango-Retry-Any-Method`. */
+/** Parses `Nango-Retries` and `Nango-Retry-Any-Method`. Throws `invalid_request`. */
 export function parseRetryChoice({ headers }: IncomingMessage): RetryChoice {
   const retries = headers['nango-retries'];
   const anyMethod = headers['nango-retry-any-method'];
@@ -39,7 +41,7 @@ export function parseRetryChoice({ headers }: IncomingMessage): RetryChoice {
   if (!parsed.success)
     throw new NangoError(
       'invalid_request',
-      `Nango-Retries is a number from 0 to ${MAX_RETRIES}, Nango-Retry-Any-Method "true" or "false".`,
+      `Nango-Retries must be a number from 0 to ${MAX_RETRIES}, and Nango-Retry-Any-Method "true" or "false".`,
     );
   return {
     maxRetries: parsed.data['Nango-Retries'],
@@ -47,7 +49,7 @@ export function parseRetryChoice({ headers }: IncomingMessage): RetryChoice {
   };
 }
 
-/** Undefined also if the header was sent twice: two programs could read two different values. */
+/** Returns a header. Undefined also if it was sent twice: two programs could read two different values. */
 function single(request: IncomingMessage, name: string): string | undefined {
   const value = request.headers[name];
   if (typeof value !== 'string') return undefined;
@@ -61,7 +63,7 @@ function decode(text: string | undefined): string | undefined {
   } catch (cause) {
     throw new NangoError(
       'invalid_request',
-      'Nango-User-Id is not percent-encoded UTF-8; encode it, "%" as "%25" too.',
+      'Nango-User-Id is not percent-encoded UTF-8. Encode it, and encode "%" as "%25".',
       { cause },
     );
   }

@@ -2,7 +2,7 @@ import { userIdSchema } from '../../connections/connection-input.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import type { ConnectionKey } from '../../store/store.ts';
 
-/** The key that a page or a link asks to connect. Throws `missing_user_id`, and `invalid_request` for an invalid id. */
+/** Checks the key that a page or a link names. Throws `missing_user_id`, and `invalid_request` for an invalid id. */
 export function assertAttemptKey({ integration, userId }: ConnectionKey): ConnectionKey {
   if (userId === '') {
     throw new NangoError('missing_user_id', 'connect() needs a user id: connect(integration, userId).');
