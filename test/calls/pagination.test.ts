@@ -253,7 +253,7 @@ test('pages by offset or page number if the call says so', async (t) => {
     provider.requests.map(({ query }) => query.get('offset') ?? query.get('page')),
     ['0', '2', '4', '1', '2', '3'],
   );
-  await assert.rejects(all(), { type: 'invalid_request', message: /Nothing says how lists of "acme"/ });
+  await assert.rejects(all(), { type: 'invalid_request', message: /No pagination is configured for "acme"/ });
   await assert.rejects(all({ pagination: { type: 'cursor' } }), { type: 'invalid_request', message: /cursor_param/ });
 });
 

@@ -194,7 +194,7 @@ describe('connect() in Chromium', () => {
     const state = new URL(popup.url()).searchParams.get('state');
     const foreign = await newPage(t);
     await foreign.goto(`${server.url}/oauth/callback?code=stolen&state=${state}`);
-    assert.match((await foreign.textContent('main')) ?? '', /another browser/);
+    assert.match((await foreign.textContent('main')) ?? '', /finished in another browser/);
     assert.match(await outcome(page), /^error acme 1 invalid_state /);
     assert.deepEqual((await server.nango.getConnectionsForUserId('1')).returnValue, []);
   });

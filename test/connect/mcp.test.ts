@@ -87,7 +87,11 @@ const SERVER = {
 };
 
 for (const [name, answers, message] of [
-  ['no metadata anywhere', {}, /protected resource metadata .* was found nowhere: .*oauth-protected-resource\/mcp/],
+  [
+    'no metadata anywhere',
+    {},
+    /protected resource metadata .* was not found at any of these URLs: .*oauth-protected-resource\/mcp/,
+  ],
   [
     'metadata of another resource (RFC 9728 §3.3)',
     { '/.well-known/oauth-protected-resource/mcp': { ...RESOURCE, resource: 'https://other.example/mcp' } },
@@ -107,7 +111,7 @@ for (const [name, answers, message] of [
       '/.well-known/oauth-protected-resource/mcp': RESOURCE,
       '/.well-known/oauth-authorization-server': { ...SERVER, token_endpoint: 'http://evil.example/token' },
     },
-    /evil.example by http/,
+    /evil.example, an endpoint of the authorization server, uses http/,
   ],
   [
     'no registration endpoint',
@@ -115,7 +119,7 @@ for (const [name, answers, message] of [
       '/.well-known/oauth-protected-resource/mcp': RESOURCE,
       '/.well-known/oauth-authorization-server': { ...SERVER, registration_endpoint: undefined },
     },
-    /registers no clients dynamically/,
+    /does not register clients dynamically/,
   ],
   [
     'a registration without client_id',

@@ -288,7 +288,7 @@ test('discovery follows at most three redirects of metadata, on the same origin'
     });
   assert.equal((await (await startDiscovered(t, chain(3))).connect('issuer')).status, 'succeeded');
   const endless = await startDiscovered(t, chain(4));
-  assert.match((await endless.connect('issuer')).error?.message ?? '', /was found nowhere/);
+  assert.match((await endless.connect('issuer')).error?.message ?? '', /was not found at any of these URLs/);
 });
 
 for (const [what, answer] of [

@@ -179,7 +179,7 @@ test('R5: a provider that rejects for days without a reason requires a reconnect
   assert.equal((await connection())?.status, 'active');
   assert.deepEqual(await useForDays(refresh, 0.5), new Set(['needs_reconnect']));
   assert.equal((await connection())?.status, 'needs_reconnect');
-  assert.match((await connection())?.statusReason ?? '', /status 400: .* refused every refresh of these 3 days/);
+  assert.match((await connection())?.statusReason ?? '', /status 400: .* rejected every refresh for 3 days/);
   const { events } = (await server.nango.getEvents()).returnValue;
   assert.equal(events.filter(({ type }) => type === 'connection.needs_reconnect').length, 1);
   const asked = provider.requests.length;

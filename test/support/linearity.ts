@@ -73,7 +73,7 @@ export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
       ]),
       {
         issuer: undefined,
-        issuerDemanded: false,
+        issuerRequired: false,
         authorizationUrl: 'https://acme.example/a',
         codeParameter: 'code',
       },
@@ -81,7 +81,7 @@ export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
   'parseAuthorizationResponse, iss': (text) =>
     parseAuthorizationResponse(new Map([['iss', text]]), {
       issuer: undefined,
-      issuerDemanded: true,
+      issuerRequired: true,
       authorizationUrl: 'https://acme.example/a',
       codeParameter: 'code',
     }),

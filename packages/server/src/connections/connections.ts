@@ -27,6 +27,7 @@ export class Connections {
     this.#context = context;
   }
 
+  /** Replaces the additionalConfig. Throws `invalid_request` and `connection_not_found`. */
   async updateConfig(
     reference: ConnectionReference,
     additionalConfig: PublicConnection['additionalConfig'],
@@ -38,6 +39,7 @@ export class Connections {
     return toPublicConnection(row ?? (await throwNotFound(reference, this.#context)));
   }
 
+  /** Lists connections in pages. Throws `invalid_request` for an invalid cursor. */
   async list(query: {
     userId?: string | undefined;
     integration?: string | undefined;
@@ -75,7 +77,8 @@ export class Connections {
     if (!mode.revocation?.applies(integration)) {
       throw new NangoError(
         'unsupported_auth_mode',
-        `"${row.integration}" has no revocation endpoint (auth.revocation_url); delete the connection without revoking.`,
+        `"${row.integration}" has no revocation endpoint (auth.revocation_url). ` +
+          'Delete the connection without revoking.',
       );
     }
     await mode.revocation.revoke({ integration, config, credentials }, modeContext(integration, this.#context));
