@@ -90,7 +90,9 @@ test('with --json a failure is JSON on stdout, like the response of the API', as
   };
   assert.deepEqual(await failureOf('keys', 'check', '--json'), {
     type: 'store_not_ready',
-    message: `The database ${join(cwd, '.nango/nango.db')} does not exist. Start a server first, or name another --data-dir.`,
+    message:
+      `The database ${join(cwd, '.nango/nango.db')} does not exist. ` +
+      'Start a server first, or name another --data-dir.',
   });
   assert.equal((await failureOf('blueprints', 'show', 'nope', '--json')).type, 'not_found');
   const misused = await runCli(['connections', 'show', 'a', '--json'], { cwd });

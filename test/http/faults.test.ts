@@ -120,7 +120,8 @@ for (const [name, modules, argumentOf] of [
     const script = (dies: boolean) => `
       import { MIGRATIONS } from ${source('migrate.ts')};
       import { ${open} as open } from ${source(`${modules}.ts`)};
-      if (${dies}) MIGRATIONS.finishing.push({ name: '0099-dies', up: async () => process.kill(process.pid, 'SIGKILL') });
+      const up = async () => process.kill(process.pid, 'SIGKILL');
+      if (${dies}) MIGRATIONS.finishing.push({ name: '0099-dies', up });
       const store = open(${JSON.stringify(place)});
       await store.migrate();
       console.log(JSON.stringify(await store.listConnections({ limit: 1 })));
