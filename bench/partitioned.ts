@@ -6,9 +6,8 @@ import type { NewConnection, Store } from '../packages/server/src/store/store.ts
 import { startPostgres } from '../test/support/postgres.ts';
 import { createCleanup } from '../test/support/temporary-folder.ts';
 
-// Which of the store's own statements touch one shard where connections are distributed by user_id. PostgreSQL's hash
-// partitions stand for shards: the store works on them unchanged, and each statement it sent is explained with the values
-// it was sent with. Writes bench/plans/partitioned.txt.
+// Shows which statements of the store touch only one shard if connections are distributed by user_id. The hash
+// partitions of PostgreSQL stand for shards. The query plans are written to bench/plans/partitioned.txt.
 const PARTITIONS = 8;
 const CONNECTIONS = 20_000;
 const NOW = 1_800_000_000_000;
@@ -45,21 +44,26 @@ try {
   await cleanup.run();
 }
 
-/** Makes connections a table of hash partitions, as a distributed database would have it. */
+/** Turns `connections` into a table of hash partitions, like the shards of a distributed database. */
 async function distribute(client: pg.Client): Promise<void> {
   await client.query(`
     alter table connections rename to plain;
-    create table connections (like plain including defaults, primary key (integration, user_id, account)) partition by hash (user_id);
+    create table connections (like plain including defaults, primary key (integration, user_id, account))
+      partition by hash (user_id);
     create index on connections (user_id, integration);
     create index on connections (due_at, integration, user_id) where due_at is not null and status = 'active';
     drop table plain`);
   for (let index = 0; index < PARTITIONS; index += 1)
     await client.query(
-      `create table connections_${index} partition of connections for values with (modulus ${PARTITIONS}, remainder ${index})`,
+      `create table connections_${index} partition of connections
+       for values with (modulus ${PARTITIONS}, remainder ${index})`,
     );
   await client.query(
-    `insert into connections (integration, user_id, uuid, auth_mode, sealed_credentials, additional_config, status, due_at, version, created_at, updated_at)
-     select 'acme', 'user-' || i, gen_random_uuid()::text, 'OAUTH2', '\\x00', '{}', 'active', ${NOW}::bigint + i, 1, 0, 0 from generate_series(1, ${CONNECTIONS}) i`,
+    `insert into connections (integration, user_id, uuid, auth_mode, sealed_credentials, additional_config, status,
+       due_at, version, created_at, updated_at)
+     select 'acme', 'user-' || i, gen_random_uuid()::text, 'OAUTH2', '\\x00', '{}', 'active',
+       ${NOW}::bigint + i, 1, 0, 0
+     from generate_series(1, ${CONNECTIONS}) i`,
   );
   await client.query('vacuum analyze connections');
 }
@@ -95,12 +99,12 @@ function operations(store: Store): Record<string, () => Promise<unknown>> {
   };
 }
 
-/** Notes what the store sends, with its values. */
-function record(on: boolean): void {
+/** Starts or stops recording the statements that the store sends, with their values. */
+function record(isOn: boolean): void {
   const { prototype } = pg.Client as unknown as { prototype: { query: (...parameters: unknown[]) => unknown } };
   original ??= prototype.query;
   const send = original;
-  prototype.query = on
+  prototype.query = isOn
     ? function query(this: unknown, ...parameters: unknown[]) {
         const [text, values] = parameters;
         if (typeof text === 'string') sent.push({ text, values: Array.isArray(values) ? values : [] });
@@ -113,7 +117,7 @@ async function explain(client: pg.Client, name: string, { text, values }: Sent):
   const { rows } = await client.query<{ 'QUERY PLAN': string }>(`explain (costs off) ${text}`, [...values]);
   const plan = rows.map((row) => row['QUERY PLAN']);
   const touched = new Set([...plan.join('\n').matchAll(/ on (connections_\d+)/g)].map(([, partition]) => partition));
-  // An insert names no partition in its plan: its one row has one place.
+  // The plan of an insert names no partition, but its one row belongs to one partition.
   const count = Math.max(touched.size, 1);
   const verb = text.split(' ', 1)[0] ?? '';
   return `-- ${name} (${verb}): ${count} of ${PARTITIONS} partitions\n${plan.join('\n')}`;

@@ -11,8 +11,8 @@ import type { ConnectionKey, NewConnection, Store } from '../packages/server/src
 import { startPostgres } from '../test/support/postgres.ts';
 import { createCleanup } from '../test/support/temporary-folder.ts';
 
-// How what the store does grows with what it holds: each operation at 1,000 connections and at many more, on both
-// databases, as medians. With --plans the query plans at the largest size are written to bench/plans/.
+// Measures how the time of each store operation grows from 1,000 connections to many more, on both databases. The
+// figures are medians. --plans also writes the query plans at the largest size to bench/plans/.
 const MAX_GROWTH = 1.5;
 const SMALL = 1_000;
 const DUE = 200;
@@ -33,18 +33,24 @@ if (values.help) {
 const large = Number(values.connections);
 
 const COLUMNS =
-  'integration, user_id, uuid, auth_mode, sealed_credentials, additional_config, status, expires_at, due_at, version, created_at, updated_at';
+  'integration, user_id, uuid, auth_mode, sealed_credentials, additional_config, status, ' +
+  'expires_at, due_at, version, created_at, updated_at';
 const PLANS = {
   'point read': `select * from connections where integration = 'acme' and user_id = 'user-7'`,
-  'due scan': `select integration, user_id from connections where due_at <= ${NOW} and due_at is not null and status = 'active' and (retry_at is null or retry_at <= ${NOW}) and (lease_holder is null or lease_expires_at <= ${NOW}) order by due_at limit 100`,
-  'list page': `select * from connections where integration = 'acme' and user_id > 'user-7' order by integration, user_id limit 100`,
+  'due scan':
+    `select integration, user_id from connections where due_at <= ${NOW} and due_at is not null and status = 'active'` +
+    ` and (retry_at is null or retry_at <= ${NOW}) and (lease_holder is null or lease_expires_at <= ${NOW})` +
+    ` order by due_at limit 100`,
+  'list page':
+    `select * from connections where integration = 'acme' and user_id > 'user-7'` +
+    ` order by integration, user_id limit 100`,
 };
 
-/** One database: its store, a way to fill it quickly, and its plans. */
+/** A database under measurement. */
 interface Subject {
   readonly name: string;
   readonly store: Store;
-  /** Adds the connections from one index up to another; the last DUE of all are due. */
+  /** Adds the connections from one index up to another. Those below the index DUE are due. */
   readonly fill: (from: number, to: number) => Promise<void>;
   readonly explain: (statement: string) => Promise<string>;
 }
@@ -59,7 +65,7 @@ try {
 }
 process.exitCode = missed ? 1 : 0;
 
-/** Both sizes are measured in turn, so that whatever else this machine does falls on both. */
+/** Measures both sizes in turn, so that other work of this machine slows both equally. */
 async function measure(small: Subject, big: Subject): Promise<void> {
   for (const [{ store, fill }, count] of [
     [small, SMALL],
@@ -76,7 +82,8 @@ async function measure(small: Subject, big: Subject): Promise<void> {
     missed ||= growth > MAX_GROWTH;
     const verdict = growth > MAX_GROWTH ? 'MISSED' : 'met';
     process.stdout.write(
-      `  ${operation.padEnd(12)} ${before.toFixed(0).padStart(6)} µs → ${after.toFixed(0).padStart(6)} µs   growth ${growth.toFixed(2)}   bar ${MAX_GROWTH}: ${verdict}\n`,
+      `  ${operation.padEnd(12)} ${before.toFixed(0).padStart(6)} µs → ${after.toFixed(0).padStart(6)} µs` +
+        `   growth ${growth.toFixed(2)}   bar ${MAX_GROWTH}: ${verdict}\n`,
     );
   }
   if (values.plans) await writePlans(big.name, big.explain);
@@ -143,8 +150,10 @@ async function sqlite(): Promise<Subject> {
     store,
     async fill(from, to) {
       database.exec(`with recursive n(i) as (select ${from} union all select i + 1 from n where i + 1 < ${to})
-        insert into connections (${COLUMNS}) select 'acme', 'user-' || i, lower(hex(randomblob(16))), 'OAUTH2', randomblob(400), '{}',
-        'active', ${NOW} + 3600000, case when i < ${DUE} then ${NOW} - 1 else ${NOW} + 3000000 + i end, 1, ${NOW}, ${NOW} from n; analyze`);
+        insert into connections (${COLUMNS})
+        select 'acme', 'user-' || i, lower(hex(randomblob(16))), 'OAUTH2', randomblob(400), '{}', 'active',
+        ${NOW} + 3600000, case when i < ${DUE} then ${NOW} - 1 else ${NOW} + 3000000 + i end, 1,
+        ${NOW}, ${NOW} from n; analyze`);
     },
     explain: async (statement) =>
       database
@@ -165,9 +174,10 @@ async function postgres(): Promise<Subject> {
     name: 'PostgreSQL',
     store: openPostgresStore(url),
     async fill(from, to) {
-      await client.query(`insert into connections (${COLUMNS}) select 'acme', 'user-' || i, gen_random_uuid()::text, 'OAUTH2',
-        decode(repeat(md5(i::text), 25), 'hex'), '{}', 'active', ${NOW} + 3600000,
-        case when i < ${DUE} then ${NOW} - 1 else ${NOW}::bigint + 3000000 + i end, 1, ${NOW}, ${NOW} from generate_series(${from}, ${to - 1}) i`);
+      await client.query(`insert into connections (${COLUMNS})
+        select 'acme', 'user-' || i, gen_random_uuid()::text, 'OAUTH2', decode(repeat(md5(i::text), 25), 'hex'), '{}',
+        'active', ${NOW} + 3600000, case when i < ${DUE} then ${NOW} - 1 else ${NOW}::bigint + 3000000 + i end, 1,
+        ${NOW}, ${NOW} from generate_series(${from}, ${to - 1}) i`);
       await client.query('vacuum analyze connections');
     },
     async explain(statement) {

@@ -2,8 +2,8 @@ import { parseArgs } from 'node:util';
 import { torture } from '../test/support/torture.ts';
 import { createCleanup } from '../test/support/temporary-folder.ts';
 
-// Attacks the refresh engine: servers are killed, their clocks jump, the disk under their logs is full, the provider is
-// slow and fails, the database goes away, callers never stop.
+// Attacks the refresh engine while callers never stop. Servers are killed, their clocks jump, and the disk for their
+// logs is full. The provider is slow and fails, and the database restarts.
 const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '180' },
@@ -17,7 +17,8 @@ const { values } = parseArgs({
 if (values.help) {
   process.stdout.write(
     'npm run torture -- [--seconds 180] [--connections 500] [--clients 32] [--servers 4] [--database-restarts 2]\n' +
-      'Several servers share a PostgreSQL of their own; one has the embedded store. Exits with 1 when a promise is broken.\n',
+      'Several servers share one PostgreSQL database. A single server uses the embedded store.\n' +
+      'The exit code is 1 if a promise is broken.\n',
   );
   process.exit(0);
 }
@@ -33,18 +34,18 @@ try {
   });
   const { provider, kills, answers, wrongTokens, lostWithoutCause, unannounced, lostWithResponse, leaked } = report;
   const lines = [
-    `servers killed                               ${kills}`,
-    `calls of callers                             ${JSON.stringify(answers)}`,
-    `token requests with new tokens in response      ${provider.rotated}`,
-    `  of these for an old refresh token in grace ${provider.grace}`,
-    `  of these needless                          ${provider.needless}   bar 0`,
-    `token calls refused or left hanging          ${provider.failed}`,
-    `token responses cut off                       ${provider.cut}`,
-    `wrong or expired tokens handed out           ${wrongTokens.length}   bar 0`,
-    `grants lost although no response was          ${lostWithoutCause.length}   bar 0`,
-    `grants lost and not marked                   ${unannounced.length}   bar 0`,
-    `grants lost with a response, each marked      ${lostWithResponse}`,
-    `secrets in the servers' output               ${leaked ? 'FOUND' : 'none'}`,
+    `servers killed                                 ${kills}`,
+    `responses to callers                           ${JSON.stringify(answers)}`,
+    `token requests that got new tokens             ${provider.rotated}`,
+    `  with the previous refresh token in grace     ${provider.grace}`,
+    `  that were needless                           ${provider.needless}   bar 0`,
+    `token requests that were rejected or hung      ${provider.failed}`,
+    `token responses that were truncated            ${provider.cut}`,
+    `wrong or expired tokens given to callers       ${wrongTokens.length}   bar 0`,
+    `grants lost without a lost response            ${lostWithoutCause.length}   bar 0`,
+    `grants lost and not marked                     ${unannounced.length}   bar 0`,
+    `grants lost with a lost response, all marked   ${lostWithResponse}`,
+    `secrets in the servers' output                 ${leaked ? 'FOUND' : 'none'}`,
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
   const broken = [...wrongTokens, ...lostWithoutCause, ...unannounced];

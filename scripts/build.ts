@@ -11,7 +11,7 @@ const run = promisify(execFile);
 
 const common: BuildOptions = { bundle: true, sourcemap: true, logLevel: 'warning', legalComments: 'none' };
 const node: BuildOptions = { ...common, platform: 'node', target: 'node24', packages: 'external' };
-// No runtime's own API: it runs on Node 20, Bun, Deno and edge runtimes.
+// Uses no API of one runtime, so that it runs on Node 20, Bun, Deno and edge runtimes.
 const client: BuildOptions = { ...common, platform: 'neutral', target: 'es2022' };
 const at = (...path: string[]) => join(root, 'packages', ...path);
 
@@ -54,11 +54,11 @@ const bundles: BuildOptions[] = [
   {
     ...node,
     format: 'esm',
-    // Our own packages are part of the server, so that it installs without them. So is Kysely: loading its hundreds of
-    // small modules separately costs 12 MB of memory more. Everything else is a dependency.
+    // The bundle contains our own packages, so that the server installs without them. It also contains Kysely, whose
+    // hundreds of small modules take 12 MB more memory if they are loaded separately.
     packages: 'bundle',
     external: Object.keys(serverManifest.dependencies),
-    // Code that only some servers need (pg, the Action compiler) is a separate chunk, loaded on demand.
+    // Code that only some servers need (pg, the Action compiler) is a separate chunk that is loaded on demand.
     splitting: true,
     entryPoints: { cli: at('server/src/cli/main.ts') },
     outdir: at('server/dist'),
@@ -90,7 +90,7 @@ if (process.argv.includes('--types')) {
   await writeCommonJsDeclarations(at('frontend/dist'));
 }
 
-/** Each module's declarations again, for `require`. The compiler leaves the sources' names in both. */
+/** Writes each module's declarations for `import` and for `require`. The compiler leaves the `.ts` names in them. */
 async function writeCommonJsDeclarations(folder: string): Promise<void> {
   const files = (await readdir(folder)).filter((file) => file.endsWith('.d.ts'));
   for (const file of files) {

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 
-// Checks the tarballs as their consumers see them: publint for the manifests, attw for the types, a size limit for the
-// browser. The packages must be built before, with their types.
+// Checks the tarballs as their consumers see them: the manifests with publint, the types with attw, and the size of the
+// browser package. Run it after `npm run build`.
 const root = join(import.meta.dirname, '..');
 const BUILT = [
   'action/dist/index.d.ts',
@@ -29,7 +29,7 @@ try {
   node(join(root, 'scripts/pack.ts'), folder);
   for (const tarball of readdirSync(folder)) {
     node(join(root, 'node_modules/publint/src/cli.js'), join(folder, tarball), '--strict');
-    // The server is a command line, so it has nothing to import.
+    // The server is a command line program, so nobody imports it.
     if (tarball.includes('server')) continue;
     const profile = tarball.includes('node-client') ? 'node16' : 'esm-only';
     node(

@@ -47,7 +47,7 @@ export async function generateFiles(): Promise<GeneratedFile[]> {
   ];
 }
 
-/** Editors check `auth` and `requests` of a Blueprint as they do those of an Integration. */
+/** An editor checks `auth` and `requests` of a Blueprint like those of an Integration. */
 function blueprintSchema(fields: Fields): z.ZodType {
   const integration = integrationsFileSchema(fields).shape.integrations.valueType.shape;
   const { versions } = blueprintFileSchema.shape;
@@ -65,7 +65,7 @@ function jsonSchema(schema: z.ZodType, title: string): string {
   return format({ title, ...z.toJSONSchema(schema, { ...options, override: withoutWrittenNumbers }) });
 }
 
-/** An editor sees a number, whatever its text. */
+/** An editor reads a number from YAML, so it needs no schema for the number's text. */
 function withoutWrittenNumbers({
   zodSchema,
   jsonSchema,
@@ -148,7 +148,9 @@ async function architecture(): Promise<string> {
 
 function errorCodes(): string {
   const codes = Object.keys(ERRORS).map((code) => `\n  | '${code}'`);
-  return `/** The stable codes of the server's errors, as docs/reference/errors.md describes them. */\nexport type NangoErrorCode =${codes.join('')};\n`;
+  return `/** The stable codes of the server's errors, as docs/reference/errors.md describes them. */
+export type NangoErrorCode =${codes.join('')};
+`;
 }
 
 function errorsPage(): string {

@@ -1,7 +1,7 @@
 /** A folder of the server, or a file at its top. */
 interface Layer {
   readonly about: string;
-  /** What its files may import, apart from their own folder. */
+  /** The other folders and files that its files may import. */
   readonly mayImport: readonly string[];
 }
 
@@ -203,7 +203,7 @@ export function layerRules(): object {
       rules: { 'no-restricted-imports': ['error', { patterns: [{ group: forbidden.map(patternOf), message }] }] },
     };
   });
-  // Without this line every plugin of the linter would be on.
+  // An empty list turns off all plugins of the linter. They are on by default.
   return { plugins: [], overrides };
 }
 

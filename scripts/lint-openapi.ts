@@ -5,14 +5,14 @@ import { createConfig, formatProblems, getTotals, lint } from '@redocly/openapi-
 const config = await createConfig({
   extends: ['recommended'],
   rules: {
-    // Every server is its user's own, first on their own machine.
+    // Each user runs their own server, first on their own machine.
     'no-server-example.com': 'off',
-    // A form from a provider gets only a redirect as its response.
+    // The response to a provider's form is always a redirect.
     'operation-2xx-response': 'off',
   },
 });
 const problems = await lint({ ref: join(import.meta.dirname, '../packages/server/openapi.json'), config });
 formatProblems(problems, { totals: getTotals(problems), version: '', format: 'stylish' });
 const { errors, warnings } = getTotals(problems);
-process.stdout.write(errors + warnings === 0 ? 'The OpenAPI document has no faults.\n' : '');
+process.stdout.write(errors + warnings === 0 ? 'The OpenAPI document has no problems.\n' : '');
 if (errors + warnings > 0) process.exitCode = 1;

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-// Makes the tarballs that npm would publish. An argument names another folder than artifacts/.
+// Makes the tarballs that npm would publish, in artifacts/ or in the folder that the argument names.
 const root = join(import.meta.dirname, '..');
 const folder = process.argv[2] ?? join(root, 'artifacts');
 const packages = ['action', 'frontend', 'node-client', 'server'];

@@ -1,21 +1,21 @@
 import { connect, type Socket } from 'node:net';
 
-// A load generator that costs next to nothing, so that a server beside it is what is measured: plain sockets, requests that
-// were written before, answers of which only the length is read. Prints one line of JSON.
+// Generates load at little cost, so that the figures show the server and not the generator. It uses plain sockets,
+// sends prepared requests, and reads only the length of each response. It prints one line of JSON.
 
-/** What to send, for how long. */
+/** The requests to send, and for how long. */
 export interface Load {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly clients: number;
   readonly seconds: number;
-  /** How many values `{n}` in a header's value takes, at random. */
+  /** The number of values that `{n}` in a header's value takes. The values are random unless `inOrder`. */
   readonly users?: number;
-  /** Whether they come one after the other, each once before any comes twice. */
+  /** Whether the values come in order instead of at random. */
   readonly inOrder?: boolean;
 }
 
-/** What came of it; milliseconds. */
+/** Requests per second, and latencies in milliseconds. */
 export interface Measured {
   readonly rate: number;
   readonly p50: number;
@@ -70,12 +70,12 @@ async function run({ url, headers, clients, seconds, users = 1, inOrder = false 
   }
 }
 
-/** Bytes of an answer, head and body; its head comes in one piece. */
+/** The length of a response, head and body, in bytes. The first chunk must contain the whole head. */
 function lengthOf(chunk: Buffer): number {
   const text = chunk.toString('latin1', 0, Math.min(chunk.length, 2_000));
   const headEnd = text.indexOf('\r\n\r\n');
   const length = /\r\ncontent-length: (\d+)/i.exec(text)?.[1];
   if (!text.startsWith('HTTP/1.1 200') || headEnd === -1 || length === undefined)
-    throw new Error(`An unexpected response:  ${text}`);
+    throw new Error(`An unexpected response: ${text}`);
   return headEnd + 4 + Number(length);
 }

@@ -3,8 +3,8 @@ import { parseArgs } from 'node:util';
 import { startPostgres } from '../../test/support/postgres.ts';
 import { hasCommand, PINNED, Processes, SECRET_KEY, type Running } from './processes.ts';
 
-// The request path beside a bare node:http and undici proxy and others, in one run: each server on one core, callers and API
-// on another. Subjects take short turns. Neighbours of the machine only slow a turn down, so the quicker quartiles are compared.
+// Compares the request path with that of a bare node:http and undici proxy, and of others. Servers have one core.
+// Other load on the machine only slows a turn down, so the faster quartiles are compared.
 const CLIENTS = 32;
 const GIGABYTE = 1024 ** 3;
 
@@ -26,7 +26,7 @@ const cleanups: (() => unknown)[] = [];
 const processes = new Processes();
 let failed = false;
 try {
-  if (!PINNED) process.stdout.write('taskset or a second core is missing: servers and callers share what there is.\n');
+  if (!PINNED) process.stdout.write('taskset or a second core is missing, so servers and callers share all cores.\n');
   const benches = {
     rates: compareRates,
     random: compareRandom,
@@ -46,7 +46,7 @@ interface Subject {
   readonly url: string;
   readonly headers: Record<string, string>;
   readonly users?: number;
-  /** Seconds before anything is measured, until V8 has compiled what runs often; each user comes in turn. */
+  /** Seconds of load before the measurement, so that V8 compiles the code that runs often. */
   readonly warmUp?: number;
 }
 
@@ -56,7 +56,7 @@ interface Figures {
   readonly single: number[];
 }
 
-/** Subjects in turns, each as often; the first is the baseline. */
+/** Measures the subjects in turn. The first one is the baseline. */
 async function measure(subjects: readonly Subject[], { single = true } = {}): Promise<Map<string, Figures>> {
   const figures = new Map(
     subjects.map(({ name }) => [name, { rate: [], p99: [], single: [] } satisfies Figures as Figures]),
@@ -65,7 +65,7 @@ async function measure(subjects: readonly Subject[], { single = true } = {}): Pr
     await processes.load({ ...subject, clients: CLIENTS, seconds: subject.warmUp ?? 5, inOrder: true });
   for (let round = 0; round < rounds; round += 1) {
     for (const subject of subjects) {
-      // While the others had their turns, V8 collected garbage and forgot code.
+      // During the turns of the others, V8 may have dropped the compiled code.
       await processes.load({ ...subject, clients: CLIENTS, seconds: 1 });
       const { rate, p99 } = await processes.load({ ...subject, clients: CLIENTS, seconds });
       figures.get(subject.name)?.rate.push(rate);
@@ -113,7 +113,7 @@ async function compareRates(): Promise<void> {
   check('SQLite / @fastify/reply-from', rateRatio(sqlite, reply), { atLeast: 1.1 });
 }
 
-/** Many connections in turn, without a bar: over HTTP/1.1 each has sockets of its own, over HTTP/2 all share a session. */
+/** Uses many connections, without a bar. With HTTP/1.1 each has its own sockets. With HTTP/2 all share a session. */
 async function compareRandom(): Promise<void> {
   const { url: upstream } = await processes.api('api');
   const bare = await processes.subject('bare', { upstream });
@@ -147,7 +147,7 @@ async function compareReads(): Promise<void> {
   );
   const [base, ours] = [...figures.values()];
   print('GET one connection’s credentials', figures);
-  if (base && ours) check('nango / constant answer', rateRatio(ours, base), { atLeast: 0.75 });
+  if (base && ours) check('nango / constant response', rateRatio(ours, base), { atLeast: 0.75 });
 }
 
 async function compareLarge(): Promise<void> {
@@ -159,7 +159,7 @@ async function compareLarge(): Promise<void> {
     ['1 GB up', upload],
   ] as const) {
     const taken: Record<'bare' | 'nango', number[]> = { bare: [], nango: [] };
-    // What the process needs anyway is not growth.
+    // The first exchange grows the process to its usual size.
     await send(`${nango.url}/proxy`, GIGABYTE / 4);
     const before = nango.rss() ?? Number.NaN;
     let peak = before;
@@ -170,7 +170,8 @@ async function compareLarge(): Promise<void> {
     }
     clearInterval(watch);
     process.stdout.write(
-      `\n${title}: bare ${rateOf(median(taken.bare))}, nango ${rateOf(median(taken.nango))}, resident ${(before / 2 ** 20).toFixed(0)} MB, at most ${(peak / 2 ** 20).toFixed(0)} MB\n`,
+      `\n${title}: bare ${rateOf(median(taken.bare))}, nango ${rateOf(median(taken.nango))}, ` +
+        `resident ${(before / 2 ** 20).toFixed(0)} MB, at most ${(peak / 2 ** 20).toFixed(0)} MB\n`,
     );
     check(`${title}, nango / bare`, median(taken.bare) / median(taken.nango), { atLeast: 0.9 });
     check(`${title}, growth of memory, MB`, (peak - before) / 2 ** 20, { atMost: 40 });
@@ -193,7 +194,7 @@ async function compareWorkers(): Promise<void> {
   if (single && double) check('two workers / one process', rateRatio(double, single), { atLeast: 1.7 });
 }
 
-/** Milliseconds; a plain socket reads what comes. */
+/** Resolves to the milliseconds that it took. */
 function download(url: string, size: number): Promise<number> {
   return exchange(url, `GET`, { path: `/${size}`, expected: size });
 }
@@ -248,7 +249,8 @@ function print(title: string, figures: ReadonlyMap<string, Figures>): void {
   for (const [name, { rate, p99, single }] of figures) {
     const alone = single.length === 0 ? '' : `   one client p50 ${median(single).toFixed(3)} ms`;
     process.stdout.write(
-      `  ${name.padEnd(28)} ${quantile(rate, 0.75).toFixed(0).padStart(6)} /s   p99 ${quantile(p99, 0.25).toFixed(2)} ms${alone}\n`,
+      `  ${name.padEnd(28)} ${quantile(rate, 0.75).toFixed(0).padStart(6)} /s` +
+        `   p99 ${quantile(p99, 0.25).toFixed(2)} ms${alone}\n`,
     );
   }
 }
@@ -262,7 +264,7 @@ function check(what: string, value: number, { atLeast, atMost }: { atLeast?: num
   failed ||= !isMet;
 }
 
-/** Of rates: the quarter of the turns that did best begins there. */
+/** Compares the rates at the upper quartile, where the fastest quarter of the turns begins. */
 function rateRatio(one: Figures, other: Figures): number {
   return quantile(one.rate, 0.75) / quantile(other.rate, 0.75);
 }

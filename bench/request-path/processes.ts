@@ -17,11 +17,11 @@ export const SECRET_KEY = 'bench-secret-key-0123';
 const ENCRYPTION_KEY = Buffer.alloc(32, 1);
 const NOW = Date.now();
 
-/** The core that servers run on, and the one of everything else: callers, API, database. */
+/** Servers run on the first core. Callers, the API and the database run on the second. */
 const SERVER_CORE = '0';
 const OTHER_CORE = '1';
 
-/** Where `taskset` is missing, the system decides, and the figures say less. */
+/** Whether processes are pinned to cores. Without `taskset` the figures are less reliable. */
 export const PINNED = hasCommand('taskset') && availableParallelism() >= 2;
 
 export function hasCommand(name: string): boolean {
@@ -40,26 +40,26 @@ const WRK = hasCommand('wrk');
 /** A server under measurement. */
 export interface Running {
   readonly url: string;
-  /** Resident memory of the process and its children, in bytes; undefined where the system does not tell. */
+  /** Resident memory of the process in bytes, or undefined if the system does not report it. */
   rss(): number | undefined;
 }
 
 interface Nginx {
   readonly core: string;
-  /** Directives beside the server. */
+  /** Directives before the `server` block. */
   readonly upstreams: string;
   readonly location: string;
   /** Parameters of `listen`. */
   readonly listen?: string;
 }
 
-/** Starts processes, and ends them all. */
+/** Starts processes, and ends all of them. */
 export class Processes {
   readonly folder = mkdtempSync(join(tmpdir(), 'nango-bench-'));
   readonly #children: ChildProcess[] = [];
   #folders = 0;
 
-  /** One of `subjects.ts`. */
+  /** Starts one of the servers in `subjects.ts`. */
   async subject(name: string, { upstream = '', core = SERVER_CORE } = {}): Promise<Running> {
     const port = await freePort();
     const child = this.#spawn(core, [
@@ -73,13 +73,13 @@ export class Processes {
     return this.#responding(child, `http://127.0.0.1:${port}`);
   }
 
-  /** What the servers call; it has the core of the callers. nginx where it is installed: it leaves more to measure. */
+  /** Starts the API, on the callers' core. It is nginx if that is installed, because nginx uses less of the core. */
   api(name: 'api' | 'bytes'): Promise<Running> {
     if (name === 'bytes' || !hasCommand('nginx')) return this.subject(name, { core: OTHER_CORE });
     return this.#nginx({ core: OTHER_CORE, upstreams: '', location: CONSTANT_RESPONSE });
   }
 
-  /** An API that speaks HTTP/2, and the certificate to trust; undefined where nginx is missing. */
+  /** Starts an API that supports HTTP/2. Resolves to undefined if nginx is missing. */
   async http2Api(): Promise<{ readonly url: string; readonly authority: string } | undefined> {
     if (!hasCommand('nginx')) return undefined;
     const { url } = await this.#nginx({
@@ -91,7 +91,7 @@ export class Processes {
     return { url: `https://localhost:${new URL(url).port}`, authority: `${TLS}/server.crt` };
   }
 
-  /** The product, with connections of the integration `acme` for the users "0", "1", … */
+  /** Starts Nango with connections of the integration `acme` for the users "0", "1", … */
   async nango({
     upstream,
     connections = 1,
@@ -109,7 +109,7 @@ export class Processes {
     workers?: number;
     cores?: string;
     sharesSockets?: boolean;
-    /** File of a certificate that the server trusts. */
+    /** The file of a certificate that the server trusts. */
     authority?: string;
   }): Promise<Running> {
     const port = await freePort();
@@ -118,7 +118,12 @@ export class Processes {
     mkdirSync(folder, { recursive: true });
     writeFileSync(
       join(folder, 'integrations.yaml'),
-      `integrations:\n  acme:\n    share_sockets: ${sharesSockets}\n    auth: { auth_mode: API_KEY }\n    requests: { base_url: '${upstream}/', headers: { Authorization: 'Bearer \${api_key}' } }\n`,
+      `integrations:
+  acme:
+    share_sockets: ${sharesSockets}
+    auth: { auth_mode: API_KEY }
+    requests: { base_url: '${upstream}/', headers: { Authorization: 'Bearer \${api_key}' } }
+`,
     );
     writeFileSync(join(folder, 'nango-config.yaml'), `connection_cache_size: ${cacheSize}\n`);
     const store = databaseUrl ? openPostgresStore(databaseUrl) : openSqliteStore(join(root, '.nango/nango.db'));
@@ -147,7 +152,7 @@ export class Processes {
     return this.#responding(child, `http://localhost:${port}`, '/health');
   }
 
-  /** nginx with one worker, as a reference in C. */
+  /** Starts nginx with one worker, as a reference in C. */
   nginx(upstream: string): Promise<Running> {
     return this.#nginx({
       core: SERVER_CORE,
@@ -162,13 +167,18 @@ export class Processes {
     const file = join(this.folder, `nginx-${port}.conf`);
     writeFileSync(
       file,
-      `daemon off; worker_processes 1; pid ${join(this.folder, `nginx-${port}.pid`)}; error_log /dev/null; events { worker_connections 1024; }
-http { access_log off; keepalive_requests 1000000000; ${upstreams} server { listen 127.0.0.1:${port} ${listen}; location / { ${location} } } }\n`,
+      `daemon off; worker_processes 1; pid ${join(this.folder, `nginx-${port}.pid`)}; error_log /dev/null;
+events { worker_connections 1024; }
+http {
+  access_log off; keepalive_requests 1000000000; ${upstreams}
+  server { listen 127.0.0.1:${port} ${listen}; location / { ${location} } }
+}
+`,
     );
     return this.#responding(this.#spawn(core, ['nginx', '-c', file]), `http://127.0.0.1:${port}`);
   }
 
-  /** Requests from a process of its own: wrk where it is installed, else `load.ts`. */
+  /** Sends requests from a separate process. It uses wrk if that is installed, else `load.ts`. */
   async load(load: Load): Promise<Measured> {
     const command = WRK
       ? this.#wrk(load)
@@ -186,18 +196,21 @@ http { access_log off; keepalive_requests 1000000000; ${upstreams} server { list
     const fields = Object.entries(headers).filter(([, value]) => !value.includes('{n}'));
     const varied = Object.entries(headers).find(([, value]) => value.includes('{n}'))?.[0];
     const pick = inOrder ? `n = (n + 1) % ${users}` : `n = math.random(0, ${(users ?? 1) - 1})`;
-    writeFileSync(
-      script,
-      varied
-        ? `n = 0\nfunction request()\n ${pick}\n wrk.headers["${varied}"] = n\n return wrk.format()\nend\nfunction init() math.randomseed(os.time()) end\n`
-        : '',
-    );
+    const vary = `n = 0
+function request()
+ ${pick}
+ wrk.headers["${varied}"] = n
+ return wrk.format()
+end
+function init() math.randomseed(os.time()) end
+`;
+    writeFileSync(script, varied ? vary : '');
     const flags = fields.flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
     return ['wrk', '-t1', `-c${clients}`, `-d${seconds}s`, '--latency', '-s', script, ...flags, url];
   }
 
   async end(): Promise<void> {
-    // Not at once: a profile is written at the end.
+    // SIGTERM lets each process write its profile before it ends.
     for (const child of this.#children) child.kill('SIGTERM');
     for (const child of this.#children)
       if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
@@ -248,7 +261,7 @@ function milliseconds(match: RegExpExecArray | null): number {
   return Number(match?.[1]) * factor;
 }
 
-/** `NANGO_BENCH_PROFILE=<folder>` has each process write a profile there. */
+/** With `NANGO_BENCH_PROFILE=<folder>`, each process writes a profile there. */
 function profiling(): string[] {
   const folder = process.env['NANGO_BENCH_PROFILE'];
   return folder ? ['--cpu-prof', `--cpu-prof-dir=${folder}`] : [];

@@ -4,7 +4,7 @@ import replyFrom from '@fastify/reply-from';
 import fastify from 'fastify';
 import { Agent } from 'undici';
 
-// The servers of the bench, one to a process: `node subjects.ts NAME PORT UPSTREAM`.
+// The servers of the bench. Each runs in its own process: `node subjects.ts NAME PORT UPSTREAM`.
 const [, , name, port, upstream = ''] = process.argv;
 const CHUNK = Buffer.alloc(65_536, 'x');
 
@@ -12,10 +12,10 @@ const SUBJECTS: Record<string, () => void> = { api, bytes, bare, constant, reply
 SUBJECTS[name ?? '']?.();
 process.once('SIGTERM', () => process.exit(0));
 
-/** An API that answers 200 bytes to every GET, and costs next to nothing. */
+/** An API that sends 200 bytes for each GET, at little cost. */
 function api(): void {
   const body = JSON.stringify({ text: 'x'.repeat(189) });
-  const answer = Buffer.from(
+  const message = Buffer.from(
     `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
   );
   createServer({ noDelay: true }, (socket) => {
@@ -23,13 +23,13 @@ function api(): void {
     socket.on('data', (chunk) => {
       const heads = (rest + chunk.toString('latin1')).split('\r\n\r\n');
       rest = heads.pop() ?? '';
-      for (const _ of heads) socket.write(answer);
+      for (const _ of heads) socket.write(message);
     });
     socket.on('error', () => socket.destroy());
   }).listen(Number(port), '127.0.0.1');
 }
 
-/** An API that gives as many bytes as `/<n>` asks for, and takes as many as come. */
+/** An API that sends as many bytes as the path `/<n>` says, and accepts a body of any size. */
 function bytes(): void {
   createHttpServer((request, response) => {
     if (request.method !== 'GET') {
@@ -50,7 +50,7 @@ function bytes(): void {
   }).listen(Number(port), '127.0.0.1');
 }
 
-/** The least that a proxy which authorizes has to do: node:http, undici and one constant header. */
+/** The minimum for a proxy that authorizes requests: node:http, undici and one constant header. */
 function bare(): void {
   const agent = new Agent({ connections: 256, headersTimeout: 0, bodyTimeout: 0 });
   createHttpServer((request, response) => {
@@ -93,7 +93,7 @@ function bareHeaders({ headers }: IncomingMessage): Record<string, string> {
   return passed;
 }
 
-/** node:http with a check of a key and a constant answer, as large as a connection's. */
+/** node:http with a check of the key and a constant response, as large as that with a connection. */
 function constant(): void {
   const body = Buffer.from(JSON.stringify({ text: 'x'.repeat(400) }));
   createHttpServer((request, response) => {
@@ -103,7 +103,7 @@ function constant(): void {
   }).listen(Number(port), '127.0.0.1');
 }
 
-/** The popular way to write such a proxy. */
+/** The popular library for such a proxy. */
 function fastifyReplyFrom(): void {
   const app = fastify();
   void app.register(replyFrom, { base: upstream, undici: { connections: 256 } });

@@ -54,29 +54,29 @@ export async function startApp({ port, serverUrl, secretKey }: AppOptions): Prom
   };
 }
 
-/** Reads the connection when an event reports a change, and not on each request of the page: every read is audited. */
+/** Reads the connection only after an event has reported a change, because the server audits every read. */
 class ConnectionReader {
   readonly #nango: Nango;
   #cursor: string | undefined;
-  #known: object | undefined;
+  #cached: object | undefined;
 
   constructor(nango: Nango) {
     this.#nango = nango;
   }
 
   async read(): Promise<object> {
-    if (await this.#hasNews()) this.#known = undefined;
-    this.#known ??= await this.#load();
-    return this.#known;
+    if (await this.#hasChanged()) this.#cached = undefined;
+    this.#cached ??= await this.#load();
+    return this.#cached;
   }
 
-  async #hasNews(): Promise<boolean> {
-    let news = false;
+  async #hasChanged(): Promise<boolean> {
+    let changed = false;
     for (;;) {
       const { events, nextCursor, hasMore } = (await this.#nango.getEvents({ cursor: this.#cursor })).returnValue;
       this.#cursor = nextCursor;
-      news ||= events.length > 0;
-      if (!hasMore) return news;
+      changed ||= events.length > 0;
+      if (!hasMore) return changed;
     }
   }
 

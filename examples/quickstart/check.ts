@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { styleText } from 'node:util';
 
-const RENEWAL_TIMEOUT_MS = 30_000;
+const REFRESH_TIMEOUT_MS = 30_000;
 
 interface CheckTarget {
   readonly appUrl: string;
@@ -70,15 +70,15 @@ export async function runCheck({ appUrl, nangoUrl }: CheckTarget): Promise<numbe
     [
       'The access token is refreshed before it expires',
       async () => {
-        const deadline = Date.now() + RENEWAL_TIMEOUT_MS;
-        let answer = await readConnection(appUrl);
-        while (answer.token.fingerprint === state.fingerprint && Date.now() < deadline) {
+        const deadline = Date.now() + REFRESH_TIMEOUT_MS;
+        let current = await readConnection(appUrl);
+        while (current.token.fingerprint === state.fingerprint && Date.now() < deadline) {
           await delay(500);
-          answer = await readConnection(appUrl);
+          current = await readConnection(appUrl);
         }
         expect(
-          answer.token.fingerprint !== state.fingerprint,
-          `it was not refreshed within ${RENEWAL_TIMEOUT_MS / 1000} s`,
+          current.token.fingerprint !== state.fingerprint,
+          `it was not refreshed within ${REFRESH_TIMEOUT_MS / 1000} s`,
         );
       },
     ],
@@ -104,11 +104,11 @@ async function readConnection(appUrl: string): Promise<ConnectionResponse> {
 }
 
 async function runAction(appUrl: string): Promise<void> {
-  const answer = (await (await fetch(`${appUrl}/notes`, { method: 'POST' })).json()) as {
+  const result = (await (await fetch(`${appUrl}/notes`, { method: 'POST' })).json()) as {
     notes?: unknown[];
     error?: string;
   };
-  expect(answer.notes?.length === 3, answer.error ?? 'it did not return three notes');
+  expect(result.notes?.length === 3, result.error ?? 'it did not return three notes');
 }
 
 function expect(condition: boolean, otherwise: string): void {
@@ -131,7 +131,7 @@ class Browser {
       url = new URL(location, url).href;
       verb = 'GET';
     }
-    throw new Error('the flow redirects without end');
+    throw new Error('the flow redirected more than ten times');
   }
 
   #keep(header: string): void {

@@ -9,9 +9,7 @@ interface Entry {
 
 const now = () => Math.floor(Date.now() / 1000);
 
-/**
- * Storage for oidc-provider. Everything is in memory, and written to one file after each change. For a sandbox only.
- */
+/** Stores everything of oidc-provider in memory, and in one file after each change. It is for a sandbox only. */
 export function createFileAdapter(file: string): (model: string) => Adapter {
   const entries = readEntries(file);
   const save = () => writeFileSync(file, JSON.stringify([...entries]), { mode: 0o600 });

@@ -9,8 +9,8 @@ const ACCOUNT = 'ada@sandbox.example';
 const SCOPES = 'openid offline_access notes';
 
 const NOTES = [
-  { id: 3, text: 'Nango put the access token into this request, and keeps it fresh.' },
-  { id: 2, text: 'Refresh tokens rotate here: each one works once.' },
+  { id: 3, text: 'Nango added the access token to this request, and refreshes it.' },
+  { id: 2, text: 'Refresh tokens rotate here, so each one works once.' },
   { id: 1, text: 'Access tokens of this sandbox live 30 seconds.' },
 ];
 
@@ -102,7 +102,7 @@ interface Exchange {
 /** Serves requests that are not for the authorization server. Resolves to whether it did. */
 async function handle(provider: Provider, { path, request, response }: Exchange): Promise<boolean> {
   if (path === '/api/notes') {
-    await responseNotes(provider, { path, request, response });
+    await serveNotes(provider, { path, request, response });
     return true;
   }
   const [, action] = /^\/interaction\/[\w-]+(\/approve|\/deny)?$/.exec(path) ?? [undefined, 'none'];
@@ -112,7 +112,7 @@ async function handle(provider: Provider, { path, request, response }: Exchange)
   const result =
     action === '/approve'
       ? await approve(provider, { request, response })
-      : { error: 'access_denied', error_description: 'The user said no.' };
+      : { error: 'access_denied', error_description: 'The user denied access.' };
   await provider.interactionFinished(request, response, result, { mergeWithLastSubmission: false });
   return true;
 }
@@ -146,7 +146,7 @@ async function approve(provider: Provider, { request, response }: Omit<Exchange,
 }
 
 /** The resource server: RFC 6750 bearer tokens, `?limit=`. */
-async function responseNotes(provider: Provider, { request, response }: Exchange): Promise<void> {
+async function serveNotes(provider: Provider, { request, response }: Exchange): Promise<void> {
   const value = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1];
   const token = value === undefined ? undefined : await provider.AccessToken.find(value);
   if (!token?.isValid) {
@@ -161,17 +161,34 @@ async function responseNotes(provider: Provider, { request, response }: Exchange
     .end(JSON.stringify({ account: token.accountId, notes: NOTES.slice(0, limit) }));
 }
 
+const STYLE = `
+:root { color-scheme: light dark; --text: #1d1a26; --muted: #625d70; --page: #f3f1f8; --card: #fff; --line: #e3dfee;
+  --accent: #6b4fd8; --on: #fff }
+@media (prefers-color-scheme: dark) {
+  :root { --text: #eeecf5; --muted: #a59fb5; --page: #131119; --card: #1d1a26; --line: #322d40; --accent: #a893ff;
+    --on: #17132a }
+}
+* { box-sizing: border-box }
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.25rem; background: var(--page);
+  color: var(--text); font: 16px/1.5 system-ui, sans-serif }
+main { width: 100%; max-width: 25rem; padding: 2rem; background: var(--card); border: 1px solid var(--line);
+  border-radius: 16px }
+.logo { width: 44px; height: 44px; border-radius: 12px; background: var(--accent); color: var(--on); display: grid;
+  place-items: center; font-weight: 700; font-size: 1.25rem }
+h1 { font-size: 1.25rem; margin: 1rem 0 .5rem }
+p { margin: .5rem 0; overflow-wrap: anywhere }
+ul { margin: .75rem 0 1.5rem; padding-left: 1.2rem; color: var(--muted) }
+.actions { display: grid; grid-template-columns: 1fr 1fr; gap: .75rem }
+button { width: 100%; padding: .7rem 1rem; font: inherit; font-weight: 600; border-radius: 10px;
+  border: 1px solid var(--accent); background: var(--accent); color: var(--on); cursor: pointer }
+button.quiet { background: transparent; color: var(--text); border-color: var(--line) }
+button:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px }
+`;
+
 function renderPage(title: string, body: string): string {
-  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${title}</title><style>
-:root { color-scheme: light dark; --text: #1d1a26; --muted: #625d70; --page: #f3f1f8; --card: #fff; --line: #e3dfee; --accent: #6b4fd8; --on: #fff }
-@media (prefers-color-scheme: dark) { :root { --text: #eeecf5; --muted: #a59fb5; --page: #131119; --card: #1d1a26; --line: #322d40; --accent: #a893ff; --on: #17132a } }
-* { box-sizing: border-box } body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.25rem; background: var(--page); color: var(--text); font: 16px/1.5 system-ui, sans-serif }
-main { width: 100%; max-width: 25rem; padding: 2rem; background: var(--card); border: 1px solid var(--line); border-radius: 16px }
-.logo { width: 44px; height: 44px; border-radius: 12px; background: var(--accent); color: var(--on); display: grid; place-items: center; font-weight: 700; font-size: 1.25rem }
-h1 { font-size: 1.25rem; margin: 1rem 0 .5rem } p { margin: .5rem 0; overflow-wrap: anywhere } ul { margin: .75rem 0 1.5rem; padding-left: 1.2rem; color: var(--muted) }
-.actions { display: grid; grid-template-columns: 1fr 1fr; gap: .75rem } button { width: 100%; padding: .7rem 1rem; font: inherit; font-weight: 600; border-radius: 10px; border: 1px solid var(--accent); background: var(--accent); color: var(--on); cursor: pointer }
-button.quiet { background: transparent; color: var(--text); border-color: var(--line) } button:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px }
-</style></head><body><main><div class="logo" aria-hidden="true">S</div><h1>${title}</h1>${body}</main></body></html>`;
+  return `<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>${title}</title><style>${STYLE}</style>
+</head><body><main><div class="logo" aria-hidden="true">S</div><h1>${title}</h1>${body}</main></body></html>`;
 }
 
 function escapeHtml(text: string): string {

@@ -19,11 +19,11 @@ const HELP = `Starts Nango with a sample application and a sandbox provider.
 
 /** The three parts of the quickstart, running. */
 interface Quickstart {
-  /** Which parts use another port than the preferred one, one sentence each. */
+  /** One sentence for each part that does not run on its preferred port. */
   readonly notices: readonly string[];
   readonly appUrl: string;
   readonly nangoUrl: string;
-  /** The log of a server that does not print it. */
+  /** The server's log. It is empty if the server prints it. */
   serverLog(): string;
   close(): Promise<void>;
 }
@@ -88,7 +88,7 @@ interface ServerProcess {
   readonly environment: Record<string, string>;
 }
 
-/** Runs `nango start` in a process of its own, as a user would. */
+/** Runs `nango start` in a separate process, as a user would. */
 function spawnServer({ quiet, dataDirectory, environment }: ServerProcess): ChildProcess {
   const cli = join(dirname(createRequire(import.meta.url).resolve('@nangohq/server/package.json')), 'bin/nango.js');
   const folder = join(import.meta.dirname, 'nango-integrations');
@@ -110,7 +110,7 @@ async function waitUntilReady(url: string, server: ChildProcess): Promise<void> 
   throw new Error(
     server.exitCode === null
       ? `The server did not become ready within ${START_TIMEOUT_MS / 1000} s.`
-      : 'The server stopped while it was starting; its message is above.',
+      : 'The server stopped while it was starting. Its message is above.',
   );
 }
 
@@ -158,8 +158,7 @@ try {
   if (flags.includes('--help') || flags.includes('-h')) process.stdout.write(`${HELP}\n`);
   else await (flags.includes('--check') ? check() : serve());
 } catch (error) {
-  process.stderr.write(
-    `${styleText('red', '✗', { stream: process.stderr })} ${error instanceof Error ? error.message : String(error)}\n`,
-  );
+  const message = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`${styleText('red', '✗', { stream: process.stderr })} ${message}\n`);
   process.exitCode = unknown === undefined ? 1 : 2;
 }

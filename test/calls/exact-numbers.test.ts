@@ -13,13 +13,15 @@ const textOf = async ({ url }: TestServer) => {
   return (await fetch(`${url}/api/connection?integration=acme&userId=1`, { headers })).text();
 };
 
-test('numbers of token answers and steps keep all their digits, stored, served, sent and refreshed', async (t) => {
+test('all digits of numbers in token responses and steps survive storage, requests and refreshes', async (t) => {
   const clock = { now: Date.now() };
   let tokens = 0;
   const provider = await startScriptedProvider(t, ({ path }) => {
     if (path === '/token') tokens += 1;
     if (path === '/me') return { body: `{"account":{"id":${ID}}}` };
-    const members = `"token_type":"bearer","refresh_token":"rt","expires_in":3600,"user_id":${ID},"nested":[{"balance":${OTHER}}]`;
+    const members =
+      `"token_type":"bearer","refresh_token":"rt","expires_in":3600,"user_id":${ID},` +
+      `"nested":[{"balance":${OTHER}}]`;
     return { body: path === '/token' ? `{"access_token":"at-${tokens}",${members}}` : '{}' };
   });
   const dataDirectory = temporaryFolder(t);
@@ -39,7 +41,10 @@ test('numbers of token answers and steps keep all their digits, stored, served, 
           store: { account: account.id }
     requests:
       base_url: ${provider.url}/api/
-      headers: { X-Id: '\${raw.user_id}', X-Balance: '\${raw.nested.0.balance}', X-Account: '\${config.account} \${config.kept}' }
+      headers:
+        X-Id: '\${raw.user_id}'
+        X-Balance: '\${raw.nested.0.balance}'
+        X-Account: '\${config.account} \${config.kept}'
 `;
   const options = { now: () => clock.now, integrations, dataDirectory };
   const server = await startTestServer(t, options);
@@ -61,7 +66,7 @@ test('numbers of token answers and steps keep all their digits, stored, served, 
   assert.equal(tokens, 2);
 });
 
-test('numbers that a caller sends arrive at the API with all their digits', async (t) => {
+test('the API receives all digits of the numbers that a caller sends', async (t) => {
   const provider = await startScriptedProvider(t, () => ({ body: {} }));
   const server = await startTestServer(t, {
     integrations: `integrations:

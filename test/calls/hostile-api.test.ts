@@ -7,7 +7,7 @@ import { SECRET_KEY, startTestServer, type TestServer } from '../support/nango-s
 import { startPostgres } from '../support/postgres.ts';
 import { startScriptedProvider } from '../support/scripted-provider.ts';
 
-/** What a request says where it is not hostile; members that a route does not know are ignored. */
+/** The values of a request that is not hostile. Routes ignore members that they do not know. */
 const USUAL: Readonly<Record<string, unknown>> = {
   integration: 'keyed',
   userId: '1',
@@ -95,7 +95,7 @@ function* hostileRequests({ method, path, parameters, members }: Operation): Gen
   const body = members ? { body: usual } : {};
   for (const { name } of parameters)
     for (const value of [...TEXTS, ...CURSORS]) yield { method, path: at({ [name]: value }), ...body };
-  // Parameters that the document does not name, and names that come twice.
+  // Parameters that the document does not name, and parameters that come twice.
   for (const query of ['state=%00&code=%00', 'user_id=%00', 'userId=1&userId=2', 'limit[]=1', '%', '__proto__=x'])
     yield { method, path: `${at({})}&${query}`, ...body };
   if (!members) return;
@@ -120,7 +120,7 @@ const errorSchema = z.strictObject({
 });
 const INTERNALS = /\bat [\w.<>]+ \(|node_modules|\.ts:\d|\bSQLITE_|SqliteError|syntax error|invalid byte|FST_|Zod/;
 
-/** Why a response to a hostile request is none that a caller should get. */
+/** Why a caller should not get the response to a hostile request. Undefined if the response is fine. */
 async function faultOf(server: TestServer, { method, path, body, contentType, headers }: HostileRequest) {
   const response = await fetch(server.url + path, {
     method,
@@ -133,7 +133,8 @@ async function faultOf(server: TestServer, { method, path, body, contentType, he
     redirect: 'manual',
   });
   const answer = await response.text();
-  const name = `${method} ${path.slice(0, 150)} ${body?.slice(0, 300) ?? ''}: ${response.status} ${answer.slice(0, 300)}`;
+  const request = `${method} ${path.slice(0, 150)} ${body?.slice(0, 300) ?? ''}`;
+  const name = `${request}: ${response.status} ${answer.slice(0, 300)}`;
   if (response.status >= 500) return name;
   if (response.status < 400) return undefined;
   if (INTERNALS.test(answer)) return `internals: ${name}`;
@@ -144,7 +145,7 @@ async function faultOf(server: TestServer, { method, path, body, contentType, he
 }
 
 for (const database of ['SQLite', 'PostgreSQL'])
-  test(`A7, S7: hostile input at every route is refused in the usual shape and changes nothing else (${database})`, async (t) => {
+  test(`A7, S7: every route rejects hostile input in the usual shape without effect (${database})`, async (t) => {
     const api = await startScriptedProvider(t, () => ({ body: { items: [] } }));
     const databaseUrl = database === 'SQLite' ? undefined : await (await startPostgres(t)).createDatabase();
     const server = await startTestServer(t, {

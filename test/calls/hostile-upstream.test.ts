@@ -34,7 +34,7 @@ function utf8(value: unknown): string {
   return Buffer.from(String(value), 'latin1').toString('utf8');
 }
 
-/** What the API's response was, of a response that tells of one. */
+/** The API's response, taken from our response if that one describes it. */
 function toResponse({ status, body }: { status: number; body: unknown }): Answer {
   const answer = body as { status?: number; data?: string; headers?: Record<string, unknown> };
   return {
@@ -61,7 +61,7 @@ ${settings}
       pagination: { type: link, items: '*' }
 `,
     files: { 'acme/call.action.ts': ACTION },
-    // What waits for quota goes on when the API's connection is closed.
+    // A retry waits until the API's connection is closed.
     delay: () => upstream.closed(),
   });
   for (let user = 0; user < USERS; user += 1)
@@ -114,7 +114,7 @@ const MIXED: readonly (readonly [method: string, path: Hostility])[] = [
 ];
 
 for (const way of ['proxied', 'requested', 'acted'] as const) {
-  test(`D2: no response holds another user’s bytes, whatever an API sends too much or too late, ${way}`, async (t) => {
+  test(`D2: no response holds another user’s bytes if an API sends too much or too late, ${way}`, async (t) => {
     const world = await start(t);
     const mixedUp: string[] = [];
     let next = 0;
@@ -133,7 +133,7 @@ for (const way of ['proxied', 'requested', 'acted'] as const) {
     assert.equal((await world[way]('plain', { user: 3 })).text, 'owner=key3');
   });
 
-  test(`P11: an API that closes its connection while a retry waits is asked again, ${way}`, async (t) => {
+  test(`P11: a request is repeated if the API closes its connection while the retry waits, ${way}`, async (t) => {
     const world = await start(t);
     for (const path of [
       'quota-then-close',
@@ -144,7 +144,7 @@ for (const way of ['proxied', 'requested', 'acted'] as const) {
       assert.deepEqual([(await world[way](path)).text, world.upstream.counts.get(path)], ['ok', 2]);
   });
 
-  test(`T5, P5: responses that are cut off or malformed are errors, and leave nothing behind, ${way}`, async (t) => {
+  test(`T5, P5: truncated or malformed responses are errors and leave nothing behind, ${way}`, async (t) => {
     const world = await start(t);
     const malformed = ['two-lengths', 'length-and-chunks', 'folded-header', 'bad-chunk', 'huge-head', 'many-headers'];
     for (const path of malformed as Hostility[]) {
@@ -155,7 +155,7 @@ for (const way of ['proxied', 'requested', 'acted'] as const) {
   });
 }
 
-test('D2: pages hold no other user’s items, whatever an API sends behind them', async (t) => {
+test('D2: pages hold no other user’s items if an API sends bytes behind them', async (t) => {
   const { server, acted } = await start(t);
   const paginated = async (user: number) => {
     const items: unknown[] = [];
@@ -202,14 +202,14 @@ test('P9: a response that is not replaced after all arrives whole although its c
   assert.deepEqual([status, text, headers['x-why']], [401, 'not with these', 'scope']);
 });
 
-test('P11: a long response is not read to its end when it is to be replaced', async (t) => {
+test('P11: a long response is not read to its end if a retry replaces it', async (t) => {
   const { proxied, upstream } = await start(t);
   const { status } = await proxied('quota-long');
   assert.deepEqual([status, upstream.counts.get('quota-long')], [429, 4]);
   assert.equal((await proxied('quota-hang')).text, 'ok');
 });
 
-test('P9: trailers arrive whole and filtered, and only where they are possible', async (t) => {
+test('P9: trailers arrive whole and filtered, and only where HTTP allows them', async (t) => {
   const { proxied } = await start(t);
   const { text, trailers, headers } = await proxied('trailers');
   assert.deepEqual([text, trailers, headers['trailer']], ['ok', { 'x-a': '1', 'x-b': '2, 3' }, 'X-A, X-B']);
@@ -230,7 +230,7 @@ test('D2: share_sockets lets the connections of an Integration share sockets', a
   for (let user = 0; user < USERS; user += 1) assert.equal((await proxied('plain', { user })).text, `owner=key${user}`);
 });
 
-test('P4: TRACE is refused, since its response would show the credentials', async (t) => {
+test('P4: TRACE is rejected because its response would show the credentials', async (t) => {
   const { proxied, upstream } = await start(t);
   const { status, text } = await proxied('plain', { method: 'TRACE' });
   assert.deepEqual([status, upstream.counts.get('plain')], [400, undefined]);

@@ -10,7 +10,7 @@ import { listen } from '../support/listen.ts';
 const REQUESTS = 1_500;
 const AT_ONCE = 24;
 
-/** What one request asks for, and how the answer is cut. */
+/** The shape of one request, and how its response is split. */
 interface Plan {
   readonly method: string;
   readonly size: number;
@@ -51,7 +51,7 @@ function answer(
   });
 }
 
-test('thousands of requests of every shape, many at once, get the answers that are theirs, byte for byte', async (t) => {
+test('thousands of requests of every shape, many at once, get their own responses byte for byte', async (t) => {
   const random = randomNumbers(7);
   const below = (count: number) => Math.floor(random() * count);
   const plans = Array.from({ length: REQUESTS }, (): Plan => {
@@ -135,6 +135,6 @@ test('thousands of requests of every shape, many at once, get the answers that a
       while (next < REQUESTS) await send(next++);
     }),
   );
-  // Sockets are used again, by their owner.
+  // The same connection uses its sockets again.
   assert.ok(connections < REQUESTS / 2, `${connections} sockets`);
 });

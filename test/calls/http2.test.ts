@@ -19,7 +19,7 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const fixture = (name: string) => join(import.meta.dirname, '../fixtures/tls', name);
 
-test('P9: an API that speaks HTTP/1.1 over TLS, and no other, is spoken to so', async (t) => {
+test('P9: requests use HTTP/1.1 if the API supports only HTTP/1.1 over TLS', async (t) => {
   const seen: string[] = [];
   const api = createTlsServer(
     { key: readFileSync(fixture('server.key')), cert: readFileSync(fixture('server.crt')) },
@@ -40,7 +40,7 @@ test('P9: an API that speaks HTTP/1.1 over TLS, and no other, is spoken to so', 
   );
 });
 
-test('P9: an API that offers HTTP/2 is spoken to by HTTP/2, with its bodies and trailers', async (t) => {
+test('P9: requests use HTTP/2, with bodies and trailers, if the API offers HTTP/2', async (t) => {
   const seen: string[] = [];
   const api = createSecureServer(
     { key: readFileSync(fixture('server.key')), cert: readFileSync(fixture('server.crt')), allowHTTP1: true },
@@ -76,13 +76,17 @@ test('P9: an API that offers HTTP/2 is spoken to by HTTP/2, with its bodies and 
   assert.deepEqual(seen, ['2.0 POST /v1/echo?a=1 Bearer k', '2.0 GET /v1/get Bearer k', '2.0 GET /v1/sdk Bearer k']);
 });
 
-/** A server of ours with a connection to an API whose certificate it trusts. */
+/** Starts our server with a connection to an API whose certificate it trusts. */
 async function startWithApi(t: TestContext, apiUrl: string) {
   const port = await freePort();
   const url = `http://localhost:${port}`;
   const folder = temporaryFolder(t, {
     'nango-config.yaml': `oauth_server_port: ${port}\noauth_server_root_url: ${url}\n`,
-    'integrations.yaml': `integrations:\n  acme:\n    auth: { auth_mode: API_KEY }\n    requests: { base_url: '${apiUrl}/v1/', headers: { Authorization: 'Bearer \${api_key}' } }\n`,
+    'integrations.yaml': `integrations:
+  acme:
+    auth: { auth_mode: API_KEY }
+    requests: { base_url: '${apiUrl}/v1/', headers: { Authorization: 'Bearer \${api_key}' } }
+`,
   });
   await startServerProcess(t, {
     folder,

@@ -9,7 +9,7 @@ import { startScriptedProvider } from '../support/scripted-provider.ts';
 
 const EMPTY = 'integrations: {}\n';
 
-/** Writes bytes as they are, and resolves to what comes back until the server closes. */
+/** Writes bytes unchanged, and resolves to what comes back until the server closes. */
 async function raw(url: string, text: string): Promise<string> {
   const socket = connect(Number(new URL(url).port), 'localhost');
   socket.write(text);
@@ -18,7 +18,7 @@ async function raw(url: string, text: string): Promise<string> {
   return received;
 }
 
-test('A4: heads that are too long are refused, on every way in', async (t) => {
+test('A4: heads that are too long are rejected on every route', async (t) => {
   const { url } = await startTestServer(t, { integrations: EMPTY });
   for (const path of ['/proxy/x', '/api/connections', '/oauth/callback']) {
     const fields = `Host: x\r\nAuthorization: Bearer ${SECRET_KEY}\r\n`;
@@ -30,7 +30,7 @@ test('A4: heads that are too long are refused, on every way in', async (t) => {
   }
 });
 
-test('A4: an address without a host, and one that is no path, are answered', async (t) => {
+test('A4: requests without a host, or with a target that is not a path, get a response', async (t) => {
   const { url } = await startTestServer(t, { integrations: EMPTY });
   assert.match(await raw(url, 'GET /health HTTP/1.1\r\nConnection: close\r\n\r\n'), /^HTTP\/1\.1 400 /);
   assert.match(await raw(url, 'OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'), /^HTTP\/1\.1 40[04] /);
@@ -38,7 +38,7 @@ test('A4: an address without a host, and one that is no path, are answered', asy
   assert.match(await raw(url, absolute), /^HTTP\/1\.1 40[14] /);
 });
 
-test('who sends heads drop by drop holds up nobody (slowloris)', async (t) => {
+test('clients that send their heads slowly do not delay other clients (slowloris)', async (t) => {
   const { url } = await startTestServer(t, { integrations: EMPTY });
   const slow = Array.from({ length: 200 }, () => {
     const socket = connect(Number(new URL(url).port), 'localhost');
@@ -49,7 +49,7 @@ test('who sends heads drop by drop holds up nobody (slowloris)', async (t) => {
   for (const socket of slow) socket.destroy();
 });
 
-test('a small answer that unpacks to a large one is refused, others are unpacked', async (t) => {
+test('a small response that decompresses to a large one is rejected, and others are decompressed', async (t) => {
   const bomb = gzipSync(Buffer.alloc(64_000_000));
   const api = createServer((request, response) => {
     if (request.url === '/bomb') return response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb);
@@ -60,7 +60,11 @@ test('a small answer that unpacks to a large one is refused, others are unpacked
   });
   const apiUrl = `http://localhost:${await listen(t, api)}`;
   const { nango } = await startTestServer(t, {
-    integrations: `integrations:\n  acme:\n    auth: { auth_mode: API_KEY }\n    requests: { base_url: '${apiUrl}/' }\n`,
+    integrations: `integrations:
+  acme:
+    auth: { auth_mode: API_KEY }
+    requests: { base_url: '${apiUrl}/' }
+`,
   });
   await nango.registerConnection('acme', '1', { api_key: 'k' });
   assert.deepEqual((await nango.request('acme', '1', { endpoint: 'fine' })).returnValue.json, { a: 1 });
@@ -68,10 +72,14 @@ test('a small answer that unpacks to a large one is refused, others are unpacked
   await assert.rejects(nango.request('acme', '1', { endpoint: 'lies' }), { type: 'request_failed' });
 });
 
-test('A5: a list is read in pages, and no page is larger than it may be', async (t) => {
+test('A5: a list is read in pages, and no page exceeds the maximum size', async (t) => {
   const provider = await startScriptedProvider(t, () => ({ body: {} }));
   const server = await startTestServer(t, {
-    integrations: `integrations:\n  acme:\n    auth: { auth_mode: API_KEY }\n    requests: { base_url: '${provider.url}/' }\n`,
+    integrations: `integrations:
+  acme:
+    auth: { auth_mode: API_KEY }
+    requests: { base_url: '${provider.url}/' }
+`,
   });
   for (let user = 0; user < 5; user += 1) await server.nango.registerConnection('acme', String(user), { api_key: 'k' });
   const page = async (query: string) => server.api('GET', `/api/connections?${query}`);

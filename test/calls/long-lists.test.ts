@@ -18,7 +18,8 @@ const INTEGRATIONS = `integrations:
 `;
 const NUMBERS = `with recursive numbers(i) as (select 1 union all select i + 1 from numbers where i < ${MANY})`;
 const CONNECTIONS = `${NUMBERS} insert into connections
-  (integration, user_id, uuid, auth_mode, sealed_credentials, additional_config, status, version, created_at, updated_at)
+  (integration, user_id, uuid, auth_mode, sealed_credentials, additional_config, status, version, created_at,
+   updated_at)
   select 'acme', 'user-' || (10000000 + i), (10000000 + i) || '-0000-4000-8000-000000000000', auth_mode,
     sealed_credentials, additional_config, status, version, created_at, updated_at
   from connections, numbers where user_id = 'first'`;
@@ -66,7 +67,7 @@ interface Page {
   readonly hasMore?: boolean;
 }
 
-/** The pages of a list, each asked for only when the one before was taken. */
+/** The pages of a list. Each page is requested only after the previous page was read. */
 async function* pagesOf(server: TestServer, path: string): AsyncGenerator<Page, void> {
   for (let cursor: string | undefined; ;) {
     const { status, body } = await server.api('GET', cursor === undefined ? path : `${path}&cursor=${cursor}`);
@@ -84,7 +85,7 @@ for (const [database, start] of [
   ['SQLite', startOnSqlite],
   ['PostgreSQL', startOnPostgres],
 ] as const)
-  test(`A5: long lists come in bounded pages, each item once, whatever is added and removed meanwhile (${database})`, async (t) => {
+  test(`A5: long lists come in bounded pages, each item once, despite concurrent changes (${database})`, async (t) => {
     const { server, execute } = await start(t);
     const { nango } = server;
     await nango.registerConnection('acme', 'first', { api_key: 'k' });
@@ -98,7 +99,7 @@ for (const [database, start] of [
         seen.push(...users);
         pages += 1;
         if (pages !== 3) continue;
-        // One place before those that were read is taken, one is made; behind them the same.
+        // Deletes and registers one connection among those already read, and one among those to come.
         await nango.deleteConnection('acme', seen[5] ?? '');
         await nango.registerConnection('acme', `before${query.length}`, { api_key: 'k' });
         await nango.deleteConnection('acme', `user-${10_000_000 + MANY - query.length}`);
@@ -140,7 +141,7 @@ for (const [database, start] of [
       }
       assert.ok(ids.length > MANY, `${path} ${ids.length}`);
       assert.equal(new Set(ids).size, ids.length);
-      // Events have their positions now, so that each can be a delivery that failed.
+      // Events have their positions now, so each event can be a failed delivery.
       if (items === 'events') await execute(DEAD_DELIVERIES);
       assert.equal((await server.api('GET', `${path}limit=${MAX_PAGE + 1}`)).status, 400);
     }

@@ -46,7 +46,7 @@ export { AcmeAllAction };
 
 const link = '      pagination: { type: link, items: data }';
 
-test('pages by the Link header, below the base_url only, and without repeating credentials', async (t) => {
+test('pages by the Link header, only below the base_url, and without repeating credentials', async (t) => {
   const { all, provider, server } = await startPaged(
     t,
     ({ query }, url) => {
@@ -69,7 +69,7 @@ test('pages by the Link header, below the base_url only, and without repeating c
   assert.deepEqual(returnValue, ITEMS);
 });
 
-test('a next link that leads elsewhere is refused, after the page that named it was delivered', async (t) => {
+test('a next link to another place is rejected after its page was delivered', async (t) => {
   for (const target of ['https://evil.example/v1/items', '/other/items', '/v1/../items', 'http://[bad']) {
     const { server, provider } = await startPaged(
       t,
@@ -89,7 +89,7 @@ test('a next link that leads elsewhere is refused, after the page that named it 
   }
 });
 
-test('a Link header that cannot be read ends a list with an error, after the page that had it was delivered', async (t) => {
+test('a Link header that cannot be parsed ends a list with an error after its page was delivered', async (t) => {
   const { server } = await startPaged(
     t,
     () => ({ body: { data: ITEMS }, headers: { link: '<https://api.example; rel="next' } }),
@@ -103,7 +103,7 @@ test('a Link header that cannot be read ends a list with an error, after the pag
   assert.deepEqual(items, ITEMS);
 });
 
-test('of a link that lacks the prefix of a gateway, the query alone is followed where pagination says so', async (t) => {
+test('pagination can follow only the query of a link that lacks the prefix of a gateway', async (t) => {
   const { all, provider } = await startPaged(
     t,
     ({ query }) => {
@@ -126,7 +126,7 @@ test('of a link that lacks the prefix of a gateway, the query alone is followed 
   );
 });
 
-test('a link without a query leads nowhere where only queries are followed', async (t) => {
+test('a link without a query ends the list where only queries are followed', async (t) => {
   const pagination = '      pagination: { type: link, items: data, next: next, follow: query }';
   const { all, provider } = await startPaged(t, () => ({ body: { data: ITEMS, next: '/v2/items' } }), pagination);
   await assert.rejects(all(), { type: 'invalid_endpoint' });
@@ -155,7 +155,7 @@ test('relative links are resolved against the URL of the request (RFC 8288 §3.2
   }
 });
 
-test('what is JSON is understood whatever it is called, and a page that is none is an error', async (t) => {
+test('JSON is parsed whatever its content type, and a page without JSON is an error', async (t) => {
   let answer: ScriptedResponse = {};
   const { all, server } = await startPaged(t, () => answer, link);
   for (const type of [
@@ -182,7 +182,7 @@ test('what is JSON is understood whatever it is called, and a page that is none 
   assert.deepEqual(await all(), []);
 });
 
-test('request(), paginate() and Actions ask for JSON unless they, or the Integration, say otherwise; /proxy says nothing', async (t) => {
+test('request(), paginate() and Actions accept JSON by default, and /proxy adds no Accept header', async (t) => {
   const { all, server, provider } = await startPaged(t, () => ({ body: { data: [] } }), link);
   const accepted = () => provider.requests.at(-1)?.headers.accept;
   await server.nango.request('acme', '1', { endpoint: 'items' });
@@ -208,7 +208,7 @@ test('request(), paginate() and Actions ask for JSON unless they, or the Integra
   assert.equal(configured.provider.requests.at(-1)?.headers.accept, 'text/xml');
 });
 
-test('pages by a cursor in the answer, until there is none, or it stays the same', async (t) => {
+test('pages by a cursor in the response until there is no cursor or it repeats', async (t) => {
   const { all, provider } = await startPaged(
     t,
     ({ query }) => {
@@ -216,7 +216,8 @@ test('pages by a cursor in the answer, until there is none, or it stays the same
       const following = after + 2 < ITEMS.length ? String(after + 2) : '';
       return { body: { items: ITEMS.slice(after, after + 2), meta: { next_cursor: following } } };
     },
-    '      pagination: { type: cursor, items: items, cursor: meta.next_cursor, cursor_param: cursor, limit_param: limit, limit: 2 }',
+    '      pagination: { type: cursor, items: items, cursor: meta.next_cursor, cursor_param: cursor, ' +
+      'limit_param: limit, limit: 2 }',
   );
   assert.deepEqual(await all({ params: { filter: 'a' } }), ITEMS);
   assert.deepEqual(
@@ -235,7 +236,7 @@ test('pages by a cursor in the answer, until there is none, or it stays the same
   assert.deepEqual(await stuck.all(), [1, 1]);
 });
 
-test('pages by offset or number, given per call', async (t) => {
+test('pages by offset or page number if the call says so', async (t) => {
   const { all, provider } = await startPaged(
     t,
     ({ query }) => {
@@ -252,11 +253,11 @@ test('pages by offset or number, given per call', async (t) => {
     provider.requests.map(({ query }) => query.get('offset') ?? query.get('page')),
     ['0', '2', '4', '1', '2', '3'],
   );
-  await assert.rejects(all(), { type: 'invalid_request', message: /Nothing says how lists of "acme"/ });
+  await assert.rejects(all(), { type: 'invalid_request', message: /No pagination is configured for "acme"/ });
   await assert.rejects(all({ pagination: { type: 'cursor' } }), { type: 'invalid_request', message: /cursor_param/ });
 });
 
-test('a page that is refused, or no list, ends the iteration with an error', async (t) => {
+test('a page that is rejected, or has no list, ends the iteration with an error', async (t) => {
   let answer: ScriptedResponse = { status: 404, body: {} };
   const { all, server } = await startPaged(t, () => answer, link);
   await assert.rejects(all(), { type: 'page_failed', message: /404/ });
@@ -272,7 +273,7 @@ test('a page that is refused, or no list, ends the iteration with an error', asy
   assert.equal(status, 400);
 });
 
-test('the cursor may be that of the last item, and the answer may say whether there is more', async (t) => {
+test('the cursor may come from the last item, and the response may say whether there are more items', async (t) => {
   const { all, provider } = await startPaged(
     t,
     ({ query }) => {
@@ -288,7 +289,7 @@ test('the cursor may be that of the last item, and the answer may say whether th
   );
 });
 
-test('"*" is the one list of the answer, whatever the API calls it; where there are two, the call must say which', async (t) => {
+test('"*" is the only list of the response, and the call must choose if there are two', async (t) => {
   const { all, provider } = await startPaged(
     t,
     () => ({ body: { meta: { total: 5 }, people: ITEMS } }),
@@ -300,7 +301,7 @@ test('"*" is the one list of the answer, whatever the API calls it; where there 
   assert.deepEqual(await all({ pagination: { items: 'people' } }), ITEMS);
 });
 
-test('the Blueprint facebook reads all pages of an API that calls its JSON a script', async (t) => {
+test('the Blueprint facebook reads all pages of an API that sends JSON as a script', async (t) => {
   const provider = await startScriptedProvider(t, ({ query }) => {
     const page = Number(query.get('after') ?? 0);
     const paging = page < 2 ? { next: `${provider.url}/v24.0/me/accounts?access_token=at&after=${page + 1}` } : {};
@@ -323,7 +324,7 @@ test('the Blueprint facebook reads all pages of an API that calls its JSON a scr
   assert.deepEqual(items, ITEMS);
 });
 
-test('cursors and items keep all digits of their numbers; Actions see the nearest number', async (t) => {
+test('cursors and items keep all digits of their numbers, and Actions get the nearest number', async (t) => {
   const big = 9_007_199_254_740_993n;
   const pages: Record<string, string> = {
     none: `{"items":[{"id":${big}}],"next":${big}}`,

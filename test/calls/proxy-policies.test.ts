@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { listen } from '../support/listen.ts';
 import { echo, START, startProxied } from '../support/proxied.ts';
 
-test('P2: a redirect on the API’s own origin is followed, authorized anew; others are passed on', async (t) => {
+test('P2: a redirect on the API’s own origin is followed with new authorization, others are passed on', async (t) => {
   const { call, seen, apiUrl } = await startProxied(t, (request, response) => {
     const target = new URL(request.url ?? '', 'http://x').searchParams.get('to');
     if (target === null) return response.end(`${request.method} ${request.url}`);
@@ -27,7 +27,7 @@ test('P2: a redirect on the API’s own origin is followed, authorized anew; oth
   assert.equal(await (await posted('308', 'PUT')).text(), 'PUT /next');
 });
 
-test('P2: a redirect to a listed origin goes there without credentials, and never further', async (t) => {
+test('P2: a redirect to a listed origin is followed once, without credentials', async (t) => {
   const elsewhere: IncomingMessage[] = [];
   const files = createServer((request, response) => {
     elsewhere.push(request);
@@ -56,7 +56,7 @@ test('a redirect that leads to itself ends', async (t) => {
   assert.deepEqual([(await call('x')).status, seen.length], [302, 6]);
 });
 
-test('P11: what a Blueprint says of an API’s quota is understood', async (t) => {
+test('P11: the proxy reads an API’s quota as its Blueprint describes it', async (t) => {
   const waits: number[] = [];
   let remaining = '0';
   const { call, seen } = await startProxied(
@@ -78,7 +78,7 @@ test('P11: what a Blueprint says of an API’s quota is understood', async (t) =
   assert.deepEqual([(await call('x')).status, waits.length], [403, 1]);
 });
 
-test('P11: the retries of one connection are bounded, and others do not wait for them', async (t) => {
+test('P11: the retries of one connection are bounded, and other connections do not wait for them', async (t) => {
   const waiting: (() => void)[] = [];
   const { call, server, seen } = await startProxied(
     t,
@@ -99,7 +99,7 @@ test('P11: the retries of one connection are bounded, and others do not wait for
   assert.equal(seen.length, 22);
 });
 
-test('requests at the same time are limited by connection and Integration; those that wait take turns', async (t) => {
+test('concurrent requests are limited by connection and Integration, and waiting ones take turns', async (t) => {
   const open: [string, ServerResponse][] = [];
   const { call, server } = await startProxied(
     t,
@@ -121,7 +121,7 @@ test('requests at the same time are limited by connection and Integration; those
   const third = of('c');
   open[0]?.[1].end();
   await first[0];
-  // The place of one that ends goes to the connection that has none, not to the one that waits longest.
+  // A free place goes to the connection that has none, not to the connection that waits longest.
   await started(3);
   assert.deepEqual(open.map(([token]) => token).toSorted(), ['Bearer at-1', 'Bearer at-1', 'Bearer at-b']);
   for (let index = 1; index < 5; index += 1) {
@@ -132,7 +132,7 @@ test('requests at the same time are limited by connection and Integration; those
   assert.ok(answers.every(({ status }) => status === 200));
 });
 
-test('a request that waits too long for its turn is answered 429 with Retry-After', async (t) => {
+test('a request that waits too long for its turn gets 429 with Retry-After', async (t) => {
   const begun = Promise.withResolvers<ServerResponse>();
   const { call } = await startProxied(t, (_request, response) => begun.resolve(response), {
     settings: '    max_concurrent_requests_per_connection: 1\n    max_queue_seconds: 0\n',
@@ -148,7 +148,7 @@ test('a request that waits too long for its turn is answered 429 with Retry-Afte
   assert.equal(await (await first).text(), 'done');
 });
 
-test('an answer that goes on too long is broken off, one that does not begin is 504', async (t) => {
+test('a response that takes too long is aborted, and a response that does not begin is 504', async (t) => {
   const { call } = await startProxied(
     t,
     (request, response) => {
@@ -162,7 +162,7 @@ test('an answer that goes on too long is broken off, one that does not begin is 
   for (const path of ['stalls', 'drips']) await assert.rejects((await call(path)).text(), path);
 });
 
-test('who has no right to call is told so before the body is sent (Expect: 100-continue)', async (t) => {
+test('a caller without permission gets the error before they send the body (Expect: 100-continue)', async (t) => {
   const { server, headers, seen } = await startProxied(t, echo);
   const post = (path: string, fields: Record<string, string>) =>
     new Promise<{ continued: boolean; status: number | undefined; body: string }>((resolve, reject) => {
@@ -187,7 +187,7 @@ test('who has no right to call is told so before the body is sent (Expect: 100-c
   assert.deepEqual([refused.continued, refused.status], [false, 401]);
 });
 
-test('P9: a WebSocket is authorized like any request, and bytes go both ways untouched', async (t) => {
+test('P9: a WebSocket is authorized like any request, and bytes pass unchanged in both directions', async (t) => {
   const { server, headers, upstream, url } = await startProxied(t, (_request, response) =>
     response.writeHead(403, { 'x-own': '1' }).end('no socket here'),
   );
@@ -196,7 +196,8 @@ test('P9: a WebSocket is authorized like any request, and bytes go both ways unt
     handshakes.push(request);
     if (request.url === '/v1/refuses') return void socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno');
     socket.write(
-      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: abc\r\nSet-Cookie: a=1\r\nX-Name: \u00e9\r\nContent-Length: 5\r\n\r\nhello',
+      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: abc\r\n' +
+        'Set-Cookie: a=1\r\nX-Name: \u00e9\r\nContent-Length: 5\r\n\r\nhello',
       'latin1',
     );
     socket.on('data', (chunk: Buffer) => socket.write(Buffer.concat([Buffer.from('echo '), chunk])));
@@ -247,12 +248,12 @@ test('P9: a WebSocket is authorized like any request, and bytes go both ways unt
   await stranger.until('unauthorized');
   assert.match(stranger.received(), /^HTTP\/1\.1 401 /);
   assert.equal(handshakes.length, 3);
-  // A server that stops does not wait for sockets that never end.
+  // A server that stops does not wait for sockets that stay open.
   await (await open('live')).until('hello');
   await server.running.close();
 });
 
-test('requests are named from end to end', async (t) => {
+test('the request id is the same from the caller to the API', async (t) => {
   const { call, seen, server } = await startProxied(t, echo);
   const named = await call('x', { headers: { 'x-request-id': 'mine-1' } });
   assert.equal(named.headers.get('nango-request-id'), 'mine-1');

@@ -18,10 +18,11 @@ test('a request reaches the API authorized, below base_url, with its method, que
   );
 });
 
-test('P4: callers can neither replace, remove nor read what is injected, and ours never reaches the API', async (t) => {
+test('P4: callers can neither replace, remove nor read injected headers, and the API never gets our key', async (t) => {
   const { raw, rawHead, seen } = await startProxied(t, echo);
   await raw(
-    `GET /proxy/x HTTP/1.1\r\n${rawHead.replace('Connection: close', 'Connection: close, Authorization, X-Named')}X-Named: 1\r\nX-Twice: 1\r\nX-Twice: 2\r\nProxy-Authorization: x\r\nTE: trailers\r\n\r\n`,
+    `GET /proxy/x HTTP/1.1\r\n${rawHead.replace('Connection: close', 'Connection: close, Authorization, X-Named')}` +
+      'X-Named: 1\r\nX-Twice: 1\r\nX-Twice: 2\r\nProxy-Authorization: x\r\nTE: trailers\r\n\r\n',
   );
   const [{ headers, rawHeaders } = assert.fail()] = seen;
   assert.equal(headers.authorization, 'Bearer at-1');
@@ -32,7 +33,7 @@ test('P4: callers can neither replace, remove nor read what is injected, and our
   assert.notEqual(headers.host, 'x');
 });
 
-test('P12: nothing an API answers is planted on our origin', async (t) => {
+test('P12: an API’s response headers that affect our origin are filtered', async (t) => {
   const planted = {
     'set-cookie': ['a=1', 'b=2'],
     'strict-transport-security': 'max-age=1',
@@ -60,7 +61,7 @@ test('P12: nothing an API answers is planted on our origin', async (t) => {
     assert.equal(headers.get(name), null, name);
 });
 
-test('P9: encodings, ranges, empty answers, HEAD and trailers go through byte by byte', async (t) => {
+test('P9: encodings, ranges, empty responses, HEAD and trailers pass byte by byte', async (t) => {
   const zipped = gzipSync('text '.repeat(1000));
   const { url, headers, call } = await startProxied(t, (request, response) => {
     if (request.url === '/v1/gzip') return response.writeHead(200, { 'content-encoding': 'gzip' }).end(zipped);
@@ -96,7 +97,7 @@ test('P9: encodings, ranges, empty answers, HEAD and trailers go through byte by
   assert.deepEqual(trailers, { 'x-sum': '42' });
 });
 
-test('P9: events arrive one by one, while the answer goes on', async (t) => {
+test('P9: events arrive one by one while the response continues', async (t) => {
   let answer: ServerResponse | undefined;
   const { call } = await startProxied(t, (_request, response) => {
     answer = response.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -129,7 +130,7 @@ test('P8: large bodies stream both ways at once', async (t) => {
   assert.equal(size, chunk.length * count);
 });
 
-test('P8: a caller who goes away ends the call to the API, and an API that breaks off ends the answer', async (t) => {
+test('P8: a call ends when the caller disconnects, and a response ends when the API disconnects', async (t) => {
   const gone = Promise.withResolvers<void>();
   const { call, url, headers } = await startProxied(t, (request, response) => {
     response.writeHead(200).write('first');
@@ -143,7 +144,7 @@ test('P8: a caller who goes away ends the call to the API, and an API that break
   await assert.rejects(broken.text());
 });
 
-test('P8: an API that answers before it has read everything is heard, and the caller’s next request works', async (t) => {
+test('P8: the caller gets a response that the API sends early, and their next request works', async (t) => {
   const { call } = await startProxied(t, (request, response) => {
     if (request.method === 'GET') return response.end('next');
     return response.writeHead(413).end('too large');
@@ -153,7 +154,7 @@ test('P8: an API that answers before it has read everything is heard, and the ca
   assert.equal(await (await call('x')).text(), 'next');
 });
 
-test('P10: a token the API refuses is refreshed once and the request sent again; the new one is not', async (t) => {
+test('P10: a token that the API rejects is refreshed once and the request is repeated once', async (t) => {
   const { call, seen, tokens, server } = await startProxied(t, async (request, response) => {
     const body = (await request.toArray()).join('');
     const good = request.headers.authorization === 'Bearer at-2' && request.url === '/v1/x';
@@ -172,12 +173,12 @@ test('P10: a token the API refuses is refreshed once and the request sent again;
     [401, 'Bearer at-2 ', null],
   );
   assert.deepEqual([seen.length, tokens()], [before + 1, 2]);
-  // The same for request() of the SDK.
+  // request() of the SDK does the same.
   const { returnValue } = await server.nango.request('acme', 'ä 1', { endpoint: 'forbidden' });
   assert.deepEqual([returnValue.status, tokens()], [401, 2]);
 });
 
-test('P10: a body that was streamed is not sent again', async (t) => {
+test('P10: a streamed body is not sent again', async (t) => {
   const { call, seen, tokens } = await startProxied(t, (request, response) => {
     request.resume().once('end', () => response.writeHead(401).end());
   });
@@ -185,7 +186,7 @@ test('P10: a body that was streamed is not sent again', async (t) => {
   assert.deepEqual([answer.status, seen.length, tokens()], [401, 1, 1]);
 });
 
-test('P11: an API out of quota is asked again at most three times, and only what may be sent twice', async (t) => {
+test('P11: a request that exceeds the quota is repeated at most three times, and only if it may be', async (t) => {
   let status = 429;
   const { call, seen } = await startProxied(t, (_request, response) =>
     response.writeHead(status, { 'retry-after': '1' }).end('busy'),
@@ -203,7 +204,7 @@ test('P11: an API out of quota is asked again at most three times, and only what
   assert.ok(seen.every(({ headers }) => !('nango-retries' in headers)));
 });
 
-test('errors of ours are marked and say what to do; an API’s own pass as they are', async (t) => {
+test('our errors are marked and say what to do, and an API’s own errors pass unchanged', async (t) => {
   const { call, url, headers, server } = await startProxied(
     t,
     (request, response) => {
@@ -255,7 +256,7 @@ test('P1: no endpoint leaves the base_url', async (t) => {
   );
 });
 
-test('P5: what could be read as two requests is refused, and never reaches the API', async (t) => {
+test('P5: input that could be read as two requests is rejected and never reaches the API', async (t) => {
   const { raw, rawHead, seen } = await startProxied(t, echo);
   for (const rest of [
     'Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
@@ -272,7 +273,7 @@ test('P5: what could be read as two requests is refused, and never reaches the A
   assert.equal(seen.length, 0);
 });
 
-test('a server that is stopping ends the answers that are under way', async (t) => {
+test('a server that is stopping ends the responses in flight', async (t) => {
   let answer: ServerResponse | undefined;
   const { call, server } = await startProxied(t, (_request, response) => {
     answer = response.writeHead(200);

@@ -27,7 +27,7 @@ other: 1
   assert.ok(added.endsWith('other: 1\n') && added.includes('# a comment at the end'));
 });
 
-test('an empty file, an empty map and one without a last newline are begun', () => {
+test('an entry is added to an empty file, an empty map and a file without a last newline', () => {
   const entry = '  slack:\n    extends_blueprint: slack:v0\n';
   const added = { extends_blueprint: 'slack:v0' };
   for (const [text, expected] of [
@@ -40,7 +40,7 @@ test('an empty file, an empty map and one without a last newline are begun', () 
     assert.equal(addIntegration(text, 'slack', added), expected, JSON.stringify(text));
 });
 
-test('a name that is taken, and what is no such file, are refused', () => {
+test('a name that exists, and a file of another kind, are rejected', () => {
   assert.throws(() => addIntegration('integrations:\n  slack: {}\n', 'slack', ENTRY), /already.*--as/);
   assert.throws(() => addIntegration('- a\n', 'slack', ENTRY), /must be a map/);
   assert.throws(() => addIntegration('a: [', 'slack', ENTRY), /is not valid YAML/);
@@ -52,7 +52,7 @@ async function inFolder(t: TestContext) {
   return { folder, run: (parameters: string[], environment = {}) => runCli(parameters, { cwd: folder, environment }) };
 }
 
-test('nango blueprints add writes a valid Integration, and says what is left to do', async (t) => {
+test('nango blueprints add writes a valid Integration, and says what is missing', async (t) => {
   const { folder, run } = await inFolder(t);
   const added = await run([
     'blueprints',
@@ -218,7 +218,7 @@ test('nango blueprints new drafts a Blueprint from an issuer’s metadata, an Op
   }
 });
 
-test('GET /api/blueprints searches the catalog, and shows one', async (t) => {
+test('GET /api/blueprints searches the catalog, and returns one Blueprint', async (t) => {
   const server = await startTestServer(t, { integrations: 'integrations: {}\n' });
   const { body } = await server.api('GET', '/api/blueprints?q=calendar&category=calendar');
   const names = (body as { blueprints: { name: string }[] }).blueprints.map(({ name }) => name);

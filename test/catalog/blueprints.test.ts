@@ -53,7 +53,7 @@ const references = [...files].flatMap(([name, { versions }]) =>
   Object.keys(versions).map((version) => `${name}:${version}`),
 );
 
-/** A version with those it extends under it, merged as a reader of the reference would. */
+/** A version merged over the versions that it extends, as the reference describes. */
 function versionOf(reference: string): Version {
   const [name = '', version = ''] = reference.split(':');
   const own = files.get(name)?.versions[version] ?? assert.fail(reference);
@@ -74,7 +74,7 @@ const CLIENT = {
   appApiKey: 'app-key',
   redirectUri: 'https://nango.example/oauth/callback',
 };
-// Without a user who authorizes in a browser by endpoints that stand in the file, there is no flow to walk.
+// Only a flow whose user authorizes in a browser, at endpoints that the file contains, can be walked.
 const DISCOVERED = new Set(['mcp:v0']);
 
 let integrations: ReadonlyMap<string, Integration>;
@@ -87,7 +87,14 @@ before(async () => {
       'integrations.yaml': `integrations:\n${references
         .map(
           (reference) =>
-            `  ${nameOf(reference)}:\n    extends_blueprint: ${reference}\n    oauth_client_id: '${CLIENT.id}'\n    oauth_client_secret: '${CLIENT.secret}'\n    oauth_scopes: [one, two]\n    app_api_key: ${CLIENT.appApiKey}\n    config: ${applicationConfig(versionOf(reference))}\n`,
+            `  ${nameOf(reference)}:
+    extends_blueprint: ${reference}
+    oauth_client_id: '${CLIENT.id}'
+    oauth_client_secret: '${CLIENT.secret}'
+    oauth_scopes: [one, two]
+    app_api_key: ${CLIENT.appApiKey}
+    config: ${applicationConfig(versionOf(reference))}
+`,
         )
         .join('')}`,
     },
@@ -95,7 +102,7 @@ before(async () => {
   ({ integrations, warnings } = await loadConfig({ folder, catalog: CATALOG_FOLDER, environment: () => undefined }));
 });
 
-/** What the application sets for all its connections, as YAML. */
+/** The values that the application sets for all its connections, as YAML. */
 function applicationConfig({ config = {} }: Version): string {
   const fields = Object.entries(config).filter(([, { set_by }]) => set_by === 'application');
   return JSON.stringify(Object.fromEntries(fields.map(([name, { example }]) => [name, { default: example }])));
@@ -105,7 +112,7 @@ function nameOf(reference: string): string {
   return reference.replace(':', '_');
 }
 
-/** What a connection brings: the examples of the fields. */
+/** The config of a new connection: the examples of the fields. */
 function configOf({ config = {} }: Version): Record<string, string> {
   const examples = Object.entries(config).map(([name, { example, default: otherwise }]) => [
     name,
@@ -114,30 +121,30 @@ function configOf({ config = {} }: Version): Record<string, string> {
   return Object.fromEntries(examples) as Record<string, string>;
 }
 
-/** What a connection has once it was made: its fields' examples, and what the provider brings. */
+/** The config of a connection after the flow: the examples of the fields, and the provider’s values. */
 function broughtConfig(version: Version, { auth, requests }: Described): Record<string, string> {
   const { config_from_callback: byCallback, config_from_token_response: byResponse, steps } = auth;
   const fromCallback = Object.entries(byCallback).map(([name, param]) => [name, `callback-${param}`]);
   const told = [...Object.entries(byResponse), ...steps.flatMap(({ store }) => Object.entries(store))];
-  // One that stands for an origin has to be one.
+  // A value that stands for an origin has to be an origin.
   const isOrigin = (name: string) => requests.base_url.startsWith(`\${config.${name}}`);
   const valueOf = (name: string) => (isOrigin(name) ? 'https://told.example' : `told-${name.replaceAll('_', '-')}`);
-  // Two names of one place have one value.
+  // Two names of one place have the same value.
   const firstOf = (path: string) => told.find(([, other]) => other === path)?.[0];
   const fromResponses = told.map(([name, path]) => [name, valueOf(firstOf(path) ?? name)]);
   return { ...configOf(version), ...Object.fromEntries([...fromCallback, ...fromResponses]) } as Record<string, string>;
 }
 
-/** One Blueprint's provider, and the server's code on the way to it. */
+/** One Blueprint’s provider, and the server’s code for it. */
 interface Walk {
   readonly integration: Integration;
   readonly mode: AuthMode;
   readonly described: Described;
   readonly provider: BlueprintProvider;
-  /** What the user types in. */
+  /** The prompted values. */
   readonly prompted: Record<string, string>;
   readonly context: AuthModeContext;
-  /** What was asked, in its order. */
+  /** The requests that the provider received, in order. */
   readonly seen: string[];
 }
 
@@ -146,7 +153,7 @@ interface Connected {
   readonly config: AdditionalConfig;
 }
 
-/** Walks connect, token, refresh, request and revocation between the server's code and a provider of that Blueprint. */
+/** Runs connect, token, refresh, request and revocation against a provider that is made from the Blueprint. */
 async function walk(
   reference: string,
   { described, integration }: { described: Described; integration: Integration },
@@ -175,7 +182,7 @@ async function walk(
   return seen;
 }
 
-/** A connection whose token, if it has one, was refreshed once. */
+/** A connection. Its token, if it has one, was refreshed once. */
 async function connect(walking: Walk, config: AdditionalConfig): Promise<Connected> {
   const { integration, mode, described, context, prompted } = walking;
   const { authorization, issuance } = mode;
@@ -211,7 +218,7 @@ async function authorize(
   return { credentials: done.credentials, config: { ...config, ...done.config } };
 }
 
-/** Calls the API: what verifies credentials first, where there is such a request. */
+/** Calls the API. The request that verifies credentials comes first, if there is one. */
 async function call(
   { integration, mode, provider, prompted, seen }: Walk,
   { credentials, config }: Connected,
@@ -233,7 +240,7 @@ const PRIVATE_KEY = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKe
   format: 'pem',
 });
 
-/** What the user types in, with what is made of it: the examples of fields that want a certain form. */
+/** The prompted values, and what the server makes of them. Fields with a format use their examples. */
 function promptedIn({ auth = {} }: Version): Record<string, string> {
   const fields = (auth['credentials'] ?? {}) as Record<string, { example?: string; pattern?: string }>;
   const own = Object.entries(fields).map(([name, { example, pattern }]) => {
@@ -256,7 +263,7 @@ function authenticationOf({ authorization }: Record<string, string>): string {
   return authorization === undefined ? '-' : (authorization.split(' ')[0] ?? '');
 }
 
-/** Templates that begin as URLs do, under keys that are named for URLs. */
+/** Templates that begin like URLs, under keys that are named for URLs. */
 function urlsIn(section: object): Template[] {
   return Object.entries(section).flatMap(([key, value]: [string, unknown]) => {
     if (value instanceof Template) return /(^|_)(url|issuer|resource)$/.test(key) ? [value] : [];
@@ -282,15 +289,15 @@ describe('every Blueprint', () => {
     }
   });
 
-  test('leaves it to no connection who is sent the application’s secret', () => {
-    // Its clients are registered with each server for itself: a secret is set where one server is meant.
+  test('no connection can choose who receives the application’s secret', () => {
+    // These clients are registered with each server separately, so the secret is for one server.
     assert.deepEqual(
       warnings.filter((warning) => !warning.startsWith('Integration "mcp_v0"')),
       [],
     );
   });
 
-  test('is described: categories, a source of its facts, https, one provider a name', () => {
+  test('has categories, a source of its facts, https URLs, and a provider name that is unique', () => {
     const displayed = new Map<string, string>();
     for (const [name, file] of files) {
       assert.equal(file.name, name);
@@ -307,7 +314,7 @@ describe('every Blueprint', () => {
     }
   });
 
-  test('asks for every value that its URLs and headers read of the connection, with an example that fits', () => {
+  test('prompts for every connection value in its URLs and headers, with an example that fits', () => {
     for (const reference of references) {
       const { auth, config = {}, requests } = versionOf(reference);
       const read = new Set(
@@ -333,7 +340,7 @@ describe('every Blueprint', () => {
     }
   });
 
-  test('connects, refreshes and calls at a provider that was made from its description', async () => {
+  test('connects, refreshes and calls at a provider that is made from its description', async () => {
     for (const reference of references.filter((one) => !DISCOVERED.has(one))) {
       try {
         const described = configuredSchema.parse(versionOf(reference));
@@ -344,7 +351,7 @@ describe('every Blueprint', () => {
     }
   });
 
-  test('a provider that differs in any of its quirks refuses: the walk can fail', async () => {
+  test('is rejected by a provider that differs in any of its quirks', async () => {
     const other: Record<string, (value: unknown, usual: unknown) => unknown> = {
       authorization_method: (value) => (value === 'header' ? 'body' : 'header'),
       body_format: (value) => (value === 'json' ? 'form' : 'json'),
@@ -382,7 +389,7 @@ describe('every Blueprint', () => {
     const ofOthers = new Set(['request_url', 'signature_method', 'token_request', 'jwt', 'service', 'region']);
     ofMode['OAUTH2'] = Object.keys(other).filter((key) => !ofOthers.has(key));
     for (const mode of ['API_KEY', 'USERNAME_PASSWORD']) ofMode[mode] = ['token_request'];
-    // The application asks for itself: nobody is sent anywhere, and nothing is refreshed.
+    // The application requests tokens itself: nobody is redirected, and nothing is refreshed.
     const ofIssuance = [
       'authorization_method',
       'body_format',
@@ -397,10 +404,10 @@ describe('every Blueprint', () => {
       const isIssued = described.auth.token_params['grant_type'] === 'client_credentials';
       for (const key of isIssued ? ofIssuance : (ofMode[described.auth.auth_mode] ?? [])) {
         if (key === 'token_request' && described.auth.token_request === undefined) continue;
-        // Without a form there is no format of it.
+        // Without a form, the Blueprint has no format for it.
         if (key === 'body_format' && described.auth.token_http_method === 'GET') continue;
         if (key.startsWith('revocation_') && described.auth[key] === undefined) continue;
-        // What another key takes the place of is not looked at.
+        // A value that another key replaces is not checked.
         if (described.auth.refresh_request && /^refresh_(url|params|authorization_method|with_redirect_uri)$/.test(key))
           continue;
         if (key === 'scope_separator' && described.auth.authorization_parameter_names['scope'] === '') continue;
@@ -427,7 +434,7 @@ describe('every Blueprint', () => {
     assert.ok(mutated > 5_000, `${mutated} mutations`);
   });
 
-  test('sends what was reviewed', async () => {
+  test('sends the requests that were reviewed', async () => {
     const lines: string[] = [];
     for (const reference of references.filter((one) => !DISCOVERED.has(one)).toSorted()) {
       const described = configuredSchema.parse(versionOf(reference));
@@ -438,7 +445,8 @@ describe('every Blueprint', () => {
           .replaceAll(/oauth_(nonce|timestamp|signature)="[^"]*"/g, 'oauth_$1="…"'),
       );
       lines.push(
-        `${reference}\n${steps.map((line) => `  ${line}\n`).join('')}  ${described.requests.base_url} ${JSON.stringify(described.requests.headers)}\n`,
+        `${reference}\n${steps.map((line) => `  ${line}\n`).join('')}` +
+          `  ${described.requests.base_url} ${JSON.stringify(described.requests.headers)}\n`,
       );
     }
     const path = join(import.meta.dirname, '../snapshots/blueprints.txt');
@@ -457,8 +465,8 @@ describe('every Blueprint', () => {
     assert.equal(text.split('\n').length, reviewed.length);
   });
 
-  test('no provider is named in code', () => {
-    // Words that are names of providers as well.
+  test('code names no provider', () => {
+    // Names of providers that are also common words.
     const words = new Set([
       'front',
       'line',
@@ -487,7 +495,7 @@ describe('every Blueprint', () => {
   });
 });
 
-test('a released version of a Blueprint is frozen: a changed fact is a new version', async () => {
+test('a released version of a Blueprint is frozen, so a changed fact needs a new version', async () => {
   const released = JSON.parse(readFileSync(join(CATALOG_FOLDER, 'released.json'), 'utf8')) as Record<string, string>;
   const catalog = new BlueprintCatalog([CATALOG_FOLDER]);
   for (const [reference, digest] of Object.entries(released)) {
@@ -497,7 +505,7 @@ test('a released version of a Blueprint is frozen: a changed fact is a new versi
   }
 });
 
-test('what is frozen is what a version says, not how', async (t) => {
+test('a frozen version fixes its content, and not its notation', async (t) => {
   const text = readFileSync(join(CATALOG_FOLDER, 'salesforce-sandbox.yaml'), 'utf8');
   const base = readFileSync(join(CATALOG_FOLDER, 'salesforce.yaml'), 'utf8');
   const digest = async (own: string, under: string) => {

@@ -8,7 +8,7 @@ import { CATALOG_FOLDER } from '../../packages/server/src/package-files.ts';
 import { launchChromium } from '../support/chromium.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
-test('the catalog’s site has a page for each Blueprint, finds them, and asks nobody', async (t) => {
+test('the catalog’s site has a page for each Blueprint, finds them, and sends no requests', async (t) => {
   const folder = temporaryFolder(t);
   await promisify(execFile)(process.execPath, [join(import.meta.dirname, '../../scripts/catalog-site.ts'), folder]);
   const pages = readdirSync(folder);

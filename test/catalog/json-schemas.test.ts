@@ -33,7 +33,7 @@ test('editors accept the shipped configuration', () => {
   for (const [validate, file] of files) assert.ok(validate(read(file)), `${file} ${JSON.stringify(validate.errors)}`);
 });
 
-test('editors mark unknown keys, wrong types and wrong words', () => {
+test('editors mark unknown keys, wrong types and invalid values', () => {
   const validate = schema('integrations');
   for (const wrong of [
     { integrations: { a: { oauth_client_idd: 'x' } } },

@@ -25,7 +25,7 @@ test('init scaffolds a folder that validates, and overwrites nothing', async (t)
   assert.equal(readFileSync(join(cwd, 'nango-integrations/integrations.yaml'), 'utf8'), 'integrations: {}\n');
 });
 
-test('validate lists all faults with file, line and key, and exits with 1', async (t) => {
+test('validate lists all errors with file, line and key, and exits with 1', async (t) => {
   const cwd = temporaryFolder(t, {
     'nango-integrations/integrations.yaml':
       'integrations:\n  a: { auth: { auth_mode: NONE } }\n  b: { extends_blueprint: slak }\n',
@@ -58,7 +58,7 @@ test('wrong usage exits with 2 and points to the help; --help exits with 0', asy
   }
 });
 
-test('every wrong call exits with 2, and points to the help of the command that was called', async (t) => {
+test('every wrong call exits with 2 and points to the help of that command', async (t) => {
   const cwd = temporaryFolder(t, { 'nango-integrations/integrations.yaml': 'integrations: {}\n' });
   const run = async (...parameters: string[]) => runCli(parameters, { cwd });
   for (const [parameters, expected] of [
@@ -78,7 +78,7 @@ test('every wrong call exits with 2, and points to the help of the command that 
   assert.match((await run('blueprints', 'categories')).stdout, /^CATEGORY +BLUEPRINTS\naccounting +\d+\n/);
 });
 
-test('with --json a failure is JSON on stdout, as the API answers it', async (t) => {
+test('with --json a failure is JSON on stdout, like the response of the API', async (t) => {
   const cwd = temporaryFolder(t, { 'nango-integrations/integrations.yaml': 'integrations: [\n' });
   const failureOf = async (...parameters: string[]) => {
     const { code, stdout, stderr } = await runCli(parameters, {
@@ -90,7 +90,9 @@ test('with --json a failure is JSON on stdout, as the API answers it', async (t)
   };
   assert.deepEqual(await failureOf('keys', 'check', '--json'), {
     type: 'store_not_ready',
-    message: `The database ${join(cwd, '.nango/nango.db')} does not exist. Start a server first, or name another --data-dir.`,
+    message:
+      `The database ${join(cwd, '.nango/nango.db')} does not exist. ` +
+      'Start a server first, or name another --data-dir.',
   });
   assert.equal((await failureOf('blueprints', 'show', 'nope', '--json')).type, 'not_found');
   const misused = await runCli(['connections', 'show', 'a', '--json'], { cwd });
@@ -104,7 +106,7 @@ test('with --json a failure is JSON on stdout, as the API answers it', async (t)
   assert.deepEqual([type, faults?.[0]?.line], ['invalid_config', 2]);
 });
 
-test('messages name files as the system knows them, in words, and never a parser’s or a schema’s own', async (t) => {
+test('messages name files by their system path, in plain words, and never quote a parser or a schema', async (t) => {
   const cwd = temporaryFolder(t, {
     'project/nango-integrations/integrations.yaml': 'integrations: [\n',
     'project/other/integrations.yaml': `integrations:\n  a: { auth: { auth_mode: API_KEY }, requests: { base_url: 'https://a.example/' } }\n`,
@@ -155,7 +157,11 @@ test('connections, connect and trigger work against a running server', async (t)
   const provider = await startScriptedProvider(t, ({ path }) =>
     path === '/token' ? { body: { access_token: 'at-CANARY' } } : { body: { ok: true } },
   );
-  const action = `import { NangoAction } from '@nangohq/action';\nexport class AcmeEchoAction extends NangoAction { override async executeAction(input: unknown) { return { input }; } }\n`;
+  const action = `import { NangoAction } from '@nangohq/action';
+export class AcmeEchoAction extends NangoAction {
+  override async executeAction(input: unknown) { return { input }; }
+}
+`;
   const server = await startTestServer(t, {
     integrations: `integrations:${scriptedIntegration(provider.url)}`,
     files: { 'acme/echo.action.ts': action },
@@ -215,7 +221,7 @@ test('connections, connect and trigger work against a running server', async (t)
   assert.match(wrongKey.stderr, /secret key is wrong/);
 });
 
-test('events and webhooks: what happened, what was not delivered, and delivering it again', async (t) => {
+test('events and webhooks list what happened and what was not delivered, and deliver it again', async (t) => {
   const statuses = [410, 204];
   const asked: (() => void)[] = [];
   const receiver = await startScriptedProvider(t, () => {
@@ -225,7 +231,8 @@ test('events and webhooks: what happened, what was not delivered, and delivering
   const arrival = () => new Promise<void>((resolve) => asked.push(resolve));
   const server = await startTestServer(t, {
     integrations: `integrations:\n  keyed:\n    auth: { auth_mode: API_KEY }\n    requests: { base_url: 'https://a.example/' }\n`,
-    config: `webhooks:\n  app: { url: '${receiver.url}/hook', secret: 'whsec_${Buffer.alloc(32, 1).toString('base64')}' }`,
+    config: `webhooks:
+  app: { url: '${receiver.url}/hook', secret: 'whsec_${Buffer.alloc(32, 1).toString('base64')}' }`,
   });
   const environment = { NANGO_SERVER_URL: server.url, NANGO_SECRET_KEY: SECRET_KEY };
   const cli = (...parameters: string[]) => runCli(parameters, { environment });
@@ -248,7 +255,7 @@ test('events and webhooks: what happened, what was not delivered, and delivering
   assert.match((await cli('webhooks', 'replay', 'ap')).stderr, /no webhook "ap"\. Did you mean "app"/);
 });
 
-test('nango health asks the port of the configuration, and needs no key', async (t) => {
+test('nango health requests the configured port, and needs no key', async (t) => {
   const server = await startTestServer(t, { integrations: 'integrations: {}\n' });
   const run = (...parameters: string[]) => runCli(['health', '--folder', server.folder, ...parameters]);
   assert.equal((await run()).code, 0);
@@ -264,7 +271,7 @@ test('nango health asks the port of the configuration, and needs no key', async 
   assert.match(down.stderr, /does not respond/);
 });
 
-test('control characters of files and names are shown, and never reach the terminal as such', async (t) => {
+test('control characters of files and names are shown escaped, and never reach the terminal', async (t) => {
   const folder = temporaryFolder(t, {
     'integrations.yaml': 'integrations:\n  "a\\u001b[31mRED\\u009b2J":\n    extends_blueprint: github\n',
   });

@@ -10,7 +10,7 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 const KEYED = `  keyed:\n    auth: { auth_mode: API_KEY }\n    requests: { base_url: 'https://a.example/' }\n`;
 const NEEDY = `${KEYED}    app_api_key: \${APP_KEY}\n`;
 
-/** A project with a Nango folder in it, and what runs there. */
+/** A project with a Nango folder, and a way to run commands in it. */
 async function setUp(t: TestContext, integrations: string, more: Record<string, string> = {}) {
   const port = await freePort();
   const url = `http://localhost:${port}`;
@@ -38,7 +38,7 @@ async function until<T>(read: () => Promise<T> | T, isDone: (value: T) => boolea
   }
 }
 
-test('client commands need the address and the key alone: no Integration, and no variable of one', async (t) => {
+test('client commands need only the address and the key, and no Integration or its variables', async (t) => {
   const { project, url, cli, start, write } = await setUp(t, NEEDY, { '.env': 'APP_KEY=k\n' });
   await start();
   write('.env', '');
@@ -53,7 +53,7 @@ test('client commands need the address and the key alone: no Integration, and no
   assert.equal(elsewhere.code, 0, elsewhere.stderr);
 });
 
-test('C1: .env beside the Nango folder fills what the process lacks, and is read again while the server runs', async (t) => {
+test('C1: .env beside the Nango folder adds missing variables, and is read again while the server runs', async (t) => {
   const { project, cli, start, write } = await setUp(t, NEEDY);
   const missing = await cli(['validate']);
   assert.equal(missing.code, 1);
@@ -79,19 +79,19 @@ test('C1: .env beside the Nango folder fills what the process lacks, and is read
   assert.match(server.output(), new RegExp(`Other users of this machine can read ${project}/.env. Make it private`));
 });
 
-test('--env-file names files in place of .env, of which later ones win, and which must exist', async (t) => {
+test('--env-file names files in place of .env, later files have precedence, and each file must exist', async (t) => {
   const { cli, write } = await setUp(t, NEEDY, { '.env': 'APP_KEY=k\n' });
   write('a.env', 'OTHER=1\n');
   write('b.env', 'APP_KEY=k\n');
   assert.equal((await cli(['validate', '--env-file', 'a.env'])).code, 1);
   assert.equal((await cli(['validate', '--env-file', 'a.env', '--env-file', 'b.env'])).code, 0);
   const absent = await cli(['validate', '--env-file', 'absent.env']);
-  // Node itself may have looked for it before, and ended the process.
+  // Node itself may have looked for the file before, and ended the process.
   assert.notEqual(absent.code, 0);
   assert.match(absent.stderr, /absent\.env.*(does not exist|not found)/);
 });
 
-test('DATABASE_URL of a .env that nobody named may be the application’s: it is not used, and that is said', (t) => {
+test('DATABASE_URL of a .env that no flag names is not used, and a warning says so', (t) => {
   const folder = join(temporaryFolder(t, { '.env': 'DATABASE_URL=postgresql://app\nA=1\n' }), 'nango-integrations');
   const found = openEnvironmentFiles({ folder, named: undefined, processEnvironment: { B: 'p' } });
   assert.deepEqual([found.get('DATABASE_URL'), found.get('A'), found.get('B')], [undefined, '1', 'p']);
@@ -102,7 +102,7 @@ test('DATABASE_URL of a .env that nobody named may be the application’s: it is
   assert.deepEqual([named.get('DATABASE_URL'), named.notices], ['postgresql://app', []]);
 });
 
-test('the Nango folder is found from a folder below; nango init makes one where it is called', async (t) => {
+test('the Nango folder is found from a folder below, and nango init makes one in the current folder', async (t) => {
   const { project, cli } = await setUp(t, KEYED);
   const below = join(project, 'src/deep');
   mkdirSync(below, { recursive: true });

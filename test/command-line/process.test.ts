@@ -20,7 +20,7 @@ const INTEGRATIONS = `integrations:
 `;
 const fullDisk = existsSync('/dev/full') ? false : 'this system has no /dev/full';
 
-/** A server process whose output goes where a test says. */
+/** A server process that writes its output where the test says. */
 async function start(t: TestContext, { config = '', stdio }: { config?: string; stdio: 'pipe' | number }) {
   const port = await freePort();
   const folder = temporaryFolder(t, {
@@ -60,7 +60,7 @@ async function registerMany(nango: Nango): Promise<void> {
 }
 
 test(
-  'D6: with its log on a full disk the server serves, and ends when it is told to',
+  'D6: with its log on a full disk the server serves requests, and stops on request',
   { skip: fullDisk },
   async (t) => {
     const { nango, stop } = await start(t, {
@@ -72,7 +72,7 @@ test(
   },
 );
 
-test('D6: with its audit log on a full disk changes are done and answered as such', { skip: fullDisk }, async (t) => {
+test('D6: with its audit log on a full disk changes get their usual responses', { skip: fullDisk }, async (t) => {
   const { child, nango, stop } = await start(t, { config: 'audit_log_file: /dev/full\n', stdio: 'pipe' });
   let output = '';
   child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()));
@@ -81,7 +81,7 @@ test('D6: with its audit log on a full disk changes are done and answered as suc
   assert.equal(output.match(/the audit log cannot be written/g)?.length, 1);
 });
 
-test('D6: a server whose log has no reader any more serves, and ends when it is told to', async (t) => {
+test('D6: a server whose log has no reader serves requests, and stops on request', async (t) => {
   const { child, nango, stop } = await start(t, { stdio: 'pipe' });
   child.stderr?.destroy();
   child.stdout?.destroy();
@@ -90,7 +90,7 @@ test('D6: a server whose log has no reader any more serves, and ends when it is 
 });
 
 for (const workers of [[], ['--workers', '2']])
-  test(`a port that is taken ends the start with an error ${workers.join(' ')}`, async (t) => {
+  test(`a port in use ends the start with an error ${workers.join(' ')}`, async (t) => {
     const port = await listen(t, createServer());
     const folder = temporaryFolder(t, { 'integrations.yaml': INTEGRATIONS });
     const { code, stderr } = await runCli(['start', '--folder', folder, '--port', String(port), ...workers]);
@@ -98,7 +98,7 @@ for (const workers of [[], ['--workers', '2']])
     assert.match(stderr, new RegExp(`cannot listen on localhost:${port}\\. Another program uses this port`));
   });
 
-test('a reader of results that has enough ends the command quietly', async () => {
+test('a command ends quietly if the reader of its results closes the pipe', async () => {
   const command = 'set -o pipefail; "$0" "$1" blueprints search | head -n 1';
   const child = spawn('bash', ['-c', command, process.execPath, CLI], { env: cleanEnvironment() });
   let stderr = '';

@@ -9,14 +9,18 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const SECRET_KEY = 'workers-secret-key-0123456789';
 
-test('several workers answer on one port, tell their metrics together, and replace one that dies', async (t) => {
+test('several workers respond on one port, report their metrics together, and replace one that dies', async (t) => {
   const api = createServer((_request, response) => response.end('ok'));
   const apiUrl = `http://localhost:${await listen(t, api)}`;
   const port = await freePort();
   const url = `http://localhost:${port}`;
   const folder = temporaryFolder(t, {
     'nango-config.yaml': `oauth_server_port: ${port}\noauth_server_root_url: ${url}\n`,
-    'integrations.yaml': `integrations:\n  acme:\n    auth: { auth_mode: API_KEY }\n    requests: { base_url: '${apiUrl}/', headers: { X-Key: '\${api_key}' } }\n`,
+    'integrations.yaml': `integrations:
+  acme:
+    auth: { auth_mode: API_KEY }
+    requests: { base_url: '${apiUrl}/', headers: { X-Key: '\${api_key}' } }
+`,
   });
   const server = await startServerProcess(t, {
     folder,

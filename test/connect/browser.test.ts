@@ -14,7 +14,7 @@ import type { Cleanup } from '../support/temporary-folder.ts';
 const SDK = readFileSync(join(import.meta.dirname, '../../packages/frontend/dist/nango.js'), 'utf8');
 const MODULE = readFileSync(join(import.meta.dirname, '../../packages/frontend/dist/index.js'), 'utf8');
 
-/** Serves an application's page that calls connect() as the guide does. */
+/** Serves an application’s page that calls connect() like the guide. */
 async function serveApplication(
   cleanup: Cleanup,
   {
@@ -32,7 +32,10 @@ go.onclick = () => {
   out.textContent = '';
   nango.connect(${toScript(integration)}, ${toScript(userId)})
     .then((result) => { out.textContent = 'ok ' + result.integrationName + ' ' + result.userId; })
-    .catch((error) => { out.textContent = 'error ' + error.integrationName + ' ' + error.userId + ' ' + error.error.type + ' ' + error.error.message; });
+    .catch((error) => {
+      const { type, message } = error.error;
+      out.textContent = 'error ' + error.integrationName + ' ' + error.userId + ' ' + type + ' ' + message;
+    });
 };
 </script>`;
   const server = createServer((request, response) => {
@@ -74,7 +77,7 @@ describe('connect() in Chromium', () => {
     return context.newPage();
   }
 
-  /** A server with a real authorization server behind it, and an application's page. */
+  /** Starts a server with a real authorization server, and opens an application’s page. */
   async function openApplication(
     t: TestContext,
     {
@@ -114,7 +117,7 @@ describe('connect() in Chromium', () => {
     assert.equal((await server.nango.getConnection('acme', '1')).returnValue.status, 'active');
   });
 
-  test('denying is access_denied', async (t) => {
+  test('a denied consent is access_denied', async (t) => {
     const { server, page } = await openApplication(t);
     const popup = await openPopup(page);
     await popup.click('#deny');
@@ -137,16 +140,16 @@ describe('connect() in Chromium', () => {
     assert.match(await outcome(page), /^error acme 1 popup_blocked /);
   });
 
-  test('F12: a provider that cuts the popup off (COOP) still ends in success, told by the server', async (t) => {
+  test('F12: a provider that cuts off the popup (COOP) still ends in success, which the server reports', async (t) => {
     const { page } = await openApplication(t, { pageHeaders: { 'cross-origin-opener-policy': 'same-origin' } });
     await page.clock.install();
     await page.reload();
-    // In a real browser the popup has the focus; headless Chromium claims it for every page.
+    // In a real browser the popup has the focus. Headless Chromium reports focus for every page.
     await page.evaluate('document.hasFocus = () => false');
     const popup = await openPopup(page);
     await popup.waitForSelector('#approve');
     assert.equal(await popup.evaluate('window.opener'), null);
-    // To the page the popup looks closed, for longer than it would wait for one that is.
+    // The page sees a closed popup for longer than it would wait for a popup that is really closed.
     for (let second = 0; second < 6; second += 1)
       await Promise.all([page.waitForResponse(/\/oauth\/attempts\//), page.clock.runFor(1_000)]);
     assert.equal(await page.textContent('#out'), '');
@@ -156,7 +159,7 @@ describe('connect() in Chromium', () => {
     assert.equal(await outcome(page), 'ok acme 1');
   });
 
-  test('F12: too little time is timeout; a server that is not there is network_error', async (t) => {
+  test('F12: too little time is timeout, and a missing server is network_error', async (t) => {
     const { server } = await openApplication(t);
     const hurried = await newPage(t);
     await hurried.goto(await serveApplication(t, { root: server.url, options: { timeout: 1 } }));
@@ -178,7 +181,7 @@ describe('connect() in Chromium', () => {
     assert.match(await outcome(page), /^error acme {2}missing_user_id /);
   });
 
-  test('F1: a foreign browser that finishes the flow gets nothing, and the page learns it', async (t) => {
+  test('F1: a foreign browser that finishes the flow gets no result, and the page learns of it', async (t) => {
     const provider = await startScriptedProvider(t, () => ({
       headers: { 'content-type': 'text/html' },
       body: '<h1>Consent</h1>',
@@ -191,12 +194,12 @@ describe('connect() in Chromium', () => {
     const state = new URL(popup.url()).searchParams.get('state');
     const foreign = await newPage(t);
     await foreign.goto(`${server.url}/oauth/callback?code=stolen&state=${state}`);
-    assert.match((await foreign.textContent('main')) ?? '', /another browser/);
+    assert.match((await foreign.textContent('main')) ?? '', /finished in another browser/);
     assert.match(await outcome(page), /^error acme 1 invalid_state /);
     assert.deepEqual((await server.nango.getConnectionsForUserId('1')).returnValue, []);
   });
 
-  test('F3, F11: the callback replayed in the same browser is refused, and its address bar shows no code', async (t) => {
+  test('F3, F11: a replayed callback in the same browser is rejected, and its address bar shows no code', async (t) => {
     const { page } = await openApplication(t);
     const popup = await openPopup(page);
     const callback = popup.waitForRequest(/\/oauth\/callback/).then((request) => request.url());
@@ -207,7 +210,7 @@ describe('connect() in Chromium', () => {
     assert.ok(!page.url().includes('code='), 'the code is taken out of the address bar');
   });
 
-  test('F10: no parameter takes a browser from a page of ours to another origin', async (t) => {
+  test('F10: no parameter sends a browser from our page to another origin', async (t) => {
     const { server } = await openApplication(t);
     const page = await newPage(t);
     const elsewhere: string[] = [];
@@ -237,7 +240,7 @@ describe('connect() in Chromium', () => {
 
   const HOSTILE = `</script><img src=x onerror="document.title='pwned'"><svg onload=alert(1)>"'\u2028`;
 
-  test('F7: hostile provider text, integration and user ids are shown as text and run nothing', async (t) => {
+  test('F7: hostile provider text, integration names and user ids are shown as text and run nothing', async (t) => {
     const provider = await startScriptedProvider(t, ({ path, query }) => {
       if (path !== '/authorize') return { status: 404 };
       const back = new URL(query.get('redirect_uri') ?? '');
@@ -255,7 +258,7 @@ describe('connect() in Chromium', () => {
     await page.goto(await serveApplication(t, { root: server.url, userId: `1"'&lt;\u2028</script>` }));
     await page.click('#go');
     assert.match(await outcome(page), /provider_error/);
-    // The same page without an opener stays open, so that it can be looked at.
+    // Without an opener the same page stays open, so the test can inspect it.
     const { connectUrl } = (await (
       await fetch(`${server.url}/oauth/attempts`, {
         method: 'POST',
@@ -272,7 +275,7 @@ describe('connect() in Chromium', () => {
     assert.ok(!violations.some((text) => text.includes('Content Security Policy')), violations.join());
   });
 
-  test('F2, F11, D9: a link to connect shows whose account it becomes, and goes on only by a click', async (t) => {
+  test('F2, F11, D9: a link to connect shows whose account it becomes, and continues only after a click', async (t) => {
     const { server, page } = await openApplication(t, {
       config: 'application: { name: Acme <CRM>, logo: logo.svg }',
       files: {
@@ -298,7 +301,7 @@ describe('connect() in Chromium', () => {
     assert.ok(!violations.some((text) => text.includes('Content Security Policy')), violations.join());
   });
 
-  test('F2, F8, D9: a page of another origin that opens the link learns nothing, and does not get past the question', async (t) => {
+  test('F2, F8, D9: a page of another origin that opens the link learns nothing and cannot confirm it', async (t) => {
     const { server, page, app } = await openApplication(t);
     const { token } = (await server.nango.createConnectSession({ userId: 'mallory' })).returnValue;
     const begun = await fetch(`${server.url}/oauth/attempts`, {
@@ -327,7 +330,7 @@ describe('connect() in Chromium', () => {
     const { page, app } = await openApplication(t);
     const [popup] = await Promise.all([page.waitForEvent('popup'), page.click('#go')]);
     await popup.waitForSelector('#approve');
-    // The page that opened the popup goes elsewhere: the message is for the origin that began the attempt alone.
+    // The page that opened the popup navigates away. The message is only for the origin that began the attempt.
     const other = app.replace('localhost', '127.0.0.1');
     await page.route(`${other}/**`, (route) =>
       route.fulfill({
@@ -335,37 +338,45 @@ describe('connect() in Chromium', () => {
         body: `<script>window.seen = []; addEventListener('message', (e) => seen.push(e.data));</script>`,
       }),
     );
-    // By the page itself: a navigation from outside would part it from its popup.
+    // The page navigates itself, because a navigation by the test would separate it from its popup.
     await page.evaluate(`location.href = ${JSON.stringify(other)}`);
     await page.waitForFunction('Array.isArray(window.seen)');
     assert.equal(await popup.evaluate('window.opener !== null'), true);
     await Promise.all([popup.waitForEvent('close'), popup.click('#approve')]);
-    // What was posted before this message arrives before it.
+    // Messages that were posted earlier arrive before this one.
     await page.evaluate(`window.postMessage('last', '*')`);
     await page.waitForFunction(`window.seen.includes('last')`);
     assert.deepEqual(await page.evaluate('window.seen'), ['last']);
   });
 
-  test('F8: the SDK gives its nonce to the server’s origin alone', async (t) => {
+  test('F8: the SDK gives its nonce only to the server’s origin', async (t) => {
     const { server, page } = await openApplication(t);
     await page.evaluate(`
       window.posted = [];
-      window.popup = { location: {}, closed: false, close() {}, postMessage: (data, target) => posted.push([data.nonce, target]) };
+      window.popup = {
+        location: {},
+        closed: false,
+        close() {},
+        postMessage: (data, target) => posted.push([data.nonce, target]),
+      };
       window.open = () => popup;`);
     await Promise.all([page.waitForResponse(/\/oauth\/attempts$/), page.click('#go')]);
     await page.waitForFunction('popup.location.href');
     await page.evaluate(`
-      const event = new MessageEvent('message', { origin: ${JSON.stringify(server.url)}, data: { source: 'nango', status: 'ready' } });
+      const event = new MessageEvent('message', {
+        origin: ${JSON.stringify(server.url)},
+        data: { source: 'nango', status: 'ready' },
+      });
       dispatchEvent(Object.defineProperty(event, 'source', { value: popup }));`);
     assert.deepEqual(await page.evaluate('posted.map(([, target]) => target)'), [server.url]);
   });
 
-  test('F9: messages of other windows or origins are ignored', async (t) => {
+  test('F9: messages from other windows or origins are ignored', async (t) => {
     const { server, page } = await openApplication(t);
     const popup = await openPopup(page);
     await popup.waitForSelector('#approve');
     await page.evaluate(`window.postMessage({ source: 'nango', status: 'succeeded', error: null }, '*')`);
-    // Our server’s origin, in a window that the SDK did not open.
+    // The message has our server’s origin, but comes from a window that the SDK did not open.
     const [another] = await Promise.all([
       page.waitForEvent('popup'),
       page.evaluate(`void window.open(${JSON.stringify(`${server.url}/`)})`),
@@ -381,7 +392,7 @@ describe('connect() in Chromium', () => {
     assert.equal(await outcome(page), 'ok acme 1');
   });
 
-  test('credentials that the user typed in are registered without a popup', async (t) => {
+  test('prompted credentials are registered without a popup', async (t) => {
     const integrations = `integrations:\n  keyed:\n    auth: { auth_mode: API_KEY }\n    requests: { base_url: 'https://api.example/' }\n`;
     const server = await startTestServer(t, { integrations });
     const page = await newPage(t);
@@ -409,7 +420,13 @@ describe('connect() in Chromium', () => {
     await page.addScriptTag({
       type: 'module',
       content: `import Nango from '/module.js';
-        go.onclick = () => new Nango(${JSON.stringify(server.url)}, { connectSessionToken: ${JSON.stringify(token)} }).connect('acme', 'tok').then((r) => { out.textContent = 'module ' + r.userId; }, (e) => { out.textContent = e.error.type; });`,
+        go.onclick = () => {
+          const nango = new Nango(${JSON.stringify(server.url)}, { connectSessionToken: ${JSON.stringify(token)} });
+          nango.connect('acme', 'tok').then(
+            (result) => { out.textContent = 'module ' + result.userId; },
+            (error) => { out.textContent = error.error.type; },
+          );
+        };`,
     });
     await page.waitForFunction('go.onclick.toString().includes("tok")');
     const popup = await openPopup(page);

@@ -14,7 +14,7 @@ import { temporaryFolder, type Cleanup } from '../support/temporary-folder.ts';
 const fixture = (name: string) => join(import.meta.dirname, '../fixtures/tls', name);
 const read = (name: string) => readFileSync(fixture(name), 'utf8');
 
-/** A provider that knows its clients by certificate alone (RFC 8705). */
+/** A provider that identifies its clients only by certificate (RFC 8705). */
 async function startMutualTlsProvider(cleanup: Cleanup) {
   const seen: { path: string; client: unknown; body: string }[] = [];
   const server = createServer(
@@ -39,7 +39,7 @@ async function startMutualTlsProvider(cleanup: Cleanup) {
   return { seen, url: `https://localhost:${await listen(cleanup, server)}` };
 }
 
-test('tls_client_auth: the certificate is presented to the token endpoint and to the API, and to nobody else', async (t) => {
+test('tls_client_auth: only the token endpoint and the API get the certificate', async (t) => {
   const provider = await startMutualTlsProvider(t);
   const port = await freePort();
   const url = `http://localhost:${port}`;

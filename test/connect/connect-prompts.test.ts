@@ -8,7 +8,7 @@ import { SECRET_KEY, startTestServer } from '../support/nango-server.ts';
 import { cleanEnvironment } from '../support/server-process.ts';
 
 const CLI = join(import.meta.dirname, '../../packages/server/bin/nango.js');
-/** The terminal of util-linux; other systems have another program of that name. */
+/** The `script` program of util-linux. Other systems have a different program of that name. */
 const hasTerminal = process.platform === 'linux' && spawnSync('script', ['--version']).status === 0;
 
 const INTEGRATIONS = `integrations:
@@ -22,13 +22,14 @@ const INTEGRATIONS = `integrations:
     requests: { base_url: 'https://a.example/', headers: { Authorization: 'Basic \${basic_auth_encoded}' } }
 `;
 
-/** Runs a command on a terminal, and answers each prompt as it comes. Resolves to all that was shown. */
+/** Runs a command on a terminal, and responds to each prompt. Resolves to everything that was shown. */
 async function onTerminal(
   t: TestContext,
   { parameters, url, answers }: { parameters: readonly string[]; url: string; answers: [RegExp, string][] },
 ) {
-  // A terminal without a size would wrap behind each letter.
-  const command = `stty columns 120 rows 40; ${[process.execPath, CLI, ...parameters].map((word) => `'${word}'`).join(' ')}`;
+  // A terminal without a size would wrap after each letter.
+  const words = [process.execPath, CLI, ...parameters].map((word) => `'${word}'`);
+  const command = `stty columns 120 rows 40; ${words.join(' ')}`;
   const child = spawn('script', ['--quiet', '--flush', '--return', '--command', command, '/dev/null'], {
     env: cleanEnvironment({ NANGO_SERVER_URL: url, NANGO_SECRET_KEY: SECRET_KEY, TERM: 'xterm' }),
   });
@@ -48,7 +49,7 @@ async function onTerminal(
   return { code: child.exitCode, shown };
 }
 
-test('nango connect asks for user name and password, and hides the password', { skip: !hasTerminal }, async (t) => {
+test('nango connect prompts for user name and password, and hides the password', { skip: !hasTerminal }, async (t) => {
   const server = await startTestServer(t, { integrations: INTEGRATIONS });
   const { code, shown } = await onTerminal(t, {
     parameters: ['connect', 'basic', '1'],
@@ -80,7 +81,7 @@ test('a field that a Blueprint calls optional may be left empty', { skip: !hasTe
   assert.deepEqual([username, password], ['CANARY', '']);
 });
 
-test('forms learn that user name and password are required, unless a Blueprint says otherwise', async (t) => {
+test('forms say that user name and password are required, unless a Blueprint says otherwise', async (t) => {
   const { nango } = await startTestServer(t, { integrations: INTEGRATIONS });
   const { integrations } = (await nango.connect()).returnValue;
   assert.deepEqual(

@@ -33,7 +33,7 @@ const FIELDS = `    config:
       realm_id: { pattern: '\\d+' }
       site: { optional: true }`;
 
-test('values of the callback and of the token answer become config.*, beside what was given', async (t) => {
+test('values of the callback and of the token response become config.*, beside the registered values', async (t) => {
   const { connect, config } = await start(t, {
     auth: KEPT,
     settings: FIELDS,
@@ -45,7 +45,7 @@ test('values of the callback and of the token answer become config.*, beside wha
   assert.deepEqual(await config(), { own: 1, realm_id: '456', site: 'https://a' });
 });
 
-test('a value the Integration counts on is missing, or does not match: provider_error, and nothing is stored', async (t) => {
+test('a value that the Integration needs is missing or does not match: provider_error, nothing stored', async (t) => {
   const { server, connect } = await start(t, { auth: KEPT, settings: FIELDS });
   for (const [callback, message] of [
     [{}, /no "realmId", which "acme" stores as config.realm_id/],
@@ -69,7 +69,7 @@ const SUBDOMAIN = `    config:
       subdomain: { label: Subdomain, example: acme, pattern: '[a-z0-9-]+' }
       region: { default: eu }`;
 
-test('fields of config: required, matched whole, with defaults, by whichever way a connection comes', async (t) => {
+test('config fields are required, matched as a whole and have defaults, for every kind of connection', async (t) => {
   const { server, connect, provider } = await start(t, {
     settings: SUBDOMAIN,
     auth: '      authorization_params: { region: "${config.region}", shop: "${config.subdomain}" }',
@@ -101,7 +101,7 @@ test('fields of config: required, matched whole, with defaults, by whichever way
   });
 });
 
-test('what the application sets, and what the provider tells, is asked of nobody; no connection overrides the former', async (t) => {
+test('nobody is prompted for values of application or provider, and the former cannot be overridden', async (t) => {
   const { server, connect } = await start(t, {
     auth: '      redirect_uri: ${config.callback_name}\n      config_from_token_response: { account_id: id }',
     settings: `    config:

@@ -6,7 +6,7 @@ import { startScriptedProvider, type ScriptedResponse } from '../support/scripte
 import { runCli } from '../support/server-process.ts';
 import { UserAgent } from '../support/user-agent.ts';
 
-/** Enters the code as a person would, and answers the provider's question. */
+/** Enters the code like a user, and responds to the provider’s question. */
 async function enterCode(verificationUri: string, decision: 'approve' | 'deny'): Promise<void> {
   const agent = new UserAgent();
   const submit = async (url: string, html: string, extra: Record<string, string> = {}) => {
@@ -48,7 +48,7 @@ async function startDeviceFlow(t: TestContext) {
   return { clock, server, begun, poll };
 }
 
-test('a user who enters the code elsewhere is connected, and stays so', async (t) => {
+test('a user who enters the code elsewhere is connected, and stays connected', async (t) => {
   const { clock, server, begun, poll } = await startDeviceFlow(t);
   assert.equal(await poll(), 'pending');
   await enterCode(begun.verificationUriComplete ?? '', 'approve');
@@ -59,7 +59,7 @@ test('a user who enters the code elsewhere is connected, and stays so', async (t
   assert.deepEqual(me.json, { sub: 'ada' });
 });
 
-test('a refusal is access_denied, and ends the attempt', async (t) => {
+test('a denied consent is access_denied, and ends the attempt', async (t) => {
   const { server, begun, poll } = await startDeviceFlow(t);
   await enterCode(begun.verificationUriComplete ?? '', 'deny');
   await assert.rejects(poll(), { type: 'access_denied' });
@@ -67,7 +67,7 @@ test('a refusal is access_denied, and ends the attempt', async (t) => {
   assert.deepEqual((await server.nango.getConnections()).returnValue, []);
 });
 
-test('F4: a code that expired, or an attempt that never was, is invalid_state', async (t) => {
+test('F4: an expired code, or an attempt that never existed, is invalid_state', async (t) => {
   const { clock, server, poll } = await startDeviceFlow(t);
   clock.now += 3_600_000;
   await assert.rejects(poll(), { type: 'invalid_state' });
@@ -101,7 +101,7 @@ async function startScripted(t: TestContext, answers: ScriptedResponse[]) {
   return { provider, server };
 }
 
-test('RFC 8628 §3.5: pending and lost answers go on, slow_down is passed on, an error ends it', async (t) => {
+test('RFC 8628 §3.5: pending and lost responses continue, slow_down is passed on, an error ends it', async (t) => {
   const pending = { status: 400, body: { error: 'authorization_pending' } };
   const slow = { status: 400, body: { error: 'slow_down' } };
   const late = { status: 400, body: { error: 'expired_token' } };
@@ -153,7 +153,7 @@ test('nango connect takes config and credentials, from a file or stdin', async (
   assert.match((await connect('missing.json')).stderr, /missing\.json does not exist/);
 });
 
-test('the end of a device authorization stands in the audit log, by the key that polled', async (t) => {
+test('the audit log records the end of a device authorization, with the key that polled', async (t) => {
   const { server, begun, poll } = await startDeviceFlow(t);
   assert.equal(await poll(), 'pending');
   const ended = () => server.log().match(/"action":"connection\.connect","actor":"main"[^\n]*"status":200/g)?.length;

@@ -15,7 +15,7 @@ const integrations = (issuer: string) => `integrations:
     requests: { base_url: '${issuer}/', headers: { Authorization: 'Bearer \${access_token}' } }
 `;
 
-test('an issuer in place of the URLs: connects, refreshes, calls the API and revokes', async (t) => {
+test('an issuer in place of the URLs connects, refreshes, calls the API and revokes', async (t) => {
   const clock = { now: Date.now() };
   const port = await freePort();
   const as = await startAuthorizationServer(t, { redirectUri: `http://localhost:${port}/oauth/callback` });
@@ -35,7 +35,7 @@ test('an issuer in place of the URLs: connects, refreshes, calls the API and rev
   await server.nango.deleteConnection('acme', '1', { revoke: true });
 });
 
-/** An authorization server whose metadata a test dictates. */
+/** An authorization server whose metadata a test chooses. */
 async function startScripted(t: TestContext, metadata: Record<string, unknown>) {
   const provider = await startScriptedProvider(t, ({ path }) => {
     if (path === '/token') return { body: { access_token: 'at', token_type: 'bearer' } };
@@ -61,7 +61,7 @@ async function startScripted(t: TestContext, metadata: Record<string, unknown>) 
   return { provider, finish, result: () => attemptResult(server.url, begun.attempt) };
 }
 
-test('F6: a response without the iss that the metadata promises is refused before the code is sent anywhere', async (t) => {
+test('F6: a response without the iss that the metadata promises is rejected before a code is sent', async (t) => {
   const { provider, finish } = await startScripted(t, { authorization_response_iss_parameter_supported: true });
   const { error } = await finish();
   assert.equal(error?.type, 'provider_error');
@@ -69,7 +69,7 @@ test('F6: a response without the iss that the metadata promises is refused befor
   assert.ok(!provider.requests.some(({ path }) => path === '/token'));
 });
 
-test('F6: the iss of the discovered issuer is accepted, another one refused', async (t) => {
+test('F6: the iss of the discovered issuer is accepted, and another iss is rejected', async (t) => {
   const right = await startScripted(t, { authorization_response_iss_parameter_supported: true });
   assert.equal((await right.finish({ iss: right.provider.url })).status, 'succeeded');
   for (const iss of [() => 'https://evil.example', (own: string) => `${own}/`, (own: string) => `${own}/tenant`]) {
@@ -79,7 +79,7 @@ test('F6: the iss of the discovered issuer is accepted, another one refused', as
   }
 });
 
-test('client_secret_post is used where the metadata has no Basic', async (t) => {
+test('client_secret_post is used if the metadata has no Basic', async (t) => {
   const { provider, finish } = await startScripted(t, {
     token_endpoint_auth_methods_supported: ['client_secret_post', 'private_key_jwt'],
   });
@@ -90,11 +90,11 @@ test('client_secret_post is used where the metadata has no Basic', async (t) => 
 
 for (const [name, metadata, message] of [
   ['another issuer', { issuer: 'https://evil.example' }, /names the issuer "https:\/\/evil\.example"/],
-  ['a token endpoint by http elsewhere', { token_endpoint: 'http://evil.example/t' }, /evil\.example by http/],
+  ['a token endpoint by http elsewhere', { token_endpoint: 'http://evil.example/t' }, /evil\.example, .*, uses http/],
   ['an endpoint that is no URL', { token_endpoint: 'javascript:alert(1)' }, /cannot be used: token_endpoint/],
   ['no token endpoint', { token_endpoint: undefined }, /names no token endpoint/],
 ] as const) {
-  test(`metadata with ${name} is provider_error, and the user is sent nowhere`, async (t) => {
+  test(`metadata with ${name} is provider_error, and the user is not redirected`, async (t) => {
     const { error } = await (await startScripted(t, metadata)).result();
     assert.equal(error?.type, 'provider_error');
     assert.match(error?.message ?? '', message);

@@ -6,7 +6,7 @@ import { startTestServer, type TestServer } from '../support/nango-server.ts';
 import { startNodeOAuthServer } from '../support/node-oauth-server.ts';
 import { startScriptedProvider } from '../support/scripted-provider.ts';
 
-/** connect() without a popup: what the page's SDK asks when it has credentials, or needs none. */
+/** connect() without a popup: the request of the page’s SDK if it has credentials or needs none. */
 async function connect({ url }: TestServer, integration: string, body: object = {}) {
   const response = await fetch(`${url}/oauth/attempts`, {
     method: 'POST',
@@ -46,7 +46,7 @@ ${auth}
   return { provider, server, clock };
 }
 
-test('client_credentials: connected without a browser, refreshed by asking again', async (t) => {
+test('client_credentials: connects without a browser, and refreshes with a new token request', async (t) => {
   const { provider, server, clock } = await startGrant(t, 'client_credentials');
   assert.equal((await connect(server, 'acme')).status, 'succeeded');
   assert.deepEqual(await me(server), { user: { id: 'client' }, scope: ['read', 'write'] });
@@ -55,7 +55,7 @@ test('client_credentials: connected without a browser, refreshed by asking again
   assert.deepEqual(provider.granted, ['client_credentials', 'client_credentials']);
 });
 
-test('client_credentials: an empty object asks for the tokens, from the SDK and, without a popup, from the page', async (t) => {
+test('client_credentials: an empty object requests tokens, from the SDK or from a page without a popup', async (t) => {
   const { provider, server } = await startGrant(t, 'client_credentials');
   await server.nango.registerConnection('acme', '1', {});
   assert.equal((await connect(server, 'acme', { userId: '2', credentials: {} })).status, 'succeeded');
@@ -69,7 +69,7 @@ test('client_credentials: an empty object asks for the tokens, from the SDK and,
 
 const LOGIN = { username: 'ada@example.com', password: 'päss+wörd %&=' };
 
-test('password: from the page, discarded once there is a token, refreshed by the refresh token', async (t) => {
+test('password: it comes from the page and is discarded, and the refresh token refreshes', async (t) => {
   const { provider, server, clock } = await startGrant(t, 'password');
   assert.equal((await connect(server, 'acme', { credentials: LOGIN })).status, 'succeeded');
   assert.deepEqual(await me(server), { user: { id: 'ada@example.com' }, scope: ['read', 'write'] });
@@ -80,14 +80,16 @@ test('password: from the page, discarded once there is a token, refreshed by the
   assert.deepEqual(provider.granted, ['password', 'refresh_token']);
 });
 
-test('password: a wrong one is invalid_credentials, none asks for it by name, and nothing is stored', async (t) => {
+test('password: a wrong one is invalid_credentials, a missing one is named, and nothing is stored', async (t) => {
   const { server } = await startGrant(t, 'password');
   const wrong = await connect(server, 'acme', { credentials: { ...LOGIN, password: 'wrong-CANARY' } });
   assert.equal(wrong.status, 'invalid_credentials');
   assert.match(wrong.message, /does not accept/);
   assert.deepEqual(await connect(server, 'acme'), {
     status: 'invalid_credentials',
-    message: `"acme" prompts its user for username, password: connect('acme', userId, { credentials: { username, password } }).`,
+    message:
+      '"acme" prompts its user for username, password: ' +
+      "connect('acme', userId, { credentials: { username, password } }).",
   });
   assert.match(
     (await connect(server, 'acme', { credentials: { username: 'a' } })).message,
@@ -124,7 +126,7 @@ const KEYS = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const PEM = KEYS.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 const GRANT = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 
-/** A token endpoint that verifies assertions with an implementation of its own, as Google's does. */
+/** A token endpoint that verifies assertions with a separate implementation, like that of Google. */
 async function startServiceAccounts(
   t: TestContext,
   integration: (url: string) => string,
@@ -156,7 +158,7 @@ async function startServiceAccounts(
   return { server, provider, clock, claims };
 }
 
-test('jwt-bearer with the user’s service account key: signed, refreshed by signing again, wrong key refused', async (t) => {
+test('jwt-bearer with the user’s service account key signs each refresh, and a wrong key is rejected', async (t) => {
   const { server, clock, claims } = await startServiceAccounts(
     t,
     (url) => `integrations:
@@ -208,7 +210,7 @@ test('jwt-bearer with the user’s service account key: signed, refreshed by sig
   assert.deepEqual(broken, { status: 'invalid_value', message: 'The key must be an RSA private key in PEM.' });
 });
 
-test('jwt-bearer with the application’s own key asks nobody for anything', async (t) => {
+test('jwt-bearer with the application’s own key prompts nobody', async (t) => {
   const { server, claims } = await startServiceAccounts(
     t,
     (url) => `integrations:

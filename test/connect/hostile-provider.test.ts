@@ -13,7 +13,8 @@ const NAMES = [...Object.keys(GRANTING), ...Object.keys(REFUSING)];
 async function start(t: TestContext) {
   const provider = await startHostileProvider(t);
   const client = `oauth_client_id: client\n    oauth_client_secret: '${SECRET}'\n    oauth_scopes: []`;
-  const requests = `requests: { base_url: '${provider.url}/api/', headers: { Authorization: 'Bearer \${access_token}' } }`;
+  const bearer = `headers: { Authorization: 'Bearer \${access_token}' }`;
+  const requests = `requests: { base_url: '${provider.url}/api/', ${bearer} }`;
   const integration = (name: string) => `
   ${name}:
     ${client}
@@ -31,7 +32,7 @@ async function start(t: TestContext) {
       authorization_url: ${provider.url}/authorize
       token_url: ${provider.url}/plain/token
       steps:
-        - request: { method: GET, url: '${provider.url}/${name}/me', headers: { Authorization: 'Bearer \${access_token}' } }
+        - request: { method: GET, url: '${provider.url}/${name}/me', ${bearer} }
           store: { token: access_token }
     ${requests}
   issuer-${name}:
@@ -45,7 +46,7 @@ async function start(t: TestContext) {
   return { provider, server };
 }
 
-/** Asks whether the server lives until `work` is done. */
+/** Checks that the server is alive until `work` is done. */
 async function whileAlive({ url }: TestServer, work: Promise<unknown>): Promise<void> {
   const state = { isDone: false };
   const ended = work.finally(() => (state.isDone = true));
@@ -57,7 +58,7 @@ async function whileAlive({ url }: TestServer, work: Promise<unknown>): Promise<
   await ended;
 }
 
-/** Runs `one` for every provider, its users at once. What hangs is cut as soon as it alone is left. */
+/** Runs `one` for every provider, with its users at once. Hanging requests are cut when only they are left. */
 async function forAll(
   { provider, server }: Awaited<ReturnType<typeof start>>,
   one: (name: string, user: string) => Promise<unknown>,
@@ -73,6 +74,11 @@ async function forAll(
   assert.ok(!server.log().includes('CANARY'), 'a secret is in the log');
 }
 
+/** A user id for each provider, because a server keeps only the newest attempts of a user. */
+function idOf(user: string, provider: string): string {
+  return `${user} of ${provider}`;
+}
+
 function assertClear(error: { type: string; message: string } | null, name: string): void {
   assert.ok(error, name);
   assert.notEqual(error.type, 'internal_error', `${name}: ${error.message}`);
@@ -80,7 +86,7 @@ function assertClear(error: { type: string; message: string } | null, name: stri
   assert.ok(error.message.length < 1_000, name);
 }
 
-test('T1, T2, T5, T6, D1: whatever a token endpoint answers a refresh, each user gets their own token or a clear error', async (t) => {
+test('T1, T2, T5, T6, D1: a refresh gives each user their own token or a clear error at every provider', async (t) => {
   const started = await start(t);
   const { nango } = started.server;
   await forAll(started, async (name, user) => {
@@ -98,42 +104,43 @@ test('T1, T2, T5, T6, D1: whatever a token endpoint answers a refresh, each user
   });
 });
 
-test('T1, T2, T5, T6, D1: whatever a token endpoint answers a code, each user gets their own token or a clear error', async (t) => {
+test('T1, T2, T5, T6, D1: a code gives each user their own token or a clear error at every provider', async (t) => {
   const started = await start(t);
   await forAll(started, async (name, user) => {
     const { url, nango } = started.server;
-    const { status, error } = await connectBrowser(url, {
-      integration: name,
-      userId: user,
-      callback: `code=code-${user}`,
-    });
+    const userId = idOf(user, name);
+    const { status, error } = await connectBrowser(url, { integration: name, userId, callback: `code=code-${user}` });
     assert.equal(status, name in GRANTING ? 'succeeded' : 'failed', `${name}: ${error?.message}`);
     if (status === 'failed') return assertClear(error, name);
-    const { returnValue } = await nango.getConnection(name, user);
+    const { returnValue } = await nango.getConnection(name, userId);
     return assert.equal(returnValue.credentials['access_token'], `at-${user}`, name);
   });
 });
 
-test('D1: whatever a step is answered, each connection keeps what was meant for its user', async (t) => {
+test('D1: each connection keeps only values for its own user, whatever a step responds', async (t) => {
   const started = await start(t);
   await forAll(started, async (name, user) => {
     const { url, nango } = started.server;
-    const begin = { integration: `step-${name}`, userId: user, callback: `code=code-${user}` };
+    const userId = idOf(user, name);
+    const begin = { integration: `step-${name}`, userId, callback: `code=code-${user}` };
     const { status, error } = await connectBrowser(url, begin);
     if (status === 'failed') return assertClear(error, name);
-    const { additionalConfig } = (await nango.getConnection(`step-${name}`, user)).returnValue;
+    const { additionalConfig } = (await nango.getConnection(`step-${name}`, userId)).returnValue;
     const kept = additionalConfig['token'];
     if (name in GRANTING) return assert.equal(kept, `at-${user}`, name);
-    // A step takes any text; it is the provider's own, and nobody else's.
+    // A step accepts any text of the provider, but the text must hold no user’s token.
     return assert.doesNotMatch(String(kept), /at-u\d/, name);
   });
 });
 
-test('D1: whatever metadata, device and revocation endpoints answer, the server says so and lives', async (t) => {
+test('D1: hostile metadata, device and revocation endpoints cause clear errors, and the server lives', async (t) => {
   const started = await start(t);
   const { url, nango } = started.server;
   await forAll(started, async (name, user) => {
-    const { status, error } = await connectBrowser(url, { integration: `issuer-${name}`, userId: user });
+    const { status, error } = await connectBrowser(url, {
+      integration: `issuer-${name}`,
+      userId: idOf(user, name),
+    });
     assert.notEqual(status, 'succeeded', name);
     assertClear(error, name);
     const device = await started.server.api('POST', '/api/device-authorizations', { integration: name, userId: user });

@@ -23,7 +23,7 @@ async function connect(url: string, userId: string, additionalConfig?: object) {
 
 const LIST_TOOLS = { jsonrpc: '2.0', id: 1, method: 'tools/list' };
 
-test('connects to a remote MCP server with nothing but its URL, refreshes, and calls it', async (t) => {
+test('connects to a remote MCP server by its URL alone, refreshes, and calls it', async (t) => {
   let clock = Date.now();
   const mcp = await startMcpServer(t);
   const server = await startTestServer(t, { integrations: BLUEPRINT, now: () => clock });
@@ -42,18 +42,18 @@ test('connects to a remote MCP server with nothing but its URL, refreshes, and c
   assert.match((await list()).data, /"greet"/);
 
   assert.equal((await connect(server.url, '2', { server_url })).status, 'succeeded');
-  // One client for all users: registered once, kept sealed.
+  // All users share one client. It was registered once, and is stored sealed.
   assert.equal(mcp.provider.clientsStore['clients'].size, 1);
 });
 
-test('one URL for all connections stands in the Integration', async (t) => {
+test('the Integration can set one URL for all connections', async (t) => {
   const mcp = await startMcpServer(t);
   const integrations = `${BLUEPRINT}    config: { server_url: { default: ${mcp.url} } }\n`;
   const server = await startTestServer(t, { integrations });
   assert.equal((await connect(server.url, '1')).status, 'succeeded');
 });
 
-test('a connection without the URL, or with one that is none, is refused by name', async (t) => {
+test('a connection without a URL, or with an invalid one, is rejected by name', async (t) => {
   const server = await startTestServer(t, { integrations: BLUEPRINT });
   for (const [additionalConfig, message] of [
     [undefined, /server_url \(Server URL, such as "https:\/\/mcp.example.com\/mcp"\) is required/],
@@ -65,7 +65,7 @@ test('a connection without the URL, or with one that is none, is refused by name
   }
 });
 
-/** A resource and an authorization server on one origin, whose answers a test dictates. */
+/** A resource and an authorization server on one origin, whose responses a test chooses. */
 async function startScripted(t: TestContext, answers: Record<string, object>) {
   const provider = await startScriptedProvider(t, ({ path }) => ({
     status: answers[path] ? 200 : 404,
@@ -87,7 +87,11 @@ const SERVER = {
 };
 
 for (const [name, answers, message] of [
-  ['no metadata anywhere', {}, /protected resource metadata .* was found nowhere: .*oauth-protected-resource\/mcp/],
+  [
+    'no metadata anywhere',
+    {},
+    /protected resource metadata .* was not found at any of these URLs: .*oauth-protected-resource\/mcp/,
+  ],
   [
     'metadata of another resource (RFC 9728 §3.3)',
     { '/.well-known/oauth-protected-resource/mcp': { ...RESOURCE, resource: 'https://other.example/mcp' } },
@@ -107,7 +111,7 @@ for (const [name, answers, message] of [
       '/.well-known/oauth-protected-resource/mcp': RESOURCE,
       '/.well-known/oauth-authorization-server': { ...SERVER, token_endpoint: 'http://evil.example/token' },
     },
-    /evil.example by http/,
+    /evil.example, an endpoint of the authorization server, uses http/,
   ],
   [
     'no registration endpoint',
@@ -115,7 +119,7 @@ for (const [name, answers, message] of [
       '/.well-known/oauth-protected-resource/mcp': RESOURCE,
       '/.well-known/oauth-authorization-server': { ...SERVER, registration_endpoint: undefined },
     },
-    /registers no clients dynamically/,
+    /does not register clients dynamically/,
   ],
   [
     'a registration without client_id',
@@ -127,7 +131,7 @@ for (const [name, answers, message] of [
     /without a usable client_id/,
   ],
 ] as const) {
-  test(`${name} is provider_error, and says what is wrong`, async (t) => {
+  test(`${name} is provider_error, and the message names the problem`, async (t) => {
     const { connect: attempt } = await startScripted(t, { ...answers });
     const { error } = await attempt();
     assert.equal(error?.type, 'provider_error');
@@ -136,7 +140,7 @@ for (const [name, answers, message] of [
   });
 }
 
-test('a client that the authorization server forgot is registered anew by the next attempt', async (t) => {
+test('the next attempt registers a new client if the authorization server has lost the client', async (t) => {
   const mcp = await startMcpServer(t);
   const server = await startTestServer(t, { integrations: BLUEPRINT });
   const server_url = mcp.url;

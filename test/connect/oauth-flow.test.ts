@@ -40,7 +40,7 @@ async function startFlow(
   return { server, provider, agent: new UserAgent() };
 }
 
-/** Goes as far as the provider; resolves to the authorization request's parameters and the callback's address. */
+/** Continues to the provider. Resolves to the authorization request’s parameters and the callback’s address. */
 async function reachProvider({ server, agent }: Flow, options: Parameters<typeof beginAttempt>[1] = {}) {
   const begun = await beginAttempt(server.url, options);
   const response = await agent.request(begun.connectUrl);
@@ -129,7 +129,7 @@ describe('against a real authorization server', () => {
   }
 });
 
-test('the authorization request carries what RFC 6749, RFC 7636 and the configuration ask for', async (t) => {
+test('the authorization request has the parameters of RFC 6749, RFC 7636 and the configuration', async (t) => {
   const flow = await startFlow(t, {
     auth: `      scope_separator: ','\n      authorization_params: { access_type: offline, state: evil }`,
   });
@@ -159,7 +159,7 @@ test('the authorization request carries what RFC 6749, RFC 7636 and the configur
   assert.equal(response.headers.get('cache-control'), 'no-store');
 });
 
-test('F5: the token request carries the verifier of the challenge, and the browser never sees it', async (t) => {
+test('F5: the token request sends the verifier of the challenge, and the browser never sees it', async (t) => {
   const flow = await startFlow(t);
   const { callback, url, response } = await reachProvider(flow);
   await flow.agent.request(`${callback}&code=c1`);
@@ -179,7 +179,7 @@ test('F5: the token request carries the verifier of the challenge, and the brows
   );
 });
 
-test('F5: each attempt has a verifier of its own, which no page and no result shows', async (t) => {
+test('F5: each attempt has its own verifier, which no page and no result shows', async (t) => {
   const flow = await startFlow(t);
   const shown: string[] = [];
   for (const userId of ['1', '2']) {
@@ -191,18 +191,18 @@ test('F5: each attempt has a verifier of its own, which no page and no result sh
   const verifiers = flow.provider.requests.map(({ form }) => form.get('code_verifier') ?? assert.fail());
   assert.equal(new Set(verifiers).size, 2);
   for (const verifier of verifiers) {
-    // RFC 7636 §4.1: at least 256 bits.
+    // RFC 7636 §4.1 requires at least 256 bits.
     assert.match(verifier, /^[\w-]{43,128}$/);
     assert.ok(![...shown, flow.server.log()].some((text) => text.includes(verifier)));
   }
 });
 
-test('F5: a code of another attempt is worth nothing, since its verifier does not fit', async (t) => {
+test('F5: a code of another attempt is rejected because its verifier does not match', async (t) => {
   const port = await freePort();
   const as = await startAuthorizationServer(t, { redirectUri: `http://localhost:${port}/oauth/callback` });
   const integrations = authorizationServerIntegration(as);
   const server = await startTestServer(t, { integrations, environment: { AS_SECRET: as.clientSecret }, port });
-  /** Goes through the consent; resolves to the callback that was not opened yet. */
+  /** Approves the consent. Resolves to the callback, which is not opened yet. */
   const consent = async (userId: string) => {
     const agent = new UserAgent();
     const { connectUrl, attempt } = await beginAttempt(server.url, { userId });
@@ -217,9 +217,11 @@ test('F5: a code of another attempt is worth nothing, since its verifier does no
   assert.deepEqual((await server.nango.getConnectionsForUserId('victim')).returnValue, []);
 });
 
-test('token_params, JSON bodies and PKCE off are honoured', async (t) => {
+test('token_params, JSON bodies and PKCE off are applied', async (t) => {
   const flow = await startFlow(t, {
-    auth: `      body_format: json\n      authorization_method: body\n      code_challenge_method: none\n      token_params: { audience: x }`,
+    auth:
+      '      body_format: json\n      authorization_method: body\n' +
+      '      code_challenge_method: none\n      token_params: { audience: x }',
   });
   const { callback, url } = await reachProvider(flow);
   assert.equal(url.searchParams.get('code_challenge'), null);
@@ -236,7 +238,7 @@ test('token_params, JSON bodies and PKCE off are honoured', async (t) => {
   });
 });
 
-test('a provider’s own names, paths, units, headers and method are honoured', async (t) => {
+test('a provider’s own names, paths, units, headers and method are applied', async (t) => {
   const clock = 1_800_000_000_000;
   const flow = await startFlow(t, {
     now: () => clock,
@@ -273,7 +275,7 @@ test('a provider’s own names, paths, units, headers and method are honoured', 
   );
 });
 
-test('F1: a callback from a browser that did not begin the flow is refused, and the session is spent', async (t) => {
+test('F1: a callback from a browser that did not begin the flow is rejected, and ends the session', async (t) => {
   const flow = await startFlow(t);
   const { callback, attempt } = await reachProvider(flow);
   const stranger = await new UserAgent().request(`${callback}&code=c1`);
@@ -285,12 +287,12 @@ test('F1: a callback from a browser that did not begin the flow is refused, and 
   await assertNothingStored(flow);
 });
 
-test('F1: no cookie but the one of the browser that began finishes the flow', async (t) => {
+test('F1: only the cookie of the browser that began the flow finishes it', async (t) => {
   const flow = await startFlow(t);
   const own = await reachProvider(flow);
   const [name = ''] = (own.response.headers.get('set-cookie') ?? '').split('=', 1);
   assert.match(own.response.headers.get('set-cookie') ?? '', /; HttpOnly; SameSite=Lax/);
-  // Names and values that an outsider can know or choose.
+  // Names and values that an attacker can know or choose.
   const other = await reachProvider(flow, { userId: '2' });
   const [, otherValue = ''] = /=([^;]*)/.exec(other.response.headers.get('set-cookie') ?? '') ?? [];
   for (const value of [otherValue, own.state, own.url.searchParams.get('code_challenge') ?? '', 'x', '']) {
@@ -304,7 +306,7 @@ test('F1: no cookie but the one of the browser that began finishes the flow', as
   assert.equal(flow.provider.requests.length, 0);
 });
 
-test('F1: under https only a cookie that is bound to this host finishes the flow', async (t) => {
+test('F1: with https, only a cookie that is bound to this host finishes the flow', async (t) => {
   const provider = await startScriptedProvider(t, () => ({ body: { access_token: 'at' } }));
   const rootUrl = 'https://nango.example.com';
   const integrations = `integrations:${scriptedIntegration(provider.url)}`;
@@ -326,7 +328,7 @@ test('F1: under https only a cookie that is bound to this host finishes the flow
   }
 });
 
-/** What the page at an attempt's address sends. */
+/** The page at an attempt’s address, as text. */
 function postBegin(serverUrl: string, body: object, origin: string | null = 'https://nango.example.com') {
   return fetch(`${serverUrl}/oauth/connect/acme`, {
     method: 'POST',
@@ -341,7 +343,7 @@ describe('F2: who may connect', () => {
     integrations: `integrations:${scriptedIntegration('https://acme.example')}`,
   };
 
-  test('a public root demands a connect session token and says how to mint one', async (t) => {
+  test('a public root requires a connect session token, and the error says how to create one', async (t) => {
     const server = await startTestServer(t, publicRoot);
     const refused = await beginAttempt(server.url);
     assert.equal(refused.response.status, 401);
@@ -350,7 +352,7 @@ describe('F2: who may connect', () => {
     assert.equal((await fetch(`${server.url}/oauth/connect/acme?user_id=1`, { redirect: 'manual' })).status, 401);
   });
 
-  test('a token is good for its user, its integrations and its origin', async (t) => {
+  test('a token is valid only for its user, its integrations and its origin', async (t) => {
     const server = await startTestServer(t, publicRoot);
     const { token } = (
       await server.nango.createConnectSession({ userId: '1', integrations: ['acme'], origin: 'https://app.example' })
@@ -389,7 +391,7 @@ describe('F2: who may connect', () => {
     const { attempt, nonce = '' } = begun;
     const address = begun.connectUrl.replace('https://nango.example.com', server.url);
     assert.ok(!begun.connectUrl.includes(nonce));
-    // A mail scanner, or the victim who opens the link.
+    // A mail scanner, or the victim, opens the link.
     for (const method of ['GET', 'HEAD', 'GET']) {
       const response = await fetch(address, { method, redirect: 'manual' });
       assert.deepEqual([response.status, response.headers.get('set-cookie')], [200, null]);
@@ -413,7 +415,7 @@ describe('F2: who may connect', () => {
     assert.equal((await postBegin(server.url, { attempt, nonce })).status, 400);
   });
 
-  test('F2: neither a victim who opens an attacker’s link, nor an attacker who has a victim’s, joins their accounts', async (t) => {
+  test('F2: a link of another person, whether victim or attacker, never joins their accounts', async (t) => {
     const provider = await startScriptedProvider(t, ({ form }) => ({
       body: { access_token: `of-${form.get('code')}` },
     }));
@@ -435,29 +437,29 @@ describe('F2: who may connect', () => {
     };
     const callback = (state: string, code: string) => `${server.url}/oauth/callback?state=${state}&code=${code}`;
 
-    // The attacker’s link, opened by the victim: a page with a question, and nothing bound to the victim’s browser.
+    // The victim opens the attacker’s link. The page asks a question, and binds nothing to the victim’s browser.
     const theirs = await begin('attacker', attacker);
     const opened = await victim.request(theirs.address);
     assert.deepEqual(
       [opened.status, opened.headers.get('location'), opened.headers.get('set-cookie')],
       [200, null, null],
     );
-    // The attacker’s own state and consent page, finished by the victim.
+    // The victim finishes with the attacker’s own state and consent page.
     assert.equal((await victim.request(callback(await theirs.go(), 'victims-code'))).status, 400);
 
-    // The victim’s flow, finished by the attacker: with the link, and with the state.
+    // The attacker finishes the victim’s flow, with the link and with the state.
     const own = await begin('victim', victim);
     const state = await own.go();
     assert.equal((await attacker.request(own.address)).status, 400);
     assert.equal((await attacker.request(callback(state, 'attackers-code'))).status, 400);
-    // Once somebody else tried, the victim’s own return is refused too.
+    // After somebody else tried, the victim’s own return is rejected too.
     assert.equal((await victim.request(callback(state, 'victims-code'))).status, 400);
     assert.equal(provider.requests.length, 0);
     for (const userId of ['attacker', 'victim'])
       assert.deepEqual((await server.nango.getConnectionsForUserId(userId)).returnValue, []);
   });
 
-  test('F2: under a loopback root a local Origin is not enough: the request must come from this machine', async (t) => {
+  test('F2: on a loopback root a local Origin is not enough, the request must come from this machine', async (t) => {
     const { server } = await startFlow(t);
     const port = new URL(server.url).port;
     const send = (headers: Record<string, string>) =>
@@ -480,7 +482,7 @@ describe('F2: who may connect', () => {
       assert.equal(await send({ ...local, ...elsewhere }), 401, JSON.stringify(elsewhere));
   });
 
-  test('allow_connect_without_session permits it by name, and warns', async (t) => {
+  test('allow_connect_without_session permits connect() without a token, and logs a warning', async (t) => {
     const { server } = await startFlow(t, { config: 'allow_connect_without_session: true' });
     const headers = { 'content-type': 'application/json', 'x-forwarded-for': '203.0.113.9' };
     const body = JSON.stringify({ integration: 'acme', userId: '1' });
@@ -488,7 +490,7 @@ describe('F2: who may connect', () => {
     assert.match(server.log(), /allow_connect_without_session is true: anyone who reaches the port/);
   });
 
-  test('on a loopback root pages of other machines need a token too', async (t) => {
+  test('on a loopback root, pages of other machines need a token too', async (t) => {
     const { server } = await startFlow(t);
     assert.equal((await beginAttempt(server.url, { origin: 'https://evil.example' })).response.status, 401);
     assert.equal((await beginAttempt(server.url, { origin: 'null' })).response.status, 401);
@@ -503,7 +505,7 @@ describe('F2: who may connect', () => {
   });
 });
 
-test('F3: a state works once: replayed after success, and with two callbacks at once', async (t) => {
+test('F3: a state works once, after a success and with two callbacks at once', async (t) => {
   const flow = await startFlow(t);
   const { callback } = await reachProvider(flow);
   const answers = await Promise.all([
@@ -528,7 +530,7 @@ test('F3: an attempt opens once', async (t) => {
   assert.match(await again.text(), /invalid_state/);
 });
 
-test('F4: states that are unknown, absent, repeated, huge or expired', async (t) => {
+test('F4: unknown, absent, repeated, huge or expired states are rejected', async (t) => {
   let clock = Date.now();
   const flow = await startFlow(t, { now: () => clock });
   const { callback, state } = await reachProvider(flow);
@@ -536,7 +538,7 @@ test('F4: states that are unknown, absent, repeated, huge or expired', async (t)
   const { token } = (await flow.server.nango.createConnectSession({ userId: '1' })).returnValue;
   const asking = await beginAttempt(flow.server.url, { token });
   const elsewhere = await startFlow(t);
-  // Its cookie comes along: cookies know no ports.
+  // Its cookie is sent too, because cookies ignore ports.
   const foreign = await reachProvider({ ...elsewhere, agent: flow.agent });
   const [cookie = ''] = (foreign.response.headers.get('set-cookie') ?? '').split(';', 1);
   const base = `${flow.server.url}/oauth/callback`;
@@ -568,7 +570,7 @@ test('F4: states that are unknown, absent, repeated, huge or expired', async (t)
   assert.equal(flow.provider.requests.length + elsewhere.provider.requests.length, 0);
 });
 
-test('F4: a state of 1 MB is refused without an echo, in the query and in a form, and the server goes on', async (t) => {
+test('F4: a state of 1 MB is rejected without an echo, in the query and in a form, and the server lives', async (t) => {
   const flow = await startFlow(t, { auth: '      authorization_params: { response_mode: form_post }' });
   const huge = 'x'.repeat(1_048_576);
   const base = `${flow.server.url}/oauth/callback`;
@@ -590,14 +592,14 @@ for (const extra of [
   '__proto__=1&__proto__=2',
   'error=&error=',
 ])
-  test(`F13: "${extra}" in a callback means nothing`, async (t) => {
+  test(`F13: "${extra}" in a callback has no effect`, async (t) => {
     const flow = await startFlow(t);
     const { callback, attempt } = await reachProvider(flow);
     assert.equal((await flow.agent.request(`${callback}&code=c1&${extra}`)).status, 200);
     assert.equal((await attemptResult(flow.server.url, attempt)).status, 'succeeded');
   });
 
-test('F4: a parameter that is read and repeated ends the attempt, before a code is sent', async (t) => {
+test('F4: a repeated parameter that the server reads ends the attempt before a code is sent', async (t) => {
   for (const repeated of ['code=c1&code=c2', 'code=c1&error=a&error=b', 'code=c1&iss=a&iss=b']) {
     const flow = await startFlow(t);
     const { callback, attempt } = await reachProvider(flow);
@@ -607,7 +609,7 @@ test('F4: a parameter that is read and repeated ends the attempt, before a code 
   }
 });
 
-test('F6: a response of another issuer is refused before the code is sent anywhere', async (t) => {
+test('F6: a response of another issuer is rejected before the code is sent', async (t) => {
   const flow = await startFlow(t);
   const { callback, attempt } = await reachProvider(flow);
   await flow.agent.request(`${callback}&code=c1&iss=https%3A%2F%2Fevil.example`);
@@ -615,7 +617,7 @@ test('F6: a response of another issuer is refused before the code is sent anywhe
   assert.equal(flow.provider.requests.length, 0);
 });
 
-test('F10, F11: the callback page redirects nowhere, loads nothing, cannot be framed or stored', async (t) => {
+test('F10, F11: the callback page has no redirect, loads nothing, and cannot be framed or stored', async (t) => {
   const flow = await startFlow(t);
   const { callback } = await reachProvider(flow);
   const response = await flow.agent.request(
@@ -636,7 +638,7 @@ test('F10, F11: the callback page redirects nowhere, loads nothing, cannot be fr
   assert.ok(!/(src|href)=/.test(html) && !html.includes('evil.example'));
 });
 
-test('F10, F11: redirects lead to configured addresses alone, and are neither stored nor tell where they come from', async (t) => {
+test('F10, F11: redirects lead only to configured addresses, are not stored, and send no referrer', async (t) => {
   const flow = await startFlow(t, { auth: '      authorization_params: { response_mode: form_post }' });
   const evil = 'next=https%3A%2F%2Fevil.example&redirect_uri=https%3A%2F%2Fevil.example&return_to=%2F%2Fevil.example';
   const { connectUrl } = await beginAttempt(flow.server.url);
@@ -665,7 +667,7 @@ test('F10, F11: redirects lead to configured addresses alone, and are neither st
     assert.equal((await flow.agent.request(flow.server.url + path)).headers.get('location'), null, path);
 });
 
-test('F13: error wins over code; a form is taken only where response_mode asks for it', async (t) => {
+test('F13: error has precedence over code, and a form is accepted only if response_mode requests it', async (t) => {
   const flow = await startFlow(t);
   const first = await reachProvider(flow);
   await flow.agent.request(`${first.callback}&code=c1&error=access_denied&error_description=No`);
@@ -732,7 +734,7 @@ describe('T: token endpoints', () => {
     return { ...flow, error };
   }
 
-  test('T1: a form-encoded answer with a wrong content type', async (t) => {
+  test('T1: a form-encoded response with a wrong content type is accepted', async (t) => {
     const { server } = await exchange(t, {
       headers: { 'content-type': 'text/plain' },
       body: 'access_token=at&expires_in=60',
@@ -740,7 +742,7 @@ describe('T: token endpoints', () => {
     assert.equal((await server.nango.getConnection('acme', '1')).returnValue.credentials['access_token'], 'at');
   });
 
-  test('T2: status 200 with an error inside', async (t) => {
+  test('T2: a response with status 200 and an error inside is an error', async (t) => {
     const { error } = await exchange(t, { body: { ok: false, error: 'invalid_code', access_token: 'at-CANARY' } });
     assert.deepEqual(error, {
       type: 'token_exchange_failed',
@@ -757,7 +759,7 @@ describe('T: token endpoints', () => {
     );
   });
 
-  test('T5: an HTML error page that echoes what was sent', async (t) => {
+  test('T5: an HTML error page that echoes the request is an error without the echo', async (t) => {
     const { error } = await exchange(t, {
       status: 500,
       headers: { 'content-type': 'text/html' },
@@ -769,17 +771,17 @@ describe('T: token endpoints', () => {
     );
   });
 
-  test('T5: a body of 10 MB', async (t) => {
+  test('T5: a body of 10 MB is an error', async (t) => {
     const { error } = await exchange(t, { body: `{"access_token":"${'x'.repeat(10_000_000)}"}` });
     assert.match(error?.message ?? '', /larger than/);
     assert.equal(error?.type, 'token_exchange_failed');
   });
 
-  test('T5: a connection that is cut', async (t) => {
+  test('T5: a connection that is cut is an error', async (t) => {
     assert.equal((await exchange(t, 'cut')).error?.type, 'token_exchange_failed');
   });
 
-  test('T6: an answer without access token, of another type, with control characters', async (t) => {
+  test('T6: a response without access token, of another type, or with control characters is an error', async (t) => {
     assert.match((await exchange(t, { body: { token: 'at-CANARY' } })).error?.message ?? '', /access_token is missing/);
     assert.match(
       (await exchange(t, { body: { access_token: 'at-CANARY', token_type: 'mac' } })).error?.message ?? '',
@@ -796,7 +798,7 @@ describe('T: token endpoints', () => {
     assert.ok(provider.requests[0]?.headers.authorization?.startsWith('Basic '));
   });
 
-  test('T3, T8: expiry counts from the receipt on our clock, and absent means unknown', async (t) => {
+  test('T3, T8: expiry counts from the time of receipt on our clock, and absent means unknown', async (t) => {
     let clock = 1_800_000_000_000;
     const flow = await startFlow(t, {
       now: () => clock,
@@ -816,13 +818,14 @@ describe('T: token endpoints', () => {
   });
 });
 
-test('client_credentials: connect() needs no browser, and refreshes by asking again', async (t) => {
+test('client_credentials: connect() needs no browser, and refreshes with a new token request', async (t) => {
   let clock = Date.now();
   let issued = 0;
   const provider = await startScriptedProvider(t, () => ({
     body: { access_token: `at-${(issued += 1)}`, expires_in: 100 },
   }));
-  const integrations = `integrations:${scriptedIntegration(provider.url, { auth: '      token_params: { grant_type: client_credentials, audience: x }' })}`;
+  const auth = '      token_params: { grant_type: client_credentials, audience: x }';
+  const integrations = `integrations:${scriptedIntegration(provider.url, { auth })}`;
   const server = await startTestServer(t, { integrations, now: () => clock });
   assert.equal((await beginAttempt(server.url)).status, 'succeeded');
   assert.deepEqual(Object.fromEntries(provider.requests[0]?.form ?? []), {
@@ -847,7 +850,7 @@ test('a per-connection host comes from additionalConfig and stays within its pat
   assert.deepEqual((await server.nango.getConnection('acme', '1')).returnValue.additionalConfig, {
     subdomain: 'shop-1',
   });
-  // A reconnect without it uses what is stored.
+  // A reconnect without it uses the stored value.
   assert.equal((await reachProvider(flow)).url.hostname, 'shop-1.localhost');
   for (const subdomain of ['evil.com/', 'evil.com#', 'a@evil.com', '']) {
     const { response, attempt } = await reachProvider(flow, { userId: '2', additionalConfig: { subdomain } });

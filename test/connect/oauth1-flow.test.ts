@@ -11,7 +11,7 @@ import { startScriptedProvider } from '../support/scripted-provider.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { attemptResult, beginAttempt, UserAgent } from '../support/user-agent.ts';
 
-// An OAuth 1.0a provider on oauthlib's server side, which lies beside the checkout where there is one.
+// An OAuth 1.0a provider on oauthlib’s server side. Some checkouts have its script beside them.
 const PROVIDER = join(import.meta.dirname, '../../../shared/peers/oauth1_provider.py');
 const PYTHON = findOauthlib();
 const missing = !existsSync(PROVIDER)
@@ -114,7 +114,7 @@ describe('against a provider built on oauthlib', { skip: missing }, () => {
     assert.ok(!JSON.stringify(error).includes('CANARY'));
   });
 
-  test('F15: denied is access_denied', async (t) => {
+  test('F15: a denied consent is access_denied', async (t) => {
     const url = await startOauthlibProvider(t);
     const server = await startTestServer(t, {
       integrations: integration(url, { clientId: 'hmac', method: 'HMAC-SHA1' }),
@@ -146,7 +146,9 @@ async function startScripted(
     if (path === '/access_token') return { body: 'oauth_token=tok&oauth_token_secret=tok-secret&screen_name=ada' };
     return { body: {} };
   });
-  const auth = `      request_params: { x: '1' }\n      authorization_params: { name: App }\n      token_http_method: GET\n${more}`;
+  const auth =
+    "      request_params: { x: '1' }\n      authorization_params: { name: App }\n" +
+    `      token_http_method: GET\n${more}`;
   const server = await startTestServer(t, {
     integrations: integration(provider.url, { clientId: 'ck', method: 'PLAINTEXT', auth, headers }).replace(
       'oauth_scopes: []',
@@ -161,7 +163,7 @@ async function startScripted(
   return { provider, server, agent, attempt, response, authorize: location ? new URL(location) : undefined };
 }
 
-test('the three steps carry what RFC 5849 and the configuration ask for', async (t) => {
+test('the three steps send the parameters of RFC 5849 and the configuration', async (t) => {
   const { provider, server, agent, authorize } = await startScripted(t);
   const [request] = provider.requests;
   assert.equal(request?.body, 'x=1');
@@ -186,7 +188,7 @@ test('the three steps carry what RFC 5849 and the configuration ask for', async 
   });
 });
 
-test('F15: a callback that is not confirmed is refused (OAuth 1.0 session fixation)', async (t) => {
+test('F15: a callback that is not confirmed is rejected (OAuth 1.0 session fixation)', async (t) => {
   const { response, server, attempt } = await startScripted(t, { confirmed: 'oauth_callback_confirmed=false' });
   assert.equal(response.status, 502);
   assert.match((await attemptResult(server.url, attempt)).error?.message ?? '', /oauth_callback_confirmed/);
@@ -197,7 +199,7 @@ for (const [confirmation, accepted, refused] of [
   ['any', ['true', 'True', '1'], ['false', 'False', '0', '']],
   ['optional', ['True', '1', ''], ['false', '0']],
 ] as const)
-  test(`callback_confirmation: ${confirmation} takes ${accepted.join(', ') || 'nothing'}, and no other`, async (t) => {
+  test(`callback_confirmation: ${confirmation} accepts only ${accepted.join(', ') || 'nothing'}`, async (t) => {
     for (const value of [...accepted, ...refused]) {
       const confirmed = value === '' ? 'x=y' : `oauth_callback_confirmed=${value}`;
       const auth = `      callback_confirmation: ${confirmation}`;
@@ -234,7 +236,7 @@ for (const [name, query, type] of [
   });
 }
 
-test('F15: a refusal that the token endpoint tells is access_denied, in the provider’s own word', async (t) => {
+test('F15: a rejection by the token endpoint is access_denied, with the provider’s own message', async (t) => {
   const started = await startScripted(t, { token: { status: 401, body: 'oauth_problem=permission_denied' } });
   await started.agent.request(`${callbackOf(started)}&oauth_token=temp&oauth_verifier=permission`);
   assert.deepEqual((await attemptResult(started.server.url, started.attempt)).error, {
@@ -243,7 +245,7 @@ test('F15: a refusal that the token endpoint tells is access_denied, in the prov
   });
 });
 
-test('an empty token secret is one (RFC 5849 §3.4.2), granted or registered', async (t) => {
+test('an empty token secret is valid (RFC 5849 §3.4.2), whether granted or registered', async (t) => {
   const started = await startScripted(t, { token: { body: 'oauth_token=tok&oauth_token_secret=' } });
   const { server, agent, provider } = started;
   assert.equal((await agent.request(`${callbackOf(started)}&oauth_token=temp&oauth_verifier=v`)).status, 200);
@@ -254,7 +256,7 @@ test('an empty token secret is one (RFC 5849 §3.4.2), granted or registered', a
   }
 });
 
-test('a configured Authorization header is sent as it is, unsigned; without one every request is signed anew', async (t) => {
+test('a configured Authorization header is sent unsigned, and all other requests get a new signature', async (t) => {
   const registered = { oauth_token: 'tok', oauth_token_secret: 'sec' };
   const custom = await startScripted(t, {
     headers: `      headers: { authorization: 'OAuth oauth_token="\${oauth_token}", k="\${oauth_client_id}"' }`,

@@ -46,13 +46,13 @@ versions:
   return { server, provider, port, proxied };
 }
 
-test('P3: a host that a connection chose is refused where it leads into a private network, however it is written', async (t) => {
+test('P3: a host that a connection chose is rejected if it is in a private network, in any notation', async (t) => {
   const { server, provider, port, proxied } = await startGuarded(t);
   const hosts = ['localhost', '127.0.0.1', '0x7f.1', '2130706433', '[::1]', '[::ffff:127.0.0.1]', '0.0.0.0'];
   for (const host of hosts) {
     const origin = `http://${host}:${port}`;
     await server.nango.registerConnection('chosen', host, { api_key: 'CANARY' }, { origin });
-    // http is refused outside loopback already; what is loopback by name or number is refused by its address.
+    // http outside loopback is rejected earlier. Loopback names and numbers are rejected by their address.
     const refused = /^(address_refused|invalid_value)$/;
     await assert.rejects(server.nango.request('chosen', host, { endpoint: 'x' }), { type: refused }, host);
     const answer = await proxied('chosen', host);
@@ -65,7 +65,7 @@ test('P3: a host that a connection chose is refused where it leads into a privat
   assert.deepEqual(provider.requests, []);
 });
 
-test('P3: a WebSocket is not opened to a private host that a connection chose', async (t) => {
+test('P3: no WebSocket is opened to a private host that a connection chose', async (t) => {
   const { server, provider, port } = await startGuarded(t);
   await server.nango.registerConnection('chosen', '1', { api_key: 'k' }, { origin: `http://localhost:${port}` });
   const headers = {
@@ -85,7 +85,7 @@ test('P3: a WebSocket is not opened to a private host that a connection chose', 
   assert.deepEqual(provider.requests, []);
 });
 
-test('P3: token URLs that a connection chose, and Blueprints of one’s own, are refused likewise', async (t) => {
+test('P3: token URLs that a connection chose, and those of custom Blueprints, are rejected too', async (t) => {
   const { server, provider, port, proxied } = await startGuarded(t);
   const origin = `http://localhost:${port}`;
   const expired = { access_token: 'at-1', refresh_token: 'rt', expires_at: 1_000_000_000 };
@@ -99,7 +99,7 @@ test('P3: token URLs that a connection chose, and Blueprints of one’s own, are
   assert.deepEqual(provider.requests, []);
 });
 
-test('P3: what the operator wrote himself is not refused, and networks are permitted by name', async (t) => {
+test('P3: hosts that the operator configured are allowed, and networks are permitted by name', async (t) => {
   const { server, proxied } = await startGuarded(t);
   await server.nango.registerConnection('fixed', '1', { api_key: 'k' });
   assert.equal((await proxied('fixed', '1')).status, 200);
@@ -117,7 +117,7 @@ test('P3: what the operator wrote himself is not refused, and networks are permi
 const METADATA = '/.well-known/oauth-authorization-server';
 const RESOURCE_METADATA = '/.well-known/oauth-protected-resource/mcp';
 
-/** What a provider publishes on its own origin; `internal` is a service beside it that no client should reach. */
+/** The metadata that a provider publishes. `internal` is a service that no client should reach. */
 type Published = (origins: { own: string; internal: string }) => Record<string, ScriptedResponse>;
 
 const endpointsOf = (origin: string) => ({
@@ -136,7 +136,7 @@ const RIGHT: Published = ({ own }) => ({
   '/register': { status: 201, body: { client_id: 'registered' } },
 });
 
-/** A provider that the operator configured, which answers as `published` over what a right one does. */
+/** A provider that the operator configured. `published` replaces parts of its correct responses. */
 async function startDiscovered(t: TestContext, published: Published, allowed = '[]') {
   const internal = await startScriptedProvider(t, () => ({ status: 201, body: { client_id: 'internal' } }));
   const provider = await startScriptedProvider(t);
@@ -175,7 +175,7 @@ async function startDiscovered(t: TestContext, published: Published, allowed = '
 
 const paths = ({ requests }: ScriptedProvider) => requests.map(({ path }) => path);
 
-test('D8: a provider on a private network that the operator configured works where its metadata stays on its origin', async (t) => {
+test('D8: a configured provider on a private network works if its metadata stays on its origin', async (t) => {
   const { connect, provider, server } = await startDiscovered(t, () => ({}));
   for (const integration of ['issuer', 'registered', 'resource'])
     assert.deepEqual(await connect(integration), { status: 'succeeded', error: null }, integration);
@@ -232,14 +232,14 @@ const HOSTILE: [what: string, integration: string, published: Published][] = [
 ];
 
 for (const [what, integration, published] of HOSTILE) {
-  test(`D8: a provider that names an internal service by ${what} has it sent nothing`, async (t) => {
+  test(`D8: a provider that names an internal service by ${what} causes no request to it`, async (t) => {
     const { connect, internal } = await startDiscovered(t, published);
     assert.equal((await connect(integration)).status, 'failed');
     assert.deepEqual(paths(internal), []);
   });
 }
 
-test('D8: revocation at an internal service that metadata names is not sent', async (t) => {
+test('D8: no revocation is sent to an internal service that metadata names', async (t) => {
   const { connect, internal, server } = await startDiscovered(t, ({ own, internal: other }) => ({
     [METADATA]: { body: { issuer: own, ...endpointsOf(own), revocation_endpoint: `${other}/revoke` } },
   }));
@@ -248,7 +248,7 @@ test('D8: revocation at an internal service that metadata names is not sent', as
   assert.deepEqual(paths(internal), []);
 });
 
-test('D8: metadata may name another private origin where its network is permitted', async (t) => {
+test('D8: metadata may name another private origin if its network is permitted', async (t) => {
   const published: Published = ({ own, internal }) => ({
     [METADATA]: { body: { issuer: own, ...endpointsOf(own), registration_endpoint: `${internal}/register` } },
   });
@@ -257,7 +257,7 @@ test('D8: metadata may name another private origin where its network is permitte
   assert.deepEqual(paths(internal), ['/register']);
 });
 
-test('D8: a redirect of metadata to another origin is not followed, though its network is permitted', async (t) => {
+test('D8: a redirect of metadata to another origin is not followed, although its network is permitted', async (t) => {
   const published: Published = ({ internal }) => ({
     [METADATA]: { status: 302, headers: { location: `${internal}/metadata` } },
   });
@@ -266,7 +266,7 @@ test('D8: a redirect of metadata to another origin is not followed, though its n
   assert.deepEqual(paths(internal), []);
 });
 
-test('D8: a challenge that names metadata by http outside this machine is refused', async (t) => {
+test('D8: a challenge that names metadata by http on another machine is rejected', async (t) => {
   const published: Published = () => ({
     '/mcp': { status: 401, headers: { 'www-authenticate': 'Bearer resource_metadata="http://evil.example/m"' } },
   });
@@ -275,7 +275,7 @@ test('D8: a challenge that names metadata by http outside this machine is refuse
   assert.match(error?.message ?? '', /evil\.example .*only https/);
 });
 
-test('discovery follows redirects of metadata on the same origin, and no more than three', async (t) => {
+test('discovery follows at most three redirects of metadata, on the same origin', async (t) => {
   const moved = (location: string) => ({ status: 307, headers: { location } });
   const chain =
     (length: number): Published =>
@@ -288,7 +288,7 @@ test('discovery follows redirects of metadata on the same origin, and no more th
     });
   assert.equal((await (await startDiscovered(t, chain(3))).connect('issuer')).status, 'succeeded');
   const endless = await startDiscovered(t, chain(4));
-  assert.match((await endless.connect('issuer')).error?.message ?? '', /was found nowhere/);
+  assert.match((await endless.connect('issuer')).error?.message ?? '', /was not found at any of these URLs/);
 });
 
 for (const [what, answer] of [
@@ -296,7 +296,7 @@ for (const [what, answer] of [
   ['other JSON', { body: { message: 'ok' } }],
   ['the metadata of another issuer', { body: { issuer: 'https://other.example' } }],
 ] as const) {
-  test(`discovery goes on where ${what} is found at the first well-known address`, async (t) => {
+  test(`discovery continues if the first well-known address has ${what}`, async (t) => {
     const { connect } = await startDiscovered(t, ({ own }) => ({
       [METADATA]: answer,
       '/.well-known/openid-configuration': { body: { issuer: own, ...endpointsOf(own) } },

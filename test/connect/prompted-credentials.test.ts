@@ -3,7 +3,7 @@ import { test, type TestContext } from 'node:test';
 import { startTestServer } from '../support/nango-server.ts';
 import { startScriptedProvider } from '../support/scripted-provider.ts';
 
-/** An API that knows one key and one user. */
+/** An API that accepts one key and one user. */
 async function startApi(t: TestContext) {
   const basic = `Basic ${Buffer.from('ada:right').toString('base64')}`;
   const provider = await startScriptedProvider(t, ({ path, headers }) => {
@@ -46,7 +46,7 @@ async function startApi(t: TestContext) {
   return { provider, server, connect, stored: async () => (await server.nango.getConnections()).returnValue.length };
 }
 
-test('connect() registers what the user typed in, once the API has accepted it', async (t) => {
+test('connect() registers prompted credentials after the API has accepted them', async (t) => {
   const { provider, server, connect, stored } = await startApi(t);
   assert.equal(await connect('keyed', { api_key: 'right' }), 'succeeded');
   assert.equal(await connect('basic', { username: 'ada', password: 'right' }), 'succeeded');
@@ -79,19 +79,19 @@ test('wrong credentials are invalid_credentials, and nothing is stored', async (
   assert.equal((await server.nango.getConnection('keyed', '1')).returnValue.credentials['api_key'], 'right');
 });
 
-test('a key that the API knows, and that may do little, is proven where the Blueprint says by which status', async (t) => {
+test('a valid key with few permissions is accepted if the Blueprint names the status that proves it', async (t) => {
   const { connect } = await startApi(t);
   assert.equal(await connect('narrow', { api_key: 'right' }), 'succeeded');
   assert.equal(await connect('narrow', { api_key: 'wrong' }), 'invalid_credentials');
 });
 
-test('an API that cannot tell is provider_error, and nothing is stored', async (t) => {
+test('an API that cannot verify credentials is provider_error, and nothing is stored', async (t) => {
   const { connect, stored } = await startApi(t);
   assert.equal(await connect('down', { api_key: 'right' }), 'provider_error');
   assert.equal(await stored(), 0);
 });
 
-test('F2: a page cannot plant tokens of an OAuth integration, nor connect from another machine', async (t) => {
+test('F2: a page can neither register tokens of an OAuth integration nor connect from another machine', async (t) => {
   const { connect, stored } = await startApi(t);
   assert.equal(await connect('acme', { access_token: 'planted' }), 'invalid_credentials');
   assert.equal(await connect('keyed', { api_key: 'right' }, 'https://evil.example'), 'unauthorized');

@@ -3,9 +3,10 @@ import { test } from 'node:test';
 import { startTestServer } from '../support/nango-server.ts';
 import { scriptedIntegration, startScriptedProvider } from '../support/scripted-provider.ts';
 
-test('deleteConnection revokes at the provider first, and keeps the connection where that fails', async (t) => {
+test('deleteConnection revokes at the provider first, and keeps the connection if that fails', async (t) => {
   const provider = await startScriptedProvider(t, () => ({ status: 503, body: 'down rt-CANARY' }));
-  const integrations = `integrations:${scriptedIntegration(provider.url, { auth: `      revocation_url: ${provider.url}/revoke` })}`;
+  const auth = `      revocation_url: ${provider.url}/revoke`;
+  const integrations = `integrations:${scriptedIntegration(provider.url, { auth })}`;
   const { nango } = await startTestServer(t, { integrations });
   await nango.registerConnection('acme', '1', { access_token: 'at', refresh_token: 'rt-CANARY' });
   await nango.registerConnection('acme', '2', { access_token: 'at-2' });
@@ -29,7 +30,7 @@ test('deleteConnection revokes at the provider first, and keeps the connection w
   assert.deepEqual(Object.fromEntries(second?.form ?? []), { token: 'at-2', token_type_hint: 'access_token' });
 });
 
-test('asking to revoke where the provider cannot is refused, and deletes nothing', async (t) => {
+test('a revocation that the provider does not support is rejected, and nothing is deleted', async (t) => {
   const { nango } = await startTestServer(t, {
     integrations: `integrations:${scriptedIntegration('https://acme.example')}`,
   });

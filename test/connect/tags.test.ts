@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startTestServer } from '../support/nango-server.ts';
+import { startTestServer, type TestServer } from '../support/nango-server.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { createCleanup } from '../support/temporary-folder.ts';
 
@@ -26,10 +26,11 @@ for (const [store, databaseUrlOf] of [
 ] as const) {
   describe(`lists on ${store}`, () => {
     test('every filter, and several at once, give exactly the connections that match, in pages', async (t) => {
-      const { nango, api } = await startTestServer(t, {
+      const server = await startTestServer(t, {
         integrations: INTEGRATIONS,
         databaseUrl: await databaseUrlOf(),
       });
+      const { nango } = server;
       const users = ['a', 'ab', 'ab%', 'ab_1', 'AB', 'aç', 'b', 'ab\u{10ffff}', 'ab\ud7ff', 'ab\ue000'];
       for (const [index, userId] of users.entries())
         for (const [integration, account] of [
@@ -70,20 +71,24 @@ for (const [store, databaseUrlOf] of [
         const expected = all.filter((connection) => matches(connection, filter)).map(({ id }) => id);
         const listed = (await nango.getConnections(filter)).returnValue.map(({ id }) => id);
         assert.deepEqual(listed.toSorted(), expected.toSorted(), JSON.stringify(filter));
-        assert.deepEqual(await inPages(api, filter), listed, JSON.stringify(filter));
+        assert.deepEqual(await inPages(server, filter), listed, JSON.stringify(filter));
       }
     });
 
     test('tags are set by the back end, kept by a reconnect, replaced, and removed with the connection', async (t) => {
-      const { nango, api } = await startTestServer(t, {
+      const server = await startTestServer(t, {
         integrations: INTEGRATIONS,
         databaseUrl: await databaseUrlOf(),
       });
+      const { nango } = server;
       const token = async (tags?: Record<string, string>) =>
         (await nango.createConnectSession({ userId: '1', ...(tags ? { tags } : {}) })).returnValue.token;
       const connect = async (session: string) => {
         const body = { integration: 'mail', userId: '1', credentials: { api_key: 'k' }, tags: { plan: 'of the page' } };
-        assert.equal((await api('POST', '/oauth/attempts', body, { authorization: `Bearer ${session}` })).status, 201);
+        assert.equal(
+          (await server.api('POST', '/oauth/attempts', body, { authorization: `Bearer ${session}` })).status,
+          201,
+        );
         return (await nango.getConnection('mail', '1')).returnValue;
       };
       const listed = async (tags: Record<string, string>) => (await nango.getConnections({ tags })).returnValue.length;
@@ -116,9 +121,10 @@ for (const [store, databaseUrlOf] of [
 }
 
 test('D3: hostile tags and filters are refused, or they are data', async (t) => {
-  const { nango, api } = await startTestServer(t, { integrations: INTEGRATIONS });
+  const server = await startTestServer(t, { integrations: INTEGRATIONS });
+  const { nango } = server;
   const register = (tags: unknown, userId = '1') =>
-    api('POST', '/api/connections', { integration: 'mail', userId, tags, credentials: { api_key: 'k' } });
+    server.api('POST', '/api/connections', { integration: 'mail', userId, tags, credentials: { api_key: 'k' } });
   const many = Object.fromEntries(Array.from({ length: 17 }, (_, index) => [`t${index}`, '']));
   for (const tags of [
     many,
@@ -138,9 +144,9 @@ test('D3: hostile tags and filters are refused, or they are data', async (t) => 
   assert.equal((await nango.getConnections({ tags: hostile })).returnValue.length, 1);
   assert.equal((await nango.getConnections({ tags: { '%': '%' } })).returnValue.length, 0);
   for (const query of ['tag=x', 'tag==x', 'tag=', 'status=x', 'account=', 'userIdPrefix=', 'userId=1&userIdPrefix=1'])
-    assert.equal((await api('GET', `/api/connections?${query}`)).status, 400, query);
+    assert.equal((await server.api('GET', `/api/connections?${query}`)).status, 400, query);
   const tooMany = Array.from({ length: 17 }, (_, index) => `tag=t${index}=1`).join('&');
-  assert.equal((await api('GET', `/api/connections?${tooMany}`)).status, 400);
+  assert.equal((await server.api('GET', `/api/connections?${tooMany}`)).status, 400);
 });
 
 interface Filter {
@@ -163,15 +169,12 @@ function matches(connection: Listed, { tags = {}, userIdPrefix = '', ...equal }:
 }
 
 /** The ids of a list that is read four at a time. */
-async function inPages(
-  api: (method: string, path: string) => Promise<{ body: unknown }>,
-  { tags = {}, ...texts }: Filter,
-): Promise<string[]> {
+async function inPages(server: TestServer, { tags = {}, ...texts }: Filter): Promise<string[]> {
   const ids: string[] = [];
   const query = new URLSearchParams({ ...texts, limit: '4' } as Record<string, string>);
   for (const [name, value] of Object.entries(tags)) query.append('tag', `${name}=${value}`);
   for (;;) {
-    const { body } = await api('GET', `/api/connections?${query.toString()}`);
+    const { body } = await server.api('GET', `/api/connections?${query.toString()}`);
     const { connections, nextCursor } = body as { connections: Listed[]; nextCursor: string | null };
     ids.push(...connections.map(({ id }) => id));
     if (nextCursor === null) return ids;

@@ -5,7 +5,7 @@ import { startScriptedProvider } from '../support/scripted-provider.ts';
 
 const KEY = 'key-CANARY-1';
 
-/** An API with a login endpoint of its own making, whose tokens live for a minute. */
+/** An API with its own login endpoint, whose tokens live for a minute. */
 async function start(t: TestContext) {
   const clock = { now: Date.now() };
   const state = { valid: true, down: false };
@@ -78,7 +78,7 @@ const TYPED = { api_key: KEY, account: 'a1' };
 test('a key is exchanged for a token, which is refreshed before it expires', async (t) => {
   const { clock, provider, server, connect, call } = await start(t);
   assert.equal((await connect({ ...TYPED, api_key: KEY.replace('key', 'KEY') })).status, 'invalid_credentials');
-  // The pattern's named group is a value of its own: the body carries it.
+  // The pattern’s named group is a separate value, which the body contains.
   assert.equal((await connect(TYPED)).status, 'succeeded', JSON.stringify(provider.requests.map(({ body }) => body)));
   assert.equal(await call(), 200);
   clock.now += 31_000;
@@ -97,7 +97,7 @@ test('a key is exchanged for a token, which is refreshed before it expires', asy
   });
 });
 
-test('a login is exchanged as a form; the life of its token is the Blueprint’s', async (t) => {
+test('a login is exchanged as a form, and the Blueprint sets the life of its token', async (t) => {
   const { clock, provider, connect, call } = await start(t);
   assert.equal((await connect({ username: 'ada', password: 'p:ä' }, 'login')).status, 'succeeded');
   assert.equal(await call('login'), 200);
@@ -106,7 +106,7 @@ test('a login is exchanged as a form; the life of its token is the Blueprint’s
   assert.equal(provider.requests.filter(({ path }) => path === '/session').length, 2);
 });
 
-test('wrong, missing or malformed: invalid_credentials by field, nothing stored, nothing echoed', async (t) => {
+test('wrong, missing or malformed fields are invalid_credentials, nothing is stored and nothing echoed', async (t) => {
   const { server, connect, state } = await start(t);
   assert.match((await connect({ api_key: KEY })).message, /account \(Account\) is required/);
   assert.match((await connect({ ...TYPED, api_key: 'CANARY' })).message, /api_key \(API key\) must match/);
@@ -120,7 +120,7 @@ test('wrong, missing or malformed: invalid_credentials by field, nothing stored,
   assert.ok(!server.log().includes('CANARY'));
 });
 
-test('R4, R5: a login that is down leaves the connection as it is; one that refuses the key ends it', async (t) => {
+test('R4, R5: a login that is down keeps the connection, and a login that rejects the key ends it', async (t) => {
   const { clock, connect, call, state, server } = await start(t);
   await connect(TYPED);
   clock.now += 31_000;

@@ -32,7 +32,8 @@ class KeyedEchoAction extends NangoAction {
     this.logger.info('echoing', { kind: Kind.Note });
     const response = await this.httpRequest(input.path, 'POST', { a: 1 }, { hello: 'world' });
     const connection = await this.getCurrentConnection();
-    return { status: response.status, text: describe(response.data), userId: connection.userId, raw: connection.credentials.raw };
+    const { userId, credentials } = connection;
+    return { status: response.status, text: describe(response.data), userId, raw: credentials.raw };
   }
 }
 export { KeyedEchoAction };
@@ -40,7 +41,7 @@ export { KeyedEchoAction };
 const SHARED = `export const describe = (text: string): string => \`got \${text}\`;\n`;
 
 describe('the API', () => {
-  test('A1: wants the secret key in the header, and nothing else', async (t) => {
+  test('A1: accepts the secret key only in the header', async (t) => {
     const server = await startTestServer(t, { integrations: KEYED('http://localhost:1') });
     for (const headers of [
       { authorization: '' },
@@ -55,7 +56,7 @@ describe('the API', () => {
     assert.equal((await server.api('GET', '/api/connections')).status, 200);
   });
 
-  test('D3: a connection is never found under a name that only reads like its own', async (t) => {
+  test('D3: a connection is never found under a name that only resembles its own', async (t) => {
     const api = await startScriptedProvider(t, () => ({ body: '{}' }));
     const server = await startTestServer(t, { integrations: KEYED(api.url) });
     await server.nango.registerConnection('keyed', 'org1/42', { api_key: 'key-of-42' });
@@ -85,7 +86,7 @@ describe('the API', () => {
     assert.equal(api.requests.length, 1);
   });
 
-  test('A4: malformed, polluted and mistyped bodies are 400 with the place of the fault', async (t) => {
+  test('A4: malformed, polluted and mistyped bodies are 400, and the message names the place', async (t) => {
     const server = await startTestServer(t, { integrations: KEYED('http://localhost:1') });
     const nested = '['.repeat(200_000) + ']'.repeat(200_000);
     for (const body of [
@@ -134,12 +135,14 @@ describe('the node SDK', () => {
     assert.equal((await nango.connect()).returnValue.integrations.length, 2);
     const registered = await nango.registerConnection('keyed', '1', { api_key: 'k1', note: 'x' }, { region: 'eu' });
     assert.equal(registered.success, true);
-    const { uuid, dateCreated, lastModified, ...rest } = registered.returnValue;
+    const { id, uuid, dateCreated, lastModified, ...rest } = registered.returnValue;
+    assert.equal(id, uuid);
     assert.match(uuid, /^[\da-f-]{36}$/);
     assert.ok(!Number.isNaN(Date.parse(dateCreated)) && dateCreated === lastModified);
     assert.deepEqual(rest, {
       integration: 'keyed',
       userId: '1',
+      account: 'default',
       authMode: 'API_KEY',
       additionalConfig: { region: 'eu' },
       status: 'active',
@@ -178,7 +181,7 @@ describe('the node SDK', () => {
     });
   });
 
-  test('pages through many connections under the hood', async (t) => {
+  test('requests one page after another for many connections', async (t) => {
     const { nango } = await startTestServer(t, { integrations: KEYED('http://localhost:1') });
     const users = Array.from({ length: 430 }, (_, index) => `user ${index}`);
     for (let start = 0; start < users.length; start += 50)
@@ -211,7 +214,7 @@ describe('the node SDK', () => {
     });
   });
 
-  test('rejects what cannot be JSON before anything is sent', async () => {
+  test('rejects values that cannot be JSON before it sends anything', async () => {
     const nango = new Nango({ serverUrl: 'http://localhost:1', secretKey: 'x' });
     const cyclic: Record<string, unknown> = {};
     cyclic['self'] = { cyclic };
@@ -277,7 +280,7 @@ describe('the node SDK', () => {
     await assert.rejects(nango.request('keyed', '1', { endpoint: 'x' }), { type: 'request_failed', status: 502 });
   });
 
-  test('an API that does not answer in time is request_timeout', async (t) => {
+  test('an API that does not respond in time is request_timeout', async (t) => {
     const provider = await startScriptedProvider(t, () => 'hang');
     const { nango } = await startTestServer(t, {
       integrations: KEYED(provider.url),
@@ -306,7 +309,7 @@ describe('rate limits', () => {
     return { provider, waits, send };
   }
 
-  test('P11: what is not idempotent is sent again only when that was asked for', async (t) => {
+  test('P11: a request that is not idempotent is repeated only if the caller allows it', async (t) => {
     const limited = { status: 429, headers: { 'retry-after': '1' } };
     const { waits, send } = await startLimited(t, [limited, limited, { body: {} }]);
     assert.equal(await send('POST'), 429);
@@ -315,7 +318,7 @@ describe('rate limits', () => {
     assert.deepEqual(waits, [1000]);
   });
 
-  test('P11: 429 is retried after the time the API names, in seconds or as a date', async (t) => {
+  test('P11: 429 is retried after the time that the API names, in seconds or as a date', async (t) => {
     const { waits, send } = await startLimited(t, [
       { status: 429, headers: { 'retry-after': '2' } },
       { status: 429, headers: { 'retry-after': 'Wed, 21 Oct 2026 07:28:03 GMT' } },
@@ -377,7 +380,7 @@ describe('Actions', () => {
     assert.ok(!Number.isNaN(Date.parse(time ?? '')));
   });
 
-  test('an edit takes effect with the next run, in the file and in what it imports', async (t) => {
+  test('an edit of the file or of its imports takes effect with the next run', async (t) => {
     const provider = await startScriptedProvider(t, () => ({ body: '{}' }));
     const server = await startTestServer(t, {
       integrations: KEYED(provider.url),
@@ -391,18 +394,22 @@ describe('Actions', () => {
     assert.equal(await text(), 'now {}');
   });
 
-  test('errors name what is wrong and where', async (t) => {
+  test('errors name the problem and its place', async (t) => {
     const base = `import { NangoAction } from '@nangohq/action';\n`;
+    const action = (name: string, body: string) =>
+      `${base}export class ${name} extends NangoAction { async executeAction() { ${body} } }`;
     const server = await startTestServer(t, {
       integrations: KEYED('http://localhost:1'),
       files: {
-        'keyed/syntax.action.ts': `${base}class KeyedSyntaxAction extends NangoAction {\n  async executeAction( { return 1 }\n}`,
-        'keyed/noexport.action.ts': `${base}export class SomethingElse extends NangoAction { async executeAction() {} }`,
+        'keyed/syntax.action.ts': `${base}class KeyedSyntaxAction extends NangoAction {
+  async executeAction( { return 1 }
+}`,
+        'keyed/noexport.action.ts': action('SomethingElse', ''),
         'keyed/nobase.action.ts': `export class KeyedNobaseAction { async executeAction() {} }`,
-        'keyed/throws.action.ts': `${base}export class KeyedThrowsAction extends NangoAction { async executeAction() { throw new Error('Nothing to sync') } }`,
-        'keyed/bigint.action.ts': `${base}export class KeyedBigintAction extends NangoAction { async executeAction() { return { n: 1n } } }`,
-        'keyed/faults.action.ts': `${base}export class KeyedFaultsAction extends NangoAction { async executeAction() { return this.httpRequest('../x', 'GET') } }`,
-        'keyed/void.action.ts': `${base}export class KeyedVoidAction extends NangoAction { async executeAction() {} }`,
+        'keyed/throws.action.ts': action('KeyedThrowsAction', `throw new Error('Nothing to sync')`),
+        'keyed/bigint.action.ts': action('KeyedBigintAction', 'return { n: 1n }'),
+        'keyed/faults.action.ts': action('KeyedFaultsAction', `return this.httpRequest('../x', 'GET')`),
+        'keyed/void.action.ts': action('KeyedVoidAction', ''),
       },
     });
     const { nango } = server;
@@ -425,11 +432,15 @@ describe('Actions', () => {
   });
 
   test('a failing Action is logged once, with the lines of its sources', async (t) => {
-    const base = `import { NangoAction } from '@nangohq/action';\nimport { fail } from './shared';\ninterface Unused { a: string }\n`;
+    const base =
+      `import { NangoAction } from '@nangohq/action';\n` +
+      `import { fail } from './shared';\ninterface Unused { a: string }\n`;
     const server = await startTestServer(t, {
       integrations: KEYED('http://localhost:1'),
       files: {
-        'keyed/fails.action.ts': `${base}\n\nexport class KeyedFailsAction extends NangoAction {\n  async executeAction() {\n    return fail();\n  }\n}\n`,
+        'keyed/fails.action.ts':
+          `${base}\n\nexport class KeyedFailsAction extends NangoAction {\n` +
+          `  async executeAction() {\n    return fail();\n  }\n}\n`,
         'keyed/shared.ts': `// one\n// two\nexport function fail(): never {\n  throw new Error('Broken MARK');\n}\n`,
       },
     });
@@ -446,7 +457,14 @@ describe('Actions', () => {
 
   test('an Action that fails by a request or a frozen error is logged once, under the request id', async (t) => {
     const fails = (name: string, body: string) =>
-      `import { NangoAction } from '@nangohq/action';\ninterface Unused { a: string }\nexport class Keyed${name}Action extends NangoAction {\n  async executeAction() {\n    ${body}\n  }\n}\n`;
+      `import { NangoAction } from '@nangohq/action';
+interface Unused { a: string }
+export class Keyed${name}Action extends NangoAction {
+  async executeAction() {
+    ${body}
+  }
+}
+`;
     const server = await startTestServer(t, {
       integrations: KEYED('http://localhost:1'),
       files: {
@@ -468,7 +486,7 @@ describe('Actions', () => {
     }
   });
 
-  test('X5: names that are paths lead nowhere', async (t) => {
+  test('X5: names that are paths load no file', async (t) => {
     const { nango } = await startTestServer(t, {
       integrations: KEYED('http://localhost:1'),
       files: { 'keyed/ok.action.ts': '' },
@@ -489,7 +507,7 @@ describe('hot reload', () => {
     assert.fail('it did not happen');
   }
 
-  test('C6: a valid edit takes effect, an invalid one is reported once and the last good config stays', async (t) => {
+  test('C6: a valid edit takes effect, and an invalid one is reported once without effect', async (t) => {
     const server = await startTestServer(t, { integrations: KEYED('http://localhost:1') });
     const file = join(server.folder, 'integrations.yaml');
     const names = async () => (await server.nango.connect()).returnValue.integrations.map(({ name }) => name);
@@ -498,7 +516,7 @@ describe('hot reload', () => {
     writeFileSync(file, 'integrations:\n  keyed: { nonsense: 1 }\n');
     await eventually(() => server.log().includes('nonsense: is not a known key'));
     assert.deepEqual(await names(), ['keyed', 'renamed']);
-    // As editors save: a new file takes the old one's place.
+    // Editors save a new file in place of the old one.
     writeFileSync(`${file}.tmp`, KEYED('http://localhost:1'));
     renameSync(`${file}.tmp`, file);
     await eventually(async () => (await names()).includes('basic'));
@@ -508,10 +526,10 @@ describe('hot reload', () => {
     assert.equal(server.log().split('nonsense: is not a known key').length, 2);
   });
 
-  test('C6: a folder that Kubernetes mounts from a ConfigMap is followed when it changes', async (t) => {
+  test('C6: changes of a folder that Kubernetes mounts from a ConfigMap take effect', async (t) => {
     const server = await startTestServer(t, { integrations: KEYED('http://localhost:1') });
     const names = async () => (await server.nango.connect()).returnValue.integrations.map(({ name }) => name);
-    // As the kubelet does it: files are links through ..data, and that alone is swapped.
+    // The kubelet links the files through ..data, and swaps only that link.
     const publish = (version: string, text: string) => {
       mkdirSync(join(server.folder, version));
       writeFileSync(join(server.folder, version, 'integrations.yaml'), text);

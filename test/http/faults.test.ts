@@ -31,7 +31,7 @@ before(async () => {
 });
 after(() => cleanup.run());
 
-/** A server whose files cannot grow beyond so many KiB: to SQLite the same as a full disk. */
+/** A server whose files cannot grow beyond so many KiB. SQLite sees this as a full disk. */
 async function startOnSmallDisk(t: TestContext, kibibytes: number | 'unlimited', folder: string) {
   const port = await freePort();
   const url = `http://localhost:${port}`;
@@ -60,7 +60,7 @@ async function startOnSmallDisk(t: TestContext, kibibytes: number | 'unlimited',
   return { nango, stop };
 }
 
-test('S4: on a full disk writes are refused, what was acknowledged can be read, and it goes on when there is room', async (t) => {
+test('S4: on a full disk writes fail, acknowledged data is readable, and writes work again with space', async (t) => {
   const folder = temporaryFolder(t, { 'integrations.yaml': KEYED });
   const full = await startOnSmallDisk(t, 1_024, folder);
   const acknowledged: string[] = [];
@@ -83,7 +83,7 @@ test('S4: on a full disk writes are refused, what was acknowledged can be read, 
   await roomy.stop();
 });
 
-test('S4: a database file that cannot be written stops the start, by name', async (t) => {
+test('S4: a database file that cannot be written stops the start, and the message names it', async (t) => {
   const folder = temporaryFolder(t, { 'integrations.yaml': KEYED });
   const data = join(folder, 'data');
   const server = await startTestServer(createCleanupOf(t), { integrations: KEYED, dataDirectory: data });
@@ -92,7 +92,7 @@ test('S4: a database file that cannot be written stops the start, by name', asyn
   chmodSync(data, 0o555);
   chmodSync(folder, 0o755);
   chmodSync(join(folder, 'integrations.yaml'), 0o644);
-  // Root may write anywhere, so there the server runs as somebody else, who may not even change the mode.
+  // Root may write anywhere, so the server runs as another user, who may not even change the mode.
   const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
   const child = spawn(process.execPath, ['packages/server/bin/nango.js', 'start', '--folder', folder], {
     cwd: ROOT,
@@ -116,11 +116,12 @@ for (const [name, modules, argumentOf] of [
     const place = await argumentOf(t);
     const source = (file: string) => JSON.stringify(pathToFileURL(join(ROOT, 'packages/server/src/store', file)).href);
     const open = modules === 'sqlite' ? 'openSqliteStore' : 'openPostgresStore';
-    // The last migration ends the process, after all others have changed the schema.
+    // The last migration ends the process after all others have changed the schema.
     const script = (dies: boolean) => `
       import { MIGRATIONS } from ${source('migrate.ts')};
       import { ${open} as open } from ${source(`${modules}.ts`)};
-      if (${dies}) MIGRATIONS.finishing.push({ name: '0099-dies', up: async () => process.kill(process.pid, 'SIGKILL') });
+      const up = async () => process.kill(process.pid, 'SIGKILL');
+      if (${dies}) MIGRATIONS.finishing.push({ name: '0099-dies', up });
       const store = open(${JSON.stringify(place)});
       await store.migrate();
       console.log(JSON.stringify(await store.listConnections({ limit: 1 })));
@@ -140,11 +141,11 @@ for (const [name, modules, argumentOf] of [
   });
 }
 
-test('S5: with a newer version beside it, a server that runs goes on, and an older one that starts is refused', async (t) => {
+test('S5: a running server survives a newer version beside it, and an older server does not start', async (t) => {
   const databaseUrl = await postgres.createDatabase();
   const { nango, folder } = await startTestServer(t, { integrations: KEYED, databaseUrl });
   await nango.registerConnection('keyed', '1', { api_key: 'k' });
-  // What a newer version does when it starts: its migrations only add.
+  // Does what a newer version does at its start: its migrations only add.
   const client = new pg.Client(databaseUrl);
   await client.connect();
   await client.query('alter table connections add column future text');
@@ -167,12 +168,12 @@ async function tablesOf(databaseUrl: string): Promise<string[]> {
   return tables.map(({ name }) => name);
 }
 
-/** A server that a test closes itself is not closed again at its end. */
+/** Starts a server that a test may stop itself. It is not stopped again at the end of the test. */
 function createCleanupOf(t: TestContext) {
   return { after: (task: () => unknown) => t.after(() => Promise.resolve(task()).catch(() => undefined)) };
 }
 
-test('S4: another process that holds the lock of the database file blocks nothing, and is told of after some seconds', async (t) => {
+test('S4: another process that locks the database file blocks nothing, and is reported after seconds', async (t) => {
   const folder = temporaryFolder(t);
   const server = await startTestServer(t, { integrations: KEYED, dataDirectory: folder });
   await server.nango.registerConnection('keyed', '1', { api_key: 'k' });
@@ -184,7 +185,7 @@ test('S4: another process that holds the lock of the database file blocks nothin
     userId: '2',
     credentials: { api_key: 'k' },
   });
-  // SQLite's own waiting would block the process for seconds at a time.
+  // SQLite’s own waiting would block the process for seconds at a time.
   const delays = monitorEventLoopDelay({ resolution: 10 });
   delays.enable();
   const first = await Promise.race([
@@ -201,7 +202,7 @@ test('S4: another process that holds the lock of the database file blocks nothin
   await server.nango.registerConnection('keyed', '2', { api_key: 'k' });
 });
 
-test('S4: a write waits for a lock that is given back in time', async (t) => {
+test('S4: a write waits for a lock that is released in time', async (t) => {
   const folder = temporaryFolder(t);
   const server = await startTestServer(t, { integrations: KEYED, dataDirectory: folder });
   const other = new DatabaseSync(join(folder, 'nango.db'));

@@ -12,7 +12,7 @@ const KEYED = `integrations:
     requests: { base_url: 'https://a.example/', headers: { X-Key: '\${api_key}' } }
 `;
 
-/** Writes bytes as they are; resolves to the whole response. */
+/** Writes bytes unchanged. Resolves to the whole response. */
 async function raw(url: string, text: string): Promise<{ status: number; body: string }> {
   const socket = connect(Number(new URL(url).port), 'localhost');
   socket.on('error', () => undefined);
@@ -26,7 +26,7 @@ async function raw(url: string, text: string): Promise<{ status: number; body: s
 const head = (line: string, ...fields: string[]) =>
   [line, 'Host: localhost', `Authorization: Bearer ${SECRET_KEY}`, 'Connection: close', ...fields, '', ''].join('\r\n');
 
-test('A7: whatever the router, the parser or the HTTP server refuses has the body of every other error', async (t) => {
+test('A7: errors of the router, the parser and the HTTP server have the usual body', async (t) => {
   const server = await startTestServer(t, { integrations: KEYED });
   for (const [request, status] of [
     [head('GET /% HTTP/1.1'), 400],
@@ -55,7 +55,7 @@ test('A7: whatever the router, the parser or the HTTP server refuses has the bod
   }
 });
 
-test('bytes that are not HTTP never end up inside a response that is under way', async (t) => {
+test('bytes that are not HTTP never end up inside a response in flight', async (t) => {
   const api = createServer((_request, response) => void response.writeHead(200).write('first'));
   const port = await listen(t, api);
   const server = await startTestServer(t, {
@@ -90,7 +90,7 @@ test('a DELETE that names JSON as its content type needs no body', async (t) => 
   assert.equal((await server.api('POST', '/api/connections', '', headers)).status, 400);
 });
 
-test('the server’s address is a page for people, and nothing for programs', async (t) => {
+test('the server’s address is a page for people, and an error for programs', async (t) => {
   const server = await startTestServer(t, { integrations: KEYED });
   const page = await fetch(server.url, { headers: { accept: 'text/html,application/xhtml+xml' } });
   assert.deepEqual([page.status, page.headers.get('content-type')], [200, 'text/html; charset=utf-8']);
@@ -98,7 +98,7 @@ test('the server’s address is a page for people, and nothing for programs', as
   assert.equal((await fetch(server.url)).status, 404);
 });
 
-test('who opens an incomplete link on a public server is told what to do, in words for users', async (t) => {
+test('an incomplete link on a public server shows users what to do', async (t) => {
   const server = await startTestServer(t, { integrations: KEYED, rootUrl: 'https://nango.example.com' });
   for (const path of ['keyed', 'keyed?user_id=1', 'nothing?user_id=1']) {
     const text = await (await fetch(`${server.url}/oauth/connect/${path}`)).text();

@@ -40,7 +40,7 @@ test('metrics count calls by integration and status, bytes, repetitions and refr
   assert.equal((await fetch(`${server.url}/metrics`)).status, 401);
 });
 
-test('every call leaves one line, with who called for whom, and no secret', async (t) => {
+test('every call leaves one log line, with the caller and the user, and without secrets', async (t) => {
   const { call, server } = await startProxied(t, echo);
   await call('users?secret=in-the-url', { method: 'POST', body: 'abc' });
   const lines = server
@@ -73,7 +73,7 @@ test('every call leaves one line, with who called for whom, and no secret', asyn
   assert.doesNotMatch(server.log(), /in-the-url|at-1/);
 });
 
-test('the audit log tells who did what to which connection, into a file of its own where one is named', async (t) => {
+test('the audit log records who changed which connection, in a separate file if one is configured', async (t) => {
   const { server } = await startProxied(t, echo, { config: 'audit_log_file: audit.log\nlog_user_ids: hashed\n' });
   await server.nango.getConnection('acme', 'ä 1');
   await server.nango.deleteConnection('acme', 'ä 1');
@@ -136,7 +136,11 @@ test('traces go to an OpenTelemetry collector, from the caller’s span through 
   const apiUrl = `http://localhost:${await listen(t, api)}`;
   const folder = temporaryFolder(t, {
     'nango-config.yaml': `oauth_server_port: ${port}\noauth_server_root_url: ${url}\n`,
-    'integrations.yaml': `integrations:\n  acme:\n    auth: { auth_mode: API_KEY }\n    requests: { base_url: '${apiUrl}/', headers: { X-Key: '\${api_key}' } }\n`,
+    'integrations.yaml': `integrations:
+  acme:
+    auth: { auth_mode: API_KEY }
+    requests: { base_url: '${apiUrl}/', headers: { X-Key: '\${api_key}' } }
+`,
   });
   const process = await startServerProcess(t, {
     folder,

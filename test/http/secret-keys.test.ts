@@ -21,7 +21,11 @@ async function startKeyed(t: Parameters<typeof startTestServer>[0], more = '') {
   operator: { key: '${KEY('operator')}', scopes: [admin] }
 ${more}`;
   const server = await startTestServer(t, {
-    integrations: `integrations:\n  acme:\n    auth: { auth_mode: API_KEY }\n    requests: { base_url: '${provider.url}/', headers: { X-Key: '\${api_key}' } }\n`,
+    integrations: `integrations:
+  acme:
+    auth: { auth_mode: API_KEY }
+    requests: { base_url: '${provider.url}/', headers: { X-Key: '\${api_key}' } }
+`,
     config,
   });
   await server.nango.registerConnection('acme', '1', { api_key: 'k' });
@@ -31,7 +35,7 @@ ${more}`;
 
 const clientAddress = ({ socket }: { socket: Socket }) => socket.remoteAddress ?? '';
 
-test('A1: each key permits what its scopes say, and nothing else', async (t) => {
+test('A1: each key permits only what its scopes say', async (t) => {
   const { server, as } = await startKeyed(t);
   const calls: Record<string, () => Promise<{ status: number }>> = Object.fromEntries(
     ['reader', 'caller', 'connector', 'watcher', 'operator'].flatMap((name) => [
@@ -78,7 +82,7 @@ test('A1: each key permits what its scopes say, and nothing else', async (t) => 
   assert.match(JSON.stringify(body), /insufficient_scope.*"caller\\" lacks the scope connections:read/);
 });
 
-// What each route wants of a key. A route that is missing here fails the test: its scope is a decision.
+// The scope that each route requires. A route that is missing here fails the test, so that its scope is a decision.
 const SCOPES_WANTED: Readonly<Record<string, string>> = {
   'GET /api/server': 'any',
   'GET /api/blueprints': 'any',
@@ -101,14 +105,14 @@ const SCOPES_WANTED: Readonly<Record<string, string>> = {
   'POST /api/webhooks/replay': 'operator',
 };
 
-test('A1: every route wants a key that permits it, in the header alone, before it reads anything else', async (t) => {
+test('A1: every route requires a permitted key, only in the header, before it reads anything else', async (t) => {
   const { server, as } = await startKeyed(t, 'trusted_proxies: [127.0.0.0/8, ::1/128]\n');
   const keyed = OPERATIONS.filter(({ isKeyed }) => isKeyed);
   assert.deepEqual(
     keyed.map(({ method, path }) => `${method} ${path}`).toSorted(),
     Object.keys(SCOPES_WANTED).toSorted(),
   );
-  // Each caller of its own address, so that the limit of wrong keys tells nothing here.
+  // Each request has its own address, so that the limit of wrong keys has no effect here.
   let callers = 0;
   const answer = async ({ method, path, members }: Operation, headers: Record<string, string>, query = '') => {
     callers += 1;
@@ -145,7 +149,7 @@ test('A1: every route wants a key that permits it, in the header alone, before i
   }
 });
 
-test('A1: a key in the URL is refused', async (t) => {
+test('A1: a key in the URL is rejected', async (t) => {
   const { server } = await startKeyed(t);
   for (const query of [`key=${SECRET_KEY}`, `secret_key=${SECRET_KEY}`, `access_token=${SECRET_KEY}`]) {
     const answer = await fetch(`${server.url}/api/connections?${query}`);
@@ -155,7 +159,7 @@ test('A1: a key in the URL is refused', async (t) => {
   assert.doesNotMatch(server.log(), new RegExp(SECRET_KEY));
 });
 
-test('A2: of two keys both work while one is replaced; one that is taken away ends at once', async (t) => {
+test('A2: two keys both work while one is replaced, and a removed key is rejected at once', async (t) => {
   const { server, config, as } = await startKeyed(t);
   const status = async (name: string) =>
     (await server.api('POST', '/api/request', { integration: 'acme', userId: '1', endpoint: 'x' }, as(name))).status;
@@ -173,7 +177,7 @@ test('A2: of two keys both work while one is replaced; one that is taken away en
   assert.deepEqual([await status('caller'), await status('caller-old')], [200, 401]);
 });
 
-test('A3: an address that sends many wrong keys has to wait with them; a right key never has to', () => {
+test('A3: an address that sends many wrong keys has to wait, except with a right key', () => {
   const clock = { now: 1_000_000 };
   const keys = new SecretKeys({
     full: [new Secret(SECRET_KEY)],
@@ -202,7 +206,7 @@ test('A3: an address that sends many wrong keys has to wait with them; a right k
   assert.equal(check('wrong', '192.0.2.1'), 'unauthorized');
 });
 
-test('A3: the addresses of one IPv6 network are one, however they are written', () => {
+test('A3: all addresses of one IPv6 network count as one, in any notation', () => {
   const keys = new SecretKeys({
     full: [new Secret(SECRET_KEY)],
     configured: () => ({}),
@@ -230,7 +234,7 @@ test('A3: the limit holds for API and proxy, with Retry-After', async (t) => {
   assert.equal((await server.api('GET', '/api/connections')).status, 200);
 });
 
-test('keys of nango-config.yaml that could be guessed are refused', async (t) => {
+test('keys of nango-config.yaml that are easy to guess are rejected', async (t) => {
   await assert.rejects(
     startTestServer(t, {
       integrations: 'integrations: {}\n',

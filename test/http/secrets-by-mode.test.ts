@@ -23,7 +23,9 @@ const oauth2 = (url: string, auth = '', client = CLIENT) => `
     ${APP}
     oauth_scopes: [read]
     auth: { auth_mode: OAUTH2, token_url: '${url}/token', token_headers: { X-App: '\${app_api_key}' }${auth} }
-    requests: { base_url: '${url}/api/', headers: { Authorization: 'Bearer \${access_token}', X-App: '\${app_api_key}' } }`;
+    requests:
+      base_url: '${url}/api/'
+      headers: { Authorization: 'Bearer \${access_token}', X-App: '\${app_api_key}' }`;
 
 const oauth1 = (url: string, { id, method, client = CLIENT }: { id: string; method: string; client?: string }) => `
     oauth_client_id: ${id}
@@ -42,9 +44,18 @@ const oauth1 = (url: string, { id, method, client = CLIENT }: { id: string; meth
 /** One Integration for each way to authenticate. */
 function integrationsOf(url: string): string {
   const code = `, authorization_url: '${url}/authorize'`;
-  const request = (path: string, body: string) =>
-    `{ url: '${url}${path}', headers: { X-App: '\${app_api_key}', X-Basic: '\${oauth_client_basic_encoded}' }, body: { sent: '\${${body}}', held: '\${access_token}' } }`;
-  const step = `{ method: GET, url: '${url}/step', headers: { Authorization: 'Bearer \${access_token}', X-App: '\${app_api_key}' } }`;
+  const app = `X-App: '\${app_api_key}'`;
+  const basic = `X-Basic: '\${oauth_client_basic_encoded}'`;
+  const bearer = `Authorization: 'Bearer \${access_token}'`;
+  const bodyOf = (name: string) => `{ sent: '\${${name}}', held: '\${access_token}' }`;
+  const request = (path: string, name: string, headers = `${app}, ${basic}`) =>
+    `{ url: '${url}${path}', headers: { ${headers} }, body: ${bodyOf(name)} }`;
+  const step = `{ method: GET, url: '${url}/step', headers: { ${bearer}, ${app} } }`;
+  const exchange = request('/exchange', 'oauth_client_secret', app);
+  const refresh = request('/token', 'refresh_token');
+  const revocation = request('/revoke', 'refresh_token');
+  const jwtBearer = `, token_params: { grant_type: '${JWT_BEARER}' }`;
+  const privateKey = `credentials: { private_key: { label: Key } }`;
   const registering = `
     oauth_scopes: [read]
     requests: { base_url: '${url}/api/', headers: { Authorization: 'Bearer \${access_token}' } }`;
@@ -57,12 +68,12 @@ function integrationsOf(url: string): string {
   hashed:${oauth2(url, `${code}, authorization_method: client_secret_jwt`)}
   stepped:${oauth2(url, `${code}, steps: [{ request: ${step}, store: { account: id } }]`)}
     config: { account: { optional: true } }
-  twostep:${oauth2(url, `${code}, steps: [{ request: ${request('/exchange', 'oauth_client_secret').replace(", X-Basic: '${oauth_client_basic_encoded}'", '')}, token: true }]`)}
-  own:${oauth2(url, `${code}, refresh_request: ${request('/token', 'refresh_token')}, revocation_request: ${request('/revoke', 'refresh_token')}`)}
+  twostep:${oauth2(url, `${code}, steps: [{ request: ${exchange}, token: true }]`)}
+  own:${oauth2(url, `${code}, refresh_request: ${refresh}, revocation_request: ${revocation}`)}
   machine:${oauth2(url, `, token_params: { grant_type: client_credentials }`)}
   login:${oauth2(url, `, token_params: { grant_type: password }, keep_password: true`)}
-  service:${oauth2(url, `, token_params: { grant_type: '${JWT_BEARER}' }, credentials: { private_key: { label: Key } }, assertion: { key: '\${raw.private_key}' }`)}
-  appservice:${oauth2(url, `, token_params: { grant_type: '${JWT_BEARER}' }, assertion: { key: '\${oauth_client_secret}', algorithm: HS256 }`)}
+  service:${oauth2(url, `${jwtBearer}, ${privateKey}, assertion: { key: '\${raw.private_key}' }`)}
+  appservice:${oauth2(url, `${jwtBearer}, assertion: { key: '\${oauth_client_secret}', algorithm: HS256 }`)}
   device:${oauth2(url, `, device_authorization_url: '${url}/device'`)}
   discovered:${registering}
     auth: { auth_mode: OAUTH2, issuer: '${url}', client_metadata: { client_name: Test } }
@@ -82,13 +93,22 @@ function integrationsOf(url: string): string {
     requests: { base_url: '${url}/api/', headers: { Authorization: 'Basic \${basic_auth_encoded}' } }
   exchanged:
     ${APP}
-    auth: { auth_mode: USERNAME_PASSWORD, token_request: { url: '${url}/exchange', headers: { X-App: '\${app_api_key}' }, body: { user: '\${username}', pass: '\${password}' } } }
+    auth:
+      auth_mode: USERNAME_PASSWORD
+      token_request:
+        url: '${url}/exchange'
+        headers: { ${app} }
+        body: { user: '\${username}', pass: '\${password}' }
     requests: { base_url: '${url}/api/', headers: { Authorization: 'Bearer \${access_token}' } }
   swapped:
     auth: { auth_mode: API_KEY, token_request: { method: GET, url: '${url}/exchange', params: { key: '\${api_key}' } } }
     requests: { base_url: '${url}/api/', headers: { Authorization: 'Bearer \${access_token}' } }
   minted:
-    auth: { auth_mode: JWT, credentials: { private_key: { label: Key } }, jwt: { key: '\${raw.private_key}' }, verification: { endpoint: me } }
+    auth:
+      auth_mode: JWT
+      ${privateKey}
+      jwt: { key: '\${raw.private_key}' }
+      verification: { endpoint: me }
     requests: { base_url: '${url}/api/' }
   aws:
     auth: { auth_mode: AWS_SIGV4, service: s3, region: eu-west-1, verification: { endpoint: me } }
@@ -114,13 +134,13 @@ const PROMPTED: Record<string, Record<string, string>> = {
 };
 const NAMES = [...BY_BROWSER, ...Object.keys(PROMPTED), 'device'];
 
-/** An application, its page and its user's browser, which keep everything that the server showed them. */
+/** An application, its page and its user’s browser, which keep everything that the server showed them. */
 class Audience {
   readonly #server: TestServer;
   readonly #provider: RepeatingProvider;
-  /** Without what is meant to return credentials. */
+  /** All output of the server, except the responses that return credentials. */
   readonly shown: string[] = [];
-  /** Secrets that pages and browsers are given, and nobody else. */
+  /** The secrets that only pages and browsers get. */
   readonly given = new Map<string, string>();
 
   constructor(server: TestServer, provider: RepeatingProvider) {
@@ -128,7 +148,7 @@ class Audience {
     this.#provider = provider;
   }
 
-  /** The status of a call of the API. Errors are kept, and with `keep` every body. */
+  /** Calls the API. Resolves to the status. Keeps the bodies of errors, and with `keep` every body. */
   async call(method: string, path: string, body?: object, { keep = false } = {}): Promise<number> {
     const response = await this.#server.api(method, path, body);
     if (keep || response.status >= 400) this.#see(response.body);
@@ -154,7 +174,7 @@ class Audience {
     else this.#see([...response.headers], await response.text());
   }
 
-  /** Takes a browser to the provider and back. The address of the provider is for the provider alone. */
+  /** Takes a browser to the provider and back. Only the provider gets the address at the provider. */
   async browse(integration: string, moreOf = (_state: string): Record<string, string> => ({})): Promise<void> {
     const { url } = this.#server;
     const session = await this.#server.api('POST', '/api/connect-sessions', { userId: '1' });
@@ -187,7 +207,7 @@ class Audience {
     this.shown.push(...values.map((value) => (typeof value === 'string' ? value : JSON.stringify(value))));
   }
 
-  /** Of each kind the latest, so that the search is short. */
+  /** The latest output of each kind, so that the search is short. */
   #give(integration: string, secrets: Readonly<Record<string, unknown>>): void {
     for (const name of ['token', 'attempt', 'nonce', 'cookie', 'state']) {
       const secret = secrets[name];
@@ -196,7 +216,7 @@ class Audience {
   }
 }
 
-/** What the server writes to others: its log, its disk, its spans and its metrics. */
+/** The output of the server for others: its log, its disk, its spans and its metrics. */
 async function writtenBy(server: TestServer, spans: ReadonlySet<string>): Promise<Places> {
   const headers = { authorization: `Bearer ${SECRET_KEY}` };
   const metrics = await (await fetch(`${server.url}/metrics`, { headers })).text();
@@ -217,7 +237,7 @@ async function failureOf(pages: AsyncIterable<unknown>): Promise<string> {
   return assert.fail('it followed the link');
 }
 
-/** The spans that the server prints, each kind once: without ids and times. */
+/** One span of each kind that the server prints, without ids and times. */
 function spansOf(t: TestContext): ReadonlySet<string> {
   const spans = new Set<string>();
   const unique = { id: '', traceId: '', parentSpanContext: {}, timestamp: 0, duration: 0 };
@@ -225,8 +245,8 @@ function spansOf(t: TestContext): ReadonlySet<string> {
   return spans;
 }
 
-test('S6, P13: no secret of any auth mode reaches a log, an error, a page, a trace or the disk, in any encoding', async (t) => {
-  // It moves with each look: the newest attempts of a user are those that are kept.
+test('S6, P13: no secret of any auth mode reaches a log, error, page, trace or disk in any encoding', async (t) => {
+  // It moves with each call, because a user keeps only their newest attempts.
   let clock = Date.now();
   const spans = spansOf(t);
   const provider = await startRepeatingProvider(t);
@@ -245,7 +265,7 @@ test('S6, P13: no secret of any auth mode reaches a log, an error, a page, a tra
       const status = await audience.call('GET', `/api/connection?integration=${integration}&userId=1`);
       assert.equal(status, 200, `${integration} before ${failure}`);
     }
-    // From here on the provider repeats what it is sent: to API calls, refreshes, revocations and new connections.
+    // From here on the provider repeats the input of API calls, refreshes, revocations and new connections.
     provider.failure = repeat;
     clock += 200_000;
     for (const integration of NAMES) {
@@ -265,7 +285,7 @@ test('S6, P13: no secret of any auth mode reaches a log, an error, a page, a tra
 
   provider.failure = undefined;
   await audience.connectAll();
-  // The provider refuses at the callback, and its message repeats what the browser carries.
+  // The provider rejects the callback, and its message repeats the parameters from the browser.
   for (const integration of BY_BROWSER) {
     const { code, oauth1Token } = SECRETS;
     await audience.browse(integration, (state) => ({ error: code, error_description: `${code} ${state}` }));
@@ -283,7 +303,7 @@ test('S6, P13: no secret of any auth mode reaches a log, an error, a page, a tra
   assert.deepEqual(findSecrets(secrets, { ...written, shown }), []);
   assert.deepEqual(findSecrets(Object.fromEntries(audience.given), written), []);
 
-  // The provider was sent what is looked for, and messages were masked.
+  // The provider received the secrets, and messages were masked.
   const sent = JSON.stringify(provider.requests.map(({ headers, body, form }) => [headers, body, [...form.values()]]));
   for (const name of ['password', 'deviceCode', 'refreshToken', 'code', 'appApiKey', 'accessToken'] as const)
     assert.ok(sent.includes(JSON.stringify(SECRETS[name]).slice(1, -1)), name);

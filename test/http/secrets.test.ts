@@ -24,7 +24,7 @@ export class AcmeFailAction extends NangoAction {
   }
 }`;
 
-/** Every file below a folder, as one text. */
+/** The text of every file below a folder. */
 function textOf(folder: string): string {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .map((name) => join(folder, name))
@@ -83,7 +83,7 @@ test('S6, P13: no secret reaches a log, a page, an error or the disk in any flow
   shown.push(JSON.stringify(await server.nango.request('acme', '1', { endpoint: 'x' })));
   clock += 60_000;
   await server.nango.getConnection('acme', '1');
-  // From here on the token endpoint answers with an error page that repeats what it was sent.
+  // From here on the token endpoint responds with an error page that repeats the request.
   tokenResponse = {};
   clock += 60_000;
   clock += 100_000;
@@ -111,6 +111,6 @@ test('S6, P13: no secret reaches a log, a page, an error or the disk in any flow
       for (const form of forms) assert.ok(!text.includes(form), `${name} is in ${place}`);
     }
   }
-  // The test itself can find what it looks for.
+  // The test can find a secret, so the search works.
   assert.ok(JSON.stringify(provider.requests).includes(SECRETS.code));
 });

@@ -23,7 +23,7 @@ interface Received {
   readonly userId: string;
 }
 
-/** A receiver whose answers a test dictates, and waits for what came. */
+/** A receiver whose responses a test chooses. The test can wait for deliveries. */
 async function startReceiver(t: TestContext, status: (received: Received) => number | 'hang' = () => 200) {
   const receiver = { received: [] as Received[], status, url: '', waiting: [] as (() => void)[] };
   const server = createServer((request, response) => {
@@ -51,7 +51,7 @@ function startServer(t: TestContext, webhooks: string, options: Partial<TestServ
   return startTestServer(t, { integrations: KEYED, config: `webhooks:\n${webhooks}`, ...options });
 }
 
-test('a webhook is signed as Standard Webhooks says: its own library and our SDK accept it, and nothing changed', async (t) => {
+test('a webhook is signed by Standard Webhooks: its own library and our SDK accept it unchanged', async (t) => {
   const receiver = await startReceiver(t);
   const { nango } = await startServer(t, `  app: { url: '${receiver.url}', secret: '${SECRET}' }`);
   await nango.registerConnection('acme', 'ä 1', { api_key: 'CANARY' });
@@ -74,7 +74,7 @@ test('a webhook is signed as Standard Webhooks says: its own library and our SDK
   assert.throws(() => verifyWebhook(body, headers, { secret: SECRET, now: () => Date.now() + 301_000 }), refused);
 });
 
-test('a webhook secret that holds no key is refused, and not taken for an empty key', async () => {
+test('a webhook secret without a key is rejected, and not read as an empty key', async () => {
   const [id, timestamp, body] = ['evt_1', String(Math.floor(Date.now() / 1000)), '{}'];
   const signature = createHmac('sha256', '').update(`${id}.${timestamp}.${body}`).digest('base64');
   const headers = { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': `v1,${signature}` };
@@ -84,7 +84,7 @@ test('a webhook secret that holds no key is refused, and not taken for an empty 
   }
 });
 
-test('while its secret is changed, a webhook is signed with both', async (t) => {
+test('while its secret is replaced, a webhook is signed with both secrets', async (t) => {
   const receiver = await startReceiver(t);
   const { nango } = await startServer(t, `  app: { url: '${receiver.url}', secret: ['${SECRET}', '${OLD_SECRET}'] }`);
   await nango.registerConnection('acme', '1', { api_key: 'k' });
@@ -92,7 +92,7 @@ test('while its secret is changed, a webhook is signed with both', async (t) => 
   for (const secret of [SECRET, OLD_SECRET]) verifyWebhook(received?.body ?? '', received?.headers ?? {}, { secret });
 });
 
-test('each webhook gets the types it asked for', async (t) => {
+test('each webhook gets only its configured event types', async (t) => {
   const [all, some] = [await startReceiver(t), await startReceiver(t)];
   const { nango } = await startServer(
     t,
@@ -113,7 +113,7 @@ test('each webhook gets the types it asked for', async (t) => {
   );
 });
 
-test('what fails comes again under its id, before what happened later; other connections do not wait', async (t) => {
+test('a failed event is delivered again before later ones, and other connections do not wait', async (t) => {
   let failures = 0;
   const receiver = await startReceiver(t, ({ userId, type }) =>
     userId === 'slow' && type === 'created' && (failures += 1) <= 2 ? 500 : 200,
@@ -142,7 +142,7 @@ test('what fails comes again under its id, before what happened later; other con
   assert.equal(new Set(slow.map(({ headers }) => headers['webhook-id'])).size, 2);
 });
 
-test('after three days, or with 410, an event is dead: listed, and delivered when it is replayed', async (t) => {
+test('after three days, or with 410, an event is dead, listed, and can be replayed', async (t) => {
   const receiver = await startReceiver(t, ({ userId }) => (userId === 'gone' ? 410 : 503));
   const clock = { now: Date.now() };
   const server = await startServer(t, `  app: { url: '${receiver.url}', secret: '${SECRET}' }`, {
@@ -162,7 +162,7 @@ test('after three days, or with 410, an event is dead: listed, and delivered whe
   const ages = receiver.received
     .filter(({ userId }) => userId === 'down')
     .map(({ headers }) => Number(headers['webhook-timestamp']) * 1000 - start);
-  // The clock goes on while an attempt is under way, so that its end counts and not its beginning.
+  // The clock advances during the attempt, so that its end counts and not its beginning.
   assert.ok(ages.length >= 2 && clock.now - start >= 72 * HOUR_MS, ages.join());
   const dead = (await nango.getDeadDeliveries()).returnValue;
   const before = receiver.received.length;
@@ -185,7 +185,7 @@ test('after three days, or with 410, an event is dead: listed, and delivered whe
   assert.doesNotMatch(server.log(), new RegExp(SECRET.slice(6, 20).replaceAll('+', '\\+')));
 });
 
-test('a receiver that hangs, or is not there, holds up no other', async (t) => {
+test('a receiver that hangs or is missing delays no other receiver', async (t) => {
   const [hanging, works] = [await startReceiver(t, () => 'hang'), await startReceiver(t)];
   const { nango } = await startServer(
     t,
@@ -200,7 +200,7 @@ test('a receiver that hangs, or is not there, holds up no other', async (t) => {
   await hanging.until(1);
 });
 
-test('events are listed in order, page by page, and a cursor stays good for what comes later', async (t) => {
+test('events are listed in order, page by page, and a cursor stays valid for later events', async (t) => {
   const server = await startServer(t, '  {}');
   const { nango } = server;
   const empty = (await nango.getEvents()).returnValue;
@@ -220,12 +220,12 @@ test('events are listed in order, page by page, and a cursor stays good for what
     assert.equal((await server.api('GET', `/api/events?cursor=${encodeURIComponent(cursor)}`)).status, 400);
 });
 
-/** Repeats a step that lets time pass until so much was reached. */
+/** Repeats a step that advances the clock until so many deliveries have arrived. */
 async function eventually(step: () => Promise<number>, count: number): Promise<void> {
   while ((await step()) < count);
 }
 
-/** Has the server look at once whether something is due. */
+/** Makes the server check at once whether a delivery is due. */
 async function poke(nango: Nango): Promise<void> {
   await nango.replayDeliveries('app', 'evt_none');
 }

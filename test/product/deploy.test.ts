@@ -11,7 +11,7 @@ import { parse, parseAllDocuments } from 'yaml';
 
 const DEPLOY = join(import.meta.dirname, '../../deploy');
 const read = (file: string) => readFileSync(join(DEPLOY, file), 'utf8');
-/** Variables that a container gets, and what documents them. */
+/** The variables of a container, and the source that documents each. */
 const SETTINGS = readFileSync(join(DEPLOY, '../docs/guides/running.md'), 'utf8');
 
 const MODELS: Record<string, new (manifest: never) => { validate(): void }> = {
@@ -52,14 +52,14 @@ interface Manifest {
   readonly metadata: { readonly name: string; readonly namespace: string };
 }
 
-test('the Dockerfile has no fault, runs as nobody special, and sets only variables there are', () => {
+test('the Dockerfile has no errors, runs as an unprivileged user, and sets only known variables', () => {
   const text = read('Dockerfile');
   assert.deepEqual(validateDockerfile(text), []);
   assert.match(text, /^USER 1000:1000$/m);
   for (const [name] of text.matchAll(/NANGO_\w+(?==)/g)) assert.ok(SETTINGS.includes(`\`${name}\``), name);
 });
 
-test('the image keeps what npm installs while only code changes', () => {
+test('the image keeps its npm layer while only code changes', () => {
   const [install = ''] = read('Dockerfile').split('RUN npm ci');
   const root = join(DEPLOY, '..');
   const { workspaces } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { workspaces: string[] };
@@ -68,7 +68,7 @@ test('the image keeps what npm installs while only code changes', () => {
   assert.doesNotMatch(install, /^COPY \. /m);
 });
 
-test('no key and no secret of the quickstart or of a project goes into an image', () => {
+test('an image contains no key and no secret of the quickstart or of a project', () => {
   const ignored = readFileSync(join(DEPLOY, '../.dockerignore'), 'utf8').split('\n');
   for (const pattern of ['**/.nango', '**/.env']) assert.ok(ignored.includes(pattern), pattern);
 });
@@ -81,7 +81,7 @@ test('the compose file works from the folder that its comment names', () => {
   assert.match(text, /Copy this file into the folder that holds nango-integrations\//);
 });
 
-test('Kubernetes: Actions and Blueprints come along, and the root URL is the host of the Ingress', () => {
+test('Kubernetes: the image contains Actions and Blueprints, and the root URL is the Ingress host', () => {
   const text = read('kubernetes/nango.yaml');
   assert.doesNotMatch(text, /--from-file|configMap/);
   assert.match(text, /COPY nango-integrations \/nango\/nango-integrations/);
@@ -94,7 +94,7 @@ test('Kubernetes: Actions and Blueprints come along, and the root URL is the hos
   assert.equal(root, `https://${ingress?.spec.rules[0]?.host}`);
 });
 
-test('the compose file refers only to what is there, and names every variable it needs', () => {
+test('the compose file refers only to existing files, and names every variable it needs', () => {
   const text = read('compose.yaml');
   const { services, volumes } = parse(text) as Compose;
   for (const [name, service] of Object.entries(services)) {
@@ -106,13 +106,13 @@ test('the compose file refers only to what is there, and names every variable it
   }
   for (const name of Object.keys(services['nango']?.environment ?? {}))
     assert.ok(SETTINGS.includes(`\`${name}\``), `${name} is documented`);
-  // What has no default is named at the top, with how to make it.
+  // The comment at the top names each variable without a default, and how to create its value.
   const [comment = ''] = text.split(/^name:/m);
   for (const [, name = ''] of text.matchAll(/\$\{(\w+):\?/g)) assert.match(comment, new RegExp(`${name} +openssl`));
 });
 
 for (const file of readdirSync(join(DEPLOY, 'kubernetes'))) {
-  test(`kubernetes/${file}: every manifest fits its API, and they belong together`, () => {
+  test(`kubernetes/${file}: every manifest fits its API, and the manifests belong together`, () => {
     const documents = parseAllDocuments(read(`kubernetes/${file}`));
     const manifests = documents.map((document) => {
       assert.deepEqual(document.errors, []);

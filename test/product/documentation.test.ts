@@ -7,7 +7,7 @@ import { Fields } from '../../packages/server/src/schema/fields.ts';
 
 const read = (file: string) => readFileSync(join(import.meta.dirname, '../../docs', file), 'utf8');
 
-/** The part of a page from one heading to the next of the same depth. */
+/** The part of a page from one heading to the next one of the same depth. */
 function section(page: string, heading: string): string {
   const start = page.indexOf(`\n${heading}`);
   assert.ok(start >= 0, heading);
@@ -21,7 +21,7 @@ for (const [name, mode] of AUTH_MODES) {
     const page = section(read('reference/configuration.md'), '### auth');
     const sections = page.split('\n#### ').filter((text) => text.split('\n')[0]?.includes(name));
     const keys = Object.keys(mode.authShape(new Fields(() => undefined, RESERVED_PLACEHOLDERS)));
-    // Said once, for all modes that have it.
+    // The page documents these keys once, for all modes.
     const shared = new Set(['verification']);
     const missing = keys.filter((key) => !sections.some((text) => text.includes(`\`${key}`)) && !shared.has(key));
     assert.deepEqual(missing, []);

@@ -15,7 +15,7 @@ const root = join(import.meta.dirname, '../..');
 const PAGE = join(root, 'docs/guides/getting-started.md');
 const run = promisify(execFile);
 
-/** The code of the page's snippet with that title, or that holds the text. */
+/** The code of the page’s snippet that has the title or contains the text. */
 function snippet(titleOrText: string): string {
   const found = snippetsOf(PAGE).find(({ title, code }) => title === titleOrText || code.includes(titleOrText));
   return found?.code ?? assert.fail(`no snippet ${titleOrText}`);
@@ -64,12 +64,14 @@ test('getting started works word for word in an empty folder', async (t) => {
   const credentials = join(cwd, 'credentials.json');
   writeFileSync(credentials, '{"api_key":"any text"}');
   await nango(connect ?? '', 'example', ...parameters, '--credentials', credentials);
-  assert.match(await nango(...command('connections list')), /example +1 +API_KEY +active/);
+  assert.match(await nango(...command('connections list')), /example +1 +default +API_KEY +active/);
 
-  // The account at the provider is the reader's own; here its token is registered.
+  // The page uses the reader’s own account at the provider. The test registers a token instead.
   const secretKey = readFileSync(join(cwd, '.nango/secret.key'), 'utf8').trim();
   const environment = cleanEnvironment({ NANGO_SECRET_KEY: secretKey, NANGO_SERVER_URL: url });
-  const register = `import Nango from '@nangohq/node-client';\nawait new Nango().registerConnection('github', '1', { access_token: 'at' });\n`;
+  const register =
+    `import Nango from '@nangohq/node-client';\n` +
+    `await new Nango().registerConnection('github', '1', { access_token: 'at' });\n`;
   writeFileSync(join(cwd, 'register.mjs'), register);
   await run(process.execPath, ['register.mjs'], { cwd, env: environment });
   appendFileSync(join(cwd, 'call.mjs'), snippet('call.mjs'));
@@ -78,7 +80,7 @@ test('getting started works word for word in an empty folder', async (t) => {
   assert.equal(provider.requests[0]?.headers.authorization, 'Bearer at');
 });
 
-test('pages that show the import of the frontend SDK say that the registry has another product of that name', () => {
+test('pages that import the frontend SDK say that the registry has another product of that name', () => {
   for (const file of ['README.md', 'docs/guides/getting-started.md', 'docs/guides/connecting-users.md']) {
     const text = readFileSync(join(root, file), 'utf8').replaceAll(/\s+/g, ' ');
     assert.match(text, /import Nango from '@nangohq\/frontend'/);

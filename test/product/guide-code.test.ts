@@ -17,7 +17,7 @@ const PEM = generateKeyPairSync('rsa', { modulusLength: 2048 })
   .privateKey.export({ type: 'pkcs8', format: 'pem' })
   .toString();
 
-/** A provider that agrees to everything the guide describes. */
+/** A provider that accepts everything that the guide describes. */
 function startProvider(t: TestContext) {
   return startScriptedProvider(t, ({ path, query }) => {
     if (path === '/oauth/authorize') {
@@ -29,7 +29,7 @@ function startProvider(t: TestContext) {
   });
 }
 
-/** A server with the Integration of the YAML that stands above a snippet. */
+/** A server with the Integration of the YAML above a snippet. */
 async function startFor(t: TestContext, yaml: string) {
   const provider = await startProvider(t);
   const integrations = yaml.replaceAll(/https:\/\/(api\.)?acme\.com/g, provider.url);
@@ -37,7 +37,7 @@ async function startFor(t: TestContext, yaml: string) {
   return startTestServer(t, { integrations, environment });
 }
 
-/** Runs a back end's snippet, with the client it calls `nango` and the key it calls `pem`. */
+/** Runs a back end’s snippet. The snippet’s client is `nango`, and its key is `pem`. */
 async function runInBackEnd({ code }: Snippet, nango: Nango): Promise<void> {
   const AsyncFunction = Object.getPrototypeOf(runInBackEnd).constructor as FunctionConstructor;
   await AsyncFunction('nango', 'pem', code)(nango, PEM);
@@ -48,7 +48,9 @@ async function runInPage({ code }: Snippet, { url, browser, t }: { url: string; 
   const html = `<!doctype html><button id="go">Go</button><script type="module">
     import Nango from '/sdk.js';
     const nango = new Nango('${url}');
-    go.onclick = async () => { try { ${code}; document.title = 'done'; } catch (error) { document.title = String(error); } };
+    go.onclick = async () => {
+      try { ${code}; document.title = 'done'; } catch (error) { document.title = String(error); }
+    };
     go.dataset.ready = 1;
   </script>`;
   const app = createServer((request, response) => {

@@ -14,7 +14,7 @@ import { snippetsOf } from '../support/snippets.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const root = join(import.meta.dirname, '../..');
-// The founding guide lies beside the checkout where there is one; the project's own pages are always here.
+// Some checkouts have the founding guide beside them. The project’s own pages are always here.
 const FOUNDING_GUIDE = join(root, '../shared/spec/auth-guide.md');
 const PAGES = [
   FOUNDING_GUIDE,
@@ -22,7 +22,7 @@ const PAGES = [
   ...readdirSync(join(root, 'docs/guides')).map((name) => join(root, 'docs/guides', name)),
 ].filter((file) => existsSync(file));
 
-/** What a snippet that shows only a part of an Integration leaves to the reader. */
+/** The keys that a partial snippet of an Integration leaves to the reader. */
 const REST: Record<string, Record<string, unknown>> = {
   OAUTH2: {
     oauth_client_id: 'id',
@@ -85,7 +85,7 @@ describe('YAML snippets of the guides are valid configuration', () => {
       if (language !== 'yaml' || !/integrations\.yaml|nango-config\.yaml/.test(title)) continue;
       test(`${relative(root, page)}:${line}`, async (t) => {
         const file = title.includes('nango-config') ? 'nango-config.yaml' : 'integrations.yaml';
-        // The founding guide once writes prose where a header's name belongs.
+        // The founding guide once has prose in the place of a header’s name.
         const text = code.replace('These Headers:', 'X-These-Headers:');
         await load(t, file, file === 'integrations.yaml' ? complete(text) : text);
         if (text !== code)
@@ -109,10 +109,18 @@ test('the frontend snippet connects as it is written', async (t) => {
     rootUrl: 'http://localhost:3003',
     integrations: `integrations:${scriptedIntegration(provider.url, { name: 'slack' })}`,
   });
-  const page = `<!doctype html><script type="importmap">{"imports":{"@nangohq/frontend":"/sdk.js"}}</script><button id="go">Go</button><script type="module">
+  const page = `<!doctype html><script type="importmap">{"imports":{"@nangohq/frontend":"/sdk.js"}}</script>
+<button id="go">Go</button><script type="module">
     const run = async () => { const code = await (await fetch('/snippet.js')).text(); window.snippet = code; };
     await run();
-    import('/sdk.js').then(() => { go.onclick = () => { const s = document.createElement('script'); s.type = 'module'; s.textContent = window.snippet; document.body.append(s); }; go.dataset.ready = 1; });
+    await import('/sdk.js');
+    go.onclick = () => {
+      const script = document.createElement('script');
+      script.type = 'module';
+      script.textContent = window.snippet;
+      document.body.append(script);
+    };
+    go.dataset.ready = 1;
   </script>`;
   const sdk = readFileSync(join(root, 'packages/frontend/dist/index.js'), 'utf8');
   const port = await freePort();
@@ -127,7 +135,7 @@ test('the frontend snippet connects as it is written', async (t) => {
   });
   await new Promise<void>((resolve) => app.listen(port, 'localhost', resolve));
   t.after(() => void app.close());
-  // The snippet names port 3003; the browser is told where that is.
+  // The snippet names port 3003. The test sends the browser to the server’s real port.
   const browser = await launchChromium([
     `--host-resolver-rules=MAP localhost:3003 localhost:${new URL(server.url).port}`,
   ]);

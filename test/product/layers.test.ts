@@ -12,20 +12,20 @@ const OXLINT = join(ROOT, 'node_modules/oxlint/bin/oxlint');
 const isFile = (name: string) => name.endsWith('.ts');
 const fileIn = (name: string, depth: number) => (isFile(name) ? name : `${name}/${'deeper/'.repeat(depth)}probe.ts`);
 
-test('every folder of the server has its place among the layers', () => {
+test('every folder of the server is one of the layers', () => {
   const found = readdirSync(join(ROOT, SOURCE)).filter((name) => !name.endsWith('.test.ts'));
   assert.deepEqual(found.toSorted(), Object.keys(LAYERS).toSorted());
 });
 
-test('no folder may import one that may import it', () => {
+test('a folder may not import another folder that may import it', () => {
   const rows = Object.entries(LAYERS);
-  // Each folder imports only rows below its own, so there is no way back up.
+  // Each folder imports only rows below its own, so there are no cycles.
   for (const [index, [name, { mayImport }]] of rows.entries())
     for (const other of mayImport)
       assert.ok(rows.findIndex(([row]) => row === other) > index, `${name} imports ${other}`);
 });
 
-test('the linter refuses every forbidden import of every folder, and no other', async (t) => {
+test('the linter rejects every forbidden import of every folder, and no other import', async (t) => {
   const folder = temporaryFolder(t);
   assert.match(readFileSync(join(ROOT, '.oxlintrc.json'), 'utf8'), /"extends": \["\.\/\.oxlintrc\.layers\.json"\]/);
   cpSync(join(ROOT, '.oxlintrc.layers.json'), join(folder, '.oxlintrc.json'));

@@ -7,7 +7,7 @@ import { NangoAction } from '@nangohq/action';
 import { NangoClientError } from '@nangohq/node-client';
 import type * as Client from '@nangohq/node-client';
 
-/** Compiled and never run: the compiler is the test. */
+/** This is only compiled and never run, because the compiler is the test. */
 export async function compiles(nango: Client.Nango): Promise<void> {
   const { returnValue: connection } = await nango.getConnection('slack', '1');
   if (connection.authMode === 'OAUTH2') {
@@ -34,7 +34,7 @@ export async function compiles(nango: Client.Nango): Promise<void> {
   void [type, later];
 }
 
-/** The same of Actions. */
+/** The same for Actions. */
 export class CompilesAction extends NangoAction {
   override async executeAction(): Promise<void> {
     const { json } = await this.httpRequest<{ id: number }>('me', 'GET');
@@ -47,7 +47,7 @@ export class CompilesAction extends NangoAction {
   }
 }
 
-test('the client loads where there is neither Node nor a require, and verifies webhooks there', async () => {
+test('the client loads without Node and without require, and verifies webhooks there', async () => {
   const code = readFileSync(join(import.meta.dirname, '../../packages/node-client/dist/index.cjs'), 'utf8');
   const { Headers, TextEncoder, TextDecoder, URL, URLSearchParams, AbortController, crypto, atob, Uint8Array } =
     globalThis;

@@ -15,7 +15,8 @@ const APPLICATION = `import Nango from '@nangohq/node-client';
 import { createRequire } from 'node:module';
 import { spawn } from 'node:child_process';
 const port = process.argv[2];
-const cli = createRequire(import.meta.url).resolve('@nangohq/server/package.json').replace('package.json', 'bin/nango.js');
+const manifest = createRequire(import.meta.url).resolve('@nangohq/server/package.json');
+const cli = manifest.replace('package.json', 'bin/nango.js');
 const server = spawn(process.execPath, [cli, 'start', '--port', port], { stdio: 'inherit' });
 try {
   const nango = new Nango({ serverUrl: 'http://localhost:' + port, secretKey: 'key' });
@@ -52,7 +53,7 @@ test('the tarballs install and work in a project outside the workspace', { timeo
   const files = readdirSync(tarballs).filter((file) => file.endsWith('.tgz'));
   assert.equal(files.length, 4);
 
-  // A scope that is not ours on the public registry: nothing of it may ever be fetched from there.
+  // On the public registry this scope is not ours, so nothing of it may be fetched from there.
   for (const name of ['server', 'node-client', 'frontend', 'action']) {
     const { dependencies = {} } = JSON.parse(readFileSync(join(root, 'packages', name, 'package.json'), 'utf8')) as {
       dependencies?: object;

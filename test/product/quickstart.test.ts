@@ -28,7 +28,7 @@ test('an unknown flag exits with 2 and shows the help', async () => {
 
 test('npm start names the parts that run on another port than usual', { timeout: 60_000 }, async (t) => {
   const occupant = createServer();
-  // Whoever has the port already does as well.
+  // Another process may have the port already, which is fine too.
   occupant.once('error', () => undefined).listen(3000, 'localhost');
   t.after(() => occupant.close());
   const child = spawn(process.execPath, [START], { env: cleanEnvironment(), stdio: ['ignore', 'pipe', 'ignore'] });
@@ -46,7 +46,7 @@ test('npm start names the parts that run on another port than usual', { timeout:
   assert.match(output, new RegExp(`Open http://localhost:${port} and click Connect`));
 });
 
-test('the page may ask each second without a read of credentials each time', async (t) => {
+test('the page may poll each second without a read of credentials each time', async (t) => {
   const integrations = `integrations:\n  sandbox:\n    auth: { auth_mode: API_KEY }\n    requests: { base_url: 'https://a.example/' }\n`;
   const server = await startTestServer(t, { integrations });
   const port = await freePort();

@@ -6,7 +6,7 @@ import { scriptedIntegration, startScriptedProvider, type ScriptedResponse } fro
 const START = 1_800_000_000_000;
 const LIFE_SECONDS = 1000;
 
-/** A connection whose token lives 1000 s, a clock, and a provider whose refresh answers the test dictates. */
+/** A connection whose token lives 1000 s, a clock, and a provider whose refresh responses the test chooses. */
 async function startRefresh(
   t: TestContext,
   {
@@ -61,7 +61,7 @@ test('a token is refreshed 60 s before it expires and not earlier', async (t) =>
   });
 });
 
-test('the margin is a field, and never more than half of a token’s life', async (t) => {
+test('the margin is a field, and at most half of a token’s life', async (t) => {
   const { clock, credentials } = await startRefresh(t, { auth: '      refresh_margin_seconds: 900' });
   clock.now = START + 100_000;
   assert.equal((await credentials())['access_token'], 'at-2');
@@ -71,7 +71,7 @@ test('the margin is a field, and never more than half of a token’s life', asyn
   assert.equal((await credentials())['access_token'], 'at-3');
 });
 
-test('R1: one token call, however many callers wait', async (t) => {
+test('R1: many waiting callers cause one token request', async (t) => {
   const { clock, provider, server } = await startRefresh(t);
   clock.now = START + LIFE_SECONDS * 1000;
   const answers = await Promise.all(Array.from({ length: 100 }, () => server.nango.getConnection('acme', '1')));
@@ -79,7 +79,7 @@ test('R1: one token call, however many callers wait', async (t) => {
   assert.equal(provider.requests.length, 1);
 });
 
-test('R3: a response without refresh token keeps the old one; raw is the last response over the ones before', async (t) => {
+test('R3: a response without refresh token keeps the old one, and is merged over the previous raw', async (t) => {
   const { clock, provider, credentials } = await startRefresh(t, {
     answer: () => ({ body: { access_token: 'at-2', expires_in: 100, scope: 'read' } }),
   });
@@ -119,7 +119,7 @@ for (const [name, answer] of [
   ['a cut connection', 'cut'],
   ['a 400 that is no invalid_grant', { status: 400, body: { error: 'temporarily_unavailable' } }],
 ] as const) {
-  test(`R4: ${name}: a valid token is still served, an expired one is 503, the connection stays active`, async (t) => {
+  test(`R4: ${name}: a valid token is served, an expired token is 503, and the connection stays active`, async (t) => {
     const { clock, provider, server, credentials } = await startRefresh(t, { answer: () => answer });
     clock.now = START + (LIFE_SECONDS - 30) * 1000;
     assert.equal((await credentials())['access_token'], 'at-1');
@@ -132,7 +132,7 @@ for (const [name, answer] of [
   });
 }
 
-test('R5: invalid_grant marks the connection, the provider is not asked again, a reconnect heals it', async (t) => {
+test('R5: invalid_grant marks the connection, stops refreshes, and a reconnect ends that', async (t) => {
   const { clock, provider, server, read, credentials } = await startRefresh(t, {
     answer: () => ({ status: 400, body: { error: 'invalid_grant', error_description: 'Revoked' } }),
   });
@@ -148,7 +148,7 @@ test('R5: invalid_grant marks the connection, the provider is not asked again, a
   assert.equal((await read()).status, 'active');
 });
 
-/** Days in which an application uses an expired connection every twelve hours, and what it is told each time. */
+/** Simulates days in which an application uses an expired connection every twelve hours. Returns all results. */
 async function useForDays(
   { clock, credentials }: Pick<Awaited<ReturnType<typeof startRefresh>>, 'clock' | 'credentials'>,
   days: number,
@@ -166,7 +166,7 @@ async function useForDays(
   return told;
 }
 
-test('R5: a provider that refuses for days and gives no reason means that the user has to connect again', async (t) => {
+test('R5: a provider that rejects for days without a reason requires a reconnect', async (t) => {
   const refresh = await startRefresh(t, { answer: () => ({ status: 400, body: '' }) });
   const { provider, server, clock } = refresh;
   const connection = async () => (await server.nango.getConnectionsForUserId('1')).returnValue[0];
@@ -179,7 +179,7 @@ test('R5: a provider that refuses for days and gives no reason means that the us
   assert.equal((await connection())?.status, 'active');
   assert.deepEqual(await useForDays(refresh, 0.5), new Set(['needs_reconnect']));
   assert.equal((await connection())?.status, 'needs_reconnect');
-  assert.match((await connection())?.statusReason ?? '', /status 400: .* refused every refresh of these 3 days/);
+  assert.match((await connection())?.statusReason ?? '', /status 400: .* rejected every refresh for 3 days/);
   const { events } = (await server.nango.getEvents()).returnValue;
   assert.equal(events.filter(({ type }) => type === 'connection.needs_reconnect').length, 1);
   const asked = provider.requests.length;
@@ -187,7 +187,7 @@ test('R5: a provider that refuses for days and gives no reason means that the us
   assert.equal(provider.requests.length, asked);
 });
 
-test('R5: a few refusals are not enough, however far apart, nor are those of other credentials', async (t) => {
+test('R5: a few rejections, or those of other credentials, require no reconnect', async (t) => {
   const refresh = await startRefresh(t, { answer: () => ({ status: 401, body: '' }) });
   assert.deepEqual(await useForDays(refresh, 4.5), new Set(['refresh_failed']));
   await refresh.server.nango.updateConnectionCredentials('acme', '1', {
@@ -220,7 +220,7 @@ for (const [name, answer, settings] of [
   });
 }
 
-test('a token without refresh token refreshes itself where the Blueprint says how, until the provider says in its own words that it is dead', async (t) => {
+test('a token without refresh token is refreshed as its Blueprint says, until an error ends it', async (t) => {
   const auth = `      refresh_request:
         method: GET
         url: http://localhost/refresh
@@ -260,7 +260,7 @@ test('an expired token without refresh token needs a reconnect', async (t) => {
   assert.equal(provider.requests.length, 0);
 });
 
-test('R7: a reconnect or a delete during a refresh wins', async (t) => {
+test('R7: a reconnect or a delete during a refresh has precedence', async (t) => {
   let respondNow = (_answer: ScriptedResponse) => {};
   let asked = () => {};
   const { clock, server, credentials } = await startRefresh(t, {
@@ -305,7 +305,7 @@ test('R8: a refresh that lengthens, shortens or drops expires_in is stored as gi
   assert.equal((await credentials())['expires_at'], undefined);
 });
 
-test('R8: a refresh ahead of time changes the scopes and the life as given', async (t) => {
+test('R8: an early refresh stores new scopes and a new life as given', async (t) => {
   const answers = [
     { access_token: 'at-2', expires_in: 5_000, scope: 'read write' },
     { access_token: 'at-3', expires_in: 200, scope: 'read' },
@@ -328,7 +328,7 @@ test('R8: a refresh ahead of time changes the scopes and the life as given', asy
   assert.equal(provider.requests.length, 2);
 });
 
-/** A provider that lets some users’ refreshes hang until they are released. */
+/** A provider that lets some users’ refreshes hang until the test releases them. */
 async function startHanging(t: TestContext) {
   const hanging = Promise.withResolvers<ScriptedResponse>();
   const asked = Promise.withResolvers<void>();
@@ -375,7 +375,7 @@ async function startHanging(t: TestContext) {
 
 const named = (name: string, count: number) => Array.from({ length: count }, (_, index) => `${name}-${index}`);
 
-test('R10, D5: while a hundred users’ refreshes hang, those of all others go on, in the same Integration too', async (t) => {
+test('R10, D5: while a hundred users’ refreshes hang, other users’ refreshes continue', async (t) => {
   const { register, hang, read } = await startHanging(t);
   const [slow, quick] = [named('slow', 100), named('quick', 40)];
   await register([...slow, ...quick]);
@@ -393,7 +393,7 @@ test('R10, D5: while a hundred users’ refreshes hang, those of all others go o
 
 test('D10: an expired token with a refresh token is refreshed, whatever the margin and the clock', async (t) => {
   const { clock, provider, server, credentials } = await startRefresh(t, { auth: '      refresh_margin_seconds: 0' });
-  // In the half second in which a token is no longer served and not yet due by its margin.
+  // In this half second the token is no longer served, and its margin does not make it due yet.
   clock.now = START + LIFE_SECONDS * 1000 - 400;
   assert.equal((await credentials())['access_token'], 'at-2');
   clock.now += 10 * LIFE_SECONDS * 1000;
@@ -402,7 +402,7 @@ test('D10: an expired token with a refresh token is refreshed, whatever the marg
   assert.equal((await server.nango.getConnectionsForUserId('1')).returnValue[0]?.status, 'active');
 });
 
-test('A refresh response keeps members of raw that only the first response had; a reconnect drops them', async (t) => {
+test('a refresh keeps members of raw that only the first response had, and a reconnect drops them', async (t) => {
   const { clock, server, credentials } = await startRefresh(t, {
     answer: () => ({ body: { access_token: 'at-2', expires_in: 100 } }),
     credentials: { instance_url: 'https://eu.example' },
@@ -413,7 +413,7 @@ test('A refresh response keeps members of raw that only the first response had; 
   assert.equal((await credentials()).raw['instance_url'], undefined);
 });
 
-test('R8: a response that no longer names a life is stored as given, and refreshed ahead as before', async (t) => {
+test('R8: a response that no longer names a life is stored as given, and early refreshes continue', async (t) => {
   const { clock, provider, credentials } = await startRefresh(t);
   clock.now = START + LIFE_SECONDS * 1000;
   await credentials();
@@ -428,7 +428,7 @@ test('R8: a response that no longer names a life is stored as given, and refresh
   assert.equal((await credentials())['access_token'], 'at-5');
 });
 
-test('D4: a provider that names a wait of years is asked again within the hour', async (t) => {
+test('D4: a provider that asks for a wait of years gets the next request within the hour', async (t) => {
   const { clock, server } = await startRefresh(t, {
     answer: () => ({ status: 429, headers: { 'retry-after': String(START / 1000) } }),
   });
@@ -437,7 +437,7 @@ test('D4: a provider that names a wait of years is asked again within the hour',
   assert.deepEqual([status, headers.get('retry-after')], [503, '3600']);
 });
 
-test('T3: times beyond any date are clamped where they are read, and never end the server', async (t) => {
+test('T3: times beyond any date are clamped when they are read, and never end the server', async (t) => {
   const { server } = await startRefresh(t, { auth: '      token_response_paths: { expires_at: expires_at }' });
   for (const [userId, expires_at] of Object.entries({ a: 9e15, b: 1e16, c: '9000000000000000', d: 8.64e15 + 1 })) {
     await server.nango.registerConnection('acme', userId, { access_token: 'at', expires_at });

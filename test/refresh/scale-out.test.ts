@@ -28,7 +28,7 @@ before(async () => {
 });
 after(() => cleanup.run());
 
-/** Hands each request to the next server, whatever it is. */
+/** Sends each request to the next server. */
 async function startBalancer(t: TestContext, port: number, targets: readonly string[]) {
   const seen: string[] = [];
   const server = createServer((request, response) => {
@@ -47,7 +47,7 @@ async function startBalancer(t: TestContext, port: number, targets: readonly str
   return seen;
 }
 
-test('a connect begun on one server is called back on another, and the page asks a third', async (t) => {
+test('a connect flow works if its begin, its callback and its poll reach different servers', async (t) => {
   const provider = await startScriptedProvider(t, () => ({ body: { access_token: 'at-1', expires_in: 3600 } }));
   const databaseUrl = await postgres.createDatabase();
   const port = await freePort();
@@ -70,7 +70,7 @@ test('a connect begun on one server is called back on another, and the page asks
     assert.equal((await nango.getConnection('acme', '1')).returnValue.credentials['access_token'], 'at-1');
 });
 
-test('what one server changes or deletes, another does not serve any more', async (t) => {
+test('a server no longer serves a connection that another server changed or deleted', async (t) => {
   const databaseUrl = await postgres.createDatabase();
   const [one, two] = [
     await startTestServer(t, { integrations: KEYED, databaseUrl }),
@@ -80,7 +80,7 @@ test('what one server changes or deletes, another does not serve any more', asyn
     (await nango.getConnection('keyed', '1')).returnValue.credentials['api_key'];
   await one.nango.registerConnection('keyed', '1', { api_key: 'k0' });
   for (let round = 1; round <= 5; round += 1) {
-    // Both hold it in memory now.
+    // Both servers have cached the connection now.
     assert.deepEqual([await keyOn(one), await keyOn(two)], [`k${round - 1}`, `k${round - 1}`]);
     await one.nango.updateConnectionCredentials('keyed', '1', { api_key: `k${round}` });
     assert.equal(await keyOn(one), `k${round}`);
@@ -91,7 +91,7 @@ test('what one server changes or deletes, another does not serve any more', asyn
   while ((await keyOn(two).catch(() => 'gone')) !== 'gone');
 });
 
-/** How many servers have begun to listen for changes. */
+/** The number of servers that listen for changes. */
 async function listeners(databaseUrl: string): Promise<number> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
@@ -102,12 +102,12 @@ async function listeners(databaseUrl: string): Promise<number> {
   return rows[0]?.count ?? 0;
 }
 
-test('S4: with the database gone, connections in memory go on, the rest is 503 with Retry-After, and it recovers by itself', async (t) => {
+test('S4: without the database cached connections work, and others get 503 with Retry-After', async (t) => {
   if (process.env['DATABASE_URL']) return t.skip('a database that was given is not stopped');
   const databaseUrl = await postgres.createDatabase();
   const first = await startTestServer(t, { integrations: KEYED, databaseUrl });
   for (const userId of ['cached', 'cold']) await first.nango.registerConnection('keyed', userId, { api_key: userId });
-  // A server that was not told of these changes, and that listens: then nothing leaves its memory.
+  // The server was not notified of these changes, and listens. From then on its cache loses no entry.
   const server = await startTestServer(t, { integrations: KEYED, databaseUrl });
   while ((await listeners(databaseUrl)) < 2);
   const { nango, url } = server;
@@ -134,7 +134,7 @@ test('S4: with the database gone, connections in memory go on, the rest is 503 w
   assert.equal((await nango.getConnection('keyed', 'cached')).returnValue.credentials['api_key'], 'changed');
 });
 
-test('R1: 100 callers at 4 server processes, one expiry, one token call', async (t) => {
+test('R1: 100 callers of 4 servers cause one token request after one expiry', async (t) => {
   const provider = await startRotatingProvider(t, { failureRate: 0, lifeMs: () => 3_600_000 });
   const databaseUrl = await postgres.createDatabase();
   const folder = temporaryFolder(t, {
@@ -175,7 +175,7 @@ test('R1: 100 callers at 4 server processes, one expiry, one token call', async 
   assert.deepEqual([provider.counts.rotated, provider.counts.reused], [2, 0]);
 });
 
-test('a server that is told to stop ends what is under way, and takes nothing new', async (t) => {
+test('a server that gets a stop signal finishes requests in flight, and accepts no new ones', async (t) => {
   const asked = Promise.withResolvers<void>();
   const answer = Promise.withResolvers<void>();
   const provider = await startScriptedProvider(t, async () => {
@@ -200,7 +200,7 @@ test('a server that is told to stop ends what is under way, and takes nothing ne
   await asked.promise;
   const exited = once(server.child, 'exit');
   server.child.kill('SIGTERM');
-  // New connections are refused from here on; the refresh goes on.
+  // New connections are rejected from here on, and the refresh continues.
   while (
     await fetch(`${url}/health/live`).then(
       (response) => response.ok,

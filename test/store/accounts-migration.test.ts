@@ -91,7 +91,7 @@ test('a database of the release before opens, and that release can still use it'
   await again.stop();
 });
 
-test('nango migrate finish waits for servers of earlier releases, and permits accounts while servers run', async (t) => {
+test('nango migrate finish is refused while an earlier release runs, and then it permits accounts', async (t) => {
   const { nango, file, start, finish, rotate } = await setUp(t);
   const server = await start();
   const database = new DatabaseSync(file);

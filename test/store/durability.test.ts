@@ -52,7 +52,7 @@ for (const [name, environmentOf] of [
     for (let round = 0; round < ROUNDS; round += 1) {
       const server = await start();
       const nango = new Nango({ serverUrl: url, secretKey: SECRET_KEY });
-      // Writers go on until the server is gone, so the kill hits some write or other in its middle.
+      // Writers continue until the server is gone, so the kill interrupts a write.
       const writers = Array.from({ length: 4 }, async (_, writer) => {
         for (let count = 0; ; count += 1) {
           const userId = `${round}-${writer}-${count}`;
@@ -81,7 +81,7 @@ for (const [name, environmentOf] of [
     assert.equal(await server.stop(), 0);
   });
 
-  test(`S1: another encryption key stops the start with the remedy (${name})`, async (t) => {
+  test(`S1: another encryption key stops the start, and the message says what to do (${name})`, async (t) => {
     const environment = await environmentOf();
     const { start, folder } = await setUp(t, environment);
     await (await start()).stop();
@@ -103,10 +103,10 @@ async function printed(server: ServerProcess, pattern: RegExp): Promise<void> {
 }
 
 describe('keys of the embedded store', () => {
-  test('S1: are made once, private, announced once, and never replaced', async (t) => {
+  test('S1: the keys are made once, private, announced once, and never replaced', async (t) => {
     const { start, dataDirectory, folder } = await setUp(t, {});
     const first = await start();
-    // It answers requests a moment before it says so.
+    // The server responds to requests a moment before it logs that.
     await printed(first, /Back it up.*encryption\.key/);
     await first.stop();
     const key = readFileSync(join(dataDirectory, 'encryption.key'), 'utf8');
@@ -134,7 +134,7 @@ describe('keys of the embedded store', () => {
     assert.match(short.stderr, /must hold 32 random bytes/);
   });
 
-  test('S1: PostgreSQL demands both keys from the environment', async (t) => {
+  test('S1: PostgreSQL requires both keys from the environment', async (t) => {
     const { folder } = await setUp(t, {});
     const DATABASE_URL = 'postgresql://localhost:1/x';
     assert.match(
@@ -151,7 +151,7 @@ describe('keys of the embedded store', () => {
     );
   });
 
-  test('S4: a dead database at start is a clear error, without its password', async (t) => {
+  test('S4: a dead database at start is a clear error without its password', async (t) => {
     const { folder } = await setUp(t, {});
     const { code, stderr } = await runCli(['start', '--folder', folder], {
       environment: { ...KEYS, DATABASE_URL: 'postgresql://u:pw-CANARY@127.0.0.1:1/x' },
@@ -161,7 +161,7 @@ describe('keys of the embedded store', () => {
     assert.ok(!stderr.includes('CANARY'));
   });
 
-  test('S4: a database file that is none, or cannot be written, is a clear error', async (t) => {
+  test('S4: a database file of another kind, or one that cannot be written, is a clear error', async (t) => {
     const { folder, dataDirectory, start } = await setUp(t, KEYS);
     await (await start()).stop();
     for (const suffix of ['-wal', '-shm']) rmSync(join(dataDirectory, `nango.db${suffix}`), { force: true });

@@ -18,7 +18,7 @@ for (const { name, setUp } of STORE_KINDS) {
     before(async () => {
       const { open } = await setUp(cleanup);
       store = open();
-      // SQLite waits for other connections by blocking the process, so two of them in one would wait for ever.
+      // SQLite waits by blocking the process, so two connections in one process would wait for ever.
       other = name === 'SQLite' ? store : open();
       openAnother = open;
       await store.migrate();
@@ -69,7 +69,7 @@ for (const { name, setUp } of STORE_KINDS) {
       });
     };
 
-    test('a connection’s life is told, in order and once each', async () => {
+    test('the events of a connection are recorded in order and once each', async () => {
       const key = connection('life');
       await store.insertConnection(key);
       await store.insertConnection(connection('life'));
@@ -113,7 +113,7 @@ for (const { name, setUp } of STORE_KINDS) {
       });
     });
 
-    test('what loses, or changes nothing, is not told', async () => {
+    test('a write that loses, or changes nothing, records no event', async () => {
       const key = connection('loser');
       await store.insertConnection(key);
       await store.updateCredentials(key, change, { version: 7, holder: 'nobody' });
@@ -130,7 +130,7 @@ for (const { name, setUp } of STORE_KINDS) {
       assert.deepEqual(await typesOf(key), ['created']);
     });
 
-    test('positions are complete and without repetition, however many write and publish at once', async () => {
+    test('positions are complete and unique while many writers and publishers work at once', async () => {
       await publish();
       const start = (await store.listEvents({ after: 0, limit: 10_000 })).at(-1)?.position ?? 0;
       const write = (from: Store, prefix: string) =>
@@ -155,7 +155,7 @@ for (const { name, setUp } of STORE_KINDS) {
       assert.equal(new Set(seen).size, 80);
     });
 
-    test('a webhook gets a connection’s events one after the other, other connections’ beside them', async () => {
+    test('a webhook gets a connection’s events one by one, and other connections’ events meanwhile', async () => {
       const [one, two] = [connection('one'), connection('two')];
       await publish();
       await store.insertConnection(one);
@@ -171,7 +171,7 @@ for (const { name, setUp } of STORE_KINDS) {
       await store.retryDelivery(first, 0);
       const again = (await other.claimDelivery(stream, { claim: 'c', lifeMs: 60_000 })) ?? assert.fail();
       assert.deepEqual([again.event.id, again.attempts], [first.event.id, 2]);
-      // The late one's word counts no more.
+      // The late holder’s result has no effect any more.
       await store.retryDelivery(first, 0);
       assert.equal(await store.claimDelivery(stream, { claim: 'd', lifeMs: 60_000 }), undefined);
       await other.endDelivery(again);
@@ -193,7 +193,7 @@ for (const { name, setUp } of STORE_KINDS) {
       assert.equal((await store.claimDelivery(stream, { claim: 'next', lifeMs: 60_000 }))?.attempts, 2);
     });
 
-    test('nothing is left behind when the last delivery ends while more is published', async () => {
+    test('the last delivery leaves nothing behind if it ends while more events are published', async () => {
       const key = connection('race');
       const stream = { webhook: 'race', connection: key.id };
       await store.insertConnection(key);
@@ -206,7 +206,7 @@ for (const { name, setUp } of STORE_KINDS) {
       }
     });
 
-    test('a dead delivery is listed, holds up none behind it, and can be replayed', async () => {
+    test('a dead delivery is listed, delays none behind it, and can be replayed', async () => {
       const key = connection('dead');
       const stream = { webhook: 'dead', connection: key.id };
       await store.insertConnection(key);
@@ -230,7 +230,7 @@ for (const { name, setUp } of STORE_KINDS) {
       assert.equal((await claim()).event.id, first.event.id);
     });
 
-    test('what is too old is removed in steps, with what was to be delivered of it', async () => {
+    test('old events are removed in steps, with their deliveries', async () => {
       const key = { ...connection('old'), now: NOW - 1_000_000 };
       for (let count = 0; count < 5; count += 1) {
         const connection = { ...key, id: randomUUID() };
@@ -247,7 +247,7 @@ for (const { name, setUp } of STORE_KINDS) {
       assert.deepEqual(await store.dueStreams({ webhooks: ['old'], limit: 100 }), []);
     });
 
-    test('changes are heard, by this server and by others', async () => {
+    test('this server and other servers are notified of changes', async () => {
       const heard: Record<'here' | 'there', (string | undefined)[]> = { here: [], there: [] };
       const waiting = Promise.withResolvers<void>();
       const key = connection('heard');

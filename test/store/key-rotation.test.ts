@@ -14,7 +14,7 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const CONNECTIONS = 450;
 
-/** A folder with an embedded store, its own keys, and connections in it. */
+/** A folder with an embedded store, its own keys, and connections. */
 async function setUp(t: Parameters<typeof temporaryFolder>[0], more: Record<string, string> = {}) {
   const port = await freePort();
   const url = `http://localhost:${port}`;
@@ -45,7 +45,7 @@ interface Usage {
   readonly unreadable: number;
 }
 
-test('S3: the key changes while the server goes on, a rotation cut short is begun again, and the old key is not needed', async (t) => {
+test('S3: the key changes while the server runs, an interrupted rotation can be repeated', async (t) => {
   const { nango, start, keys, read, file, keyFile } = await setUp(t);
   const first = await start();
   for (let index = 0; index < CONNECTIONS; index += 1)
@@ -56,7 +56,7 @@ test('S3: the key changes while the server goes on, a rotation cut short is begu
   const second = await start();
   assert.equal((await read(7))['api_key'], 'key-7');
 
-  // As a rotation leaves it that was killed half way: some rows have the new key.
+  // A rotation that was killed half way leaves some rows with the new key.
   const [changed] = await Promise.all([
     nango.updateConnectionCredentials('keyed', '3', { api_key: 'changed' }),
     keys('rotate'),
@@ -88,7 +88,7 @@ test('S3: the key changes while the server goes on, a rotation cut short is begu
   assert.equal(await store.replaceSealed({ ...value, sealed: Uint8Array.of(1) }, Uint8Array.of(2)), false);
 });
 
-test('keys check names what does not open, and where no database is', async (t) => {
+test('keys check names the rows that cannot be opened, or the place where no database is', async (t) => {
   const { nango, start, keys, file } = await setUp(t);
   const none = await keys('check');
   assert.equal(none.code, 1);
@@ -112,7 +112,7 @@ test('keys check names what does not open, and where no database is', async (t) 
   assert.equal((await keys('rotate')).code, 0);
 });
 
-test('S3: a rotation is refused while a server runs without the newest key, and names it; nothing becomes unreadable', async (t) => {
+test('S3: a rotation is rejected while a server runs without the newest key, and nothing is lost', async (t) => {
   const { nango, start, keys, read } = await setUp(t);
   const first = await start();
   await nango.registerConnection('keyed', '1', { api_key: 'key-1' });
@@ -133,7 +133,7 @@ test('S3: a rotation is refused while a server runs without the newest key, and 
   assert.equal((await read(1))['api_key'], 'key-1');
 });
 
-test('S3: of servers on PostgreSQL all must hold the key, those of an earlier release too', async (t) => {
+test('S3: all servers on PostgreSQL must hold the key, including those of an earlier release', async (t) => {
   const postgres = await startPostgres(t);
   const DATABASE_URL = await postgres.createDatabase();
   const newest = Buffer.alloc(32, 9).toString('base64');
@@ -158,7 +158,7 @@ test('S3: of servers on PostgreSQL all must hold the key, those of an earlier re
   await assert.rejects((await withKeys(ENCRYPTION_KEY)).start(), /not the key that sealed this database/);
 });
 
-test('a server that seals with a key which others lack says so at its start', async (t) => {
+test('a server that seals with a key which others lack logs that at its start', async (t) => {
   const postgres = await startPostgres(t);
   const DATABASE_URL = await postgres.createDatabase();
   const newest = Buffer.alloc(32, 9).toString('base64');
@@ -172,7 +172,7 @@ test('a server that seals with a key which others lack says so at its start', as
   );
 });
 
-test('S3: a server that starts while the rotation begins is seen, and the database stays with the old key', async (t) => {
+test('S3: a server that starts during the start of a rotation is noticed, and the old key stays', async (t) => {
   const { nango, start, keys, file } = await setUp(t);
   const server = await start();
   await nango.registerConnection('keyed', '1', { api_key: 'key-1' });
@@ -180,9 +180,10 @@ test('S3: a server that starts while the rotation begins is seen, and the databa
   await keys('add');
   const database = new DatabaseSync(file);
   t.after(() => database.close());
-  // It recorded itself after the rotation had looked for servers.
+  // The server recorded itself after the rotation had looked for servers.
   database.exec(`create trigger late after update on nango_meta begin
-    insert or replace into servers (id, name, key_ids, seen_at) values ('late', 'a late server', '[]', cast(unixepoch() as integer) * 1000);
+    insert or replace into servers (id, name, key_ids, seen_at)
+      values ('late', 'a late server', '[]', cast(unixepoch() as integer) * 1000);
   end`);
   const refused = await keys('rotate');
   assert.equal(refused.code, 1);

@@ -13,7 +13,7 @@ import { runCli, startServerProcess } from '../support/server-process.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { attemptResult, beginAttempt, UserAgent } from '../support/user-agent.ts';
 
-// Characters that each encoding changes.
+// Each encoding changes some of these characters.
 const mark = (name: string) => `${name}-"\\/+%&=?~-CANARY-${name}`;
 
 const PLANTED = {
@@ -32,7 +32,7 @@ const PLANTED = {
   echoedRefreshToken: mark('echoed-refresh-token'),
 };
 
-/** A provider of everything, that repeats one refresh token in an error. */
+/** A provider of all flows that repeats one refresh token in an error. */
 function answer({ path, form, body }: SeenRequest, url: string) {
   if (path === '/.well-known/oauth-protected-resource/mcp')
     return { body: { resource: `${url}/mcp`, authorization_servers: [url] } };
@@ -136,7 +136,7 @@ async function startServer(t: TestContext, databaseUrl?: string) {
   return { provider, url, nango, run, output, environment, files: () => filesOf(...folders) };
 }
 
-/** Runs every flow; `look` sees what is stored while they are under way, and at their end. Resolves to the secrets. */
+/** Runs every flow. `look` reads what is stored during the flows and after them. Resolves to the secrets. */
 async function plantSecrets(
   { provider, url, nango }: Awaited<ReturnType<typeof startServer>>,
   look: () => Promise<Places>,
@@ -198,7 +198,7 @@ function assertSealed({ secrets, seen }: Awaited<ReturnType<typeof plantSecrets>
   for (const places of seen) assert.deepEqual(findSecrets(secrets, places), []);
 }
 
-test('S6: SQLite, its write-ahead log, a backup, an export and temporary files hold no secret in any encoding', async (t) => {
+test('S6: SQLite, its log, a backup, an export and temporary files hold no secret in any encoding', async (t) => {
   const server = await startServer(t);
   const planted = await plantSecrets(server, async () => server.files());
   await server.run('backup', join(server.output, 'backup.db'));
@@ -211,7 +211,7 @@ test('S6: SQLite, its write-ahead log, a backup, an export and temporary files h
     );
   assertSealed({ ...planted, seen: [...planted.seen, files] });
 
-  // The search finds what is in the clear, and the flows stored what they were given.
+  // The search finds plain text, and the flows stored their values.
   const clear = join(temporaryFolder(t), 'clear.jsonl');
   await server.run('export', clear, '--clear-credentials');
   const found = findSecrets(planted.secrets, { clear: readFileSync(clear) });
@@ -232,7 +232,7 @@ test('S6: the tables of PostgreSQL, an export and temporary files hold no secret
   assertSealed({ ...planted, seen: [...planted.seen, { ...server.files(), ...all }] });
 });
 
-/** Every table as a dump has it, and its byte strings as they are. */
+/** The text of every table, as in a dump, and its byte strings unchanged. */
 async function tablesOf(databaseUrl: string): Promise<Places> {
   const client = new pg.Client(databaseUrl);
   await client.connect();
@@ -253,7 +253,7 @@ async function tablesOf(databaseUrl: string): Promise<Places> {
   }
 }
 
-test('S6: the search finds a secret in each encoding, wherever it begins', () => {
+test('S6: the search finds a secret in each encoding and at each offset', () => {
   const secret = mark('secret');
   const forms: Record<string, string | Buffer> = {
     raw: secret,

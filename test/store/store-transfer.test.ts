@@ -35,7 +35,7 @@ before(async () => {
 });
 after(() => cleanup.run());
 
-/** A Nango folder with a data directory of its own, and what runs on it. */
+/** A Nango folder with its own data directory, and a way to run commands on it. */
 async function setUp(t: TestContext, more: Record<string, string> = {}) {
   const port = await freePort();
   const url = `http://localhost:${port}`;
@@ -68,7 +68,7 @@ async function setUp(t: TestContext, more: Record<string, string> = {}) {
   };
 }
 
-test('a backup is made and restored while the server runs; what was there is kept', async (t) => {
+test('a backup is made and restored while the server runs, and the replaced database is kept', async (t) => {
   const { start, nango, cli, keyOf, path, dataDirectory } = await setUp(t);
   await start();
   await nango.registerConnection('keyed', '1', { api_key: 'first' });
@@ -96,7 +96,7 @@ test('a backup is made and restored while the server runs; what was there is kep
   );
 });
 
-test('a backup overwrites nothing, and a restore takes only a whole backup that opens with this key', async (t) => {
+test('a backup overwrites nothing, and a restore accepts only a whole backup that opens with this key', async (t) => {
   const { start, nango, cli, keyOf, path, write } = await setUp(t);
   assert.match((await cli('backup', path('none.db'))).stderr, /The database .* does not exist/);
   await start();
@@ -128,7 +128,7 @@ test('a backup overwrites nothing, and a restore takes only a whole backup that 
   assert.match((await elsewhere.cli('backup', elsewhere.path('b.db'))).stderr, /pg_dump/);
 });
 
-test('an export moves connections from SQLite to PostgreSQL and back, sealed', async (t) => {
+test('an export moves sealed connections from SQLite to PostgreSQL and back', async (t) => {
   const from = await setUp(t);
   await from.start();
   await from.nango.registerConnection('keyed', 'ä "1"\n', { api_key: 'first', plan: 'pro' }, { a: [1] });
@@ -171,7 +171,7 @@ test('an export moves connections from SQLite to PostgreSQL and back, sealed', a
   assert.match(refused.stderr, /Nothing was imported[\s\S]*line 2: .*encryption key/);
 });
 
-test('credentials leave in the clear only when that is asked for by name', async (t) => {
+test('credentials are exported in the clear only with the flag for that', async (t) => {
   const { start, nango, cli, path } = await setUp(t);
   await start();
   await nango.registerConnection('keyed', '1', { api_key: 'first' });
@@ -185,7 +185,7 @@ test('credentials leave in the clear only when that is asked for by name', async
   assert.equal(await other.keyOf('1'), 'first');
 });
 
-test('numbers of an imported list keep all their digits, and in an export in the clear too', async (t) => {
+test('numbers of an imported list keep all their digits, also in an export in the clear', async (t) => {
   const { cli, write } = await setUp(t);
   const list = write(
     'list.json',
@@ -198,7 +198,7 @@ test('numbers of an imported list keep all their digits, and in an export in the
   assert.match((await cli('export', '--clear-credentials')).stdout, /"id":17841405793187219\b/);
 });
 
-test('JSON and CSV of another system are imported while the server runs; pairs that are there are kept, or replaced', async (t) => {
+test('JSON and CSV are imported while the server runs, and existing pairs are kept or replaced', async (t) => {
   const { start, nango, cli, write, keyOf } = await setUp(t);
   await start();
   const list = [
@@ -217,7 +217,8 @@ test('JSON and CSV of another system are imported while the server runs; pairs t
   assert.equal(await keyOf('1'), 'one');
   const csv = write(
     'more.csv',
-    '\uFEFFintegration,userId,api_key,username,password,config.region\r\nkeyed,1,"changed, once",,,\r\nkeyed,2,two,,,\r\nshop,2,,u2,p2,de\r\n',
+    '\uFEFFintegration,userId,api_key,username,password,config.region\r\n' +
+      'keyed,1,"changed, once",,,\r\nkeyed,2,two,,,\r\nshop,2,,u2,p2,de\r\n',
   );
   const refused = await cli('import', csv);
   assert.equal(refused.code, 1);
@@ -228,13 +229,13 @@ test('JSON and CSV of another system are imported while the server runs; pairs t
   assert.match((await cli('import', csv, '--existing', 'skip')).stderr, /2 of 3 connections imported/);
   assert.equal(await keyOf('1'), 'one');
   assert.match((await cli('import', csv, '--existing', 'replace')).stderr, /3 of 3/);
-  // The server hears of it, though it holds the connection in memory.
+  // The server is notified, although it has cached the connection.
   assert.equal(await keyOf('1'), 'changed, once');
   const shop = (await nango.getConnection('shop', '2')).returnValue;
   assert.deepEqual([shop.additionalConfig, shop.credentials['username']], [{ region: 'de' }, 'u2']);
 });
 
-test('every fault of a file to import is listed with its line, and nothing is stored', async (t) => {
+test('every error of a file to import is listed with its line, and nothing is stored', async (t) => {
   const { start, nango, cli, write } = await setUp(t);
   await start();
   const list = [
@@ -280,10 +281,10 @@ test('every fault of a file to import is listed with its line, and nothing is st
   assert.deepEqual((await nango.getConnections()).returnValue, []);
 });
 
-test('S1: the encryption key comes from a file, or from a command that unwraps it, and from one place only', async (t) => {
+test('S1: the encryption key comes from a file or an unwrapping command, and from one place only', async (t) => {
   const folder = temporaryFolder(t);
   const wrapped = wrapKey(Buffer.from(ENCRYPTION_KEY, 'base64'));
-  // What a key management service does: the master key stays with it.
+  // The command does the work of a key management service, which keeps the master key.
   writeFileSync(join(folder, 'unwrap.mjs'), wrapped.unwrapScript);
   writeFileSync(join(folder, 'key'), `${ENCRYPTION_KEY}\n`);
   const command = `"${process.execPath}" "${join(folder, 'unwrap.mjs')}" ${wrapped.text}`;
@@ -317,7 +318,7 @@ test('S1: the encryption key comes from a file, or from a command that unwraps i
   assert.match(twice.stderr, /set more than once: NANGO_ENCRYPTION_KEY and/);
 });
 
-/** Wraps a key with a master key that the unwrapping script alone has. */
+/** Wraps a key with a master key that only the unwrapping script has. */
 function wrapKey(key: Buffer): { text: string; unwrapScript: string } {
   const master = randomBytes(32);
   const iv = randomBytes(12);
@@ -325,13 +326,14 @@ function wrapKey(key: Buffer): { text: string; unwrapScript: string } {
   const text = Buffer.concat([iv, cipher.update(key), cipher.final(), cipher.getAuthTag()]).toString('base64url');
   const unwrapScript = `import { createDecipheriv } from 'node:crypto';
 const bytes = Buffer.from(process.argv[2], 'base64url');
-const decipher = createDecipheriv('aes-256-gcm', Buffer.from('${master.toString('base64')}', 'base64'), bytes.subarray(0, 12));
+const master = Buffer.from('${master.toString('base64')}', 'base64');
+const decipher = createDecipheriv('aes-256-gcm', master, bytes.subarray(0, 12));
 decipher.setAuthTag(bytes.subarray(-16));
 console.log(Buffer.concat([decipher.update(bytes.subarray(12, -16)), decipher.final()]).toString('base64'));`;
   return { text, unwrapScript };
 }
 
-test('S1: a dry run and a refused import with a wrong key leave an empty database to whichever key a server brings', async (t) => {
+test('S1: after a dry run or a rejected import with a wrong key, an empty database accepts any key', async (t) => {
   const database = { DATABASE_URL: await postgres.createDatabase() };
   const wrong = await setUp(t, { ...database, NANGO_ENCRYPTION_KEY: randomBytes(32).toString('base64') });
   const good = wrong.write('good.json', '[{"integration":"keyed","userId":"1","credentials":{"api_key":"k"}}]');
@@ -359,7 +361,7 @@ test('S1: a dry run and a refused import with a wrong key leave an empty databas
   assert.equal(await right.keyOf('1'), 'k');
 });
 
-test('reading commands and dry runs make no file where the embedded store is missing', async (t) => {
+test('reading commands and dry runs make no file if the embedded store is missing', async (t) => {
   const { cli, write, dataDirectory, path } = await setUp(t, { NANGO_ENCRYPTION_KEY: '' });
   const file = write('list.json', '[{"integration":"keyed","userId":"1","credentials":{"api_key":"k"}}]');
   assert.match((await cli('import', file, '--dry-run')).stderr, /1 connections can be imported/);
@@ -370,12 +372,12 @@ test('reading commands and dry runs make no file where the embedded store is mis
   assert.ok(existsSync(join(dataDirectory, 'encryption.key')));
 });
 
-test('reading commands refuse a database of an earlier version, and leave it as it is', async (t) => {
+test('reading commands reject a database of an earlier version, and do not change it', async (t) => {
   const { cli, start, dataDirectory } = await setUp(t);
   await (await start()).stop();
   const undo = new DatabaseSync(join(dataDirectory, 'nango.db'));
-  const last = `select name from nango_migrations order by name desc limit 1`;
-  undo.exec(`delete from nango_migrations where name = (${last})`);
+  const last = `select name from nango_expansions order by name desc limit 1`;
+  undo.exec(`delete from nango_expansions where name = (${last})`);
   const before = undo.prepare(last).get()?.['name'];
   for (const parameters of [['export'], ['keys', 'check']])
     assert.match((await cli(...parameters)).stderr, /An earlier version wrote this database.*Start a server/);

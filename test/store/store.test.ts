@@ -57,7 +57,9 @@ for (const { name, setUp } of STORE_KINDS) {
     test('S5: several processes migrate at once', async () => {
       const [file, name] = kind.module.split('#');
       const module = pathToFileURL(join(import.meta.dirname, '../../packages/server/src/store', file ?? ''));
-      const script = `const { ${name}: open } = await import(${JSON.stringify(module.href)}); const store = open(${JSON.stringify(kind.argument)}); await store.migrate(); await store.close();`;
+      const script =
+        `const { ${name}: open } = await import(${JSON.stringify(module.href)}); ` +
+        `const store = open(${JSON.stringify(kind.argument)}); await store.migrate(); await store.close();`;
       await Promise.all(Array.from({ length: 3 }, () => run(process.execPath, ['--input-type=module', '-e', script])));
       await store.migrate();
     });
@@ -105,7 +107,7 @@ for (const { name, setUp } of STORE_KINDS) {
       assert.deepEqual([...((await store.findConnection(key))?.sealedCredentials ?? [])], [1, 2, 3]);
     });
 
-    test('of many inserts at once exactly one succeeds', async () => {
+    test('exactly one of many inserts at once succeeds', async () => {
       const rows = await Promise.all(
         Array.from({ length: 12 }, () => store.insertConnection(newConnection({ userId: 'race' }))),
       );
@@ -122,7 +124,7 @@ for (const { name, setUp } of STORE_KINDS) {
         return connection;
       }
 
-      test('R1: of many that want one at once, one gets it, and only it may write', async () => {
+      test('R1: one of many concurrent requests gets the lease, and only its holder may write', async () => {
         const key = await insert('race');
         const leases = await Promise.all(Array.from({ length: 12 }, (_, i) => store.leaseRefresh(key, lease(`h${i}`))));
         const winner = leases.findIndex(Boolean);
@@ -134,7 +136,7 @@ for (const { name, setUp } of STORE_KINDS) {
         assert.equal(await store.updateCredentials(key, change, { version: 1, holder: `h${winner}` }), undefined);
       });
 
-      test('R6: one that ran out is taken over, with a note; the late one can neither extend, fail, mark nor write', async () => {
+      test('R6: an expired lease is taken over, and its late holder can change nothing', async () => {
         const key = await insert('takeover');
         assert.equal((await store.leaseRefresh(key, lease('dead', 1, 0)))?.refresh.responseLost, false);
         assert.equal((await store.leaseRefresh(key, lease('next')))?.refresh.responseLost, true);
@@ -163,7 +165,7 @@ for (const { name, setUp } of STORE_KINDS) {
         });
       });
 
-      test('R7: a reconnect or new credentials end a lease and win over its write', async () => {
+      test('R7: a reconnect or new credentials end a lease and have precedence over its write', async () => {
         const key = await insert('reconnect-wins');
         await store.leaseRefresh(key, lease('h'));
         assert.equal((await store.updateCredentials(key, change))?.version, 2);
@@ -174,7 +176,7 @@ for (const { name, setUp } of STORE_KINDS) {
         assert.equal(await store.updateCredentials(key, change, { version: 2, holder: 'h' }), undefined);
       });
 
-      test('R4: a failure is noted, counted, and waited for', async () => {
+      test('R4: a failure is recorded and counted, and delays the next refresh', async () => {
         const key = await insert('fails', { dueAt: NOW });
         for (const failures of [1, 2]) {
           await store.leaseRefresh(key, lease('h'));
@@ -193,7 +195,7 @@ for (const { name, setUp } of STORE_KINDS) {
         }
       });
 
-      test('R5: unexplained refusals are counted for the credentials at hand, from the first of them', async () => {
+      test('R5: unexplained rejections are counted from the first one, for the current credentials', async () => {
         const key = await insert('refused');
         const refuse = async (version: number, refused = true) => {
           await store.leaseRefresh(key, lease('h', version));
@@ -211,7 +213,7 @@ for (const { name, setUp } of STORE_KINDS) {
         assert.deepEqual(await refuse(2), [1, true]);
       });
 
-      test('R5: needs_reconnect is set by the holder, or where nobody holds a lease, and ended by new credentials', async () => {
+      test('R5: needs_reconnect is set by the holder, or anyone without one, and new credentials end it', async () => {
         const key = await insert('marked');
         const mark = (version: number, holder: string | null) =>
           store.markNeedsReconnect(key, { reason: 'gone', by: { version, holder }, now: NOW });
@@ -228,7 +230,7 @@ for (const { name, setUp } of STORE_KINDS) {
         assert.deepEqual([refreshed?.status, refreshed?.statusReason], ['active', null]);
       });
 
-      test('R9: what is due is found, longest due first; what is leased, backing off, marked or put off is not', async () => {
+      test('R9: due connections are found in order, unless leased, backing off, marked or put off', async () => {
         const due = async () =>
           (await store.dueConnections({ now: NOW, limit: 9, except: [] }))
             .map(({ userId }) => userId)
@@ -289,7 +291,7 @@ for (const { name, setUp } of STORE_KINDS) {
       assert.deepEqual(await store.listConnections({ userId: 'nobody', limit: 9 }), []);
     });
 
-    test('S7: hostile names are data', async () => {
+    test('S7: hostile names are stored as data', async () => {
       const userId = `'; drop table connections; --`;
       const connection = newConnection({ userId });
       await store.insertConnection(connection);
@@ -316,7 +318,7 @@ for (const { name, setUp } of STORE_KINDS) {
     });
     const begin = (stateHash: string) => ({ stateHash, browserHash: 'b', sealedSecrets: Uint8Array.of(5), now: NOW });
 
-    test('D7: a user has the newest twenty attempts, and others keep theirs', async () => {
+    test('D7: a user keeps the newest twenty attempts, and other users keep theirs', async () => {
       await store.insertAttempt({ ...attempt('of another'), userId: 'other' });
       for (let count = 0; count < 60; count += 1)
         await store.insertAttempt({ ...attempt(`many ${count}`), userId: 'many', now: NOW + count });
@@ -328,7 +330,7 @@ for (const { name, setUp } of STORE_KINDS) {
       assert.ok(await store.findAttempt('of another'));
     });
 
-    test('F3: an attempt begins once and is taken once, however many try', async () => {
+    test('F3: an attempt begins once and is taken once despite concurrent requests', async () => {
       await store.insertAttempt(attempt('once'));
       const begun = await Promise.all([
         store.beginAttempt('once', begin('s1')),
@@ -348,7 +350,7 @@ for (const { name, setUp } of STORE_KINDS) {
       assert.equal(await store.takeAttempt('late', NOW + 10), undefined);
     });
 
-    test('completing stores the connection and ends the attempt in one step; a reconnect keeps uuid and config', async () => {
+    test('completing stores the connection and ends the attempt at once, and a reconnect keeps its uuid', async () => {
       await store.insertAttempt(attempt('done'));
       const key = keyOf('done');
       const first = await store.completeAttempt('done', newConnection({ ...key, additionalConfig: '{"region":"eu"}' }));
@@ -365,7 +367,7 @@ for (const { name, setUp } of STORE_KINDS) {
       assert.deepEqual([...second.sealedCredentials], [8]);
     });
 
-    test('an ended attempt holds no secrets, and a success is not failed later', async () => {
+    test('an ended attempt holds no secrets, and a success cannot fail later', async () => {
       await store.insertAttempt(attempt('failed'));
       await store.beginAttempt('failed', begin('failed'));
       await store.failAttempt('failed', { type: 't', message: 'm' });
@@ -394,7 +396,7 @@ for (const { name, setUp } of STORE_KINDS) {
       assert.equal(await store.findSession('h', NOW + 10), undefined);
     });
 
-    test('a server is live from its record until that is old, or removed', async () => {
+    test('a server is live from its record until the record is old or removed', async () => {
       const place = { host: 'h', pid: 7, version: '1' };
       const names = async (withinMs: number) => (await store.liveServers(withinMs)).map(({ name }) => name);
       await store.recordServer({ id: 'a', name: 'host a', keyIds: ['k1'], place });
@@ -409,14 +411,14 @@ for (const { name, setUp } of STORE_KINDS) {
       assert.deepEqual(await names(60_000), ['host b']);
     });
 
-    test('the first key check stays', async () => {
+    test('the first key check is kept', async () => {
       assert.deepEqual([...(await store.keyCheck(Uint8Array.of(1)))], [1]);
       assert.deepEqual([...(await store.keyCheck(Uint8Array.of(2)))], [1]);
     });
   });
 }
 
-test('S6: the SQLite file and its companions are readable by their owner alone', async (t) => {
+test('S6: only the owner can read the SQLite file and its companions', async (t) => {
   const file = join(temporaryFolder(t), 'data', 'nango.db');
   const store = openSqliteStore(file);
   await store.migrate();
@@ -425,7 +427,7 @@ test('S6: the SQLite file and its companions are readable by their owner alone',
   await store.close();
 });
 
-test('S5: a database of a newer version is refused', async (t) => {
+test('S5: a database of a newer version is rejected', async (t) => {
   const postgres: TestPostgres = await startPostgres(t);
   const url = await postgres.createDatabase();
   const store = openPostgresStore(url);
@@ -437,7 +439,7 @@ test('S5: a database of a newer version is refused', async (t) => {
   await store.close();
 });
 
-test('S4: with the database away every call says store_unavailable, and recovers by itself', async (t) => {
+test('S4: without the database every call is store_unavailable, and the store recovers by itself', async (t) => {
   if (process.env['DATABASE_URL']) return t.skip('the server of DATABASE_URL is not stopped');
   const postgres = await startPostgres(t);
   const store = openPostgresStore(await postgres.createDatabase());

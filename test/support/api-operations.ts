@@ -17,13 +17,13 @@ export interface Operation {
   readonly method: string;
   readonly path: string;
   readonly parameters: readonly { name: string; in: string }[];
-  /** Whether it takes a secret key. */
+  /** Whether it requires a secret key. */
   readonly isKeyed: boolean;
-  /** Members that its body may have; undefined = it takes none. */
+  /** The members that its body may have. Undefined if it has no body. */
   readonly members: readonly string[] | undefined;
 }
 
-/** All but the proxy's, so that tests of every route cover a new one without a change. */
+/** All operations except the proxy’s, so that tests of every route cover a new route without a change. */
 export const OPERATIONS: readonly Operation[] = Object.entries(paths)
   .filter(([path]) => path !== '/proxy/{endpoint}')
   .flatMap(([path, operations]) =>

@@ -19,7 +19,7 @@ export interface AuthorizationServerOptions {
   readonly pageHeaders?: Record<string, string>;
 }
 
-/** oidc-provider with pages a browser can click through, and an API at /me. */
+/** oidc-provider with pages that a browser can click through, and an API at /me. */
 export interface AuthorizationServer {
   readonly issuer: string;
   readonly clientSecret: string;
@@ -27,7 +27,7 @@ export interface AuthorizationServer {
 
 const ACCOUNT = 'ada';
 
-/** An authorization server that nobody here wrote: PKCE demanded, refresh tokens rotate, iss in its responses. */
+/** A third-party authorization server. It requires PKCE, rotates refresh tokens, and sends iss in its responses. */
 export async function startAuthorizationServer(
   cleanup: Cleanup,
   options: AuthorizationServerOptions,
@@ -104,7 +104,7 @@ export async function startAuthorizationServer(
   return { issuer, clientSecret };
 }
 
-/** The integration that goes with it, as YAML. */
+/** The YAML of the integration for this server. */
 export function authorizationServerIntegration(
   { issuer }: AuthorizationServer,
   { name = 'acme', auth = '', settings = '    oauth_client_secret: ${AS_SECRET}' } = {},

@@ -5,15 +5,15 @@ import { jwtVerify } from 'jose';
 import oauthSign from 'oauth-sign';
 import { z } from 'zod';
 
-// A provider as a Blueprint's YAML describes it. It shares no code with the server: what the two understand differently
-// shows as a refusal.
+// A provider as a Blueprint’s YAML describes it. It shares no code with the server, so it rejects requests that
+// the server makes from a different reading of the YAML.
 
 const text = z.string();
 const texts = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String)).default({});
 
 const request = z.object({ method: text.default('POST'), url: text, headers: texts, params: texts, body: texts });
 
-/** The parts of a Blueprint that a provider is made of. */
+/** The parts of a Blueprint that define a provider. */
 export const configuredSchema = z.object({
   auth: z.looseObject({
     auth_mode: text,
@@ -76,7 +76,7 @@ export const configuredSchema = z.object({
 
 export type Described = z.output<typeof configuredSchema>;
 
-/** A call as it arrives. */
+/** A request as it arrives. */
 export interface Call {
   readonly method: string;
   readonly url: string;
@@ -93,7 +93,7 @@ export interface Client {
   readonly appApiKey: string;
 }
 
-/** Names that answers carry, which `raw.*` reads. */
+/** Names in responses that `raw.*` reads. */
 const RAW: Record<string, string> = { instance_url: 'https://instance.example' };
 
 export class BlueprintProvider {
@@ -109,7 +109,7 @@ export class BlueprintProvider {
     this.#client = client;
   }
 
-  /** Takes the user's browser; resolves to the parameters of the callback. */
+  /** Authorizes as the user’s browser. Resolves to the parameters of the callback. */
   authorize(address: string): Map<string, string> {
     const { auth } = this.#described;
     const url = new URL(address);
@@ -137,7 +137,7 @@ export class BlueprintProvider {
     return new Map([[code, 'code-1'], ['state', params.get('state') ?? ''], ...extra]);
   }
 
-  /** Answers a call that is none of the API: of steps, of the token endpoint, of revocation. `prompted` is what a user typed in. */
+  /** Responds to steps, to the token endpoint and to revocation. `prompted` has the prompted credentials. */
   answer(call: Call, prompted: Readonly<Record<string, string>>): string {
     if (this.#isRevoking) return this.#revoke(call);
     if (this.#stepOf(call)) return this.#step(call);
@@ -145,12 +145,12 @@ export class BlueprintProvider {
     return described ? this.#requestConfiguredToken(call, described, prompted) : this.#token(call);
   }
 
-  /** From here on a revocation is expected, and nothing else. */
+  /** From here on only a revocation is expected. */
   expectRevocation(): void {
     this.#isRevoking = true;
   }
 
-  /** The token endpoint, or that of temporary credentials. */
+  /** The token endpoint, or the endpoint of temporary credentials. */
   #token(call: Call): string {
     const { auth } = this.#described;
     if (auth.auth_mode === 'OAUTH1') return this.#token1(call);
@@ -190,7 +190,7 @@ export class BlueprintProvider {
     return JSON.stringify(this.#answer());
   }
 
-  /** The end of a grant: as RFC 7009 has it, or as the Blueprint describes. */
+  /** The revocation, by RFC 7009 or as the Blueprint describes. */
   #revoke(call: Call): string {
     const { revocation_url: url, revocation_request: described } = this.#described.auth;
     const token = `rt-${this.#tokens}`;
@@ -205,7 +205,7 @@ export class BlueprintProvider {
     return '';
   }
 
-  /** Answers a step, where it comes with the token and with what was described. */
+  /** Responds to a step if it has the token and the described parts. */
   #step(call: Call): string {
     const step = this.#stepOf(call) ?? assert.fail();
     if (this.#described.auth.auth_mode === 'OAUTH1') this.#assertSigned(call, { token: 'token-2', secret: 'secret-2' });
@@ -306,7 +306,7 @@ export class BlueprintProvider {
       : new Map(new URLSearchParams(body));
   }
 
-  /** A refresh request of the provider's own. */
+  /** A refresh request in the provider’s own format. */
   #refreshAsConfigured(call: Call, described: NonNullable<Described['auth']['refresh_request']>): string {
     return this.#requestConfiguredToken(call, described, {
       access_token: this.accessToken,
@@ -391,7 +391,7 @@ export class BlueprintProvider {
     return answer;
   }
 
-  /** What requests read of the answer. */
+  /** The parts of the response that requests read. */
   #raw(): Record<string, string> {
     const { requests } = this.#described;
     const read = [...JSON.stringify(requests).matchAll(/(^|.)\$\{raw\.(\w+)\}/g)];
@@ -450,7 +450,7 @@ export class BlueprintProvider {
     return answer.toString();
   }
 
-  /** Checks the signature with another implementation; resolves to the protocol parameters. */
+  /** Checks the signature with another implementation. Resolves to the protocol parameters. */
   #assertSigned(call: Call, token: { token: string; secret: string } | undefined): Record<string, string> {
     const header = call.headers['authorization'] ?? assert.fail('the request is not signed');
     const fields = [...header.matchAll(/(\w+)="([^"]*)"/g)].map(([, name = '', value = '']) => [
@@ -485,7 +485,7 @@ function withoutQuery(url: string): string {
   return url.split('?')[0] ?? url;
 }
 
-/** Puts a value where a dotted path leads. */
+/** Sets the value at a dotted path. */
 function put(target: object, path: string, value: unknown): void {
   const names = path.split('.');
   const last = names.pop() ?? '';

@@ -10,7 +10,7 @@ const CANDIDATES = [
   'C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe',
 ];
 
-/** An installed Chromium, or the one Playwright downloaded; undefined where there is none. */
+/** An installed Chromium, or the one that Playwright downloaded. Undefined if there is none. */
 export function findChromium(): string | undefined {
   return [...CANDIDATES, chromium.executablePath()].find(
     (path) => path !== undefined && path !== '' && isExecutable(path),
@@ -22,7 +22,7 @@ export async function launchChromium(flags: readonly string[] = []): Promise<Bro
   if (!executablePath) throw new Error('No Chromium was found; run: node scripts/ensure-chromium.ts');
   return chromium.launch({
     executablePath,
-    // Root has no sandbox to drop into; the rest keeps the browser from talking to the network by itself.
+    // Root cannot use the sandbox. The other flags stop the browser’s own network requests.
     args: [
       ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
       '--disable-gpu',

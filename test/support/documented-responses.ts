@@ -4,7 +4,7 @@ import addFormats from 'ajv-formats';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import { z } from 'zod';
 
-// The document as it is released; `npm run check:generated` holds it to the routes.
+// The released document. `npm run check:generated` compares it with the routes.
 const text = readFileSync(join(import.meta.dirname, '../../packages/server/openapi.json'), 'utf8');
 const document = z
   .object({
@@ -24,20 +24,20 @@ addFormats.default(ajv);
 ajv.addSchema(JSON.parse(text) as object, 'openapi.json');
 const validators = new Map<string, ValidateFunction>();
 
-/** A response of the server, as it is about to be sent. */
+/** A response of the server before it is sent. */
 export interface SentResponse {
   readonly method: string;
-  /** As it is registered, such as `/api/actions/:integration/:action`; undefined = none matched. */
+  /** The path as it is registered, such as `/api/actions/:integration/:action`. Undefined if no route matched. */
   readonly route: string | undefined;
   readonly status: number;
   readonly contentType: string | undefined;
   readonly body: unknown;
 }
 
-/** Why a response is none that the OpenAPI document describes; undefined = it is one. */
+/** Why a response does not match the OpenAPI document. Undefined if it matches. */
 export function undocumented({ method, route, status, contentType = '', body }: SentResponse): string | undefined {
   const name = `${method} ${route ?? '(no route)'} ${status}`;
-  // HEAD is GET without its body; a preflight is the browser's own business.
+  // HEAD is GET without its body. The document does not describe preflights of browsers.
   if (route === undefined || method === 'HEAD' || method === 'OPTIONS') return undefined;
   const path = route.replaceAll(/:(\w+)/g, '{$1}').replace(/\*$/, '');
   const operation = document.paths[path]?.[method.toLowerCase()];

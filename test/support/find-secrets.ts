@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Bytes by the place where they lie. */
+/** Bytes by their place. */
 export type Places = Readonly<Record<string, Buffer>>;
 
-/** Where each secret is found, and in which encoding, as "secret in place (encoding)". */
+/** Lists each secret that is found, with its place and encoding, as "secret in place (encoding)". */
 export function findSecrets(secrets: Readonly<Record<string, string>>, places: Places): string[] {
   return Object.entries(places).flatMap(([place, bytes]) =>
     Object.entries(secrets).flatMap(([name, secret]) =>
@@ -34,7 +34,7 @@ function encodingsOf(secret: string): Record<string, (string | Buffer)[]> {
 
 const escaped = (text: string) => JSON.stringify(text).slice(1, -1);
 
-/** Base64 of text that begins at any byte of a group of three, without the digits that its neighbours decide. */
+/** Base64 of text at each offset in a group of three bytes, without the digits that its neighbours change. */
 function alignments(secret: string, encoding: 'base64' | 'base64url'): string[] {
   return [0, 1, 2].map((offset) => {
     const bytes = Buffer.concat([Buffer.alloc(offset), Buffer.from(secret)]);
@@ -43,7 +43,7 @@ function alignments(secret: string, encoding: 'base64' | 'base64url'): string[] 
   });
 }
 
-/** Every file below folders, by its path. */
+/** Every file below the folders, by its path. */
 export function filesOf(...folders: string[]): Places {
   const paths = folders.flatMap((folder) =>
     readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name)),

@@ -15,7 +15,7 @@ import { integrationOf, template } from './integration.ts';
 
 const ORIGIN = 'https://api.example';
 const TOKEN = 'secret-TOKEN';
-// What breaks parsers, out of which inputs are made.
+// Inputs are made from these texts, which break parsers.
 const PIECES = [
   '..',
   '.',
@@ -84,7 +84,7 @@ const PIECES = [
   '>',
 ];
 
-/** Numbers that look random and are the same for a seed (mulberry32). */
+/** Pseudorandom numbers that are the same for a seed (mulberry32). */
 export function randomNumbers(seed: number): () => number {
   let state = seed;
   return () => {
@@ -97,13 +97,13 @@ export function randomNumbers(seed: number): () => number {
 
 export interface FuzzResult {
   readonly inputs: number;
-  /** How many were refused with an error of ours. */
+  /** The number of inputs that were rejected with an error of ours. */
   readonly refused: number;
 }
 
 /**
- * Throws hostile inputs at the code that joins URLs, sets headers, fills placeholders and reads answers. Throws with the
- * seed and the input when one crashes, escapes or splits something.
+ * Sends hostile inputs to the code that joins URLs, sets headers, renders templates and reads responses.
+ * Throws with the seed and the input if an input crashes, escapes or splits something.
  */
 export function fuzz({
   seed,
@@ -167,11 +167,11 @@ const IN_HOST = authorizationOf('https://${config.x}.api.example/');
 
 function assertInside({ target, headers }: AuthorizedRequest, root = '/v1/'): URL {
   const url = targetUrl(target);
-  // oxlint-disable-next-line no-control-regex -- these are what must not be there
+  // oxlint-disable-next-line no-control-regex -- the test looks for these characters
   assert.doesNotMatch(url, /[\0-\x20\x7f-\uffff\\]/);
   const parsed = new URL(url);
   assert.equal(parsed.origin, ORIGIN);
-  // What a parser makes of it is what was meant: path for path.
+  // A parser must read the intended path.
   assert.equal(url.split('?')[0], parsed.origin + parsed.pathname);
   assert.ok(`${parsed.pathname}/`.startsWith(root), url);
   let decoded = parsed.pathname;

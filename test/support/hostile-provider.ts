@@ -4,7 +4,7 @@ import type { Cleanup } from './temporary-folder.ts';
 
 const KIBIBYTE = 1_024;
 
-/** A request to the provider, and whose it is: `u1` of the code, refresh or access token `…-u1` in it. */
+/** A request to the provider, and its user: `u1` of the code, refresh or access token `…-u1` in it. */
 interface ProviderRequest {
   readonly user: string;
   readonly socket: Socket;
@@ -36,7 +36,7 @@ const said =
   ({ socket }) =>
     send(socket, body, { status, head });
 
-/** What is read to its end by a careless reader, as much as fits, as a refusal and as a success. */
+/** Bodies that a careless reader reads to the end, as an error and as a success. */
 const worst = (piece: string): Record<string, Answer> => {
   const name = Buffer.from(piece).toString('hex');
   const text = piece.repeat(Math.floor((60 * KIBIBYTE) / piece.length));
@@ -48,7 +48,7 @@ const worst = (piece: string): Record<string, Answer> => {
   };
 };
 
-/** Answers that grant the user's own tokens, however strange they look. */
+/** Responses that grant the user’s own tokens in unusual ways. */
 export const GRANTING: Readonly<Record<string, Answer>> = {
   plain: granted(''),
   'huge-life': granted(',"expires_in":9000000000000000'),
@@ -73,7 +73,7 @@ export const GRANTING: Readonly<Record<string, Answer>> = {
   'gzip-br': coded('gzip, br', (text) => brotliCompressSync(gzipSync(text))),
 };
 
-/** Answers that grant nothing. */
+/** Responses that grant nothing. */
 export const REFUSING: Readonly<Record<string, Answer>> = {
   cut: ({ socket }) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"access_token":"at-'),
   reset: ({ socket }) => socket.destroy(),
@@ -106,7 +106,7 @@ export const REFUSING: Readonly<Record<string, Answer>> = {
   ...worst('a=&'),
   ...worst('%'),
 };
-/** A provider of raw sockets: a path with `/<name>` answers as {@link GRANTING} and {@link REFUSING} say, whatever is asked. */
+/** A provider of raw sockets. The path `/<name>` responds as {@link GRANTING} and {@link REFUSING} say. */
 export async function startHostileProvider(cleanup: Cleanup) {
   const sockets = new Set<Socket>();
   const waiting = new Set<Socket>();
@@ -140,7 +140,7 @@ export async function startHostileProvider(cleanup: Cleanup) {
   });
   return {
     url: `http://localhost:${(server.address() as AddressInfo).port}`,
-    /** Ends what hangs and drips, now and later. */
+    /** Ends the responses that hang or drip, now and later. */
     release() {
       released = true;
       for (const socket of waiting) socket.destroy();

@@ -8,9 +8,9 @@ export interface RawRequest {
   readonly method: string;
   readonly path: string;
   readonly query: URLSearchParams;
-  /** The `x-key` header, which marks whose request it is. */
+  /** The `x-key` header, which identifies the user. */
   readonly key: string;
-  /** How many requests of this path came, this one included. */
+  /** The number of requests of this path, with this one. */
   readonly count: number;
   readonly socket: Socket;
 }
@@ -24,7 +24,7 @@ const compressed = (coding: string, body: Buffer) => (request: RawRequest) => {
   request.socket.write(body);
 };
 
-/** What an API may do, by the path that asks for it. Each answers on the socket as it is, byte for byte. */
+/** The hostile behaviours of an API, by path. Each writes its bytes to the socket unchanged. */
 export const HOSTILE = {
   plain: (request) => request.socket.write(owned(request)),
   'surplus-now': (request) => request.socket.write(owned(request) + forged(request)),
@@ -32,7 +32,7 @@ export const HOSTILE = {
     request.socket.write(owned(request));
     later(request.socket, forged(request));
   },
-  /** For HEAD: a body all the same. */
+  /** A response to HEAD that has a body. */
   'body-later': (request) => {
     request.socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${owned(request).length}\r\n\r\n`);
     later(request.socket, forged(request));
@@ -49,7 +49,7 @@ export const HOSTILE = {
     request.socket.write(`HTTP/1.1 304 Not Modified\r\nX-Owner: ${request.key}\r\n\r\n`);
     later(request.socket, forged(request));
   },
-  /** Three pages of a list, each with a forged one behind it. */
+  /** Three pages of a list, each with a forged page behind it. */
   pages: (request) => {
     const page = Number(request.query.get('page') ?? 0);
     const next = page < 2 ? `Link: <?page=${page + 1}>; rel="next"\r\n` : '';
@@ -86,7 +86,7 @@ export const HOSTILE = {
   'reason-control': ({ socket }) => socket.write('HTTP/1.1 404 a\u0001b\r\nContent-Length: 2\r\n\r\nok'),
   'status-099': ({ socket }) => socket.write('HTTP/1.1 099 X\r\nContent-Length: 2\r\n\r\nok'),
   '204-with-length': ({ socket }) => socket.write('HTTP/1.1 204 X\r\nContent-Length: 5\r\n\r\n'),
-  /** Never ends, and is to be replaced. */
+  /** A response that never ends, and that a retry should replace. */
   'quota-hang': ({ socket, count }) =>
     count === 1 ? socket.write('HTTP/1.1 429 X\r\nRetry-After: 1\r\nContent-Length: 99\r\n\r\nslow') : write(socket),
   hang: () => undefined,
@@ -141,10 +141,10 @@ export async function startHostileUpstream(cleanup: Cleanup) {
     for (const socket of sockets) socket.destroy();
     server.close();
   });
-  /** Resolves when both sides have closed every connection that the API ended, or do not go on. */
+  /** Resolves when both sides have closed every connection that the API ended, or after a short wait. */
   const closed = async () => {
     const isEnding = () => [...sockets].some(({ writableEnded }) => writableEnded);
-    // A response that is not read to its end keeps its connection.
+    // A response that is not read to its end keeps its connection open.
     for (let turns = 0; turns < 200 && isEnding(); turns += 1) await turn();
     await turn();
   };

@@ -13,14 +13,14 @@ import { splitTemplate, Template } from '../../packages/server/src/schema/templa
 import { Secret } from '../../packages/server/src/vault/secret.ts';
 import { z } from 'zod';
 
-/** A template as configuration files hold it. */
+/** A template, as in configuration files. */
 export function template(text: string): Template {
   const parts = splitTemplate(text);
   assert.ok(typeof parts !== 'string', String(parts));
   return new Template(parts);
 }
 
-/** A resolved Integration of one auth mode, for unit tests; `auth` as it stands in YAML. */
+/** A resolved Integration of one auth mode, for unit tests. `auth` has the keys of the YAML. */
 export function integrationOf<Auth extends BaseAuth, Credentials extends BaseCredentials>(
   mode: AuthMode<Auth, Credentials>,
   auth: Record<string, unknown> = {},

@@ -1,6 +1,6 @@
 /**
- * Loaded into a server's process before anything else: at each SIGUSR2 its wall clock is set wrong, by a day forward or a
- * second and a half back, and put right half a second later. Timers and the monotonic clock go on as they are.
+ * Loaded into a server’s process first. SIGUSR2 sets its wall clock a day forward or 1.5 seconds back for half a
+ * second. Timers and the monotonic clock are unchanged.
  */
 const LASTS_MS = 500;
 const STEPS_MS = [86_400_000, -1_500];

@@ -33,7 +33,7 @@ import { secret } from './secrets.ts';
 const readYaml = (text: string) => parseSourceFile('integrations.yaml', text);
 const readCsv = (text: string) => parseCsv(text, CSV_OPTIONS);
 
-/** Every function that reads text which users, pages, providers, APIs or callers chose. A refusal is as good as a result. */
+/** Every function that reads text from users, pages, providers, APIs or callers. It may reject the text. */
 export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
   excerpt: (text) => excerpt(text, [secret('secret-1'), secret('<<<<'), secret('{}{}')]),
   maskSecrets: (text) => maskSecrets(text, [secret('secret-1'), secret('<<<<'), secret('{}{}')]),
@@ -73,7 +73,7 @@ export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
       ]),
       {
         issuer: undefined,
-        issuerDemanded: false,
+        issuerRequired: false,
         authorizationUrl: 'https://acme.example/a',
         codeParameter: 'code',
       },
@@ -81,7 +81,7 @@ export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
   'parseAuthorizationResponse, iss': (text) =>
     parseAuthorizationResponse(new Map([['iss', text]]), {
       issuer: undefined,
-      issuerDemanded: true,
+      issuerRequired: true,
       authorizationUrl: 'https://acme.example/a',
       codeParameter: 'code',
     }),
@@ -97,7 +97,7 @@ export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
       secret('<<<<'),
       secret('{}{}'),
     ]),
-  // Parsers that take long for each byte: less is enough to see how they grow.
+  // These parsers take long for each byte, so less text is enough to measure their growth.
   readYaml: (text) => readYaml(text.slice(0, text.length / 16)),
   readCsv: (text) => readCsv(text.slice(0, text.length / 16)),
   'readCsv, quoted': (text) => readCsv(`integration,userId,api_key\nacme,1,"${text.slice(0, text.length / 16)}"\n`),
@@ -139,7 +139,7 @@ export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
 const numbered = (count: number, line: (number: number) => string) =>
   Array.from({ length: Math.ceil(count) }, (_, number) => line(number)).join('');
 
-/** Texts that a repeated piece does not make, by their size. */
+/** Texts that are not a repeated piece, by their size. */
 const SHAPES: Readonly<Record<string, { read: (text: string) => unknown; write: (bytes: number) => string }>> = {
   'readYaml, keys': { read: readYaml, write: (bytes) => numbered(bytes / 8, (key) => `${key}: 1\n`) },
   'readYaml, keys twice': { read: readYaml, write: (bytes) => numbered(bytes / 8, (key) => `${key >> 1}: 1\n`) },
@@ -175,7 +175,7 @@ const SHAPES: Readonly<Record<string, { read: (text: string) => unknown; write: 
   },
 };
 
-/** What readers are made to repeat: each is the start of something that a careless one looks for to the end. */
+/** The pieces to repeat. Each begins something that a careless reader looks for to the end of the text. */
 const PIECES = [
   '<',
   '<>',
@@ -246,7 +246,7 @@ const PIECES = [
   '+',
 ];
 
-/** One reader on one repeated piece; milliseconds of processor time for half and for all of the text. */
+/** One reader on one repeated piece, with milliseconds of processor time for half and for all of the text. */
 export interface Growth {
   readonly reader: string;
   readonly piece: string;
@@ -254,15 +254,15 @@ export interface Growth {
   readonly whole: number;
 }
 
-// Below this nothing can hold a server up, and a clock cannot tell what it measures.
+// A shorter time cannot delay a server, and the clock cannot measure it.
 const NEGLIGIBLE_MS = 8;
 const RUNS = 12;
-/** t(2n) / t(n): 2 where time is linear, 4 where it is quadratic. */
+/** The bar for t(2n) / t(n), which is 2 for linear time and 4 for quadratic time. */
 const MAX_RATIO = 3;
 
 /**
- * Reads every piece, repeated to `bytes`, with every reader, and every shape. Returns those whose time grows faster than
- * the text.
+ * Runs every reader on every shape, and on every piece repeated to `bytes`. Returns those whose time grows
+ * faster than the text.
  */
 export function findNonlinear(bytes: number, readers: Iterable<string> = Object.keys(READERS)): Growth[] {
   const found: (Growth | undefined)[] = [];
@@ -270,7 +270,7 @@ export function findNonlinear(bytes: number, readers: Iterable<string> = Object.
     const read = READERS[reader];
     if (!read) throw new Error(`There is no reader ${reader}.`);
     for (const piece of PIECES)
-      // A text of one kind, and one that ends as nothing of the kind does.
+      // A text of one piece only, and a text with a different end.
       for (const end of ['', '\u0001x']) {
         const write = (size: number) => piece.repeat(Math.ceil(size / piece.length)) + end;
         found.push(measure({ reader, piece, read, write }, bytes));
@@ -287,7 +287,7 @@ interface Measured {
   readonly write: (bytes: number) => string;
 }
 
-/** A time that grows faster than the text does so at every size. A busy machine makes one size look slow. */
+/** Superlinear time shows at every size. A busy machine makes only one size look slow. */
 function measure(measured: Measured, bytes: number): Growth | undefined {
   return measureAt(measured, bytes) && measureAt(measured, bytes * 2) && measureAt(measured, bytes);
 }
@@ -295,7 +295,7 @@ function measure(measured: Measured, bytes: number): Growth | undefined {
 function measureAt({ reader, piece, read, write }: Measured, bytes: number): Growth | undefined {
   const [half, whole] = [write(bytes / 2), write(bytes)];
   const best = { half: Infinity, whole: Infinity };
-  // The least of several runs: what else the machine does only ever adds.
+  // The minimum of several runs, because other work of the machine only adds time.
   for (let run = 0; run < RUNS; run += 1) {
     best.whole = Math.min(best.whole, timeOf(read, whole));
     if (best.whole < NEGLIGIBLE_MS) return undefined;
@@ -310,7 +310,7 @@ function timeOf(read: (text: string) => unknown, text: string): number {
   try {
     read(text);
   } catch {
-    // A refusal.
+    // The reader rejected the text.
   }
   const { user, system } = process.cpuUsage(before);
   return (user + system) / 1000;

@@ -2,7 +2,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Cleanup } from './temporary-folder.ts';
 
-/** Listens on loopback until the test ends, on a port of one's own or any that is free; resolves to the port. */
+/** Listens on loopback until the test ends, on the given port or any free one. Resolves to the port. */
 export async function listen(cleanup: Cleanup, server: Server, port = 0): Promise<number> {
   await new Promise<void>((resolve) => server.listen(port, 'localhost', resolve));
   cleanup.after(

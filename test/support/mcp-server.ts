@@ -44,9 +44,9 @@ class RotatingProvider extends DemoInMemoryAuthProvider {
   }
 }
 
-/** A remote MCP server and its authorization server, both of the protocol's own SDK, on two origins. */
+/** A remote MCP server and its authorization server, both from the protocol’s own SDK, on two origins. */
 export interface TestMcpServer {
-  /** The server's URL, which is all that a client needs. */
+  /** The server’s URL. A client needs nothing else. */
   readonly url: string;
   readonly issuer: string;
   readonly provider: RotatingProvider;

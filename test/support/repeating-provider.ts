@@ -6,7 +6,7 @@ import type { Cleanup } from './temporary-folder.ts';
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
 export const PEM = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 
-/** Marked secrets: what the application configures, what users are prompted for, what the provider issues. */
+/** Marked secrets of the application’s configuration, of the user’s prompts and of the provider. */
 export const SECRETS = {
   secretKey: SECRET_KEY,
   clientSecret: 'cl/CANARY+client"1',
@@ -28,10 +28,10 @@ export const SECRETS = {
   pem: PEM.split('\n')[5] ?? '',
 };
 
-/** How a response repeats the secrets that were sent. */
+/** How a response repeats the secrets of its request. */
 type Repeat = (secrets: readonly string[], request: SeenRequest) => ScriptedResponse;
 
-/** How a text may be written: a few ways at a time, because a message quotes only the beginning of a text. */
+/** The encodings of a text. A message quotes only the beginning of a text, so only a few are used at a time. */
 const ENCODINGS: Readonly<Record<string, readonly ((text: string) => string)[]>> = {
   'raw, JSON, HTML': [(text) => text, (text) => JSON.stringify(text), (text) => text.replaceAll('"', '&quot;')],
   'percent-encoded, hex': [
@@ -75,7 +75,7 @@ export const FAILURES: ReadonlyMap<string, Repeat> = new Map<string, Repeat>([
 ]);
 
 const MADE = ['code_verifier', 'client_assertion', 'assertion'];
-// The search takes long if it looks for more.
+// A search for more would take too long.
 const KEPT = 60;
 
 const HTML = { 'content-type': 'text/html' };
@@ -89,7 +89,7 @@ function challenge(secrets: readonly string[]): string {
   return `Bearer error_description="${secrets.map(encodeURIComponent).join(' ')}"`;
 }
 
-/** Secrets where this endpoint's responses have them, and an error that repeats them. */
+/** The secrets in this endpoint’s usual responses, and an error that repeats them. */
 function broughtBy(path: string): string | object {
   const { brought } = SECRETS;
   const problem = { error: 'server_error', error_description: `of ${brought}` };
@@ -102,15 +102,15 @@ function broughtBy(path: string): string | object {
   return { error: 'server_error' };
 }
 
-/** A provider of every auth mode, which repeats what it is sent as `failure` says. */
+/** A provider of every auth mode, which repeats each request as `failure` says. */
 export interface RepeatingProvider {
   readonly url: string;
   readonly requests: readonly SeenRequest[];
-  /** Undefined = it grants everything. */
+  /** If undefined, it grants everything. */
   failure: Repeat | undefined;
-  /** Secrets that the server made for requests that failed, by what they are. */
+  /** Secrets that the server made for requests that failed, by their kind. */
   readonly made: Map<string, string>;
-  /** The state of each OAuth 1.0a flow, by the client's id: the callback URL that the provider is told has it. */
+  /** The state of each OAuth 1.0a flow, by client id. It is in the callback URL that the provider gets. */
   readonly states: ReadonlyMap<string, string>;
 }
 
@@ -145,8 +145,8 @@ export async function startRepeatingProvider(cleanup: Cleanup): Promise<Repeatin
 }
 
 /**
- * The marked secrets of a request, and those that the server made. Short ones first, because a message quotes only the
- * beginning of a text.
+ * The marked secrets of a request, and those that the server made. Short ones come first, because a message quotes
+ * only the beginning of a text.
  */
 function secretsIn({ path, query, headers, body, form }: SeenRequest): string[] {
   const authorization = headers.authorization ?? '';
@@ -175,7 +175,7 @@ function decoded(text: string): string {
   return /%(2[0-9A-F]|25)/.test(text) ? decodeURIComponent(text.replaceAll('+', ' ')) : text;
 }
 
-/** What a provider gives when all goes well, by the path of the request. */
+/** The provider’s successful responses, by the path of the request. */
 function granted({ path, form }: SeenRequest, url: string): ScriptedResponse {
   const tokens = { access_token: SECRETS.accessToken, refresh_token: SECRETS.refreshToken, expires_in: 100 };
   const responses: Readonly<Record<string, () => ScriptedResponse>> = {

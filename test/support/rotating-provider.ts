@@ -4,53 +4,53 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { listen } from './listen.ts';
 import type { Cleanup } from './temporary-folder.ts';
 
-// The half-life, less the fifth of it by which the background may come earlier, and some slack.
+// Half of the life, less the fifth of it by which a background refresh may be early, and some slack.
 const EARLIEST = 0.65;
 
-/** One grant at the provider, and every token it ever gave for it. */
+/** One grant at the provider, and all of its tokens. */
 interface Family {
   readonly name: string;
-  /** Whether an old refresh token is accepted until the new one was used. */
+  /** Whether the previous refresh token is accepted until the new one is used. */
   readonly grace: boolean;
   refreshToken: string;
   previous: string | undefined;
   accessExpiresAt: number;
   accessLife: number;
-  /** How long the last answer took: so much of the token's life may have passed, for all that its reader knows. */
+  /** The time of the last response. This part of the token’s life may have passed before it was read. */
   responseTook: number;
   revoked: boolean;
-  /** The last access token, until a caller has shown it: until then nobody here knows that it was stored. */
+  /** The last access token until a caller shows it. Only then it is known that the token was stored. */
   unseen: string | undefined;
-  /** Whether an answer with new tokens was cut off, or its reader died before anybody saw them. */
+  /** Whether a response with new tokens was truncated, or its reader died before anybody saw them. */
   responseLost: boolean;
 }
 
-/** What the provider counted. */
+/** The provider’s counters. */
 export interface ProviderCounts {
-  /** Answers with new tokens. */
+  /** Responses with new tokens. */
   rotated: number;
-  /** Of these, for a refresh token before the last. */
+  /** Of these, responses to a refresh token before the last. */
   grace: number;
   failed: number;
   cut: number;
-  /** Rotations of a token that was far from its end, although nothing had gone wrong. */
+  /** Rotations of a token that was far from its expiry, although nothing had failed. */
   needless: number;
-  /** Old refresh tokens that came again and revoked their family. */
+  /** Previous refresh tokens that were sent again and revoked their family. */
   reused: number;
 }
 
-/** A provider with rotating refresh tokens, reuse detection and short lives, as slow and as faulty as it is told. */
+/** A provider with rotating refresh tokens, reuse detection, short lives, and configured delays and failures. */
 export interface RotatingProvider {
   readonly url: string;
   readonly counts: ProviderCounts;
   readonly families: ReadonlyMap<string, Family>;
-  /** Begins a grant; resolves to its first tokens. */
+  /** Begins a grant. Resolves to its first tokens. */
   grant(name: string, grace: boolean): { access_token: string; refresh_token: string; expires_at: number };
-  /** Whose an access token is that a caller got, and until when. */
+  /** The connection of an access token that a caller got, and its expiry. */
   see(accessToken: string): { family: string; expiresAt: number } | undefined;
-  /** A server was killed: tokens that nobody has seen may have been lost with it. */
+  /** Notes that a server was killed. Tokens that nobody has seen may be lost with it. */
   serverDied(): void;
-  /** Ends every failure, so that what is under way can settle. */
+  /** Ends every failure, so that requests in flight can settle. */
   heal(): void;
 }
 
@@ -100,7 +100,7 @@ export async function startRotatingProvider(
     return { status: 200, body: rotate(family, refreshToken) };
   }
 
-  /** Half of the answers wait before the tokens are made, half after that. */
+  /** Half of the responses wait before the tokens are made, the others after that. */
   async function answer(refreshToken: string, response: ServerResponse): Promise<void> {
     const asked = Date.now();
     const chance = failing ? Math.random() : 1;
@@ -115,7 +115,7 @@ export async function startRotatingProvider(
     if (chance < failureRate * 0.75) return void ((counts.failed += 1), hanging.push(response));
     const { status, body } = refresh(refreshToken);
     const family = byRefreshToken.get(refreshToken);
-    // Whoever asked may have died while the answer was under way.
+    // The client may have died while the response was in flight.
     if (family && lastDeath >= asked) family.responseLost = true;
     await delay(waits - before);
     if (family) family.responseTook = Date.now() - asked;
@@ -168,7 +168,7 @@ export async function startRotatingProvider(
       families.set(name, family);
       byRefreshToken.set(refreshToken, family);
       const { access_token, refresh_token } = rotate(family, refreshToken);
-      // Nobody here knows how long it lived before it was registered, so it may be refreshed at any time.
+      // The age of the token at its registration is unknown, so it may be refreshed at any time.
       family.accessLife = Number.POSITIVE_INFINITY;
       return { access_token, refresh_token, expires_at: family.accessExpiresAt };
     },

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { listen } from './listen.ts';
 import type { Cleanup } from './temporary-folder.ts';
 
-/** A request as the provider saw it. */
+/** A request as the provider received it. */
 export interface SeenRequest {
   readonly method: string;
   readonly path: string;
@@ -12,17 +12,17 @@ export interface SeenRequest {
   readonly form: URLSearchParams;
 }
 
-/** What the provider answers; `hang` never does, `cut` closes the connection. */
+/** The provider’s response. `hang` never responds, and `cut` closes the connection. */
 export type ScriptedResponse =
   | { readonly status?: number; readonly headers?: Record<string, string>; readonly body?: string | object }
   | 'hang'
   | 'cut';
 
-/** A provider whose answers a test dictates: for the faults that a correct one never shows. */
+/** A provider whose responses a test chooses, for faults that a correct provider never has. */
 export interface ScriptedProvider {
   readonly url: string;
   readonly requests: SeenRequest[];
-  /** Called for every request; replaceable during the test. */
+  /** Called for every request. A test may replace it. */
   answer: (request: SeenRequest) => ScriptedResponse | Promise<ScriptedResponse>;
 }
 

@@ -4,7 +4,7 @@ export function secret<T>(value: T): Secret<T> {
   return new Secret(value);
 }
 
-/** A value with its secrets in the clear, as it would be sealed: to be compared. */
+/** A value with its secrets in the clear, as before it is sealed, so that tests can compare it. */
 export function revealed(value: unknown): unknown {
   return value === undefined ? undefined : (JSON.parse(toRevealedJson(value)) as unknown);
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Cleanup } from './temporary-folder.ts';
 
 const CLI = join(import.meta.dirname, '../../packages/server/bin/nango.js');
-// Only ends a hang: a start takes a second, but many times that on a loaded machine.
+// Only for a start that hangs. A start takes a second, but many times that on a loaded machine.
 const HANG_MS = 300_000;
 
 export interface CliResult {
@@ -14,7 +14,7 @@ export interface CliResult {
   readonly stderr: string;
 }
 
-/** The environment of a clean shell: no Nango settings of whoever runs the tests. */
+/** The environment of a clean shell, without the Nango settings of the person who runs the tests. */
 export function cleanEnvironment(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(NANGO_|DATABASE_URL$|FORCE_COLOR$|NO_COLOR$|NODE_TEST_CONTEXT$)/.test(name),
@@ -49,14 +49,14 @@ export async function runCli(
   return { code: child.exitCode, stdout, stderr };
 }
 
-/** A server in a process of its own. */
+/** A server in its own process. */
 export interface ServerProcess {
   readonly child: ChildProcess;
-  /** Everything it printed. */
+  /** The output up to now. */
   output(): string;
-  /** Ends it at once, as a power cut would. */
+  /** Ends it at once, like a power cut. */
   kill(): Promise<void>;
-  /** Ends it as an operator would; resolves to the exit code. */
+  /** Ends it like an operator. Resolves to the exit code. */
   stop(): Promise<number | null>;
 }
 
@@ -74,7 +74,7 @@ export async function startServerProcess(
     url: string;
     environment: Record<string, string>;
     flags?: readonly string[];
-    /** Where its output goes in place of `output()`. */
+    /** The target of its output, in place of `output()`. */
     logFile?: string | undefined;
   },
 ): Promise<ServerProcess> {

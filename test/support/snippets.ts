@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 
-/** A fenced block of a page of documentation. */
+/** A fenced block of a documentation page. */
 export interface Snippet {
   readonly language: string;
   readonly title: string;
   readonly code: string;
-  /** Where it begins. */
+  /** The number of its first line. */
   readonly line: number;
 }
 

@@ -5,10 +5,10 @@ import type { Store } from '../../packages/server/src/store/store.ts';
 import { startPostgres } from './postgres.ts';
 import { temporaryFolder, type Cleanup } from './temporary-folder.ts';
 
-/** A kind of store, for suites that every one has to pass. */
+/** A kind of store, for the suites that every store has to pass. */
 export interface StoreKind {
   readonly name: string;
-  /** `open` twice leads to the same data; `module` and `argument` say how another process opens it. */
+  /** Two calls of `open` use the same data. `module` and `argument` say how another process opens it. */
   readonly setUp: (cleanup: Cleanup) => Promise<{ open: () => Store; module: string; argument: string }>;
 }
 

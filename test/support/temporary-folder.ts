@@ -2,12 +2,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-/** Something that runs code when it ends: a test, or {@link createCleanup}. */
+/** Something that runs code at its end: a test, or {@link createCleanup}. */
 export interface Cleanup {
   after(end: () => void | Promise<void>): void;
 }
 
-/** A cleanup for a suite, whose set-up in `before` has no test context; call `run` in its `after`. */
+/** A cleanup for a suite, because `before` has no test context. Call `run` in the `after` of the suite. */
 export function createCleanup(): Cleanup & { run(): Promise<void> } {
   const ends: (() => void | Promise<void>)[] = [];
   return {
@@ -18,7 +18,7 @@ export function createCleanup(): Cleanup & { run(): Promise<void> } {
   };
 }
 
-/** A folder that is removed with its test; `files` are written into it. */
+/** A folder with `files` that is removed after its test. */
 export function temporaryFolder(cleanup: Cleanup, files: Record<string, string> = {}): string {
   const folder = mkdtempSync(join(tmpdir(), 'nango-test-'));
   cleanup.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));

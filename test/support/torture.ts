@@ -11,35 +11,35 @@ import { temporaryFolder, type Cleanup } from './temporary-folder.ts';
 
 const SETTLE_MS = 45_000;
 const SLOWEST_MS = 2_000;
-// Short, and long enough that no token is over when its answer arrives.
+// Short, but long enough that no token has expired when its response arrives.
 const SHORTEST_LIFE_MS = 3_500;
 const LONGEST_LIFE_MS = 6_000;
 const FULL_DISK = existsSync('/dev/full') ? '/dev/full' : undefined;
 const JUMPING_CLOCK = `--import=${new URL('jumping-clock.ts', import.meta.url).href}`;
 
-/** What is done to the servers, for how long. */
+/** The attacks on the servers, and their duration. */
 export interface TortureOptions {
   readonly seconds: number;
   readonly connections: number;
   readonly clients: number;
-  /** Several share one PostgreSQL; one has the embedded store. */
+  /** Several servers share one PostgreSQL. A single server uses the embedded store. */
   readonly servers: number;
   readonly databaseRestarts: number;
   readonly log: (line: string) => void;
 }
 
-/** What came of it. The lists are empty when everything is as promised. */
+/** The results. The lists are empty if no promise is broken. */
 export interface TortureReport {
   readonly provider: ProviderCounts;
   readonly kills: number;
   readonly answers: Record<string, number>;
-  /** Callers that got a token of another connection, one the provider never gave, or one that had expired. */
+  /** Callers that got a token of another connection, an unknown token, or an expired token. */
   readonly wrongTokens: string[];
-  /** Connections that were lost although no answer of the provider was. */
+  /** Connections that were lost although no response of the provider was lost. */
   readonly lostWithoutCause: string[];
-  /** Connections whose grant is gone at the provider, and that do not say so, or of which no event or several tell. */
+  /** Connections whose grant is gone but that are not marked, or that do not have exactly one event for it. */
   readonly unannounced: string[];
-  /** Connections lost with an answer, at a provider without grace; each is marked. */
+  /** Connections lost with a response, at a provider without grace. Each is marked. */
   readonly lostWithResponse: number;
   readonly leaked: boolean;
 }
@@ -52,8 +52,8 @@ interface Host {
 }
 
 /**
- * Attacks servers while they refresh: kills, a provider that is slow and fails, clocks that jump, a full disk under the
- * logs, a database that goes away, and callers all the while.
+ * Attacks servers while they refresh and callers never stop: kills, a slow and failing provider, jumping clocks, a
+ * full disk for the logs, and a database that restarts.
  */
 export async function torture(cleanup: Cleanup, options: TortureOptions): Promise<TortureReport> {
   const provider = await startRotatingProvider(cleanup, {
@@ -99,7 +99,9 @@ async function prepareHost(
   const port = await freePort();
   const url = `http://localhost:${port}`;
   const folder = temporaryFolder(cleanup, {
-    'nango-config.yaml': `oauth_server_port: ${port}\noauth_server_root_url: ${url}\nmain_server_log_level: debug\n${FULL_DISK ? `audit_log_file: ${FULL_DISK}\n` : ''}`,
+    'nango-config.yaml':
+      `oauth_server_port: ${port}\noauth_server_root_url: ${url}\nmain_server_log_level: debug\n` +
+      (FULL_DISK ? `audit_log_file: ${FULL_DISK}\n` : ''),
     'integrations.yaml': `integrations:
   acme:
     oauth_client_id: client
@@ -127,9 +129,9 @@ async function prepareHost(
     process: undefined,
     output: '',
     async start() {
-      // Every other time the disk under its log is full; else what it writes is looked through for secrets.
+      // The disk for the log of every other server is full. The other logs are searched for secrets.
       const logFile = (starts += 1) % 2 === 0 ? FULL_DISK : undefined;
-      // A server does not start while the database is away, as it should; whoever runs it starts it again.
+      // A server does not start without the database, as it should. Its operator starts it again.
       for (let attempt = 0; ; attempt += 1) {
         try {
           host.process = await startServerProcess(cleanup, { folder, url, environment, logFile });
@@ -166,7 +168,7 @@ interface Hammering {
   readonly wrongTokens: string[];
 }
 
-/** One caller after the other, each checked against what the provider gave. */
+/** Calls one connection after the other, and checks each token against the provider’s record. */
 async function hammer({ hosts, provider, options, state, answers, wrongTokens }: Hammering): Promise<void> {
   while (!state.ended) {
     const userId = `user-${Math.floor(Math.random() * options.connections)}`;
@@ -201,7 +203,7 @@ async function killServers(
   }
 }
 
-/** Not while a server starts: one that begins with a wrong clock has no other to compare it with. */
+/** Does not jump while a server starts, because its start has no other clock to compare with. */
 async function setClocksWrong(hosts: readonly Host[], state: { readonly ended: boolean }): Promise<void> {
   while (!state.ended) {
     await delay(300);
@@ -221,7 +223,7 @@ async function restartDatabase(postgres: TestPostgres, { seconds, databaseRestar
   await delay(pause);
 }
 
-/** Asks for every connection once more, with a provider that is well, and compares with what the provider knows. */
+/** Requests every connection once more from a healthy provider, and compares the results with its records. */
 async function settle(
   hosts: readonly Host[],
   { provider, options }: { provider: RotatingProvider; options: TortureOptions },
@@ -250,7 +252,7 @@ async function settle(
   return { lostWithoutCause, unannounced, lostWithResponse, leaked: outputs.includes('CANARY') };
 }
 
-/** Connections that an event says need a reconnect and that do not, or the other way round, or more than once. */
+/** Connections whose needs_reconnect events do not match their status. */
 async function wronglyTold(url: string, marked: readonly string[]): Promise<string[]> {
   const told: string[] = [];
   for (let cursor = ''; ;) {
@@ -268,8 +270,8 @@ async function wronglyTold(url: string, marked: readonly string[]): Promise<stri
 }
 
 /**
- * A connection that backs off, or whose lease a dead server left, settles within the lease's life; one whose grant is gone
- * when its access token ends.
+ * A connection that backs off, or that has the lease of a dead server, settles within the life of a lease. One whose
+ * grant is gone settles when its access token expires.
  */
 async function untilSettled(
   url: string,

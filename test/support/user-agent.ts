@@ -1,8 +1,8 @@
-/** As much of a browser as flows over HTTP need: cookies by host and port, redirects on request. */
+/** The parts of a browser that flows over HTTP need: cookies by host and port, redirects on request. */
 export class UserAgent {
   readonly #jars = new Map<string, Map<string, string>>();
 
-  /** One request, without following. */
+  /** Sends one request, without following redirects. */
   async request(
     url: string,
     { method = 'GET', body, headers = {} }: { method?: string; body?: string; headers?: Record<string, string> } = {},
@@ -23,7 +23,7 @@ export class UserAgent {
     return response;
   }
 
-  /** Follows redirects while they lead to addresses that `until` does not match. Resolves to the last address and answer. */
+  /** Follows redirects to addresses that `until` does not match. Resolves to the last address and response. */
   async visit(
     start: string,
     { until, ...init }: { method?: string; until?: RegExp } = {},
@@ -40,7 +40,7 @@ export class UserAgent {
     throw new Error('redirects without end');
   }
 
-  /** Clicks on the page at an attempt's address; resolves to where the provider is. */
+  /** Clicks on the page at an attempt’s address. Resolves to the provider’s address. */
   async confirm(connectUrl: string): Promise<string> {
     const { origin, pathname, searchParams } = new URL(connectUrl);
     const response = await this.request(origin + pathname, {
@@ -59,7 +59,7 @@ export class UserAgent {
   }
 }
 
-/** What connect() does before its popup navigates. */
+/** The request of connect() before its popup navigates. */
 export async function beginAttempt(
   serverUrl: string,
   {
@@ -88,7 +88,7 @@ export async function beginAttempt(
   return { ...body, response };
 }
 
-/** The state of an attempt, as connect() asks. */
+/** The state of an attempt, as connect() reads it. */
 export async function attemptResult(
   serverUrl: string,
   attempt: string,
@@ -99,7 +99,7 @@ export async function attemptResult(
   };
 }
 
-/** A whole connect flow at a provider that sends everybody back with `code=c1` and `callback`. Resolves to its result. */
+/** Runs a connect flow at a provider that redirects with `code=c1` and `callback`. Resolves to its result. */
 export async function connectBrowser(
   serverUrl: string,
   { callback = 'code=c1', ...begin }: { callback?: string } & NonNullable<Parameters<typeof beginAttempt>[1]> = {},

@@ -1,6 +1,6 @@
 import { NangoClientError } from './client-error.ts';
 import { jsonProblem } from './json-problem.ts';
-import { assertText, splitNamed, type ReferenceFields } from './named-connection.ts';
+import { accountOptions, assertText, splitNamed, type ReferenceFields } from './named-connection.ts';
 import type {
   ActionConnection,
   JsonValue,
@@ -406,10 +406,4 @@ function toError(text: string, status: number): NangoClientError {
       { status, cause },
     );
   }
-}
-
-/** The fields of a {@link NewConnection} that name no connection. */
-function accountOptions([first]: readonly unknown[]): Partial<{ newAccount: unknown; tags: unknown }> {
-  const { newAccount, tags }: { newAccount?: unknown; tags?: unknown } = typeof first === 'object' ? (first ?? {}) : {};
-  return { newAccount, tags };
 }

@@ -28,3 +28,9 @@ export function assertText(name: string, value: unknown): string {
   if (typeof value === 'string' && value !== '') return value;
   throw new NangoClientError('invalid_input', `${name} must be non-empty text.`);
 }
+
+/** The fields of a `NewConnection` that name no connection. */
+export function accountOptions([first]: readonly unknown[]): Partial<{ newAccount: unknown; tags: unknown }> {
+  const { newAccount, tags }: { newAccount?: unknown; tags?: unknown } = typeof first === 'object' ? (first ?? {}) : {};
+  return { newAccount, tags };
+}

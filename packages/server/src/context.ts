@@ -5,10 +5,10 @@ import { MetadataCache } from './oauth/discovery/metadata-cache.ts';
 import { createOAuthHttp, HttpClient } from './upstream/http-client.ts';
 import type { TraceOutgoing } from './upstream/traced-request.ts';
 
-/** What work on connections needs, and the client that must be closed at the end. */
+/** The parts that work on connections needs, and the client that must be closed at the end. */
 export type WorkingContext = ConnectionContext & { readonly client: HttpClient };
 
-/** Builds what work on connections needs from the opened parts. */
+/** Builds the context of work on connections from the opened parts. */
 export function createContext(
   opened: Pick<ConnectionContext, 'store' | 'vault' | 'log' | 'now' | 'delay' | 'config'>,
   { trace, onRefresh = () => undefined }: { trace?: TraceOutgoing; onRefresh?: ConnectionContext['onRefresh'] } = {},

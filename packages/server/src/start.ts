@@ -41,6 +41,7 @@ import { readKeys, type Keys } from './operations/keys.ts';
 import { ServerPresence } from './operations/server-presence.ts';
 import { createVault } from './vault/vault.ts';
 
+/** Settings of {@link startServer}. */
 export interface StartOptions extends Pick<CreateAppOptions, 'beforeRoutes'> {
   readonly settings: Settings;
   readonly log: FastifyBaseLogger;
@@ -151,7 +152,7 @@ interface Parts {
   readonly resources: AsyncDisposableStack;
 }
 
-/** Opens what work on connections needs: the store, migrated and with the key proven, the vault and the HTTP client. */
+/** Opens the parts that work on connections needs. Migrates the store, and checks that the key belongs to it. */
 async function openContext(
   { settings, log, now = createClock(), delay = defaultDelay }: StartOptions,
   { config, keys, tracing, metrics, resources }: Parts,
@@ -268,7 +269,7 @@ function openConfig(settings: Settings, log: FastifyBaseLogger): Promise<LiveCon
   });
 }
 
-/** Keys that have changed since the start, and that take effect only with the next start. */
+/** Returns the keys that have changed since the start, and that take effect only with the next start. */
 function keysThatNeedRestart(started: NangoConfig, current: NangoConfig): string[] {
   const isLocal = ({ oauth_server_root_url: root }: NangoConfig) => isLoopbackHost(root.hostname);
   return [
@@ -281,18 +282,19 @@ function keysThatNeedRestart(started: NangoConfig, current: NangoConfig): string
   ];
 }
 
-/** A notice if the callback URL differs from where the server listens. */
+/** Returns a notice if the callback URL has another port than the one on which the server listens. */
 function portNotices({ port }: Settings, { oauth_server_root_url: root }: NangoConfig): string[] {
   if (port === undefined || port === 0 || !isLoopbackHost(root.hostname) || Number(root.port || 80) === port) return [];
   return [
-    `--port changes only the port on which the server listens. The callback URL stays at ${root.origin}. To change both, set oauth_server_root_url and oauth_server_port in nango-config.yaml.`,
+    `--port changes only the port on which the server listens. The callback URL stays at ${root.origin}. ` +
+      'To change both, set oauth_server_root_url and oauth_server_port in nango-config.yaml.',
   ];
 }
 
 async function listen(app: App, settings: Settings, config: LiveConfig): Promise<number> {
   const { oauth_server_port, oauth_server_root_url } = config.current.server;
   const port = settings.port ?? oauth_server_port;
-  // With a loopback root, anyone who reaches the server may connect, so only this machine may reach it.
+  // With a loopback root, everyone who reaches the server may connect. So only this machine may reach it.
   const host = settings.host ?? (isLoopbackHost(oauth_server_root_url.hostname) ? 'localhost' : '::');
   try {
     await app.listen({ host, port }).catch((error: unknown) => {
@@ -303,7 +305,8 @@ async function listen(app: App, settings: Settings, config: LiveConfig): Promise
   } catch (cause) {
     const isTaken = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE';
     const remedy = isTaken
-      ? 'Another program uses this port. Stop that program, or set oauth_server_port and oauth_server_root_url in nango-config.yaml.'
+      ? 'Another program uses this port. ' +
+        'Stop that program, or set oauth_server_port and oauth_server_root_url in nango-config.yaml.'
       : messageOf(cause);
     throw new NangoError('port_unavailable', `The server cannot listen on ${host}:${port}. ${remedy}`, { cause });
   }

@@ -13,6 +13,7 @@ import type { MaybeSecret, Secret } from '../vault/secret.ts';
 
 /** Any value that JSON can hold. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
+/** A JSON object. */
 export type JsonObject = Record<string, JsonValue>;
 
 /** Members that every `auth` section has. */
@@ -24,9 +25,9 @@ export interface BaseAuth {
 
 /** Members that all credentials have. */
 export interface BaseCredentials {
-  /** The last token response, or what was registered. */
+  /** The last token response, or the registered values. */
   readonly raw: Secret<JsonObject>;
-  /** How the credentials came about, as far as refreshing them needs it. Never shown. */
+  /** The facts about the grant that a refresh needs. They are never shown. */
   readonly grant?: object | undefined;
 }
 
@@ -40,7 +41,7 @@ export interface Integration<Auth extends BaseAuth = BaseAuth> {
   readonly appApiKey: Secret<string> | undefined;
   readonly clientCertificate: Secret<ClientCertificate> | undefined;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug' | 'trace';
-  /** For a whole request whose response is not streamed; 0 = none. */
+  /** The time for a whole request whose response is not streamed; 0 = no limit. */
   readonly httpRequestTimeoutSeconds: number;
   readonly timeouts: RequestTimeouts;
   readonly limits: ConcurrencyLimits;
@@ -59,9 +60,9 @@ export interface Integration<Auth extends BaseAuth = BaseAuth> {
    * origin.
    */
   readonly configuredOrigins: ReadonlySet<string>;
-  /** How many refreshes one server runs at once. */
+  /** Maximum number of refreshes that one server runs at the same time. */
   readonly refreshConcurrency: number;
-  /** After a provider has rejected refreshes without a reason for so many days, the grant counts as gone; 0 = never. */
+  /** Days of rejected refreshes without a reason after which the user has to connect again; 0 = never. */
   readonly reconnectAfterRefusedDays: number;
   readonly auth: Auth;
   /** Settings that each connection has beside its credentials. */
@@ -83,12 +84,12 @@ export interface RequestConfig {
 /** The connection's own settings, as `${config.x}` reads them. */
 export type AdditionalConfig = JsonObject;
 
-/** What an auth mode needs to talk to an authorization server. */
+/** The parts that an auth mode needs to call an authorization server. */
 export interface AuthModeContext {
   readonly http: OAuthHttp;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** A fresh value of at least 256 bits, base64url. */
+  /** Returns a random value of at least 256 bits, in base64url. */
   readonly randomToken: () => string;
   readonly authorizationServers: MetadataCache<AuthorizationServerMetadata>;
   readonly protectedResources: MetadataCache<ProtectedResourceMetadata>;
@@ -112,12 +113,13 @@ export interface ClientRegistrations {
 
 /** A step of connecting that needs the user's browser. */
 export interface AuthorizationBegun {
-  /** Where the browser is redirected to. */
+  /** The URL to which the browser is redirected. */
   readonly authorizationUrl: string;
   /** Sealed until the callback, then used once: the PKCE verifier, the temporary token's secret. */
   readonly secrets: Readonly<Record<string, Secret<string>>>;
 }
 
+/** The input of the first step of an authorization. */
 export interface BeginAuthorization<Auth extends BaseAuth> {
   readonly integration: Integration<Auth>;
   readonly config: AdditionalConfig;
@@ -125,6 +127,7 @@ export interface BeginAuthorization<Auth extends BaseAuth> {
   readonly redirectUri: string;
 }
 
+/** The input of the last step of an authorization. */
 export interface CompleteAuthorization<Auth extends BaseAuth> {
   readonly integration: Integration<Auth>;
   readonly config: AdditionalConfig;
@@ -172,7 +175,7 @@ export type ApplicationSecret = 'oauth_client_secret' | 'app_api_key';
 
 /** A URL of `auth`, and what is sent to it. */
 export interface AuthEndpoint {
-  /** Where `auth` names it. */
+  /** The path of its key in `auth`. */
   readonly key: readonly string[];
   readonly url: Template;
   /** Secrets of the application that the endpoint receives, or that sign what it receives. */
@@ -196,15 +199,18 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
   readonly name: string;
   /** The keys of `auth` other than `auth_mode`. */
   authShape(fields: Fields): z.ZodRawShape;
-  /** Every URL to which this mode, or its provider, sends requests or browsers, except base_url. */
+  /** Returns every URL to which this mode, or its provider, sends requests or browsers, except base_url. */
   endpoints(auth: Auth): readonly AuthEndpoint[];
-  /** Secrets of the application that sign API requests, so that base_url receives what they made. Absent = none. */
+  /**
+   * Returns the application's secrets that sign API requests, so that base_url receives their signatures. Absent =
+   * none.
+   */
   signsWith?(auth: Auth): readonly ApplicationSecret[];
   /** Reports faults that concern several keys together. */
   checkAuth?(auth: Auth): { key: string; message: string }[];
-  /** Settings outside `auth` that must be present. */
+  /** Returns the settings outside `auth` that must be present. */
   requiredSettings?(auth: Auth): readonly ClientSetting[];
-  /** The scopes of an Integration that names none; undefined if it has to name them. */
+  /** Returns the scopes of an Integration that names none; undefined if it has to name them. */
   defaultScopes?(auth: Auth): readonly string[] | undefined;
   /** Explains, by placeholder, why a placeholder has no value with this `auth`. */
   unavailablePlaceholders?(auth: Auth): Readonly<Record<string, string>>;
@@ -217,31 +223,31 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
   /** The placeholders that this mode adds to `requests`, each with its value. */
   readonly placeholders: Record<string, PlaceholderValue<Auth, Credentials>>;
   /**
-   * Returns the headers that sign one request. Absent where placeholders alone authorize. Not called if the Integration
-   * configures an `Authorization` header.
+   * Returns the headers that sign one request. Absent if placeholders alone authorize. It is not called if the
+   * Integration configures an `Authorization` header.
    */
   sign?(request: SignableRequest, signing: Signing<Auth, Credentials>): Record<string, string>;
-  /** Present where the user is prompted for values, so that a page may submit them. */
+  /** Present if the user is prompted for values, so that a page may submit them. */
   readonly prompted?: {
-    /** The fields to prompt for; undefined if this Integration prompts for nothing. */
+    /** Returns the fields to prompt for; undefined if this Integration prompts for nothing. */
     fields(integration: Integration<Auth>): InputFields | undefined;
     /** Turns the values into credentials, with requests to the provider if needed. Throws `invalid_credentials`. */
     accept(prompted: PromptedValues<Auth>, context: AuthModeContext): Promise<Credentials>;
     verification(integration: Integration<Auth>): VerificationRequest | undefined;
   };
-  /** Absent where no browser is needed. */
+  /** Absent if no browser is needed. */
   readonly authorization?: {
     applies(integration: Integration<Auth>): boolean;
-    /** Names of `config` that the provider supplies. */
-    bringsConfig(integration: Integration<Auth>): readonly string[];
-    /** Those of them that arrive through the user's browser, which can change them. */
-    bringsByBrowser(integration: Integration<Auth>): readonly string[];
+    /** Returns the names of `config` that the provider supplies. */
+    suppliedConfig(integration: Integration<Auth>): readonly string[];
+    /** Returns those of them that arrive through the user's browser, which can change them. */
+    configFromBrowser(integration: Integration<Auth>): readonly string[];
     begin(request: BeginAuthorization<Auth>, context: AuthModeContext): Promise<AuthorizationBegun>;
     complete(request: CompleteAuthorization<Auth>, context: AuthModeContext): Promise<Authorized<Credentials>>;
     /** Whether the authorization server sends its response by POST (OAuth 2.0 Form Post Response Mode). */
     usesFormPost(integration: Integration<Auth>): boolean;
   };
-  /** Absent where devices without a browser cannot be authorized. */
+  /** Absent if devices without a browser cannot be authorized. */
   readonly device?: {
     begin(
       request: { integration: Integration<Auth>; config: AdditionalConfig },
@@ -256,7 +262,7 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
       context: AuthModeContext,
     ): Promise<Authorized<Credentials> | 'authorization_pending' | 'slow_down'>;
   };
-  /** Absent where the provider never issues credentials without the user. */
+  /** Absent if the provider never issues credentials without the user. */
   readonly issuance?: {
     /** Whether this Integration's credentials are issued to the application itself. */
     applies(integration: Integration<Auth>): boolean;
@@ -265,28 +271,28 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
       context: AuthModeContext,
     ): Promise<Credentials>;
   };
-  /** Absent where credentials cannot be revoked. */
+  /** Absent if credentials cannot be revoked. */
   readonly revocation?: {
     /** Whether this Integration's provider has a revocation endpoint. */
     applies(integration: Integration<Auth>): boolean;
-    revoke(request: HeldCredentials<Auth, Credentials>, context: AuthModeContext): Promise<void>;
+    revoke(request: StoredCredentials<Auth, Credentials>, context: AuthModeContext): Promise<void>;
   };
-  /** Absent where credentials do not expire. */
+  /** Absent if credentials do not expire. */
   readonly refresh?: {
     /** Whether these credentials hold what a refresh needs. */
     isRefreshable(credentials: Credentials, integration: Integration<Auth>): boolean;
-    /** When to refresh before the next use, in milliseconds since the epoch; undefined = never. */
+    /** Returns when to refresh before the next use, in milliseconds since the epoch; undefined = never. */
     dueAt(credentials: Credentials, integration: Integration<Auth>): number | undefined;
     /**
-     * When to refresh so that an unused refresh token does not expire, in milliseconds since the epoch; undefined =
-     * never.
+     * Returns when to refresh so that an unused refresh token does not expire, in milliseconds since the epoch;
+     * undefined = never.
      */
     keepAliveAt?(credentials: Credentials, integration: Integration<Auth>): number | undefined;
-    /** When the credentials expire, in milliseconds since the epoch; undefined = unknown. */
+    /** Returns when the credentials expire, in milliseconds since the epoch; undefined = unknown. */
     expiresAt(credentials: Credentials): number | undefined;
-    /** By how many milliseconds they may expire earlier, because their response took so long. */
+    /** Returns by how many milliseconds they may expire earlier: the time that their response took. */
     responseTookMs?(credentials: Credentials): number;
-    refresh(request: HeldCredentials<Auth, Credentials>, context: AuthModeContext): Promise<Credentials>;
+    refresh(request: StoredCredentials<Auth, Credentials>, context: AuthModeContext): Promise<Credentials>;
   };
 }
 
@@ -298,7 +304,7 @@ export interface SignableRequest {
   readonly body: string | Uint8Array | undefined;
 }
 
-/** The key that signs, and what makes the signature unique. */
+/** The credentials that sign, and the clock and random source that make the signature unique. */
 export interface Signing<Auth extends BaseAuth, Credentials extends BaseCredentials> {
   readonly credentials: Credentials;
   readonly integration: Integration<Auth>;
@@ -311,7 +317,8 @@ type PlaceholderValue<Auth extends BaseAuth, Credentials extends BaseCredentials
   of(credentials: Credentials, integration: Integration<Auth>): MaybeSecret;
 }['of'];
 
-export interface HeldCredentials<Auth extends BaseAuth, Credentials extends BaseCredentials> {
+/** Stored credentials, with their Integration and settings. */
+export interface StoredCredentials<Auth extends BaseAuth, Credentials extends BaseCredentials> {
   readonly integration: Integration<Auth>;
   readonly config: AdditionalConfig;
   readonly credentials: Credentials;

@@ -5,35 +5,35 @@ import { NangoError } from '../errors/nango-error.ts';
 import type { AdditionalConfig, ApplicationSecret, Integration, JsonObject } from './auth-mode.ts';
 import { revealText, type MaybeSecret, type Secret } from '../vault/secret.ts';
 
-/** Placeholders that templates of `auth` may use where they may read more than the connection's own settings. */
+/** Placeholders that templates of `auth` may use if they may read more than the connection's own settings. */
 export const AUTH_VALUES: PlaceholderScope = {
   names: ['app_api_key', 'oauth_client_id', 'oauth_client_secret'],
   prefixes: ['raw.', 'config.'],
 };
 
-/** The secret of the application that a placeholder holds. */
-const HELD_SECRETS: ReadonlyMap<string, ApplicationSecret> = new Map([
+/** The application's secret that each placeholder holds. */
+const SECRET_BY_PLACEHOLDER: ReadonlyMap<string, ApplicationSecret> = new Map([
   ['app_api_key', 'app_api_key'],
   ['oauth_client_secret', 'oauth_client_secret'],
   ['oauth_client_basic_encoded', 'oauth_client_secret'],
 ]);
 
-/** Adds to a section of `auth` the placeholders that its templates hold. */
+/** Adds the placeholders in its templates to a section of `auth`. */
 export function withPlaceholders<Section extends object>(section: Section) {
   return { ...section, placeholders: placeholdersOf(templatesIn(section)) };
 }
 
-/** The placeholders of some templates. */
+/** Returns the placeholders of some templates. */
 export function placeholdersOf(templates: Iterable<Template>): string[] {
   return [...new Set([...templates].flatMap(({ placeholders }) => placeholders))];
 }
 
-/** The application's secrets that some placeholders hold. */
-export function secretsHeldBy(placeholders: readonly string[]): ApplicationSecret[] {
-  return [...new Set(placeholders.flatMap((name) => HELD_SECRETS.get(name) ?? []))];
+/** Returns the application's secrets that some placeholders hold. */
+export function secretsOfPlaceholders(placeholders: readonly string[]): ApplicationSecret[] {
+  return [...new Set(placeholders.flatMap((name) => SECRET_BY_PLACEHOLDER.get(name) ?? []))];
 }
 
-/** Where these templates get their values. */
+/** The values of these templates. */
 export interface AuthValueSources {
   readonly integration: Integration;
   readonly config: AdditionalConfig;
@@ -58,29 +58,31 @@ function authValue(placeholder: string, { integration, config, raw, named = {} }
 }
 
 /** Renders templates by name. */
-export function fillTemplates(
+export function renderAuthTemplates(
   templates: Readonly<Record<string, Template>>,
   sources: AuthValueSources,
 ): Record<string, MaybeSecret> {
-  return Object.fromEntries(Object.entries(templates).map(([name, template]) => [name, fill(template, sources)]));
+  return Object.fromEntries(
+    Object.entries(templates).map(([name, template]) => [name, renderAuthTemplate(template, sources)]),
+  );
 }
 
 /** Renders headers. Names are in lower case; values are valid in a header. */
-export function fillHeaders(
+export function renderAuthHeaders(
   templates: Readonly<Record<string, Template>>,
   sources: AuthValueSources,
 ): Record<string, MaybeSecret> {
-  const rendered = Object.entries(fillTemplates(templates, sources));
+  const rendered = Object.entries(renderAuthTemplates(templates, sources));
   for (const [name, value] of rendered) headerValue(name, revealText(value));
   return Object.fromEntries(rendered.map(([name, value]) => [name.toLowerCase(), value]));
 }
 
 /** Renders a URL for the wire. No value can change the fixed parts of the template. */
-export function fillUrl(template: Template, sources: AuthValueSources): string {
+export function renderAuthUrl(template: Template, sources: AuthValueSources): string {
   return renderUrlTemplate(template, (placeholder) => revealText(authValue(placeholder, sources)));
 }
 
 /** Renders one template. The result is a secret if one of its values is. */
-export function fill(template: Template, sources: AuthValueSources): MaybeSecret {
+export function renderAuthTemplate(template: Template, sources: AuthValueSources): MaybeSecret {
   return renderMaybeSecret(template, (placeholder) => authValue(placeholder, sources));
 }

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import type { ClientCertificate } from '../oauth/oauth-http.ts';
 import { normalizePem, readPrivateKey } from '../formats/pem.ts';
 
-/** A certificate and its key, as they were pasted; undefined if they do not belong together. */
+/** Returns a certificate and its key as normalized PEM; undefined if they do not belong together. */
 export function readClientCertificate({ certificate, key }: ClientCertificate): ClientCertificate | undefined {
   const pem = { certificate: normalizePem(certificate), key: normalizePem(key) };
   try {

@@ -6,7 +6,7 @@ import { numberText } from '../formats/parse-json.ts';
 import { inputProblems } from '../schema/input-fields.ts';
 import type { Integration, JsonObject } from './auth-mode.ts';
 
-/** `auth.config_from_token_response`. */
+/** Returns the schema of `auth.config_from_token_response`. */
 export function configFromTokenResponseSchema() {
   return z
     .record(z.string().min(1), z.string().min(1))
@@ -14,36 +14,36 @@ export function configFromTokenResponseSchema() {
     .describe('Members of the token response that are stored as config.*, by dotted path');
 }
 
-/** Values of the token response that become `config.*`. Throws `provider_error` if one is missing. */
+/** Returns the values of the token response that become `config.*`. Throws `provider_error` if one is missing. */
 export function configFromResponse(
   integration: Integration & {
     readonly auth: { readonly config_from_token_response: Readonly<Record<string, string>> };
   },
   raw: JsonObject,
 ): JsonObject {
-  return kept(integration, integration.auth.config_from_token_response, (path) => memberAt(raw, path));
+  return configFrom(integration, integration.auth.config_from_token_response, (path) => memberAt(raw, path));
 }
 
-/** Values of the callback that become `config.*`. Throws `provider_error` if one is missing. */
+/** Returns the values of the callback that become `config.*`. Throws `provider_error` if one is missing. */
 export function configFromCallback(
   integration: Integration & { readonly auth: { readonly config_from_callback: Readonly<Record<string, string>> } },
   callback: ResponseParameters,
 ): JsonObject {
-  return kept(integration, integration.auth.config_from_callback, (parameter) => callback.get(parameter));
+  return configFrom(integration, integration.auth.config_from_callback, (parameter) => callback.get(parameter));
 }
 
-function kept(
+function configFrom(
   integration: Integration,
   sources: Readonly<Record<string, string>>,
   valueOf: (source: string) => unknown,
 ): JsonObject {
-  const found = Object.entries(sources).flatMap(([name, source]) => {
-    const found = valueOf(source);
-    // A number with more digits than JavaScript holds becomes text.
-    const value = typeof found === 'number' ? found : (numberText(found) ?? found);
+  const entries = Object.entries(sources).flatMap(([name, source]) => {
+    const member = valueOf(source);
+    // A number with more digits than a JavaScript number can hold becomes text.
+    const value = typeof member === 'number' ? member : (numberText(member) ?? member);
     const field = integration.configFields[name];
     if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
-      // Steps use the value before the connection exists, and the user's browser can change a callback.
+      // The value is checked here: steps use it before the connection exists, and a browser can change a callback.
       const [problem] = field ? inputProblems({ [name]: field }, { [name]: value }) : [];
       if (problem === undefined) return [[name, value] as const];
       throw new NangoError('provider_error', `The provider’s response does not fit the Integration. ${problem}.`);
@@ -54,5 +54,5 @@ function kept(
       `The provider’s response has no "${source}", which "${integration.name}" stores as config.${name}.`,
     );
   });
-  return Object.fromEntries(found);
+  return Object.fromEntries(entries);
 }

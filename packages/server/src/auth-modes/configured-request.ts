@@ -7,19 +7,19 @@ import { Template } from '../schema/template.ts';
 import type { AuthEndpoint, AuthModeContext, SignableRequest } from './auth-mode.ts';
 import {
   AUTH_VALUES,
-  fill,
-  fillHeaders,
-  fillTemplates,
-  fillUrl,
-  secretsHeldBy,
+  renderAuthTemplate,
+  renderAuthHeaders,
+  renderAuthTemplates,
+  renderAuthUrl,
+  secretsOfPlaceholders,
   withPlaceholders,
   type AuthValueSources,
 } from './auth-values.ts';
 import { revealText, revealTexts, secretTextsIn, type Secret } from '../vault/secret.ts';
 
 /**
- * A request that a Blueprint configures. Its values may use those of `auth` and the given placeholders. The output names
- * the placeholders that it holds.
+ * Returns the schema of a request that a Blueprint configures. Its values may use those of `auth` and `placeholders`.
+ * The output names the placeholders that it holds.
  */
 export function configuredRequestSchema(fields: Fields, placeholders: readonly string[]) {
   const scope = { names: [...AUTH_VALUES.names, ...placeholders], prefixes: AUTH_VALUES.prefixes };
@@ -38,6 +38,7 @@ export function configuredRequestSchema(fields: Fields, placeholders: readonly s
   return request.transform(withPlaceholders);
 }
 
+/** A parsed configured request. */
 export type ConfiguredRequest = z.output<ReturnType<typeof configuredRequestSchema>>;
 
 /** Returns the headers that sign a request. */
@@ -54,13 +55,13 @@ export function sendConfigured(
   sign?: RequestSigner,
 ): Promise<OAuthHttpResponse> {
   const { method } = request;
-  const url = new URL(fillUrl(request.url, sources));
+  const url = new URL(renderAuthUrl(request.url, sources));
   if (!isSecureUrl(url, sources.integration.allowHttp))
-    throw new NangoError('invalid_value', `${url.origin} is http; only https is used outside loopback.`);
-  const params = revealTexts(fillTemplates(request.params, sources));
+    throw new NangoError('invalid_value', `${url.origin} uses http. Outside loopback, only https is allowed.`);
+  const params = revealTexts(renderAuthTemplates(request.params, sources));
   for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value);
   const body = encodeBody(request, sources);
-  const ownHeaders = revealTexts(fillHeaders(request.headers, sources));
+  const ownHeaders = revealTexts(renderAuthHeaders(request.headers, sources));
   const headers = { accept: 'application/json', ...body?.headers, ...ownHeaders };
   const signature = sign?.({ method, url: url.href, headers, body: body?.text });
   return http({
@@ -72,7 +73,7 @@ export function sendConfigured(
   });
 }
 
-/** The secrets that a request may have carried. No message may quote them. */
+/** Returns the secrets that a request may have carried. No message may quote them. */
 export function sentSecrets(sources: AuthValueSources): Secret<string>[] {
   return secretTextsIn(sources);
 }
@@ -82,7 +83,9 @@ function encodeBody({ body, body_format }: ConfiguredRequest, sources: AuthValue
   const members = Object.entries(body).map(([name, member]) => {
     return [
       name,
-      member instanceof Template ? revealText(fill(member, sources)) : revealTexts(fillTemplates(member, sources)),
+      member instanceof Template
+        ? revealText(renderAuthTemplate(member, sources))
+        : revealTexts(renderAuthTemplates(member, sources)),
     ] as const;
   });
   if (body_format === 'json')
@@ -96,21 +99,21 @@ function encodeBody({ body, body_format }: ConfiguredRequest, sources: AuthValue
   };
 }
 
-/** `user[name]=…`, which is how forms write nested members. */
+/** Returns nested members as forms write them: `user[name]=…`. */
 function nested(name: string, members: Record<string, string>): [string, string][] {
   return Object.entries(members).map(([member, value]) => [`${name}[${member}]`, value]);
 }
 
-/** The endpoints of configured requests, by their keys in `auth`. */
+/** Returns the endpoints of configured requests, by their keys in `auth`. */
 export function endpointsOf(requests: Readonly<Record<string, ConfiguredRequest | undefined>>): AuthEndpoint[] {
   return Object.entries(requests).flatMap(([key, request]) => (request ? [endpointOf([key, 'url'], request)] : []));
 }
 
-/** The endpoints of `auth.steps`. */
+/** Returns the endpoints of `auth.steps`. */
 export function endpointsOfSteps(steps: readonly { readonly request: ConfiguredRequest }[]): AuthEndpoint[] {
   return steps.map(({ request }, index) => endpointOf(['steps', String(index), 'request', 'url'], request));
 }
 
 function endpointOf(key: readonly string[], { url, placeholders }: ConfiguredRequest): AuthEndpoint {
-  return { key, url, receives: secretsHeldBy(placeholders), isFirst: false };
+  return { key, url, receives: secretsOfPlaceholders(placeholders), isFirst: false };
 }

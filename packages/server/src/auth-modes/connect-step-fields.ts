@@ -10,7 +10,7 @@ const MAX_STEPS = 5;
  * store.
  */
 export function storeStepsSchema(fields: Fields, placeholders: readonly string[]) {
-  const step = z.strictObject(stepShape(fields, placeholders)).transform((given) => ({ ...given, token: false }));
+  const step = z.strictObject(stepShape(fields, placeholders)).transform((values) => ({ ...values, token: false }));
   return listOf(step.refine(({ store }) => Object.keys(store).length > 0, 'stores nothing'));
 }
 
@@ -45,4 +45,5 @@ function listOf<Step extends z.ZodType>(step: Step) {
     .describe('Requests after the token response: a second token exchange, an id or name from another request');
 }
 
+/** A parsed step. */
 export type Step = z.output<ReturnType<typeof stepsSchema>>[number];

@@ -19,7 +19,7 @@ const ENDPOINTS = { authorization_url: 'https://acme.example/a', token_url: 'htt
 const ASKED = { method: 'GET', url: 'https://acme.example/me', headers: { Authorization: 'Bearer ${access_token}' } };
 const EXCHANGED = { method: 'GET', url: 'https://acme.example/exchange', params: { secret: '${oauth_client_secret}' } };
 
-/** Takes steps at a provider that answers as told; resolves to what came of it and what was asked. */
+/** Takes steps at a provider with the given responses. Resolves to the result and the requests. */
 async function take(steps: object[], answers: [status: number, body: unknown][], { tokensOnly = false } = {}) {
   const seen: OAuthHttpRequest[] = [];
   const integration = integrationOf(oauth2, { ...ENDPOINTS, steps });
@@ -47,7 +47,7 @@ async function take(steps: object[], answers: [status: number, body: unknown][],
   return { ...done, seen };
 }
 
-test('what a step finds becomes config, numbers as text, list members by number, and later steps may use it', async () => {
+test('a value that a step reads becomes config, numbers become text, and later steps may use it', async () => {
   const second = { request: { ...ASKED, url: 'https://${config.host}/${config.before}' }, store: { name: 'n' } };
   const { config, seen } = await take(
     [{ request: ASKED, store: { host: 'list.0.host', id: 'list.0.id' } }, second],
@@ -66,7 +66,7 @@ test('what a step finds becomes config, numbers as text, list members by number,
   );
 });
 
-test('a token step replaces the token, keeps the refresh token, and is all that a refresh takes', async () => {
+test('a token step replaces the token, keeps the refresh token, and is the only step of a refresh', async () => {
   const steps = [
     { request: EXCHANGED, token: true },
     { request: ASKED, store: { id: 'id' } },
@@ -83,7 +83,7 @@ test('a token step replaces the token, keeps the refresh token, and is all that 
   assert.deepEqual([refreshed.credentials.access_token.reveal(), refreshed.seen.length], ['long', 1]);
 });
 
-test('a step that fails ends connecting, unless it is optional; nothing of the answer is quoted', async () => {
+test('a step that fails ends connecting, unless it is optional; the response is not quoted', async () => {
   const step = { request: ASKED, store: { id: 'id' } };
   for (const answer of [
     [404, { id: 'x' }],
@@ -104,7 +104,7 @@ test('a step that fails ends connecting, unless it is optional; nothing of the a
   await assert.rejects(take([{ request: EXCHANGED, token: true }], [[400, { error: 'invalid_request' }]]));
 });
 
-test('a step cannot be led to plain http by what was answered, and prototypes are no members', async () => {
+test('a response cannot lead a step to plain http, and prototypes have no members', async () => {
   const step = { request: { ...ASKED, url: '${raw.where}/me' }, store: { id: 'id' } };
   const integration = integrationOf(oauth2, { ...ENDPOINTS, steps: [step] });
   const credentials = { access_token: secret('at'), raw: secret({ where: 'http://acme.example' }) };
@@ -118,7 +118,7 @@ test('a step cannot be led to plain http by what was answered, and prototypes ar
   await assert.rejects(take([{ request: ASKED, store: { id: 'constructor.name' } }], [[200, {}]]));
 });
 
-test('a step that stores nothing, and one too many, are faults', () => {
+test('a step that stores nothing is a fault, and so is one step too many', () => {
   const schema = stepsSchema(new Fields(() => undefined, RESERVED_PLACEHOLDERS), ['access_token']);
   const step = { request: ASKED, store: { id: 'id' } };
   assert.equal(schema.safeParse([{ request: ASKED }]).success, false);
@@ -128,7 +128,7 @@ test('a step that stores nothing, and one too many, are faults', () => {
   assert.deepEqual(storedBySteps(integrationOf(oauth2, { ...ENDPOINTS, steps: [step] }).auth), ['id']);
 });
 
-test('OAuth 1.0a: steps are signed with the token, and what the token answer tells is kept', async () => {
+test('OAuth 1.0a: steps are signed with the token, and config of the token response is kept', async () => {
   const auth = {
     request_url: 'https://acme.example/request',
     authorization_url: 'https://acme.example/a',
@@ -163,7 +163,7 @@ test('OAuth 1.0a: steps are signed with the token, and what the token answer tel
     context,
   );
   assert.deepEqual(done?.config, { account_name: 'ada', account_id: '7' });
-  assert.deepEqual(oauth1.authorization?.bringsConfig(integration), ['account_name', 'account_id']);
+  assert.deepEqual(oauth1.authorization?.suppliedConfig(integration), ['account_name', 'account_id']);
   const signed = asked[1]?.headers['authorization'] ?? '';
   assert.match(signed, /^OAuth .*oauth_token="t2"/);
   assert.match(signed, /oauth_signature="[\w%]+"/);

@@ -16,7 +16,7 @@ import type { MaybeSecret, Secret } from '../vault/secret.ts';
 
 const MAX_VALUE = 2_000;
 
-/** Names of `config` that steps supply. */
+/** Returns the names of `config` that steps supply. */
 export function storedBySteps({ steps }: { readonly steps: readonly Step[] }): string[] {
   return steps.flatMap(({ store }) => Object.keys(store));
 }
@@ -27,14 +27,14 @@ export interface Progress<Credentials extends BaseCredentials> {
   readonly config: JsonObject;
 }
 
-/** How one auth mode takes steps. */
+/** The parts of steps that differ between auth modes. */
 export interface StepMode<Credentials extends BaseCredentials> {
-  /** Values of the mode's own placeholders. */
+  /** Returns the values of the mode's own placeholders. */
   named(credentials: Credentials): Readonly<Record<string, MaybeSecret>>;
-  /** Signs the requests, if the mode signs. */
+  /** Returns the function that signs requests, if the mode signs. */
   signerOf?(credentials: Credentials): RequestSigner;
-  /** Reads the response to a step with `token`; absent where no token can be exchanged. `secrets` were sent. */
-  exchange?(answer: OAuthHttpResponse, before: Credentials, secrets: readonly Secret<string>[]): Credentials;
+  /** Reads the response to a step with `token`; absent if no token can be exchanged. `secrets` were sent. */
+  exchange?(response: OAuthHttpResponse, before: Credentials, secrets: readonly Secret<string>[]): Credentials;
 }
 
 interface StepOwner {
@@ -77,22 +77,25 @@ async function takeStep<Credentials extends BaseCredentials>(
     number,
   }: { owner: StepOwner; mode: StepMode<Credentials>; context: AuthModeContext; number: number },
 ): Promise<Progress<Credentials>> {
-  const known: AdditionalConfig = { ...owner.config, ...config };
+  const settings: AdditionalConfig = { ...owner.config, ...config };
   const named = mode.named(credentials);
-  const sources = { integration: owner.integration, config: known, raw: credentials.raw, named };
+  const sources = { integration: owner.integration, config: settings, raw: credentials.raw, named };
   const response = await sendConfigured(request, sources, context, mode.signerOf?.(credentials));
   if (token && mode.exchange)
     return { credentials: mode.exchange(response, credentials, sentSecrets(sources)), config };
   if (response.status >= 300)
-    throw new NangoError('token_exchange_failed', `Step ${number} of connecting got the status ${response.status}.`);
-  const answer = parseExactJson(response.body);
-  const stored = Object.entries(store).map(([name, path]) => [name, textAt(answer, path, number)] as const);
+    throw new NangoError(
+      'token_exchange_failed',
+      `Step ${number} of connecting failed: the provider responded with status ${response.status}.`,
+    );
+  const json = parseExactJson(response.body);
+  const stored = Object.entries(store).map(([name, path]) => [name, textAt(json, path, number)] as const);
   return { credentials, config: { ...config, ...Object.fromEntries(stored) } };
 }
 
-function textAt(answer: unknown, path: string, number: number): JsonValue {
-  const found = memberAt(answer, path);
-  const value = numberText(found) ?? found;
+function textAt(json: unknown, path: string, number: number): JsonValue {
+  const member = memberAt(json, path);
+  const value = numberText(member) ?? member;
   if (typeof value === 'string' && value !== '' && value.length <= MAX_VALUE) return value;
   throw new NangoError(
     'token_exchange_failed',

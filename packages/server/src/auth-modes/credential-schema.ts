@@ -16,7 +16,7 @@ export const credentialText = z
   .max(MAX_CREDENTIAL)
   .regex(/^\P{Cc}*$/u, 'must not hold control characters');
 
-/** The same text, as a secret. */
+/** A credential as a secret. */
 export const credentialSecret = credentialText.transform((text) => new Secret(text));
 
 /** A stored text that is a secret. */
@@ -39,10 +39,10 @@ export const timeInput = z.union([z.number(), z.string(), z.date()]).transform((
 export const storedTime = z.number().transform((time) => Math.min(time, MAX_TIME_MS));
 
 /**
- * Keeps what was registered under `raw`. Credentials that were read have a `raw` already; that one is kept, so reading
- * and writing them again does not nest it deeper.
+ * Returns registered values, to be stored as `raw`. Credentials that were read from the API have a `raw` already. That
+ * one is used, so that reading and writing credentials does not nest it deeper.
  */
-export function keepRaw(given: Record<string, unknown>): Secret<JsonObject> {
-  const nested = jsonObject.safeParse(given['raw']);
-  return new Secret(nested.success ? nested.data : jsonObject.parse(parseExactJson(toRevealedJson(given))));
+export function keepRaw(values: Record<string, unknown>): Secret<JsonObject> {
+  const nested = jsonObject.safeParse(values['raw']);
+  return new Secret(nested.success ? nested.data : jsonObject.parse(parseExactJson(toRevealedJson(values))));
 }

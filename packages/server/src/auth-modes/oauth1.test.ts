@@ -6,7 +6,7 @@ import { percentEncode } from '../oauth/oauth1/percent-encoding.ts';
 import { oauth1 } from './oauth1.ts';
 import { secret } from '../../../../test/support/secrets.ts';
 
-/** Whether a request is signed with these parameters of its body, each already encoded, and sorted with the others. */
+/** Whether a request's signature covers these encoded parameters of its body, sorted with the others. */
 function isSignedWith(parameters: string[], { body, type }: { body: string; type: string }): boolean {
   const integration = integrationOf(
     oauth1,
@@ -55,7 +55,7 @@ test('a form body that begins with a question mark has it in its first name', ()
   assert.ok(isSignedWith(['%3Fa=1', 'b=2'], { body: '?a=1&b=2', type: form }));
 });
 
-test('a media type that only begins like a form’s is no form', () => {
+test('a media type that only begins like a form’s is not a form', () => {
   for (const type of [`${form}-x`, `${form}+json`, 'text/plain', ''])
     assert.ok(isSignedWith([], { body: 'a=1', type }), type);
 });

@@ -48,8 +48,8 @@ function oauth1Shape(fields: Fields) {
       .choice(['exact', 'any', 'optional'])
       .default('exact')
       .describe(
-        'Whether the temporary credentials must hold oauth_callback_confirmed: as "true" (RFC 5849 §2.1), as any value ' +
-          'but false and 0, or not at all, as before OAuth 1.0a',
+        'Whether the temporary credentials must hold oauth_callback_confirmed: as "true" (RFC 5849 §2.1), as any ' +
+          'value but false and 0, or not at all, as before OAuth 1.0a',
       ),
     body_hash: fields
       .boolean()
@@ -79,10 +79,10 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
   signsWith: () => ['oauth_client_secret'],
   credentialsInput: z
     .looseObject({ oauth_token: credentialSecret, oauth_token_secret: credentialText.or(z.literal('')) })
-    .transform((given) => ({
-      oauth_token: given.oauth_token,
-      oauth_token_secret: new Secret(given.oauth_token_secret),
-      raw: keepRaw(given),
+    .transform((values) => ({
+      oauth_token: values.oauth_token,
+      oauth_token_secret: new Secret(values.oauth_token_secret),
+      raw: keepRaw(values),
     })),
   storedCredentials: z.object({ oauth_token: storedSecret, oauth_token_secret: storedSecret, raw: storedRaw }),
   times: [],
@@ -92,11 +92,11 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
     oauth_client_id: (_, integration) => integration.oauthClientId ?? '',
     oauth_client_secret: (_, integration) => integration.oauthClientSecret ?? '',
   },
-  sign: signed,
+  sign: signedHeaders,
   authorization: {
     applies: () => true,
-    bringsConfig: ({ auth }) => [...Object.keys(auth.config_from_token_response), ...storedBySteps(auth)],
-    bringsByBrowser: () => [],
+    suppliedConfig: ({ auth }) => [...Object.keys(auth.config_from_token_response), ...storedBySteps(auth)],
+    configFromBrowser: () => [],
     usesFormPost: () => false,
     async begin({ integration, config, state, redirectUri }, context) {
       const { auth } = integration;
@@ -111,7 +111,7 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
         signer: signerOf(integration),
         freshness: freshness(context),
         oauth_callback: state.map((text) => withState(redirectUri, text)),
-        known: [state],
+        unsentSecrets: [state],
         confirmation: auth.callback_confirmation,
       };
       const { oauth_token, oauth_token_secret } = await temporaryCredentialsRequest(request, context.http);
@@ -144,15 +144,15 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
       const begun = { credentials, config: configFromResponse(integration, credentials.raw.reveal()) };
       const mode = {
         named: () => ({}),
-        signerOf: (held: OAuth1Credentials) => (unsigned: SignableRequest) =>
-          signed(unsigned, { credentials: held, integration, context }),
+        signerOf: (stepCredentials: OAuth1Credentials) => (unsigned: SignableRequest) =>
+          signedHeaders(unsigned, { credentials: stepCredentials, integration, context }),
       };
       return takeSteps<OAuth1Credentials>({ integration, config }, begun, { mode, context });
     },
   },
 };
 
-function signed(
+function signedHeaders(
   { method, url, headers, body }: SignableRequest,
   { credentials, integration, context }: Omit<Signing<OAuth1Auth, OAuth1Credentials>, 'config'>,
 ): Record<string, string> {
@@ -165,19 +165,21 @@ function signed(
   return { authorization: oauth1AuthorizationHeader(request, signer, freshness(context)) };
 }
 
-/** The callback URL, which tells the authorization response's attempt. */
+/** Returns the callback URL with the state, which identifies the attempt of the authorization response. */
 function withState(redirectUri: string, state: string): string {
   const callback = new URL(redirectUri);
   callback.searchParams.set('state', state);
   return callback.href;
 }
 
-/** The pairs of a form body. URLSearchParams would drop a "?" at the beginning, which is part of the first name. */
+/**
+ * Returns the pairs of a form body. URLSearchParams would drop a "?" at the beginning, which is part of the first name.
+ */
 function formPairs(body: string): [string, string][] {
   return [...new URLSearchParams(`&${body}`)];
 }
 
-/** The verifier of an authorization response (RFC 5849 §2.2). Throws `access_denied` and `provider_error`. */
+/** Returns the verifier of an authorization response (RFC 5849 §2.2). Throws `access_denied` and `provider_error`. */
 function parseOAuth1Response(
   callback: ResponseParameters,
   { token, access_denied_errors }: Pick<OAuth1Auth, 'access_denied_errors'> & Required<Pick<OAuth1Signer, 'token'>>,
@@ -188,11 +190,11 @@ function parseOAuth1Response(
     throw new NangoError('access_denied', 'Access was denied.');
   const problem = callback.get('oauth_problem') ?? callback.get('error');
   if (problem !== undefined) {
-    const given = [verifier, callback.get('state')].map((text) => new Secret(text));
-    const said = excerpt(problem, secretTextsIn(token, given));
+    const received = [verifier, callback.get('state')].map((text) => new Secret(text));
+    const detail = excerpt(problem, secretTextsIn(token, received));
     const isDenied = isAccessDenied(problem, access_denied_errors);
-    if (isDenied) throw new NangoError('access_denied', `Access was denied (${said}).`);
-    throw new NangoError('provider_error', `The provider refused: ${said}.`);
+    if (isDenied) throw new NangoError('access_denied', `Access was denied (${detail}).`);
+    throw new NangoError('provider_error', `The provider rejected the authorization: ${detail}.`);
   }
   if (callback.get('oauth_token') !== token.oauth_token.reveal()) {
     throw new NangoError(

@@ -6,7 +6,7 @@ import type { Template } from '../schema/template.ts';
 import type { BaseAuth } from './auth-mode.ts';
 import { AUTH_MODES, RESERVED_PLACEHOLDERS } from './registry.ts';
 
-/** Remembers the URLs that schemas read, and how many they can read. */
+/** Records the URLs that schemas read, and how many they can read. */
 class WatchedFields extends Fields {
   readonly read = new Set<Template>();
   known = 0;

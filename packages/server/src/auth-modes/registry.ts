@@ -23,7 +23,7 @@ export const RESERVED_PLACEHOLDERS: PlaceholderScope = {
   prefixes: COMMON_PLACEHOLDERS.prefixes,
 };
 
-/** Placeholders that `requests` may use with one mode. */
+/** Returns the placeholders that `requests` may use with one mode. */
 export function placeholderScopeOf(mode: AuthMode): PlaceholderScope {
   return {
     names: [...COMMON_PLACEHOLDERS.names, ...Object.keys(mode.placeholders)],

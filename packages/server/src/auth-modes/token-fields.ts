@@ -5,7 +5,7 @@ import type { Fields } from '../schema/fields.ts';
 const MAX_REFRESH_MARGIN_SECONDS = 86_400;
 const MAX_LIFETIME_SECONDS = 10 * 365 * 86_400;
 
-/** Another name, or dotted path, for some members. */
+/** Returns the schema of other names, or dotted paths, for some members. */
 export function parameterNames(members: readonly string[]) {
   const name = z
     .string()
@@ -15,7 +15,7 @@ export function parameterNames(members: readonly string[]) {
   return z.strictObject(shape).default({});
 }
 
-/** `auth.access_denied_errors` */
+/** Returns the schema of `auth.access_denied_errors`. */
 export function accessDeniedErrors() {
   return z
     .array(z.string().min(1))
@@ -54,7 +54,7 @@ export function tokenShape(fields: Fields) {
 
 type TokenAuth = z.output<z.ZodObject<ReturnType<typeof tokenShape>>>;
 
-/** How token responses are read; `tokenTypes` as in {@link TokenResponseFormat}. */
+/** Returns the format of token responses; `tokenTypes` as in {@link TokenResponseFormat}. */
 export function responseFormat(
   { token_response_paths, expires_in_unit, invalid_grant_errors }: TokenAuth,
   tokenTypes: readonly string[] | undefined,
@@ -67,7 +67,7 @@ export function responseFormat(
   };
 }
 
-/** When a token that was just received expires, in milliseconds since the epoch; undefined = unknown. */
+/** Returns when a token that was just received expires, in milliseconds since the epoch; undefined = unknown. */
 export function expiryOf(
   { expires_at, expires_in }: TokenResponse,
   { token_lifetime_seconds }: TokenAuth,
@@ -77,7 +77,7 @@ export function expiryOf(
   return expires_at ?? (lifetime === undefined ? undefined : now + Math.floor(lifetime * 1000));
 }
 
-/** When a token is due, in milliseconds since the epoch; undefined = never. */
+/** Returns when a token is due, in milliseconds since the epoch; undefined = never. */
 export function refreshDueAt(
   { expires_at, received_at }: { expires_at: number | undefined; received_at: number | undefined },
   { refresh_margin_seconds }: TokenAuth,

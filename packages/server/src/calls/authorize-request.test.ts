@@ -64,7 +64,7 @@ test('joins the endpoint to the base_url, with or without slashes', () => {
   );
 });
 
-test('fills every placeholder of the guide', () => {
+test('renders every placeholder of the guide', () => {
   const headers = {
     A: '${access_token}',
     B: '${oauth_client_id}:${oauth_client_secret}',
@@ -156,7 +156,7 @@ test('P4: a caller can neither replace nor remove an injected credential, and ov
   assert.throws(() => authorize({ endpoint: 'x?key=evil' }, setup), { code: 'invalid_request' });
 });
 
-test('P4: headers that frame the message cannot be given', () => {
+test('P4: headers that frame the message are rejected', () => {
   for (const name of ['Host', 'Content-Length', 'Transfer-Encoding', 'connection', 'TE', 'Upgrade'])
     assert.throws(() => authorize({ headers: { [name]: 'x' } }), { code: 'invalid_value' }, name);
 });
@@ -172,7 +172,7 @@ test('P6: values with CR, LF, NUL or beyond Latin-1 never reach a header', () =>
     assert.throws(() => authorize({ headers: { [name]: 'x' } }), { code: 'invalid_value' });
 });
 
-test('P6: the refusal does not repeat the value', () => {
+test('P6: the error does not repeat the value', () => {
   assert.throws(
     () => authorize({}, { accessToken: 'CANARY\n' }),
     (error: Error) => !error.message.includes('CANARY'),
@@ -195,7 +195,7 @@ test('P7: a value that looks like a placeholder is not expanded again', () => {
   assert.equal(headers['a'], '${access_token} ${oauth_client_secret}');
 });
 
-test('C3: names from the prototype are no values', () => {
+test('C3: names from the prototype have no values', () => {
   for (const placeholder of ['raw.constructor.name', 'raw.__proto__.x', 'config.toString'])
     assert.throws(() => authorize({}, { headers: { A: `\${${placeholder}}` } }), { code: 'invalid_value' });
 });
@@ -206,7 +206,7 @@ test('an apostrophe in a parameter is sent as URL parsers write it, so that sign
   assert.equal(new URL(url).search, `?${target.query}`);
 });
 
-test('C4: a base_url from the token answer is held to https', () => {
+test('C4: a base_url from the token response must be https', () => {
   const setup = { base: '${raw.instance_url}/data/', raw: { instance_url: 'http://na1.acme.com' } };
   assert.throws(() => authorize({}, setup), { code: 'invalid_value' });
   assert.equal(authorize({}, { ...setup, allowHttp: true }).url, 'http://na1.acme.com/data/users/me');
@@ -216,7 +216,7 @@ test('C4: a base_url from the token answer is held to https', () => {
   );
 });
 
-test('a string body goes as it is, an object as JSON', () => {
+test('a string body is sent as it is, an object as JSON', () => {
   assert.deepEqual(authorize({ method: 'POST', body: 'a=b' }).body, 'a=b');
   const { body, headers } = authorize({ method: 'POST', body: { a: [1] } });
   assert.equal(body, '{"a":[1]}');

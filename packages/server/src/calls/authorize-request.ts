@@ -29,7 +29,7 @@ export interface ApiRequest<Method extends string = HttpMethod> {
 /** A list repeats the parameter; null omits it. */
 export type ParamValue = string | number | boolean | null | readonly (string | number | boolean)[];
 
-/** The parts of a request that are needed to judge its response. */
+/** The parts of a request that are needed to decide what follows its response. */
 export interface SentRequest {
   readonly target: RequestTarget;
   /** Origin of the API. Credentials go only there. */
@@ -51,7 +51,7 @@ export interface RequestAuthorization {
   readonly config: AdditionalConfig;
 }
 
-/** What signing modes need. */
+/** The clock and the random source of signing modes. */
 type SigningContext = Pick<AuthModeContext, 'now' | 'randomToken'>;
 
 /**
@@ -85,7 +85,7 @@ export function authorizeRedirect(
   const prepared = preparedFor(authorization);
   const { params, base } = prepared;
   if (target.origin !== base.origin) {
-    const headers = authorizedHeaders([], harmlessHeaders(request.headers));
+    const headers = authorizedHeaders([], representationHeaders(request.headers));
     if (isJson(request.body)) headers['content-type'] ??= 'application/json';
     const { method, body } = request;
     return { method, target, apiOrigin: base.origin, headers, body: encodeBody(body) };
@@ -98,7 +98,7 @@ export function authorizeRedirect(
 }
 
 /**
- * Turns a URL from a response into an endpoint of its API, without the credentials that it may repeat. Relative URLs
+ * Turns a URL from a response into an endpoint of its API. Credentials that it repeats are removed. Relative URLs
  * are resolved against `from`, the target of its request (RFC 8288 §3.2). Throws `invalid_endpoint` if it is not below
  * the base_url.
  */
@@ -106,15 +106,16 @@ export function endpointOf(text: string, from: RequestTarget, authorization: Req
   const { base, params } = preparedFor(authorization);
   const url = resolveReference(text, from);
   if (url?.origin !== base.origin || !url.pathname.startsWith(base.root))
-    throw invalidEndpoint('the API named one that is not below the base_url');
+    throw invalidEndpoint('the API named a URL that is not below the base_url');
   for (const { name } of params) url.searchParams.delete(name);
   return url.pathname.slice(base.root.length) + url.search;
 }
 
-const HARMLESS = /^(accept(-encoding|-language)?|content-type|if-[a-z-]+|range|user-agent)$/i;
+// Fields that select a representation. They may go to another origin.
+const REPRESENTATION_FIELDS = /^(accept(-encoding|-language)?|content-type|if-[a-z-]+|range|user-agent)$/i;
 
-function harmlessHeaders(headers: ApiRequest['headers'] = {}): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => HARMLESS.test(name)));
+function representationHeaders(headers: ApiRequest['headers'] = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => REPRESENTATION_FIELDS.test(name)));
 }
 
 function withoutParams(query: string, names: readonly string[]): string {
@@ -161,8 +162,8 @@ const preparedByCredentials = new WeakMap<BaseCredentials, Prepared>();
 
 function preparedFor(authorization: RequestAuthorization): Prepared {
   const { credentials, integration, config } = authorization;
-  const known = preparedByCredentials.get(credentials);
-  if (known && known.integration === integration && known.config === config) return known;
+  const cached = preparedByCredentials.get(credentials);
+  if (cached && cached.integration === integration && cached.config === config) return cached;
   const prepared = prepare(authorization);
   preparedByCredentials.set(credentials, prepared);
   return prepared;
@@ -175,7 +176,7 @@ function prepare(authorization: RequestAuthorization): Prepared {
   const render = (fields: ReadonlyMap<string, Template>, check: (name: string, value: string) => string) =>
     [...fields].map(([name, template]) => ({
       name,
-      value: checked(name, renderMaybeSecret(template, valueOf), check),
+      value: checkValue(name, renderMaybeSecret(template, valueOf), check),
       isCredential: template.placeholders.length > 0,
     }));
   const lower = new Map([...headers].map(([name, template]) => [name.toLowerCase(), template]));
@@ -190,8 +191,8 @@ function prepare(authorization: RequestAuthorization): Prepared {
   };
 }
 
-/** A value that is valid in its place. */
-function checked(name: string, value: MaybeSecret, check: (name: string, value: string) => string): MaybeSecret {
+/** Returns a value after a check, which may throw. A secret stays a secret. */
+function checkValue(name: string, value: MaybeSecret, check: (name: string, value: string) => string): MaybeSecret {
   return value instanceof Secret ? value.map((text) => check(name, text)) : check(name, value);
 }
 
@@ -206,7 +207,10 @@ function placeholderValue(
     ? mode.placeholders[placeholder]?.(credentials, integration)
     : undefined;
   if (value === undefined)
-    throw new NangoError('invalid_value', `\${${placeholder}} is unknown with auth_mode ${mode.name}.`);
+    throw new NangoError(
+      'invalid_value',
+      `The placeholder \${${placeholder}} does not exist with auth_mode ${mode.name}.`,
+    );
   return value;
 }
 
@@ -216,7 +220,7 @@ function parseBaseUrl(rendered: string, { allowHttp, name }: Integration): BaseU
   if (!isSecureUrl(url, allowHttp)) {
     throw new NangoError(
       'invalid_value',
-      `The base_url of "${name}" is http for this connection; only https is used outside loopback.`,
+      `The base_url of "${name}" uses http for this connection. Outside loopback, only https is allowed.`,
     );
   }
   return baseUrlOf(url);
@@ -228,19 +232,20 @@ function encodeParams(
   params?: ApiRequest['params'],
 ): string {
   if (configured.length === 0 && params === undefined) return '';
-  const given = params ?? {};
-  const own = new URLSearchParams(endpointQuery);
+  const callerParams = params ?? {};
+  const endpointParams = new URLSearchParams(endpointQuery);
   const pairs: [string, string][] = [];
   for (const { name, value, isCredential } of configured) {
-    if (isCredential && own.has(name))
+    if (isCredential && endpointParams.has(name))
       throw new NangoError(
         'invalid_request',
-        `The parameter "${name}" is set by the Integration and cannot be part of the endpoint.`,
+        `The Integration sets the parameter "${name}". Remove it from the endpoint.`,
       );
-    if (isCredential || !(own.has(name) || Object.hasOwn(given, name))) pairs.push([name, revealText(value)]);
+    if (isCredential || !(endpointParams.has(name) || Object.hasOwn(callerParams, name)))
+      pairs.push([name, revealText(value)]);
   }
   const credentials = new Set(configured.filter(({ isCredential }) => isCredential).map(({ name }) => name));
-  for (const [name, value] of Object.entries(given)) {
+  for (const [name, value] of Object.entries(callerParams)) {
     if (credentials.has(name)) continue;
     for (const item of Array.isArray(value) ? value : [value]) if (item !== null) pairs.push([name, String(item)]);
   }

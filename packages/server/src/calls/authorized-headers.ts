@@ -14,28 +14,31 @@ export interface RenderedField {
 type Headers = Record<string, string>;
 
 /**
- * A request's headers. Precedence, lowest first: configured constants, the caller's headers, configured credentials.
- * `configured` went through {@link checkedHeader}. Throws `invalid_value`.
+ * Returns a request's headers. Precedence, lowest first: configured constants, the caller's headers, configured
+ * credentials. `configured` went through {@link checkedHeader}. Throws `invalid_value`.
  */
-export function authorizedHeaders(configured: readonly RenderedField[], given: Readonly<Headers> = {}): Headers {
+export function authorizedHeaders(
+  configured: readonly RenderedField[],
+  callerHeaders: Readonly<Headers> = {},
+): Headers {
   const headers: Headers = {};
   for (const { name, value, isCredential } of configured) if (!isCredential) headers[name] = revealText(value);
-  for (const name of Object.keys(given)) {
+  for (const name of Object.keys(callerHeaders)) {
     const lower = name.toLowerCase();
-    headers[lower] = checkedHeader(lower, given[name] ?? '');
+    headers[lower] = checkedHeader(lower, callerHeaders[name] ?? '');
   }
   for (const { name, value, isCredential } of configured) if (isCredential) headers[name] = revealText(value);
   return headers;
 }
 
 /**
- * A header's value; `lower` is its name. Throws `invalid_value` for an invalid name or value, or a header that frames
- * the message.
+ * Returns a header's value after checking it; `lower` is its name. Throws `invalid_value` for an invalid name or value,
+ * or a header that frames the message.
  */
 export function checkedHeader(lower: string, value: string): string {
   if (!FIELD_NAME.test(lower))
     throw new NangoError('invalid_value', 'A header name holds characters that header names cannot have.');
   if (FRAMING_FIELDS.has(lower))
-    throw new NangoError('invalid_value', `The header "${lower}" is set by the HTTP client and cannot be given.`);
+    throw new NangoError('invalid_value', `The HTTP client sets the header "${lower}" itself. Remove it.`);
   return headerValue(lower, value);
 }

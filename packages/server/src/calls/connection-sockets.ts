@@ -3,7 +3,7 @@ import type { StreamedRequest } from '../upstream/http-client.ts';
 
 type ConnectionSockets = Pick<StreamedRequest, 'owner' | 'guarded' | 'clientCertificate' | 'connectTimeoutMs'>;
 
-/** Which sockets the requests of a connection use, and how these are made. */
+/** Returns the settings of the sockets that the requests of a connection use. */
 export function connectionSockets(connection: OpenConnection): ConnectionSockets {
   const { isGuarded, clientCertificate, timeouts } = connection.integration;
   return {

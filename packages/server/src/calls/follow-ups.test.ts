@@ -46,7 +46,7 @@ test('a redirect within the API carries new credentials instead of those that th
   assert.equal(headers['authorization'], 'Bearer token-1');
 });
 
-test('a redirect to another origin carries no credentials, and no body if it turned to GET', () => {
+test('a redirect to another origin carries no credentials, and no body if it became a GET', () => {
   const redirectedTo = { origin: 'https://files.acme.com', path: '/b', query: 'c=2' };
   assert.deepEqual(next({ redirectedTo, method: 'GET', keepsBody: false }), {
     method: 'GET',

@@ -20,7 +20,7 @@ export interface ApiCall {
   redirectedTo: RequestTarget | undefined;
   /** Where the last request was sent. */
   sentTo: RequestTarget | undefined;
-  /** Whether the body is sent, too. */
+  /** Whether the next request carries the body, too. */
   keepsBody: boolean;
   /** Whether the request can be sent again: it has no body, or the whole body is in memory. */
   isReplayable: boolean;
@@ -46,7 +46,7 @@ export interface ResponseHead {
   readonly request: SentRequest;
 }
 
-/** A call at its beginning. */
+/** Returns a call that has sent nothing yet. */
 export function beginCall(options: Pick<ApiCall, 'connection' | 'method' | 'isReplayable' | 'retry'>): ApiCall {
   const { connection, method, isReplayable, retry } = options;
   const begun = { sentTo: undefined, redirectedTo: undefined, keepsBody: true, retries: 0, refreshes: 0, redirects: 0 };
@@ -80,13 +80,15 @@ export class FollowUps {
     this.#queue = new RetryQueue(context.delay);
   }
 
-  /** Whether the call is sent again, as `call` then says; false at once if the response is final. */
-  after(call: ApiCall, answer: ResponseHead): Promise<boolean> | false {
-    const { status } = answer;
+  /**
+   * Whether the call is sent again; `call` then holds the next request. Returns no promise if the response is final.
+   */
+  sendsAgain(call: ApiCall, response: ResponseHead): Promise<boolean> | false {
+    const { status } = response;
     if (status < 300) return false;
-    if (status < 400) return this.#redirect(call, answer);
+    if (status < 400) return this.#redirect(call, response);
     if (status === 401) return call.isReplayable && call.refreshes === 0 ? this.#refresh(call) : false;
-    return call.isReplayable ? this.#retry(call, answer) : false;
+    return call.isReplayable ? this.#retry(call, response) : false;
   }
 
   async #refresh(call: ApiCall): Promise<boolean> {
@@ -113,9 +115,13 @@ export class FollowUps {
 
   #redirect(call: ApiCall, { status, headers, request }: ResponseHead): Promise<boolean> | false {
     const { method, redirects, isReplayable, connection } = call;
-    const answer = { method, status, location: headers['location'], from: request.target, redirects, isReplayable };
+    const response = { method, status, location: headers['location'], from: request.target, redirects, isReplayable };
     const { allowHttp, requests } = connection.integration;
-    const redirect = redirectOf(answer, { apiOrigin: request.apiOrigin, listed: requests.redirectOrigins, allowHttp });
+    const redirect = redirectOf(response, {
+      apiOrigin: request.apiOrigin,
+      listed: requests.redirectOrigins,
+      allowHttp,
+    });
     if (!redirect) return false;
     call.redirects += 1;
     call.redirectedTo = redirect.target;

@@ -7,7 +7,7 @@ import { targetUrl } from '../formats/request-target.ts';
 import { authorizeRequest, type AuthorizedRequest } from './authorize-request.ts';
 import { secret } from '../../../../test/support/secrets.ts';
 
-// What a user, a provider or a caller may put where a value goes.
+// Values that a user, a provider or a caller may send.
 const HOSTILE: Readonly<Record<string, string>> = {
   'CR LF and a header': 'x\r\nX-Evil: 1',
   'a bare LF': 'x\nX-Evil: 1',
@@ -48,7 +48,7 @@ const HOSTILE: Readonly<Record<string, string>> = {
 const integration = integrationOf(AUTH_MODES.get('OAUTH2') ?? assert.fail(), { token_url: 'https://a.example/t' });
 const mode = AUTH_MODES.get('OAUTH2') ?? assert.fail();
 
-/** Authorizes a request whose credentials, config and raw answer all hold the value; undefined = refused. */
+/** Authorizes a request whose credentials, config and raw response all hold the value; undefined = rejected. */
 function authorize(
   value: string,
   { base = 'https://api.example/v1/', headers = {}, params = {} }: { base?: string; headers?: object; params?: object },
@@ -80,7 +80,7 @@ const SOURCES = ['access_token', 'raw.nested.value', 'config.value'];
 for (const [name, value] of Object.entries(HOSTILE)) {
   describe(`P6, P7: ${name}`, () => {
     for (const source of SOURCES) {
-      test(`in a header, from ${source}: the whole value of that header, or refused`, () => {
+      test(`in a header, from ${source}: the whole value of that header, or rejected`, () => {
         const request = authorize(value, { headers: { 'X-Value': `a \${${source}} b` } });
         const carried = /^[\t\x20-\x7e\x80-\xff]*$/.test(value);
         assert.equal(request !== undefined, carried);
@@ -89,7 +89,7 @@ for (const [name, value] of Object.entries(HOSTILE)) {
         assert.equal(targetUrl(request.target), 'https://api.example/v1/users/me');
       });
 
-      test(`in a parameter, from ${source}: the whole value of that parameter, or refused`, () => {
+      test(`in a parameter, from ${source}: the whole value of that parameter, or rejected`, () => {
         const request = authorize(value, { params: { q: `a\${${source}}b`, last: '1' } });
         assert.equal(request !== undefined, value.isWellFormed());
         if (!request) return;
@@ -104,7 +104,7 @@ for (const [name, value] of Object.entries(HOSTILE)) {
         assert.equal(url.origin + url.pathname + url.hash, 'https://api.example/v1/users/me');
       });
 
-      test(`in the path of base_url, from ${source}: one segment of it, or refused`, () => {
+      test(`in the path of base_url, from ${source}: one segment of it, or rejected`, () => {
         const request = authorize(value, { base: `https://api.example/v1/\${${source}}/end` });
         if (!request) return;
         const url = new URL(targetUrl(request.target));
@@ -114,7 +114,7 @@ for (const [name, value] of Object.entries(HOSTILE)) {
         assert.equal(decodeURIComponent(segment), value);
       });
 
-      test(`in the host of base_url, from ${source}: a label of it, or refused`, () => {
+      test(`in the host of base_url, from ${source}: a label of it, or rejected`, () => {
         const request = authorize(value, { base: `https://\${${source}}.api.example/v1/` });
         if (!request) return;
         const url = new URL(targetUrl(request.target));
@@ -125,7 +125,7 @@ for (const [name, value] of Object.entries(HOSTILE)) {
   });
 }
 
-test('C3: names of the prototype lead to no value', () => {
+test('C3: names of the prototype have no value', () => {
   const request = (placeholder: string) => authorize('x', { headers: { 'X-Value': `\${${placeholder}}` } });
   for (const path of [
     'raw.constructor',

@@ -2,13 +2,13 @@ import { NangoError } from '../errors/nango-error.ts';
 import { hasDotSegment } from '../schema/render.ts';
 import { joinQueries, targetOf, type RequestTarget } from '../formats/request-target.ts';
 
-/** The base URL of an API. */
+/** The base URL of an API, split once for all requests of a connection. */
 export interface BaseUrl extends RequestTarget {
-  /** The path with a slash at its end. */
+  /** The path, with a slash at its end. */
   readonly root: string;
 }
 
-/** Splits a base URL, once for all requests of a connection. */
+/** Splits a base URL into its parts. */
 export function baseUrlOf(url: URL): BaseUrl {
   const target = targetOf(url);
   return { ...target, root: target.path.endsWith('/') ? target.path : `${target.path}/` };
@@ -20,7 +20,7 @@ export interface JoinedEndpoint {
   readonly endpointQuery: string;
 }
 
-// Text that a URL parser does not change, without scheme and dot segments.
+// Text that a URL parser does not change. It has neither a scheme nor dot segments.
 const PLAIN_PATH = /^[\w~!$&()*+,=@./-]*$/;
 const PLAIN_QUERY = /^[\w~!$&()*+,=:@./?%-]*$/;
 
@@ -48,7 +48,7 @@ export function joinEndpoint(base: BaseUrl, endpoint: string): JoinedEndpoint {
   return { target: targetOf(url), endpointQuery };
 }
 
-/** The path and the query of an endpoint. */
+/** Splits an endpoint into its path and its query. */
 export function splitEndpoint(endpoint: string): { readonly path: string; readonly query: string } {
   const mark = endpoint.indexOf('?');
   return mark === -1
@@ -76,6 +76,7 @@ function decodeSeparators(path: string): string {
     .replace(/;[^/\\]*/g, '');
 }
 
+/** Returns the error for an endpoint that was rejected. */
 export function invalidEndpoint(why: string): NangoError {
-  return new NangoError('invalid_endpoint', `The endpoint is refused: ${why}.`);
+  return new NangoError('invalid_endpoint', `The endpoint was rejected: ${why}.`);
 }

@@ -8,12 +8,12 @@ test('finds the next page among the relations of a Link header, however it is wr
   assert.equal(nextLink(['<a>; rel="last"', '<b> ; rel = "next"']), 'b');
 });
 
-test('there is no next page where the header is absent, empty or names other relations', () => {
+test('there is no next page if the header is absent, empty or names other relations', () => {
   for (const header of [undefined, '', ' ', '<a>; rel="nextpage"', '<a>; title="rel=next"', ['<a>; rel=last', '']])
     assert.equal(nextLink(header), undefined);
 });
 
-test('a header that cannot be read says nothing of the next page', () => {
+test('a header that cannot be read does not tell whether there is a next page', () => {
   for (const header of ['nonsense', '<a', `<a>; rel="next"; title="${'x'.repeat(16_384)}"`])
     assert.equal(nextLink(header), UNREADABLE);
 });

@@ -6,7 +6,7 @@ const MAX_HEADER = 16_384;
 /** A Link header that cannot be parsed, so it is unknown whether the list continues. */
 export const UNREADABLE = Symbol('unreadable');
 
-/** The target of `rel="next"` in a Link header (RFC 8288 §3); undefined where there is none. */
+/** Returns the target of `rel="next"` in a Link header (RFC 8288 §3); undefined if there is none. */
 export function nextLink(header: string | string[] | undefined): string | typeof UNREADABLE | undefined {
   const text = [header ?? []]
     .flat()

@@ -12,17 +12,18 @@ import { integrationNamed, type ConnectionContext, type OpenConnection } from '.
 import { createCursor, parseCursor } from '../connections/cursor.ts';
 import { invalidEndpoint } from './join-endpoint.ts';
 import { nextLink, UNREADABLE } from './next-link.ts';
-import type { ApiResponse, Exchange, SentRequest } from './send-request.ts';
+import type { ApiResponse, Exchange, RetryableRequest } from './send-request.ts';
 import { secretTextsIn, type Secret } from '../vault/secret.ts';
 
-/** One page of a list. */
-export interface PageRequest extends SentRequest {
+/** A request for one page of a list. */
+export interface PageRequest extends RetryableRequest {
   /** Keys that override those of the Integration's `requests.pagination`. */
   readonly pagination?: Readonly<Record<string, unknown>> | undefined;
-  /** `next` of the page before. */
+  /** `next` of the previous page. */
   readonly next?: string | undefined;
 }
 
+/** One page of a list. */
 export interface Page {
   readonly items: unknown[];
   /** The cursor of the next page; null on the last page. */
@@ -32,26 +33,27 @@ export interface Page {
 /** Reads a page of a list from a connection's API. */
 export type ReadPage = (reference: ConnectionReference, request: PageRequest, origin: CallOrigin) => Promise<Page>;
 
+/** The parts that {@link createReadPage} needs. */
 export interface ReadPageOptions {
   readonly exchange: Exchange;
   readonly context: ConnectionContext;
 }
 
 /**
- * Reads pages as the Blueprint configures them. Throws `page_failed` if the API refuses a page, or if its response is
- * not JSON or has no list in its place. Throws `invalid_endpoint` for a next link that may not be followed, and
- * `invalid_request` if nothing says how the list is split into pages.
+ * Returns the function that reads pages as the Blueprint configures them. Throws `page_failed` if the API refuses a
+ * page, or if its response is not JSON or has no list at the configured place. Throws `invalid_endpoint` for a next
+ * link that may not be followed, and `invalid_request` if no pagination is configured.
  */
 export function createReadPage({ exchange, context }: ReadPageOptions): ReadPage {
-  return async (reference, { pagination: given, next, ...request }, origin) => {
+  return async (reference, { pagination: overrides, next, ...request }, origin) => {
     const name = reference.integration ?? (await findReferenced(reference, context)).integration;
-    const pagination = paginationOf(name, given, context);
+    const pagination = paginationOf(name, overrides, context);
     const position = next === undefined ? undefined : parseCursor(next, positionSchema);
     if (position && 'refused' in position) throw refusedLink(position.refused);
     if (position && 'unreadable' in position)
       throw new NangoError(
         'page_failed',
-        'The Link header of the page before cannot be read, so the next page is unknown.',
+        'The Link header of the previous page cannot be read, so the next page is unknown.',
       );
     const exchanged = await exchange(reference, requestAt(request, pagination, position), origin);
     const { response } = exchanged;
@@ -61,9 +63,9 @@ export function createReadPage({ exchange, context }: ReadPageOptions): ReadPage
         `The API responded with ${response.status} ${response.statusText} to a page.`,
       );
     const items = itemsOf(exchanged, pagination);
-    const follows = followingPosition(pagination, { ...exchanged, items, position });
-    const isSame = JSON.stringify(follows) === JSON.stringify(position);
-    return { items, next: follows === undefined || isSame ? null : toCursor(follows) };
+    const following = followingPosition(pagination, { ...exchanged, items, position });
+    const isSame = JSON.stringify(following) === JSON.stringify(position);
+    return { items, next: following === undefined || isSame ? null : toCursor(following) };
   };
 }
 
@@ -86,21 +88,29 @@ function toCursor(position: Position): string {
   return createCursor('endpoint' in position ? ['endpoint', position.endpoint] : ['value', position.value]);
 }
 
-function paginationOf(integration: string, given: PageRequest['pagination'], context: ConnectionContext): Pagination {
+function paginationOf(
+  integration: string,
+  overrides: PageRequest['pagination'],
+  context: ConnectionContext,
+): Pagination {
   const { pagination } = integrationNamed(integration, context).requests;
-  if (!given && pagination) return pagination;
-  if (!given)
+  if (!overrides && pagination) return pagination;
+  if (!overrides)
     throw new NangoError(
       'invalid_request',
-      `Nothing says how lists of "${integration}" are split into pages: set requests.pagination, or pass pagination.`,
+      `No pagination is configured for "${integration}". Set requests.pagination, or pass pagination with the request.`,
     );
-  const isSameType = given['type'] === undefined || given['type'] === pagination?.type;
-  const parsed = paginationSchema.safeParse({ ...(isSameType ? pagination : {}), ...given });
+  const isSameType = overrides['type'] === undefined || overrides['type'] === pagination?.type;
+  const parsed = paginationSchema.safeParse({ ...(isSameType ? pagination : {}), ...overrides });
   if (parsed.success) return parsed.data;
   throw new NangoError('invalid_request', `pagination: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
 }
 
-function requestAt(request: SentRequest, pagination: Pagination, position: Position | undefined): SentRequest {
+function requestAt(
+  request: RetryableRequest,
+  pagination: Pagination,
+  position: Position | undefined,
+): RetryableRequest {
   if (position && 'endpoint' in position) return { ...request, endpoint: position.endpoint, params: undefined };
   if (pagination.type === 'link') return request;
   const { limit_param: limitParam, limit } = pagination;
@@ -163,8 +173,8 @@ function followingPosition(
   }
   if (pagination.more !== undefined && memberAt(response.json, pagination.more) === false) return undefined;
   if (pagination.type === 'cursor') {
-    const found = memberAt(response.json, pagination.cursor);
-    const cursor = typeof found === 'number' ? found : typeof found === 'string' ? found : numberText(found);
+    const member = memberAt(response.json, pagination.cursor);
+    const cursor = typeof member === 'number' || typeof member === 'string' ? member : numberText(member);
     return cursor === undefined || cursor === '' ? undefined : { value: cursor };
   }
   if (items.length < pagination.limit) return undefined;
@@ -179,7 +189,7 @@ function linkedPosition(
 ): Position {
   const url = resolveReference(link, target);
   const refused = { refused: excerpt(url ? url.origin + url.pathname : '', secretsOf(connection)) };
-  // The path of the page before has the gateway's prefix, which the API does not know.
+  // The path of the previous page has the gateway's prefix, which the API does not know.
   const followed = follow === 'query' ? url?.search : link;
   if (followed === undefined || followed === '') return refused;
   try {
@@ -197,6 +207,7 @@ function secretsOf({ credentials, integration }: OpenConnection): Secret<string>
 
 function refusedLink(link: string): NangoError {
   return invalidEndpoint(
-    `the API named ${excerpt(link) || 'something that is not a URL'} as the next page, which is not below the base_url. If it omits the prefix of a gateway, set pagination.follow: query`,
+    `the API named ${excerpt(link) || 'something that is not a URL'} as the next page, ` +
+      'which is not below the base_url. If it omits the prefix of a gateway, set pagination.follow: query',
   );
 }

@@ -8,7 +8,7 @@ const policy = { apiOrigin: from.origin, listed: ['https://files.acme.com'], all
 
 const redirect = (given: Partial<RedirectResponse>) => redirectOf({ ...response, ...given }, policy);
 
-test('a redirect leads to what its Location names, and a fragment is never sent', () => {
+test('a redirect leads to its Location, and a fragment is never sent', () => {
   for (const [location, target] of [
     ['2?x=1#part', { origin: from.origin, path: '/v1/files/2', query: 'x=1' }],
     ['?x=1', { ...from, query: 'x=1' }],
@@ -30,7 +30,7 @@ test('P3: a redirect to another origin, over http, or with user information is n
     assert.equal(redirect({ location }), undefined, location);
 });
 
-test('303 turns to GET without a body; 307 and 308 repeat a body that can be sent again', () => {
+test('303 becomes a GET without a body; 307 and 308 repeat a body that can be sent again', () => {
   assert.deepEqual(redirect({ method: 'POST', status: 303 }), {
     target: { ...from, path: '/v1/files/2', query: '' },
     method: 'GET',

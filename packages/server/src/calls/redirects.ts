@@ -24,9 +24,9 @@ export interface Redirect {
 }
 
 /**
- * Where a redirect leads; undefined for one that is forwarded to the caller. At most five are followed, within the
- * API's origin and to `listed` origins (RFC 9110 §15.4). 301 and 302 of methods other than GET and HEAD mean different
- * things to different clients, so they are forwarded.
+ * Returns the request that follows a redirect; undefined for a redirect that is forwarded to the caller. At most five
+ * are followed, within the API's origin and to `listed` origins (RFC 9110 §15.4). 301 and 302 of methods other than GET
+ * and HEAD mean different things to different clients, so they are forwarded.
  */
 export function redirectOf(
   { method, status, location, from, redirects, isReplayable }: RedirectResponse,

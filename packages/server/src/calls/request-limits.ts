@@ -3,7 +3,7 @@ import type { OpenConnection } from '../connections/connection-context.ts';
 
 const MAX_WAITING = 1_000;
 
-/** Requests of one Integration: how many are in flight, and which wait, by connection. */
+/** The requests of one Integration: the number in flight, and those that wait, by connection. */
 interface Lane {
   running: number;
   waiting: number;
@@ -35,6 +35,7 @@ export class RequestLimits {
     return this.#wait(lane, { integration, row });
   }
 
+  /** Gives back a place that {@link RequestLimits.enter} took. */
   leave({ integration, row }: Pick<OpenConnection, 'integration' | 'row'>): void {
     const lane = this.#lanes.get(integration.name);
     if (!lane) return;
@@ -46,17 +47,17 @@ export class RequestLimits {
     else if (lane.running === 0) this.#lanes.delete(integration.name);
   }
 
-  /** Requests in flight. */
+  /** Number of requests in flight. */
   get inFlight(): number {
     return this.#sum(({ running }) => running);
   }
 
-  /** Requests that wait for a place. */
+  /** Number of requests that wait for a place. */
   get waiting(): number {
     return this.#sum(({ waiting }) => waiting);
   }
 
-  /** Runs a task with a place. */
+  /** Takes a place, runs a task and gives the place back. Throws the errors of {@link RequestLimits.enter}. */
   async run<T>(connection: OpenConnection, task: () => Promise<T>): Promise<T> {
     await this.enter(connection);
     try {
@@ -71,8 +72,8 @@ export class RequestLimits {
   }
 
   #laneOf(name: string): Lane {
-    const known = this.#lanes.get(name);
-    if (known) return known;
+    const existing = this.#lanes.get(name);
+    if (existing) return existing;
     const lane: Lane = { running: 0, waiting: 0, runningOf: new Map(), queues: new Map() };
     this.#lanes.set(name, lane);
     return lane;
@@ -122,7 +123,8 @@ function admit(lane: Lane, limit: number): void {
 function tooMany(integration: string): NangoError {
   return new NangoError(
     'too_many_requests',
-    `Too many requests to "${integration}" are under way here. Send fewer at the same time, or raise max_concurrent_requests or max_concurrent_requests_per_connection.`,
+    `Too many requests to "${integration}" are in flight on this server. Send fewer at the same time, ` +
+      'or raise max_concurrent_requests or max_concurrent_requests_per_connection.',
     { retryAfter: 1 },
   );
 }

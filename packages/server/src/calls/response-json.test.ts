@@ -35,15 +35,15 @@ for (const [type, text] of [
   ['text/plain', 'null and void'],
   ['text/javascript', 'callback({"items":[]})'],
 ] as const) {
-  test(`"${text}" as ${type} is no JSON`, () => assert.equal(responseJson(type, text), undefined));
+  test(`"${text}" as ${type} is not JSON`, () => assert.equal(responseJson(type, text), undefined));
 }
 
-test('JSON of any value is read where the media type says JSON', () => {
+test('JSON of any value is read if the media type says JSON', () => {
   for (const value of [null, 1, 'text', false])
     assert.equal(responseJson('application/json', JSON.stringify(value)), value);
 });
 
-test('JSON as deep as APIs nest it is read, and none that would exhaust the stack', () => {
+test('JSON as deep as APIs nest it is read; JSON that would exhaust the stack is not', () => {
   const nested = (levels: number) => '['.repeat(levels) + ']'.repeat(levels);
   assert.ok(Array.isArray(responseJson('application/json', nested(1_000))));
   assert.equal(responseJson('application/json', nested(1_001)), undefined);

@@ -4,9 +4,9 @@ import { parseExactJson } from '../formats/parse-json.ts';
 const MAX_DEPTH = 1_000;
 
 /**
- * The JSON in an API's response; undefined if there is none. It is parsed if the media type is a JSON type (WHATWG MIME
- * Sniffing §4.6, and Amazon's), and if the type is vague: scripts, plain text, no type. Numbers keep their digits, see
- * {@link parseExactJson}.
+ * Parses the JSON in an API's response; undefined if there is none. It is parsed if the media type is a JSON type
+ * (WHATWG MIME Sniffing §4.6, and Amazon's), and if the type is vague: scripts, plain text, no type. Numbers keep their
+ * digits, see {@link parseExactJson}.
  */
 export function responseJson(contentType: string, text: string): unknown {
   const essence = (contentType.split(';', 1)[0] ?? '').trim().toLowerCase();

@@ -6,11 +6,11 @@ import { parseRetryAfter } from '../upstream/retry-after.ts';
 const MAX_RETRIES = 3;
 const MAX_WAIT_MS = 30_000;
 const FIRST_WAIT_MS = 1_000;
-// More would be retried at the same moment, and find the API out of quota again.
+// If more were retried at the same moment, the API would be out of quota again.
 const MAX_WAITING_OF_A_CONNECTION = 10;
 
-/** An API's response, and how often the request was retried already. */
-export interface Answer {
+/** An API's response, and the number of earlier retries of its request. */
+export interface RetriedResponse {
   readonly method: string;
   readonly status: number;
   /** Names in lower case. */
@@ -18,44 +18,46 @@ export interface Answer {
   readonly retries: number;
 }
 
-/** What may be retried. */
+/** The rules of retries. */
 export interface RetryPolicy {
   readonly rateLimit: RateLimit | undefined;
   /** Maximum number of retries; default 3. */
   readonly maxRetries?: number | undefined;
-  /** Whether methods that are not idempotent are retried too. Only if the API was out of quota, and so did nothing. */
+  /**
+   * Whether methods that are not idempotent are retried too. They are only if the API was out of quota: it did nothing.
+   */
   readonly anyMethod: boolean;
 }
 
 /**
- * Milliseconds to wait before a retry; undefined if the response is final. Retried are 429 (RFC 6585 §4), what the
- * Blueprint calls out of quota, and 503 with a time (RFC 9110 §15.6.4). There are at most `maxRetries`, and no wait is
- * longer than 30 s: longer waits are the caller's decision. Methods that are not idempotent are retried only on the
- * caller's request, and only if the API was out of quota.
+ * Milliseconds to wait before a retry; undefined if the response is final. A retry follows a 429 (RFC 6585 §4), a
+ * response that the Blueprint declares as out of quota, and a 503 with a time (RFC 9110 §15.6.4). There are at most
+ * `maxRetries`, and no wait is longer than 30 s: longer waits are the caller's decision. Methods that are not
+ * idempotent are retried only on the caller's request, and only if the API was out of quota.
  */
 export function waitBeforeRetry(
-  { method, status, headers, retries }: Answer,
+  { method, status, headers, retries }: RetriedResponse,
   { rateLimit, maxRetries = MAX_RETRIES, anyMethod }: RetryPolicy,
   now: number,
 ): number | undefined {
   const isOutOfQuota = status === 429 || (rateLimit?.statuses.includes(status) && hasNoQuota(rateLimit, headers));
   if ((!isOutOfQuota && status !== 503) || retries >= maxRetries) return undefined;
   if (!IDEMPOTENT_METHODS.has(method) && !(anyMethod && isOutOfQuota)) return undefined;
-  const named =
+  const requestedMs =
     parseRetryAfter(valueOf(headers, 'retry-after'), now) ?? (rateLimit && untilReset(rateLimit, headers, now));
-  if (named === undefined && !isOutOfQuota) return undefined;
-  const wait = named ?? FIRST_WAIT_MS * 2 ** retries;
+  if (requestedMs === undefined && !isOutOfQuota) return undefined;
+  const wait = requestedMs ?? FIRST_WAIT_MS * 2 ** retries;
   return wait <= MAX_WAIT_MS ? wait : undefined;
 }
 
-function hasNoQuota({ remaining_header }: RateLimit, headers: Answer['headers']): boolean {
+function hasNoQuota({ remaining_header }: RateLimit, headers: RetriedResponse['headers']): boolean {
   return remaining_header === undefined || /^\s*0+(\.0+)?\s*$/.test(valueOf(headers, remaining_header));
 }
 
 /** Milliseconds until the API has quota again; undefined if it does not say. */
 function untilReset(
   { reset_header, reset_format }: RateLimit,
-  headers: Answer['headers'],
+  headers: RetriedResponse['headers'],
   now: number,
 ): number | undefined {
   const text = reset_header === undefined ? '' : valueOf(headers, reset_header).trim();
@@ -65,7 +67,7 @@ function untilReset(
   return Number.isFinite(wait) ? Math.max(wait, 0) : undefined;
 }
 
-function valueOf(headers: Answer['headers'], name: string): string {
+function valueOf(headers: RetriedResponse['headers'], name: string): string {
   return String(headers[name] ?? '');
 }
 
@@ -78,7 +80,7 @@ export class RetryQueue {
     this.#delay = delay;
   }
 
-  /** Undefined if too many requests of the connection wait already. Then the API's response is final. */
+  /** Waits. Undefined if too many requests of the connection wait already; then the API's response is final. */
   wait(connection: string, milliseconds: number): Promise<void> | undefined {
     const before = this.#waiting.get(connection) ?? 0;
     if (before >= MAX_WAITING_OF_A_CONNECTION) return undefined;

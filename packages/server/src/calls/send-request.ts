@@ -23,28 +23,29 @@ export interface ApiResponse {
   readonly json?: unknown;
 }
 
-/** A request, and its retries. */
-export interface SentRequest extends ApiRequest {
+/** A request, and the caller's choices about its retries. */
+export interface RetryableRequest extends ApiRequest {
   readonly retry?: RetryChoice | undefined;
 }
 
 /** Sends a request to a connection's API with fresh credentials. Resolves for every HTTP status. */
 export type SendRequest = (
   reference: ConnectionReference,
-  request: SentRequest,
+  request: RetryableRequest,
   origin: CallOrigin,
 ) => Promise<ApiResponse>;
 
 /**
- * Does the same, and also returns the connection and the request's target. The target may hold credentials and must not
- * leave the server.
+ * Sends a request like {@link SendRequest}. Also returns the connection and the request's target. The target may hold
+ * credentials and must not leave the server.
  */
 export type Exchange = (
   reference: ConnectionReference,
-  request: SentRequest,
+  request: RetryableRequest,
   origin: CallOrigin,
 ) => Promise<{ readonly response: ApiResponse; readonly target: RequestTarget; readonly connection: OpenConnection }>;
 
+/** The parts that {@link createExchange} needs. */
 export interface SendRequestOptions {
   readonly fresh: FreshCredentials;
   readonly client: HttpClient;
@@ -55,8 +56,8 @@ export interface SendRequestOptions {
 }
 
 /**
- * {@link FollowUps} decides what follows a response; each request is authorized again. Also throws the errors of {@link
- * FreshCredentials.get}, {@link RequestLimits.enter} and {@link HttpClient.send}.
+ * Returns an {@link Exchange}. {@link FollowUps} decides what follows a response, and each request is authorized again.
+ * Throws the errors of {@link FreshCredentials.get}, {@link RequestLimits.enter} and {@link HttpClient.send}.
  */
 export function createExchange(options: SendRequestOptions): Exchange {
   const { fresh, limits, report } = options;
@@ -64,7 +65,7 @@ export function createExchange(options: SendRequestOptions): Exchange {
     const started = performance.now();
     const sentBytes = typeof request.body === 'string' ? Buffer.byteLength(request.body) : 0;
     let call: ApiCall | undefined;
-    const tell = (outcome: { status?: number; error?: string; receivedBytes: number }) =>
+    const reportOutcome = (outcome: { status?: number; error?: string; receivedBytes: number }) =>
       report({
         ...connectionNames(reference, call?.connection),
         via: origin.via,
@@ -86,10 +87,10 @@ export function createExchange(options: SendRequestOptions): Exchange {
       const { method, retry = { anyMethod: false } } = request;
       const begun = (call = beginCall({ connection, method, retry, isReplayable: true }));
       const { response, target } = await limits.run(connection, () => exchange(begun, request, options));
-      tell({ status: response.status, receivedBytes: response.receivedBytes });
+      reportOutcome({ status: response.status, receivedBytes: response.receivedBytes });
       return { response: toApiResponse(response), target, connection: begun.connection };
     } catch (error) {
-      tell({ error: error instanceof NangoError ? error.code : 'internal_error', receivedBytes: 0 });
+      reportOutcome({ error: error instanceof NangoError ? error.code : 'internal_error', receivedBytes: 0 });
       throw error;
     }
   };
@@ -109,12 +110,12 @@ async function exchange(
     const headers = { ...defaultHeaders(call.connection.integration), ...request.headers };
     const authorized = nextRequest(call, { ...request, headers }, options.context);
     const response = await sendOnce(authorized, call.connection, options.client);
-    const again = options.followUps.after(call, { ...response, request: authorized });
+    const again = options.followUps.sendsAgain(call, { ...response, request: authorized });
     if (again === false || !(await again)) return { response, target: authorized.target };
   }
 }
 
-/** Default headers, unless the caller or the Integration sets them. Some APIs send JSON only on request. */
+/** Returns defaults of headers that the Integration does not set. Some APIs send JSON only on request. */
 function defaultHeaders({ requests }: Integration): Record<string, string> {
   const isConfigured = [...requests.headers.keys()].some((name) => name.toLowerCase() === 'accept');
   return isConfigured ? {} : { accept: 'application/json' };

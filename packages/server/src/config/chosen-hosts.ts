@@ -1,5 +1,5 @@
 import type { ApplicationSecret, AuthEndpoint, BaseAuth, Integration } from '../auth-modes/auth-mode.ts';
-import { placeholdersOf, secretsHeldBy } from '../auth-modes/auth-values.ts';
+import { placeholdersOf, secretsOfPlaceholders } from '../auth-modes/auth-values.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
 import {
   promptedFields,
@@ -59,7 +59,7 @@ export function unrestrictedHostFields(integration: Integration): string[] {
 
 /** Returns the application's secrets that API requests carry, or are signed with. */
 function secretsSentToApi({ auth, requests: { headers, params } }: Integration): ApplicationSecret[] {
-  const secretsInTemplates = secretsHeldBy(placeholdersOf([...headers.values(), ...params.values()]));
+  const secretsInTemplates = secretsOfPlaceholders(placeholdersOf([...headers.values(), ...params.values()]));
   // A request with an Authorization header of its own is not signed.
   const isSigned = ![...headers.keys()].some((name) => name.toLowerCase() === 'authorization');
   return isSigned
@@ -79,8 +79,8 @@ function hasSecret({ oauthClientSecret, appApiKey }: Integration, secret: Applic
 /** Fields of `config` that only the provider supplies. The user's browser could change those that it carries. */
 function fieldsSetByProvider(integration: Integration): ReadonlySet<string> {
   const authorization = AUTH_MODES.get(integration.auth.auth_mode)?.authorization;
-  const carriedByBrowser = new Set(authorization?.bringsByBrowser(integration));
-  return new Set(authorization?.bringsConfig(integration).filter((name) => !carriedByBrowser.has(name)));
+  const carriedByBrowser = new Set(authorization?.configFromBrowser(integration));
+  return new Set(authorization?.suppliedConfig(integration).filter((name) => !carriedByBrowser.has(name)));
 }
 
 /** Returns `a` for `config.a` and `config.a.b`. */

@@ -32,7 +32,7 @@ function undeclaredConfig(integration: Integration): string[] {
   const fields = used.flatMap((placeholder) =>
     placeholder.startsWith('config.') ? [placeholder.split('.')[1] ?? ''] : [],
   );
-  const suppliedByProvider = mode?.authorization?.bringsConfig(integration) ?? [];
+  const suppliedByProvider = mode?.authorization?.suppliedConfig(integration) ?? [];
   return [...new Set(fields)]
     .filter((field) => !declared.includes(field) && !suppliedByProvider.includes(field))
     .map(

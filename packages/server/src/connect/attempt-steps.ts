@@ -34,15 +34,15 @@ export function sealSecrets(
   return vault.seal(toRevealedJson(secrets), secretsPlace(attemptHash));
 }
 
-/** Throws `invalid_state` for an attempt that holds no secrets, or no longer. */
+/** Opens what {@link sealSecrets} sealed. Throws `invalid_state` if the attempt holds no secrets. */
 export function openSecrets({ sealedSecrets, attemptHash }: ConnectAttemptRow, { vault }: ConnectionContext) {
-  if (!sealedSecrets) throw spent();
+  if (!sealedSecrets) throw invalidState();
   return secretsSchema.parse(JSON.parse(vault.open(sealedSecrets, secretsPlace(attemptHash))));
 }
 
 /** The settings that `${config.x}` reads during an attempt. */
 export async function attemptConfig(row: ConnectAttemptRow, context: ConnectionContext): Promise<AdditionalConfig> {
-  return configOf(integrationNamed(row.integration, context), await givenConfig(row, context));
+  return configOf(integrationNamed(row.integration, context), await additionalConfigOf(row, context));
 }
 
 /** The stored additionalConfig of the connection; empty if there is none. */
@@ -54,10 +54,10 @@ export async function storedConfig(key: ConnectionKey, { store }: ConnectionCont
 /** Stores the connection, with the config that the provider supplied, and ends the attempt. */
 export async function storeAuthorized(
   row: ConnectAttemptRow,
-  { credentials, config: brought }: Authorized<BaseCredentials>,
+  { credentials, config: supplied }: Authorized<BaseCredentials>,
   context: ConnectionContext,
 ): Promise<void> {
-  const merged = { ...(await givenConfig(row, context)), ...brought };
+  const merged = { ...(await additionalConfigOf(row, context)), ...supplied };
   try {
     assertConfig(integrationNamed(row.integration, context), merged);
   } catch (cause) {
@@ -67,17 +67,18 @@ export async function storeAuthorized(
       { cause },
     );
   }
-  const additionalConfig = Object.keys(brought).length > 0 ? JSON.stringify(merged) : row.additionalConfig;
+  const additionalConfig = Object.keys(supplied).length > 0 ? JSON.stringify(merged) : row.additionalConfig;
   const connection = await newConnection(row, { credentials, additionalConfig, tags: row.tags }, context);
   await context.store.completeAttempt(row.attemptHash, connection);
   context.log.info({ integration: row.integration }, 'connection made');
 }
 
+/** What a connection is built from. */
 interface NewCredentials extends Pick<NewConnection, 'additionalConfig' | 'tags'> {
   readonly credentials: BaseCredentials;
 }
 
-/** A connection ready to be stored. */
+/** Builds a connection to be stored. */
 export async function newConnection(
   { integration, userId, account }: ConnectionKey,
   { credentials, additionalConfig, tags }: NewCredentials,
@@ -98,8 +99,8 @@ export async function newConnection(
   };
 }
 
-/** Runs a step. A failure is written to the attempt, where the page's SDK finds it, and thrown again. */
-export async function failingAttempt<T>(
+/** Runs a step. If it fails, stores the error with the attempt, where the page's SDK reads it, and throws it again. */
+export async function failAttemptOnError<T>(
   row: ConnectAttemptRow,
   step: () => Promise<T>,
   { log, store }: ConnectionContext,
@@ -114,23 +115,28 @@ export async function failingAttempt<T>(
   }
 }
 
-/** An error as the page that began the attempt may see it. */
+/** Returns an error as the page that began the attempt may see it. */
 export function publicError(error: unknown): { type: string; message: string } {
   if (error instanceof NangoError && hasTrait(error.code, 'page')) return { type: error.code, message: error.message };
   if (error instanceof NangoError && hasTrait(error.code, 'network'))
     return { type: 'token_exchange_failed', message: error.message };
-  return { type: 'internal_error', message: 'The server could not finish the connection; its log says why.' };
+  return {
+    type: 'internal_error',
+    message: 'The server could not finish the connection. The server’s log shows the cause.',
+  };
 }
 
-/** The error for an attempt that was used, has expired or is unknown. */
-export function spent(): NangoError {
+/** Returns the error for an attempt that was used, has expired or is unknown. */
+export function invalidState(): NangoError {
   return new NangoError(
     'invalid_state',
-    'This authorization was already used, has expired, or was not begun here. Start again from the application.',
+    'This authorization was already used, has expired, or was not started on this server. ' +
+      'Start again from the application.',
   );
 }
 
-async function givenConfig(row: ConnectAttemptRow, context: ConnectionContext): Promise<AdditionalConfig> {
+/** The attempt's own additionalConfig, or else the connection's stored one. */
+async function additionalConfigOf(row: ConnectAttemptRow, context: ConnectionContext): Promise<AdditionalConfig> {
   return row.additionalConfig === null ? storedConfig(row, context) : parseConfig(row.additionalConfig);
 }
 

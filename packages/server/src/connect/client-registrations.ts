@@ -18,12 +18,12 @@ export function createClientRegistrations({
     registeredClientSchema.parse(JSON.parse(vault.open(row.sealedClient, placeOf(row))));
   return {
     async findOrRegister(key, register) {
-      const found = await store.findClientRegistration(key, now());
-      if (found) return open(found);
+      const existing = await store.findClientRegistration(key, now());
+      if (existing) return open(existing);
       const client = await register();
       const sealedClient = vault.seal(toRevealedJson(client), placeOf(key));
-      const kept = await store.keepClientRegistration({ ...key, sealedClient, expiresAt: expiryOf(client) }, now());
-      return open(kept);
+      const stored = await store.keepClientRegistration({ ...key, sealedClient, expiresAt: expiryOf(client) }, now());
+      return open(stored);
     },
     forget: (key) => store.deleteClientRegistration(key),
   };

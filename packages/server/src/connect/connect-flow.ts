@@ -12,12 +12,12 @@ import type { ConnectAttemptRow, ConnectionKey } from '../store/store.ts';
 import {
   ATTEMPT_LIFE_MS,
   attemptConfig,
-  failingAttempt,
+  failAttemptOnError,
   newConnection,
   openSecrets,
   publicError,
   sealSecrets,
-  spent,
+  invalidState,
   storeAuthorized,
   storedConfig,
 } from './attempt-steps.ts';
@@ -36,6 +36,7 @@ import { Secret } from '../vault/secret.ts';
 
 const MAX_STATE = 512;
 
+/** A request to connect a user's account. */
 export interface AttemptRequest extends ConnectRequest {
   readonly additionalConfig?: AdditionalConfig | undefined;
   /** Prompted credentials, for modes without a browser flow. */
@@ -43,6 +44,7 @@ export interface AttemptRequest extends ConnectRequest {
   readonly requester: AttemptRequester;
 }
 
+/** A new attempt. `expiresAt` is in milliseconds since the epoch. */
 export interface CreatedAttempt {
   readonly account: string;
   /** Opens the attempt once, and identifies it when its result is read: 256 random bits. */
@@ -55,8 +57,8 @@ export interface CreatedAttempt {
 }
 
 /**
- * What permits the redirect to the provider: the page that began the attempt, or the user's click on a page that names
- * it.
+ * The permission for the redirect to the provider. It comes from the page that began the attempt, or from the user's
+ * click on a page that names the attempt.
  */
 export type BeginProof = { readonly nonce: Secret<string> } | 'clicked' | undefined;
 
@@ -102,10 +104,10 @@ export class ConnectFlow {
     const target = integrationNamed(key.integration, this.#context);
     await assertMayHaveAccount(key, this.#context);
     const { authorization } = authModeOf(target);
-    const stored = additionalConfig ?? (await storedConfig(key, this.#context));
-    assertConfig(target, stored, authorization?.bringsConfig(target));
-    const config = configOf(target, stored);
-    const issued = await this.#withoutBrowser(target, { credentials, config });
+    const ownConfig = additionalConfig ?? (await storedConfig(key, this.#context));
+    assertConfig(target, ownConfig, authorization?.suppliedConfig(target));
+    const config = configOf(target, ownConfig);
+    const issued = await this.#credentialsWithoutBrowser(target, { credentials, config });
     const attempt = new Secret(randomToken());
     const expiresAt = now() + ATTEMPT_LIFE_MS;
     // Without a token, the server serves one developer on this machine.
@@ -128,8 +130,8 @@ export class ConnectFlow {
     return { attempt, nonce, account: key.account, expiresAt, status: issued ? 'succeeded' : 'pending' };
   }
 
-  /** An attempt that no browser has opened. Throws `invalid_state` if it was used or has expired. */
-  async waiting(attempt: Secret<string>): Promise<WaitingAttempt> {
+  /** Returns an attempt that no browser has opened. Throws `invalid_state` if it was used or has expired. */
+  async findWaiting(attempt: Secret<string>): Promise<WaitingAttempt> {
     const { integration, userId, account, origin, nonceHash } = await this.#findWaiting(attempt);
     return { integration, userId, account, origin, needsProof: nonceHash !== null };
   }
@@ -146,7 +148,7 @@ export class ConnectFlow {
     const { store, now, randomToken } = this.#context;
     const row = await this.#findWaiting(attempt);
     const { attemptHash } = row;
-    if (!isProven(row, proof)) throw spent();
+    if (!isProven(row, proof)) throw invalidState();
     const integration = integrationNamed(row.integration, this.#context);
     const { authorization } = authModeOf(integration);
     if (!authorization)
@@ -158,7 +160,7 @@ export class ConnectFlow {
         { integration, config: await attemptConfig(row, this.#context), state, redirectUri },
         modeContext(integration, this.#context),
       );
-    const { authorizationUrl, secrets } = await failingAttempt(row, begin, this.#context);
+    const { authorizationUrl, secrets } = await failAttemptOnError(row, begin, this.#context);
     const sealedSecrets = sealSecrets(
       { ...secrets, redirect_uri: new Secret(redirectUri) },
       attemptHash,
@@ -170,14 +172,14 @@ export class ConnectFlow {
       sealedSecrets,
       now: now(),
     });
-    if (!bound) throw spent();
+    if (!bound) throw invalidState();
     return { authorizationUrl, cookie: { name: cookieName(state), value: browser } };
   }
 
   async #findWaiting(attempt: Secret<string>): Promise<ConnectAttemptRow> {
     const { store, now } = this.#context;
     const row = await store.findAttempt(hashToken(attempt));
-    if (row?.status !== 'created' || row.expiresAt <= now()) throw spent();
+    if (row?.status !== 'created' || row.expiresAt <= now()) throw invalidState();
     return row;
   }
 
@@ -199,25 +201,25 @@ export class ConnectFlow {
     const state = new Secret(params.get('state') ?? '');
     const isPossible = state.map(({ length }) => length > 0 && length <= MAX_STATE).reveal();
     const row = isPossible ? await store.takeAttempt(hashToken(state), now()) : undefined;
-    if (!row) throw spent();
+    if (!row) throw invalidState();
     if (!isSameBrowser(row, cookies.get(cookieName(state)))) {
       const error = {
         type: 'invalid_state',
-        message: 'The authorization was finished in another browser than it was begun in.',
+        message: 'The authorization was started in one browser and finished in another browser. Start again.',
       };
       await store.failAttempt(row.attemptHash, error);
       return { ...toResult(row), status: 'failed', error, origin: null };
     }
     try {
       const exchange = async () => storeAuthorized(row, await this.#exchange(row, params), this.#context);
-      await failingAttempt(row, exchange, this.#context);
+      await failAttemptOnError(row, exchange, this.#context);
       return { ...toResult(row), status: 'succeeded' };
     } catch (error) {
       return { ...toResult(row), status: 'failed', error: publicError(error) };
     }
   }
 
-  /** The state of an attempt, for the page that began it. Undefined if there is no such attempt. */
+  /** Returns the state of an attempt, for the page that began it. Undefined if there is no such attempt. */
   async result(attempt: Secret<string>): Promise<AttemptResult | undefined> {
     const row = await this.#context.store.findAttempt(hashToken(attempt));
     if (!row) return undefined;
@@ -227,8 +229,10 @@ export class ConnectFlow {
       : toResult(row);
   }
 
-  /** Credentials that need no browser: prompted, or issued to the application. Undefined if the user must authorize. */
-  async #withoutBrowser(
+  /**
+   * Obtains prompted or issued credentials, which need no browser. Undefined if the user must authorize in a browser.
+   */
+  async #credentialsWithoutBrowser(
     integration: Integration,
     { credentials, config }: { credentials: Secret<JsonObject> | undefined; config: AdditionalConfig },
   ): Promise<BaseCredentials | undefined> {
@@ -241,14 +245,15 @@ export class ConnectFlow {
     const names = Object.keys(prompted?.fields(integration) ?? {}).join(', ');
     throw new NangoError(
       'invalid_credentials',
-      `"${integration.name}" prompts its user for ${names || 'credentials'}: connect('${integration.name}', userId, { credentials: { ${names} } }).`,
+      `"${integration.name}" prompts its user for ${names || 'credentials'}: ` +
+        `connect('${integration.name}', userId, { credentials: { ${names} } }).`,
     );
   }
 
   async #exchange(row: ConnectAttemptRow, callback: ResponseParameters): Promise<Authorized<BaseCredentials>> {
     const integration = integrationNamed(row.integration, this.#context);
     const { authorization } = authModeOf(integration);
-    if (!authorization) throw spent();
+    if (!authorization) throw invalidState();
     const { redirect_uri, ...secrets } = openSecrets(row, this.#context);
     const redirectUri = redirect_uri?.reveal() ?? '';
     return authorization.complete(

@@ -12,7 +12,7 @@ function mayConnect(route: Partial<typeof LOCAL>, rootUrl = 'http://localhost:30
   return assertMayConnect({ integration: 'acme', userId: '1' }, requester, context);
 }
 
-test('F2: without a token, requests of this machine alone may connect, and under a loopback root alone', async () => {
+test('F2: without a token, only requests of this machine may connect, and only with a loopback root', async () => {
   for (const address of ['127.0.0.1', '127.8.8.8', '::1', '::ffff:127.0.0.1']) await mayConnect({ address });
   for (const route of [
     { address: '192.168.1.5' },

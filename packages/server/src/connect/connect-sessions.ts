@@ -9,20 +9,22 @@ import { integrationNamed, type ConnectionContext } from '../connections/connect
 import { Secret } from '../vault/secret.ts';
 
 const DEFAULT_LIFE_SECONDS = 900;
+/** The longest life of a connect session token, in seconds. */
 export const MAX_SESSION_SECONDS = 86_400;
 
-/** What a back end permits to one of its users. */
+/** The permission that a back end gives to one of its users. */
 export interface ConnectSessionRequest extends AccountChoice {
   readonly userId: string;
   /** Undefined = those that the connection has, if it exists. */
   readonly tags?: Tags | undefined;
-  /** Undefined = any. */
+  /** The Integrations that the user may connect; undefined = any. */
   readonly integrations?: readonly string[] | undefined;
   /** The only page origin that may use the token; undefined = any. */
   readonly origin?: string | undefined;
   readonly expiresInSeconds?: number | undefined;
 }
 
+/** A connect session token. `expiresAt` is in milliseconds since the epoch. */
 export interface ConnectSession {
   readonly token: Secret<string>;
   /** The only account that the token permits. */
@@ -30,7 +32,7 @@ export interface ConnectSession {
   readonly expiresAt: number;
 }
 
-/** Who asks for an attempt: the token, and the origin of the page, as the browser names it. */
+/** The sender of an attempt request: its token, and the origin of its page as the browser reports it. */
 export interface AttemptRequester {
   readonly token: Secret<string> | undefined;
   readonly origin: string | undefined;
@@ -84,8 +86,8 @@ export interface ConnectRequest extends AccountChoice {
 }
 
 /**
- * Decides who may connect an account to a user id. Otherwise, anyone could connect their own account to another user
- * id. Resolves to what the session permits: without a choice of the page, the account is the one of the session.
+ * Resolves to what the requester may connect. Without this check, anyone could connect their own account to another
+ * user id. If the page names no account, it is the account of the session. Throws `unauthorized` and `forbidden`.
  *
  * A server with a loopback root URL serves one developer, so pages of the same machine need no token there.
  */
@@ -100,7 +102,8 @@ export async function assertMayConnect(
     return { key: { integration, userId, account: chosenAccount(request, context) }, tags: null };
   }
   const session = await context.store.findSession(hashToken(requester.token), context.now());
-  if (!session) throw new NangoError('unauthorized', `The connect session token is unknown or expired. ${HOW_TO_MINT}`);
+  if (!session)
+    throw new NangoError('unauthorized', `The connect session token is unknown or expired. ${HOW_TO_CREATE}`);
   if (session.userId !== userId) throw new NangoError('forbidden', 'The connect session token is for another user id.');
   if (session.integrations !== null && !integrationList.parse(JSON.parse(session.integrations)).includes(integration)) {
     throw new NangoError('forbidden', `The connect session token does not allow the integration "${integration}".`);
@@ -120,8 +123,9 @@ export async function assertMayConnect(
 
 const integrationList = z.array(z.string());
 
-const HOW_TO_MINT =
-  'Mint one in your back end with createConnectSession({ userId }) of @nangohq/node-client, and pass it to new Nango(rootUrl, { connectSessionToken }).';
+const HOW_TO_CREATE =
+  'Create one in your back end with createConnectSession({ userId }) of @nangohq/node-client, ' +
+  'and pass it to new Nango(rootUrl, { connectSessionToken }).';
 
 /** Whether the server serves one developer on their own machine. */
 export function hasLoopbackRoot({ config }: Pick<ConnectionContext, 'config'>): boolean {
@@ -139,7 +143,7 @@ function assertLocal({ origin, route }: AttemptRequester, context: ConnectionCon
     : isLocalPage
       ? 'Requests that come over a network or a proxy need'
       : 'Pages outside this machine need';
-  throw new NangoError('unauthorized', `${why} a connect session token. ${HOW_TO_MINT}`);
+  throw new NangoError('unauthorized', `${why} a connect session token. ${HOW_TO_CREATE}`);
 }
 
 /** Whether a request came from this machine and was sent to it. */
@@ -148,7 +152,7 @@ function isLocal({ address, host, isForwarded }: RequestRoute): boolean {
   return isLoopbackPeer && !isForwarded && isLoopbackHost(URL.parse(`http://${host}`)?.hostname ?? '');
 }
 
-/** The stored facts of a token. */
+/** Returns the SHA-256 hash of a token, in base64url. Only this hash is stored. */
 export function hashToken(token: Secret<string>): string {
   return createHash('sha256').update(token.reveal(), 'utf8').digest('base64url');
 }

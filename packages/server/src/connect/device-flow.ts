@@ -1,13 +1,13 @@
 import type { AdditionalConfig, DeviceCode } from '../auth-modes/auth-mode.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import { hasTrait } from '../errors/registry.ts';
-import type { ConnectionKey } from '../store/store.ts';
+import type { ConnectAttemptRow, ConnectionKey } from '../store/store.ts';
 import {
   attemptConfig,
-  failingAttempt,
+  failAttemptOnError,
   openSecrets,
   sealSecrets,
-  spent,
+  invalidState,
   storeAuthorized,
   storedConfig,
 } from './attempt-steps.ts';
@@ -57,12 +57,16 @@ export class DeviceFlow {
     const key = { integration: name, userId, account: chosenAccount(request, this.#context) };
     const integration = integrationNamed(key.integration, this.#context);
     const { device, name: mode } = authModeOf(integration);
-    if (!device) throw new NangoError('unsupported_auth_mode', `auth_mode ${mode} authorizes no devices.`);
+    if (!device)
+      throw new NangoError(
+        'unsupported_auth_mode',
+        `"${key.integration}" has auth_mode ${mode}, which cannot authorize devices. Connect in a browser.`,
+      );
     await assertMayHaveAccount(key, this.#context);
-    const given = additionalConfig ?? (await storedConfig(key, this.#context));
-    assertConfig(integration, given);
+    const ownConfig = additionalConfig ?? (await storedConfig(key, this.#context));
+    assertConfig(integration, ownConfig);
     const { secrets, ...code } = await device.begin(
-      { integration, config: configOf(integration, given) },
+      { integration, config: configOf(integration, ownConfig) },
       modeContext(integration, this.#context),
     );
     const attempt = new Secret(randomToken());
@@ -89,28 +93,29 @@ export class DeviceFlow {
   }
 
   /**
-   * Asks the provider once. Throws the errors that end the attempt: `access_denied`, `provider_error`, `invalid_state`.
+   * Asks the provider once whether the user has agreed. Throws the errors that end the attempt: `access_denied`,
+   * `provider_error` and `invalid_state`.
    */
   async poll(attempt: Secret<string>, onEnd: DeviceFlowEnded): Promise<DeviceFlowStatus> {
     const { store, now } = this.#context;
     const row = await store.findAttempt(hashToken(attempt));
     if (row?.status === 'succeeded') return 'succeeded';
-    if (row?.status !== 'authorizing' || row.stateHash === null || row.expiresAt <= now()) throw spent();
+    if (row?.status !== 'authorizing' || row.stateHash === null || row.expiresAt <= now()) throw invalidState();
     const integration = integrationNamed(row.integration, this.#context);
     const { device } = authModeOf(integration);
-    if (!device) throw spent();
+    if (!device) throw invalidState();
     const secrets = openSecrets(row, this.#context);
-    const ask = async () =>
+    const pollOnce = async () =>
       device.poll(
         { integration, config: await attemptConfig(row, this.#context), secrets },
         modeContext(integration, this.#context),
       );
     const { stateHash } = row;
     try {
-      const answer = await this.#endingIfFinal(row, ask);
-      if (typeof answer === 'string') return answer === 'slow_down' ? answer : 'pending';
-      if (!(await store.takeAttempt(stateHash, now()))) throw spent();
-      await failingAttempt(row, () => storeAuthorized(row, answer, this.#context), this.#context);
+      const outcome = await this.#slowDownOnTimeout(row, pollOnce);
+      if (typeof outcome === 'string') return outcome === 'slow_down' ? outcome : 'pending';
+      if (!(await store.takeAttempt(stateHash, now()))) throw invalidState();
+      await failAttemptOnError(row, () => storeAuthorized(row, outcome, this.#context), this.#context);
     } catch (error) {
       onEnd(row, 'failed');
       throw error;
@@ -119,13 +124,13 @@ export class DeviceFlow {
     return 'succeeded';
   }
 
-  /** RFC 8628 §3.5: after a timeout the client polls more slowly. It does not end the attempt. */
-  async #endingIfFinal<T>(row: Parameters<typeof failingAttempt>[0], ask: () => Promise<T>): Promise<T | 'slow_down'> {
-    return failingAttempt(
+  /** Runs a poll. A timeout does not end the attempt: the client polls more slowly (RFC 8628 §3.5). */
+  async #slowDownOnTimeout<T>(row: ConnectAttemptRow, poll: () => Promise<T>): Promise<T | 'slow_down'> {
+    return failAttemptOnError(
       row,
       async () => {
         try {
-          return await ask();
+          return await poll();
         } catch (error) {
           if (error instanceof NangoError && hasTrait(error.code, 'network')) return 'slow_down';
           throw error;

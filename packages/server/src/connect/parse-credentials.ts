@@ -9,8 +9,8 @@ import type { Secret } from '../vault/secret.ts';
 
 const MAX_VERIFICATION_BYTES = 1_048_576;
 
-/** Credentials from outside, and the connection for which they are. */
-export interface GivenCredentials {
+/** Credentials from outside, and the connection that they are for. */
+export interface SubmittedCredentials {
   readonly integration: Integration;
   readonly credentials: Secret<JsonObject>;
   readonly config: AdditionalConfig;
@@ -23,15 +23,21 @@ export interface GivenCredentials {
  * there is a verification request. An empty object stands for credentials that the provider issues to the application.
  * Throws `invalid_credentials`; nothing is stored.
  */
-export async function parseCredentials(given: GivenCredentials, context: ConnectionContext): Promise<BaseCredentials> {
-  const credentials = await acceptCredentials(given, context);
-  await verifyCredentials({ ...given, credentials }, context);
+export async function parseCredentials(
+  submitted: SubmittedCredentials,
+  context: ConnectionContext,
+): Promise<BaseCredentials> {
+  const credentials = await acceptCredentials(submitted, context);
+  await verifyCredentials({ ...submitted, credentials }, context);
   return credentials;
 }
 
-/** The same, without trying them. */
-export async function acceptCredentials(given: GivenCredentials, context: ConnectionContext): Promise<BaseCredentials> {
-  const { integration, credentials, config, from } = given;
+/** Does the same as {@link parseCredentials}, but sends no verification request. */
+export async function acceptCredentials(
+  submitted: SubmittedCredentials,
+  context: ConnectionContext,
+): Promise<BaseCredentials> {
+  const { integration, credentials, config, from } = submitted;
   const mode = authModeOf(integration);
   const values = credentials.reveal();
   if (mode.issuance && isIssued(integration, values))
@@ -39,27 +45,30 @@ export async function acceptCredentials(given: GivenCredentials, context: Connec
   const fields = mode.prompted?.fields(integration);
   // A page must not be able to submit tokens where the provider has to prove the account.
   if (!fields && from === 'page')
-    throw new NangoError('invalid_credentials', `"${integration.name}" takes no credentials from connect().`);
+    throw new NangoError(
+      'invalid_credentials',
+      `"${integration.name}" takes no credentials. Call connect() without them.`,
+    );
   if (mode.prompted && fields && inputProblems(fields, values).length === 0)
     return mode.prompted.accept({ integration, config, values: credentials }, modeContext(integration, context));
-  const problem = credentialsProblem(given);
+  const problem = credentialsProblem(submitted);
   if (problem !== undefined)
     throw new NangoError('invalid_credentials', `The credentials do not fit auth_mode ${mode.name}: ${problem}`);
   return mode.credentialsInput.parse(values);
 }
 
-/** Why credentials do not fit the Integration's auth mode, judged without a request; undefined if they fit. */
-export function credentialsProblem({ integration, credentials, from }: GivenCredentials): string | undefined {
+/** Why credentials do not fit the Integration's auth mode, checked without a request; undefined if they fit. */
+export function credentialsProblem({ integration, credentials, from }: SubmittedCredentials): string | undefined {
   const mode = authModeOf(integration);
   const values = credentials.reveal();
   if (isIssued(integration, values)) return undefined;
   const fields = mode.prompted?.fields(integration);
   const problems = inputProblems(fields ?? {}, values);
   if (mode.prompted && fields && problems.length === 0) return undefined;
-  const held = mode.credentialsInput.safeParse(values, { error: describeIssue });
-  const typedOnly = from === 'page' || !mode.authorization;
-  if (held.success && !typedOnly) return undefined;
-  return fields ? `${problems.join('; ')}.` : held.error && problemsOf(held.error, 'what was given');
+  const parsed = mode.credentialsInput.safeParse(values, { error: describeIssue });
+  const promptedOnly = from === 'page' || !mode.authorization;
+  if (parsed.success && !promptedOnly) return undefined;
+  return fields ? `${problems.join('; ')}.` : parsed.error && problemsOf(parsed.error, 'the value');
 }
 
 function isIssued(integration: Integration, values: object): boolean {
@@ -67,7 +76,7 @@ function isIssued(integration: Integration, values: object): boolean {
 }
 
 async function verifyCredentials(
-  { integration, credentials, config }: Omit<GivenCredentials, 'credentials'> & { credentials: BaseCredentials },
+  { integration, credentials, config }: Omit<SubmittedCredentials, 'credentials'> & { credentials: BaseCredentials },
   context: ConnectionContext,
 ): Promise<void> {
   const mode = authModeOf(integration);
@@ -92,6 +101,8 @@ async function verifyCredentials(
   }
   throw new NangoError(
     'provider_error',
-    `"${integration.name}" responded to the verification request (${verification.method} ${verification.endpoint}) with status ${status}; nothing was stored. If the request is wrong, override auth.verification, or set it to null.`,
+    `"${integration.name}" responded to the verification request (${verification.method} ${verification.endpoint}) ` +
+      `with status ${status}, so nothing was stored. ` +
+      'If the request is wrong, override auth.verification, or set it to null.',
   );
 }

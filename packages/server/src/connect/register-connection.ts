@@ -20,7 +20,7 @@ import type { ConnectionKey } from '../store/store.ts';
 import { parseCredentials } from './parse-credentials.ts';
 import type { Secret } from '../vault/secret.ts';
 
-/** What an application registers. The credentials are not checked yet. */
+/** A connection that an application registers. The credentials are not checked yet. */
 export interface Registration extends ConnectRequest {
   readonly credentials: Secret<JsonObject>;
   readonly additionalConfig?: AdditionalConfig | undefined;
@@ -29,7 +29,7 @@ export interface Registration extends ConnectRequest {
 
 /**
  * Stores a connection with credentials from the application. Throws `connection_exists` if the user has one, and the
- * errors of {@link parseCredentials}. Then nothing is stored.
+ * errors of {@link parseCredentials}. If it throws, nothing is stored.
  */
 export async function registerConnection(
   { credentials, additionalConfig = {}, tags = {}, ...request }: Registration,
@@ -52,7 +52,8 @@ export async function registerConnection(
   if (row) return toPublicConnection(row);
   throw new NangoError(
     'connection_exists',
-    `User "${userId}" already has the account "${key.account}" connected to "${integration}". Use updateConnectionCredentials to replace its credentials.`,
+    `User "${userId}" already has the account "${key.account}" connected to "${integration}". ` +
+      'Use updateConnectionCredentials to replace its credentials.',
   );
 }
 
@@ -73,14 +74,17 @@ export async function replaceCredentials(
 async function accept(
   {
     key,
-    credentials: given,
+    credentials: submitted,
     additionalConfig,
   }: { key: ConnectionKey; credentials: Secret<JsonObject>; additionalConfig: AdditionalConfig },
   context: ConnectionContext,
 ) {
   const integration = integrationNamed(key.integration, context);
   const config = configOf(integration, additionalConfig);
-  const credentials = await parseCredentials({ integration, credentials: given, config, from: 'application' }, context);
+  const credentials = await parseCredentials(
+    { integration, credentials: submitted, config, from: 'application' },
+    context,
+  );
   const mode = authModeOf(integration);
   return {
     authMode: mode.name,

@@ -18,7 +18,7 @@ import type { ConnectionRow, Store } from '../store/store.ts';
 import type { Vault } from '../vault/vault.ts';
 import { openStoredCredentials } from './sealed-credentials.ts';
 
-/** What all work on connections needs. `config` is called each time, so that a reload takes effect. */
+/** The parts that all work on connections needs. `config` is called each time, so that a reload takes effect. */
 export interface ConnectionContext extends Omit<AuthModeContext, 'http'> {
   readonly store: Store;
   readonly vault: Vault;
@@ -58,7 +58,7 @@ export interface OpenConnection {
   readonly tags: Tags | undefined;
 }
 
-/** Throws `unknown_integration`, and suggests a name. */
+/** Returns the Integration of a name. Throws `unknown_integration`, which suggests a name. */
 export function integrationNamed(name: string, { config }: Pick<ConnectionContext, 'config'>): Integration {
   const { integrations } = config();
   const integration = integrations.get(name);
@@ -69,6 +69,7 @@ export function integrationNamed(name: string, { config }: Pick<ConnectionContex
   );
 }
 
+/** Returns the auth mode of an Integration. Throws `unsupported_auth_mode`. */
 export function authModeOf(integration: Integration): AuthMode {
   const mode = AUTH_MODES.get(integration.auth.auth_mode);
   if (!mode) throw new NangoError('unsupported_auth_mode', `auth_mode ${integration.auth.auth_mode} is unknown.`);
@@ -76,8 +77,8 @@ export function authModeOf(integration: Integration): AuthMode {
 }
 
 /**
- * The context of an auth mode for one Integration. Requests are guarded unless the configuration names their origin:
- * any other origin comes from a connection, a metadata document or a response.
+ * Returns the context of an auth mode for one Integration. Requests are guarded unless the configuration names their
+ * origin: any other origin comes from a connection, a metadata document or a response.
  */
 export function modeContext(integration: Integration, context: ConnectionContext): AuthModeContext {
   const { isGuarded, configuredOrigins, allowHttp, auth } = integration;
@@ -85,7 +86,10 @@ export function modeContext(integration: Integration, context: ConnectionContext
   const http: OAuthHttp = async (call) => {
     const url = new URL(call.url);
     if (!isSecureUrl(url, allowHttp))
-      throw new NangoError('provider_error', `${url.host} was named by http; only https is used outside loopback.`);
+      throw new NangoError(
+        'provider_error',
+        `The URL of ${url.host} uses http. Outside loopback, only https is allowed.`,
+      );
     const send = !isGuarded && configuredOrigins.has(url.origin) ? context.unguardedHttp : context.guardedHttp;
     return send(maxBytes === undefined ? call : { maxBytes, ...call });
   };
@@ -93,8 +97,8 @@ export function modeContext(integration: Integration, context: ConnectionContext
 }
 
 /**
- * The owner of the HTTP/1.1 sockets for a connection's requests: the connection, unless the Integration's owner trusts
- * the API.
+ * Names the owner of the HTTP/1.1 sockets for a connection's requests. The owner is the connection, unless the
+ * Integration shares its sockets.
  */
 export function socketOwner({ integration, row }: Pick<OpenConnection, 'integration' | 'row'>): string {
   return integration.shareSockets ? `integration ${integration.name}` : row.id;
@@ -110,7 +114,8 @@ export function openConnection(row: ConnectionRow, context: ConnectionContext): 
   if (mode.name !== row.authMode) {
     throw new NangoError(
       'needs_reconnect',
-      `This connection was made with auth_mode ${row.authMode}, but "${row.integration}" now uses ${mode.name}.`,
+      `This connection was made with auth_mode ${row.authMode}, but "${row.integration}" now uses ${mode.name}. ` +
+        'The user has to connect again.',
     );
   }
   return {
@@ -131,20 +136,20 @@ export function configOf({ configFields }: Integration, additionalConfig: Additi
 }
 
 /**
- * Fields of `config` that a user, or the application on behalf of the user, has to supply: neither set by the
- * Integration nor supplied by the provider.
+ * Fields of `config` that a user, or the application on behalf of the user, has to supply. Neither the Integration nor
+ * the provider supplies them.
  */
 export function askedConfig(integration: Integration): InputFields {
   const { authorization } = authModeOf(integration);
-  const told = authorization?.applies(integration) ? authorization.bringsConfig(integration) : [];
+  const supplied = authorization?.applies(integration) ? authorization.suppliedConfig(integration) : [];
   return Object.fromEntries(
-    Object.entries(promptedFields(integration.configFields)).filter(([name]) => !told.includes(name)),
+    Object.entries(promptedFields(integration.configFields)).filter(([name]) => !supplied.includes(name)),
   );
 }
 
 /**
  * Checks `additionalConfig` against the Integration's `config`. The provider will supply the names in `later`. Throws
- * `invalid_request`, which names every field.
+ * `invalid_request`, which names every invalid field.
  */
 export function assertConfig(
   integration: Integration,

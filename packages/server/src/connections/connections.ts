@@ -27,6 +27,7 @@ export class Connections {
     this.#context = context;
   }
 
+  /** Replaces the additionalConfig. Throws `invalid_request` and `connection_not_found`. */
   async updateConfig(
     reference: ConnectionReference,
     additionalConfig: PublicConnection['additionalConfig'],
@@ -38,6 +39,7 @@ export class Connections {
     return toPublicConnection(row ?? (await throwNotFound(reference, this.#context)));
   }
 
+  /** Replaces the tags. Throws `connection_not_found`. */
   async updateTags(reference: ConnectionReference, tags: Tags): Promise<PublicConnection> {
     const { store, now } = this.#context;
     const connection = await findReferenced(reference, this.#context);
@@ -45,6 +47,7 @@ export class Connections {
     return toPublicConnection(row ?? (await throwNotFound(reference, this.#context)));
   }
 
+  /** Lists connections in pages. Throws `invalid_request` for an invalid cursor. */
   async list(query: Omit<ListConnections, 'after'> & { cursor?: string | undefined }): Promise<ConnectionPage> {
     const { cursor, limit, ...filter } = query;
     const listing: ListConnections = {
@@ -77,7 +80,8 @@ export class Connections {
     if (!mode.revocation?.applies(integration)) {
       throw new NangoError(
         'unsupported_auth_mode',
-        `"${row.integration}" has no revocation endpoint (auth.revocation_url); delete the connection without revoking.`,
+        `"${row.integration}" has no revocation endpoint (auth.revocation_url). ` +
+          'Delete the connection without revoking.',
       );
     }
     await mode.revocation.revoke({ integration, config, credentials }, modeContext(integration, this.#context));

@@ -12,6 +12,10 @@ export function parseCursor<T>(cursor: string, schema: z.ZodType<T>): T {
   try {
     return schema.parse(parseJson(Buffer.from(cursor, 'base64url').toString('utf8')));
   } catch (cause) {
-    throw new NangoError('invalid_request', 'The cursor is not one that this server gave.', { cause });
+    throw new NangoError(
+      'invalid_request',
+      'This server did not issue the cursor. Pass the cursor of a page unchanged.',
+      { cause },
+    );
   }
 }

@@ -25,9 +25,10 @@ export const publicConnectionSchema = z.object({
 /** Credentials as the API shows them. Numbers in `raw` keep all digits. */
 export const publicCredentialsSchema = z.looseObject({ raw: z.record(z.string(), jsonValue) });
 
+/** A connection as the API shows it, without credentials. */
 export type PublicConnection = z.output<typeof publicConnectionSchema>;
 
-/** A row without its credentials. */
+/** Returns a row without its credentials. */
 export function toPublicConnection(row: ConnectionRow): PublicConnection {
   return {
     id: row.id,
@@ -51,7 +52,7 @@ export interface ConnectionWithCredentials {
   readonly credentials: { readonly raw: JsonObject } & Record<string, unknown>;
 }
 
-/** A connection with its credentials as the API shows them; `raw` is always there. */
+/** Returns a connection with its credentials as the API shows them; `raw` is always present. */
 export function withCredentials({ row, mode, credentials }: OpenConnection): ConnectionWithCredentials {
   return {
     connection: toPublicConnection(row),

@@ -12,7 +12,7 @@ import { oauthRoutes } from './routes/oauth.ts';
 import { requestRoutes } from './routes/request.ts';
 import { serverRoutes } from './routes/server.ts';
 import { hasInexactNumber, parseExactJson } from '../formats/parse-json.ts';
-import { respondToClientError, refuseExpectation } from './client-error.ts';
+import { respondToClientError, rejectExpectation } from './client-error.ts';
 import { handleError } from './error-mapper.ts';
 import { assertJsonDepth } from './json-depth.ts';
 import { auditRequests } from './audit.ts';
@@ -29,11 +29,12 @@ import type { App, ServerContext } from './server-context.ts';
 const BODY_LIMIT = 10_485_760;
 const REQUEST_TIMEOUT_MS = 60_000;
 const HEADERS_TIMEOUT_MS = 30_000;
-// Limit of request line and headers together; 431 above it.
+// The limit of the request line and the headers together. Larger ones get status 431.
 const MAX_HEADER_BYTES = 16_384;
 const CLOSE_IDLE_MS = 50;
 const STOP_MS = 30_000;
 
+/** Settings of the HTTP server. */
 export interface CreateAppOptions {
   readonly log: FastifyBaseLogger;
   /** Called before the routes are added. The OpenAPI generator uses it. */
@@ -59,7 +60,7 @@ function createHttpServer(
       if (isProxied(request)) return proxy(request, response);
       return readAtOnce(request, response) || handler(limitBody(request), response);
     };
-    /** The route handles a failure, because it fails inside its error handling. */
+    /** Serves a request before the router. If that fails, the route serves it, with its error handling. */
     const readAtOnce = (request: IncomingMessage, response: ServerResponse) => {
       try {
         return readCredentials(request, response);
@@ -73,12 +74,12 @@ function createHttpServer(
         ? (request, response) => tracing.incoming(request, response, () => dispatch(request, response))
         : dispatch,
     );
-    // The proxy reads the body itself, once it needs it.
+    // The proxy asks for the body itself, when it needs the body.
     server.on('checkContinue', (request, response) => {
       if (!isProxied(request)) response.writeContinue();
       server.emit('request', request, response);
     });
-    server.on('checkExpectation', refuseExpectation);
+    server.on('checkExpectation', rejectExpectation);
     server.on('upgrade', (request, socket, head) => upgrades.handle(request, socket, head));
     server.once('closing', () => upgrades.close());
     return server;
@@ -133,7 +134,7 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
   app.setNotFoundHandler(() => {
     throw new NangoError('not_found', 'There is nothing at this address.');
   });
-  // The route, and not the URL: queries carry codes, states and user ids.
+  // Logs the route, and not the URL: queries carry codes, states and user ids.
   app.addHook('onResponse', async (request, reply) => {
     const { method, routeOptions } = request;
     server.tracing?.route(request.raw, routeOptions.url ?? '(none)');
@@ -150,8 +151,8 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
   );
   app.addHook('preClose', async () => {
     app.server.emit('closing');
-    // A connection that becomes idle now would be kept alive, and so would the server. The timers do not keep a process
-    // alive whose server never listened, because its port was taken.
+    // A connection that becomes idle now would keep the server alive. The timers are unreferenced, so that they do not
+    // keep a process alive whose server never listened.
     const timer = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_MS).unref();
     // A response may be endless, such as a stream of events.
     const deadline = setTimeout(() => app.server.closeAllConnections(), STOP_MS).unref();

@@ -14,10 +14,10 @@ const namesSchema = z.object({
   userId: z.string().max(1_000).optional().catch(undefined),
 });
 
-/** What writes the records. */
+/** The parts that write the records. */
 export type AuditContext = Pick<ServerContext, 'audit' | 'clientAddress'>;
 
-/** Records requests of routes that name an action, rejected ones too, before the response is sent. */
+/** Records requests of routes that name an action, before the response is sent. Rejected requests are recorded, too. */
 export function auditRequests({ audit, clientAddress }: AuditContext): onSendAsyncHookHandler {
   return async (request, reply) => {
     const { audit: action } = request.routeOptions.config;

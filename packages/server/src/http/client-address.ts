@@ -4,20 +4,20 @@ import proxyAddress from '@fastify/proxy-addr';
 // Longer than any address; a proxy can forward any text.
 const MAX_LENGTH = 64;
 
-/** The client's address: the peer's, or the one that trusted proxies report. */
+/** Returns the client's address: the peer's, or the one that trusted proxies report. */
 export type ClientAddress = (request: Pick<IncomingMessage, 'socket' | 'headers'>) => string;
 
 /**
  * Reads `X-Forwarded-For` from its end. The first address that is not a proxy in one of the `trusted` networks is the
- * client's. Others cannot claim an address. `trusted` is called each time, so that a reload takes effect.
+ * client's. Other peers cannot choose their address. `trusted` is called each time, so that a reload takes effect.
  */
 export function createClientAddress(trusted: () => readonly string[]): ClientAddress {
-  let known: { networks: readonly string[]; trust: (address: string, hop: number) => boolean } | undefined;
+  let cached: { networks: readonly string[]; trust: (address: string, hop: number) => boolean } | undefined;
   return (request) => {
     const networks = trusted();
     if (networks.length === 0) return request.socket.remoteAddress ?? '';
-    if (known?.networks !== networks) known = { networks, trust: proxyAddress.compile([...networks]) };
+    if (cached?.networks !== networks) cached = { networks, trust: proxyAddress.compile([...networks]) };
     // The library reads only these two members of a request.
-    return proxyAddress(request as IncomingMessage, known.trust).slice(0, MAX_LENGTH);
+    return proxyAddress(request as IncomingMessage, cached.trust).slice(0, MAX_LENGTH);
   };
 }

@@ -14,7 +14,7 @@ const MESSAGES: Readonly<Record<number, string>> = {
 /** Responds to invalid HTTP, which has no route, and closes the connection. */
 export function respondToClientError(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return;
-  // In the middle of a response these bytes would become a part of it. The client notices a truncated response.
+  // During a response, these bytes would become a part of it. The client notices that the response is truncated.
   if (isResponding(socket)) return void socket.destroy();
   const status = STATUSES[error.code ?? ''] ?? 400;
   const { headers, body } = errorResponse(new NangoError('invalid_request', MESSAGES[status] ?? ''), requestIdOf({}));
@@ -30,7 +30,7 @@ export function respondToClientError(error: Error & { code?: string }, socket: S
 }
 
 /** Responds to a request whose `Expect` is not `100-continue` (RFC 9110 §10.1.1). */
-export function refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
+export function rejectExpectation(request: IncomingMessage, response: ServerResponse): void {
   const error = new NangoError('invalid_request', 'The header Expect may only be "100-continue".');
   const { headers, body } = errorResponse(error, requestIdOf(request.headers));
   const text = JSON.stringify(body);

@@ -12,8 +12,8 @@ export interface Cookie {
 const HOST_PREFIX = '__Host-';
 
 /**
- * The Set-Cookie header of a cookie that no script and no other site can read. It is Lax, and not Strict, because
- * another site starts the navigation to the callback.
+ * Returns the Set-Cookie header of a cookie that no script and no other site can read. It is Lax, and not Strict,
+ * because another site starts the navigation to the callback.
  */
 export function cookieHeader({ name, value, secure, maxAgeSeconds }: Cookie): string {
   const attributes = `Path=/; Max-Age=${maxAgeSeconds}; HttpOnly; SameSite=Lax`;
@@ -22,8 +22,8 @@ export function cookieHeader({ name, value, secure, maxAgeSeconds }: Cookie): st
 }
 
 /**
- * Cookies of a request, by name without prefix. With https only prefixed ones count: a neighbouring host could have set
- * any other.
+ * Parses the cookies of a request, by name without prefix. With https, only cookies with the prefix count: another host
+ * of the same site could have set any other one.
  */
 export function parseCookies(header: string | undefined, secure: boolean): ReadonlyMap<string, Secret<string>> {
   const cookies = new Map<string, Secret<string>>();

@@ -12,7 +12,7 @@ export const errorBodySchema = z.object({
   }),
 });
 
-/** Turns any thrown value into a response. This is the only place that does. */
+/** Sends the response for a thrown value. All errors of routes end here. */
 export function handleError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { status, headers, body } = errorResponse(error, request.id);
   const isLogged = error instanceof NangoError && error.isLogged;
@@ -27,6 +27,7 @@ export interface ErrorResponse {
   readonly body: z.output<typeof errorBodySchema>;
 }
 
+/** Maps any thrown value to a response. This is the only place that does so. */
 export function errorResponse(error: unknown, requestId: string): ErrorResponse {
   const { status, type, message, retryAfter } = describeError(error);
   const headers: Record<string, string> = { 'cache-control': 'no-store', 'nango-request-id': requestId };
@@ -52,7 +53,7 @@ function describeError(error: unknown): DescribedError {
   return {
     status: 500,
     type: 'internal_error',
-    message: 'Something failed inside the server; its log says what, under this request id.',
+    message: 'The server had an internal error. The server’s log shows the cause under this request id.',
   };
 }
 

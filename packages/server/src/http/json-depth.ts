@@ -2,7 +2,7 @@ import { NangoError } from '../errors/nango-error.ts';
 
 const MAX_DEPTH = 64;
 
-/** Rejects JSON that is nested so deeply that recursion over it could exhaust the stack. */
+/** Rejects JSON that is nested too deeply: recursion over it could exhaust the stack. Throws `invalid_request`. */
 export function assertJsonDepth(body: unknown): void {
   let level = [body];
   for (let depth = 0; level.length > 0; depth += 1) {

@@ -35,8 +35,10 @@ const ABOUT: Readonly<Record<string, string>> = {
   504: 'The API or the provider did not respond in time',
 };
 
+const NANGO_ERROR_HEADER = 'Only errors of this server have the header nango-error. Errors of the API do not.';
+
 /**
- * Completes the routes' schemas: errors that any route may return, security, pages, and the proxy, which is not a
+ * Completes the routes' schemas. Adds errors that any route may return, security, pages, and the proxy, which is not a
  * route.
  */
 export function completeDocument(document: OpenApiDocument): OpenApiDocument {
@@ -73,7 +75,7 @@ function errorStatuses(responses: Operation['responses']): number[] {
     .filter((status) => status >= 400);
 }
 
-/** A page has the error as JSON beside it. */
+/** Adds an error as JSON. A page stays beside it. */
 function addError(responses: Operation['responses'], status: string): void {
   const described = responses[status];
   const content = described && 'content' in described && typeof described.content === 'object' ? described.content : {};
@@ -134,7 +136,7 @@ function proxyOperations(): Record<string, Operation> {
     for (const status of [400, 401, 403, 404, 409, 429, 500, 502, 503, 504]) {
       addError(responses, String(status));
       Object.assign(responses[status] ?? {}, {
-        description: `${ABOUT[status] ?? ''}. Only errors of this server have the header nango-error. Errors of the API do not.`,
+        description: `${ABOUT[status] ?? ''}. ${NANGO_ERROR_HEADER}`,
         content: { 'application/json': { schema: ERROR }, '*/*': {} },
       });
     }
@@ -168,7 +170,7 @@ function errorSchema(): object {
   };
 }
 
-/** Such as `getApiConnections`. */
+/** Returns an operation id, such as `getApiConnections`. */
 function idOf(method: string, path: string): string {
   const words = path.split(/[^A-Za-z0-9]+/).filter(Boolean);
   return method + words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');

@@ -5,10 +5,10 @@ import { DEFAULT_ACCOUNT } from '../store/store.ts';
 import { requestIdOf } from './request-id.ts';
 import type { ServerContext } from './server-context.ts';
 
-// Names that are the same encoded and decoded. The route serves all others.
+// Names that need no percent-encoding. The route serves all others.
 const PLAIN_QUERY = /^\/api\/connection\?integration=([\w-]{1,100})&userId=([\w.@-]{1,100})$/;
 
-/** Serves a request if that is possible at once. */
+/** Serves a request if that is possible at once. Returns whether it did. */
 export type ReadCredentials = (request: IncomingMessage, response: ServerResponse) => boolean;
 
 /**
@@ -23,10 +23,10 @@ export function createReadCredentials({
   clientAddress,
 }: Pick<ServerContext, 'secretKeys' | 'fresh' | 'audit' | 'tracing' | 'clientAddress'>): ReadCredentials {
   const bodies = new WeakMap<OpenConnection, string>();
-  /** The bytes of the response, one in each character. With the head they are one string, and one write. */
+  /** The bytes of the body, one in each character. So head and body are one string, and are sent with one write. */
   const bodyOf = (connection: OpenConnection) => {
-    const known = bodies.get(connection);
-    if (known !== undefined) return known;
+    const cached = bodies.get(connection);
+    if (cached !== undefined) return cached;
     const body = Buffer.from(JSON.stringify(withCredentials(connection))).toString('latin1');
     bodies.set(connection, body);
     return body;

@@ -3,9 +3,9 @@ import type { IncomingHttpHeaders } from 'node:http';
 const REQUEST_ID = /^[\w.:+/=-]{1,128}$/;
 
 /**
- * The id that identifies a request in logs, traces and responses: the caller's `X-Request-Id` if it is usable, else a
+ * Returns the id of a request in logs, traces and responses. It is the caller's `X-Request-Id` if that is valid, else a
  * new one.
  */
-export function requestIdOf({ 'x-request-id': given }: IncomingHttpHeaders): string {
-  return typeof given === 'string' && REQUEST_ID.test(given) ? given : crypto.randomUUID();
+export function requestIdOf({ 'x-request-id': requested }: IncomingHttpHeaders): string {
+  return typeof requested === 'string' && REQUEST_ID.test(requested) ? requested : crypto.randomUUID();
 }

@@ -7,7 +7,7 @@ import { NangoError } from '../errors/nango-error.ts';
 import { Secret } from '../vault/secret.ts';
 import type { ClientAddress } from './client-address.ts';
 
-// No key is longer.
+// The length of the longest key.
 const COMPARED_BYTES = 256;
 const WINDOW_MS = 60_000;
 const MAX_WRONG_KEYS = 20;
@@ -25,21 +25,22 @@ declare module 'fastify' {
 }
 
 /** A key, ready for comparison. */
-interface KnownKey {
+interface ComparableKey {
   readonly name: string;
   readonly bytes: Buffer;
   readonly length: number;
   readonly scopes: ReadonlySet<KeyScope>;
 }
 
-/** What a request needs. */
-export interface KeyDemand {
+/** The requirements of a request. */
+export interface KeyRequirement {
   /** `any` = every key is sufficient. */
   readonly scope: KeyScope | 'any';
-  /** The request, whose address counts for {@link SecretKeys}'s limit of wrong keys. */
+  /** The request. Its address counts for the limit of wrong keys. */
   readonly from: Pick<IncomingMessage, 'socket' | 'headers'>;
 }
 
+/** The parts that {@link SecretKeys} needs. */
 export interface SecretKeysOptions {
   /** Keys with every scope: from the environment, or the key file. */
   readonly full: readonly Secret<string>[];
@@ -55,7 +56,7 @@ export class SecretKeys {
   readonly #options: SecretKeysOptions;
   readonly #compared = Buffer.alloc(COMPARED_BYTES);
   readonly #addresses = new Map<string, { wrong: number; since: number }>();
-  #known: readonly KnownKey[] = [];
+  #comparable: readonly ComparableKey[] = [];
   #configured: NangoConfig['secret_keys'] | undefined;
 
   constructor(options: SecretKeysOptions) {
@@ -64,62 +65,65 @@ export class SecretKeys {
 
   /**
    * Returns the name of the key in an `Authorization` header. Throws `unauthorized` for a missing or wrong key,
-   * `too_many_requests` for a wrong key from an address that sent many, and `insufficient_scope`. A right key is
-   * accepted from every address, because others may share it. Every key is compared over the same number of bytes, so
-   * the time reveals neither content, length nor which key it was.
+   * `too_many_requests` for a wrong key from an address that sent many, and `insufficient_scope`. A correct key is
+   * accepted from every address, because several callers may share an address. Every key is compared over the same
+   * number of bytes, so that the time reveals nothing about the keys.
    */
-  check(authorization: string | undefined, { scope, from }: KeyDemand): string {
-    const given = bearerToken(authorization);
-    const key = given === undefined ? undefined : this.#find(given);
+  check(authorization: string | undefined, { scope, from }: KeyRequirement): string {
+    const token = bearerToken(authorization);
+    const key = token === undefined ? undefined : this.#find(token);
     if (!key) {
       this.#assertAllowed(this.#addressOf(from));
       this.#countWrong(this.#addressOf(from));
-      const why = given === undefined ? 'is missing: send it as "Authorization: Bearer <key>"' : 'is wrong';
+      const why = token === undefined ? 'is missing: send it as "Authorization: Bearer <key>"' : 'is wrong';
       throw new NangoError('unauthorized', `The secret key ${why}.`);
     }
     if (isPermitted(key, scope)) return key.name;
     throw new NangoError(
       'insufficient_scope',
-      `The secret key "${key.name}" lacks the scope ${scope}; give it in secret_keys of nango-config.yaml.`,
+      `The secret key "${key.name}" lacks the scope ${scope}. Add it in secret_keys of nango-config.yaml.`,
     );
   }
 
-  /** The name of a key that has the scope; undefined if {@link SecretKeys.check} would throw. Nothing is counted. */
-  permits(authorization: string | undefined, scope: KeyDemand['scope']): string | undefined {
-    const given = bearerToken(authorization);
-    const key = given === undefined ? undefined : this.#find(given);
+  /**
+   * Returns the name of a key that has the scope; undefined if {@link SecretKeys.check} would throw. Nothing is
+   * counted.
+   */
+  permits(authorization: string | undefined, scope: KeyRequirement['scope']): string | undefined {
+    const token = bearerToken(authorization);
+    const key = token === undefined ? undefined : this.#find(token);
     return key && isPermitted(key, scope) ? key.name : undefined;
   }
 
-  /** The client's address. For IPv6 it is the network that one customer receives. */
-  #addressOf(request: KeyDemand['from']): string {
+  /** Returns the client's address. For IPv6 it is the network that a provider assigns to one customer. */
+  #addressOf(request: KeyRequirement['from']): string {
     const address = this.#options.clientAddress(request);
     const mapped = address.startsWith('::ffff:') ? address.slice(7) : address;
     return isIPv6(mapped) ? networkOf(mapped) : mapped;
   }
 
-  #find(token: Secret<string>): KnownKey | undefined {
-    const given = token.reveal();
+  #find(token: Secret<string>): ComparableKey | undefined {
+    const text = token.reveal();
     const compared = this.#compared.fill(0);
-    const written = compared.write(given);
-    const isWhole = given.length <= COMPARED_BYTES;
-    let found: KnownKey | undefined;
+    const written = compared.write(text);
+    const isWhole = text.length <= COMPARED_BYTES;
+    let match: ComparableKey | undefined;
     for (const key of this.#keys()) {
-      if (timingSafeEqual(compared, key.bytes) && written === key.length && isWhole) found = key;
+      if (timingSafeEqual(compared, key.bytes) && written === key.length && isWhole) match = key;
     }
-    return found;
+    return match;
   }
 
-  #keys(): readonly KnownKey[] {
+  #keys(): readonly ComparableKey[] {
     const configured = this.#options.configured();
-    if (configured === this.#configured) return this.#known;
+    if (configured === this.#configured) return this.#comparable;
     this.#configured = configured;
     const full = this.#options.full.map((key, index) =>
-      toKnown(index === 0 ? 'main' : `main-${index + 1}`, [key], SCOPES),
+      toComparable(index === 0 ? 'main' : `main-${index + 1}`, [key], SCOPES),
     );
-    const named = Object.entries(configured).map(([name, { key, scopes }]) => toKnown(name, key, scopes));
-    this.#known = [...full, ...named].flat();
-    return this.#known;
+    const named = Object.entries(configured).map(([name, { key, scopes }]) => toComparable(name, key, scopes));
+    this.#comparable = [...full, ...named].flat();
+    return this.#comparable;
   }
 
   #assertAllowed(address: string): void {
@@ -138,7 +142,7 @@ export class SecretKeys {
     const seen = this.#addresses.get(address) ?? { wrong: 0, since: now };
     if (now - seen.since >= WINDOW_MS) Object.assign(seen, { wrong: 0, since: now });
     seen.wrong += 1;
-    // The map is in order of the last mistake. The oldest entries are removed first.
+    // The map is ordered by the last wrong key of each address. The oldest entry is removed first.
     this.#addresses.delete(address);
     this.#addresses.set(address, seen);
     const [oldest] = this.#addresses.keys();
@@ -146,11 +150,11 @@ export class SecretKeys {
   }
 }
 
-function isPermitted({ scopes }: KnownKey, scope: KeyDemand['scope']): boolean {
+function isPermitted({ scopes }: ComparableKey, scope: KeyRequirement['scope']): boolean {
   return scope === 'any' || scopes.has(scope) || scopes.has('admin');
 }
 
-function toKnown(name: string, keys: readonly Secret<string>[], scopes: readonly KeyScope[]): KnownKey[] {
+function toComparable(name: string, keys: readonly Secret<string>[], scopes: readonly KeyScope[]): ComparableKey[] {
   return keys.map((key) => {
     const bytes = Buffer.alloc(COMPARED_BYTES);
     const length = bytes.write(key.reveal());
@@ -158,7 +162,7 @@ function toKnown(name: string, keys: readonly Secret<string>[], scopes: readonly
   });
 }
 
-/** The token of an `Authorization: Bearer` header (RFC 6750 §2.1); undefined when there is none. */
+/** Returns the token of an `Authorization: Bearer` header (RFC 6750 §2.1); undefined if there is none. */
 export function bearerToken(authorization: string | undefined): Secret<string> | undefined {
   const token = /^Bearer +([\w.~+/=-]+)$/i.exec(authorization ?? '')?.[1];
   return token === undefined ? undefined : new Secret(token);

@@ -25,7 +25,7 @@ import type { SecretKeys } from './secret-keys.ts';
 /** A Fastify instance whose route schemas are zod's. */
 export type App = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
 
-/** What the HTTP routes need. */
+/** The parts that the HTTP routes need. */
 export interface ServerContext {
   readonly version: string;
   readonly secretKeys: SecretKeys;
@@ -41,7 +41,7 @@ export interface ServerContext {
   readonly limits: RequestLimits;
   readonly followUps: FollowUps;
   readonly report: ReportCall;
-  /** Prometheus' text format. */
+  /** Returns the metrics in Prometheus' text format. */
   readonly metrics: () => Promise<string>;
   readonly client: HttpClient;
   readonly actions: ActionCatalog;
@@ -49,11 +49,11 @@ export interface ServerContext {
   readonly blueprintIndex: BlueprintIndex;
   readonly runAction: RunAction;
   readonly events: EventLog;
-  /** Says that there may be something to deliver. */
+  /** Starts a delivery of webhooks soon, because there may be something to deliver. */
   readonly nudgeWebhooks: () => void;
   /** Undefined = no traces. */
   readonly tracing: Pick<Tracing, 'incoming' | 'route'> | undefined;
-  /** Whether the server stops, so that requests should go elsewhere. */
+  /** Whether the server is stopping, so that requests should go to other servers. */
   readonly isStopping: () => boolean;
 }
 

@@ -1,5 +1,5 @@
-// RFC 6749 §4.1.2.1, and the words that providers and extensions of OAuth 1.0 use for it.
-const WORDS: ReadonlySet<string> = new Set([
+// The code of RFC 6749 §4.1.2.1, and the codes with which providers and extensions of OAuth 1.0 replace it.
+const CODES: ReadonlySet<string> = new Set([
   'access_denied',
   'authorization_denied',
   'consent_denied',
@@ -11,7 +11,7 @@ const WORDS: ReadonlySet<string> = new Set([
   'user_refused',
 ]);
 
-/** Whether a provider's word means that the user refused. `more` are this provider's own words. */
+/** Whether a provider's error code means that the user refused. `more` are this provider's own codes. */
 export function isAccessDenied(error: string, more: readonly string[] = []): boolean {
-  return WORDS.has(error) || more.includes(error);
+  return CODES.has(error) || more.includes(error);
 }

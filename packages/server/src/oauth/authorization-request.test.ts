@@ -28,12 +28,12 @@ test('builds the authorization request and keeps the query that was there', () =
   });
 });
 
-test('writes a space as %20 and leaves an empty scope out', () => {
+test('writes a space as %20 and omits an empty scope', () => {
   assert.match(buildAuthorizationUrl(request), /scope=a%20b/);
   assert.doesNotMatch(buildAuthorizationUrl({ ...request, scope: '' }), /scope/);
 });
 
-test('configured parameters win over ours, save those that bind the flow', () => {
+test('configured parameters take precedence over ours, unless they bind the flow', () => {
   const params = {
     response_type: 'x',
     scope: 'y',
@@ -55,14 +55,14 @@ test('configured parameters win over ours, save those that bind the flow', () =>
   );
 });
 
-test('a provider’s own parameter names are used, and an empty one leaves the parameter out', () => {
+test('a provider’s own parameter names are used, and an empty one omits the parameter', () => {
   const names = { client_id: 'client_key', scope: 'user_scope', response_type: '' };
   const query = Object.fromEntries(new URL(buildAuthorizationUrl({ ...request, names })).searchParams);
   assert.deepEqual([query['client_key'], query['user_scope']], ['client', 'a b']);
   assert.ok(!('client_id' in query) && !('scope' in query) && !('response_type' in query));
 });
 
-test('parameters go behind a fragment where a single-page application is the authorization endpoint', () => {
+test('parameters go behind a fragment if the authorization endpoint is a single-page application', () => {
   const url = buildAuthorizationUrl({
     ...request,
     authorizationUrl: 'https://as.example/app?x=1#/authorize?y=2',

@@ -12,13 +12,18 @@ export interface AuthorizationRequest {
   readonly scope: string;
   /** From {@link codeChallengeParams}. */
   readonly codeChallenge: Record<string, string>;
-  /** Configured extras. They take precedence over `response_type` and `scope`, never over what binds the flow. */
+  /**
+   * Configured extras. They take precedence over `response_type` and `scope`, but not over parameters that bind the
+   * flow.
+   */
   readonly params: Record<string, string>;
-  /** Names of parameters, where the provider's differ. */
+  /** The provider's own names of parameters. */
   readonly names: ParameterNames;
 }
 
-/** The URL to which the user's browser is redirected. A query of the authorization URL is kept (RFC 6749 §3.1). */
+/**
+ * Returns the URL to which the user's browser is redirected. A query of the authorization URL is kept (RFC 6749 §3.1).
+ */
 export function buildAuthorizationUrl(request: AuthorizationRequest): string {
   const url = new URL(request.authorizationUrl);
   const { client_id, redirect_uri, state, scope, codeChallenge, params, names } = request;
@@ -26,8 +31,8 @@ export function buildAuthorizationUrl(request: AuthorizationRequest): string {
   const ours = renameParameters({ response_type: 'code', ...(scope === '' ? {} : { scope }) }, names);
   const query = { ...ours, ...withoutBinding(params), ...binding };
   if (request.parametersIn === 'fragment') {
-    const [path = '', own = ''] = url.hash.split('?');
-    url.hash = `${path}?${withParameters(new URLSearchParams(own), query)}`;
+    const [path = '', fragmentQuery = ''] = url.hash.split('?');
+    url.hash = `${path}?${withParameters(new URLSearchParams(fragmentQuery), query)}`;
   } else url.search = withParameters(url.searchParams, query);
   return url.href;
 }

@@ -5,7 +5,7 @@ import { secret } from '../../../../test/support/secrets.ts';
 
 const expected = {
   issuer: undefined,
-  issuerDemanded: false,
+  issuerRequired: false,
   authorizationUrl: 'https://as.example/authorize',
   codeParameter: 'code',
 };
@@ -16,7 +16,7 @@ test('returns the code', () => {
   assert.equal(parse({ code: 'c', state: 's', extra: 'x' }).code.reveal(), 'c');
 });
 
-test('F13: an error wins over a code beside it', () => {
+test('F13: an error takes precedence over a code', () => {
   assert.throws(() => parse({ code: 'c', error: 'server_error', error_description: 'down' }), {
     code: 'provider_error',
     message: 'server_error: down',
@@ -24,7 +24,7 @@ test('F13: an error wins over a code beside it', () => {
   assert.throws(() => parse({ error: 'access_denied' }), { code: 'access_denied' });
 });
 
-test('a refusal under another word is access_denied', () => {
+test('another code for a refusal is access_denied', () => {
   for (const error of ['user_cancelled_authorize', 'user_cancelled_login', 'user_refused', 'permission_denied'])
     assert.throws(() => parse({ error }), { code: 'access_denied', message: `Access was denied (${error}).` });
   assert.throws(() => parse({ error: 'nope' }), { code: 'provider_error' });
@@ -32,7 +32,7 @@ test('a refusal under another word is access_denied', () => {
   assert.throws(() => parseAuthorizationResponse(new Map([['error', 'nope']]), named), { code: 'access_denied' });
 });
 
-test('F6: refuses an iss that is not the configured issuer (RFC 9207)', () => {
+test('F6: rejects an iss that is not the configured issuer (RFC 9207)', () => {
   assert.equal(parse({ code: 'c', iss: 'https://issuer.example' }, 'https://issuer.example').code.reveal(), 'c');
   for (const iss of ['https://issuer.example/', 'https://evil.example', ''])
     assert.throws(() => parse({ code: 'c', iss }, 'https://issuer.example'), {
@@ -41,7 +41,7 @@ test('F6: refuses an iss that is not the configured issuer (RFC 9207)', () => {
     });
 });
 
-test('F6: without a configured issuer, refuses an iss of another origin than the authorization endpoint', () => {
+test('F6: without a configured issuer, rejects an iss of another origin than the authorization endpoint', () => {
   assert.equal(parse({ code: 'c', iss: 'https://as.example/tenant' }).code.reveal(), 'c');
   for (const iss of ['https://evil.example', 'nonsense', 'http://as.example'])
     assert.throws(() => parse({ code: 'c', iss }), { error: 'issuer_mismatch' });
@@ -59,11 +59,11 @@ test('no message quotes the code or another secret of the authorization', () => 
   assert.throws(refuse({ error: 'verifier-123456' }), { message: '[secret]', error: '[secret]' });
 });
 
-test('neither code nor error is an error', () => {
+test('a response with neither code nor error is an error', () => {
   assert.throws(() => parse({ state: 's' }), { code: 'provider_error' });
 });
 
-test('F7: the provider’s words come as one line of plain text, cut short', () => {
+test('F7: the provider’s text becomes one short line of plain text', () => {
   const description = `</script><img src=x onerror=alert(1)>\r\n\u2028${'x'.repeat(5000)}`;
   assert.throws(
     () => parse({ error: 'e', error_description: description }),
@@ -71,9 +71,9 @@ test('F7: the provider’s words come as one line of plain text, cut short', () 
   );
 });
 
-test('F6: an iss that the metadata promises and the response lacks is refused', () => {
+test('F6: rejects a response without the iss that the metadata promises', () => {
   const response = new Map([['code', 'c']]);
-  assert.throws(() => parseAuthorizationResponse(response, { ...expected, issuerDemanded: true }), {
+  assert.throws(() => parseAuthorizationResponse(response, { ...expected, issuerRequired: true }), {
     code: 'provider_error',
     error: 'issuer_missing',
   });

@@ -7,12 +7,12 @@ export interface ResponseParameters {
   get(name: string): string | undefined;
 }
 
-/** What an authorization response must match. */
+/** The values that an authorization response must match. */
 export interface AuthorizationResponseExpectation {
   /** The authorization server's issuer identifier; undefined if none is configured. */
   readonly issuer: string | undefined;
   /** Whether the server's metadata promises `iss` in every response (RFC 9207 §3). */
-  readonly issuerDemanded: boolean;
+  readonly issuerRequired: boolean;
   readonly authorizationUrl: string;
   /** The parameter that carries the code; `code` except at a few providers. */
   readonly codeParameter: string;
@@ -50,9 +50,9 @@ function secretOf(text: string | undefined): Secret<string> | undefined {
  */
 function assertIssuer(
   iss: string | undefined,
-  { issuer, issuerDemanded, authorizationUrl, secrets }: AuthorizationResponseExpectation,
+  { issuer, issuerRequired, authorizationUrl, secrets }: AuthorizationResponseExpectation,
 ): void {
-  if (iss === undefined && issuerDemanded)
+  if (iss === undefined && issuerRequired)
     throw new OAuthResponseError(
       'provider_error',
       'The response names no issuer (iss), although the authorization server’s metadata promises one.',

@@ -4,6 +4,7 @@ import { signJwt, type JwtAlgorithm } from './json-web-token.ts';
 
 const LIFE_SECONDS = 60;
 
+/** Settings of a client assertion. */
 export interface ClientAssertion {
   readonly algorithm: JwtAlgorithm;
   readonly keyId: string | undefined;

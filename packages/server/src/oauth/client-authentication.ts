@@ -16,7 +16,7 @@ export interface ClientAuthentication {
   /** Credentials of the scheme `Basic` (RFC 7617 §2). */
   readonly basic?: Secret<string>;
   readonly params: Record<string, MaybeSecret>;
-  /** What to try if the server does not know the client. */
+  /** Advice for the error message if the server does not know the client. */
   readonly hint?: string | undefined;
 }
 
@@ -31,8 +31,8 @@ export const clientSecretBasic: ClientAuthenticationMethod = (client) => {
 };
 
 const NOT_DECODED =
-  'The client id or secret has special characters, which were form-encoded (RFC 6749 §2.3.1). Some servers do not decode ' +
-  'them: if id and secret are right, set auth.basic_encoding: plain.';
+  'The client id or secret has special characters, which were form-encoded (RFC 6749 §2.3.1). Some servers do not ' +
+  'decode them: if id and secret are right, set auth.basic_encoding: plain.';
 
 /** `client_secret_basic` for providers that do not form-decode id and secret. */
 export const clientSecretBasicUnencoded: ClientAuthenticationMethod = (client) => basic(client, (text) => text);
@@ -55,10 +55,10 @@ interface AuthenticatedEndpoint {
   readonly authenticate: ClientAuthenticationMethod;
   readonly clientCertificate?: Secret<ClientCertificate> | undefined;
   /** Secrets that are not sent, but that the provider may know. No message quotes them. */
-  readonly known?: readonly (Secret<string> | undefined)[];
+  readonly unsentSecrets?: readonly (Secret<string> | undefined)[];
 }
 
-/** A form request that authenticates its client, for endpoints other than the token endpoint. */
+/** Returns a form request that authenticates its client, for endpoints other than the token endpoint. */
 export function authenticatedForm(endpoint: AuthenticatedEndpoint, params: Readonly<Record<string, MaybeSecret>>) {
   const authentication = endpoint.authenticate(endpoint.client);
   const body = { ...params, ...authentication.params };
@@ -76,7 +76,7 @@ export function authenticatedForm(endpoint: AuthenticatedEndpoint, params: Reado
   };
 }
 
-/** The headers of a request that authenticates its client. */
+/** Returns the headers of a request that authenticates its client. */
 export function authenticationHeaders({ basic: credentials }: ClientAuthentication): Record<string, string> {
   return credentials === undefined ? {} : { authorization: `Basic ${credentials.reveal()}` };
 }

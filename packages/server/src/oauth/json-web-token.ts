@@ -26,9 +26,9 @@ const rsaPss =
 const ecdsa =
   (hash: string, curve: string, words: string): Signer =>
   (input, key) => {
-    const fitting = privateKey(key, words, ({ asymmetricKeyDetails }) => asymmetricKeyDetails?.namedCurve === curve);
-    // JOSE wants the two integers side by side, and not the DER encoding of X.509 (RFC 7518 §3.4).
-    return sign(hash, input, { key: fitting, dsaEncoding: 'ieee-p1363' });
+    const curveKey = privateKey(key, words, ({ asymmetricKeyDetails }) => asymmetricKeyDetails?.namedCurve === curve);
+    // JOSE concatenates the two integers and does not use the DER encoding of X.509 (RFC 7518 §3.4).
+    return sign(hash, input, { key: curveKey, dsaEncoding: 'ieee-p1363' });
   };
 const eddsa: Signer = (input, key) =>
   sign(
@@ -51,6 +51,7 @@ const ALGORITHMS = {
   HS512: hmac('sha512'),
 } satisfies Record<string, Signer>;
 
+/** The name of an algorithm that signs a JWT. */
 export type JwtAlgorithm = keyof typeof ALGORITHMS;
 
 /** The names of all algorithms. */
@@ -67,6 +68,7 @@ export const JWT_ALGORITHMS = [
   'HS512',
 ] as const satisfies readonly JwtAlgorithm[];
 
+/** The key that signs a JWT. */
 export interface JwtSigningKey {
   readonly algorithm: JwtAlgorithm;
   /** PEM, or for HS algorithms the shared secret. */
@@ -74,7 +76,7 @@ export interface JwtSigningKey {
   readonly keyId?: string | undefined;
 }
 
-/** A signed JWT in compact serialization (RFC 7515 §7.1). Throws `invalid_value` when the key does not fit. */
+/** Returns a signed JWT in compact serialization (RFC 7515 §7.1). Throws `invalid_value` if the key does not fit. */
 export function signJwt(claims: JwtClaims, { algorithm, key, keyId }: JwtSigningKey): Secret<string> {
   const header = { alg: algorithm, typ: 'JWT', ...(keyId === undefined ? {} : { kid: keyId }) };
   const input = `${encode(header)}.${encode(claims)}`;

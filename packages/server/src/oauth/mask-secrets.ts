@@ -18,7 +18,7 @@ export function maskSecrets(text: string, secrets: readonly Secret<string>[]): s
   return masked;
 }
 
-/** The longest form of the secrets in a text, in characters. */
+/** Returns the length of the longest form of these secrets, in characters. */
 export function longestForm(secrets: readonly Secret<string>[]): number {
   return Math.max(0, ...[...revealed(secrets)].flatMap((secret) => formsOf(secret).map(({ length }) => length)));
 }
@@ -45,7 +45,7 @@ function formsOf(secret: string): string[] {
     bytes.toString('hex'),
     ...[0, 1, 2].flatMap((offset) => base64At(bytes, offset)),
   ];
-  // Longest first: a short form may be part of a longer one, and would leave a rest.
+  // Longest first: a short form may be part of a longer one, whose rest would then stay unmasked.
   return [...new Set(forms)].filter((form) => form.length >= MIN_SECRET).toSorted((a, b) => b.length - a.length);
 }
 
@@ -59,7 +59,8 @@ function htmlOf(text: string, apostrophe: string): string {
 }
 
 /**
- * The part of a base64 text that depends only on these bytes, if they begin `offset` bytes after a multiple of three.
+ * Returns the part of a base64 text that depends only on these bytes, if they begin `offset` bytes after a multiple of
+ * three.
  */
 function base64At(bytes: Buffer, offset: number): string[] {
   const text = Buffer.concat([Buffer.alloc(offset), bytes]).toString('base64url');
@@ -68,7 +69,7 @@ function base64At(bytes: Buffer, offset: number): string[] {
   return core.length < SURELY_SECRET ? [] : [core, core.replaceAll('-', '+').replaceAll('_', '/')];
 }
 
-/** Compares letters without case: percent triplets and hexadecimal digits occur in both. */
+/** Masks one form. It compares letters without case, because percent triplets and hexadecimal digits occur in both. */
 function maskForm(text: string, form: string): string {
   const searched = foldCase(text);
   const sought = foldCase(form);
@@ -82,7 +83,7 @@ function maskForm(text: string, form: string): string {
   return copied === 0 ? text : masked + text.slice(copied);
 }
 
-/** ASCII only, so that no character changes its length. */
+/** Lower-cases only ASCII, so that no character changes its length. */
 function foldCase(text: string): string {
   return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { excerpt } from './oauth-error.ts';
 import { Secret } from '../vault/secret.ts';
 
-test('quotes the words of a page, without its markup, scripts and control characters', () => {
+test('quotes the text of a page, without its markup, scripts and control characters', () => {
   assert.equal(
     excerpt('<html><STYLE>a{}</style><script>x < y</script >\n<h1 class="a">Bad\u2028 gateway</h1>'),
     'Bad gateway',
@@ -33,21 +33,25 @@ test('P13: a secret does not survive in an excerpt in any encoding', () => {
     ]),
   ];
   for (const form of forms) {
-    const said = excerpt(`you sent ${form}.`, [new Secret(text)]);
-    assert.match(said, /\[secret\]/, form);
-    assert.doesNotMatch(said, /pa\/ss|pa%2fss|w%c3|w\\?ö?rd|70612f|cGEvc3|YS9zcyJ3|hL3NzIncD/i, `${form} → ${said}`);
+    const quoted = excerpt(`you sent ${form}.`, [new Secret(text)]);
+    assert.match(quoted, /\[secret\]/, form);
+    assert.doesNotMatch(
+      quoted,
+      /pa\/ss|pa%2fss|w%c3|w\\?ö?rd|70612f|cGEvc3|YS9zcyJ3|hL3NzIncD/i,
+      `${form} → ${quoted}`,
+    );
   }
 });
 
 test('P13: a secret at the cut is not quoted in part', () => {
   const text = 'secret-CANARY-0123456789';
   for (let before = 16_384 - text.length; before <= 16_384; before += 1) {
-    // Markup is left out, so that the cut comes into the excerpt.
-    const said = excerpt(`<${'a'.repeat(before - 2)}>${text}`, [new Secret(text)]);
-    assert.doesNotMatch(said, /secret-C/, `${before}`);
+    // Markup is removed, so that the cut becomes part of the excerpt.
+    const quoted = excerpt(`<${'a'.repeat(before - 2)}>${text}`, [new Secret(text)]);
+    assert.doesNotMatch(quoted, /secret-C/, `${before}`);
   }
 });
 
-test('a short secret is masked where it stands alone, and stays where it is part of a word', () => {
+test('a short secret is masked as a word, and stays as a part of a word', () => {
   assert.equal(excerpt('permission_denied: denied', [new Secret('denied')]), 'permission_denied: [secret]');
 });

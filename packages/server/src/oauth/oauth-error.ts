@@ -4,7 +4,7 @@ import type { Secret } from '../vault/secret.ts';
 import { longestForm, maskSecrets } from './mask-secrets.ts';
 
 const MAX_EXCERPT = 300;
-// The message of a page comes after its head, which may be long.
+// The message of an HTML page follows its head, which may be long.
 const MAX_SCANNED = 16_384;
 
 /** A rejection by an authorization server, with its `error` code (RFC 6749 §4.1.2.1, §5.2) if there was one. */
@@ -26,8 +26,8 @@ export class OAuthResponseError extends NangoError {
 }
 
 /**
- * A short, one-line excerpt of a provider's text, without markup, control characters and any of the `secrets` that were
- * sent, in whatever encoding. Only the beginning of the text is read.
+ * Returns a short, one-line excerpt of a provider's text, without markup, control characters and any of the `secrets`
+ * that were sent, in whatever encoding. Only the beginning of the text is read.
  */
 export function excerpt(text: string, secrets: readonly Secret<string>[] = []): string {
   const line = withoutMarkup(beginningOf(text, secrets))
@@ -36,17 +36,19 @@ export function excerpt(text: string, secrets: readonly Secret<string>[] = []): 
   return line.length > MAX_EXCERPT ? `${line.slice(0, MAX_EXCERPT)}…` : line;
 }
 
-/** The part that may be quoted, masked. A secret at the cut would escape the mask, so it is cut away as a whole. */
+/**
+ * Returns the masked part that may be quoted. A secret at the cut would escape the mask, so it is removed as a whole.
+ */
 function beginningOf(text: string, secrets: readonly Secret<string>[]): string {
   if (text.length <= MAX_SCANNED) return maskSecrets(text, secrets);
   const masked = maskSecrets(text.slice(0, MAX_SCANNED), secrets);
   return masked.slice(0, Math.max(0, masked.length - longestForm(secrets)));
 }
 
-/** Removes tags, scripts and style sheets. One pass: each character is read once. */
+/** Removes tags, scripts and style sheets. It reads each character once. */
 function withoutMarkup(text: string): string {
   const lower = text.toLowerCase();
-  // Lower case can be longer, as of "İ". Then positions would differ.
+  // A lower-case text can be longer, as for "İ". Then positions would differ.
   const searched = lower.length === text.length ? lower : text;
   let words = '';
   let at = 0;

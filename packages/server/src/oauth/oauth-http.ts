@@ -1,4 +1,4 @@
-/** A certificate the client presents, and its key, both PEM (RFC 8705). */
+/** A certificate that the client presents, and its key, both in PEM (RFC 8705). */
 export interface ClientCertificate {
   readonly certificate: string;
   readonly key: string;
@@ -28,7 +28,7 @@ export interface OAuthHttpResponse {
   readonly retryAfterMs?: number | undefined;
   /** The challenge of a 401 (RFC 9110 §11.6.1). */
   readonly wwwAuthenticate?: string;
-  /** Where a redirect leads. */
+  /** The target of a redirect. */
   readonly location?: string | undefined;
   readonly body: string;
 }

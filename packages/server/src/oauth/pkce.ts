@@ -4,7 +4,7 @@ import type { Secret } from '../vault/secret.ts';
 /** How the code challenge is made from the verifier. `none` omits PKCE, for providers that reject its parameters. */
 export type CodeChallengeMethod = 'S256' | 'plain' | 'none';
 
-/** The authorization request's PKCE parameters (RFC 7636 §4.3). */
+/** Returns the authorization request's PKCE parameters (RFC 7636 §4.3). */
 export function codeChallengeParams(codeVerifier: Secret<string>, method: CodeChallengeMethod): Record<string, string> {
   if (method === 'none') return {};
   const verifier = codeVerifier.reveal();

@@ -19,22 +19,22 @@ async function refusedWith(authenticate: ClientAuthenticationMethod, client_secr
     names: {},
     response: { tokenTypes: undefined, paths: {}, expiresInUnit: 'seconds' },
   } as const;
-  const answer = { status: 401, contentType: 'application/json', body: JSON.stringify({ error }) };
-  const thrown: unknown = await tokenRequest(endpoint, { grant: {}, params: {} }, () => Promise.resolve(answer)).catch(
-    (reason: unknown) => reason,
-  );
+  const response = { status: 401, contentType: 'application/json', body: JSON.stringify({ error }) };
+  const thrown: unknown = await tokenRequest(endpoint, { grant: {}, params: {} }, () =>
+    Promise.resolve(response),
+  ).catch((reason: unknown) => reason);
   assert.ok(thrown instanceof Error && 'error' in thrown);
   assert.equal(thrown.error, error);
   return thrown.message;
 }
 
-test('T7: invalid_client suggests basic_encoding: plain where the secret has special characters', async () => {
+test('T7: invalid_client suggests basic_encoding: plain if the secret has special characters', async () => {
   const message = await refusedWith(clientSecretBasic, 'p+w/CANARY');
   assert.match(message, /invalid_client .*auth\.basic_encoding: plain/);
   assert.doesNotMatch(message, /CANARY/);
 });
 
-test('T7: nothing is suggested where it cannot help', async () => {
+test('T7: nothing is suggested if it cannot help', async () => {
   for (const message of [
     await refusedWith(clientSecretBasic, 'plain-secret_1.x'),
     await refusedWith(clientSecretBasicUnencoded, 'p+w/x'),

@@ -21,12 +21,12 @@ export interface TokenEndpoint {
   readonly method: 'POST' | 'GET' | 'PUT';
   /** Extra headers; names in lower case. */
   readonly headers: Readonly<Record<string, MaybeSecret>>;
-  /** Names of parameters, where the provider's differ. */
+  /** The provider's own names of parameters. */
   readonly names: ParameterNames;
   /** Presented if the provider authenticates clients, or binds tokens, by certificate (RFC 8705). */
   readonly clientCertificate?: Secret<ClientCertificate> | undefined;
   /** Secrets that are not sent, but that the provider may know. No message quotes them. */
-  readonly known?: readonly (Secret<string> | undefined)[];
+  readonly unsentSecrets?: readonly (Secret<string> | undefined)[];
   /** How the response is read. */
   readonly response: TokenResponseFormat;
 }
@@ -62,7 +62,7 @@ export async function tokenRequest(
   }
 }
 
-/** RFC 6749 §5.2: the client is unknown, or its secret is wrong. */
+/** Adds the hint to `invalid_client`: the client is unknown, or its secret is wrong (RFC 6749 §5.2). */
 function withHint(error: unknown, { hint }: ClientAuthentication): unknown {
   if (hint === undefined || !(error instanceof OAuthResponseError) || error.error !== 'invalid_client') return error;
   return new OAuthResponseError(error.code, `${error.message} ${hint}`, {

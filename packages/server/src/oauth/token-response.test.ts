@@ -39,7 +39,7 @@ test('T1: parses by shape, whatever the content type says', () => {
   assert.equal(process('access_token=a', { contentType: 'application/json' }).raw.reveal()['access_token'], 'a');
 });
 
-test('T2: an error inside a 200 answer is an error, in the provider’s words', () => {
+test('T2: an error with status 200 is an error, in the provider’s words', () => {
   assert.throws(() => process({ ok: false, error: 'invalid_code' }), {
     code: 'token_exchange_failed',
     error: 'invalid_code',
@@ -60,7 +60,7 @@ test('T3: expires_in as number, numeric string, absent, zero, negative, huge or 
   assert.equal(life(1e15), 10 * 365 * 86_400);
 });
 
-test('T5: an HTML error page becomes a short excerpt free of markup and of what was sent', () => {
+test('T5: an HTML error page becomes a short excerpt without markup and sent secrets', () => {
   const body = `<html><style>x{}</style><h1>Bad</h1><p>code=the-code-CANARY secret=s%25CANARY</p>${'z'.repeat(9999)}`;
   assert.throws(
     () => process(body, { status: 502, contentType: 'text/html', secrets: ['the-code-CANARY', 's%CANARY'] }),
@@ -71,7 +71,7 @@ test('T5: an HTML error page becomes a short excerpt free of markup and of what 
   );
 });
 
-test('T5: an unreadable success is never quoted, since it may hold tokens', () => {
+test('T5: an unreadable success is never quoted, because it may hold tokens', () => {
   assert.throws(
     () => process('token CANARY', { contentType: 'text/plain' }),
     (error: Error) => !error.message.includes('CANARY'),
@@ -90,26 +90,26 @@ test('T6: a missing access token names the fields, not their values', () => {
   );
 });
 
-test('T6: token types other than those accepted are refused, case aside', () => {
+test('T6: token types other than the accepted ones are rejected, whatever their case', () => {
   assert.equal(process({ access_token: 'a', token_type: 'bearer' }).access_token.reveal(), 'a');
   assert.equal(process({ access_token: 'a', token_type: 'BOT' }, { tokenTypes: ['bot'] }).access_token.reveal(), 'a');
   for (const token_type of ['mac', 'DPoP', 7])
     assert.throws(() => process({ access_token: 'a', token_type }), /token_type/);
 });
 
-test('T6: tokens with control characters or of another type are refused', () => {
+test('T6: tokens with control characters or of another type are rejected', () => {
   for (const access_token of ['a\r\nX: y', 'a\0', 'ä', '\u007f', 7, {}])
     assert.throws(() => process({ access_token }), { code: 'token_exchange_failed' });
   assert.throws(() => process({ access_token: 'a', refresh_token: 'r\n' }), /refresh_token/);
 });
 
-test('prototype names in an answer are plain data', () => {
+test('prototype names in a response are plain data', () => {
   const { raw } = process('{"access_token":"a","__proto__":{"polluted":1},"constructor":"x"}');
   assert.equal(Reflect.get({}, 'polluted'), undefined);
   assert.equal(raw.reveal()['constructor'], 'x');
 });
 
-test('reads tokens and lifetimes from where a provider puts them', () => {
+test('reads tokens and lifetimes at the configured paths', () => {
   const nested = { data: { token: { value: 'a' }, rt: 'r', life: 60_000 }, access_token: 'other' };
   const read = process(nested, {
     paths: { access_token: 'data.token.value', refresh_token: 'data.rt', expires_in: 'data.life' },
@@ -119,7 +119,7 @@ test('reads tokens and lifetimes from where a provider puts them', () => {
   assert.throws(() => process(nested, { paths: { access_token: 'data.constructor.name' } }), /access_token is missing/);
 });
 
-test('T2: a token beside an error that says nothing is a token', () => {
+test('T2: a token beside an empty error is a token', () => {
   for (const error of [0, '0', '', null, false, [], {}])
     assert.equal(
       process({ access_token: 'a', error, refresh_token: false }).access_token.reveal(),
@@ -130,7 +130,7 @@ test('T2: a token beside an error that says nothing is a token', () => {
     assert.throws(() => process({ access_token: 'a', error }), { code: 'token_exchange_failed' });
 });
 
-test('T6: a refresh token that is false is none', () => {
+test('T6: a refresh token that is false counts as absent', () => {
   assert.equal(process({ access_token: 'a', refresh_token: false }).refresh_token, undefined);
 });
 
@@ -143,7 +143,7 @@ test('T3: a time of expiry as ISO 8601 or epoch', () => {
   for (const value of [undefined, null, '', 'soon', -1, {}]) assert.equal(at(value), undefined);
 });
 
-test('no message quotes a token that the response itself brought', () => {
+test('no message quotes a token of the response', () => {
   const message = (body: string | object, options: Options = {}) => {
     try {
       process(body, options);
@@ -154,14 +154,14 @@ test('no message quotes a token that the response itself brought', () => {
     return assert.fail('it was accepted');
   };
   const error_description = 'at-1234567 rt-1234567 it-1234567 nested-1234567';
-  const brought = { access_token: 'at-1234567', refresh_token: 'rt-1234567', id_token: 'it-1234567' };
+  const received = { access_token: 'at-1234567', refresh_token: 'rt-1234567', id_token: 'it-1234567' };
   const nested = { data: { token: 'nested-1234567' } };
   const paths = { access_token: 'data.token' };
   for (const status of [200, 400])
     assert.match(
-      message({ ...brought, ...nested, error: 'e', error_description }, { status, paths }),
+      message({ ...received, ...nested, error: 'e', error_description }, { status, paths }),
       /: e: \[secret\] \[secret\] \[secret\] \[secret\]$/,
     );
-  assert.match(message({ ...brought, token_type: 'at-1234567' }), /token_type "\[secret\]" is not/);
+  assert.match(message({ ...received, token_type: 'at-1234567' }), /token_type "\[secret\]" is not/);
   assert.match(message({ 'at-1234567': 1, refresh_token: 'at-1234567' }), /fields: \[secret\], refresh_token/);
 });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { broughtSecrets } from './brought-secrets.ts';
+import { responseSecrets } from './response-secrets.ts';
 import { memberAt } from '../formats/json-path.ts';
 import { excerpt, OAuthResponseError } from './oauth-error.ts';
 import type { OAuthHttpResponse } from './oauth-http.ts';
@@ -21,13 +21,13 @@ export interface TokenResponse {
   readonly expires_at: number | undefined;
   /** Seconds until the refresh token expires. Not in the RFC, but many providers send it. */
   readonly refresh_token_expires_in: number | undefined;
-  /** Milliseconds that the response took. So much of the token's lifetime may have passed. */
+  /** Milliseconds that the response took. This much of the token's lifetime may have passed. */
   readonly took_ms: number;
   /** The whole response. */
   readonly raw: Secret<Record<string, Json>>;
 }
 
-/** How a provider's response differs from the RFC's. */
+/** The differences between a provider's response and the RFC's. */
 export interface TokenResponseFormat {
   /** Token types that the client understands, in lower case (RFC 6749 §7.1); undefined = not checked. */
   readonly tokenTypes: readonly string[] | undefined;
@@ -47,7 +47,7 @@ export interface TokenResponseFormat {
 
 const jsonObject = z.record(z.string(), jsonValue);
 
-/** A response, and how it is read. No error message quotes one of the secrets. */
+/** A response, and the format to read it with. No error message quotes one of the secrets. */
 interface Reading {
   readonly response: OAuthHttpResponse;
   readonly format: TokenResponseFormat;
@@ -69,15 +69,15 @@ export function processTokenResponse(
   const raw = parseBody(response.body);
   const reading = { response, format, secrets: [...secrets, ...tokensIn(raw, format)] };
   const ok = response.status >= 200 && response.status < 300;
-  if (!ok || !raw || isError(raw)) throw refusal(raw, reading);
+  if (!ok || !raw || isError(raw)) throw rejection(raw, reading);
   const member = (name: keyof TokenResponseFormat['paths']) => memberAt(raw, format.paths[name] ?? name);
   // Some report errors with status 200, under a name of their own.
-  if (isMissing(member('access_token')) && !saysNoError(member('error'))) throw refusal(raw, reading);
+  if (isMissing(member('access_token')) && !isErrorAbsent(member('error'))) throw rejection(raw, reading);
   assertTokenType(raw['token_type'], reading);
   const seconds = (lifetime: number | undefined) =>
     lifetime === undefined || format.expiresInUnit === 'seconds' ? lifetime : lifetime / 1000;
   return {
-    access_token: readToken(member('access_token'), 'access_token', response) ?? missingAccessToken(raw, reading),
+    access_token: readToken(member('access_token'), 'access_token', response) ?? throwMissingAccessToken(raw, reading),
     refresh_token: readToken(member('refresh_token'), 'refresh_token', response),
     expires_in: seconds(readLifetime(member('expires_in'))),
     expires_at: format.paths.expires_at === undefined ? undefined : parseTime(member('expires_at')),
@@ -87,13 +87,13 @@ export function processTokenResponse(
   };
 }
 
-/** The tokens of a response, as far as it has them. */
+/** Returns the tokens in a response. */
 function tokensIn(raw: Record<string, Json> | undefined, { paths }: TokenResponseFormat): Secret<string>[] {
-  const moved: Partial<Record<string, string>> = paths;
-  return broughtSecrets(raw, [...TOKENS, ...TOKENS.flatMap((name) => moved[name] ?? [])]);
+  const pathsByName: Partial<Record<string, string>> = paths;
+  return responseSecrets(raw, [...TOKENS, ...TOKENS.flatMap((name) => pathsByName[name] ?? [])]);
 }
 
-/** JSON object, or form-encoded pairs; undefined for anything else. */
+/** Parses a JSON object or form-encoded pairs; undefined for anything else. */
 function parseBody(body: string): Record<string, Json> | undefined {
   const text = body.trim();
   if (text.startsWith('{')) return jsonObject.safeParse(parseExactJson(text)).data;
@@ -101,11 +101,11 @@ function parseBody(body: string): Record<string, Json> | undefined {
 }
 
 function isError(raw: Record<string, Json>): boolean {
-  return raw['ok'] === false || !saysNoError(raw['error']);
+  return raw['ok'] === false || !isErrorAbsent(raw['error']);
 }
 
 /** `error` is text (RFC 6749 §5.2). Some providers send a zero or an empty list there, beside a token. */
-function saysNoError(error: unknown): boolean {
+function isErrorAbsent(error: unknown): boolean {
   const isEmpty = typeof error === 'object' && error !== null && Object.keys(error).length === 0;
   return isMissing(error) || error === 0 || error === '0' || isEmpty;
 }
@@ -114,15 +114,15 @@ function isMissing(value: unknown): boolean {
   return value === undefined || value === null || value === '' || value === false;
 }
 
-function refusal(raw: Record<string, Json> | undefined, { response, format, secrets }: Reading): OAuthResponseError {
+function rejection(raw: Record<string, Json> | undefined, { response, format, secrets }: Reading): OAuthResponseError {
   const code = raw && memberAt(raw, format.paths.error ?? 'error');
   const word = numberText(code) ?? code;
   const named = typeof word === 'string' ? excerpt(word, secrets) : undefined;
   const error = named !== undefined && format.invalidGrantErrors?.includes(named) ? 'invalid_grant' : named;
-  const said = excerpt(raw ? errorWords(raw, code) : unreadableBody(response), secrets);
+  const detail = excerpt(raw ? errorWords(raw, code) : unreadableBody(response), secrets);
   return new OAuthResponseError(
     'token_exchange_failed',
-    `The token endpoint responded with status ${response.status}: ${said || '(no reason given)'}`,
+    `The token endpoint responded with status ${response.status}: ${detail || '(no reason given)'}`,
     {
       error,
       httpStatus: response.status,
@@ -131,7 +131,7 @@ function refusal(raw: Record<string, Json> | undefined, { response, format, secr
   );
 }
 
-/** The provider's message, only from members that carry messages: the others may be tokens. */
+/** Returns the provider's message. It reads only members that carry messages, because others may be tokens. */
 function errorWords(raw: Record<string, Json>, code: unknown): string {
   const { error } = raw;
   const nested = typeof error === 'object' && error !== null && !Array.isArray(error) ? error : {};
@@ -147,18 +147,19 @@ function errorWords(raw: Record<string, Json>, code: unknown): string {
   return [...new Set(words.filter((word) => typeof word === 'string' || typeof word === 'number'))].join(': ');
 }
 
-/** A successful response that cannot be read may hold tokens, so it is never quoted. */
+/** Describes an unreadable response. A successful one may hold tokens, so it is never quoted. */
 function unreadableBody({ status, contentType, body }: OAuthHttpResponse): string {
   return status < 300 ? `a response that is neither JSON nor form-encoded (${contentType || 'no content type'})` : body;
 }
 
 /** RFC 6749 §7.1: a client must not use a token whose type it does not understand. Many providers omit the type. */
 function assertTokenType(type: Json | undefined, { response, format, secrets }: Reading): void {
-  const { tokenTypes: known } = format;
-  if (known === undefined || type === undefined || type === null) return;
-  if (typeof type === 'string' && known.includes(type.toLowerCase())) return;
-  throw unusable(
-    `token_type ${excerpt(JSON.stringify(type), secrets)} is not one of ${known.join(', ')}; auth.token_types can name more`,
+  const { tokenTypes: accepted } = format;
+  if (accepted === undefined || type === undefined || type === null) return;
+  if (typeof type === 'string' && accepted.includes(type.toLowerCase())) return;
+  throw unusableResponse(
+    `token_type ${excerpt(JSON.stringify(type), secrets)} is not one of ${accepted.join(', ')}. ` +
+      'If it is right, add it to auth.token_types',
     response,
   );
 }
@@ -166,20 +167,21 @@ function assertTokenType(type: Json | undefined, { response, format, secrets }: 
 /** RFC 6749 Appendix A.12 and A.17: tokens are visible ASCII and spaces, so none can split a header. */
 function readToken(token: unknown, name: string, response: OAuthHttpResponse): Secret<string> | undefined {
   if (isMissing(token)) return undefined;
-  if (typeof token !== 'string') throw unusable(`${name} is not a string`, response);
-  if (!/^[\x20-\x7e]+$/.test(token)) throw unusable(`${name} holds characters that tokens cannot have`, response);
+  if (typeof token !== 'string') throw unusableResponse(`${name} is not a string`, response);
+  if (!/^[\x20-\x7e]+$/.test(token))
+    throw unusableResponse(`${name} holds characters that tokens cannot have`, response);
   return new Secret(token);
 }
 
-function missingAccessToken(raw: Record<string, Json>, { response, secrets }: Reading): never {
+function throwMissingAccessToken(raw: Record<string, Json>, { response, secrets }: Reading): never {
   const fields = Object.keys(raw)
     .slice(0, 20)
     .map((name) => excerpt(name, secrets))
     .join(', ');
-  throw unusable(`access_token is missing (fields: ${fields || 'none'})`, response);
+  throw unusableResponse(`access_token is missing (fields: ${fields || 'none'})`, response);
 }
 
-/** Zero and negative values are unusable and count as unknown. A lifetime is at most ten years. */
+/** Parses a lifetime, which is at most ten years. Zero and negative values count as unknown. */
 function readLifetime(value: unknown): number | undefined {
   const text = numberText(value) ?? value;
   const seconds = typeof text === 'string' && text.trim() !== '' ? Number(text) : undefined;
@@ -187,7 +189,7 @@ function readLifetime(value: unknown): number | undefined {
   return Math.min(seconds, MAX_LIFETIME_SECONDS);
 }
 
-function unusable(what: string, { status }: OAuthHttpResponse): OAuthResponseError {
+function unusableResponse(what: string, { status }: OAuthHttpResponse): OAuthResponseError {
   return new OAuthResponseError('token_exchange_failed', `The token endpoint’s response cannot be used: ${what}.`, {
     httpStatus: status,
   });

@@ -5,8 +5,12 @@ import type { TokenEndpoint } from './token-request.ts';
 import type { Secret } from '../vault/secret.ts';
 
 /** A revocation endpoint asks for the same client authentication as the token endpoint (RFC 7009 §2.1). */
-export type RevocationEndpoint = Pick<TokenEndpoint, 'url' | 'client' | 'authenticate' | 'clientCertificate' | 'known'>;
+export type RevocationEndpoint = Pick<
+  TokenEndpoint,
+  'url' | 'client' | 'authenticate' | 'clientCertificate' | 'unsentSecrets'
+>;
 
+/** The token to revoke. */
 export interface TokenRevocation {
   readonly token: Secret<string>;
   readonly token_type_hint: 'access_token' | 'refresh_token';
@@ -24,10 +28,10 @@ export async function revocationRequest(
   const { secrets, ...form } = authenticatedForm(endpoint, { ...revocation });
   const { status, body } = await http({ url: endpoint.url, ...form });
   if (status >= 200 && status < 300) return;
-  const said = excerpt(body, secrets);
+  const detail = excerpt(body, secrets);
   throw new OAuthResponseError(
     'provider_error',
-    `The revocation endpoint responded with status ${status}: ${said || '(empty)'}`,
+    `The revocation endpoint responded with status ${status}: ${detail || '(empty)'}`,
     {
       httpStatus: status,
     },

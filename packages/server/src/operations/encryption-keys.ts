@@ -105,7 +105,7 @@ async function assertEveryServerStillHoldsKey(check: SealedValue, store: Store, 
 
 async function reseal(value: SealedValue, store: Store, vault: Vault): Promise<keyof KeyRotation> {
   const opened = openValue(value, vault);
-  if (opened === undefined) return 'unreadable';
+  if (opened === undefined) return keyIdOf(value.sealed) === vault.keyId ? 'current' : 'unreadable';
   const isBound = opened.bindsId || !(await store.isMigrationFinished());
   if (isBound && keyIdOf(value.sealed) === vault.keyId) return 'current';
   // If the value has changed, a server sealed it with its own newest key. The next rotation checks the value again.

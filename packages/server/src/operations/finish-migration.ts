@@ -23,6 +23,7 @@ export async function finishMigration(settings: Settings): Promise<FinishedMigra
   throw new NangoError(
     'migration_blocked',
     `These servers are of an earlier release and cannot use the database afterwards:\n${names}\n` +
-      `End them, or start them with this release, and try again. A server that was killed is listed for ${LIVE_MS / 1000} seconds.`,
+      'End them, or start them with this release, and try again. ' +
+      `A server that was killed is listed for ${LIVE_MS / 1000} seconds.`,
   );
 }

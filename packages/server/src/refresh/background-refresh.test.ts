@@ -5,7 +5,7 @@ import type { ConnectionKey } from '../store/store.ts';
 import { BackgroundRefresh } from './background-refresh.ts';
 import type { ConnectionContext } from '../connections/connection-context.ts';
 
-/** Due connections, and a provider of which some never answer. */
+/** Due connections, and a provider that never responds to some of them. */
 function createWorld(due: ConnectionKey[], hangs: (key: ConnectionKey) => boolean) {
   const left = [...due];
   const refreshed: ConnectionKey[] = [];
@@ -47,7 +47,7 @@ const keys = (integration: string, count: number) =>
     id: `${integration} ${user}`,
   }));
 
-test('D5, R10: an Integration whose provider hangs keeps no other waiting, however much of it is due first', async (t) => {
+test('D5, R10: an Integration whose provider hangs does not delay others', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const { background, refreshed, hanging } = createWorld(
     [...keys('slow', 1_000), ...keys('good', 300)],
@@ -62,17 +62,17 @@ test('D5, R10: an Integration whose provider hangs keeps no other waiting, howev
   };
   await rounds(() => refreshed.length === 300);
   assert.ok(refreshed.every(({ integration }) => integration === 'good'));
-  // No more of the slow one are asked than it is permitted.
+  // The slow Integration has no more refreshes in flight than its limit.
   assert.deepEqual([refreshed.length, hanging.length], [300, 10]);
   await rounds(() => {
-    for (const answer of hanging.splice(0)) answer();
+    for (const respond of hanging.splice(0)) respond();
     return refreshed.length === 1_300;
   });
   assert.equal(refreshed.length, 1_300);
   await background.stop();
 });
 
-test('R9: of 10,000 that are due at once no Integration has more than its limit, and one that comes last is not last', async (t) => {
+test('R9: with 10,000 due, no Integration exceeds its limit, and the last one is served early', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const due = [...keys('slow', 5_000), ...keys('other', 4_999), ...keys('small', 1)];
   const { background, refreshed, most } = createWorld(due, () => false);

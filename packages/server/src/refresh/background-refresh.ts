@@ -6,14 +6,14 @@ import type { ConnectionContext } from '../connections/connection-context.ts';
 import type { FreshCredentials } from './fresh-credentials.ts';
 
 const TICK_MS = 5_000;
-const BATCH = 100;
+const BATCH_SIZE = 100;
 const POSTPONE_MS = 3_600_000;
 const DEFAULT_CONCURRENCY = 10;
 
 /**
- * Refreshes connections ahead of time. Each round asks the store only for due connections. A failed one comes again
- * when its back-off ends. One that cannot be refreshed is postponed, so it does not delay others. A round waits for no
- * provider, and an Integration whose provider hangs uses only its own share of the work.
+ * Refreshes connections ahead of time. Each round asks the store only for due connections. A connection whose refresh
+ * failed becomes due again after its back-off. A connection that cannot be refreshed is postponed, so that it does not
+ * delay others. A round waits for no provider. An Integration whose provider hangs uses only its own share of the work.
  */
 export class BackgroundRefresh {
   readonly #context: ConnectionContext;
@@ -35,27 +35,28 @@ export class BackgroundRefresh {
     });
   }
 
+  /** Starts the rounds. */
   start(): void {
     this.#rounds.start();
   }
 
-  /** Resolves after the refreshes in flight. */
+  /** Stops the rounds. Resolves after the refreshes in flight. */
   async stop(): Promise<void> {
     await this.#rounds.stop();
     await Promise.all(this.#running.values());
   }
 
-  /** Starts due refreshes, up to each Integration's share. The end of one leads to the next round. */
+  /** Starts due refreshes, up to each Integration's share. The end of a refresh triggers the next round. */
   async #beginDue(): Promise<void> {
     const { store, now } = this.#context;
     while (!this.#rounds.stopped) {
-      const due = await store.dueConnections({ now: now(), limit: BATCH, except: this.#busy() });
+      const due = await store.dueConnections({ now: now(), limit: BATCH_SIZE, except: this.#busyIntegrations() });
       const begun = due.filter((connection) => this.#begin(connection));
-      if (due.length < BATCH || begun.length === 0) return;
+      if (due.length < BATCH_SIZE || begun.length === 0) return;
     }
   }
 
-  #busy(): string[] {
+  #busyIntegrations(): string[] {
     return [...this.#counts].flatMap(([name, count]) => (count >= this.#limitOf(name) ? [name] : []));
   }
 
@@ -70,12 +71,12 @@ export class BackgroundRefresh {
     this.#counts.set(integration, count + 1);
     this.#running.set(
       id,
-      this.#refresh(connection).finally(() => this.#ended(connection)),
+      this.#refresh(connection).finally(() => this.#finish(connection)),
     );
     return true;
   }
 
-  #ended({ id, integration }: ConnectionIdentity): void {
+  #finish({ id, integration }: ConnectionIdentity): void {
     this.#running.delete(id);
     const left = (this.#counts.get(integration) ?? 1) - 1;
     if (left === 0) this.#counts.delete(integration);

@@ -16,7 +16,7 @@ function keyOf(userId: string): ConnectionKey {
 const open = (id: string, key = KEY) => ({ row: { id, ...key } }) as unknown as OpenConnection;
 const unavailable = () => Promise.reject(new NangoError('store_unavailable', 'gone'));
 
-/** A cache whose clock, size and channel the test holds. */
+/** A cache whose clock, size and channel the test controls. */
 function createCache({ size = 10 } = {}) {
   const world = { now: 1_000_000, confirmedAt: 0, tell: (() => undefined) as ChangeListener, changes: 0 };
   const watchConnections = (listener: ChangeListener) => {
@@ -35,7 +35,7 @@ function createCache({ size = 10 } = {}) {
   return { cache, world };
 }
 
-test('serves what was read, for as long as the store confirms that nothing changed', async () => {
+test('serves what was read, as long as the store confirms that nothing changed', async () => {
   const { cache, world } = createCache();
   assert.equal(cache.fresh(KEY), undefined);
   const first = open('a');
@@ -47,14 +47,14 @@ test('serves what was read, for as long as the store confirms that nothing chang
   assert.equal(cache.fresh(KEY), first);
 });
 
-test('with the channel silent, nothing is served for longer than the bound', async () => {
+test('while the channel is silent, nothing is served for longer than the bound', async () => {
   const { cache, world } = createCache();
   await cache.load(KEY, async () => open('a'));
   world.now += STALE_MS + 1;
   assert.equal(cache.fresh(KEY), undefined);
 });
 
-test('a change takes its connection out, a change of no name all of them', async () => {
+test('a change removes its connection; a change without a uuid removes all of them', async () => {
   const { cache, world } = createCache();
   const other = keyOf('2');
   await cache.load(KEY, async () => open('a'));
@@ -67,7 +67,7 @@ test('a change takes its connection out, a change of no name all of them', async
   assert.equal(world.changes, 2);
 });
 
-test('what changes while it is read is returned but not kept', async () => {
+test('a connection that changes while it is read is returned but not cached', async () => {
   for (const uuid of ['a', undefined]) {
     const { cache, world } = createCache();
     const read = Promise.withResolvers<OpenConnection>();
@@ -86,14 +86,14 @@ test('what changes while it is read is returned but not kept', async () => {
   assert.equal(cache.fresh(KEY)?.row.id, 'a');
 });
 
-test('a read that finds nothing takes out what was there', async () => {
+test('a read that finds nothing removes the entry', async () => {
   const { cache } = createCache();
   await cache.load(KEY, async () => open('a'));
   await cache.load(KEY, async () => undefined);
   assert.equal(cache.fresh(KEY), undefined);
 });
 
-test('holds no more than its size, and forgets what was not used for longest', async () => {
+test('holds no more than its size, and evicts the entry that was not used for longest', async () => {
   const { cache } = createCache({ size: 2 });
   await cache.load(keyOf('1'), async () => open('1', keyOf('1')));
   await cache.load(keyOf('2'), async () => open('2', keyOf('2')));
@@ -105,22 +105,22 @@ test('holds no more than its size, and forgets what was not used for longest', a
   );
 });
 
-test('S4: with the database gone it goes on, one caller a second finds out, and it ends with the outage’s bound', async () => {
+test('S4: serves while the database is down, until the bound; one caller a second tries the database', async () => {
   const { cache, world } = createCache();
   await cache.load(KEY, async () => open('a'));
   world.now += STALE_MS + 1;
   assert.equal(cache.fresh(KEY), undefined);
   await assert.rejects(cache.load(KEY, unavailable), { code: 'store_unavailable' });
-  assert.equal(cache.lastKnown(KEY)?.row.id, 'a');
+  assert.equal(cache.cachedForOutage(KEY)?.row.id, 'a');
   assert.equal(cache.fresh(KEY)?.row.id, 'a');
   world.now += 1_000;
-  assert.equal(cache.fresh(KEY), undefined, 'this caller finds out');
-  assert.equal(cache.fresh(KEY)?.row.id, 'a', 'the next one need not wait');
-  // The store answers again: others are read again, since they may have changed.
+  assert.equal(cache.fresh(KEY), undefined, 'this caller tries the database');
+  assert.equal(cache.fresh(KEY)?.row.id, 'a', 'the next caller need not wait');
+  // The store responds again. Other entries are read again, because they may have changed.
   await cache.load(keyOf('2'), async () => open('b', keyOf('2')));
   assert.equal(cache.fresh(KEY), undefined);
   world.now += OUTAGE_MS;
   await assert.rejects(cache.load(KEY, unavailable));
   assert.equal(cache.fresh(KEY), undefined);
-  assert.equal(cache.lastKnown(KEY), undefined);
+  assert.equal(cache.cachedForOutage(KEY), undefined);
 });

@@ -5,11 +5,12 @@ import type { OpenConnection } from '../connections/connection-context.ts';
 import { isById, isOfIntegration, type ConnectionReference } from '../connections/connection-reference.ts';
 
 /**
- * How long a connection may be served after another server changed or deleted it, if the notice does not arrive, in
- * milliseconds. An entry that was not confirmed for this long is read again.
+ * How long a connection may be served after another server changed or deleted it, in milliseconds. It applies if the
+ * notice of the change does not arrive: an entry that was not confirmed for this long is read again.
  */
 export const STALE_MS = 2_000;
 
+/** Settings of a {@link ConnectionCache}. Functions are called each time, so that a reload takes effect. */
 export interface ConnectionCacheOptions {
   /** Maximum number of cached connections; 0 = none. */
   readonly size: () => number;
@@ -31,7 +32,7 @@ interface Entry {
 }
 
 /**
- * Caches opened connections in memory. The store reports every change, so an entry is as good as a read. If the reports
+ * Caches opened connections in memory. The store reports every change, so an entry equals a fresh read. If the reports
  * stop, entries are read again after {@link STALE_MS}.
  */
 export class ConnectionCache {
@@ -56,7 +57,7 @@ export class ConnectionCache {
     });
   }
 
-  /** A connection as a read would return it. While the database is down, the last one that was read. */
+  /** Returns a connection as a read would return it. While the database is down, returns the one that was read last. */
   fresh(reference: ConnectionReference): OpenConnection | undefined {
     const confirmedAt = this.#watch.confirmedAt();
     const entry = this.#find(reference);
@@ -67,11 +68,11 @@ export class ConnectionCache {
     return entry.connection;
   }
 
-  /** The last known state of a connection, for when the store is down; at most `outageMs` old. */
-  lastKnown(reference: ConnectionReference): OpenConnection | undefined {
+  /** Returns a connection for use while the store is down, as it was read last. It is at most `outageMs` old. */
+  cachedForOutage(reference: ConnectionReference): OpenConnection | undefined {
     const entry = this.#find(reference);
-    const tooOld = entry && this.#ageOf(entry, this.#watch.confirmedAt()) > this.#options.outageMs();
-    return tooOld ? undefined : entry?.connection;
+    const isTooOld = entry && this.#ageOf(entry, this.#watch.confirmedAt()) > this.#options.outageMs();
+    return isTooOld ? undefined : entry?.connection;
   }
 
   /** Reads a connection and caches it, unless it changed meanwhile. */
@@ -88,7 +89,7 @@ export class ConnectionCache {
       const { changed } = load;
       if (!connection) this.#remove(this.#find(reference));
       else if (!changed.has(undefined) && !changed.has(connection.row.id))
-        this.#keep({ connection, readAt, used: false });
+        this.#add({ connection, readAt, used: false });
       return connection;
     } catch (error) {
       if (error instanceof NangoError && error.code === 'store_unavailable') this.#failedAt = this.#monotonic();
@@ -98,12 +99,13 @@ export class ConnectionCache {
     }
   }
 
+  /** Stops watching the store, and drops all entries. */
   async close(): Promise<void> {
     await this.#watch.close();
     this.#drop(undefined);
   }
 
-  /** Once a second one caller tries the database, so that all others need not wait for it. */
+  /** Whether the store is down. Once a second, one caller gets false and tries the store. The others need not wait. */
   #isOutage(confirmedAt: number): boolean {
     const now = this.#monotonic();
     if (this.#failedAt === undefined || this.#failedAt < confirmedAt) return false;
@@ -122,7 +124,7 @@ export class ConnectionCache {
     return entry && isOfIntegration(entry.connection.row, reference) ? entry : undefined;
   }
 
-  #keep(entry: Entry): void {
+  #add(entry: Entry): void {
     const { row } = entry.connection;
     this.#remove(this.#entries.get(row.id));
     this.#remove(this.#byKey.get(connectionKeyText(row)));
@@ -132,7 +134,7 @@ export class ConnectionCache {
   }
 
   /**
-   * Second chance: evicts the oldest entry that was not used since its last turn. A use sets a flag and moves nothing.
+   * Evicts the oldest entry that was not used since its last turn ("second chance"). A use only sets a flag.
    */
   #evict(): void {
     for (const [id, entry] of this.#entries) {

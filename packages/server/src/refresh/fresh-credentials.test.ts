@@ -26,7 +26,7 @@ const integration = integrationOf(oauth2, {
   authorization_url: 'https://a.example/a',
 });
 
-/** An engine over a real store, with a clock that waits move forward and a provider whose tokens live three seconds. */
+/** An engine over a real store. Waits move its clock forward. The provider's tokens live three seconds. */
 async function startEngine(
   t: TestContext,
   {
@@ -97,20 +97,20 @@ function accessToken({ credentials }: { credentials: object }): unknown {
   return revealed(Reflect.get(credentials, 'access_token'));
 }
 
-test('S4: a token that expired while the store was away is not handed out, but refreshed again', async (t) => {
+test('S4: a token that expired while the store was down is not served, but refreshed again', async (t) => {
   const { fresh, write, provider } = await startEngine(t);
   write.failures = 3;
   assert.equal(accessToken(await fresh.get(KEY)), 'at-2');
   assert.equal(provider.calls, 2);
 });
 
-test('a token that is born with hardly a life is handed out all the same, for one token call', async (t) => {
+test('a token with hardly any lifetime is served all the same, after one token request', async (t) => {
   const { fresh, provider } = await startEngine(t, { lifeSeconds: 0.3 });
   assert.equal(accessToken(await fresh.get(KEY)), 'at-1');
   assert.equal(provider.calls, 1);
 });
 
-test('P10: a token that was refused, and replaced by one that expired since, is refreshed and its grant not given up', async (t) => {
+test('P10: after a rejected token, its successor is refreshed when it has expired, and the grant stays', async (t) => {
   const { fresh, clock, provider, store } = await startEngine(t, { expiresAt: NOW + 3_600_000 });
   const rejected = await fresh.get(KEY);
   assert.equal(accessToken((await fresh.afterRejection(rejected)) ?? { credentials: {} }), 'at-1');
@@ -120,7 +120,7 @@ test('P10: a token that was refused, and replaced by one that expired since, is 
   assert.equal((await store.findConnection(KEY))?.status, 'active');
 });
 
-test('D10: a connection that an earlier version gave up although it can be refreshed gets one more try', async (t) => {
+test('D10: a refreshable connection that an earlier version gave up is refreshed once more', async (t) => {
   const { fresh, store, clock, provider } = await startEngine(t);
   const reason = 'The access token expired and there is no refresh token.';
   const by = { version: 1, holder: null };
@@ -135,8 +135,8 @@ test('D10: a connection that an earlier version gave up although it can be refre
   assert.equal(provider.calls, 1);
 });
 
-test('D5: a user whose token still works waits for no place among the refreshes of others', async (t) => {
-  // No refresh becomes slow, so none gives its place on.
+test('D5: a user whose token is still valid does not wait for the refreshes of others', async (t) => {
+  // No refresh becomes slow, so none gives up its place.
   t.mock.timers.enable({ apis: ['setInterval'] });
   const all = Promise.withResolvers<void>();
   const hanging = Promise.withResolvers<Awaited<ReturnType<OAuthHttp>>>();
@@ -165,12 +165,13 @@ test('D5: a user whose token still works waits for no place among the refreshes 
 });
 
 for (const grace of [true, false]) {
-  test(`R2: a server that dies with new tokens is followed by another, and nothing is lost silently (${grace ? 'grace' : 'reuse detection'})`, async (t) => {
+  const kind = grace ? 'grace' : 'reuse detection';
+  test(`R2: another server takes over from one that dies with new tokens; no loss is silent (${kind})`, async (t) => {
     const rotated = Promise.withResolvers<void>();
     const { fresh, another, clock, provider, store } = await startEngine(t, {
       answer: async (call) => {
         rotated.resolve();
-        // The first caller never learns of the tokens that it was given.
+        // The first caller never receives the tokens that were issued to it.
         if (call === 1) return new Promise<never>(() => undefined);
         const body = grace
           ? { access_token: 'at-2', refresh_token: 'rt-2', expires_in: LIFE_SECONDS }
@@ -185,7 +186,7 @@ for (const grace of [true, false]) {
     if (grace) assert.equal(accessToken(await recovered), 'at-2');
     else await assert.rejects(recovered, { code: 'needs_reconnect', message: /may have been lost/ });
     assert.equal(provider.calls, 2);
-    // No sooner than the dead server's lease ends, and not much later.
+    // It happens after the lease of the dead server ends, and not much later.
     assert.ok(clock.now - began >= 15_000 && clock.now - began < 17_000, `${clock.now - began} ms`);
     assert.equal((await store.findConnection(KEY))?.status, grace ? 'active' : 'needs_reconnect');
   });
@@ -211,7 +212,7 @@ for (const [name, answer, leastWaitMs, mayBeLost] of [
   ['a failure of DNS', () => noResponse('ENOTFOUND'), 1_000, false],
   ['a server that is down', () => noResponse('ECONNREFUSED'), 1_000, false],
 ] satisfies [string, () => ReturnType<OAuthHttp>, number, boolean][]) {
-  test(`R4: after ${name} the provider is left alone, for longer each time, and the grant stays`, async (t) => {
+  test(`R4: after ${name} the provider is not called, for longer each time, and the grant stays`, async (t) => {
     const { fresh, clock, provider, store } = await startEngine(t, { answer });
     let waitMs = leastWaitMs;
     for (let failures = 1; failures <= 12; failures += 1) {
@@ -227,7 +228,7 @@ for (const [name, answer, leastWaitMs, mayBeLost] of [
   });
 }
 
-test('R4: a token that still works is served while the provider is down, with one token call for each wait', async (t) => {
+test('R4: a valid token is served while the provider is down, with one request per back-off', async (t) => {
   const { fresh, provider } = await startEngine(t, { expiresAt: NOW + 10_000, answer: () => refused(503) });
   for (let caller = 0; caller < 20; caller += 1) assert.equal(accessToken(await fresh.get(KEY)), 'at-0');
   assert.equal(provider.calls, 1);

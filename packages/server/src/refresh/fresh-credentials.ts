@@ -18,17 +18,17 @@ const LEASE_MS = 15_000;
 const EXTEND_EVERY_MS = 5_000;
 const FIRST_WAIT_MS = 25;
 const MAX_WAIT_MS = 1_000;
-// So many waits for another server take about five seconds. After that, a token that is still valid is served.
-const PATIENCE = 10;
-const WRITE_PATIENCE_MS = 120_000;
-// A token that is served at the very end of its lifetime would have expired when it arrives.
+// This many waits for another server take about five seconds. Then a token that is still valid is served.
+const MAX_WAITS = 10;
+const MAX_WRITE_RETRY_MS = 120_000;
+// A token that is served shortly before its expiry could expire on its way to the API.
 const MARGIN_MS = 500;
 
-// Refreshes that respond in time. One that hangs delays others no longer than this.
+// A refresh that takes longer counts as slow, and no longer delays others.
 const SLOW_MS = 250;
-const NOTHING_TO_REFRESH_WITH = 'The access token expired and there is no refresh token.';
+const NO_REFRESH_TOKEN = 'The access token expired and there is no refresh token.';
 
-// If an API rejects every token, not every request may refresh one.
+// If an API rejects every token, not every request may cause a refresh.
 const REJECTION_PAUSE_MS = 60_000;
 
 /**
@@ -40,9 +40,10 @@ type Refreshed = OpenConnection | 'changed';
  * Returns connections whose credentials are fresh. A token that is about to expire is refreshed first, by exactly one
  * request across all callers and servers.
  *
- * Connections in use are cached. Callers in one process share a refresh. Processes agree by a lease in the store. It is
- * short, extended during the request, and taken over if its holder dies. New credentials are stored before anyone sees
- * them. Only the lease's holder writes them, and only if nobody replaced the old ones meanwhile.
+ * Connections in use are cached. Callers in one process share a refresh. Processes coordinate by a lease in the store.
+ * The lease is short. Its holder extends it during the request; if the holder dies, another server takes it over. New
+ * credentials are stored before any caller receives them. Only the holder of the lease writes them, and only if the old
+ * ones were not replaced meanwhile.
  */
 export class FreshCredentials {
   readonly #context: ConnectionContext;
@@ -56,8 +57,8 @@ export class FreshCredentials {
   }
 
   /**
-   * Throws `connection_not_found`, `needs_reconnect`, and `refresh_failed` if the token expired and cannot be refreshed
-   * now.
+   * Returns a connection whose credentials can be used now. Throws `connection_not_found`, `needs_reconnect`, and
+   * `refresh_failed` if the token expired and cannot be refreshed now.
    */
   async get(reference: ConnectionReference): Promise<OpenConnection> {
     const cached = this.cached(reference);
@@ -65,23 +66,24 @@ export class FreshCredentials {
     try {
       return await this.#get(reference);
     } catch (error) {
-      const known = this.#cache.lastKnown(reference);
+      const cachedEarlier = this.#cache.cachedForOutage(reference);
       const withoutStore = error instanceof NangoError && error.code === 'store_unavailable';
-      if (withoutStore && known && this.#isCurrent(known) && !this.#isExpired(known)) return known;
+      if (withoutStore && cachedEarlier && this.#isCurrent(cachedEarlier) && !this.#isExpired(cachedEarlier))
+        return cachedEarlier;
       throw error;
     }
   }
 
-  /** A cached connection that needs no refresh, for callers that then need not wait. */
+  /** Returns a cached connection that needs no refresh, without waiting. Undefined if there is none. */
   cached(reference: ConnectionReference): OpenConnection | undefined {
     const cached = this.#cache.fresh(reference);
     return cached && this.#isCurrent(cached) && !this.#isDue(cached) && !this.#isExpired(cached) ? cached : undefined;
   }
 
   /**
-   * For a connection whose valid token the API rejected (401): returns the connection with another token, refreshed
-   * unless somebody did so already. Undefined if there is none, or if the token is so new that another would be
-   * rejected too. Throws the errors of {@link FreshCredentials.get}.
+   * Returns a connection with another token, after the API rejected (401) a token that had not expired. The token is
+   * refreshed unless another caller has done so. Undefined if there is no other token, or if the token is so new that
+   * the API would reject another one too. Throws the errors of {@link FreshCredentials.get}.
    */
   async afterRejection(rejected: OpenConnection): Promise<OpenConnection | undefined> {
     const { row, mode, integration, credentials } = rejected;
@@ -97,7 +99,7 @@ export class FreshCredentials {
 
   async #get(reference: ConnectionReference): Promise<OpenConnection> {
     for (;;) {
-      const connection = await this.#readTriable(reference);
+      const connection = await this.#readReactivated(reference);
       if (!this.#isDue(connection)) return this.#assertUsable(connection);
       if (!this.#isExpired(connection) && this.#wouldWait(connection)) return connection;
       const { row } = connection;
@@ -108,8 +110,8 @@ export class FreshCredentials {
   }
 
   /**
-   * Refreshes a connection that the background found due. Does nothing if another server has begun. False if there is
-   * nothing to refresh with.
+   * Refreshes a due connection ahead of time. Does nothing if another server has begun. Resolves to false if the
+   * connection holds nothing to refresh with.
    */
   async refreshAhead(due: ConnectionIdentity): Promise<boolean> {
     const connection = await this.#read(due);
@@ -156,18 +158,18 @@ export class FreshCredentials {
       const refreshed = leasedMs === null ? await this.#refreshLeased(connection) : undefined;
       if (refreshed === 'changed') continue;
       if (refreshed) return refreshed;
-      if (waits >= PATIENCE && !this.#isExpired(connection)) return connection;
+      if (waits >= MAX_WAITS && !this.#isExpired(connection)) return connection;
       const { delay, random } = this.#context;
       await delay(Math.min(FIRST_WAIT_MS * 2 ** waits, MAX_WAIT_MS) * (0.5 + random() / 2));
     }
   }
 
-  /** Whether a refresh would first wait for those of other users. A valid token is served without such a wait. */
+  /** Whether a refresh would first wait for refreshes of other users. A valid token is served without such a wait. */
   #wouldWait({ integration }: OpenConnection): boolean {
     return this.#limit.isFull(integration.name, integration.refreshConcurrency);
   }
 
-  /** Undefined if another server has the lease. */
+  /** Refreshes a connection under a lease. Undefined if another server has the lease. */
   #refreshLeased(connection: OpenConnection): Promise<Refreshed | undefined> {
     const { name, refreshConcurrency } = connection.integration;
     return this.#limit.run(name, refreshConcurrency, async () => {
@@ -182,7 +184,7 @@ export class FreshCredentials {
   async #refreshHolding(connection: OpenConnection, holder: string): Promise<Refreshed> {
     const { row, integration, mode, credentials, config } = connection;
     const extend = () => this.#context.store.extendLease(row, { holder, lifeMs: LEASE_MS });
-    // A lease that cannot be extended expires. Then the write decides.
+    // A lease that cannot be extended expires. Another server may then store its tokens first; ours are dropped.
     const extending = setInterval(() => void extend().catch(() => undefined), EXTEND_EVERY_MS).unref();
     let refreshed: BaseCredentials | undefined;
     try {
@@ -198,7 +200,7 @@ export class FreshCredentials {
     return refreshed ? this.#store(connection, { holder, refreshed }) : connection;
   }
 
-  /** The new tokens exist only here, and the old refresh token may be used up. The write is tried until it succeeds. */
+  /** Stores new tokens. They exist only here and the old refresh token may be invalid, so the write is retried. */
   async #store(
     connection: OpenConnection,
     { holder, refreshed }: { holder: string; refreshed: BaseCredentials },
@@ -212,14 +214,14 @@ export class FreshCredentials {
       const change = { sealedCredentials: seal(row.id), ...schedule, now: now() };
       return store.updateCredentials(row, change, { version: row.version, holder });
     };
-    const written = await this.#untilAvailable(row, write);
+    const written = await this.#retryUntilAvailable(row, write);
     log.info(
       { integration: row.integration, connection: row.id, applied: written !== undefined },
       'access token refreshed',
     );
     onRefresh(row.integration, written ? 'renewed' : 'superseded');
-    // A short lifetime may have passed while the store was down. A token that was expired when it was issued would be
-    // so again.
+    // A short lifetime may have passed while the store was down. A token that had expired when it was issued is not
+    // refreshed again: the next one would have expired too.
     const opened = written && openConnection(written, this.#context);
     if (opened) return this.#isExpired(opened) && !wasExpired ? 'changed' : opened;
     // A reconnect, a delete or another server came first and takes precedence.
@@ -227,9 +229,9 @@ export class FreshCredentials {
     return current.row.version !== row.version && !this.#isExpired(current) ? current : 'changed';
   }
 
-  async #untilAvailable<T>({ integration, id }: OpenConnection['row'], write: () => Promise<T>): Promise<T> {
+  async #retryUntilAvailable<T>({ integration, id }: OpenConnection['row'], write: () => Promise<T>): Promise<T> {
     const { now, delay, random, log } = this.#context;
-    const deadline = now() + WRITE_PATIENCE_MS;
+    const deadline = now() + MAX_WRITE_RETRY_MS;
     for (let retries = 0; ; retries += 1) {
       try {
         return await write();
@@ -248,15 +250,15 @@ export class FreshCredentials {
     const { row } = connection;
     const { store, log, random, now, onRefresh } = this.#context;
     const why = messageOf(error);
-    const gone = whyGone(connection, error);
-    onRefresh(row.integration, gone === undefined ? 'failed' : 'needs_reconnect');
+    const note = reconnectNote(connection, error);
+    onRefresh(row.integration, note === undefined ? 'failed' : 'needs_reconnect');
     log.warn({ integration: row.integration, connection: row.id, err: error }, 'access token could not be refreshed');
-    if (gone !== undefined) {
-      const marked = await this.#markNeedsReconnect(connection, { holder, reason: `${why}${gone}` });
+    if (note !== undefined) {
+      const marked = await this.#markNeedsReconnect(connection, { holder, reason: `${why}${note}` });
       return marked ? this.#assertUsable(marked) : 'changed';
     }
-    const named = error instanceof NangoError && error.retryAfter !== undefined ? error.retryAfter * 1000 : 0;
-    const retryInMs = Math.max(backoffMs(row.refresh.failures, { random }), named);
+    const requestedMs = error instanceof NangoError && error.retryAfter !== undefined ? error.retryAfter * 1000 : 0;
+    const retryInMs = Math.max(backoffMs(row.refresh.failures, { random }), requestedMs);
     const failure = {
       holder,
       retryInMs,
@@ -270,7 +272,7 @@ export class FreshCredentials {
     return this.#serveWhileValid(connection, { retryInMs, why, cause: error });
   }
 
-  /** While the token is still valid, a provider that is down costs nothing. */
+  /** Returns a connection whose token is still valid although its refresh failed. Otherwise throws `refresh_failed`. */
   #serveWhileValid(
     connection: OpenConnection,
     { retryInMs, why, cause }: { retryInMs: number; why: string; cause?: unknown },
@@ -296,14 +298,14 @@ export class FreshCredentials {
   }
 
   /**
-   * An earlier version gave up on this connection although it has a refresh token. It becomes active once, before it is
-   * tried.
+   * Reads a connection. An earlier version marked connections as `needs_reconnect` although they have a refresh token.
+   * Such a connection becomes active again, once.
    */
-  async #readTriable(reference: ConnectionReference): Promise<OpenConnection> {
+  async #readReactivated(reference: ConnectionReference): Promise<OpenConnection> {
     const connection = await this.#read(reference);
     const { row } = connection;
-    if (row.statusReason !== NOTHING_TO_REFRESH_WITH || !this.#isExpiredAndRefreshable(connection)) return connection;
-    const change = { reason: NOTHING_TO_REFRESH_WITH, version: row.version, now: this.#context.now() };
+    if (row.statusReason !== NO_REFRESH_TOKEN || !this.#isExpiredAndRefreshable(connection)) return connection;
+    const change = { reason: NO_REFRESH_TOKEN, version: row.version, now: this.#context.now() };
     await this.#context.store.reactivate(row, change);
     return this.#read(reference);
   }
@@ -322,8 +324,8 @@ export class FreshCredentials {
   }
 
   /**
-   * Whether a connection must be refreshed before use: it is due, or its token expired earlier. One that needs its user
-   * is not tried again, because the provider has rejected it.
+   * Whether a connection must be refreshed before use: it is due, or its token has expired. A connection that needs its
+   * user is not refreshed again, because the provider has rejected it.
    */
   #isDue(connection: OpenConnection): boolean {
     const { row, mode, integration, credentials } = connection;
@@ -338,8 +340,8 @@ export class FreshCredentials {
   }
 
   /**
-   * Whether a token is too old to serve. We count from the receipt of the response; the provider counts from an earlier
-   * moment.
+   * Whether a token is too old to serve. Its lifetime here begins when the response was received. The provider's begins
+   * earlier, by at most the time that the response took.
    */
   #isExpired({ mode, credentials }: Pick<OpenConnection, 'mode' | 'credentials'>): boolean {
     const expiresAt = mode.refresh?.expiresAt(credentials);
@@ -347,11 +349,11 @@ export class FreshCredentials {
     return expiresAt !== undefined && expiresAt <= this.#context.now() + marginMs;
   }
 
-  /** For a connection that is not due: if its token expired all the same, it cannot be refreshed. */
+  /** Returns a connection that is not due. Throws `needs_reconnect` if its token has expired: it is not refreshable. */
   async #assertUsable(connection: OpenConnection): Promise<OpenConnection> {
     if (!this.#isExpired(connection)) return connection;
     const { row } = connection;
-    const reason = row.statusReason ?? NOTHING_TO_REFRESH_WITH;
+    const reason = row.statusReason ?? NO_REFRESH_TOKEN;
     if (row.status === 'active') await this.#markNeedsReconnect(connection, { reason, holder: null });
     throw new NangoError(
       'needs_reconnect',
@@ -360,11 +362,11 @@ export class FreshCredentials {
   }
 }
 
-/** What to add to the provider's message if the grant is gone; undefined if it is not. */
-function whyGone({ row, integration }: OpenConnection, error: unknown): string | undefined {
+/** Returns what to add to the provider's message if the user has to connect again; undefined if they need not. */
+function reconnectNote({ row, integration }: OpenConnection, error: unknown): string | undefined {
   const days = integration.reconnectAfterRefusedDays;
   if (isRevoked(error))
     return row.refresh.responseLost ? ' An earlier response with new tokens may have been lost.' : '';
   const isGone = isUnexplainedRefusal(error) && isLastRefusal(row.refresh, days);
-  return isGone ? `; the provider has refused every refresh of these ${days} days` : undefined;
+  return isGone ? `; the provider has rejected every refresh for ${days} days` : undefined;
 }

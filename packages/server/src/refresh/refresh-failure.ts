@@ -4,20 +4,20 @@ import { OAuthResponseError } from '../oauth/oauth-error.ts';
 import type { RefreshState } from '../store/store.ts';
 
 const DAY_MS = 86_400_000;
-// However old the first one is: a few refusals may all fall into one outage.
-const LEAST_REFUSALS = 10;
+// A few refusals may all belong to one outage, however long ago the first one was.
+const MIN_REFUSALS = 10;
 // The 4xx statuses that concern the address, time, load or a proxy, and not the grant.
 const OTHER_CAUSES = new Set([404, 405, 407, 408, 421, 425, 429]);
 const NEVER_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
 
-/** Whether the provider said that the grant is gone: only this error code does (RFC 6749 §5.2). */
+/** Whether the provider said that the grant is invalid. Only this error code says so (RFC 6749 §5.2). */
 export function isRevoked(error: unknown): boolean {
   return error instanceof OAuthResponseError && error.error === 'invalid_grant';
 }
 
 /**
- * Whether the provider refused without a reason, as some do when a refresh token is dead. One such refusal proves
- * nothing.
+ * Whether the provider refused without a reason. Some providers do so when a refresh token is no longer valid, but a
+ * single refusal does not prove it.
  */
 export function isUnexplainedRefusal(error: unknown): boolean {
   if (!(error instanceof OAuthResponseError) || error.code !== 'token_exchange_failed') return false;
@@ -25,9 +25,9 @@ export function isUnexplainedRefusal(error: unknown): boolean {
   return !error.error && httpStatus >= 400 && httpStatus < 500 && !OTHER_CAUSES.has(httpStatus);
 }
 
-/** Whether an unexplained refusal, after earlier ones, means that the grant is gone. */
+/** Whether an unexplained refusal, after earlier ones, means that the grant is invalid; `afterDays` 0 = never. */
 export function isLastRefusal({ refusals, refusedForMs }: RefreshState, afterDays: number): boolean {
-  return afterDays > 0 && refusals + 1 >= LEAST_REFUSALS && (refusedForMs ?? 0) >= afterDays * DAY_MS;
+  return afterDays > 0 && refusals + 1 >= MIN_REFUSALS && (refusedForMs ?? 0) >= afterDays * DAY_MS;
 }
 
 /** Whether the provider may have rotated the tokens: the request reached it, and its response was not read. */

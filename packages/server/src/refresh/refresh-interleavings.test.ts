@@ -13,9 +13,9 @@ import { toRevealedJson } from '../vault/secret.ts';
 import { FreshCredentials } from './fresh-credentials.ts';
 import { revealed, secret } from '../../../../test/support/secrets.ts';
 
-// Every interleaving of servers that refresh one connection, with every point at which one of them may die and at which a
-// lease may run out under a living holder. What runs is the engine itself; each step of its, towards the store or the
-// provider, waits for the scheduler, which tries all orders one after the other.
+// Runs every interleaving of servers that refresh one connection. At every point, a server may die, or a lease may
+// expire while its holder lives. The real engine runs. Its calls to store and provider wait for the scheduler, which
+// tries all orders one after the other.
 
 const KEY = { integration: 'acme', userId: '1', account: 'default', id: 'u' };
 const NOW = 1_800_000_000_000;
@@ -24,7 +24,7 @@ const MAX_RUNS = 60_000;
 interface Step {
   readonly server: number;
   readonly label: string;
-  /** A wait ends only when something has happened since the server looked. */
+  /** A wait ends only if something has changed since the server's last read. */
   readonly since: number | undefined;
   readonly run: () => void;
 }
@@ -33,46 +33,46 @@ interface Scenario {
   readonly servers: number;
   readonly deaths: number;
   readonly leasesRunOut: number;
-  /** Whether the provider takes an old refresh token once more; else its use revokes the whole family. */
+  /** Whether the provider accepts an old refresh token once more. Otherwise its use revokes the whole family. */
   readonly grace: boolean;
-  /** Whether the first server's background refreshes at the same time. */
+  /** Whether the first server also runs a background refresh at the same time. */
   readonly background?: boolean;
   readonly time?: Time;
 }
 
-/** How tokens and the clock stand to each other. */
+/** The lifetimes of tokens, and the clock. */
 interface Time {
   readonly marginSeconds: number;
-  /** How long the stored token still lives, in milliseconds; negative where it expired. */
+  /** Milliseconds until the stored token expires; negative if it has expired. */
   readonly leftMs: number;
-  /** What the clock may jump by at any point, once. */
+  /** Milliseconds by which the clock may jump, once, at any point. */
   readonly jumpMs: number;
-  /** How long the provider's responses take, and how long its tokens live. */
+  /** The milliseconds that the provider's responses take, and the lifetime of its tokens. */
   readonly tookMs: number;
   readonly lifeSeconds: number;
 }
 
 const NO_TIME: Time = { marginSeconds: 60, leftMs: -1, jumpMs: 0, tookMs: 0, lifeSeconds: 3600 };
 
-/** One execution: the choices it made, and how many there were each time. */
+/** One execution: the choices that it made, and the number of options at each choice. */
 interface Execution {
   readonly choices: number[];
   readonly widths: number[];
   readonly world: World;
   readonly results: (string | undefined)[];
-  /** False where it came to a state whose futures were tried before. */
+  /** False if it reached a state whose continuations were tried before. */
   readonly complete: boolean;
 }
 
-/** The database's row and the provider, with the semantics that `test/store.test.ts` proves of both stores. */
+/** The database's row and the provider, with the semantics that `test/store/store.test.ts` tests for all stores. */
 class World {
   readonly steps: Step[] = [];
   readonly dead = new Set<number>();
   readonly stored = new Set(['at-0']);
   readonly trace: string[] = [];
   readonly readAt = new Map<number, number>();
-  /** What each server has seen since it last looked: with its next step, all that decides what it will do. */
-  readonly known = new Map<number, string>();
+  /** What each server has seen since its last read. This and its next step determine what it will do. */
+  readonly observed = new Map<number, string>();
   row: ConnectionRow;
   holder: string | null = null;
   leaseRanOut = false;
@@ -81,7 +81,7 @@ class World {
   runOuts = 0;
   now = NOW;
   jumps = 0;
-  /** The refresh token the provider gave last, and whether its family was revoked. */
+  /** The number of the refresh token that the provider issued last, and whether its family was revoked. */
   issued = 0;
   revoked = false;
   calls = 0;
@@ -101,11 +101,11 @@ class World {
         this.trace.push(`${server} ${label}`);
         if (label === 'read') {
           this.readAt.set(server, this.changes);
-          this.known.set(server, '');
+          this.observed.set(server, '');
         }
         try {
           const result = effect();
-          this.known.set(server, `${this.known.get(server) ?? ''};${label}=${summary(result)}`.slice(-600));
+          this.observed.set(server, `${this.observed.get(server) ?? ''};${label}=${summary(result)}`.slice(-600));
           resolve(result);
         } catch (error) {
           reject(error instanceof Error ? error : new Error(String(error)));
@@ -115,12 +115,12 @@ class World {
     });
   }
 
-  /** Two executions that come to the same state have the same futures. */
+  /** Two executions that reach the same state have the same continuations. */
   state(): string {
     const { row, holder, leaseRanOut, issued, revoked, calls, deaths, runOuts, jumps, now } = this;
     const steps = this.steps.map(({ server, label, since }) => {
       const ready = since === undefined || since < this.changes;
-      return `${server}${label}${ready}${this.known.get(server)}`;
+      return `${server}${label}${ready}${this.observed.get(server)}`;
     });
     const world = [
       row.version,
@@ -147,7 +147,7 @@ class World {
     return this.row;
   }
 
-  /** A refresh token that is not the last one is accepted once more, or gives the thief away. */
+  /** Accepts the last refresh token, and with grace the one before it. Any other one revokes the family. */
   provide(refreshToken: string): { status: number; body: string } {
     this.calls += 1;
     const used = Number(refreshToken.slice(3));
@@ -167,7 +167,7 @@ class World {
   }
 }
 
-/** As much of a step's result as a server can act on. */
+/** The part of a step's result that a server can act on. */
 function summary(result: unknown): string {
   if (typeof result !== 'object' || result === null) return String(result);
   const { version, status, refresh, body } = { version: 0, status: '', refresh: {}, body: '', ...result };
@@ -249,7 +249,7 @@ function storeOf(world: World, server: number): Store {
   return store as Store;
 }
 
-// Every read is a step of its own here, so nothing is remembered.
+// Every read is a step of its own here, so nothing is cached.
 const unwatched = { watchConnections: () => ({ confirmedAt: () => 0, close: async () => undefined }) };
 
 function serverOf(world: World, server: number): FreshCredentials {
@@ -257,8 +257,8 @@ function serverOf(world: World, server: number): FreshCredentials {
   const integration = integrationWith(world.time);
   const http: OAuthHttp = ({ body }) =>
     world.gate(server, 'ask', () => {
-      const { status, body: answer } = world.provide(new URLSearchParams(body).get('refresh_token') ?? '');
-      return { status, contentType: 'application/json', body: answer, tookMs: world.time.tookMs };
+      const { status, body: response } = world.provide(new URLSearchParams(body).get('refresh_token') ?? '');
+      return { status, contentType: 'application/json', body: response, tookMs: world.time.tookMs };
     });
   const context = {
     store: storeOf(world, server),
@@ -275,8 +275,8 @@ function serverOf(world: World, server: number): FreshCredentials {
   return new FreshCredentials(context, new ConnectionCache(unwatched, { size: () => 0, outageMs: () => 0 }));
 }
 
-/** Runs once: the first choices are given, the others are the first option each. */
-async function execute(scenario: Scenario, given: readonly number[], seen: Set<string>): Promise<Execution> {
+/** Runs once. It follows the `prescribed` choices, and then takes the first option each time. */
+async function execute(scenario: Scenario, prescribed: readonly number[], seen: Set<string>): Promise<Execution> {
   const world = new World(scenario);
   const results: (string | undefined)[] = [];
   let running = scenario.servers;
@@ -295,21 +295,21 @@ async function execute(scenario: Scenario, given: readonly number[], seen: Set<s
     await new Promise(setImmediate);
     const options = optionsOf(world, scenario);
     if (options.length === 0) break;
-    if (choices.length >= given.length) {
+    if (choices.length >= prescribed.length) {
       const state = `${world.state()}${results.join()}`;
       if (seen.has(state)) return { choices, widths, world, results, complete: false };
       seen.add(state);
     }
-    const choice = given[choices.length] ?? 0;
+    const choice = prescribed[choices.length] ?? 0;
     choices.push(choice);
     widths.push(options.length);
     options[choice]?.();
   }
-  assert.equal(running, world.deaths, `nobody waits for ever\n${world.trace.join('\n')}`);
+  assert.equal(running, world.deaths, `no server waits for ever\n${world.trace.join('\n')}`);
   return { choices, widths, world, results, complete: true };
 }
 
-/** What may happen next: a step of any living server, the death of one, the end of a lease. */
+/** What may happen next: a step or the death of any living server, the end of a lease, or a jump of the clock. */
 function optionsOf(world: World, { deaths, leasesRunOut }: Scenario): (() => void)[] {
   const alive = world.steps.filter(({ server }) => !world.dead.has(server));
   const steps = alive
@@ -328,7 +328,7 @@ function optionsOf(world: World, { deaths, leasesRunOut }: Scenario): (() => voi
             world.trace.push(`${server} dies`);
           })
       : [];
-  // The lease of a dead holder runs out in any case, so that somebody goes on.
+  // The lease of a dead holder always expires, so that another server continues.
   const holderDead = [...world.dead].some((server) => world.holder?.startsWith(`${server}-`));
   const mayRunOut = world.holder !== null && !world.leaseRanOut && (holderDead || world.runOuts < leasesRunOut);
   const runOut = () => {
@@ -348,13 +348,13 @@ function optionsOf(world: World, { deaths, leasesRunOut }: Scenario): (() => voi
   return [...steps, ...dying, ...(alive.length > 0 ? happenings : [])];
 }
 
-/** All executions, each checked. */
+/** Runs and checks all executions. Returns their number. */
 async function explore(scenario: Scenario, check: (execution: Execution) => void): Promise<number> {
-  let given: number[] | undefined = [];
+  let prescribed: number[] | undefined = [];
   const seen = new Set<string>();
   let runs = 0;
-  while (given) {
-    const execution = await execute(scenario, given, seen);
+  while (prescribed) {
+    const execution = await execute(scenario, prescribed, seen);
     runs += 1;
     assert.ok(runs < MAX_RUNS, 'the state space is larger than expected');
     try {
@@ -362,13 +362,13 @@ async function explore(scenario: Scenario, check: (execution: Execution) => void
     } catch (error) {
       throw new Error(`After\n${execution.world.trace.join('\n')}`, { cause: error });
     }
-    given = following(execution);
+    prescribed = nextChoices(execution);
   }
   return runs;
 }
 
-/** The next choices in order: the last that had another option takes it. */
-function following({ choices, widths }: Execution): number[] | undefined {
+/** Returns the next choices in order: the last choice that had another option takes it. */
+function nextChoices({ choices, widths }: Execution): number[] | undefined {
   for (let place = choices.length - 1; place >= 0; place -= 1) {
     const next = (choices[place] ?? 0) + 1;
     if (next < (widths[place] ?? 0)) return [...choices.slice(0, place), next];
@@ -376,21 +376,21 @@ function following({ choices, widths }: Execution): number[] | undefined {
   return undefined;
 }
 
-/** What holds in every execution. */
+/** Checks what must hold in every execution. */
 function checkSafety({ world, results }: Execution): void {
   const interruptions = world.deaths + world.runOuts;
-  assert.ok(world.calls <= 1 + interruptions, `${world.calls} token calls`);
+  assert.ok(world.calls <= 1 + interruptions, `${world.calls} token requests`);
   for (const [server, result] of results.entries()) {
     if (world.dead.has(server)) continue;
-    assert.notEqual(result, 'at-0', `server ${server} handed out the token that had expired`);
+    assert.notEqual(result, 'at-0', `server ${server} returned the token that had expired`);
     if (result?.startsWith('at-'))
-      assert.ok(world.stored.has(result), `server ${server} handed out ${result}, which was not stored`);
+      assert.ok(world.stored.has(result), `server ${server} returned ${result}, which was not stored`);
     else assert.equal(result, 'needs_reconnect');
   }
   const survivors = results.some((_, server) => !world.dead.has(server));
   if (!survivors) return;
   if (world.grace || interruptions === 0) assert.equal(world.row.status, 'active');
-  // A family is lost only where an answer was, and the provider gives no grace; then the connection says so.
+  // A family is lost only if a response was lost and the provider gives no grace. Then the status reason says so.
   if (world.row.status === 'needs_reconnect')
     assert.match(
       world.row.statusReason ?? '',
@@ -429,7 +429,7 @@ for (const [name, scenario] of Object.entries<Scenario>({
   });
 }
 
-test('with grace the tokens that are stored last are the ones the provider knows', async () => {
+test('with grace, the tokens that are stored last are the ones that the provider issued last', async () => {
   const scenario = { servers: 2, deaths: 1, leasesRunOut: 0, grace: true };
   await explore(scenario, ({ world, results }) => {
     if (results.every((result) => result === undefined)) return;
@@ -439,13 +439,13 @@ test('with grace the tokens that are stored last are the ones the provider knows
   });
 });
 
-/** Refreshed or served while it works, and never given up: the provider does not refuse here. */
+/** Checks that the token is refreshed or served, and the grant kept. The provider rejects nothing here. */
 function checkNotGivenUp({ world, results }: Execution): void {
   assert.equal(world.row.status, 'active');
   assert.equal(world.revoked, false);
   const isServable = world.time.leftMs > 500 || world.time.jumpMs < 0;
   for (const result of results) {
-    assert.ok(result !== undefined && world.stored.has(result), `a server answered ${result}`);
+    assert.ok(result !== undefined && world.stored.has(result), `a server returned ${result}`);
     if (!isServable) assert.notEqual(result, 'at-0');
   }
   assert.ok(world.calls > 0 || isServable, 'the token was refreshed');
@@ -457,7 +457,7 @@ const PACES = { prompt: [0, 3600], 'slower than tokens live': [20_000, 10] } as 
 
 for (const marginSeconds of [0, 60])
   for (const [pace, [tookMs, lifeSeconds]] of Object.entries(PACES))
-    test(`D10, every interleaving: margin ${marginSeconds} s, ${pace}, the clock jumps: no grant is given up`, async () => {
+    test(`D10, every interleaving: margin ${marginSeconds} s, ${pace}, clock jumps: no grant is given up`, async () => {
       // Expired, within the half second in which a token is no longer served, and not yet expired.
       for (const leftMs of [-1, 400, 501])
         for (const jumpMs of [0, DAY, -DAY]) {

@@ -13,7 +13,7 @@ function schedule(credentials: object, auth: object = {}, chance = 0) {
   return scheduleOf(parsed, { mode: oauth2, integration }, { now: () => NOW, random: () => chance });
 }
 
-test('the background is due before a request would wait, earlier by chance, but not by more than a fifth', () => {
+test('the background refresh is due before a request would wait, earlier at random by at most a fifth', () => {
   const credentials = { refresh_token: 'rt', expires_at: NOW + HOUR, grant: { received_at: NOW } };
   const onDemand = NOW + HOUR - 60_000;
   assert.deepEqual(schedule(credentials), { expiresAt: NOW + HOUR, dueAt: onDemand });
@@ -22,18 +22,18 @@ test('the background is due before a request would wait, earlier by chance, but 
   assert.equal(schedule(short, {}, 1).dueAt, NOW + 4_000);
 });
 
-test('what cannot be refreshed, or never expires, is never due', () => {
+test('credentials that cannot be refreshed, or never expire, are never due', () => {
   assert.deepEqual(schedule({ expires_at: NOW + HOUR }), { expiresAt: NOW + HOUR, dueAt: null });
   assert.deepEqual(schedule({ refresh_token: 'rt' }), { expiresAt: null, dueAt: null });
 });
 
-test('a refresh token that would die unused is kept alive', () => {
+test('a refresh token that would expire unused is kept alive', () => {
   const credentials = { refresh_token: 'rt', grant: { received_at: NOW } };
   assert.equal(schedule(credentials, { refresh_token_idle_seconds: 1_000 }).dueAt, NOW + 800_000);
   assert.equal(schedule({ ...credentials, refresh_token_expires_at: NOW + 500_000 }).dueAt, NOW + 400_000);
 });
 
-test('R4: backing off doubles to five minutes, half of it by chance', () => {
+test('R4: the back-off doubles up to five minutes, and half of it is random', () => {
   const none = { random: () => 0 };
   assert.deepEqual(
     [0, 1, 2, 20].map((failures) => backoffMs(failures, none)),

@@ -11,8 +11,8 @@ export interface RefreshSchedule {
 }
 
 /**
- * The schedule of credentials that are about to be stored. The background is due before a request would have to wait,
- * earlier by a random amount, so that tokens which were issued together are not refreshed together.
+ * Returns the schedule of credentials that are about to be stored. The background refresh is due before a request would
+ * have to wait, and earlier by a random amount. So tokens that were issued together are not refreshed together.
  */
 export function scheduleOf(
   credentials: BaseCredentials,
@@ -30,7 +30,7 @@ export function scheduleOf(
   };
 }
 
-/** The back-off after so many failures in a row: doubling, half of it random. */
+/** Returns the back-off in milliseconds after this many failures in a row. It doubles, and half of it is random. */
 export function backoffMs(
   failures: number,
   {

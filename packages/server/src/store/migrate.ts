@@ -148,8 +148,8 @@ async function appliedSteps(
   if (unknown.length === 0) return new Set([...applied, ...(await stepsIn('nango_expansions', db, dialect))]);
   throw new NangoError(
     'schema_too_new',
-    `The database has migrations this version does not know (${unknown.join(', ')}). ` +
-      'Start the newer server, or restore a backup.',
+    `The database has migrations that this version does not know (${unknown.join(', ')}). ` +
+      'Start a server of the newer version, or restore a backup.',
   );
 }
 

@@ -280,8 +280,8 @@ export interface Store extends EventStore {
    */
   migrate(): Promise<void>;
   /**
-   * Does the rest of the migration. If servers with a record of at most `withinMs` are of an earlier release, it changes
-   * nothing and resolves to these. It does not count those of which `isGone` knows that they ended.
+   * Does the rest of the migration. If servers with a record of at most `withinMs` are of an earlier release, it
+   * changes nothing and resolves to these. It does not count servers of which `isGone` knows that they ended.
    */
   finishMigration(withinMs: number, isGone: (server: LiveServer) => boolean): Promise<LiveServer[]>;
   /** Whether the migration is finished, so that no server of the release before can use the database. */

@@ -29,7 +29,7 @@ test('an empty body has no coding, as after HEAD and 304', async () => {
   assert.equal((await decodeBody(Buffer.alloc(0), { contentEncoding: 'gzip', maxBytes })).length, 0);
 });
 
-test('bounds what each coding unpacks to', async () => {
+test('limits the size to which each coding unpacks', async () => {
   const bomb = Buffer.alloc(maxBytes + 1);
   const twice = gzipSync(gzipSync(Buffer.alloc(10_000_000)));
   for (const [contentEncoding, body] of [
@@ -43,7 +43,7 @@ test('bounds what each coding unpacks to', async () => {
     await assert.rejects(decodeBody(body, { contentEncoding, maxBytes }), { code: 'response_too_large' });
 });
 
-test('refuses an unknown coding by its name, and a body that is not encoded as said', async () => {
+test('rejects an unknown coding by its name, and a body that does not match its coding', async () => {
   await assert.rejects(decodeBody(text, { contentEncoding: 'gzip, x"y', maxBytes }), /Content-Encoding "x\\"y", which/);
   await assert.rejects(decodeBody(text, { contentEncoding: 'br,br,br,br', maxBytes }), /more than 3 times/);
   for (const contentEncoding of ['gzip', 'deflate', 'br', 'zstd'])

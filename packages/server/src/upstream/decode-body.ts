@@ -2,7 +2,7 @@ import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate, inflateRaw, zstdDecompress } from 'node:zlib';
 import { NangoError } from '../errors/nango-error.ts';
 
-// No server applies more codings for a reason, and each can multiply the work.
+// No server needs more codings, and each coding can multiply the work.
 const MAX_CODINGS = 3;
 
 type Decoder = (body: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>;
@@ -61,11 +61,11 @@ async function decodeOnce(body: Buffer, decoder: Decoder, maxBytes: number): Pro
       throw new NangoError('response_too_large', `The response is larger than ${maxBytes} bytes when unpacked.`, {
         cause,
       });
-    throw new NangoError('request_failed', 'The response is not encoded as its Content-Encoding says.', { cause });
+    throw new NangoError('request_failed', 'The body of the response does not match its Content-Encoding.', { cause });
   }
 }
 
-/** RFC 9110 §8.4.1.2: some servers omit the wrapper of "deflate". */
+/** Decodes "deflate" with or without its wrapper, which some servers omit (RFC 9110 §8.4.1.2). */
 async function inflateEither(body: Buffer, options: { maxOutputLength: number }): Promise<Buffer> {
   try {
     return await inflateAsync(body, options);

@@ -27,7 +27,7 @@ async function serve(t: TestContext, listener: RequestListener): Promise<{ url: 
 const call = { method: 'GET', headers: {}, timeoutMs: 0, maxBytes: 1_000 } as const;
 const callTo = (url: string) => ({ ...call, target: targetOf(new URL(url)) });
 
-test('T5: a body that drips ends with the time that all of it may take', async (t) => {
+test('T5: a body that arrives slowly ends with the time limit of the whole request', async (t) => {
   let closed = () => {};
   const gone = new Promise<void>((resolve) => (closed = resolve));
   const { url, client } = await serve(t, (_request, response) => {
@@ -44,12 +44,12 @@ test('T5: a body that drips ends with the time that all of it may take', async (
   await gone;
 });
 
-test('T5: a body beyond the bound is given up', async (t) => {
+test('T5: a body above the limit is given up', async (t) => {
   const { url, client } = await serve(t, (_request, response) => void response.end('x'.repeat(1_001)));
   await assert.rejects(client.send(callTo(url)), { code: 'response_too_large' });
 });
 
-test('the response of a token endpoint is decoded, although no coding was asked for', async (t) => {
+test('the response of a token endpoint is decoded, although no coding was requested', async (t) => {
   const { url, client } = await serve(
     t,
     (_request, response) => void response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('{"a":1}')),
@@ -78,7 +78,7 @@ test('T4: redirects are not followed', async (t) => {
   assert.deepEqual([status, headers['location']], [302, '/elsewhere']);
 });
 
-test('repeated headers are joined, save Set-Cookie', async (t) => {
+test('repeated headers are joined, except for Set-Cookie', async (t) => {
   const { url, client } = await serve(
     t,
     (_request, response) =>
@@ -101,7 +101,7 @@ test('P13: errors name the host, never the path or query', async (t) => {
   });
 });
 
-test('T5: a certificate for another name, or of an unknown authority, ends the call before anything is sent', async (t) => {
+test('T5: a certificate for another name, or of an unknown authority, ends the call before it is sent', async (t) => {
   const fixture = (name: string) =>
     readFileSync(join(import.meta.dirname, '../../../../test/fixtures/tls', name), 'utf8');
   let requests = 0;

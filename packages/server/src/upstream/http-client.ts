@@ -16,8 +16,10 @@ const DEFAULT_TOKEN_TIMEOUT_MS = 20_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 const STREAM_BUFFER_BYTES = 262_144;
 
+/** A method of `request()` and of Actions. */
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS' | 'HEAD';
 
+/** A request whose response is read as a whole. */
 export interface UpstreamRequest {
   readonly method: string;
   readonly target: RequestTarget;
@@ -28,10 +30,11 @@ export interface UpstreamRequest {
   readonly guarded?: boolean;
   /** The owner of the HTTP/1.1 sockets; undefined = a socket for this request only. */
   readonly owner?: string | undefined;
-  /** For the whole request; 0 = none. */
+  /** Milliseconds for the whole request; 0 = no limit. */
   readonly timeoutMs: number;
-  /** Until the connection is made; 0 = none. */
+  /** Milliseconds until the connection is made; 0 = no limit. */
   readonly connectTimeoutMs?: number;
+  /** Largest body of the response, in bytes. */
   readonly maxBytes: number;
 }
 
@@ -53,7 +56,7 @@ export interface StreamedRequest extends SocketSettings {
   /** Names in lower case. */
   readonly headers: Record<string, string>;
   readonly body: Uint8Array | Readable | undefined;
-  /** Length of a streamed body; undefined = unknown. */
+  /** Length of a streamed body, in bytes; undefined = unknown. */
   readonly contentLength?: string | undefined;
   /** Milliseconds until the response begins; 0 = none. */
   readonly headersTimeout: number;
@@ -62,12 +65,13 @@ export interface StreamedRequest extends SocketSettings {
   readonly upgrade?: string;
 }
 
+/** A response that was read as a whole. */
 export interface UpstreamResponse {
   readonly status: number;
   readonly statusText: string;
   /** Names in lower case. Repeated headers are joined (RFC 9110 §5.3), except for Set-Cookie. */
   readonly headers: Record<string, string | string[]>;
-  /** Decoded. */
+  /** The decoded body. */
   readonly body: Buffer;
   /** Bytes of the body before decoding. */
   readonly receivedBytes: number;
@@ -96,6 +100,7 @@ export class HttpClient {
     this.#allowedNetworks = allowedNetworks;
   }
 
+  /** Sends a request and reads its response. */
   async send({
     method,
     target,
@@ -140,7 +145,7 @@ export class HttpClient {
     }
   }
 
-  /** Sends a request whose response goes to `handler` piece by piece. Only the limits of the request apply. */
+  /** Sends a request and streams its response to `handler`. Only the limits of the request apply. */
   stream(request: StreamedRequest, handler: Dispatcher.DispatchHandler): void {
     const { target, owner, method, headers, body, contentLength, headersTimeout, bodyTimeout, upgrade } = request;
     const { origin } = target;
@@ -152,8 +157,8 @@ export class HttpClient {
         path: originForm(target),
         method,
         headers: span || length ? { ...headers, ...span?.headers, ...length } : headers,
-        // Undici destroys a stream when the API cuts the connection. The caller's connection must stay open for our
-        // response.
+        // Undici destroys the body when the API cuts the connection. So the body is a copy of the caller's stream,
+        // whose connection must stay open for our response.
         body: body instanceof Readable ? buffered(body) : (body ?? null),
         headersTimeout,
         bodyTimeout,
@@ -164,6 +169,7 @@ export class HttpClient {
     });
   }
 
+  /** Closes all sockets. */
   async close(): Promise<void> {
     await Promise.all([...this.#poolsBySettings.values()].map((pools) => pools.close()));
   }
@@ -186,8 +192,8 @@ export class HttpClient {
   #findOrCreatePools({ clientCertificate, guarded, connectTimeoutMs, http1 }: Required<SocketSettings>): SocketPools {
     const kind = `${guarded ? 'guarded' : 'open'} ${http1 ? 'http1' : 'http'} ${connectTimeoutMs}`;
     const name = clientCertificate ? `${kind} ${digestOf(clientCertificate)}` : kind;
-    const known = this.#poolsBySettings.get(name);
-    if (known) return known;
+    const existing = this.#poolsBySettings.get(name);
+    if (existing) return existing;
     const connect = ({ allowH2 }: { allowH2: boolean }) => {
       const options = {
         ...this.#connect,
@@ -203,7 +209,7 @@ export class HttpClient {
   }
 }
 
-/** Sends for one owner, as undici's functions expect it. */
+/** Adapts the pools of one owner to undici's interface. */
 class OwnerDispatcher extends Dispatcher {
   readonly #pools: SocketPools;
   readonly #owner: string | undefined;
@@ -226,6 +232,7 @@ function buffered(body: Readable): PassThrough {
   return body.pipe(stream);
 }
 
+/** Settings of an {@link HttpClient}. */
 export interface HttpClientOptions {
   readonly connect?: Partial<Record<'ca' | 'cert' | 'key', string>>;
   readonly allowedNetworks?: () => readonly string[];
@@ -235,8 +242,8 @@ export interface HttpClientOptions {
 const digests = new WeakMap<ClientCertificate, string>();
 
 function digestOf(client: ClientCertificate): string {
-  const known = digests.get(client);
-  if (known !== undefined) return known;
+  const cached = digests.get(client);
+  if (cached !== undefined) return cached;
   const text = JSON.stringify([client.certificate, client.key]);
   const digest = createHash('sha256').update(text).digest('base64');
   digests.set(client, digest);
@@ -249,7 +256,7 @@ interface OAuthHttpOptions {
   readonly guarded?: boolean;
 }
 
-/** The client as protocol code uses it, with the limits of token requests. */
+/** Returns the client as protocol code uses it, with the limits of token requests. */
 export function createOAuthHttp(
   client: HttpClient,
   { now, timeoutMs = DEFAULT_TOKEN_TIMEOUT_MS, guarded = false }: OAuthHttpOptions,
@@ -260,7 +267,7 @@ export function createOAuthHttp(
     const sent = performance.now();
     const {
       status,
-      headers: answered,
+      headers: received,
       body,
     } = await client.send({
       ...call,
@@ -272,11 +279,11 @@ export function createOAuthHttp(
     });
     return {
       status,
-      contentType: String(answered['content-type'] ?? ''),
+      contentType: String(received['content-type'] ?? ''),
       tookMs: Math.ceil(performance.now() - sent),
-      retryAfterMs: parseRetryAfter(String(answered['retry-after'] ?? ''), now()),
-      wwwAuthenticate: String(answered['www-authenticate'] ?? ''),
-      location: typeof answered['location'] === 'string' ? answered['location'] : undefined,
+      retryAfterMs: parseRetryAfter(String(received['retry-after'] ?? ''), now()),
+      wwwAuthenticate: String(received['www-authenticate'] ?? ''),
+      location: typeof received['location'] === 'string' ? received['location'] : undefined,
       body: body.toString('utf8'),
     };
   };
@@ -302,7 +309,7 @@ function joinHeaders(headers: HeaderFields): Record<string, string | string[]> {
   return joined;
 }
 
-/** The error of a request that got no response. It names only the host: path and query may carry credentials. */
+/** Returns the error of a request without a response. It names only the host: path and query may carry credentials. */
 export function toNangoError(error: unknown, { origin, timeoutMs }: { origin: string; timeoutMs: number }): NangoError {
   if (error instanceof NangoError) return error;
   const { host } = authorityOf(origin);
@@ -310,7 +317,7 @@ export function toNangoError(error: unknown, { origin, timeoutMs }: { origin: st
   if (/^(TimeoutError|HeadersTimeoutError|BodyTimeoutError)$/.test(name))
     return new NangoError('request_timeout', `${host} did not respond within ${timeoutMs / 1000} s.`, { cause: error });
   if (name === 'ConnectTimeoutError')
-    return new NangoError('request_timeout', `A connection to ${host} was not made in time.`, { cause: error });
+    return new NangoError('request_timeout', `A connection to ${host} could not be made in time.`, { cause: error });
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? ` (${error.code})` : '';
   return new NangoError(
     'request_failed',

@@ -6,7 +6,7 @@ import { NangoError } from '../errors/nango-error.ts';
 import { createGuardedConnector, createGuardedLookup, isRefusedAddress } from './network-guard.ts';
 import { SPECIAL_NETWORKS } from './special-addresses.ts';
 
-/** The address so many behind the first of a network, `last` of all, or just outside it. */
+/** The address at an offset in a network, its `last` one, or one just outside it. */
 function bounds(cidr: string) {
   const [network, prefix] = ipaddr.parseCIDR(cidr);
   const bits = network.kind() === 'ipv4' ? 32n : 128n;
@@ -40,7 +40,7 @@ for (const [network, name] of SPECIAL_NETWORKS) {
   });
 }
 
-// Written down apart from the guard's own list: IANA's special-purpose registries outside global unicast, and RFC 3879.
+// A list apart from the guard's own one: IANA's special-purpose registries outside global unicast, and RFC 3879.
 for (const network of [
   '::/128',
   '::1/128',
@@ -56,7 +56,7 @@ for (const network of [
   });
 }
 
-test('P3: of IPv6, only global unicast is reached', () => {
+test('P3: of IPv6, only global unicast can be reached', () => {
   for (const network of ['::/3', '4000::/2', '8000::/1', 'fec0::/10', 'ff00::/8', '64:ff9b:1:1::/64'])
     for (const address of bounds(network).inside) assert.equal(isRefusedAddress(address, []), true, address);
   for (const address of ['2000::1', '2606:4700::1111', '3ffe:ffff:ffff::1'])
@@ -79,7 +79,7 @@ function groups([a = 0, b = 0, c = 0, d = 0]: readonly number[]): string {
 }
 
 for (const [name, embed] of Object.entries(EMBEDDINGS)) {
-  test(`P3: an IPv6 address is judged by the IPv4 address in it: ${name}`, () => {
+  test(`P3: the IPv4 address in an IPv6 address is checked: ${name}`, () => {
     for (const [network] of SPECIAL_NETWORKS.filter(([cidr]) => !cidr.includes(':')))
       for (const inner of bounds(network).inside) {
         const address = embed(ipaddr.parse(inner).toByteArray());
@@ -128,7 +128,7 @@ for (const host of [
   });
 }
 
-test('P3: networks are permitted by name, and no others with them', () => {
+test('P3: only the named networks are permitted', () => {
   const allowed = ['10.1.0.0/16', 'fd00:1::/64'];
   assert.deepEqual(
     ['10.1.255.1', '10.2.0.1', 'fd00:1::5', 'fd00:2::5', '127.0.0.1'].map((address) =>
@@ -140,12 +140,12 @@ test('P3: networks are permitted by name, and no others with them', () => {
 
 /** A name that resolves to these addresses. */
 function resolving(...addresses: string[]): typeof lookup {
-  const answer = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
-  return ((_host: string, _options: object, callback: (error: null, found: typeof answer) => void) =>
-    callback(null, answer)) as unknown as typeof lookup;
+  const resolved = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
+  return ((_host: string, _options: object, callback: (error: null, found: typeof resolved) => void) =>
+    callback(null, resolved)) as unknown as typeof lookup;
 }
 
-test('P3: a name is refused when any of its addresses is private, and what is checked is what is connected to', () => {
+test('P3: a name is refused if any address is private; the connection goes to the checked address', () => {
   const ask = (all: boolean, ...addresses: string[]) => {
     let result: unknown;
     createGuardedLookup(() => [], resolving(...addresses))('host.example', { all }, (error, found) => {

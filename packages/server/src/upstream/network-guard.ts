@@ -14,8 +14,8 @@ const globalUnicast = parseNetwork(GLOBAL_UNICAST);
 const embedding = EMBEDDED_IPV4.map((place) => ({ ...place, network: parseNetwork(place.network) }));
 
 /**
- * Whether an address is not a public one, and in none of the `allowed` networks (`10.1.0.0/16`). IPv6 addresses that
- * lead to an IPv4 address are judged by the IPv4 address. Invalid addresses are refused.
+ * Whether an address is neither public nor in one of the `allowed` networks (`10.1.0.0/16`). For an IPv6 address that
+ * leads to an IPv4 address, the IPv4 address is checked. Invalid addresses are refused.
  */
 export function isRefusedAddress(text: string, allowed: readonly string[]): boolean {
   const address = parseAddress(text);
@@ -48,7 +48,7 @@ function isWithin(address: Address, [network, prefix]: Network): boolean {
   return address.kind() === network.kind() && address.match(network, prefix);
 }
 
-/** As resolvers and sockets read it: with a zone (RFC 4007 §11), and `0x7f.1` as 127.0.0.1. */
+/** Parses an address as resolvers and sockets do: with a zone (RFC 4007 §11), and `0x7f.1` as 127.0.0.1. */
 function parseAddress(text: string): Address | undefined {
   const withoutZone = text.replace(/%.*$/s, '');
   return ipaddr.isValid(withoutZone) ? ipaddr.parse(withoutZone) : undefined;
@@ -59,8 +59,8 @@ function parseNetwork(text: string): Network {
 }
 
 /**
- * Connects to public addresses only. The address that is checked is the one that is connected to, so a name cannot
- * resolve to two different ones.
+ * Returns a connector that connects to public and `allowed` addresses only. It connects to the address that it checked,
+ * so a name cannot resolve to another one in between.
  */
 export function createGuardedConnector(
   options: buildConnector.BuildOptions,
@@ -70,18 +70,18 @@ export function createGuardedConnector(
   return (target, callback) => {
     // An address needs no lookup.
     const host = target.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
-    if (parseAddress(host) !== undefined && isRefusedAddress(host, allowed())) callback(refusal(host), null);
+    if (parseAddress(host) !== undefined && isRefusedAddress(host, allowed())) callback(addressRefused(host), null);
     else connect(target, callback);
   };
 }
 
-/** `resolve` is for tests. */
+/** Returns a lookup that fails if one of a name's addresses is refused. `resolve` is for tests. */
 export function createGuardedLookup(allowed: () => readonly string[], resolve: typeof lookup = lookup): LookupFunction {
   return (hostname, options, callback) => {
     resolve(hostname, { ...options, all: true }, (error, addresses) => {
       if (error) return callback(error, []);
-      const bad = addresses.find(({ address }) => isRefusedAddress(address, allowed()));
-      if (bad) return callback(refusal(hostname), []);
+      const refused = addresses.find(({ address }) => isRefusedAddress(address, allowed()));
+      if (refused) return callback(addressRefused(hostname), []);
       const [first] = addresses;
       if (options.all || !first) return callback(null, addresses);
       return callback(null, first.address, first.family);
@@ -89,9 +89,10 @@ export function createGuardedLookup(allowed: () => readonly string[], resolve: t
   };
 }
 
-function refusal(host: string): NangoError {
+function addressRefused(host: string): NangoError {
   return new NangoError(
     'address_refused',
-    `${host} leads into a private network. A host that a connection, a provider’s response or a Blueprint of your own chose may do so only where allowed_private_networks in nango-config.yaml names the network.`,
+    `${host} leads into a private network. A connection, a provider’s response or a Blueprint of your own chose this ` +
+      'host. To allow it, add the network to allowed_private_networks in nango-config.yaml.',
   );
 }

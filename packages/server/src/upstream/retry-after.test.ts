@@ -11,7 +11,7 @@ test('P11: reads Retry-After as seconds and as a date', () => {
   for (const nothing of [undefined, '', 'soon', '-1', '1.5']) assert.equal(parseRetryAfter(nothing, now), undefined);
 });
 
-test('D4: nobody outside names a wait of more than an hour', () => {
+test('D4: a wait is at most an hour', () => {
   const hour = 3_600_000;
   for (const value of [
     '3601',

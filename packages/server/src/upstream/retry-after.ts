@@ -1,9 +1,9 @@
-// No outsider may stop work for longer.
+// An API or provider must not be able to stop work for longer.
 const MAX_WAIT_MS = 3_600_000;
 
 /**
- * Milliseconds that a `Retry-After` header asks to wait: seconds or an HTTP date (RFC 9110 §10.2.3), at most an hour.
- * Undefined if it is absent or unusable.
+ * Returns the milliseconds that a `Retry-After` header asks to wait: seconds or an HTTP date (RFC 9110 §10.2.3), at
+ * most an hour. Undefined if it is absent or unusable.
  */
 export function parseRetryAfter(value: string | undefined, now: number): number | undefined {
   const text = value?.trim() ?? '';

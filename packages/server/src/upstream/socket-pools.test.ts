@@ -6,14 +6,14 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import { HttpClient, type StreamedRequest } from './http-client.ts';
 
-interface Answer {
+interface RawResponse {
   status?: number;
   body: string;
   trailers?: object;
   error?: Error;
 }
 
-/** An API that writes bytes as a test says, and a client of it. */
+/** An API that writes the bytes of the test, and a client of it. */
 async function startRaw(t: TestContext, onRequest: (socket: Socket, text: string, count: number) => void) {
   const sockets: Socket[] = [];
   const requests: string[] = [];
@@ -37,8 +37,8 @@ async function startRaw(t: TestContext, onRequest: (socket: Socket, text: string
     { path = '/x', ...request }: Partial<StreamedRequest> & { path?: string } = {},
     hooks: { onHead?: (controller: Dispatcher.DispatchController) => void } = {},
   ) =>
-    new Promise<Answer>((resolve) => {
-      const answer: Answer = { body: '' };
+    new Promise<RawResponse>((resolve) => {
+      const response: RawResponse = { body: '' };
       client.stream(
         {
           target: { origin, path, query: '' },
@@ -56,12 +56,12 @@ async function startRaw(t: TestContext, onRequest: (socket: Socket, text: string
           onRequestStart() {},
           onResponseStart(controller, status) {
             if (status < 200) return;
-            answer.status = status;
+            response.status = status;
             hooks.onHead?.(controller);
           },
-          onResponseData: (_controller, chunk) => void (answer.body += chunk.toString('latin1')),
-          onResponseEnd: (_controller, trailers) => resolve({ ...answer, trailers: { ...trailers } }),
-          onResponseError: (_controller, error) => resolve({ ...answer, error }),
+          onResponseData: (_controller, chunk) => void (response.body += chunk.toString('latin1')),
+          onResponseEnd: (_controller, trailers) => resolve({ ...response, trailers: { ...trailers } }),
+          onResponseError: (_controller, error) => resolve({ ...response, error }),
         },
       );
     });
@@ -70,11 +70,11 @@ async function startRaw(t: TestContext, onRequest: (socket: Socket, text: string
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
-test('a connection is kept and used for the next request, one at a time', async (t) => {
+test('a connection is kept for the next request, and serves one at a time', async (t) => {
   const { send, sockets, requests, origin } = await startRaw(t, (socket) => void socket.write(OK));
   const first = await send({ headers: { 'x-a': 'ü' }, path: '/a?b=1' });
   assert.deepEqual([first.status, first.body], [200, 'ok']);
-  // A socket is free again when one more round of events has shown nothing that came too late.
+  // A socket is free again after one more round of events, in which no late bytes arrived.
   await turn();
   await send({ method: 'POST' });
   await turn();
@@ -91,9 +91,10 @@ test('a connection is kept and used for the next request, one at a time', async 
   assert.equal(sockets.length, 3);
 });
 
-test('an answer in any number of pieces, after interim ones, in chunks with trailers, or until the end', async (t) => {
+test('a response in any number of pieces, after interim ones, in chunks with trailers, or until the end', async (t) => {
   const wire =
-    'HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\nX-Sum: 3\r\n\r\n';
+    'HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n' +
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\nX-Sum: 3\r\n\r\n';
   const { send, sockets } = await startRaw(t, (socket, text) => {
     if (text.startsWith('GET /end')) return socket.end('HTTP/1.1 200 OK\r\n\r\nall of it');
     const step = (at: number) => {
@@ -109,7 +110,7 @@ test('an answer in any number of pieces, after interim ones, in chunks with trai
   assert.equal((await send({ path: '/end' })).body, 'all of it');
 });
 
-test('P5: bytes behind an answer never become the answer to the next request', async (t) => {
+test('P5: bytes after a response never become the response to the next request', async (t) => {
   const { send, sockets } = await startRaw(t, (socket, _text, count) =>
     socket.write(count === 1 ? `${OK}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged` : OK),
   );
@@ -117,9 +118,9 @@ test('P5: bytes behind an answer never become the answer to the next request', a
   assert.equal(sockets.length, 2);
 });
 
-test('a connection that the API closed is replaced for what may be sent twice, and for nothing else', async (t) => {
+test('a connection that the API closed is replaced only for requests that may be sent twice', async (t) => {
   const { send, requests } = await startRaw(t, (socket, text, count) => {
-    // Closed in the moment in which the second request arrives.
+    // The API closes the connection when the second request arrives.
     if (count === 2 || text.startsWith('POST /cut')) return socket.destroy();
     return socket.write(OK);
   });
@@ -131,8 +132,8 @@ test('a connection that the API closed is replaced for what may be sent twice, a
   assert.equal(requests.length, 4);
 });
 
-test('an answer that breaks off, is malformed or endless in its head is an error', async (t) => {
-  const answers = [
+test('a response that breaks off, is malformed or has an endless head is an error', async (t) => {
+  const responses = [
     'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf',
     'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf',
     'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
@@ -140,8 +141,8 @@ test('an answer that breaks off, is malformed or endless in its head is an error
     'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n',
     'nonsense\r\n\r\n',
   ];
-  const { send } = await startRaw(t, (socket) => void socket.end(answers.shift() ?? ''));
-  for (let left = answers.length; left > 0; left -= 1) assert.ok((await send()).error);
+  const { send } = await startRaw(t, (socket) => void socket.end(responses.shift() ?? ''));
+  for (let left = responses.length; left > 0; left -= 1) assert.ok((await send()).error);
 });
 
 test('requests that would be malformed are never written', async (t) => {
@@ -159,7 +160,7 @@ test('requests that would be malformed are never written', async (t) => {
   assert.deepEqual(requests, []);
 });
 
-test('time that an API takes to begin, and between two pieces, is bounded; a caller’s pause is not', async (t) => {
+test('the time before the response and between two pieces is limited; a caller’s pause is not', async (t) => {
   const { send } = await startRaw(t, (socket, text) => {
     if (text.startsWith('GET /silent')) return;
     if (text.startsWith('GET /drips')) {
@@ -185,7 +186,7 @@ test('time that an API takes to begin, and between two pieces, is bounded; a cal
   assert.deepEqual([paused.error, paused.body], [undefined, 'abcd']);
 });
 
-test('an upload may take longer than an answer may take to begin', async (t) => {
+test('an upload may take longer than the limit for the beginning of a response', async (t) => {
   const { send } = await startRaw(t, (socket, text) => void (text.endsWith('end') && socket.write(OK)));
   const body = Readable.from(
     (async function* slow() {
@@ -194,14 +195,14 @@ test('an upload may take longer than an answer may take to begin', async (t) => 
       yield Buffer.from('end');
     })(),
   );
-  const answer = await send({ method: 'POST', body, contentLength: '8', headersTimeout: 50, bodyTimeout: 50 });
-  assert.deepEqual([answer.error, answer.body], [undefined, 'ok']);
+  const response = await send({ method: 'POST', body, contentLength: '8', headersTimeout: 50, bodyTimeout: 50 });
+  assert.deepEqual([response.error, response.body], [undefined, 'ok']);
 });
 
-test('what came with the head waits while the head is being judged', async (t) => {
+test('bytes that came with the head wait until the head is handled', async (t) => {
   const { send } = await startRaw(t, (socket) => void socket.write(OK));
   let resumed = false;
-  const answer = send(
+  const response = send(
     {},
     {
       onHead(controller) {
@@ -213,10 +214,10 @@ test('what came with the head waits while the head is being judged', async (t) =
       },
     },
   );
-  assert.deepEqual([(await answer).body, resumed], ['ok', true]);
+  assert.deepEqual([(await response).body, resumed], ['ok', true]);
 });
 
-test('who aborts gets his own reason, and the connection ends', async (t) => {
+test('an abort reports its own reason, and ends the connection', async (t) => {
   const closed = Promise.withResolvers<void>();
   const { send } = await startRaw(t, (socket) => {
     socket.once('close', () => closed.resolve());
@@ -227,7 +228,7 @@ test('who aborts gets his own reason, and the connection ends', async (t) => {
   await closed.promise;
 });
 
-test('an API that is not there is an error', async (t) => {
+test('an API that cannot be reached is an error', async (t) => {
   const { send } = await startRaw(t, () => undefined);
   const { error } = await send({ target: { origin: 'http://127.0.0.1:1', path: '/x', query: '' } });
   assert.match(String(error), /ECONNREFUSED/);

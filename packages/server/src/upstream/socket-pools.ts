@@ -1,18 +1,19 @@
 import type { Socket } from 'node:net';
 import { Pool, type buildConnector, type Dispatcher } from 'undici';
 import { authorityOf } from '../formats/request-target.ts';
-import { isRepeatable, SentAgain } from './sent-again.ts';
+import { isRepeatable, RepeatingHandler } from './repeating-handler.ts';
 
 const MAX_OPEN_SOCKETS = 1_024;
-// How many pools are searched for an idle one, so that no request waits for a search through all.
-const MAX_LOOKED_AT = 64;
+// Maximum number of pools that are searched for an idle one, so that no request waits for a search of all pools.
+const MAX_SEARCHED = 64;
 
-/** A request, with the origin that its pool is made for. */
+/** A request, with the origin of its pool. */
 export type PooledRequest = Dispatcher.DispatchOptions & { readonly origin: string };
 
 type Connect = (options: { allowH2: boolean }) => buildConnector.connector;
 type Connected = Parameters<Parameters<buildConnector.connector>[1]>;
 
+/** Settings of {@link SocketPools}. */
 export interface SocketPoolsOptions {
   readonly connect: Connect;
   /** Whether HTTP/2 is never offered. */
@@ -43,8 +44,8 @@ interface Origin {
 }
 
 /**
- * Keeps sockets to origins alive. An HTTP/1.1 socket serves one owner only: on it, late bytes look like the response to
- * the next request. HTTP/2 names the request of each frame, so all owners share its connections (RFC 9113 §5).
+ * Keeps sockets to origins alive. An HTTP/1.1 socket serves one owner only, because late bytes look like the response
+ * to the next request. HTTP/2 names the request of each frame, so all owners share its connections (RFC 9113 §5).
  */
 export class SocketPools {
   readonly #origins = new Map<string, Origin>();
@@ -78,6 +79,7 @@ export class SocketPools {
     );
   }
 
+  /** Closes all sockets at once. Later requests fail. */
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const { spare } of this.#origins.values()) spare?.destroy();
@@ -87,8 +89,8 @@ export class SocketPools {
   }
 
   #originOf(url: string): Origin {
-    const known = this.#origins.get(url);
-    if (known) return known;
+    const existing = this.#origins.get(url);
+    if (existing) return existing;
     // Without TLS nothing is negotiated.
     const protocol = this.#http1Only || url.startsWith('http:') ? 'http1' : undefined;
     const origin: Origin = {
@@ -127,7 +129,7 @@ export class SocketPools {
     else {
       // The server may have closed an idle socket at this very moment (RFC 9112 §9.3.1).
       const isStalePossible = owned.open > 0 && !dispatched.isRepeated && isRepeatable(request);
-      const repeated = () => new SentAgain(handler, () => this.#repeat(dispatched));
+      const repeated = () => new RepeatingHandler(handler, () => this.#repeat(dispatched));
       owned.pool.dispatch(request, isStalePossible ? repeated() : handler);
     }
     // A request that undici rejects opens no socket, so no closing socket would remove the pool.
@@ -139,7 +141,7 @@ export class SocketPools {
     const pool = (origin.shared ??= this.#sharedPool(origin));
     pool.dispatch(
       request,
-      isRepeated ? handler : new SentAgain(handler, () => this.#repeat(dispatched), isHttp1Response),
+      isRepeated ? handler : new RepeatingHandler(handler, () => this.#repeat(dispatched), isHttp2Lost),
     );
   }
 
@@ -154,10 +156,10 @@ export class SocketPools {
       return this.#connectBoth(target, (...[error, socket]: Connected) => {
         if (error) return callback(error, null);
         if (isHttp2(socket)) return callback(null, socket);
-        // A server that now speaks HTTP/1.1. Its requests go to sockets of their owners.
+        // The server now speaks HTTP/1.1. Requests to it use sockets of their owners.
         socket.destroy();
         origin.protocol = 'http1';
-        return callback(new Http1Response(), null);
+        return callback(new Http2LostError(), null);
       });
     };
     const pool = new Pool(origin.url, { connect, allowH2: true, headersTimeout: 0, bodyTimeout: 0 });
@@ -172,8 +174,8 @@ export class SocketPools {
   }
 
   #ownedPool(origin: Origin, owner = ''): OwnedPool {
-    const known = origin.owned.get(owner);
-    if (known) return known;
+    const existing = origin.owned.get(owner);
+    if (existing) return existing;
     const connect: buildConnector.connector = (target, callback) => {
       const spare = takeSpare(origin);
       // A pool does not expect a socket before it has asked for one.
@@ -210,9 +212,9 @@ export class SocketPools {
 
   /** Closes the sockets of the least recently used owner without a request in flight. */
   #closeIdle(): void {
-    let looked = 0;
+    let searched = 0;
     for (const [owned, forget] of this.#byUse) {
-      if (looked++ >= MAX_LOOKED_AT) return;
+      if (searched++ >= MAX_SEARCHED) return;
       if (!owned.used && owned.pool.stats.size === 0) return forget();
       owned.used = false;
       this.#byUse.delete(owned);
@@ -221,11 +223,11 @@ export class SocketPools {
   }
 
   #closePool(pool: Pool): void {
-    // A pool that is being destroyed cannot be closed as well.
+    // A pool that is being destroyed must not be closed.
     if (!this.#isClosed) void pool.close();
   }
 
-  /** The protocol of an origin is learned again when nothing is open to it. */
+  /** Removes an origin without sockets. The next request learns its protocol again. */
   #forgetUnused(origin: Origin): void {
     if (origin.shared || origin.owned.size > 0 || origin.probe || origin.spare) return;
     if (this.#origins.get(origin.url) === origin) this.#origins.delete(origin.url);
@@ -247,13 +249,13 @@ interface Dispatched {
   readonly isRepeated?: boolean;
 }
 
-/** A server that spoke HTTP/2 before chose HTTP/1.1. Nothing was sent. */
-class Http1Response extends Error {
+/** The server chose HTTP/1.1, although it spoke HTTP/2 before. Nothing was sent. */
+class Http2LostError extends Error {
   override readonly message = 'The server no longer speaks HTTP/2.';
 }
 
-function isHttp1Response(error: Error): boolean {
-  return error instanceof Http1Response;
+function isHttp2Lost(error: Error): boolean {
+  return error instanceof Http2LostError;
 }
 
 function isHttp2(socket: Socket): boolean {

@@ -51,7 +51,9 @@ export const SPECIAL_NETWORKS: readonly (readonly [network: string, name: string
 /** All of IPv6 that IANA assigns to public hosts (RFC 4291 §2.4). */
 export const GLOBAL_UNICAST = '2000::/3';
 
-/** Addresses at which clouds give their machines credentials, certificates or settings, whatever their range. */
+/**
+ * Addresses at which clouds serve credentials, certificates or settings to their machines. They may be in any range.
+ */
 export const CLOUD_ADDRESSES: readonly (readonly [address: string, name: string])[] = [
   ['169.254.169.254', 'metadata of most clouds'],
   ['169.254.170.2', 'credentials of Amazon ECS tasks'],

@@ -4,13 +4,15 @@ import { ForwardingHandler } from './forwarding-handler.ts';
 /** Begins the span of a request that goes out. */
 export type TraceOutgoing = (request: { readonly method: string; readonly host: string }) => OutgoingSpan;
 
+/** The span of a request that goes out. */
 export interface OutgoingSpan {
   /** Headers with which the receiver can continue the trace (W3C Trace Context). */
   readonly headers: Readonly<Record<string, string>>;
+  /** Ends the span. */
   end(outcome: { status?: number | undefined; error?: unknown }): void;
 }
 
-/** Ends a span with the response. */
+/** Ends a span when the response ends or fails. */
 export class TracedHandler extends ForwardingHandler {
   readonly #span: OutgoingSpan;
   #status: number | undefined;

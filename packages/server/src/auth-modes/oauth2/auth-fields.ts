@@ -3,7 +3,7 @@ import { JWT_BEARER } from '../../oauth/grants/jwt-bearer-grant.ts';
 import { CONNECTION_SCOPE, type Fields } from '../../schema/fields.ts';
 import { credentialFieldsSchema } from '../../schema/input-fields.ts';
 import type { AuthEndpoint, ClientSetting } from '../auth-mode.ts';
-import { AUTH_VALUES, placeholdersOf, secretsHeldBy, withPlaceholders } from '../auth-values.ts';
+import { AUTH_VALUES, placeholdersOf, secretsOfPlaceholders, withPlaceholders } from '../auth-values.ts';
 import { stepsSchema } from '../connect-step-fields.ts';
 import { configuredRequestSchema, endpointsOf, endpointsOfSteps } from '../configured-request.ts';
 import { jwtShape } from '../prompted/jwt-fields.ts';
@@ -14,7 +14,7 @@ import { accessDeniedErrors, parameterNames, tokenShape } from '../token-fields.
  * Placeholders of refresh and revocation requests, in addition to those of `auth`. The last one is client id and secret
  * for Basic (RFC 7617 §2).
  */
-const RENEWAL_PLACEHOLDERS = ['access_token', 'refresh_token', 'oauth_client_basic_encoded'];
+const REFRESH_PLACEHOLDERS = ['access_token', 'refresh_token', 'oauth_client_basic_encoded'];
 
 // Headers of token requests may name the client a second time.
 const CLIENT_SCOPE = { names: AUTH_VALUES.names, prefixes: CONNECTION_SCOPE.prefixes };
@@ -24,6 +24,7 @@ const AUTHORIZATION_URL_SCOPE = { names: ['oauth_client_id'], prefixes: CONNECTI
 /** The values that `token_params.grant_type` may have. The first is the default. */
 export const GRANT_TYPES = ['authorization_code', 'client_credentials', 'password', JWT_BEARER] as const;
 
+/** A value of `token_params.grant_type`. */
 export type GrantType = (typeof GRANT_TYPES)[number];
 
 /** The keys of `auth` under OAUTH2; `docs/reference/configuration.md` describes each. */
@@ -48,6 +49,7 @@ export function oauth2Shape(fields: Fields) {
   };
 }
 
+/** The parsed `auth` section of OAUTH2. */
 export type OAuth2Auth = z.output<z.ZodObject<ReturnType<typeof oauth2Shape>>> & { readonly auth_mode: 'OAUTH2' };
 
 /** The authorization server: its endpoints, or what they are discovered from. */
@@ -60,7 +62,7 @@ function serverShape(fields: Fields) {
     token_url: fields.url(CONNECTION_SCOPE).optional().describe('Token endpoint'),
     refresh_url: fields.url(CONNECTION_SCOPE).optional().describe('Token endpoint for refreshing; default token_url'),
     revocation_url: fields.url(CONNECTION_SCOPE).optional().describe('Token revocation endpoint (RFC 7009)'),
-    revocation_request: configuredRequestSchema(fields, RENEWAL_PLACEHOLDERS)
+    revocation_request: configuredRequestSchema(fields, REFRESH_PLACEHOLDERS)
       .optional()
       .describe('Takes the place of the revocation request, for providers that revoke by one of their own'),
     device_authorization_url: fields
@@ -71,13 +73,15 @@ function serverShape(fields: Fields) {
       .url(CONNECTION_SCOPE)
       .optional()
       .describe(
-        'Issuer identifier, compared with iss in the response (RFC 9207); without token_url its metadata names the endpoints (RFC 8414)',
+        'Issuer identifier, compared with iss in the response (RFC 9207); ' +
+          'without token_url its metadata names the endpoints (RFC 8414)',
       ),
     resource: fields
       .url(CONNECTION_SCOPE)
       .optional()
       .describe(
-        'Resource indicator (RFC 8707); without token_url and issuer its metadata names the authorization server (RFC 9728)',
+        'Resource indicator (RFC 8707); ' +
+          'without token_url and issuer its metadata names the authorization server (RFC 9728)',
       ),
   };
 }
@@ -144,7 +148,7 @@ function tokenRequestShape(fields: Fields) {
       .optional()
       .describe('Life of a refresh token that is not used; it is used before'),
     config_from_token_response: configFromTokenResponseSchema(),
-    refresh_request: configuredRequestSchema(fields, RENEWAL_PLACEHOLDERS)
+    refresh_request: configuredRequestSchema(fields, REFRESH_PLACEHOLDERS)
       .transform((request) => ({ ...request, presentsRefreshToken: request.placeholders.includes('refresh_token') }))
       .optional()
       .describe('Takes the place of the refresh request (RFC 6749 §6), for providers that refresh by one of their own'),
@@ -158,7 +162,9 @@ function clientShape(fields: Fields) {
       .choice(['header', 'body', 'none', 'private_key_jwt', 'client_secret_jwt', 'tls_client_auth'])
       .optional()
       .describe(
-        'Client authentication: header (default) = client_secret_basic, body = client_secret_post, none = public client; private_key_jwt takes the PEM key in oauth_client_secret, tls_client_auth the client_certificate',
+        'Client authentication: header (default) = client_secret_basic, body = client_secret_post, ' +
+          'none = public client; private_key_jwt takes the PEM key in oauth_client_secret, ' +
+          'tls_client_auth the client_certificate',
       ),
     refresh_authorization_method: fields
       .choice(['header', 'body'])
@@ -168,7 +174,8 @@ function clientShape(fields: Fields) {
       .choice(['form', 'plain'])
       .default('form')
       .describe(
-        'form encodes id and secret before Basic as RFC 6749 §2.3.1 demands; plain is for providers that do not decode',
+        'form encodes id and secret before Basic as RFC 6749 §2.3.1 demands; ' +
+          'plain is for providers that do not decode',
       ),
     client_assertion_algorithm: fields
       .choice(['RS256', 'ES256', 'PS256', 'EdDSA'])
@@ -186,7 +193,7 @@ function clientShape(fields: Fields) {
   };
 }
 
-/** `token_params.grant_type`, if it is one that we implement. */
+/** Returns `token_params.grant_type`; undefined if it is not implemented. */
 export function grantTypeOf(auth: OAuth2Auth): GrantType | undefined {
   const named = auth.token_params['grant_type']?.parts[0] ?? GRANT_TYPES[0];
   return GRANT_TYPES.find((grantType) => grantType === named);
@@ -197,7 +204,7 @@ export function isDiscovered(auth: OAuth2Auth): boolean {
   return auth.token_url === undefined && (auth.issuer !== undefined || auth.resource !== undefined);
 }
 
-/** Faults that concern several keys together. */
+/** Returns faults that concern several keys together. */
 export function checkOAuth2Auth(auth: OAuth2Auth): { key: string; message: string }[] {
   const grantType = grantTypeOf(auth);
   const required = (key: 'authorization_url' | 'token_url'): { key: string; message: string }[] =>
@@ -221,8 +228,8 @@ export function checkOAuth2Auth(auth: OAuth2Auth): { key: string; message: strin
 }
 
 /**
- * Settings that must be present. A client that was registered by hand has an id; a confidential client also has a
- * secret (RFC 6749 §2.1).
+ * Returns the settings that must be present. A client that was registered by hand has an id; a confidential client also
+ * has a secret (RFC 6749 §2.1).
  */
 export function requiredOAuth2Settings(auth: OAuth2Auth): ClientSetting[] {
   const { authorization_method: method } = auth;
@@ -238,11 +245,11 @@ export function requiredOAuth2Settings(auth: OAuth2Auth): ClientSetting[] {
 const FIRST_URLS = ['token_url', 'device_authorization_url', 'issuer', 'resource'] as const;
 const LATER_URLS = ['refresh_url', 'revocation_url'] as const;
 
-/** The endpoints of OAUTH2. */
+/** Returns the endpoints of OAUTH2. */
 export function oauth2Endpoints(auth: OAuth2Auth): AuthEndpoint[] {
   const { token_headers, assertion, refresh_request, revocation_request, steps } = auth;
   const sent = [...placeholdersOf(Object.values(token_headers)), ...(assertion?.placeholders ?? [])];
-  const receives = [...new Set([...secretsHeldBy(sent), 'oauth_client_secret' as const])];
+  const receives = [...new Set([...secretsOfPlaceholders(sent), 'oauth_client_secret' as const])];
   const endpoints = (keys: readonly UrlKey[], what: Omit<AuthEndpoint, 'key' | 'url'>) =>
     keys.flatMap((key) => (auth[key] ? [{ key: [key], url: auth[key], ...what }] : []));
   return [

@@ -22,7 +22,7 @@ const ITSELF = {
   params: { grant_type: 'acme_renew', access_token: '${access_token}' },
 };
 
-/** A context whose provider answers each request as told, and keeps what it was asked. */
+/** A context whose provider sends the given responses, and records the requests. */
 function provider(...answers: [status: number, body: unknown][]) {
   const asked: OAuthHttpRequest[] = [];
   const context = {
@@ -42,7 +42,7 @@ function refresh(auth: object, credentials: OAuth2Credentials, context: AuthMode
   return oauth2.refresh?.refresh({ integration, config: { region: 'eu' }, credentials }, context);
 }
 
-test('a token that refreshes itself is refreshable, and kept alive well before it dies', async () => {
+test('a token that refreshes itself is refreshable, and kept alive well before it expires', async () => {
   const integration = integrationOf(oauth2, { ...URLS, refresh_request: ITSELF });
   assert.equal(oauth2.refresh?.isRefreshable(HELD, integration), true);
   assert.equal(oauth2.refresh?.isRefreshable(HELD, integrationOf(oauth2, URLS)), false);
@@ -53,14 +53,14 @@ test('a token that refreshes itself is refreshable, and kept alive well before i
   assert.equal(asked[0]?.url, 'https://acme.example/refresh?grant_type=acme_renew&access_token=at-SECRET');
 });
 
-test('what a described refresh answers is the token: no step exchanges it again', async () => {
+test('the response to a configured refresh is the token: no step exchanges it again', async () => {
   const steps = [{ request: { method: 'GET', url: 'https://acme.example/exchange' }, token: true }];
   const { context, asked } = provider([200, { access_token: 'at-2' }]);
   assert.equal((await refresh({ refresh_request: ITSELF, steps }, HELD, context))?.access_token.reveal(), 'at-2');
   assert.equal(asked.length, 1);
 });
 
-test('one that presents the refresh token needs one, and keeps it where the answer has none', async () => {
+test('a refresh that presents the refresh token needs one, and keeps it if the response has none', async () => {
   const request = {
     url: 'https://${config.region}.acme.example/refresh',
     headers: { 'X-Client': '${oauth_client_id}' },
@@ -77,7 +77,7 @@ test('one that presents the refresh token needs one, and keeps it where the answ
   assert.deepEqual(JSON.parse(String(asked[0].body)), { client: { secret: 'secret-1' }, refresh_token: 'rt' });
 });
 
-test('the provider’s own words for invalid_grant count as it, and no others; no secret is quoted', async () => {
+test('only the provider’s configured codes count as invalid_grant; no secret is quoted', async () => {
   const refused = async (auth: object, body: unknown) => {
     const { context } = provider([400, body]);
     return refresh({ refresh_request: ITSELF, ...auth }, HELD, context)?.then(
@@ -95,7 +95,7 @@ test('the provider’s own words for invalid_grant count as it, and no others; n
   assert.equal((await refused({}, { error: 'bad_refresh_token' }))?.error, 'bad_refresh_token');
 });
 
-test('an error that a provider reports with status 200 and under a name of its own is one', async () => {
+test('an error with status 200 and under the provider’s own name is an error', async () => {
   const auth = { token_response_paths: { error: 'errcode' }, invalid_grant_errors: ['42002'] };
   const answer = (body: object) =>
     refresh({ refresh_request: ITSELF, ...auth }, HELD, provider([200, body]).context)?.then(
@@ -107,7 +107,7 @@ test('an error that a provider reports with status 200 and under a name of its o
   assert.equal(await answer({ errcode: 0, access_token: 'at-2' }), 'at-2');
 });
 
-test('refresh requests may authenticate the client in a way of their own', async () => {
+test('refresh requests may authenticate the client in another way', async () => {
   const auth = { authorization_method: 'body', refresh_authorization_method: 'header' };
   const { context, asked } = provider([200, { access_token: 'at-2' }]);
   await refresh(auth, { ...HELD, refresh_token: secret('rt') }, context);
@@ -115,7 +115,7 @@ test('refresh requests may authenticate the client in a way of their own', async
   assert.doesNotMatch(String(asked[0]?.body), /client_secret/);
 });
 
-test('a token is given back as the Blueprint describes; a refusal is an error without secrets', async () => {
+test('a token is revoked as the Blueprint configures; a rejection is an error without secrets', async () => {
   const revocation_request = {
     method: 'DELETE',
     url: 'https://acme.example/tokens/${raw.user_id}',
@@ -134,7 +134,7 @@ test('a token is given back as the Blueprint describes; a refusal is an error wi
   await assert.rejects(async () => revoke(), { code: 'provider_error', message: /401: .*\[secret\]\?/ });
 });
 
-test('a provider’s own name of the callback URL is sent in its place, in both requests; a path may name the client', async () => {
+test('both requests send a provider’s own name of the callback URL; a path may name the client', async () => {
   const auth = {
     authorization_url: 'https://acme.example/apps/${oauth_client_id}/authorize',
     redirect_uri: '${config.callback_name}',
@@ -157,7 +157,7 @@ test('a provider’s own name of the callback URL is sent in its place, in both 
   assert.equal(asked[0]?.headers['client-id'], 'client-1');
 });
 
-test('where the provider wants redirect_uri for refreshing too, it gets the one that the grant began with', async () => {
+test('a refresh that needs redirect_uri sends the one that the grant began with', async () => {
   const integration = integrationOf(oauth2, { ...URLS, refresh_with_redirect_uri: true });
   const request = { integration, config: {}, redirectUri: 'https://nango.example/oauth/callback' };
   const { context, asked } = provider([200, { access_token: 'at', refresh_token: 'rt' }], [200, { access_token: 'b' }]);

@@ -5,52 +5,56 @@ import type { AuthModeContext } from '../auth-mode.ts';
 import type { AuthValueSources } from '../auth-values.ts';
 import type { StepMode } from '../connect-steps.ts';
 import { sendConfigured, sentSecrets, type ConfiguredRequest } from '../configured-request.ts';
-import { received, type OAuth2Credentials } from './credentials.ts';
+import { credentialsFrom, type OAuth2Credentials } from './credentials.ts';
 import type { OAuth2Owner } from './server.ts';
 import { responseFormat } from '../token-fields.ts';
 import { Secret } from '../../vault/secret.ts';
 
 // Requests that a Blueprint configures, for providers that do not follow the RFC's request.
 
-/** How steps after an OAuth 2.0 token response are taken. */
+/** Returns the parts of steps that follow an OAuth 2.0 token response. */
 export function oauth2StepMode({ integration }: OAuth2Owner, { now }: Pick<AuthModeContext, 'now'>) {
   return {
     named: ({ access_token }) => ({ access_token }),
-    exchange(answer, before, secrets) {
-      const response = processTokenResponse(answer, responseFormat(integration.auth, undefined), secrets);
+    exchange(httpResponse, before, secrets) {
+      const response = processTokenResponse(httpResponse, responseFormat(integration.auth, undefined), secrets);
       const { grant, raw, refresh_token, refresh_token_expires_at } = before;
-      const exchanged = received(response, integration, { ...grant, now: now() });
+      const exchanged = credentialsFrom(response, integration, { ...grant, now: now() });
       const kept = exchanged.refresh_token === undefined ? { refresh_token, refresh_token_expires_at } : {};
       return { ...exchanged, ...kept, raw: raw.map((members) => ({ ...members, ...exchanged.raw.reveal() })) };
     },
   } satisfies StepMode<OAuth2Credentials>;
 }
 
-interface Described {
+/** The credentials that a configured request uses. */
+interface ConfiguredCall {
   readonly owner: OAuth2Owner;
   readonly credentials: OAuth2Credentials;
   readonly context: AuthModeContext;
 }
 
-/** Refreshes tokens with `auth.refresh_request`. If the response has no refresh token, the old one stays valid. */
-export async function refreshAsConfigured(request: ConfiguredRequest, described: Described): Promise<TokenResponse> {
-  const sources = sourcesOf(described);
-  const answer = await sendConfigured(request, sources, described.context);
-  const format = responseFormat(described.owner.integration.auth, undefined);
-  const response = processTokenResponse(answer, format, sentSecrets(sources));
-  return { ...response, refresh_token: response.refresh_token ?? described.credentials.refresh_token };
+/** Refreshes tokens with `auth.refresh_request`. If the response has no refresh token, the previous one stays valid. */
+export async function refreshAsConfigured(request: ConfiguredRequest, call: ConfiguredCall): Promise<TokenResponse> {
+  const sources = sourcesOf(call);
+  const httpResponse = await sendConfigured(request, sources, call.context);
+  const format = responseFormat(call.owner.integration.auth, undefined);
+  const response = processTokenResponse(httpResponse, format, sentSecrets(sources));
+  return { ...response, refresh_token: response.refresh_token ?? call.credentials.refresh_token };
 }
 
 /** Revokes tokens with `auth.revocation_request`. Throws `provider_error` if the provider refuses. */
-export async function revokeAsConfigured(request: ConfiguredRequest, described: Described): Promise<void> {
-  const sources = sourcesOf(described);
-  const { status, body } = await sendConfigured(request, sources, described.context);
+export async function revokeAsConfigured(request: ConfiguredRequest, call: ConfiguredCall): Promise<void> {
+  const sources = sourcesOf(call);
+  const { status, body } = await sendConfigured(request, sources, call.context);
   if (status >= 200 && status < 300) return;
-  const said = excerpt(body, sentSecrets(sources));
-  throw new NangoError('provider_error', `The revocation request got the status ${status}: ${said || '(empty)'}`);
+  const detail = excerpt(body, sentSecrets(sources));
+  throw new NangoError(
+    'provider_error',
+    `The provider responded to the revocation request with status ${status}: ${detail || '(empty)'}`,
+  );
 }
 
-function sourcesOf({ owner: { integration, config }, credentials }: Described): AuthValueSources {
+function sourcesOf({ owner: { integration, config }, credentials }: ConfiguredCall): AuthValueSources {
   const { access_token, refresh_token, raw } = credentials;
   const named = {
     access_token,
@@ -60,7 +64,7 @@ function sourcesOf({ owner: { integration, config }, credentials }: Described): 
   return { integration, config, raw, named };
 }
 
-/** Basic credentials (RFC 7617 §2), not form-encoded. */
+/** Returns Basic credentials (RFC 7617 §2), not form-encoded. */
 function basicOf({
   oauthClientId = '',
   oauthClientSecret = new Secret(''),

@@ -13,7 +13,7 @@ const grantSchema = z.object({
   received_at: z.number(),
   /** Milliseconds that the response took. */
   took_ms: z.number().default(0),
-  /** Assumed expiry, if the response did not say: the token before it lived as long. */
+  /** Assumed expiry, if the response named none: the lifetime of the previous token is assumed. */
   assumed_expires_at: storedTime.optional(),
   /** The authorization server, if it was discovered. */
   issuer: z.string().optional(),
@@ -36,18 +36,19 @@ export const storedOAuth2Credentials = z.object({
   raw: storedRaw,
 });
 
+/** Parsed stored credentials. */
 export type OAuth2Credentials = z.output<typeof storedOAuth2Credentials> & BaseCredentials;
 
 /** How and when a grant was made. */
-interface GrantMemory extends Omit<z.output<typeof grantSchema>, 'received_at' | 'took_ms' | 'assumed_expires_at'> {
+interface GrantDetails extends Omit<z.output<typeof grantSchema>, 'received_at' | 'took_ms' | 'assumed_expires_at'> {
   readonly now: number;
 }
 
-/** Turns a token response into credentials. `memory` is what refreshing them needs in addition. */
-export function received(
+/** Turns a token response into credentials. The details are stored, because a refresh needs them. */
+export function credentialsFrom(
   response: TokenResponse,
   { auth }: Integration<OAuth2Auth>,
-  { now, ...memory }: GrantMemory,
+  { now, ...details }: GrantDetails,
 ): OAuth2Credentials {
   const { access_token, refresh_token, refresh_token_expires_in: refreshLife, raw } = response;
   return {
@@ -55,16 +56,16 @@ export function received(
     refresh_token,
     expires_at: expiryOf(response, auth, now),
     refresh_token_expires_at: refreshLife === undefined ? undefined : now + Math.floor(refreshLife * 1000),
-    grant: { ...memory, received_at: now, took_ms: response.took_ms },
+    grant: { ...details, received_at: now, took_ms: response.took_ms },
     raw,
   };
 }
 
 /**
- * Adds to refreshed credentials what the response left out: the refresh token's lifetime if the token stays, the access
- * token's lifetime, and members of `raw`.
+ * Adds values that the response omitted to refreshed credentials: the refresh token's lifetime if the token stays, the
+ * access token's lifetime, and members of `raw`.
  */
-export function keepingEarlier(refreshed: OAuth2Credentials, earlier: OAuth2Credentials): OAuth2Credentials {
+export function withEarlierValues(refreshed: OAuth2Credentials, earlier: OAuth2Credentials): OAuth2Credentials {
   const isSame = refreshed.refresh_token?.equals(earlier.refresh_token) ?? earlier.refresh_token === undefined;
   const stays = isSame && refreshed.refresh_token_expires_at === undefined;
   const { grant } = refreshed;
@@ -78,19 +79,19 @@ export function keepingEarlier(refreshed: OAuth2Credentials, earlier: OAuth2Cred
   };
 }
 
-/** The lifetime in an earlier response is not that of the next token. */
+/** Removes lifetimes, because the lifetime in an earlier response is not that of the next token. */
 function withoutLifetimes({ expires_in: _life, expires_at: _end, ...raw }: JsonObject): JsonObject {
   return raw;
 }
 
-/** The token's lifetime in milliseconds, as its response said or as assumed; undefined = unknown. */
+/** Returns the token's lifetime in milliseconds, from its response or assumed; undefined = unknown. */
 function lifeOf({ expires_at, grant }: OAuth2Credentials): number | undefined {
   const end = expires_at ?? grant?.assumed_expires_at;
   return end === undefined || grant === undefined ? undefined : Math.max(end - grant.received_at, 0);
 }
 
-/** What must stay the same until the callback, even if metadata or registrations change. */
-export function rememberServer(
+/** Returns the values that must stay the same until the callback, even if metadata or registrations change. */
+export function secretsOfServer(
   { oauthClientId }: Integration,
   { server, client }: { server: AuthorizationServer; client: OAuth2Client | undefined },
 ): Record<string, Secret<string>> {
@@ -100,21 +101,21 @@ export function rememberServer(
   };
 }
 
-/** Reads it back, as credentials store it. */
-export function rememberedGrant({
+/** Reads the values of {@link secretsOfServer} as the grant of credentials. */
+export function grantFromSecrets({
   issuer,
   client,
-}: Readonly<Record<string, Secret<string>>>): Omit<GrantMemory, 'now'> {
+}: Readonly<Record<string, Secret<string>>>): Omit<GrantDetails, 'now'> {
   return {
     ...(issuer === undefined ? {} : { issuer: issuer.reveal() }),
     ...(client === undefined ? {} : { client: registeredClientSchema.parse(JSON.parse(client.reveal())) }),
   };
 }
 
-/** The client that began the grant. */
-export function rememberedClient(
+/** Returns the client that began the grant. */
+export function clientFromSecrets(
   integration: Integration,
   secrets: Readonly<Record<string, Secret<string>>>,
 ): OAuth2Client | undefined {
-  return rememberedGrant(secrets).client ?? configuredClientOf(integration);
+  return grantFromSecrets(secrets).client ?? configuredClientOf(integration);
 }

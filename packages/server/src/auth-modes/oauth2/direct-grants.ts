@@ -6,10 +6,10 @@ import type { InputFields } from '../../schema/input-fields.ts';
 import { renderParams } from '../../schema/render.ts';
 import type { AuthModeContext, JsonObject } from '../auth-mode.ts';
 import { credentialSecret, credentialText } from '../credential-schema.ts';
-import { acceptTyped } from '../prompted/prompted-mode.ts';
+import { parsePrompted } from '../prompted/prompted-mode.ts';
 import { signConfiguredJwt } from '../prompted/jwt-fields.ts';
 import { grantTypeOf, type OAuth2Auth } from './auth-fields.ts';
-import { received, type OAuth2Credentials } from './credentials.ts';
+import { credentialsFrom, type OAuth2Credentials } from './credentials.ts';
 import {
   authorizationServerOf,
   configuredClientOf,
@@ -20,10 +20,11 @@ import {
 } from './server.ts';
 import { Secret } from '../../vault/secret.ts';
 
-// The grants that need no browser: prompted credentials, or the application itself, are the authorization.
+// These grants need no browser: prompted credentials, or the application's own, are the authorization.
 
 /**
- * The fields to prompt for: by the grant, or declared. With an assertion of the application, nothing is prompted for.
+ * Returns the fields to prompt for: those of the grant, or those that `auth` declares. Undefined if the application's
+ * own assertion is used.
  */
 export function promptedFields(auth: OAuth2Auth): InputFields | undefined {
   const grantType = grantTypeOf(auth);
@@ -38,7 +39,9 @@ export function isIssuedToClient(auth: OAuth2Auth): boolean {
   return grantType === 'client_credentials' || (grantType === JWT_BEARER && auth.credentials === undefined);
 }
 
-/** A token for the application itself: client credentials (RFC 6749 §4.4), or the application's own assertion. */
+/**
+ * Requests a token for the application itself: client credentials (RFC 6749 §4.4), or the application's own assertion.
+ */
 export async function issueToClient(owner: OAuth2Owner, context: AuthModeContext): Promise<OAuth2Credentials> {
   const { integration, config } = owner;
   if (grantTypeOf(integration.auth) === JWT_BEARER) return grantToPrompted(owner, new Secret({}), context);
@@ -50,12 +53,12 @@ export async function issueToClient(owner: OAuth2Owner, context: AuthModeContext
     { scope: scopeOf(integration, server), params },
     context.http,
   );
-  return received(response, integration, { now: context.now() });
+  return credentialsFrom(response, integration, { now: context.now() });
 }
 
 const passwordSchema = z.object({ username: credentialText, password: credentialSecret });
 
-/** The grants whose authorization is prompted: the user's password, or an assertion signed with the user's key. */
+/** Requests a token with prompted values: the user's password, or an assertion signed with the user's key. */
 export async function grantToPrompted(
   owner: OAuth2Owner,
   prompted: Secret<JsonObject>,
@@ -71,11 +74,11 @@ export async function grantToPrompted(
     const sources = { integration, config, raw: prompted, named: { scope, token_url: server.tokenUrl } };
     const assertion = signConfiguredJwt(auth.assertion, sources, context);
     const response = await jwtBearerGrant(endpoint, { assertion, scope, params }, context.http);
-    return received(response, integration, { now: context.now(), prompted });
+    return credentialsFrom(response, integration, { now: context.now(), prompted });
   }
-  const typed = acceptTyped(passwordSchema, prompted, integration);
-  const response = await resourceOwnerPasswordGrant(endpoint, { ...typed, scope, params }, context.http);
+  const login = parsePrompted(passwordSchema, prompted, integration);
+  const response = await resourceOwnerPasswordGrant(endpoint, { ...login, scope, params }, context.http);
   // RFC 6749 §4.3.1: the password is discarded once there is a token, unless nothing else could refresh it.
   const keep = auth.keep_password && response.refresh_token === undefined;
-  return received(response, integration, { now: context.now(), ...(keep ? { prompted } : {}) });
+  return credentialsFrom(response, integration, { now: context.now(), ...(keep ? { prompted } : {}) });
 }

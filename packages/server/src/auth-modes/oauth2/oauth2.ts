@@ -13,7 +13,7 @@ import { namedGroups } from '../../schema/input-fields.ts';
 import type { AuthMode, AuthModeContext, Integration } from '../auth-mode.ts';
 import { credentialSecret, keepRaw, timeInput } from '../credential-schema.ts';
 import { storedBySteps, takeSteps } from '../connect-steps.ts';
-import { refusedAtLogin } from '../prompted/prompted-mode.ts';
+import { toInvalidCredentials } from '../prompted/prompted-mode.ts';
 import { configFromCallback, configFromResponse } from '../config-from-provider.ts';
 import {
   checkOAuth2Auth,
@@ -24,11 +24,11 @@ import {
   type OAuth2Auth,
 } from './auth-fields.ts';
 import {
-  received,
-  rememberedClient,
-  keepingEarlier,
-  rememberedGrant,
-  rememberServer,
+  credentialsFrom,
+  clientFromSecrets,
+  withEarlierValues,
+  grantFromSecrets,
+  secretsOfServer,
   storedOAuth2Credentials,
   type OAuth2Credentials,
 } from './credentials.ts';
@@ -83,12 +83,12 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
   },
   authorization: {
     applies: ({ auth }) => grantTypeOf(auth) === 'authorization_code',
-    bringsConfig: ({ auth }) => [
+    suppliedConfig: ({ auth }) => [
       ...Object.keys(auth.config_from_callback),
       ...Object.keys(auth.config_from_token_response),
       ...storedBySteps(auth),
     ],
-    bringsByBrowser: ({ auth }) => Object.keys(auth.config_from_callback),
+    configFromBrowser: ({ auth }) => Object.keys(auth.config_from_callback),
     usesFormPost: ({ auth }) => auth.authorization_params['response_mode']?.parts[0] === 'form_post',
     async begin({ integration, config, state, redirectUri }, context) {
       const { auth } = integration;
@@ -109,17 +109,17 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       });
       return {
         authorizationUrl,
-        secrets: { code_verifier: codeVerifier, ...rememberServer(integration, { server, client }) },
+        secrets: { code_verifier: codeVerifier, ...secretsOfServer(integration, { server, client }) },
       };
     },
     async complete({ integration, config, callback, secrets, redirectUri }, context) {
       const { auth } = integration;
       const owner = { integration, config };
       const server = await authorizationServerOf(owner, context, secrets['issuer']?.reveal());
-      const client = rememberedClient(integration, secrets);
+      const client = clientFromSecrets(integration, secrets);
       const { code } = parseAuthorizationResponse(callback, {
         issuer: server.issuer,
-        issuerDemanded: server.issParameterSupported,
+        issuerRequired: server.issParameterSupported,
         authorizationUrl: authorizationEndpoint(server),
         codeParameter: auth.callback_parameter_names['code'] ?? 'code',
         accessDeniedErrors: auth.access_denied_errors,
@@ -132,23 +132,23 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
         params: { ...resourceParam(server), ...renderParams(auth.token_params, config) },
       };
       const endpoint = tokenEndpointOf(owner, { server, client }, context);
-      const response = await forgettingUnknownClient(() => authorizationCodeGrant(endpoint, grant, context.http), {
+      const response = await forgetClientIfUnknown(() => authorizationCodeGrant(endpoint, grant, context.http), {
         owner,
         server,
         redirectUri,
         context,
       });
-      const memory = auth.refresh_with_redirect_uri ? { redirect_uri: grant.redirect_uri } : {};
-      const credentials = received(response, integration, {
+      const redirect = auth.refresh_with_redirect_uri ? { redirect_uri: grant.redirect_uri } : {};
+      const credentials = credentialsFrom(response, integration, {
         now: context.now(),
-        ...rememberedGrant(secrets),
-        ...memory,
+        ...grantFromSecrets(secrets),
+        ...redirect,
       });
-      const brought = {
+      const supplied = {
         ...configFromCallback(integration, callback),
         ...configFromResponse(integration, response.raw.reveal()),
       };
-      return takeSteps(owner, { credentials, config: brought }, { mode: oauth2StepMode(owner, context), context });
+      return takeSteps(owner, { credentials, config: supplied }, { mode: oauth2StepMode(owner, context), context });
     },
   },
   device: {
@@ -171,7 +171,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
         verificationUriComplete: device.verification_uri_complete,
         expiresIn: device.expires_in,
         interval: device.interval,
-        secrets: { device_code: device.device_code, ...rememberServer(integration, { server, client }) },
+        secrets: { device_code: device.device_code, ...secretsOfServer(integration, { server, client }) },
       };
     },
     async poll({ integration, config, secrets }, context) {
@@ -182,7 +182,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       const grant = { device_code: secrets['device_code'] ?? NO_SECRET, params };
       const response = await deviceTokenRequest(endpoint, grant, context.http);
       if (typeof response === 'string') return response;
-      const credentials = received(response, integration, { now: context.now(), ...rememberedGrant(secrets) });
+      const credentials = credentialsFrom(response, integration, { now: context.now(), ...grantFromSecrets(secrets) });
       const begun = { credentials, config: configFromResponse(integration, response.raw.reveal()) };
       return takeSteps(owner, begun, { mode: oauth2StepMode(owner, context), context });
     },
@@ -196,7 +196,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       try {
         return await grantToPrompted({ integration, config }, prompted, context);
       } catch (error) {
-        throw refusedAtLogin(error, integration);
+        throw toInvalidCredentials(error, integration);
       }
     },
   },
@@ -209,14 +209,14 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       (auth.revocation_url ?? auth.revocation_request) !== undefined || auth.token_url === undefined,
     async revoke({ integration, config, credentials }, context) {
       const owner = { integration, config };
-      const { revocation_request: described } = integration.auth;
-      if (described) return revokeAsConfigured(described, { owner, credentials, context });
+      const { revocation_request: configured } = integration.auth;
+      if (configured) return revokeAsConfigured(configured, { owner, credentials, context });
       const server = await authorizationServerOf(owner, context, credentials.grant?.issuer);
       const url = revocationUrlOf(owner, server);
       if (url === undefined)
         throw new NangoError(
           'unsupported_auth_mode',
-          `The authorization server of "${integration.name}" revokes no tokens.`,
+          `The authorization server of "${integration.name}" has no revocation endpoint.`,
         );
       const client = credentials.grant?.client ?? configuredClientOf(integration);
       const { access_token, refresh_token } = credentials;
@@ -224,7 +224,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
         refresh_token === undefined
           ? ({ token: access_token, token_type_hint: 'access_token' } as const)
           : ({ token: refresh_token, token_type_hint: 'refresh_token' } as const);
-      const endpoint = tokenEndpointOf(owner, { server, client, url, known: [access_token] }, context);
+      const endpoint = tokenEndpointOf(owner, { server, client, url, unsentSecrets: [access_token] }, context);
       await revocationRequest(endpoint, revocation, context.http);
     },
   },
@@ -243,17 +243,20 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       const refreshesItself = auth.refresh_request?.presentsRefreshToken === false;
       if ((refresh_token === undefined && !refreshesItself) || received === undefined) return undefined;
       const idle = auth.refresh_token_idle_seconds;
-      const diesOfDisuseAt = refresh_token_expires_at ?? (idle === undefined ? undefined : received + idle * 1000);
-      const diesAt = refreshesItself ? expires_at : diesOfDisuseAt;
-      return diesAt === undefined ? undefined : received + (diesAt - received) * KEEP_ALIVE_AT;
+      const idleExpiryAt = refresh_token_expires_at ?? (idle === undefined ? undefined : received + idle * 1000);
+      const endsAt = refreshesItself ? expires_at : idleExpiryAt;
+      return endsAt === undefined ? undefined : received + (endsAt - received) * KEEP_ALIVE_AT;
     },
     async refresh({ integration, config, credentials }, context) {
       const owner = { integration, config };
       const { refresh_token, grant } = credentials;
       if (isIssuedToClient(integration.auth)) return issueToClient(owner, context);
       if (grant?.prompted && refresh_token === undefined) return grantToPrompted(owner, grant.prompted, context);
-      const response = await refreshed(owner, credentials, context);
-      const kept = keepingEarlier(received(response, integration, { ...grant, now: context.now() }), credentials);
+      const response = await requestRefresh(owner, credentials, context);
+      const kept = withEarlierValues(
+        credentialsFrom(response, integration, { ...grant, now: context.now() }),
+        credentials,
+      );
       if (integration.auth.refresh_request) return kept;
       const progress = { credentials: kept, config: {} };
       const mode = oauth2StepMode(owner, context);
@@ -267,8 +270,8 @@ function isRefreshable({ refresh_token, grant }: OAuth2Credentials, { auth }: In
   return auth.refresh_request?.presentsRefreshToken === false;
 }
 
-/** New tokens, by the refresh token grant (RFC 6749 §6) or by the Blueprint's own request. */
-async function refreshed(owner: OAuth2Owner, credentials: OAuth2Credentials, context: AuthModeContext) {
+/** Requests new tokens, by the refresh token grant (RFC 6749 §6) or by the Blueprint's own request. */
+async function requestRefresh(owner: OAuth2Owner, credentials: OAuth2Credentials, context: AuthModeContext) {
   const { integration, config } = owner;
   const { auth } = integration;
   const { grant, refresh_token = NO_SECRET } = credentials;
@@ -277,13 +280,17 @@ async function refreshed(owner: OAuth2Owner, credentials: OAuth2Credentials, con
   const client = grant?.client ?? configuredClientOf(integration);
   const { refresh_authorization_method: method = auth.authorization_method } = auth;
   const url = refreshUrlOf(owner, server);
-  const endpoint = tokenEndpointOf(owner, { server, client, url, method, known: [credentials.access_token] }, context);
+  const endpoint = tokenEndpointOf(
+    owner,
+    { server, client, url, method, unsentSecrets: [credentials.access_token] },
+    context,
+  );
   const redirect = grant?.redirect_uri === undefined ? {} : { redirect_uri: grant.redirect_uri };
   const params = { ...resourceParam(server), ...redirect, ...renderParams(auth.refresh_params, config) };
   return refreshTokenGrant(endpoint, { refresh_token, params }, context.http);
 }
 
-/** The redirect_uri of authorization and token requests. */
+/** Returns the redirect_uri of authorization and token requests. */
 function sentRedirectUri({ integration, config }: OAuth2Owner, callbackUrl: string): string {
   const { redirect_uri } = integration.auth;
   return redirect_uri === undefined ? callbackUrl : (renderParams({ redirect_uri }, config)['redirect_uri'] ?? '');
@@ -301,8 +308,10 @@ interface RegistrationUse {
   readonly context: AuthModeContext;
 }
 
-/** A registered client that the server no longer knows is removed. The next attempt registers a new one. */
-async function forgettingUnknownClient<T>(
+/**
+ * Runs a step. If the server no longer knows the registered client, removes it: the next attempt registers a new one.
+ */
+async function forgetClientIfUnknown<T>(
   step: () => Promise<T>,
   { owner: { integration }, server: { issuer }, redirectUri, context }: RegistrationUse,
 ): Promise<T> {

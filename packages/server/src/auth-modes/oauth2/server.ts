@@ -22,7 +22,7 @@ import { isSecureUrl } from '../../schema/loopback-host.ts';
 import { renderParams, renderUrl } from '../../schema/render.ts';
 import type { Template } from '../../schema/template.ts';
 import type { AdditionalConfig, AuthModeContext, Integration, JsonObject } from '../auth-mode.ts';
-import { fillHeaders, fillUrl } from '../auth-values.ts';
+import { renderAuthHeaders, renderAuthUrl } from '../auth-values.ts';
 import { isDiscovered, type OAuth2Auth } from './auth-fields.ts';
 import { responseFormat } from '../token-fields.ts';
 import { Secret } from '../../vault/secret.ts';
@@ -69,10 +69,10 @@ export async function authorizationServerOf(
   const { auth, allowHttp, clientCertificate } = owner.integration;
   const url = (template: Template | undefined) => template && renderUrl(template, owner.config);
   const resource = url(auth.resource);
-  const described = isDiscovered(auth)
+  const discovered = isDiscovered(auth)
     ? await discover({ issuer: url(auth.issuer) ?? issuer, resource, allowHttp }, context)
     : undefined;
-  const metadata = described?.metadata;
+  const metadata = discovered?.metadata;
   // RFC 8705 §5: a client that presents a certificate uses the endpoints for such clients.
   const endpoints = clientCertificate ? { ...metadata, ...metadata?.mtls_endpoint_aliases } : metadata;
   const tokenUrl = url(auth.token_url) ?? endpoints?.token_endpoint;
@@ -81,7 +81,7 @@ export async function authorizationServerOf(
   const server = {
     issuer: metadata?.issuer ?? url(auth.issuer),
     authorizationUrl:
-      (auth.authorization_url && fillUrl(auth.authorization_url, { ...owner, raw: NO_RAW })) ??
+      (auth.authorization_url && renderAuthUrl(auth.authorization_url, { ...owner, raw: NO_RAW })) ??
       metadata?.authorization_endpoint,
     tokenUrl,
     revocationUrl: endpoints?.revocation_endpoint,
@@ -91,8 +91,8 @@ export async function authorizationServerOf(
   for (const endpoint of Object.values(server)) assertSecure(endpoint, allowHttp);
   return {
     ...server,
-    resource: described?.resource ?? resource,
-    resourceScopes: described?.scopes ?? [],
+    resource: discovered?.resource ?? resource,
+    resourceScopes: discovered?.scopes ?? [],
     issParameterSupported: metadata?.authorization_response_iss_parameter_supported ?? false,
     authMethodsSupported: metadata?.token_endpoint_auth_methods_supported,
   };
@@ -112,43 +112,46 @@ async function discover({ issuer, resource, allowHttp }: Discovery, context: Aut
   };
   if (resource === undefined) return { metadata: await loadServer(issuer ?? ''), resource: undefined, scopes: [] };
   assertSecure(resource, allowHttp);
-  const described = await protectedResources.get(resource, () => protectedResourceMetadata(resource, http));
+  const protectedResource = await protectedResources.get(resource, () => protectedResourceMetadata(resource, http));
   // RFC 9728 §7.6: the client may use any of the named servers.
-  const server = issuer ?? described.authorization_servers[0];
+  const server = issuer ?? protectedResource.authorization_servers[0];
   if (server === undefined) throw new NangoError('provider_error', `${resource} names no authorization server.`);
   return {
     metadata: await loadServer(server),
-    resource: described.resource,
-    scopes: described.scopes_supported ?? [],
+    resource: protectedResource.resource,
+    scopes: protectedResource.scopes_supported ?? [],
   };
 }
 
-/** Metadata comes from outside. It must not be able to send tokens in the clear (RFC 8414 §2). */
+/** Throws `provider_error` for an insecure URL. Metadata must not make us send tokens in the clear (RFC 8414 §2). */
 function assertSecure(url: string | undefined, allowHttp: boolean): void {
   if (url === undefined || isSecureUrl(new URL(url), allowHttp)) return;
   throw new NangoError(
     'provider_error',
-    `The authorization server names ${new URL(url).host} by http; only https is used outside loopback.`,
+    `The URL of ${new URL(url).host}, an endpoint of the authorization server, uses http. ` +
+      'Outside loopback, only https is allowed.',
   );
 }
 
-/** Where tokens are refreshed. It is rendered when needed, because connecting may supply values that it reads. */
+/** Returns the URL for refreshing. It is rendered when needed, because connecting may supply values for it. */
 export function refreshUrlOf(owner: OAuth2Owner, { tokenUrl }: AuthorizationServer): string {
-  return laterUrl(owner, owner.integration.auth.refresh_url) ?? tokenUrl;
+  return renderSecureUrl(owner, owner.integration.auth.refresh_url) ?? tokenUrl;
 }
 
-/** Where tokens are revoked; rendered when needed, too. */
+/** Returns the URL for revoking, which is rendered when needed, too; undefined if there is none. */
 export function revocationUrlOf(owner: OAuth2Owner, { revocationUrl }: AuthorizationServer): string | undefined {
-  return laterUrl(owner, owner.integration.auth.revocation_url) ?? revocationUrl;
+  return renderSecureUrl(owner, owner.integration.auth.revocation_url) ?? revocationUrl;
 }
 
-function laterUrl({ integration, config }: OAuth2Owner, template: Template | undefined): string | undefined {
+function renderSecureUrl({ integration, config }: OAuth2Owner, template: Template | undefined): string | undefined {
   const url = template && renderUrl(template, config);
   assertSecure(url, integration.allowHttp);
   return url;
 }
 
-/** The client: configured, or registered dynamically for this Integration, issuer and redirect URI (RFC 7591). */
+/**
+ * Returns the client: configured, or registered dynamically for this Integration, issuer and redirect URI (RFC 7591).
+ */
 export async function clientOf(
   { integration }: OAuth2Owner,
   server: AuthorizationServer,
@@ -161,7 +164,8 @@ export async function clientOf(
   if (registrationUrl === undefined || issuer === undefined)
     throw new NangoError(
       'provider_error',
-      `The authorization server registers no clients dynamically: register one by hand and set oauth_client_id of "${name}".`,
+      'The authorization server does not register clients dynamically. ' +
+        `Register one by hand and set oauth_client_id of "${name}".`,
     );
   const metadata = {
     client_name: name,
@@ -176,7 +180,7 @@ export async function clientOf(
   );
 }
 
-/** The configured client, without any request. */
+/** Returns a client with configured values. */
 function configuredClient(
   client_id: string,
   client_secret: Secret<string> | undefined,
@@ -184,12 +188,12 @@ function configuredClient(
   return { client_id, ...(client_secret === undefined ? {} : { client_secret }) };
 }
 
-/** The client that the Integration configures; undefined if there is none. */
+/** Returns the client that the Integration configures; undefined if there is none. */
 export function configuredClientOf({ oauthClientId, oauthClientSecret }: Integration): OAuth2Client | undefined {
   return oauthClientId === undefined ? undefined : configuredClient(oauthClientId, oauthClientSecret);
 }
 
-/** A token endpoint, as protocol code takes it. `url` replaces the token endpoint's own. */
+/** Returns a token endpoint as protocol code needs it. `url` replaces the token endpoint's own. */
 export function tokenEndpointOf(
   { integration, config }: OAuth2Owner,
   {
@@ -197,13 +201,13 @@ export function tokenEndpointOf(
     client,
     url = server.tokenUrl,
     method = integration.auth.authorization_method,
-    known = [],
+    unsentSecrets = [],
   }: {
     server: AuthorizationServer;
     client: OAuth2Client | undefined;
     url?: string;
     method?: OAuth2Auth['authorization_method'];
-    known?: TokenEndpoint['known'];
+    unsentSecrets?: TokenEndpoint['unsentSecrets'];
   },
   context: AuthModeContext,
 ): TokenEndpoint {
@@ -214,10 +218,10 @@ export function tokenEndpointOf(
     authenticate: client ? authenticationOf(auth, { server, client, method }, context) : noClientSecret,
     bodyFormat: auth.body_format,
     method: auth.token_http_method,
-    headers: fillHeaders(auth.token_headers, { integration, config, raw: NO_RAW }),
+    headers: renderAuthHeaders(auth.token_headers, { integration, config, raw: NO_RAW }),
     names: auth.token_parameter_names,
     clientCertificate,
-    known: [...known, integration.appApiKey],
+    unsentSecrets: [...unsentSecrets, integration.appApiKey],
     response: responseFormat(auth, auth.token_types),
   };
 }
@@ -259,14 +263,14 @@ function negotiatedMethod(
   { authMethodsSupported = ['client_secret_basic'] }: AuthorizationServer,
 ): 'header' | 'body' | 'none' {
   const names = Object.entries(METHODS_BY_WIRE_NAME);
-  const ofRegistration = names.find(([wire]) => wire === registered)?.[1];
-  if (ofRegistration) return ofRegistration;
+  const registeredMethod = names.find(([wire]) => wire === registered)?.[1];
+  if (registeredMethod) return registeredMethod;
   return !authMethodsSupported.includes('client_secret_basic') && authMethodsSupported.includes('client_secret_post')
     ? 'body'
     : 'header';
 }
 
-/** The value of `scope`: what the Integration requests, or what the resource names. */
+/** Returns the value of `scope`: the Integration's scopes, or those that the resource names. */
 export function scopeOf(
   { auth, oauthScopes }: Integration<OAuth2Auth>,
   { resourceScopes }: AuthorizationServer,
@@ -274,7 +278,7 @@ export function scopeOf(
   return (oauthScopes.length > 0 ? oauthScopes : resourceScopes).join(auth.scope_separator);
 }
 
-/** `resource` (RFC 8707), if there is one. */
+/** Returns the parameter `resource` (RFC 8707), if there is one. */
 export function resourceParam({ resource }: AuthorizationServer): Record<string, string> {
   return resource === undefined ? {} : { resource };
 }

@@ -13,7 +13,7 @@ export const apiKey = promptedMode<ApiKeyCredentials>({
   fields: { api_key: { label: 'API key' } },
   credentialsInput: z
     .looseObject({ api_key: credentialSecret })
-    .transform((given) => ({ api_key: given.api_key, raw: keepRaw(given) })),
+    .transform((values) => ({ api_key: values.api_key, raw: keepRaw(values) })),
   storedCredentials: z.object({ api_key: storedSecret, ...promptedCredentialsShape }),
   placeholders: { api_key: (credentials) => credentials.api_key },
 });

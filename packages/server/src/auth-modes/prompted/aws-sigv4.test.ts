@@ -15,7 +15,7 @@ function sign(request: SignableRequest, { service = 'service', region = 'us-east
   return awsSigV4.sign?.(request, { credentials, integration, config: { region }, context }) ?? {};
 }
 
-/** The same by aws4, an implementation nobody here wrote. */
+/** Signs the request with aws4, an independent implementation. */
 function expected(
   { method, url, headers, body }: SignableRequest,
   { service = 'service', region = 'us-east-1', session = '' } = {},

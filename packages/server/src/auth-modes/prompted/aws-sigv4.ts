@@ -4,7 +4,7 @@ import { CONNECTION_SCOPE, type Fields } from '../../schema/fields.ts';
 import { renderParams } from '../../schema/render.ts';
 import type { AuthMode, BaseCredentials, SignableRequest } from '../auth-mode.ts';
 import { credentialSecret, credentialText, keepRaw, storedRaw, storedSecret } from '../credential-schema.ts';
-import { acceptTyped, verificationSchema } from './prompted-mode.ts';
+import { parsePrompted, verificationSchema } from './prompted-mode.ts';
 import type { Secret } from '../../vault/secret.ts';
 
 interface AwsCredentials extends BaseCredentials {
@@ -63,7 +63,7 @@ export const awsSigV4: AuthMode<AwsAuth, AwsCredentials> = {
       session_token: { label: 'Session token', optional: true },
     }),
     verification: ({ auth }) => auth.verification,
-    accept: async ({ integration, values }) => acceptTyped(credentialsInput, values, integration),
+    accept: async ({ integration, values }) => parsePrompted(credentialsInput, values, integration),
   },
 };
 
@@ -73,7 +73,10 @@ interface SigningScope {
   readonly date: Date;
 }
 
-/** The headers that AWS Signature Version 4 adds to a request (AWS General Reference, "Signing AWS API requests"). */
+/**
+ * Returns the headers that AWS Signature Version 4 adds to a request (AWS General Reference, "Signing AWS API
+ * requests").
+ */
 function signatureHeaders(
   { method, url, headers, body = '' }: SignableRequest,
   { access_key_id, secret_access_key, session_token }: AwsCredentials,
@@ -113,7 +116,7 @@ function signatureHeaders(
   };
 }
 
-/** S3 encodes the path once. Every other service encodes the encoded path once more. */
+/** Encodes the path. S3 encodes it once; every other service encodes the encoded path once more. */
 function canonicalPath(pathname: string, service: string): string {
   const segments = pathname.split('/');
   return segments.map((segment) => encode(service === 's3' ? decode(segment) : segment)).join('/');
@@ -136,7 +139,7 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : Number(a > b);
 }
 
-/** RFC 3986 §2.3: everything but unreserved characters. */
+/** Percent-encodes everything except unreserved characters (RFC 3986 §2.3). */
 function encode(text: string): string {
   return encodeURIComponent(text).replaceAll(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 }

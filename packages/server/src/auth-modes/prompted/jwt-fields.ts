@@ -2,12 +2,15 @@ import type { z } from 'zod';
 import { JWT_ALGORITHMS, signJwt } from '../../oauth/json-web-token.ts';
 import type { Fields } from '../../schema/fields.ts';
 import type { AuthModeContext } from '../auth-mode.ts';
-import { AUTH_VALUES, fill, fillTemplates, type AuthValueSources } from '../auth-values.ts';
+import { AUTH_VALUES, renderAuthTemplate, renderAuthTemplates, type AuthValueSources } from '../auth-values.ts';
 import { revealText, revealTexts, Secret } from '../../vault/secret.ts';
 
 const MAX_LIFETIME_SECONDS = 86_400;
 
-/** A JWT in YAML: the key that signs it, and its claims. `names` are placeholders in addition to the common ones. */
+/**
+ * The keys of a JWT in YAML: the key that signs it, and its claims. `names` are placeholders in addition to the common
+ * ones.
+ */
 export function jwtShape(fields: Fields, names: readonly string[] = []) {
   const scope = { names: [...AUTH_VALUES.names, ...names], prefixes: AUTH_VALUES.prefixes };
   return {
@@ -30,24 +33,24 @@ export function jwtShape(fields: Fields, names: readonly string[] = []) {
   };
 }
 
-type JwtDescription = z.output<z.ZodObject<ReturnType<typeof jwtShape>>>;
+type ConfiguredJwt = z.output<z.ZodObject<ReturnType<typeof jwtShape>>>;
 
 /** Signs this JWT. Throws `invalid_value` if the key does not fit the algorithm. */
 export function signConfiguredJwt(
-  jwt: JwtDescription,
+  jwt: ConfiguredJwt,
   sources: AuthValueSources,
   { now }: Pick<AuthModeContext, 'now'>,
 ): Secret<string> {
   const seconds = Math.floor(now() / 1000);
   const claims = {
-    ...revealTexts(fillTemplates(jwt.claims, sources)),
+    ...revealTexts(renderAuthTemplates(jwt.claims, sources)),
     iat: seconds - jwt.backdate_seconds,
     exp: seconds + jwt.lifetime_seconds,
   };
   const { key_encoding } = jwt;
-  const text = fill(jwt.key, sources);
-  const held = text instanceof Secret ? text : new Secret(text);
-  const key = held.map((written) => (key_encoding === 'text' ? written : Buffer.from(written, key_encoding)));
-  const keyId = jwt.key_id && revealText(fill(jwt.key_id, sources));
+  const text = renderAuthTemplate(jwt.key, sources);
+  const secretText = text instanceof Secret ? text : new Secret(text);
+  const key = secretText.map((encoded) => (key_encoding === 'text' ? encoded : Buffer.from(encoded, key_encoding)));
+  const keyId = jwt.key_id && revealText(renderAuthTemplate(jwt.key_id, sources));
   return signJwt(claims, { algorithm: jwt.algorithm, key, keyId });
 }

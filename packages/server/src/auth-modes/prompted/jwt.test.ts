@@ -11,7 +11,7 @@ const NOW = Date.UTC(2026, 0, 1);
 const context = { now: () => NOW } as AuthModeContext;
 const REQUEST = { method: 'GET', url: 'https://api.example/', headers: {}, body: undefined };
 
-/** Registers what a user typed in and signs a request; the token is verified by jose. */
+/** Registers prompted values and signs a request. jose verifies the token. */
 async function signed(auth: Record<string, unknown>, values: Record<string, string>, key: KeyObject | Uint8Array) {
   const integration = integrationOf(jwt, auth);
   const given = { integration, config: {}, values: secret(values) };
@@ -58,7 +58,7 @@ test('as App Store Connect does: ES256 with a key id', async () => {
   assert.deepEqual(payload, { iss: 'i', aud: 'appstoreconnect-v1', iat: seconds, exp: seconds + 300 });
 });
 
-test('as Ghost does: one key typed in, whose halves are id and hexadecimal secret, under a scheme of its own', async () => {
+test('as Ghost does: one prompted key, whose halves are id and hexadecimal secret, under its own scheme', async () => {
   const secret = 'ab'.repeat(32);
   const auth = {
     credentials: { admin_key: { pattern: '(?<id>[0-9a-f]{8}):(?<secret>[0-9a-f]{64})' } },
@@ -79,7 +79,7 @@ test('as Ghost does: one key typed in, whose halves are id and hexadecimal secre
   assert.deepEqual([scheme, header.kid, payload.aud], ['Ghost', '01234567', '/admin/']);
 });
 
-test('a key that cannot sign is refused when it is registered, and not quoted', async () => {
+test('a key that cannot sign is rejected when it is registered, and not quoted', async () => {
   const auth = { credentials: { private_key: {} }, jwt: { key: '${raw.private_key}' } };
   await assert.rejects(signed(auth, { private_key: 'CANARY' }, Buffer.alloc(1)), {
     code: 'invalid_value',

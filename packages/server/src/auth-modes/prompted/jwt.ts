@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Fields } from '../../schema/fields.ts';
 import { credentialFieldsSchema, namedGroups } from '../../schema/input-fields.ts';
 import type { AuthMode } from '../auth-mode.ts';
-import { secretsHeldBy, withPlaceholders } from '../auth-values.ts';
+import { secretsOfPlaceholders, withPlaceholders } from '../auth-values.ts';
 import { keepRaw, storedRaw } from '../credential-schema.ts';
 import { verificationSchema } from './prompted-mode.ts';
 import { jwtShape, signConfiguredJwt } from './jwt-fields.ts';
@@ -30,8 +30,8 @@ export const jwt: AuthMode<JwtAuth> = {
   name: 'JWT',
   authShape: jwtAuthShape,
   endpoints: () => [],
-  signsWith: ({ jwt: { placeholders } }) => secretsHeldBy(placeholders),
-  credentialsInput: z.looseObject({}).transform((given) => ({ raw: keepRaw(given) })),
+  signsWith: ({ jwt: { placeholders } }) => secretsOfPlaceholders(placeholders),
+  credentialsInput: z.looseObject({}).transform((values) => ({ raw: keepRaw(values) })),
   storedCredentials: z.object({ raw: storedRaw }),
   times: [],
   placeholders: {},
@@ -43,11 +43,11 @@ export const jwt: AuthMode<JwtAuth> = {
     fields: ({ auth }) => auth.credentials,
     verification: ({ auth }) => auth.verification,
     async accept({ integration, config, values }, context) {
-      const raw = values.map((typed) => ({
-        ...keepRaw(typed).reveal(),
-        ...namedGroups(integration.auth.credentials, typed),
+      const raw = values.map((texts) => ({
+        ...keepRaw(texts).reveal(),
+        ...namedGroups(integration.auth.credentials, texts),
       }));
-      // A key that cannot sign is reported now, and not by the first request.
+      // Signs once, so that a key that cannot sign is reported now and not by the first request.
       signConfiguredJwt(integration.auth.jwt, { integration, config, raw }, context);
       return { raw };
     },

@@ -18,7 +18,7 @@ import { requestPromptedToken } from './prompted-token.ts';
 import { expiryOf, refreshDueAt, tokenShape } from '../token-fields.ts';
 import type { MaybeSecret, Secret } from '../../vault/secret.ts';
 
-/** `auth.verification`. */
+/** Returns the schema of `auth.verification`. */
 export function verificationSchema(fields: Fields) {
   return z
     .strictObject({
@@ -48,6 +48,7 @@ export function promptedAuthShape(fields: Fields, placeholders: readonly string[
   };
 }
 
+/** The parsed `auth` section of these modes. */
 export type PromptedAuth = z.output<z.ZodObject<ReturnType<typeof promptedAuthShape>>> & { readonly auth_mode: string };
 
 /** Prompted credentials, and the token that they were exchanged for. */
@@ -66,42 +67,45 @@ export const promptedCredentialsShape = {
   grant: z.object({ received_at: z.number(), prompted: storedRaw }).optional(),
 };
 
-/** The parts in which these modes differ. */
-interface PromptedModeParts<Typed extends PromptedCredentials> {
+/** The parts that differ between these modes. */
+interface PromptedModeParts<Credentials extends PromptedCredentials> {
   readonly name: string;
   /** The mode's own fields, as a form shows them. */
   readonly fields: InputFields;
-  readonly credentialsInput: z.ZodType<Typed>;
-  readonly storedCredentials: z.ZodType<Typed>;
-  readonly placeholders: Record<string, (credentials: Typed) => MaybeSecret>;
+  readonly credentialsInput: z.ZodType<Credentials>;
+  readonly storedCredentials: z.ZodType<Credentials>;
+  readonly placeholders: Record<string, (credentials: Credentials) => MaybeSecret>;
 }
 
-/** An auth mode with prompted credentials. If the API needs a token for them, the mode requests and refreshes it. */
-export function promptedMode<Typed extends PromptedCredentials>(
-  parts: PromptedModeParts<Typed>,
-): AuthMode<PromptedAuth, Typed> {
+/**
+ * Returns an auth mode with prompted credentials. If the API needs a token for them, the mode requests and refreshes
+ * it.
+ */
+export function promptedMode<Credentials extends PromptedCredentials>(
+  parts: PromptedModeParts<Credentials>,
+): AuthMode<PromptedAuth, Credentials> {
   const { name, credentialsInput, placeholders } = parts;
 
   /** Adds a new token if there is a token_request. */
   async function withToken(
-    typed: Typed,
+    credentials: Credentials,
     owner: Omit<PromptedValues<PromptedAuth>, 'values'>,
     context: AuthModeContext,
   ) {
     const { integration } = owner;
     const { token_request } = integration.auth;
-    if (!token_request) return typed;
-    const named = Object.fromEntries(Object.entries(placeholders).map(([key, valueOf]) => [key, valueOf(typed)]));
-    const sources = { ...owner, raw: typed.raw, named };
+    if (!token_request) return credentials;
+    const named = Object.fromEntries(Object.entries(placeholders).map(([key, valueOf]) => [key, valueOf(credentials)]));
+    const sources = { ...owner, raw: credentials.raw, named };
     const response = await requestPromptedToken(token_request, integration.auth, { sources, context });
     const received_at = context.now();
     return {
-      ...typed,
+      ...credentials,
       access_token: response.access_token,
       expires_at: expiryOf(response, integration.auth, received_at),
-      grant: { received_at, prompted: typed.raw },
+      grant: { received_at, prompted: credentials.raw },
       // Prompted values take precedence: a response must not replace them under the same name.
-      raw: response.raw.map((brought) => ({ ...brought, ...typed.raw.reveal() })),
+      raw: response.raw.map((received) => ({ ...received, ...credentials.raw.reveal() })),
     };
   }
 
@@ -120,12 +124,15 @@ export function promptedMode<Typed extends PromptedCredentials>(
       verification: ({ auth }) => auth.verification,
       async accept({ values, ...owner }, context) {
         const { integration } = owner;
-        const given = values.map((texts) => ({ ...texts, ...namedGroups(integration.auth.credentials ?? {}, texts) }));
-        const typed = acceptTyped(credentialsInput, given, integration);
+        const prompted = values.map((texts) => ({
+          ...texts,
+          ...namedGroups(integration.auth.credentials ?? {}, texts),
+        }));
+        const credentials = parsePrompted(credentialsInput, prompted, integration);
         try {
-          return await withToken(typed, owner, context);
+          return await withToken(credentials, owner, context);
         } catch (error) {
-          throw refusedAtLogin(error, integration);
+          throw toInvalidCredentials(error, integration);
         }
       },
     },
@@ -134,7 +141,7 @@ export function promptedMode<Typed extends PromptedCredentials>(
       expiresAt: ({ expires_at }) => expires_at,
       dueAt: ({ access_token, expires_at, grant }, { auth }) => {
         if (!auth.token_request) return undefined;
-        // It was registered before the Blueprint had a token request, so it is due at once.
+        // The connection was registered before the Blueprint had a token request, so it is due at once.
         if (access_token === undefined) return 0;
         return refreshDueAt({ expires_at, received_at: grant?.received_at }, auth);
       },
@@ -145,21 +152,21 @@ export function promptedMode<Typed extends PromptedCredentials>(
 }
 
 /** Parses values from outside as credentials. Throws `invalid_credentials`; the message names fields, never values. */
-export function acceptTyped<T>(schema: z.ZodType<T>, given: Secret<unknown>, { auth }: Integration): T {
-  const parsed = schema.safeParse(given.reveal(), { error: describeIssue });
+export function parsePrompted<T>(schema: z.ZodType<T>, values: Secret<unknown>, { auth }: Integration): T {
+  const parsed = schema.safeParse(values.reveal(), { error: describeIssue });
   if (parsed.success) return parsed.data;
-  const line = problemsOf(parsed.error, 'what was given');
+  const line = problemsOf(parsed.error, 'the value');
   throw new NangoError('invalid_credentials', `The credentials do not fit auth_mode ${auth.auth_mode}: ${line}`);
 }
 
 /**
- * If the provider refuses while credentials are registered, it refuses these credentials. Later it may have other
- * reasons.
+ * Turns a provider's rejection during the registration of credentials into `invalid_credentials`. A later rejection may
+ * have other reasons.
  */
-export function refusedAtLogin(error: unknown, { name }: Integration): unknown {
+export function toInvalidCredentials(error: unknown, { name }: Integration): unknown {
   if (!(error instanceof OAuthResponseError)) return error;
-  const refused = error.error === 'invalid_grant' || [400, 401, 403, 422].includes(error.httpStatus ?? 0);
-  if (!refused) return error;
+  const isRejected = error.error === 'invalid_grant' || [400, 401, 403, 422].includes(error.httpStatus ?? 0);
+  if (!isRejected) return error;
   return new NangoError('invalid_credentials', `"${name}" does not accept these credentials. ${error.message}`, {
     cause: error,
   });

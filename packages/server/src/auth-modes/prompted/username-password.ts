@@ -28,9 +28,11 @@ export const usernamePassword = promptedMode<UsernamePasswordCredentials>({
     username: { label: 'User name', secret: false, acceptsEmpty: true },
     password: { label: 'Password', acceptsEmpty: true },
   },
-  credentialsInput: z
-    .looseObject({ username, password })
-    .transform((given) => ({ username: given.username, password: new Secret(given.password), raw: keepRaw(given) })),
+  credentialsInput: z.looseObject({ username, password }).transform((values) => ({
+    username: values.username,
+    password: new Secret(values.password),
+    raw: keepRaw(values),
+  })),
   storedCredentials: z.object({ username: z.string(), password: storedSecret, ...promptedCredentialsShape }),
   placeholders: {
     username: (credentials) => credentials.username,

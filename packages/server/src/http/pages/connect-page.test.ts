@@ -13,7 +13,7 @@ async function connectPage() {
   return app.inject('/');
 }
 
-test('F7: a hostile user id, integration and application are text on the page that asks the user', async () => {
+test('F7: a hostile user id, integration and application are plain text on the page', async () => {
   const { body } = await connectPage();
   assert.equal(body.match(/<script/g)?.length, 2);
   assert.equal(body.match(/<\/script>/g)?.length, 2);
@@ -25,7 +25,7 @@ test('F7: a hostile user id, integration and application are text on the page th
   assert.deepEqual(JSON.parse(data), { attempt: HOSTILE, origin: HOSTILE });
 });
 
-test('F7, F11: the page runs scripts and styles by their hash alone, loads nothing, is not framed and not stored', async () => {
+test('F7, F11: the page runs scripts and styles only by hash, loads nothing, is not framed or stored', async () => {
   const { headers } = await connectPage();
   const policy = String(headers['content-security-policy']).replaceAll(/'sha256-[\w+/]+='/g, 'HASH');
   assert.deepEqual(policy.split('; '), [

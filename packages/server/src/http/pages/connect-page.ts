@@ -24,10 +24,14 @@ async function go(proof) {
   button.disabled = true;
   problem.textContent = '';
   try {
-    const response = await fetch(location.pathname, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ attempt, ...proof }) });
-    const answer = await response.json();
-    if (response.ok) return location.replace(answer.authorizationUrl);
-    problem.textContent = answer.error.message;
+    const response = await fetch(location.pathname, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ attempt, ...proof }),
+    });
+    const result = await response.json();
+    if (response.ok) return location.replace(result.authorizationUrl);
+    problem.textContent = result.error.message;
   } catch {
     problem.textContent = 'The server cannot be reached. Check your connection and try again.';
   }
@@ -39,15 +43,16 @@ button.addEventListener('click', () => go({ confirmed: true }));
 if (origin && window.opener) {
   main.hidden = true;
   addEventListener('message', (event) => {
-    if (event.source === window.opener && event.origin === origin && event.data?.source === 'nango') go({ nonce: String(event.data.nonce) });
+    if (event.source === window.opener && event.origin === origin && event.data?.source === 'nango')
+      go({ nonce: String(event.data.nonce) });
   });
   window.opener.postMessage({ source: 'nango', status: 'ready' }, origin);
   setTimeout(() => { main.hidden = isGoing; }, 1500);
 }`;
 
 /**
- * Sends the page that shows which account will be connected to which application. The page continues when the opener has
- * proven its identity, or when the user clicks.
+ * Sends the page that shows which account will be connected to which application. The page continues when the opener
+ * has proven its identity, or when the user clicks.
  */
 export function sendConnectPage(
   reply: FastifyReply,
@@ -56,11 +61,13 @@ export function sendConnectPage(
   const { integration, userId, origin } = waiting;
   const { name, logo } = application;
   const image = logo === undefined ? '' : `<img src="${escapeHtml(logo)}" alt="">`;
+  const shownName = escapeHtml(name);
+  const account = `the account <b>${escapeHtml(userId)}</b> in <b>${shownName}</b>`;
   const body = `<main>
 ${image}
-<h1>Connect ${escapeHtml(integration)} to ${escapeHtml(name)}</h1>
-<p>The account that you choose next becomes part of the account <b>${escapeHtml(userId)}</b> in <b>${escapeHtml(name)}</b>. <b>${escapeHtml(name)}</b> can then use it.</p>
-<p class="small">Continue only if this is your account in ${escapeHtml(name)} and you requested this connection.</p>
+<h1>Connect ${escapeHtml(integration)} to ${shownName}</h1>
+<p>The account that you choose next becomes part of ${account}. <b>${shownName}</b> can then use it.</p>
+<p class="small">Continue only if this is your account in ${shownName} and you requested this connection.</p>
 <button type="button">Continue</button>
 <p class="small bad" id="problem" role="alert"></p>
 <noscript><p class="bad">This page needs JavaScript.</p></noscript>

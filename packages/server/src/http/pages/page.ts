@@ -2,18 +2,36 @@ import { createHash } from 'node:crypto';
 import type { FastifyReply } from 'fastify';
 
 const STYLE = `
-:root { color-scheme: light dark; --text: #16181d; --muted: #5c6370; --page: #f4f5f7; --card: #fff; --line: #e3e5ea; --good: #12805c; --bad: #b3261e; --action: #2456d6; --on-action: #fff }
-@media (prefers-color-scheme: dark) { :root { --text: #eceef2; --muted: #a0a7b4; --page: #121317; --card: #1b1d23; --line: #2c2f38; --good: #4cc38a; --bad: #ff8f87; --action: #8aaeff; --on-action: #0d1526 } }
+:root {
+  color-scheme: light dark;
+  --text: #16181d; --muted: #5c6370; --page: #f4f5f7; --card: #fff; --line: #e3e5ea;
+  --good: #12805c; --bad: #b3261e; --action: #2456d6; --on-action: #fff
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --text: #eceef2; --muted: #a0a7b4; --page: #121317; --card: #1b1d23; --line: #2c2f38;
+    --good: #4cc38a; --bad: #ff8f87; --action: #8aaeff; --on-action: #0d1526
+  }
+}
 * { box-sizing: border-box }
-body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem; background: var(--page); color: var(--text); font: 16px/1.5 system-ui, sans-serif }
-main { width: 100%; max-width: 26rem; padding: 2rem; text-align: center; background: var(--card); border: 1px solid var(--line); border-radius: 14px }
+body {
+  margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem;
+  background: var(--page); color: var(--text); font: 16px/1.5 system-ui, sans-serif
+}
+main {
+  width: 100%; max-width: 26rem; padding: 2rem; text-align: center;
+  background: var(--card); border: 1px solid var(--line); border-radius: 14px
+}
 main[hidden] { display: none }
 svg, img { width: 44px; height: 44px } img { object-fit: contain }
 h1 { margin: .75rem 0 .25rem; font-size: 1.25rem; overflow-wrap: anywhere }
 p { margin: .5rem 0 0; color: var(--muted); overflow-wrap: anywhere }
 b { color: var(--text); font-weight: 600 }
 code { font: .8125rem ui-monospace, monospace }
-button { margin-top: 1.5rem; width: 100%; padding: .75rem 1rem; border: 0; border-radius: 9px; background: var(--action); color: var(--on-action); font: inherit; font-weight: 600; cursor: pointer }
+button {
+  margin-top: 1.5rem; width: 100%; padding: .75rem 1rem; border: 0; border-radius: 9px;
+  background: var(--action); color: var(--on-action); font: inherit; font-weight: 600; cursor: pointer
+}
 button:disabled { opacity: .6; cursor: default }
 button:focus-visible { outline: 3px solid var(--action); outline-offset: 2px }
 .small { font-size: .875rem }
@@ -24,16 +42,16 @@ export interface Page {
   readonly title: string;
   /** HTML. */
   readonly body: string;
-  /** What the script reads from the element `data`. */
+  /** The value that the script reads from the element `data`. */
   readonly data: unknown;
   readonly script: string;
-  /** Where the script may send requests. If undefined, it may send none. */
+  /** The origin to which the script may send requests; undefined = it may send none. */
   readonly connectTo?: "'self'";
 }
 
 /**
- * Sends a page that makes no other request, is never stored or framed, and sends no referrer. Its scripts and styles
- * run by their hashes, so a script that escaping missed still could not run.
+ * Sends a page that makes no other request, is never stored or framed, and sends no referrer. The policy permits only
+ * the hashes of its own script and style. So an injected script could not run, even if escaping missed it.
  */
 export function sendPage(reply: FastifyReply, page: Page): FastifyReply {
   return reply
@@ -67,6 +85,7 @@ ${body}
 
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
+/** Escapes text for HTML content and attribute values. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
 }
@@ -84,7 +103,7 @@ function contentSecurityPolicy({ script, connectTo }: Page): string {
   ].join('; ');
 }
 
-/** JSON that cannot end its script element. */
+/** Returns JSON that cannot end its script element. */
 function toScriptJson(value: unknown): string {
   return JSON.stringify(value).replace(
     /[<>&\u2028\u2029]/g,

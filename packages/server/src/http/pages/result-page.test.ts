@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { renderPage } from './page.ts';
 import { resultPage } from './result-page.ts';
 
-test('F7: hostile text is text, in the page and in the script data', () => {
+test('F7: hostile text is plain text, in the page and in the script data', () => {
   const hostile = `</script><img src=x onerror=alert(1)>"'&\u2028`;
   const html = renderPage(
     resultPage({

@@ -19,9 +19,11 @@ if (origin && window.opener) {
 }`;
 
 const CHECK =
-  '<svg class="good" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true"><circle cx="12" cy="12" r="10"/><path d="m7.5 12.5 3 3 6-6.5"/></svg>';
+  '<svg class="good" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true">' +
+  '<circle cx="12" cy="12" r="10"/><path d="m7.5 12.5 3 3 6-6.5"/></svg>';
 const CROSS =
-  '<svg class="bad" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true"><circle cx="12" cy="12" r="10"/><path d="m9 9 6 6m0-6-6 6"/></svg>';
+  '<svg class="bad" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true">' +
+  '<circle cx="12" cy="12" r="10"/><path d="m9 9 6 6m0-6-6 6"/></svg>';
 
 /**
  * Sends the page that shows how an attempt ended and posts the result to the origin that began the attempt. The page
@@ -34,9 +36,9 @@ export function sendResultPage(reply: FastifyReply, result: AttemptResult): Fast
 
 /** Sends the result page for an error that belongs to no known attempt. */
 export function sendFailurePage(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const known = error instanceof NangoError;
-  if (!known || error.status >= 500) request.log.error({ err: error }, 'connect page failed');
-  const described = known
+  const isOurs = error instanceof NangoError;
+  if (!isOurs || error.status >= 500) request.log.error({ err: error }, 'connect page failed');
+  const described = isOurs
     ? { type: error.code, message: error.message }
     : { type: 'internal_error', message: 'The server had an internal error. The server’s log shows the cause.' };
   const result: AttemptResult = {
@@ -47,7 +49,7 @@ export function sendFailurePage(error: unknown, request: FastifyRequest, reply: 
     origin: null,
     error: described,
   };
-  return sendResultPage(reply.code(known ? error.status : 500), result);
+  return sendResultPage(reply.code(isOurs ? error.status : 500), result);
 }
 
 /** Returns the page of a result. It shows names and the provider's text as plain text, never as HTML. */

@@ -1,15 +1,15 @@
 import type { Dispatcher } from 'undici';
 import type { HeaderFields } from '../../formats/header-fields.ts';
 
-// A response that will be replaced is short. No more of it is read before the decision.
+// Responses that are replaced are short. Before the decision, no more bytes are read.
 const MAX_HELD_BYTES = 65_536;
 // How long the rest of a dropped response is awaited. After that its socket is closed.
 const MAX_DISCARD_MS = 5_000;
 const TOO_LONG = 'The response to be replaced is too long.';
 
-/** Receives what was held. */
+/** Receives a response that was held. */
 export interface ResponseSink {
-  /** False if no more is wanted for now. Then the sink resumes the controller itself. */
+  /** Returns false if the sink is full. Then the sink resumes the controller itself. */
   readonly onData: (controller: Dispatcher.DispatchController, chunk: Buffer) => boolean;
   readonly onEnd: (trailers: HeaderFields) => void;
   readonly onError: (error: Error) => void;
@@ -33,6 +33,7 @@ export class HeldResponse {
     this.#controller = controller;
   }
 
+  /** Adds a part of the body. */
   add(chunk: Buffer): void {
     if (this.#isDiscarded) return this.#bound(chunk);
     this.#chunks.push(chunk);
@@ -42,17 +43,19 @@ export class HeldResponse {
     this.#controller.pause();
   }
 
+  /** Marks the response as complete. */
   end(trailers: HeaderFields): void {
     this.#trailers = trailers;
     clearTimeout(this.#discardEnds);
   }
 
+  /** Marks the response as cut off. */
   fail(error: Error): void {
     this.#error = error;
     clearTimeout(this.#discardEnds);
   }
 
-  /** Drops what was held. The rest is read so that the socket can be reused, unless the rest is long or slow. */
+  /** Drops the response. The rest is read so that the socket can be reused, unless the rest is long or slow. */
   discard(): void {
     this.#isDiscarded = true;
     this.#chunks.length = 0;
@@ -61,7 +64,7 @@ export class HeldResponse {
     if (this.#isPaused) this.#controller.resume();
   }
 
-  /** Passes what was held to the sink, and everything that follows. */
+  /** Passes the held part of the response to the sink. The caller passes on what follows. */
   release({ onData, onEnd, onError }: ResponseSink): void {
     let wantsMore = true;
     for (const chunk of this.#chunks) wantsMore = onData(this.#controller, chunk);

@@ -19,7 +19,7 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 
 /** Limits of the time that a caller takes to send a body. */
 export interface BodyTimes {
-  /** When the call must end, in `performance.now()` time; undefined = never. */
+  /** The time at which the call must end, in `performance.now()` time; undefined = never. */
   readonly endsAt: number | undefined;
   /** Milliseconds without data after which the caller counts as gone. */
   readonly callerIdleMs: number;
@@ -67,7 +67,12 @@ async function readInTime(
     size += chunk.length;
     chunks.push(chunk);
     if (size > limit)
-      reject(new NangoError('invalid_request', `A body that this auth_mode signs may have at most ${limit} bytes.`));
+      reject(
+        new NangoError(
+          'invalid_request',
+          `The body is larger than ${limit} bytes, which is the limit for an auth_mode that signs bodies.`,
+        ),
+      );
   };
   request
     .on('data', onData)
@@ -84,8 +89,8 @@ async function readInTime(
 }
 
 /**
- * A caller who sends nothing for one to two times `callerIdleMs`, while the body is awaited, is gone. A caller who
- * waits because the API reads slowly is not.
+ * Ends the request if its caller sends nothing for one to two times `callerIdleMs` while the body is awaited. The time
+ * does not count while the API reads slowly, because the caller then has to wait.
  */
 function endWhenIdle(request: IncomingMessage, callerIdleMs: number): void {
   let isActive = true;

@@ -13,7 +13,7 @@ function controllerThat(abort: (reason: Error) => void): Dispatcher.DispatchCont
   return { ...state, abort, pause: nothing, resume: nothing };
 }
 
-test('P8: a request whose caller left while the connection was made is not sent', async (t) => {
+test('P8: a request whose caller disconnected while the connection was made is not sent', async (t) => {
   const { promise, resolve } = Promise.withResolvers<ServerResponse>();
   const server = createServer((_request, response) => resolve(response)).listen(0, '127.0.0.1');
   t.after(() => server.close());
@@ -35,7 +35,7 @@ test('P8: a request whose caller left while the connection was made is not sent'
   assert.ok(aborted[0] instanceof CallerGoneError);
 });
 
-test('P11: the rest of a replaced response is waited for a bounded time', (t) => {
+test('P11: the rest of a replaced response is awaited for a bounded time', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   let aborts = 0;
   const hold = () => new HeldResponse(controllerThat(() => (aborts += 1)));

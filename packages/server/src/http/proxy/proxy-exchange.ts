@@ -11,25 +11,26 @@ const MAX_WHOLE_BYTES = 16_384;
 
 const PLAIN_TEXT = /^[\x20-\x7e]*$/;
 
+/** Settings of an {@link Exchange}. */
 export interface ExchangeOptions {
   readonly response: ServerResponse;
-  /** Whether the request is sent again and this response is dropped. Called before anything is forwarded. */
+  /** Whether the request is sent again and this response is dropped. It is called before anything is forwarded. */
   readonly isReplaced: (status: number, headers: HeaderFields) => Promise<boolean> | false;
-  /** When the call must end, in `performance.now()` time; undefined = never. */
+  /** The time at which the call must end, in `performance.now()` time; undefined = never. */
   readonly endsAt: number | undefined;
-  /** Milliseconds that the caller may leave a part of the response unread. */
+  /** How long the caller may leave a part of the response unread, in milliseconds. */
   readonly callerIdleMs: number;
-  /** Added to the response. */
+  /** The request id that is added to the response. */
   readonly requestId: string;
-  /** Takes the API's socket when the API agreed to change the protocol; undefined if that was not requested. */
+  /** Takes the API's socket if the API agrees to change the protocol; undefined if that was not requested. */
   readonly onUpgrade?: ((headers: HeaderFields, upstream: Duplex) => void) | undefined;
 }
 
-/** What was forwarded. */
-export interface Passed {
+/** The response that was forwarded. */
+export interface Forwarded {
   readonly status: number;
   readonly bytes: number;
-  /** When the API's response began, in `performance.now()` time. */
+  /** The time at which the API's response began, in `performance.now()` time. */
   readonly respondedAt: number;
 }
 
@@ -39,7 +40,7 @@ export interface Passed {
  */
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly #options: ExchangeOptions;
-  readonly #settled = Promise.withResolvers<Passed | 'replaced'>();
+  readonly #settled = Promise.withResolvers<Forwarded | 'replaced'>();
   #controller: Dispatcher.DispatchController | undefined;
   /** The reason for the abort, if the call ended before the API's response did. */
   #endedBy: Error | undefined;
@@ -49,7 +50,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** Length of a response that may be sent as a whole. */
   #wholeBytes = -1;
   #mayHaveTrailers = false;
-  #passed: { status: number; bytes: number; respondedAt: number } | undefined;
+  #forwarded: { status: number; bytes: number; respondedAt: number } | undefined;
   readonly #deadline: NodeJS.Timeout | undefined;
   #unread: NodeJS.Timeout | undefined;
 
@@ -61,7 +62,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   /** Resolves when the response was forwarded or replaced. Rejects if the API sent none, or cut it off. */
-  get settled(): Promise<Passed | 'replaced'> {
+  get settled(): Promise<Forwarded | 'replaced'> {
     return this.#settled.promise;
   }
 
@@ -78,7 +79,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     headers: HeaderFields,
     upstream: Duplex,
   ): void {
-    this.#leave();
+    this.#markOver();
     const { onUpgrade, response } = this.#options;
     if (!onUpgrade || response.destroyed) {
       upstream.destroy();
@@ -96,10 +97,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
   ): void {
     // Interim responses (RFC 9110 §15.2) concern the connection to the API.
     if (status < 200 || this.#endedBy) return;
-    const asked = this.#options.isReplaced(status, headers);
-    if (asked === false) return this.#begin(status, headers, statusMessage);
+    const replacement = this.#options.isReplaced(status, headers);
+    if (replacement === false) return this.#begin(status, headers, statusMessage);
     this.#held = new HeldResponse(controller);
-    void this.#decide(asked, this.#held, () => this.#begin(status, headers, statusMessage));
+    void this.#decide(replacement, this.#held, () => this.#begin(status, headers, statusMessage));
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -114,17 +115,17 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    // An API may close its connection during the decision: the head is all that the decision needs.
+    // An API may close its connection during the decision. The decision needs only the head.
     if (this.#held) this.#held.fail(error);
     else this.#fail(error);
   }
 
-  async #decide(asked: Promise<boolean>, held: HeldResponse, begin: () => void): Promise<void> {
+  async #decide(replacement: Promise<boolean>, held: HeldResponse, begin: () => void): Promise<void> {
     try {
-      const isReplaced = await asked;
+      const isReplaced = await replacement;
       if (this.#isOver) return;
       if (isReplaced) {
-        this.#leave();
+        this.#markOver();
         held.discard();
         return this.#settled.resolve('replaced');
       }
@@ -142,25 +143,25 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #begin(status: number, headers: HeaderFields, statusMessage = ''): void {
     const { response } = this.#options;
-    this.#passed = { status, bytes: 0, respondedAt: performance.now() };
+    this.#forwarded = { status, bytes: 0, respondedAt: performance.now() };
     response.sendDate = false;
     const length = headers['content-length'];
     const hasContent = response.req.method !== 'HEAD' && status !== 204 && status !== 304;
     // Only a chunked body can have trailers (RFC 9112 §7.1.2), and HTTP/1.0 has no chunks.
     this.#mayHaveTrailers = hasContent && length === undefined && response.req.httpVersion !== '1.0';
-    const passed = responseHeaders(headers, { withTrailer: this.#mayHaveTrailers, withLength: status !== 204 });
-    passed.push('nango-request-id', this.#options.requestId);
-    // A response before the end of the request may be final. The rest of the request is not awaited.
-    if (!response.req.complete) passed.push('connection', 'close');
-    response.writeHead(status, toHeaderText(statusMessage), passed);
-    // Events and other slow responses begin before their first byte.
+    const fields = responseHeaders(headers, { withTrailer: this.#mayHaveTrailers, withLength: status !== 204 });
+    fields.push('nango-request-id', this.#options.requestId);
+    // An API may respond before the request ends. The rest of the request is not awaited, so the connection closes.
+    if (!response.req.complete) fields.push('connection', 'close');
+    response.writeHead(status, toHeaderText(statusMessage), fields);
+    // The caller of a slow response, such as a stream of events, receives the head before the first byte.
     if (length === undefined) response.flushHeaders();
     else if (Number(length) <= MAX_WHOLE_BYTES && hasContent) this.#wholeBytes = Number(length);
   }
 
   #write(controller: Dispatcher.DispatchController, chunk: Buffer): boolean {
     const { response, callerIdleMs } = this.#options;
-    if (this.#passed) this.#passed.bytes += chunk.length;
+    if (this.#forwarded) this.#forwarded.bytes += chunk.length;
     if (chunk.length === this.#wholeBytes) {
       response.end(chunk.toString('latin1'), 'latin1');
       return true;
@@ -178,16 +179,16 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #finish(trailers: HeaderFields): void {
     const { response } = this.#options;
-    this.#leave();
-    if (!this.#passed) return this.#settled.reject(new Error('The response ended before it began.'));
+    this.#markOver();
+    if (!this.#forwarded) return this.#settled.reject(new Error('The response ended before it began.'));
     const fields = this.#mayHaveTrailers ? trailerFields(trailers) : [];
     if (fields.length > 0) response.addTrailers(fields);
     if (!response.writableEnded) response.end();
-    this.#settled.resolve(this.#passed);
+    this.#settled.resolve(this.#forwarded);
   }
 
   #fail(error: Error): void {
-    this.#leave();
+    this.#markOver();
     this.#settled.reject(this.#endedBy ?? error);
   }
 
@@ -207,14 +208,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   readonly #onUnread = (): void => this.#end(new CallerGoneError());
 
-  #leave(): void {
+  /** Marks the call as over, and stops its timers. */
+  #markOver(): void {
     this.#isOver = true;
     clearTimeout(this.#deadline);
     clearTimeout(this.#unread);
   }
 }
 
-/** The UTF-8 bytes of a text, one in each character: Node writes only such characters into a head. */
+/** Returns the UTF-8 bytes of a text, one in each character. Node writes only such characters into a head. */
 function toHeaderText(text: string): string {
   if (PLAIN_TEXT.test(text)) return text;
   return Buffer.from(text, 'utf8')
@@ -225,7 +227,7 @@ function toHeaderText(text: string): string {
 /** The caller disconnected, or does not read, so nobody receives a response. */
 export class CallerGoneError extends Error {
   override readonly name = 'CallerGoneError';
-  override readonly message = 'The caller went away.';
+  override readonly message = 'The caller disconnected.';
 }
 
 /** The call took longer than the Integration allows. */

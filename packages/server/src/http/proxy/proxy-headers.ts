@@ -5,8 +5,7 @@ import { FRAMING_FIELDS, type HeaderFields } from '../../formats/header-fields.t
 const PROXY_AUTHENTICATION = ['proxy-authenticate', 'proxy-authorization'];
 const NOT_FORWARDED: ReadonlySet<string> = new Set([...FRAMING_FIELDS, ...PROXY_AUTHENTICATION]);
 
-// Fields with which an API could store or change something for our origin in a browser, and all fields with the prefix
-// below.
+// With these fields, and all fields with the prefix below, an API could change our origin's state in a browser.
 const FOR_OUR_ORIGIN = new Set([
   'alt-svc',
   'clear-site-data',
@@ -27,8 +26,8 @@ const CORS = 'access-control-';
 const OURS = 'nango-';
 
 /**
- * The caller's fields that are forwarded to an API. Left out are fields of the connection, those that `Connection`
- * names, our own, and the `Authorization` that is meant for us. Repeated fields are joined (RFC 9110 §5.3).
+ * Returns the caller's fields that are forwarded to an API. Fields of the connection, those that `Connection` names,
+ * our own, and the `Authorization` that is meant for us are left out. Repeated fields are joined (RFC 9110 §5.3).
  */
 export function requestHeaders({ headers }: IncomingMessage): Record<string, string> {
   const named = namedByConnection(headers.connection);
@@ -43,17 +42,12 @@ export function requestHeaders({ headers }: IncomingMessage): Record<string, str
 }
 
 // If a browser displays a response, it displays it as inert data.
-const SHOWN_AS_NOTHING = [
-  'content-security-policy',
-  "default-src 'none'; sandbox",
-  'x-content-type-options',
-  'nosniff',
-];
+const INERT_DISPLAY = ['content-security-policy', "default-src 'none'; sandbox", 'x-content-type-options', 'nosniff'];
 
 /**
- * An API's fields that are forwarded to the caller: names and values in turn, as `writeHead` takes them. Cookies are
- * renamed to `nango-set-cookie`, so no browser takes them for ours. Fields that change something for our origin are
- * left out. 1xx and 204 have no Content-Length (RFC 9110 §8.6).
+ * Returns an API's fields that are forwarded to the caller: names and values in turn, as `writeHead` takes them.
+ * Cookies are renamed to `nango-set-cookie`, so no browser takes them for ours. Fields that change something for our
+ * origin are left out. 1xx and 204 have no Content-Length (RFC 9110 §8.6).
  */
 export function responseHeaders(headers: HeaderFields, { withTrailer = false, withLength = true } = {}): string[] {
   const named = namedByConnection(headers['connection']);
@@ -62,19 +56,21 @@ export function responseHeaders(headers: HeaderFields, { withTrailer = false, wi
     const value = headers[name];
     if (value === undefined || named?.has(name) || isWithheld(name)) continue;
     if ((name === 'trailer' && !withTrailer) || (name === 'content-length' && !withLength)) continue;
-    const shown = name === 'set-cookie' ? 'nango-set-cookie' : name;
-    if (typeof value === 'string') passed.push(shown, value);
-    else for (const one of value) passed.push(shown, one);
+    const sentName = name === 'set-cookie' ? 'nango-set-cookie' : name;
+    if (typeof value === 'string') passed.push(sentName, value);
+    else for (const one of value) passed.push(sentName, one);
   }
-  passed.push(...SHOWN_AS_NOTHING);
+  passed.push(...INERT_DISPLAY);
   return passed;
 }
 
 // Fields that frame, route or authenticate a message, or say how to read it, may not be trailers (RFC 9110 §6.5.1).
-const NOT_IN_TRAILERS =
-  /^(content-.*|set-cookie|trailer|authorization|www-authenticate|age|cache-control|date|expires|location|retry-after|vary|warning|range|if-.*)$/;
+const NOT_IN_TRAILERS = new RegExp(
+  '^(content-.*|set-cookie|trailer|authorization|www-authenticate|age|cache-control|date|expires|location|' +
+    'retry-after|vary|warning|range|if-.*)$',
+);
 
-/** An API's trailers that are forwarded to the caller: pairs of name and value, as `addTrailers` takes them. */
+/** Returns an API's trailers that are forwarded to the caller: pairs of name and value, as `addTrailers` takes them. */
 export function trailerFields(trailers: HeaderFields): [name: string, value: string][] {
   return Object.entries(trailers).flatMap(([name, value = []]) =>
     isWithheld(name) || NOT_IN_TRAILERS.test(name) ? [] : [value].flat().map((one): [string, string] => [name, one]),

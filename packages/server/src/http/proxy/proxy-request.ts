@@ -16,7 +16,7 @@ const retrySchema = z.object({
 const NO_CHOICE: RetryChoice = { anyMethod: false };
 
 /**
- * `Nango-Integration`, `Nango-User-Id` and `Nango-Account`, or `Nango-Connection-Id`. User id and account are
+ * Parses `Nango-Integration`, `Nango-User-Id` and `Nango-Account`, or `Nango-Connection-Id`. User id and account are
  * percent-encoded UTF-8, because header values are not Unicode.
  */
 export function readReference(request: IncomingMessage): ConnectionReference {
@@ -40,7 +40,7 @@ function invalidReference(why: string): NangoError {
   );
 }
 
-/** `Nango-Retries` and `Nango-Retry-Any-Method`. */
+/** Parses `Nango-Retries` and `Nango-Retry-Any-Method`. Throws `invalid_request`. */
 export function parseRetryChoice({ headers }: IncomingMessage): RetryChoice {
   const retries = headers['nango-retries'];
   const anyMethod = headers['nango-retry-any-method'];
@@ -49,7 +49,7 @@ export function parseRetryChoice({ headers }: IncomingMessage): RetryChoice {
   if (!parsed.success)
     throw new NangoError(
       'invalid_request',
-      `Nango-Retries is a number from 0 to ${MAX_RETRIES}, Nango-Retry-Any-Method "true" or "false".`,
+      `Nango-Retries must be a number from 0 to ${MAX_RETRIES}, and Nango-Retry-Any-Method "true" or "false".`,
     );
   return {
     maxRetries: parsed.data['Nango-Retries'],
@@ -57,7 +57,7 @@ export function parseRetryChoice({ headers }: IncomingMessage): RetryChoice {
   };
 }
 
-/** Undefined also if the header was sent twice: two programs could read two different values. */
+/** Returns a header. Undefined also if it was sent twice: two programs could read two different values. */
 function single(request: IncomingMessage, name: string): string | undefined {
   const value = request.headers[name];
   if (typeof value !== 'string') return undefined;
@@ -71,8 +71,12 @@ function decode(request: IncomingMessage, name: 'nango-user-id' | 'nango-account
     return decodeURIComponent(text);
   } catch (cause) {
     const header = name === 'nango-user-id' ? 'Nango-User-Id' : 'Nango-Account';
-    throw new NangoError('invalid_request', `${header} is not percent-encoded UTF-8; encode it, "%" as "%25" too.`, {
-      cause,
-    });
+    throw new NangoError(
+      'invalid_request',
+      `${header} is not percent-encoded UTF-8. Encode it, and encode "%" as "%25".`,
+      {
+        cause,
+      },
+    );
   }
 }

@@ -4,7 +4,7 @@ import { responseHeaders } from './proxy-headers.ts';
 import { PROXY_PATH } from './proxy-request.ts';
 import type { Proxy } from './proxy.ts';
 
-/** Whether a request asks the proxy for a WebSocket (RFC 6455 §4.1). All others stay requests. */
+/** Whether a request asks the proxy for a WebSocket (RFC 6455 §4.1). Other upgrades are ignored. */
 export function isUpgrade({ url, headers }: IncomingMessage): boolean {
   return url?.startsWith(PROXY_PATH) === true && headers.upgrade?.toLowerCase() === 'websocket';
 }
@@ -34,7 +34,7 @@ export function createUpgrades(proxy: Proxy): Upgrades {
       socket.on('error', () => socket.destroy());
       proxy(request, response, (headers, upstream) => {
         response.detachSocket(socket as Parameters<ServerResponse['detachSocket']>[0]);
-        // A handshake was in progress when the server began to stop.
+        // The handshake was in progress when the server began to stop.
         if (closed) {
           socket.destroy();
           upstream.destroy();

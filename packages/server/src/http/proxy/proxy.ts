@@ -9,7 +9,7 @@ import { errorResponse } from '../error-mapper.ts';
 import { requestIdOf } from '../request-id.ts';
 import type { ServerContext } from '../server-context.ts';
 import { hasBody, takeBody, type ProxyBody } from './proxy-body.ts';
-import { CallerGoneError, Exchange, type ExchangeOptions, type Passed } from './proxy-exchange.ts';
+import { CallerGoneError, Exchange, type ExchangeOptions, type Forwarded } from './proxy-exchange.ts';
 import { requestHeaders } from './proxy-headers.ts';
 import { readReference, parseRetryChoice, PROXY_PATH } from './proxy-request.ts';
 
@@ -28,17 +28,17 @@ type ProxyServer = Pick<
   'context' | 'fresh' | 'secretKeys' | 'limits' | 'followUps' | 'client' | 'report'
 >;
 
-// Their responses repeat the request (RFC 9110 §9.3.8).
+// The responses of these methods repeat the request (RFC 9110 §9.3.8).
 const REFLECTING_METHODS: ReadonlySet<string> = new Set(['TRACE', 'TRACK']);
 const NO_BODY: ProxyBody = {};
-// Otherwise a caller who neither sends nor reads would keep a place among the requests in flight for ever.
+// Without a limit, a caller who neither sends nor reads would occupy a place among the requests in flight for ever.
 const CALLER_IDLE_MS = 60_000;
 
 /** A request to the proxy, and its state. */
 interface Visit {
   readonly request: IncomingMessage;
   readonly requestId: string;
-  /** When it arrived, in `performance.now()` time. */
+  /** The time at which the request arrived, in `performance.now()` time. */
   readonly started: number;
   caller: string | undefined;
   reference: ConnectionReference | undefined;
@@ -47,8 +47,8 @@ interface Visit {
 }
 
 /**
- * Forwards requests to a connection's API, with credentials, and the API's responses back, byte by byte. It runs before
- * the router and does no work beyond forwarding the bytes.
+ * Returns the proxy. It forwards requests to a connection's API, with credentials, and the API's responses back, byte
+ * by byte. It runs before the router and does no work beyond forwarding the bytes.
  */
 export function createProxy(server: ProxyServer): Proxy {
   return (request, response, onUpgrade) => {
@@ -82,8 +82,8 @@ async function serve(visit: Visit, responding: Responding, server: ProxyServer):
   }
 }
 
-/** Sends the request to the API until a response is final, and that response to the caller. */
-async function forward(visit: Visit, { response, onUpgrade }: Responding, server: ProxyServer): Promise<Passed> {
+/** Sends the request to the API until a response is final. Forwards that response to the caller. */
+async function forward(visit: Visit, { response, onUpgrade }: Responding, server: ProxyServer): Promise<Forwarded> {
   const call = await openCall(visit, server);
   return server.limits.run(call.connection, async () => {
     const { request, started } = visit;
@@ -108,7 +108,10 @@ async function openCall(visit: Visit, { secretKeys, fresh }: ProxyServer): Promi
   visit.caller = secretKeys.check(request.headers.authorization, { scope: 'proxy', from: request });
   const reference = (visit.reference = readReference(request));
   if (REFLECTING_METHODS.has(request.method ?? ''))
-    throw new NangoError('invalid_request', `${request.method} is not proxied: its response would show credentials.`);
+    throw new NangoError(
+      'invalid_request',
+      `The proxy does not forward ${request.method}, because its response would show credentials.`,
+    );
   const retry = parseRetryChoice(request);
   // A cached connection is not awaited.
   const connection = fresh.cached(reference) ?? (await fresh.get(reference));
@@ -120,8 +123,7 @@ function requestBody(
   visit: Visit,
   { response, signed, endsAt }: { response: ServerResponse; signed: boolean; endsAt: number | undefined },
 ): Promise<ProxyBody> {
-  // Only now is the caller told to send the body (RFC 9110 §10.1.1). A caller without permission has sent nothing in
-  // vain.
+  // The caller is told to send the body only now (RFC 9110 §10.1.1). So a caller without permission does not send it.
   if (visit.request.headers.expect !== undefined) response.writeContinue();
   const times = { endsAt, callerIdleMs: CALLER_IDLE_MS };
   return takeBody(visit.request, { signed, onBytes: (count) => (visit.sentBytes += count), times });
@@ -138,15 +140,15 @@ function sendOnce(
   call: ApiCall,
   body: ProxyBody,
   { visit, response, onUpgrade, endsAt, server }: Sending,
-): Promise<Passed | 'replaced'> {
+): Promise<Forwarded | 'replaced'> {
   const endpoint = (visit.request.url ?? '').slice(PROXY_PATH.length);
-  const given = { endpoint, headers: requestHeaders(visit.request), body: body.bytes };
-  const request = nextRequest(call, given, server.context);
+  const received = { endpoint, headers: requestHeaders(visit.request), body: body.bytes };
+  const request = nextRequest(call, received, server.context);
   const { method, target, headers } = request;
   call.sentTo = target;
   const exchange = new Exchange({
     response,
-    isReplaced: (status, answered) => server.followUps.after(call, { status, headers: answered, request }),
+    isReplaced: (status, answered) => server.followUps.sendsAgain(call, { status, headers: answered, request }),
     onUpgrade,
     endsAt,
     callerIdleMs: CALLER_IDLE_MS,
@@ -170,7 +172,7 @@ function sendOnce(
   return exchange.settled;
 }
 
-/** An error as the caller sees it. */
+/** Returns an error as the caller sees it. */
 function toCallError(error: unknown, { connection, sentTo }: ApiCall): unknown {
   if (error instanceof CallerGoneError || error instanceof NangoError || !sentTo) return error;
   const { totalMs, headersMs } = connection.integration.timeouts;
@@ -180,7 +182,7 @@ function toCallError(error: unknown, { connection, sentTo }: ApiCall): unknown {
 /** Reports a request that ended. */
 function reportVisit(
   { request, requestId, started, caller, reference, call, sentBytes }: Visit,
-  { server, passed, error }: { server: ProxyServer; passed?: Passed; error?: CallReport['error'] },
+  { server, passed, error }: { server: ProxyServer; passed?: Forwarded; error?: CallReport['error'] },
 ): void {
   server.report({
     ...connectionNames(reference, call?.connection),

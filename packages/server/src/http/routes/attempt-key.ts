@@ -4,7 +4,10 @@ import type { ConnectionKey } from '../../store/store.ts';
 
 type AttemptKey = Pick<ConnectionKey, 'integration' | 'userId'>;
 
-/** The Integration and the user that a page or a link names. Throws `missing_user_id`, and `invalid_request` for an invalid id. */
+/**
+ * Checks the Integration and the user id that a page or a link names. Throws `missing_user_id`, and `invalid_request`
+ * for an invalid id.
+ */
 export function assertAttemptKey({ integration, userId }: AttemptKey): AttemptKey {
   if (userId === '') {
     throw new NangoError('missing_user_id', 'connect() needs a user id: connect(integration, userId).');

@@ -17,7 +17,8 @@ const MAX_ATTEMPT_BYTES = 131_072;
 const createSchema = {
   summary: 'Begin connecting a user. The frontend SDK sends this request',
   description:
-    'If the root URL is a loopback address, pages on the same machine need no token. All other pages send a connect session token in the Authorization header.',
+    'If the root URL is a loopback address, pages on the same machine need no token. ' +
+    'All other pages send a connect session token in the Authorization header.',
   body: z.object({
     integration: z.string(),
     userId: z.string(),
@@ -25,7 +26,7 @@ const createSchema = {
     additionalConfig: additionalConfigSchema.optional(),
     credentials: z
       .record(z.string(), jsonValueSchema)
-      .transform((given) => new Secret(given))
+      .transform((values) => new Secret(values))
       .optional()
       .describe('The prompted credentials, for auth modes that prompt the user, such as API_KEY'),
   }),
@@ -41,7 +42,8 @@ const createSchema = {
         .string()
         .optional()
         .describe(
-          'The proof that the page sends to the window that it opened at connectUrl. The user then needs no confirmation there',
+          'The proof that the page sends to the window that it opened at connectUrl. ' +
+            'The user then needs no confirmation there',
         ),
       expiresAt: z.iso.datetime(),
     }),
@@ -65,7 +67,7 @@ const resultSchema = {
   },
 };
 
-/** For the frontend SDK: begins an attempt, and returns its state. */
+/** The routes of the frontend SDK: begin an attempt, and return its state. */
 export function attemptRoutes(app: App, server: ServerContext): void {
   const { flow, context } = server;
   const preValidation = async (request: FastifyRequest, reply: FastifyReply) => void allowOrigin(request, reply);
@@ -117,7 +119,9 @@ export function attemptRoutes(app: App, server: ServerContext): void {
   });
 }
 
-/** The SDK runs on the application's origin. The response depends on no cookie, so any origin may read it. */
+/**
+ * Allows the application's origin to read the response. The response depends on no cookie, so any origin may read it.
+ */
 function allowOrigin({ headers }: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (headers.origin === undefined) return reply;
   return reply

@@ -15,7 +15,7 @@ const blueprintSchema = blueprintSummarySchema.extend({
 });
 const errors = { 400: errorBodySchema, 401: errorBodySchema };
 
-/** The catalog of Blueprints. */
+/** Searches and reads the catalog of Blueprints. */
 export function blueprintRoutes({ blueprints, blueprintIndex }: ServerContext) {
   return async (app: App): Promise<void> => {
     app.get(
@@ -49,13 +49,13 @@ export function blueprintRoutes({ blueprints, blueprintIndex }: ServerContext) {
       async ({ params: { name } }) => {
         const [base = ''] = name.split(':');
         const unknown = () => new NangoError('not_found', `The catalog has no Blueprint "${name}".`);
-        // The index decides first: no name from outside opens a file.
+        // The index is searched first, so that no name from outside opens a file.
         const summary = (await blueprintIndex.search([base])).find((one) => one.name === base);
         if (!summary) throw unknown();
         const read = await blueprints.file(base);
-        const found = await blueprints.find(name);
-        if (!('file' in read) || !('source' in found)) throw unknown();
-        const { version, auth, config = {}, requests } = found;
+        const resolved = await blueprints.find(name);
+        if (!('file' in read) || !('source' in resolved)) throw unknown();
+        const { version, auth, config = {}, requests } = resolved;
         const { console_url: consoleUrl = null, versions } = read.file;
         const comment = versions[version]?.comment ?? null;
         return { blueprint: { ...summary, version, consoleUrl, comment, auth, config, requests } };

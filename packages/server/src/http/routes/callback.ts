@@ -9,7 +9,7 @@ import { Secret } from '../../vault/secret.ts';
 
 const MAX_FORM_BYTES = 65_536;
 
-/** `/oauth/callback`: where providers redirect the user's browser to (RFC 6749 §4.1.2). */
+/** `/oauth/callback`: providers redirect the user's browser to it (RFC 6749 §4.1.2). */
 export function callbackRoutes(app: App, server: ServerContext): void {
   const { flow, context } = server;
   app.get(

@@ -46,13 +46,13 @@ export function connectRoute(app: App, server: ServerContext): void {
   const { flow, context } = server;
   app.get('/connect/:integration', { schema: pageSchema }, async (request, reply) => {
     try {
-      const given = uniqueParams(queryOf(request));
-      const named = given.get('attempt');
+      const query = uniqueParams(queryOf(request));
+      const attemptText = query.get('attempt');
       const attempt =
-        named === undefined
-          ? await createFromLink(server, { request, userId: given.get('user_id') ?? '' })
-          : new Secret(named);
-      const waiting = await flow.waiting(attempt);
+        attemptText === undefined
+          ? await createFromLink(server, { request, userId: query.get('user_id') ?? '' })
+          : new Secret(attemptText);
+      const waiting = await flow.findWaiting(attempt);
       if (waiting.needsProof)
         return sendConnectPage(reply, {
           attempt: attempt.reveal(),
@@ -66,18 +66,18 @@ export function connectRoute(app: App, server: ServerContext): void {
     }
   });
 
-  // No page of another origin can send this: JSON needs permission by CORS, which no origin has here.
+  // A page of another origin cannot send JSON without permission by CORS, and no origin has permission here.
   app.post('/connect/:integration', { schema: beginSchema }, async (request, reply) => {
     const { origin } = new URL(rootUrl(context.config().server.oauth_server_root_url));
     if (request.headers.origin !== origin)
-      throw new NangoError('forbidden', 'Only the page of this address may go on from here.');
+      throw new NangoError('forbidden', 'Only the page at this address may send this request.');
     const { attempt, nonce } = request.body;
     const proof = nonce === undefined ? 'clicked' : { nonce: new Secret(nonce) };
     return begin(server, { attempt: new Secret(attempt), proof, reply });
   });
 }
 
-/** An error as a user reads it. With a loopback root, the user is the developer. */
+/** Returns an error as a user reads it. With a loopback root, the user is the developer. */
 function forUser(error: unknown, context: ConnectionContext): unknown {
   if (hasLoopbackRoot(context) || !(error instanceof NangoError) || !hasTrait(error.code, 'developer')) return error;
   const message = 'This link is not complete. Go back to the application that you came from, and connect from there.';
@@ -97,7 +97,7 @@ async function begin(
   return { authorizationUrl };
 }
 
-/** The configured application. Without a name, it is named by the host of its page, or of this server. */
+/** Returns the application. If no name is configured, the name is the host of its page, or of this server. */
 function applicationOf({ origin }: WaitingAttempt, { config }: ConnectionContext): ShownApplication {
   const { server, applicationLogo } = config();
   const host = URL.parse(origin ?? '')?.host ?? server.oauth_server_root_url.host;
@@ -109,12 +109,14 @@ interface Link {
   readonly userId: string;
 }
 
-/** `/oauth/connect/acme?user_id=1`: for a developer who opens an address by hand, with a loopback root only. */
+/**
+ * `/oauth/connect/acme?user_id=1`: for a developer who types an address into the browser. Only with a loopback root.
+ */
 async function createFromLink({ flow }: ServerContext, { request, userId }: Link): Promise<Secret<string>> {
   const key = assertAttemptKey({ integration: request.params.integration, userId });
   // A link on another page must not connect the developer's account to a user id that this page chose.
   if (request.headers['sec-fetch-site'] === 'cross-site') {
-    throw new NangoError('unauthorized', 'This address can only be opened by hand, and not from another site.');
+    throw new NangoError('unauthorized', 'This address cannot be opened from another site. Type it into the browser.');
   }
   return (await flow.create({ ...key, requester: { token: undefined, origin: undefined, route: routeOf(request) } }))
     .attempt;

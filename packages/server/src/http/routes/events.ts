@@ -12,7 +12,7 @@ const page = z.object({
 });
 const errors = { 400: errorBodySchema, 401: errorBodySchema };
 
-/** Events, and failed deliveries. */
+/** Lists events and failed deliveries, and delivers failed ones again. */
 export function eventRoutes({ events, nudgeWebhooks }: ServerContext) {
   return async (app: App): Promise<void> => {
     app.get(

@@ -3,7 +3,7 @@ import { errorBodySchema } from '../error-mapper.ts';
 import { requireSecretKey } from '../secret-keys.ts';
 import type { App, ServerContext } from '../server-context.ts';
 
-/** Metrics for Prometheus. */
+/** Returns metrics for Prometheus. */
 export function metricsRoute({ metrics, secretKeys }: ServerContext) {
   return async (app: App): Promise<void> => {
     app.get(

@@ -4,7 +4,7 @@ import { attemptRoutes } from './attempts.ts';
 import { callbackRoutes } from './callback.ts';
 import { connectRoute } from './connect.ts';
 
-/** The browser's part: begins an attempt, redirects to the provider, receives the callback, and returns the result. */
+/** The routes of browsers: begin an attempt, redirect to the provider, receive the callback, and return the result. */
 export function oauthRoutes(server: ServerContext) {
   return async (app: App): Promise<void> => {
     app.addHook('onRequest', async () => {

@@ -24,7 +24,7 @@ const errors = {
   504: errorBodySchema,
 };
 
-/** Authorized calls to external APIs, for `request()` of the SDK. */
+/** Sends authorized requests to external APIs, for `request()` of the SDK. */
 export function requestRoutes({ sendRequest, readPage }: ServerContext) {
   return async (app: App): Promise<void> => {
     app.post(

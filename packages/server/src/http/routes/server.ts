@@ -27,7 +27,7 @@ const serverSchema = z.object({
 
 const healthySchema = z.object({ status: z.literal('ok') });
 
-/** Health, and facts about this server. */
+/** Returns the health of this server, and facts about it. */
 export function serverRoutes(server: ServerContext) {
   return async (app: App): Promise<void> => {
     app.get('/', { schema: { summary: 'Show a page that says that the server runs' } }, async ({ headers }, reply) => {

@@ -8,8 +8,8 @@ export interface UniqueParams {
 }
 
 /**
- * Query or form parameters. An empty one counts as absent. Only parameters that are read must not be repeated (RFC 6749
- * §3.1): the provider's own ones are ignored.
+ * Parses query or form parameters. An empty one counts as absent. A parameter that is read must not be repeated (RFC
+ * 6749 §3.1). The provider's own parameters are ignored.
  */
 export function uniqueParams(query: string): UniqueParams {
   const values = new Map<string, string>();
@@ -27,7 +27,7 @@ export function uniqueParams(query: string): UniqueParams {
   };
 }
 
-/** The query as it was sent, without its question mark. */
+/** Returns the query as it was sent, without its question mark. */
 export function queryOf({ url }: Pick<FastifyRequest, 'url'>): string {
   const start = url.indexOf('?');
   return start === -1 ? '' : url.slice(start + 1);

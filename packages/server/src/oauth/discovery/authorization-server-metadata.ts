@@ -24,11 +24,12 @@ const authorizationServerMetadataSchema = z.object({
     .optional(),
 });
 
+/** Parsed authorization server metadata. */
 export type AuthorizationServerMetadata = z.output<typeof authorizationServerMetadataSchema>;
 
 /**
- * Loads the metadata of an issuer: first RFC 8414 §3, then OpenID Connect Discovery §4 at its two addresses. Throws
- * `provider_error`, also if the document names another issuer (RFC 8414 §3.3).
+ * Loads the metadata of an issuer: first by RFC 8414 §3, then by OpenID Connect Discovery §4 at its two addresses.
+ * Throws `provider_error`, also if the document names another issuer (RFC 8414 §3.3).
  */
 export function authorizationServerMetadata(issuer: string, http: OAuthHttp): Promise<AuthorizationServerMetadata> {
   const urls = [

@@ -9,7 +9,7 @@ const METADATA = {
   token_endpoint_auth_method: 'none',
 };
 
-test('no message quotes a secret that a refusal brought', async () => {
+test('no message quotes a secret of an error response', async () => {
   const body = JSON.stringify({ client_secret: 'registered-secret', error_description: 'registered-secret is taken' });
   const register = () =>
     registerClient('https://as.example/register', METADATA, async () => ({ status: 409, contentType: '', body }));

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { broughtSecrets } from '../brought-secrets.ts';
+import { responseSecrets } from '../response-secrets.ts';
 import { excerpt, OAuthResponseError } from '../oauth-error.ts';
 import type { OAuthHttp } from '../oauth-http.ts';
 import { parseJson } from '../../formats/parse-json.ts';
@@ -29,6 +29,7 @@ export const registeredClientSchema = z.object({
   token_endpoint_auth_method: z.string().optional(),
 });
 
+/** Parsed registered client. */
 export type RegisteredClient = z.output<typeof registeredClientSchema>;
 
 /** Registers a client dynamically (RFC 7591 §3.1). Throws `provider_error` with the server's message if it refuses. */
@@ -48,16 +49,17 @@ export async function registerClient(
   // RFC 7591 §3.2.1: members that the server omitted are as requested.
   if (registered) return { token_endpoint_auth_method: metadata.token_endpoint_auth_method, ...registered };
   // A successful response that cannot be read may hold a secret, so it is never quoted.
-  const brought = broughtSecrets(json, ['client_secret', 'registration_access_token']);
-  const said = status < 300 ? 'a response without a usable client_id' : excerpt(body, brought);
+  const received = responseSecrets(json, ['client_secret', 'registration_access_token']);
+  const detail = status < 300 ? 'a response without a usable client_id' : excerpt(body, received);
   throw new OAuthResponseError(
     'provider_error',
-    `The registration endpoint responded with status ${status}: ${said || '(empty)'}. Register a client by hand and set oauth_client_id.`,
+    `The registration endpoint responded with status ${status}: ${detail || '(empty)'}. ` +
+      'Register a client by hand and set oauth_client_id.',
     { httpStatus: status },
   );
 }
 
-/** The strongest method that both sides support. A server that names none takes Basic (RFC 7591 §2). */
+/** Returns the strongest method that both sides support. A server that names none accepts Basic (RFC 7591 §2). */
 export function registeredAuthMethod(supported: readonly string[] = ['client_secret_basic']): string {
   return ['client_secret_basic', 'client_secret_post'].find((method) => supported.includes(method)) ?? 'none';
 }

@@ -16,7 +16,7 @@ function setUp() {
   return { state, get };
 }
 
-test('loads once for an hour, however many ask at once', async () => {
+test('loads a document once an hour, however many callers there are', async () => {
   const { state, get } = setUp();
   assert.deepEqual(await Promise.all([get(), get(), get()]), [1, 1, 1]);
   state.now = HOUR - 1;
@@ -26,7 +26,7 @@ test('loads once for an hour, however many ask at once', async () => {
   assert.equal(await get('b'), 3);
 });
 
-test('a document that cannot be loaded again goes on being used; one never loaded is asked for each time', async () => {
+test('a document that cannot be loaded again stays in use; one that never loaded is requested each time', async () => {
   const { state, get } = setUp();
   await get();
   state.fails = true;

@@ -3,7 +3,7 @@ const MAX_ENTRIES = 1_000;
 
 /**
  * Caches published metadata documents for an hour. Concurrent callers share one request. If a document cannot be loaded
- * again, the old one stays in use, so a provider's outage of discovery does not stop its endpoints.
+ * again, the old one stays in use. So an outage of a provider's discovery does not affect its endpoints.
  */
 export class MetadataCache<Document> {
   readonly #entries = new Map<string, { readonly document: Promise<Document>; readonly loadedAt: number }>();
@@ -16,14 +16,14 @@ export class MetadataCache<Document> {
 
   /** Returns the document of that name. Rejects with the error of `load` if there is no earlier document. */
   get(name: string, load: () => Promise<Document>): Promise<Document> {
-    const held = this.#entries.get(name);
-    if (held && this.#now() - held.loadedAt < LIFE_MS) return held.document;
+    const cached = this.#entries.get(name);
+    if (cached && this.#now() - cached.loadedAt < LIFE_MS) return cached.document;
     const loadedAt = this.#now();
     const document = load().catch((error: unknown) => {
       this.#entries.delete(name);
-      if (!held) throw error;
-      this.#entries.set(name, { document: held.document, loadedAt });
-      return held.document;
+      if (!cached) throw error;
+      this.#entries.set(name, { document: cached.document, loadedAt });
+      return cached.document;
     });
     this.#entries.delete(name);
     this.#entries.set(name, { document, loadedAt });

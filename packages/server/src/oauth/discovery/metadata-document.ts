@@ -6,18 +6,19 @@ import { parseJson } from '../../formats/parse-json.ts';
 const MAX_REDIRECTS = 3;
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
-/** Where a published document may be, and how the right one is recognized. */
+/** The places where a published document may be, and the check that it is the right one. */
 export interface MetadataQuery<T extends z.ZodType> {
+  /** The document's name for error messages. */
   readonly what: string;
   /** In the order of the requests. */
   readonly urls: readonly string[];
   readonly schema: T;
-  /** Why a document is not the right one; undefined = it is. */
+  /** Returns why a document is not the right one; undefined if it is. */
   readonly problem: (document: z.output<T>) => string | undefined;
 }
 
 /**
- * Returns the first right document among some URLs. A response that is not metadata, such as a page, is skipped. Throws
+ * Loads the first right document among some URLs. A response that is not metadata, such as a page, is skipped. Throws
  * `provider_error` with the first document's problem if none is usable.
  */
 export async function metadataDocument<T extends z.ZodType>(
@@ -27,13 +28,13 @@ export async function metadataDocument<T extends z.ZodType>(
   const { what, urls } = query;
   let problem: string | undefined;
   for (const url of urls) {
-    const response = await followed(url, http);
+    const response = await fetchDocument(url, http);
     if (response.status !== 200) continue;
     const read = readDocument(response.body, query);
     if ('document' in read) return read.document;
     problem ??= `${what} at ${url} cannot be used: ${read.problem}`;
   }
-  throw refusal(problem ?? `${what} was found nowhere: ${urls.join(', ')}`);
+  throw invalidMetadata(problem ?? `${what} was not found at any of these URLs: ${urls.join(', ')}`);
 }
 
 function readDocument<T extends z.ZodType>(
@@ -41,7 +42,7 @@ function readDocument<T extends z.ZodType>(
   { schema, problem }: MetadataQuery<T>,
 ): { document: z.output<T> } | { problem: string } {
   const json = parseJson(body);
-  if (json === undefined) return { problem: 'it is no JSON' };
+  if (json === undefined) return { problem: 'it is not JSON' };
   const { success, data, error } = schema.safeParse(json);
   if (!success) {
     const [issue] = error.issues;
@@ -52,9 +53,9 @@ function readDocument<T extends z.ZodType>(
 }
 
 /**
- * The response at a URL, or at the target of a redirect within its origin. Another origin cannot speak for this server.
+ * Fetches a URL, and follows redirects within its origin. A document of another origin would not be this server's own.
  */
-async function followed(url: string, http: OAuthHttp): Promise<OAuthHttpResponse> {
+async function fetchDocument(url: string, http: OAuthHttp): Promise<OAuthHttpResponse> {
   let at = url;
   for (let redirects = 0; ; redirects += 1) {
     const response = await http({ method: 'GET', url: at, headers: { accept: 'application/json' } });
@@ -65,8 +66,8 @@ async function followed(url: string, http: OAuthHttp): Promise<OAuthHttpResponse
 }
 
 /**
- * A well-known URL. Its suffix goes between host and path (RFC 8615 §3, RFC 8414 §3.1), so that one host can have the
- * metadata of many.
+ * Returns a well-known URL. Its suffix goes between host and path (RFC 8615 §3, RFC 8414 §3.1), so that one host can
+ * have the metadata of many.
  */
 export function wellKnownUrl(identifier: string, suffix: string): string {
   const url = new URL(identifier);
@@ -74,6 +75,6 @@ export function wellKnownUrl(identifier: string, suffix: string): string {
   return url.href;
 }
 
-function refusal(message: string): OAuthResponseError {
+function invalidMetadata(message: string): OAuthResponseError {
   return new OAuthResponseError('provider_error', `${message}.`, { error: 'invalid_metadata' });
 }

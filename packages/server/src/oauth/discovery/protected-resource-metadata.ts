@@ -9,6 +9,7 @@ const protectedResourceMetadataSchema = z.object({
   scopes_supported: z.array(z.string()).optional(),
 });
 
+/** Parsed protected resource metadata. */
 export type ProtectedResourceMetadata = z.output<typeof protectedResourceMetadataSchema>;
 
 /**
@@ -32,12 +33,12 @@ export async function protectedResourceMetadata(resource: string, http: OAuthHtt
   );
 }
 
-/** The metadata URL in a challenge (RFC 9728 §5.1). */
+/** Returns the metadata URL in a challenge (RFC 9728 §5.1). */
 export function challengedMetadata(wwwAuthenticate: string): string | undefined {
   return /\bresource_metadata="([^"\s]+)"/i.exec(wwwAuthenticate)?.[1];
 }
 
-/** A server may describe its whole origin, or a path above the requested one, in one document. */
+/** Whether a document applies to a resource. It may apply to a whole origin, or to a path above the resource. */
 function covers(described: string, resource: string): boolean {
   const outer = new URL(described);
   const inner = new URL(resource);

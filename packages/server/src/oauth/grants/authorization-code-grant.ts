@@ -3,6 +3,7 @@ import { tokenRequest, type TokenEndpoint } from '../token-request.ts';
 import type { TokenResponse } from '../token-response.ts';
 import type { MaybeSecret, Secret } from '../../vault/secret.ts';
 
+/** The parameters of an authorization code grant. */
 export interface AuthorizationCodeGrant {
   readonly code: Secret<string>;
   readonly redirect_uri: string;

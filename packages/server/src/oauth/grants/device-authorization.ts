@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { broughtSecrets } from '../brought-secrets.ts';
+import { responseSecrets } from '../response-secrets.ts';
 import { authenticatedForm } from '../client-authentication.ts';
 import { excerpt, OAuthResponseError } from '../oauth-error.ts';
 import type { OAuthHttp } from '../oauth-http.ts';
@@ -10,7 +10,7 @@ import { Secret, type MaybeSecret } from '../../vault/secret.ts';
 
 const DEVICE_CODE = 'urn:ietf:params:oauth:grant-type:device_code';
 
-// No user needs longer to enter a code, and no poll interval is longer.
+// Upper bounds for the values of a provider.
 const MAX_LIFETIME_SECONDS = 86_400;
 const MAX_INTERVAL_SECONDS = 600;
 
@@ -43,7 +43,7 @@ export type DeviceTokenPending = 'authorization_pending' | 'slow_down';
 
 /** Requests a code that the user enters on another device (RFC 8628 §3.1). Throws `provider_error`. */
 export async function deviceAuthorizationRequest(
-  endpoint: Pick<TokenEndpoint, 'url' | 'client' | 'authenticate' | 'clientCertificate' | 'known'>,
+  endpoint: Pick<TokenEndpoint, 'url' | 'client' | 'authenticate' | 'clientCertificate' | 'unsentSecrets'>,
   params: Readonly<Record<string, MaybeSecret>>,
   http: OAuthHttp,
 ): Promise<DeviceAuthorization> {
@@ -53,14 +53,14 @@ export async function deviceAuthorizationRequest(
   const { secrets, ...form } = authenticatedForm(endpoint, named);
   const { status, body } = await http({ url: endpoint.url, ...form });
   const json = parseJson(body);
-  const answer = status === 200 ? deviceAuthorizationSchema.safeParse(json) : undefined;
-  if (answer?.success) return answer.data;
-  const said = answer
+  const parsed = status === 200 ? deviceAuthorizationSchema.safeParse(json) : undefined;
+  if (parsed?.success) return parsed.data;
+  const detail = parsed
     ? 'a response that is not a device authorization'
-    : excerpt(body, [...secrets, ...broughtSecrets(json, ['device_code'])]);
+    : excerpt(body, [...secrets, ...responseSecrets(json, ['device_code'])]);
   throw new OAuthResponseError(
     'provider_error',
-    `The device authorization endpoint responded with status ${status}: ${said || '(empty)'}`,
+    `The device authorization endpoint responded with status ${status}: ${detail || '(empty)'}`,
     { httpStatus: status },
   );
 }
@@ -80,7 +80,7 @@ export async function deviceTokenRequest(
     if (code === 'access_denied')
       throw new OAuthResponseError('access_denied', 'Access was denied.', { error: code, httpStatus });
     if (code !== 'expired_token') throw error;
-    const late = 'The code expired before the user entered it.';
-    throw new OAuthResponseError('provider_error', late, { error: code, httpStatus });
+    const message = 'The code expired before the user entered it. Start again.';
+    throw new OAuthResponseError('provider_error', message, { error: code, httpStatus });
   }
 }

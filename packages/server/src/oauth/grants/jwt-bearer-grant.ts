@@ -3,8 +3,10 @@ import { tokenRequest, type TokenEndpoint } from '../token-request.ts';
 import type { TokenResponse } from '../token-response.ts';
 import type { MaybeSecret, Secret } from '../../vault/secret.ts';
 
+/** `grant_type` of the JWT bearer grant (RFC 7523 §2.1). */
 export const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 
+/** The parameters of a JWT bearer grant. */
 export interface JwtBearerGrant {
   /** A signed JWT that names its issuer, subject and audience. */
   readonly assertion: Secret<string>;

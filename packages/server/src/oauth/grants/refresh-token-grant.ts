@@ -4,8 +4,8 @@ import type { TokenResponse } from '../token-response.ts';
 import type { MaybeSecret, Secret } from '../../vault/secret.ts';
 
 /**
- * Exchanges a refresh token for new tokens (RFC 6749 §6). If the response has no refresh token, the old one stays valid
- * and is returned.
+ * Exchanges a refresh token for new tokens (RFC 6749 §6). If the response has no refresh token, the previous one stays
+ * valid and is returned.
  */
 export async function refreshTokenGrant(
   endpoint: TokenEndpoint,

@@ -3,6 +3,7 @@ import { tokenRequest, type TokenEndpoint } from '../token-request.ts';
 import type { TokenResponse } from '../token-response.ts';
 import type { MaybeSecret, Secret } from '../../vault/secret.ts';
 
+/** The parameters of a resource owner password grant. */
 export interface ResourceOwnerPasswordGrant {
   readonly username: string;
   readonly password: Secret<string>;

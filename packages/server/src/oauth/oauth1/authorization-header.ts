@@ -3,13 +3,13 @@ import { signatureBaseString, type Parameters } from './signature-base-string.ts
 import { SIGNATURE_METHODS, type SignatureMethod } from './signature-method.ts';
 import { revealTexts, Secret, type MaybeSecret } from '../../vault/secret.ts';
 
-/** The keys and ids that sign. */
+/** The client and the token that sign. */
 export interface OAuth1Signer {
   readonly clientId: string;
   /** For RSA methods the PEM private key. */
   readonly clientSecret: Secret<string>;
   readonly signatureMethod: SignatureMethod;
-  /** Undefined before there is one. */
+  /** Undefined before a token is issued. */
   readonly token?: { readonly oauth_token: Secret<string>; readonly oauth_token_secret: Secret<string> };
 }
 
@@ -23,7 +23,7 @@ export interface OAuth1Request {
   readonly protocolParameters?: Readonly<Record<string, MaybeSecret>>;
 }
 
-/** What makes each signature unique (RFC 5849 §3.3). */
+/** The timestamp and the nonce, which make each signature unique (RFC 5849 §3.3). */
 export interface Freshness {
   /** Seconds since the epoch. */
   readonly timestamp: number;
@@ -32,7 +32,7 @@ export interface Freshness {
 
 const NO_SECRET = new Secret('');
 
-/** The `Authorization` header of a signed request (RFC 5849 §3.5.1). */
+/** Returns the `Authorization` header of a signed request (RFC 5849 §3.5.1). */
 export function oauth1AuthorizationHeader(
   request: OAuth1Request,
   signer: OAuth1Signer,

@@ -1,5 +1,5 @@
 import { isAccessDenied } from '../access-denied.ts';
-import { broughtSecrets } from '../brought-secrets.ts';
+import { responseSecrets } from '../response-secrets.ts';
 import { excerpt, OAuthResponseError } from '../oauth-error.ts';
 import type { OAuthHttp, OAuthHttpResponse } from '../oauth-http.ts';
 import { oauth1AuthorizationHeader, type Freshness, type OAuth1Signer } from './authorization-header.ts';
@@ -9,7 +9,7 @@ import { Secret, secretTextsIn, type MaybeSecret } from '../../vault/secret.ts';
 export interface OAuth1TokenCredentials {
   readonly oauth_token: Secret<string>;
   readonly oauth_token_secret: Secret<string>;
-  /** The whole answer. */
+  /** The whole response. */
   readonly raw: Secret<Record<string, string>>;
 }
 
@@ -21,12 +21,13 @@ export interface CredentialsEndpoint {
   readonly params: Record<string, string>;
 }
 
+/** A request for temporary or token credentials. */
 export interface CredentialsRequest {
   readonly endpoint: CredentialsEndpoint;
   readonly signer: OAuth1Signer;
   readonly freshness: Freshness;
-  /** Secrets that the provider may repeat in addition to those that are sent. No message quotes them. */
-  readonly known?: readonly Secret<string>[];
+  /** Secrets that are not sent as such, but that the provider may repeat. No message quotes them. */
+  readonly unsentSecrets?: readonly Secret<string>[];
 }
 
 /** Requests temporary credentials (RFC 5849 §2.1). The server must confirm that it knows the callback. */
@@ -37,11 +38,11 @@ export async function temporaryCredentialsRequest(
   const { response, secrets } = await credentialsRequest(request, { oauth_callback: request.oauth_callback }, http);
   const credentials = processCredentialsResponse(response, secrets);
   if (isConfirmed(credentials.raw.reveal()['oauth_callback_confirmed'], request.confirmation)) return credentials;
-  // Without the confirmation the server follows OAuth 1.0, which is open to session fixation. OAuth 1.0a ends that.
+  // Without the confirmation, the server follows OAuth 1.0, which allows session fixation. OAuth 1.0a prevents it.
   throw new OAuthResponseError(
     'token_exchange_failed',
-    'The request endpoint did not confirm the callback (oauth_callback_confirmed). If it follows OAuth 1.0a and says so ' +
-      'in another way, set auth.callback_confirmation.',
+    'The request endpoint did not confirm the callback (oauth_callback_confirmed). If it follows OAuth 1.0a and ' +
+      'confirms the callback in another way, set auth.callback_confirmation.',
     {},
   );
 }
@@ -55,7 +56,7 @@ function isConfirmed(confirmed: string | undefined, confirmation: CallbackConfir
   return !/^(false|0|no)$/i.test(confirmed);
 }
 
-/** Exchanges authorized temporary credentials for token credentials (RFC 5849 §2.3). `signer.token` is the temporary one. */
+/** Exchanges authorized temporary credentials, which are `signer.token`, for token credentials (RFC 5849 §2.3). */
 export async function tokenCredentialsRequest(
   request: CredentialsRequest & { oauth_verifier: Secret<string>; access_denied_errors: readonly string[] },
   http: OAuthHttp,
@@ -70,7 +71,7 @@ export async function tokenCredentialsRequest(
 }
 
 async function credentialsRequest(
-  { endpoint, signer, freshness, known }: CredentialsRequest,
+  { endpoint, signer, freshness, unsentSecrets }: CredentialsRequest,
   protocolParameters: Readonly<Record<string, MaybeSecret>>,
   http: OAuthHttp,
 ): Promise<{ readonly response: OAuthHttpResponse; readonly secrets: readonly Secret<string>[] }> {
@@ -93,10 +94,10 @@ async function credentialsRequest(
     headers: { accept: '*/*', authorization, ...contentType },
     ...form,
   });
-  return { response, secrets: secretTextsIn(signer, protocolParameters, known) };
+  return { response, secrets: secretTextsIn(signer, protocolParameters, unsentSecrets) };
 }
 
-/** Reads a form-encoded response (RFC 5849 §2.1, §2.3). Throws with the provider's message otherwise. */
+/** Parses a form-encoded response (RFC 5849 §2.1, §2.3). Throws `token_exchange_failed` with the provider's message. */
 export function processCredentialsResponse(
   { status, body }: OAuthHttpResponse,
   secrets: readonly Secret<string>[],
@@ -112,13 +113,13 @@ export function processCredentialsResponse(
       raw: new Secret(raw),
     };
   // A successful response that cannot be read may hold tokens, so it is never quoted.
-  const brought = broughtSecrets(raw, ['oauth_token', 'oauth_token_secret']);
-  const said = ok
+  const received = responseSecrets(raw, ['oauth_token', 'oauth_token_secret']);
+  const detail = ok
     ? 'a response without usable oauth_token and oauth_token_secret'
-    : excerpt(body, [...secrets, ...brought]);
+    : excerpt(body, [...secrets, ...received]);
   throw new OAuthResponseError(
     'token_exchange_failed',
-    `The provider responded with status ${status}: ${said || '(empty)'}`,
+    `The provider responded with status ${status}: ${detail || '(empty)'}`,
     { httpStatus: status },
   );
 }

@@ -1,4 +1,4 @@
-/** Percent-encoding as RFC 5849 §3.6 prescribes: everything but unreserved characters, in UTF-8, upper case. */
+/** Percent-encodes everything except unreserved characters, in UTF-8 and upper case (RFC 5849 §3.6). */
 export function percentEncode(text: string): string {
   // encodeURIComponent does not encode five characters that RFC 3986 reserves.
   return encodeURIComponent(text).replace(

@@ -6,13 +6,13 @@ export type Parameters = readonly (readonly [name: string, value: string])[];
 /** The parts of a request that are signed. */
 export interface SignedRequest {
   readonly method: string;
-  /** With its query. */
+  /** The URL with its query. */
   readonly url: string;
-  /** Protocol parameters and, where the body is a form, its parameters (RFC 5849 §3.4.1.3.1). */
+  /** Protocol parameters and, if the body is a form, its parameters (RFC 5849 §3.4.1.3.1). */
   readonly parameters: Parameters;
 }
 
-/** The text that is signed (RFC 5849 §3.4.1.1): method, base string URI and normalized parameters. */
+/** Returns the text that is signed (RFC 5849 §3.4.1.1): method, base string URI and normalized parameters. */
 export function signatureBaseString({ method, url, parameters }: SignedRequest): string {
   const parsed = new URL(url);
   const all = [...parsed.searchParams, ...parameters];

@@ -7,7 +7,7 @@ import type { Secret } from '../../vault/secret.ts';
 /** The secrets of a signature. For RSA methods, the client's secret is its PEM private key. */
 export interface SigningSecrets {
   readonly clientSecret: Secret<string>;
-  /** Empty before there is a token. */
+  /** Empty before a token is issued. */
   readonly tokenSecret: Secret<string>;
 }
 

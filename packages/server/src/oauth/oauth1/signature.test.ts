@@ -27,7 +27,8 @@ test('builds the base string of RFC 5849 §3.4.1.1', () => {
       url: 'http://EXAMPLE.COM:80/request?b5=%3D%253D&a3=a&c%40=&a2=r%20b',
       parameters,
     }),
-    'POST&http%3A%2F%2Fexample.com%2Frequest&a2%3Dr%2520b%26a3%3D2%2520q%26a3%3Da%26b5%3D%253D%25253D%26c%2540%3D%26c2%3D%26' +
+    'POST&http%3A%2F%2Fexample.com%2Frequest&' +
+      'a2%3Dr%2520b%26a3%3D2%2520q%26a3%3Da%26b5%3D%253D%25253D%26c%2540%3D%26c2%3D%26' +
       'oauth_consumer_key%3D9djdj82h48djs9d2%26oauth_nonce%3D7d8f3e4a%26oauth_signature_method%3DHMAC-SHA1%26' +
       'oauth_timestamp%3D137131201%26oauth_token%3Dkkk9d7dh3k39sjv7',
   );
@@ -78,7 +79,7 @@ test('PLAINTEXT is both secrets, encoded (RFC 5849 §3.4.4)', () => {
   assert.equal(SIGNATURE_METHODS.PLAINTEXT('', { clientSecret: secret('a'), tokenSecret: secret('') }), 'a&');
 });
 
-test('RSA signatures verify with the public key, and a secret that is no key is a clear error', () => {
+test('RSA signatures verify with the public key, and a secret that is not a key is a clear error', () => {
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const clientSecret = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   for (const method of ['RSA-SHA1', 'RSA-SHA256'] as const) {
@@ -107,7 +108,9 @@ test('the header holds the protocol parameters and nothing of the form or query'
   );
   assert.equal(
     header,
-    'OAuth oauth_consumer_key="id", oauth_signature_method="PLAINTEXT", oauth_timestamp="1", oauth_nonce="n", oauth_version="1.0", oauth_callback="https%3A%2F%2Fb.example%2F%3Fstate%3Ds", oauth_signature="secret%26"',
+    'OAuth oauth_consumer_key="id", oauth_signature_method="PLAINTEXT", oauth_timestamp="1", ' +
+      'oauth_nonce="n", oauth_version="1.0", ' +
+      'oauth_callback="https%3A%2F%2Fb.example%2F%3Fstate%3Ds", oauth_signature="secret%26"',
   );
 });
 

@@ -10,9 +10,8 @@ export const accountKey: Migration = {
   async up(db, { isEmbedded }) {
     if (isEmbedded) return rebuildTable(db);
     await sql`alter table connections drop constraint connections_key`.execute(db);
-    await sql`alter table connections add constraint connections_key primary key using index connections_account`.execute(
-      db,
-    );
+    await sql`alter table connections
+      add constraint connections_key primary key using index connections_account`.execute(db);
   },
 };
 

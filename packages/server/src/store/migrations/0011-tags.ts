@@ -43,8 +43,7 @@ export const tags: Migration = {
       .where(sql<boolean>`status = 'needs_reconnect'`)
       .execute();
     // The byte order keeps texts with the same prefix together.
-    await sql`create index connections_by_user on connections (user_id ${sql.raw(byteOrder)}, integration, account)`.execute(
-      db,
-    );
+    const userId = sql`user_id ${sql.raw(byteOrder)}`;
+    await sql`create index connections_by_user on connections (${userId}, integration, account)`.execute(db);
   },
 };

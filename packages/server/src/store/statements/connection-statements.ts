@@ -1,7 +1,8 @@
-import { sql, type CompiledQuery, type Kysely, type RawBuilder, type Selectable } from 'kysely';
+import { sql, type CompiledQuery, type Kysely } from 'kysely';
 import type { ConnectionChanges, ConnectionHealth, RecordChange } from '../connection-changes.ts';
 import type { Database, DatabaseDialect } from '../database.ts';
 import type { EventType } from '../event-store.ts';
+import { columns, NO_REFRESH, toConnectionRow, type SelectedRow } from './connection-rows.ts';
 import { listStatement } from './list-statement.ts';
 import { removeTags, replaceTags } from './tag-statements.ts';
 import type { ConnectionIdentity, ConnectionRow, NewConnection, Store } from '../store.ts';
@@ -165,16 +166,6 @@ function recoveryEvents(before: ConnectionHealth | undefined): EventType[] {
   return hadFailures ? ['connection.recovered'] : [];
 }
 
-/** The columns of a connection with new credentials: it has no lease and no failures. */
-export const NO_REFRESH = {
-  lease_holder: null,
-  lease_expires_at: null,
-  retry_at: null,
-  refresh_failures: 0,
-  refresh_error: null,
-  answer_lost: 0,
-};
-
 /**
  * Inserts a connection, or replaces its credentials in one step: a reconnect keeps the id and the additionalConfig.
  */
@@ -198,6 +189,7 @@ export async function upsertConnection(
     // Another server inserted it since the lock was asked for.
     if (!stored) continue;
     const row = toConnectionRow(stored);
+    if (connection.tags !== null) await replaceTags(transaction, row);
     await recordChange(
       [before ? 'connection.reconnected' : 'connection.created', ...recoveryEvents(before)],
       row,
@@ -257,39 +249,6 @@ function toConnectionValues({
   };
 }
 
-/** Returns a row's columns. Times of refreshes are durations from now. */
-export function columns(clock: DatabaseClock) {
-  const remaining = (column: 'connections.lease_expires_at' | 'connections.retry_at') =>
-    sql<number | null>`${sql.ref(column)} - ${clock()}`;
-  // The counts of an earlier version of the credentials do not apply.
-  const refused = (value: RawBuilder<unknown>) =>
-    sql<number | null>`case when connections.refused_version = connections.version then ${value} end`;
-  return [
-    'connections.uuid',
-    'connections.integration',
-    'connections.user_id',
-    'connections.account',
-    'connections.auth_mode',
-    'connections.sealed_credentials',
-    'connections.additional_config',
-    'connections.tags',
-    'connections.status',
-    'connections.status_reason',
-    'connections.expires_at',
-    'connections.version',
-    'connections.due_at',
-    'connections.refresh_failures',
-    'connections.refresh_error',
-    'connections.answer_lost',
-    'connections.created_at',
-    'connections.updated_at',
-    remaining('connections.lease_expires_at').as('leased_ms'),
-    remaining('connections.retry_at').as('retry_in_ms'),
-    refused(sql.ref('connections.refused_count')).as('refusals'),
-    refused(sql`${clock()} - connections.refused_at`).as('refused_for_ms'),
-  ] as const;
-}
-
 /**
  * A statement that finds one connection, compiled once, because compiling takes longer than running it. Its parameters
  * are the values of the columns.
@@ -304,61 +263,4 @@ function findStatement(db: Kysely<Database>, clock: DatabaseClock, names: readon
       .compile();
   let compiled: CompiledQuery<SelectedRow> | undefined;
   return () => (compiled ??= compile());
-}
-
-type SelectedRow = Pick<
-  Selectable<Database['connections']>,
-  | 'uuid'
-  | 'integration'
-  | 'user_id'
-  | 'account'
-  | 'auth_mode'
-  | 'sealed_credentials'
-  | 'additional_config'
-  | 'tags'
-  | 'status'
-  | 'status_reason'
-  | 'expires_at'
-  | 'version'
-  | 'due_at'
-  | 'refresh_failures'
-  | 'refresh_error'
-  | 'answer_lost'
-  | 'created_at'
-  | 'updated_at'
-> &
-  Record<'leased_ms' | 'retry_in_ms' | 'refusals' | 'refused_for_ms', number | null>;
-
-/** Turns a row into what the store returns. */
-export function toConnectionRow(row: SelectedRow): ConnectionRow {
-  return {
-    id: row.uuid,
-    integration: row.integration,
-    userId: row.user_id,
-    account: row.account,
-    authMode: row.auth_mode,
-    sealedCredentials: row.sealed_credentials,
-    additionalConfig: row.additional_config,
-    tags: row.tags,
-    status: row.status,
-    statusReason: row.status_reason,
-    expiresAt: row.expires_at,
-    version: row.version,
-    dueAt: row.due_at,
-    refresh: {
-      leasedMs: positiveOrNull(row.leased_ms),
-      retryInMs: positiveOrNull(row.retry_in_ms),
-      failures: row.refresh_failures,
-      lastError: row.refresh_error,
-      responseLost: row.answer_lost === 1,
-      refusals: row.refusals ?? 0,
-      refusedForMs: row.refused_for_ms,
-    },
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-  };
-}
-
-function positiveOrNull(milliseconds: number | null): number | null {
-  return milliseconds !== null && milliseconds > 0 ? milliseconds : null;
 }

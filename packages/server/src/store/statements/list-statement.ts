@@ -1,11 +1,11 @@
 import { sql, type Kysely, type RawBuilder, type SqlBool } from 'kysely';
 import type { Database, DatabaseDialect } from '../database.ts';
 import { DEFAULT_ACCOUNT, type ConnectionKey, type ListConnections, type Store } from '../store.ts';
-import { columns, toConnectionRow } from './connection-statements.ts';
+import { columns, toConnectionRow } from './connection-rows.ts';
 
 /**
- * Lists connections in the order of their key, or with a prefix in the order of their user id. Every filter has an index
- * in that order, so a page takes the same time however many connections there are.
+ * Lists connections in the order of their key, or with a prefix in the order of their user id. Every filter has an
+ * index in that order, so a page takes the same time however many connections there are.
  */
 export function listStatement(
   db: Kysely<Database>,
@@ -101,7 +101,7 @@ function hasPrefix(prefix: string, at: Place): RawBuilder<SqlBool> {
 
 /** The first text, in the order of UTF-8 bytes, that follows all texts with a prefix; undefined if there is none. */
 function endOfPrefix(prefix: string): string | undefined {
-  const points = [...prefix].map((character) => character.codePointAt(0) ?? 0);
+  const points = Array.from(prefix, (character) => character.codePointAt(0) ?? 0);
   while (points.at(-1) === MAX_CODE_POINT) points.pop();
   const last = points.pop();
   if (last === undefined) return undefined;

@@ -1,6 +1,7 @@
 import { sql, type Kysely } from 'kysely';
 import type { ConnectionChanges } from '../connection-changes.ts';
-import { columns, toConnectionRow, updateConnection } from './connection-statements.ts';
+import { columns, toConnectionRow } from './connection-rows.ts';
+import { updateConnection } from './connection-statements.ts';
 import type { Database, DatabaseDialect } from '../database.ts';
 import type { Store } from '../store.ts';
 

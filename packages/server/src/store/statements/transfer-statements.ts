@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { ConnectionChanges } from '../connection-changes.ts';
-import { columns, KEY, NO_REFRESH, toConnectionRow, updateConnection } from './connection-statements.ts';
+import { columns, NO_REFRESH, toConnectionRow } from './connection-rows.ts';
+import { KEY, updateConnection } from './connection-statements.ts';
 import { replaceTags } from './tag-statements.ts';
 import type { Database, DatabaseDialect } from '../database.ts';
 import type { ConnectionRow, ImportedConnection, Store } from '../store.ts';

@@ -8,25 +8,25 @@ export function isRepeatable({ method, body }: Pick<Dispatcher.DispatchOptions, 
   return IDEMPOTENT_METHODS.has(method) && !(body instanceof Readable);
 }
 
-/** Sends a request once more if its connection failed before any response began. */
-export class SentAgain extends ForwardingHandler {
-  readonly #again: () => void;
+/** Sends a request a second time if its connection failed before the response began. */
+export class RepeatingHandler extends ForwardingHandler {
+  readonly #repeat: () => void;
   readonly #isRecoverable: (error: Error) => boolean;
-  #hasBegun = false;
+  #hasResponse = false;
 
-  constructor(handler: Dispatcher.DispatchHandler, again: () => void, isRecoverable = isClosedSocket) {
+  constructor(handler: Dispatcher.DispatchHandler, repeat: () => void, isRecoverable = isClosedSocket) {
     super(handler);
-    this.#again = again;
+    this.#repeat = repeat;
     this.#isRecoverable = isRecoverable;
   }
 
   override onResponseStart(...response: Parameters<ForwardingHandler['onResponseStart']>): void {
-    this.#hasBegun = true;
+    this.#hasResponse = true;
     super.onResponseStart(...response);
   }
 
   override onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
-    if (!this.#hasBegun && !controller?.aborted && this.#isRecoverable(error)) this.#again();
+    if (!this.#hasResponse && !controller?.aborted && this.#isRecoverable(error)) this.#repeat();
     else super.onResponseError(controller, error);
   }
 }
