@@ -119,6 +119,8 @@ export interface DatabaseDialect {
   readonly now: () => RawBuilder<number>;
   /** Statements that begin a transaction which excludes all other servers. */
   readonly beginExclusive: readonly string[];
+  /** Whether an error is the driver's: the database cannot be reached, or it rejected the statement. */
+  readonly isDriverError: (error: unknown) => boolean;
   /** Whether an error says that another process holds a lock. Then the statement had no effect. */
   readonly isLocked?: (error: unknown) => boolean;
 }
