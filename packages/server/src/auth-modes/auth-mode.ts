@@ -11,6 +11,9 @@ import type { ClientCertificate, OAuthHttp } from '../oauth/oauth-http.ts';
 import type { ProtectedResourceMetadata } from '../oauth/discovery/protected-resource-metadata.ts';
 import type { MaybeSecret, Secret } from '../vault/secret.ts';
 
+/** Concurrent refreshes of an Integration that configures no other number. */
+export const DEFAULT_REFRESH_CONCURRENCY = 10;
+
 /** Any value that JSON can hold. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
 export type JsonObject = Record<string, JsonValue>;
@@ -59,7 +62,7 @@ export interface Integration<Auth extends BaseAuth = BaseAuth> {
    * origin.
    */
   readonly configuredOrigins: ReadonlySet<string>;
-  /** How many refreshes one server runs at once. */
+  /** How many refreshes one server runs at once. Default: {@link DEFAULT_REFRESH_CONCURRENCY}. */
   readonly refreshConcurrency: number;
   /** After a provider has rejected refreshes without a reason for so many days, the grant counts as gone; 0 = never. */
   readonly reconnectAfterRefusedDays: number;

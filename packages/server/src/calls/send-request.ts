@@ -1,5 +1,5 @@
 import type { Integration } from '../auth-modes/auth-mode.ts';
-import { NangoError } from '../errors/nango-error.ts';
+import { codeOf } from '../errors/nango-error.ts';
 import type { ConnectionKey } from '../store/store.ts';
 import type { HttpClient, UpstreamResponse } from '../upstream/http-client.ts';
 import type { RequestTarget } from '../formats/request-target.ts';
@@ -86,7 +86,7 @@ export function createExchange(options: SendRequestOptions): Exchange {
       tell({ status: response.status, receivedBytes: response.receivedBytes });
       return { response: toApiResponse(response), target, connection: begun.connection };
     } catch (error) {
-      tell({ error: error instanceof NangoError ? error.code : 'internal_error', receivedBytes: 0 });
+      tell({ error: codeOf(error), receivedBytes: 0 });
       throw error;
     }
   };

@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import fastify, { LogController, type FastifyBaseLogger } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
-import { NangoError } from '../errors/nango-error.ts';
 import { actionRoutes } from './routes/actions.ts';
 import { blueprintRoutes } from './routes/blueprints.ts';
 import { connectSessionRoutes } from './routes/connect-sessions.ts';
@@ -25,6 +24,7 @@ import { metricsRoute } from './routes/metrics.ts';
 import { requestIdOf } from './request-id.ts';
 import { requireSecretKey } from './secret-keys.ts';
 import type { App, ServerContext } from './server-context.ts';
+import { notFound } from './not-found.ts';
 
 const BODY_LIMIT = 10_485_760;
 const REQUEST_TIMEOUT_MS = 60_000;
@@ -131,7 +131,7 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
   app.setErrorHandler(handleError);
   readJsonBodies(app);
   app.setNotFoundHandler(() => {
-    throw new NangoError('not_found', 'There is nothing at this address.');
+    throw notFound();
   });
   // The route, and not the URL: queries carry codes, states and user ids.
   app.addHook('onResponse', async (request, reply) => {

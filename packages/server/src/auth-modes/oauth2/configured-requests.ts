@@ -9,6 +9,7 @@ import { received, type OAuth2Credentials } from './credentials.ts';
 import type { OAuth2Owner } from './server.ts';
 import { responseFormat } from '../token-fields.ts';
 import { Secret } from '../../vault/secret.ts';
+import { isSuccess } from '../../formats/http-status.ts';
 
 // Requests that a Blueprint configures, for providers that do not follow the RFC's request.
 
@@ -45,7 +46,7 @@ export async function refreshAsConfigured(request: ConfiguredRequest, described:
 export async function revokeAsConfigured(request: ConfiguredRequest, described: Described): Promise<void> {
   const sources = sourcesOf(described);
   const { status, body } = await sendConfigured(request, sources, described.context);
-  if (status >= 200 && status < 300) return;
+  if (isSuccess(status)) return;
   const said = excerpt(body, sentSecrets(sources));
   throw new NangoError('provider_error', `The revocation request got the status ${status}: ${said || '(empty)'}`);
 }
