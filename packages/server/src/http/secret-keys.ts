@@ -3,12 +3,11 @@ import type { IncomingMessage } from 'node:http';
 import { isIPv6 } from 'node:net';
 import type { onRequestAsyncHookHandler } from 'fastify';
 import { SCOPES, type KeyScope, type NangoConfig } from '../config/nango-config.ts';
+import { MAX_SECRET_KEY_LENGTH, parseBearer } from '../config/secret-key-format.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import { Secret } from '../vault/secret.ts';
 import type { ClientAddress } from './client-address.ts';
 
-// No key is longer.
-const COMPARED_BYTES = 256;
 const WINDOW_MS = 60_000;
 const MAX_WRONG_KEYS = 20;
 const MAX_ADDRESSES = 10_000;
@@ -53,7 +52,7 @@ export interface SecretKeysOptions {
 /** The secret keys that callers may have, each with its scopes. Several are valid during a rotation. */
 export class SecretKeys {
   readonly #options: SecretKeysOptions;
-  readonly #compared = Buffer.alloc(COMPARED_BYTES);
+  readonly #compared = Buffer.alloc(MAX_SECRET_KEY_LENGTH);
   readonly #addresses = new Map<string, { wrong: number; since: number }>();
   #known: readonly KnownKey[] = [];
   #configured: NangoConfig['secret_keys'] | undefined;
@@ -102,7 +101,7 @@ export class SecretKeys {
     const given = token.reveal();
     const compared = this.#compared.fill(0);
     const written = compared.write(given);
-    const isWhole = given.length <= COMPARED_BYTES;
+    const isWhole = given.length <= MAX_SECRET_KEY_LENGTH;
     let found: KnownKey | undefined;
     for (const key of this.#keys()) {
       if (timingSafeEqual(compared, key.bytes) && written === key.length && isWhole) found = key;
@@ -152,7 +151,7 @@ function isPermitted({ scopes }: KnownKey, scope: KeyDemand['scope']): boolean {
 
 function toKnown(name: string, keys: readonly Secret<string>[], scopes: readonly KeyScope[]): KnownKey[] {
   return keys.map((key) => {
-    const bytes = Buffer.alloc(COMPARED_BYTES);
+    const bytes = Buffer.alloc(MAX_SECRET_KEY_LENGTH);
     const length = bytes.write(key.reveal());
     return { name, bytes, length, scopes: new Set(scopes) };
   });
@@ -160,7 +159,7 @@ function toKnown(name: string, keys: readonly Secret<string>[], scopes: readonly
 
 /** The token of an `Authorization: Bearer` header (RFC 6750 §2.1); undefined when there is none. */
 export function bearerToken(authorization: string | undefined): Secret<string> | undefined {
-  const token = /^Bearer +([\w.~+/=-]+)$/i.exec(authorization ?? '')?.[1];
+  const token = parseBearer(authorization ?? '');
   return token === undefined ? undefined : new Secret(token);
 }
 
