@@ -7,7 +7,7 @@ import type {
   JsonValue,
 } from '../auth-modes/auth-mode.ts';
 import { NangoError } from '../errors/nango-error.ts';
-import { isSecureUrl } from '../schema/loopback-host.ts';
+import { assertSecureUrl } from '../schema/loopback-host.ts';
 import { renderMaybeSecret, renderUrlTemplate, valueAt } from '../schema/render.ts';
 import type { Template } from '../schema/template.ts';
 import type { HttpMethod } from '../upstream/http-client.ts';
@@ -213,12 +213,7 @@ function placeholderValue(
 /** A base_url may come from a token response (`${raw.instance_url}`), so its scheme is checked again. */
 function parseBaseUrl(rendered: string, { allowHttp, name }: Integration): BaseUrl {
   const url = new URL(rendered);
-  if (!isSecureUrl(url, allowHttp)) {
-    throw new NangoError(
-      'invalid_value',
-      `The base_url of "${name}" is http for this connection; only https is used outside loopback.`,
-    );
-  }
+  assertSecureUrl(url, { allowHttp, source: `The base_url of "${name}"`, code: 'invalid_value' });
   return baseUrlOf(url);
 }
 

@@ -14,7 +14,7 @@ import { NangoError } from '../errors/nango-error.ts';
 import type { OAuthHttp } from '../oauth/oauth-http.ts';
 import { jsonValue, parseExactJson } from '../formats/parse-json.ts';
 import { promptedFields, inputProblems, withDefaults, type InputFields } from '../schema/input-fields.ts';
-import { isSecureUrl } from '../schema/loopback-host.ts';
+import { assertSecureUrl } from '../schema/loopback-host.ts';
 import { suggest } from '../schema/suggest.ts';
 import { connectionKeyText, type ConnectionKey, type ConnectionRow, type Store } from '../store/store.ts';
 import type { SealedPlace, Vault } from '../vault/vault.ts';
@@ -89,8 +89,7 @@ export function modeContext(integration: Integration, context: ConnectionContext
   const maxBytes = auth.max_response_bytes;
   const http: OAuthHttp = async (call) => {
     const url = new URL(call.url);
-    if (!isSecureUrl(url, allowHttp))
-      throw new NangoError('provider_error', `${url.host} was named by http; only https is used outside loopback.`);
+    assertSecureUrl(url, { allowHttp, source: `The Integration "${integration.name}"`, code: 'provider_error' });
     const send = !isGuarded && configuredOrigins.has(url.origin) ? context.unguardedHttp : context.guardedHttp;
     return send(maxBytes === undefined ? call : { maxBytes, ...call });
   };
