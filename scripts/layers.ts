@@ -65,7 +65,8 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     ],
   },
   operations: {
-    about: 'work on the stored data: opening the store, encryption keys, backup, transfer, import, export',
+    about:
+      'work on the stored data: opening the store, encryption keys, backup, transfer, import, export; drafts of Blueprints',
     mayImport: [
       'context.ts',
       'clock.ts',
@@ -73,10 +74,12 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
       'connect',
       'refresh',
       'connections',
+      'upstream',
       'scheduling',
       'config',
       'schema',
       'store',
+      'oauth',
       'vault',
       'formats',
       'errors',
@@ -104,8 +107,8 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
       'upstream',
       'schema',
       'store',
-      'vault',
       'formats',
+      'event-types.ts',
       'errors',
     ],
   },
@@ -149,11 +152,11 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   config: {
     about: 'turns YAML files into validated Integrations. Only this folder reads `process.env`',
-    mayImport: ['catalog', 'auth-modes', 'schema', 'store', 'vault', 'errors'],
+    mayImport: ['catalog', 'auth-modes', 'schema', 'vault', 'event-types.ts', 'errors'],
   },
   catalog: {
     about: 'Blueprints, and the reader of YAML files',
-    mayImport: ['upstream', 'schema', 'oauth', 'formats', 'errors'],
+    mayImport: ['schema', 'errors'],
   },
   'auth-modes': {
     about: 'the auth modes: fields, credentials, flow, refresh and signature of each `auth_mode`',
@@ -165,11 +168,11 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   scheduling: {
     about: 'periodic tasks, back-off, fair limits',
-    mayImport: ['errors'],
+    mayImport: [],
   },
   store: {
     about: 'the `Store` interface, its statements (Kysely), SQLite, PostgreSQL, migrations',
-    mayImport: ['errors'],
+    mayImport: ['event-types.ts', 'errors'],
   },
   schema: {
     about: 'the parts of configuration schemas: fields, templates, rendering',
@@ -188,6 +191,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     mayImport: ['errors'],
   },
   'clock.ts': { about: 'the time, safe against jumps of the system clock', mayImport: [] },
+  'event-types.ts': { about: 'the types of events about connections', mayImport: [] },
   'package-files.ts': { about: 'the paths of files in this package', mayImport: [] },
   errors: { about: 'the class of our errors, and the registry of their codes', mayImport: [] },
 };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, globSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { LAYERS } from '../../scripts/layers.ts';
@@ -23,6 +23,24 @@ test('no folder may import one that may import it', () => {
   for (const [index, [name, { mayImport }]] of rows.entries())
     for (const other of mayImport)
       assert.ok(rows.findIndex(([row]) => row === other) > index, `${name} imports ${other}`);
+});
+
+test('every folder uses every import that it may have', () => {
+  const importer = /(?:from|import) '((?:\.\.?\/)+)([^']+)'/g;
+  const imports = new Set<string>();
+  for (const path of globSync('**/*.ts', { cwd: join(ROOT, SOURCE) }).filter((name) => !name.endsWith('.test.ts')))
+    for (const [, up = '', rest = ''] of readFileSync(join(ROOT, SOURCE, path), 'utf8').matchAll(importer)) {
+      const [folder = ''] = path.split('/');
+      const [imported = ''] = join(dirname(path), up, rest).split('/');
+      imports.add(`${folder} imports ${imported}`);
+    }
+  const permissions = Object.entries(LAYERS).flatMap(([name, { mayImport }]) =>
+    mayImport.map((other) => `${name} imports ${other}`),
+  );
+  assert.deepEqual(
+    permissions.filter((permission) => !imports.has(permission)),
+    [],
+  );
 });
 
 test('the linter refuses every forbidden import of every folder, and no other', async (t) => {

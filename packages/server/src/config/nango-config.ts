@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Fields } from '../schema/fields.ts';
 import { isSecureUrl } from '../schema/loopback-host.ts';
 import { plainNameSchema } from '../schema/plain-name.ts';
-import { EVENT_TYPES } from '../store/event-store.ts';
+import { EVENT_TYPES } from '../event-types.ts';
 import { Secret } from '../vault/secret.ts';
 import {
   isSecretKey,

@@ -1,6 +1,6 @@
 import type { Generated, Kysely, RawBuilder } from 'kysely';
 import type { ChangeListener, ConnectionWatch } from './connection-watch.ts';
-import type { EventType } from './event-store.ts';
+import type { EventType } from '../event-types.ts';
 
 /** The tables, for Kysely. */
 export interface Database {

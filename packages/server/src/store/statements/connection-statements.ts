@@ -1,7 +1,7 @@
 import { sql, type Kysely, type RawBuilder, type Selectable } from 'kysely';
 import type { ConnectionChanges, ConnectionHealth, RecordChange } from '../connection-changes.ts';
 import type { Database, DatabaseDialect } from '../database.ts';
-import type { EventType } from '../event-store.ts';
+import type { EventType } from '../../event-types.ts';
 import type { ConnectionKey, ConnectionRow, NewConnection, Store } from '../store.ts';
 
 type ConnectionStatements = Pick<
