@@ -212,6 +212,7 @@ function createServerContext(
     file,
     folder: settings.folder,
     nameUser,
+    now,
   });
   return {
     version: VERSION,

@@ -96,6 +96,7 @@ function withStoreErrors({ isDriverError, isLocked = () => false }: DatabaseDial
             if (error instanceof NangoError || !isDriverError(error)) throw error;
             if (!isLocked(error)) throw storeUnavailable(target, error);
             if (performance.now() >= deadline) throw databaseLocked(target, error);
+            // oxlint-disable-next-line no-restricted-properties -- Only spreads the processes that wait for a lock.
             await delay(MAX_LOCK_PAUSE_MS * Math.random());
           }
         }

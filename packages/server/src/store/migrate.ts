@@ -57,7 +57,7 @@ async function runMissing(
   const applied = await appliedMigrations(db, migrations);
   for (const migration of migrations.filter(({ name }) => !applied.has(name))) {
     await migration.up(db, dialect);
-    await db.insertInto('nango_migrations').values({ name: migration.name, applied_at: Date.now() }).execute();
+    await db.insertInto('nango_migrations').values({ name: migration.name, applied_at: dialect.now() }).execute();
   }
 }
 

@@ -22,6 +22,7 @@ const MAX_CACHED_STATEMENTS = 100;
  * Opens the embedded store: one SQLite file that only its owner can read. With WAL and synchronous=FULL, a committed
  * transaction survives a power failure. `now` is the store's clock, in milliseconds since the epoch.
  */
+// oxlint-disable-next-line no-restricted-properties -- The default is the machine's clock, as it is for PostgreSQL.
 export function openSqliteStore(path: string, now: () => number = Date.now): Store {
   try {
     return openDatabase(openFile(path), `SQLite, ${path}`, now);
