@@ -22,6 +22,7 @@ import { createProxy, type Proxy } from './proxy/proxy.ts';
 import { createReadCredentials, type ReadCredentials } from './read-credentials.ts';
 import { metricsRoute } from './routes/metrics.ts';
 import { requestIdOf } from './request-id.ts';
+import { routeHeaders } from './response-headers.ts';
 import { requireSecretKey } from './secret-keys.ts';
 import type { App, ServerContext } from './server-context.ts';
 import { notFound } from './not-found.ts';
@@ -144,10 +145,7 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
   });
   app.addHook('preValidation', async ({ body }) => assertJsonDepth(body));
   app.decorateRequest('caller', undefined);
-  app.addHook(
-    'onSend',
-    async ({ id }, reply) => void reply.header('x-content-type-options', 'nosniff').header('nango-request-id', id),
-  );
+  app.addHook('onSend', async ({ id }, reply) => void reply.headers(routeHeaders(id)));
   app.addHook('preClose', async () => {
     app.server.emit('closing');
     // A connection that becomes idle now would be kept alive, and so would the server. The timers do not keep a process
