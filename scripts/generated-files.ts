@@ -163,6 +163,10 @@ Every error of the server has a stable code. The HTTP API responds with the stat
 { "error": { "type": "connection_not_found", "message": "…", "requestId": "…" } }
 \`\`\`
 
+\`invalid_request\` may have another status of 4xx, if HTTP has a more exact one: 408 for a request that arrives too
+slowly, 413 for a body that is too large, 415 for an unknown content type, 417 for an \`Expect\` header, and 431 for
+headers that are too large.
+
 The node SDK rejects with an Error. Its \`type\` is the code and its \`errorMsg\` is the message. The SDK has three
 more codes:
 

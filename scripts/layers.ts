@@ -3,6 +3,10 @@ interface Layer {
   readonly about: string;
   /** The other folders and files that its files may import. */
   readonly mayImport: readonly string[];
+  /** Whether it may read `process.env`. */
+  readonly readsEnvironment?: boolean;
+  /** Whether it may call `Date.now` and `Math.random`. In all other layers they are arguments, so tests replace them. */
+  readonly readsClock?: boolean;
 }
 
 /**
@@ -12,6 +16,8 @@ interface Layer {
 export const LAYERS: Readonly<Record<string, Layer>> = {
   cli: {
     about: 'the command line, a thin layer over `start.ts`, `operations/` and the node SDK',
+    // Commands wait for a server of another process.
+    readsClock: true,
     mayImport: [
       'start.ts',
       'package-files.ts',
@@ -65,7 +71,10 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     ],
   },
   operations: {
-    about: 'work on the stored data: opening the store, encryption keys, backup, transfer, import, export',
+    about:
+      'work on the stored data: opening the store, encryption keys, backup, transfer, import, export; drafts of Blueprints',
+    // Commands without a server build their own context.
+    readsClock: true,
     mayImport: [
       'context.ts',
       'clock.ts',
@@ -73,10 +82,12 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
       'connect',
       'refresh',
       'connections',
+      'upstream',
       'scheduling',
       'config',
       'schema',
       'store',
+      'oauth',
       'vault',
       'formats',
       'errors',
@@ -84,6 +95,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   'context.ts': {
     about: 'the arguments that all work on connections needs: store, vault, configuration, HTTP client',
+    readsClock: true,
     mayImport: ['connect', 'connections', 'upstream', 'oauth'],
   },
   observability: {
@@ -104,8 +116,8 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
       'upstream',
       'schema',
       'store',
-      'vault',
       'formats',
+      'event-types.ts',
       'errors',
     ],
   },
@@ -149,11 +161,12 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   config: {
     about: 'turns YAML files into validated Integrations. Only this folder reads `process.env`',
-    mayImport: ['catalog', 'auth-modes', 'schema', 'store', 'vault', 'errors'],
+    readsEnvironment: true,
+    mayImport: ['catalog', 'auth-modes', 'schema', 'vault', 'event-types.ts', 'errors'],
   },
   catalog: {
     about: 'Blueprints, and the reader of YAML files',
-    mayImport: ['upstream', 'schema', 'oauth', 'formats', 'errors'],
+    mayImport: ['schema', 'errors'],
   },
   'auth-modes': {
     about: 'the auth modes: fields, credentials, flow, refresh and signature of each `auth_mode`',
@@ -165,11 +178,11 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   scheduling: {
     about: 'periodic tasks, back-off, fair limits',
-    mayImport: ['errors'],
+    mayImport: [],
   },
   store: {
     about: 'the `Store` interface, its statements (Kysely), SQLite, PostgreSQL, migrations',
-    mayImport: ['errors'],
+    mayImport: ['event-types.ts', 'errors'],
   },
   schema: {
     about: 'the parts of configuration schemas: fields, templates, rendering',
@@ -187,7 +200,8 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     about: 'formats, each in one file: JSON, times, PEM, header fields, request targets',
     mayImport: ['errors'],
   },
-  'clock.ts': { about: 'the time, safe against jumps of the system clock', mayImport: [] },
+  'clock.ts': { about: 'the time, safe against jumps of the system clock', mayImport: [], readsClock: true },
+  'event-types.ts': { about: 'the types of events about connections', mayImport: [] },
   'package-files.ts': { about: 'the paths of files in this package', mayImport: [] },
   errors: { about: 'the class of our errors, and the registry of their codes', mayImport: [] },
 };
@@ -195,16 +209,30 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
 /** Lint rules, as a configuration that `.oxlintrc.json` extends. */
 export function layerRules(): object {
   const names = Object.keys(LAYERS);
-  const overrides = Object.entries(LAYERS).map(([name, { mayImport }]) => {
+  const overrides = Object.entries(LAYERS).map(([name, layer]) => {
+    const { mayImport } = layer;
     const forbidden = names.filter((other) => other !== name && !mayImport.includes(other));
     const message = `${name} may import only: ${mayImport.join(', ') || 'nothing'} (see scripts/layers.ts)`;
     return {
       files: [`packages/server/src/${isFile(name) ? name : `${name}/**/*.ts`}`],
-      rules: { 'no-restricted-imports': ['error', { patterns: [{ group: forbidden.map(patternOf), message }] }] },
+      rules: {
+        'no-restricted-imports': ['error', { patterns: [{ group: forbidden.map(patternOf), message }] }],
+        'no-restricted-properties': ['error', ...restrictedProperties(layer)],
+      },
     };
   });
   // An empty list turns off all plugins of the linter. They are on by default.
   return { plugins: [], overrides };
+}
+
+function restrictedProperties({ readsEnvironment = false, readsClock = false }: Layer): object[] {
+  const environment = { object: 'process', property: 'env', message: 'Only config/ reads the environment.' };
+  const message = 'Time and randomness are arguments (see scripts/layers.ts).';
+  const clock = [
+    { object: 'Date', property: 'now', message },
+    { object: 'Math', property: 'random', message },
+  ];
+  return [...(readsEnvironment ? [] : [environment]), ...(readsClock ? [] : clock)];
 }
 
 /** The folders as a markdown list. */

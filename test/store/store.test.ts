@@ -411,6 +411,26 @@ for (const { name, setUp } of STORE_KINDS) {
       assert.deepEqual(await names(60_000), ['host b']);
     });
 
+    test('does not call a value that it cannot read an unavailable database', async () => {
+      await kind.execute(
+        `insert into servers (id, name, key_ids, seen_at) values ('damaged', 'damaged', 'no JSON', ${Date.now() + 60_000})`,
+      );
+      await assert.rejects(store.liveServers(60_000), SyntaxError);
+      await kind.execute(`update servers set key_ids = '{}' where id = 'damaged'`);
+      await assert.rejects(store.liveServers(60_000), { name: 'ZodError' });
+      await store.removeServer('damaged');
+    });
+
+    test('calls a statement that the database rejects an unavailable database', async () => {
+      await kind.execute('alter table servers rename to elsewhere');
+      await assert.rejects(store.liveServers(60_000), {
+        code: 'store_unavailable',
+        message:
+          /^The database \((SQLite|PostgreSQL), .*\) cannot be reached or written: .*servers.*\. Check that it runs and that this server may connect\.$/,
+      });
+      await kind.execute('alter table elsewhere rename to servers');
+    });
+
     test('the first key check is kept', async () => {
       assert.deepEqual([...(await store.keyCheck(Uint8Array.of(1)))], [1]);
       assert.deepEqual([...(await store.keyCheck(Uint8Array.of(2)))], [1]);

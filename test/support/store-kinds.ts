@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import pg from 'pg';
 import { openPostgresStore } from '../../packages/server/src/store/postgres.ts';
 import { openSqliteStore } from '../../packages/server/src/store/sqlite.ts';
 import type { Store } from '../../packages/server/src/store/store.ts';
@@ -8,8 +10,16 @@ import { temporaryFolder, type Cleanup } from './temporary-folder.ts';
 /** A kind of store, for the suites that every store has to pass. */
 export interface StoreKind {
   readonly name: string;
-  /** Two calls of `open` use the same data. `module` and `argument` say how another process opens it. */
-  readonly setUp: (cleanup: Cleanup) => Promise<{ open: () => Store; module: string; argument: string }>;
+  readonly setUp: (cleanup: Cleanup) => Promise<OpenableStore>;
+}
+
+/** `open` twice leads to the same data; `module` and `argument` say how another process opens it. */
+interface OpenableStore {
+  readonly open: () => Store;
+  readonly module: string;
+  readonly argument: string;
+  /** Runs a statement beside the store. */
+  readonly execute: (statement: string) => Promise<void>;
 }
 
 export const STORE_KINDS: readonly StoreKind[] = [
@@ -17,7 +27,11 @@ export const STORE_KINDS: readonly StoreKind[] = [
     name: 'SQLite',
     setUp: async (cleanup) => {
       const file = join(temporaryFolder(cleanup), 'data', 'nango.db');
-      return { open: () => openSqliteStore(file), module: 'sqlite.ts#openSqliteStore', argument: file };
+      const execute = async (statement: string) => {
+        using database = new DatabaseSync(file, { timeout: 5_000 });
+        database.exec(statement);
+      };
+      return { open: () => openSqliteStore(file), module: 'sqlite.ts#openSqliteStore', argument: file, execute };
     },
   },
   {
@@ -25,7 +39,12 @@ export const STORE_KINDS: readonly StoreKind[] = [
     setUp: async (cleanup) => {
       const postgres = await startPostgres(cleanup);
       const url = await postgres.createDatabase();
-      return { open: () => openPostgresStore(url), module: 'postgres.ts#openPostgresStore', argument: url };
+      const execute = async (statement: string) => {
+        const client = new pg.Client(url);
+        await client.connect();
+        await client.query(statement).finally(() => client.end());
+      };
+      return { open: () => openPostgresStore(url), module: 'postgres.ts#openPostgresStore', argument: url, execute };
     },
   },
 ];

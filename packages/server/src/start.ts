@@ -215,6 +215,7 @@ function createServerContext(
     file,
     folder: settings.folder,
     nameUser,
+    now,
   });
   return {
     version: VERSION,

@@ -35,6 +35,7 @@ export class ActionCatalog {
     const loaded = this.#loaded.get(file);
     if (loaded && (await isCurrent(loaded))) return loaded;
     // Read before the compilation, so that an edit during the compilation is noticed at the next run.
+    // oxlint-disable-next-line no-restricted-properties -- Compared with times of files, which the system clock sets.
     const compiledAt = Date.now();
     // The compiler is loaded with the first Action, because many servers have none.
     const { compileAction } = await import('./compile-action.ts');

@@ -11,6 +11,9 @@ import type { ClientCertificate, OAuthHttp } from '../oauth/oauth-http.ts';
 import type { ProtectedResourceMetadata } from '../oauth/discovery/protected-resource-metadata.ts';
 import type { MaybeSecret, Secret } from '../vault/secret.ts';
 
+/** Concurrent refreshes of an Integration that configures no other number. */
+export const DEFAULT_REFRESH_CONCURRENCY = 10;
+
 /** Any value that JSON can hold. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
 /** A JSON object. */

@@ -42,17 +42,30 @@ export interface AuthValueSources {
   readonly named?: Readonly<Record<string, MaybeSecret>>;
 }
 
-/** Returns the value of one placeholder. Throws `invalid_value` if this connection has none. */
-function authValue(placeholder: string, { integration, config, raw, named = {} }: AuthValueSources): MaybeSecret {
+/** Where placeholders get their values: a provider's response, the connection's settings, and values by name. */
+export interface PlaceholderSources extends Pick<AuthValueSources, 'config' | 'raw'> {
+  readonly named: (placeholder: string) => MaybeSecret | undefined;
+}
+
+/** Returns the value of one placeholder; undefined if nothing has that name. */
+export function placeholderValue(
+  placeholder: string,
+  { config, raw, named }: PlaceholderSources,
+): MaybeSecret | undefined {
   if (placeholder.startsWith('raw.')) return raw.map((members) => valueAt(members, placeholder));
   if (placeholder.startsWith('config.')) return valueAt(config, placeholder);
+  return named(placeholder);
+}
+
+/** Returns the value of one placeholder of `auth`. Throws `invalid_value` if this connection has none. */
+function authValue(placeholder: string, { integration, config, raw, named = {} }: AuthValueSources): MaybeSecret {
   const values = new Map<string, MaybeSecret | undefined>([
     ...Object.entries(named),
     ['app_api_key', integration.appApiKey],
     ['oauth_client_id', integration.oauthClientId],
     ['oauth_client_secret', integration.oauthClientSecret],
   ]);
-  const value = values.get(placeholder);
+  const value = placeholderValue(placeholder, { config, raw, named: (name) => values.get(name) });
   if (value !== undefined) return value;
   throw new NangoError('invalid_value', `The Integration "${integration.name}" has no value for \${${placeholder}}.`);
 }

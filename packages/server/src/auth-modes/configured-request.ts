@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import { NangoError } from '../errors/nango-error.ts';
 import type { OAuthHttpResponse } from '../oauth/oauth-http.ts';
 import type { Fields } from '../schema/fields.ts';
-import { isSecureUrl } from '../schema/loopback-host.ts';
+import { assertSecureUrl } from '../schema/loopback-host.ts';
 import { Template } from '../schema/template.ts';
 import type { AuthEndpoint, AuthModeContext, SignableRequest } from './auth-mode.ts';
 import {
@@ -56,8 +55,8 @@ export function sendConfigured(
 ): Promise<OAuthHttpResponse> {
   const { method } = request;
   const url = new URL(renderAuthUrl(request.url, sources));
-  if (!isSecureUrl(url, sources.integration.allowHttp))
-    throw new NangoError('invalid_value', `${url.origin} uses http. Outside loopback, only https is allowed.`);
+  const { allowHttp, name } = sources.integration;
+  assertSecureUrl(url, { allowHttp, source: `A request of "${name}"`, code: 'invalid_value' });
   const params = revealTexts(renderAuthTemplates(request.params, sources));
   for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value);
   const body = encodeBody(request, sources);

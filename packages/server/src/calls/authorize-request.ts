@@ -6,9 +6,10 @@ import type {
   Integration,
   JsonValue,
 } from '../auth-modes/auth-mode.ts';
+import { placeholderValue } from '../auth-modes/auth-values.ts';
 import { NangoError } from '../errors/nango-error.ts';
-import { isSecureUrl } from '../schema/loopback-host.ts';
-import { renderMaybeSecret, renderUrlTemplate, valueAt } from '../schema/render.ts';
+import { assertSecureUrl } from '../schema/loopback-host.ts';
+import { renderMaybeSecret, renderUrlTemplate } from '../schema/render.ts';
 import type { Template } from '../schema/template.ts';
 import type { HttpMethod } from '../upstream/http-client.ts';
 import { resolveReference, targetUrl, withQuery, type RequestTarget } from '../formats/request-target.ts';
@@ -172,7 +173,7 @@ function preparedFor(authorization: RequestAuthorization): Prepared {
 function prepare(authorization: RequestAuthorization): Prepared {
   const { integration, config } = authorization;
   const { baseUrl, headers, params } = integration.requests;
-  const valueOf = (placeholder: string) => placeholderValue(placeholder, authorization);
+  const valueOf = (placeholder: string) => requestValue(placeholder, authorization);
   const render = (fields: ReadonlyMap<string, Template>, check: (name: string, value: string) => string) =>
     [...fields].map(([name, template]) => ({
       name,
@@ -196,33 +197,24 @@ function checkValue(name: string, value: MaybeSecret, check: (name: string, valu
   return value instanceof Secret ? value.map((text) => check(name, text)) : check(name, value);
 }
 
-function placeholderValue(
+/** Returns the value of one placeholder of `requests`. */
+function requestValue(
   placeholder: string,
   { integration, mode, credentials, config }: RequestAuthorization,
 ): MaybeSecret {
-  if (placeholder === 'app_api_key') return integration.appApiKey ?? '';
-  if (placeholder.startsWith('raw.')) return credentials.raw.map((raw) => valueAt(raw, placeholder));
-  if (placeholder.startsWith('config.')) return valueAt(config, placeholder);
-  const value = Object.hasOwn(mode.placeholders, placeholder)
-    ? mode.placeholders[placeholder]?.(credentials, integration)
-    : undefined;
-  if (value === undefined)
-    throw new NangoError(
-      'invalid_value',
-      `The placeholder \${${placeholder}} does not exist with auth_mode ${mode.name}.`,
-    );
-  return value;
+  const named = (name: string) => {
+    if (name === 'app_api_key') return integration.appApiKey ?? '';
+    return Object.hasOwn(mode.placeholders, name) ? mode.placeholders[name]?.(credentials, integration) : undefined;
+  };
+  const value = placeholderValue(placeholder, { config, raw: credentials.raw, named });
+  if (value !== undefined) return value;
+  throw new NangoError('invalid_value', `\${${placeholder}} is unknown with auth_mode ${mode.name}.`);
 }
 
 /** A base_url may come from a token response (`${raw.instance_url}`), so its scheme is checked again. */
 function parseBaseUrl(rendered: string, { allowHttp, name }: Integration): BaseUrl {
   const url = new URL(rendered);
-  if (!isSecureUrl(url, allowHttp)) {
-    throw new NangoError(
-      'invalid_value',
-      `The base_url of "${name}" uses http for this connection. Outside loopback, only https is allowed.`,
-    );
-  }
+  assertSecureUrl(url, { allowHttp, source: `The base_url of "${name}"`, code: 'invalid_value' });
   return baseUrlOf(url);
 }
 

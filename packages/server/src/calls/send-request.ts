@@ -1,5 +1,5 @@
 import type { Integration } from '../auth-modes/auth-mode.ts';
-import { NangoError } from '../errors/nango-error.ts';
+import { codeOf } from '../errors/nango-error.ts';
 import type { HttpClient, UpstreamResponse } from '../upstream/http-client.ts';
 import type { RequestTarget } from '../formats/request-target.ts';
 import type { ApiRequest, AuthorizedRequest } from './authorize-request.ts';
@@ -90,7 +90,7 @@ export function createExchange(options: SendRequestOptions): Exchange {
       reportOutcome({ status: response.status, receivedBytes: response.receivedBytes });
       return { response: toApiResponse(response), target, connection: begun.connection };
     } catch (error) {
-      reportOutcome({ error: error instanceof NangoError ? error.code : 'internal_error', receivedBytes: 0 });
+      reportOutcome({ error: codeOf(error), receivedBytes: 0 });
       throw error;
     }
   };

@@ -32,6 +32,10 @@ interface ReadBlueprint {
   readonly isOwn: boolean;
 }
 
+interface ValidBlueprint extends ReadBlueprint {
+  readonly file: BlueprintFile;
+}
+
 /**
  * Finds Blueprints by reference. The user's own folder takes precedence over the catalog. Only requested files are
  * read.
@@ -53,30 +57,15 @@ export class BlueprintCatalog {
 
   /** Returns a Blueprint's file, for display. */
   async file(name: string): Promise<{ file: BlueprintFile; isOwn: boolean } | BlueprintFailure> {
-    const read = await this.#read(name);
-    if (!read) return { message: `names a Blueprint that does not exist.${suggest(name, await this.#names())}` };
-    const { source, isOwn } = read;
-    const faults = [...source.faults];
-    const located = { path: [], locate: (path: KeyPath) => source.positionOf(path) };
-    const file = faults.length > 0 ? undefined : validate(blueprintFileSchema, source.data, located, faults);
-    return file ? { file, isOwn } : { faults };
+    const read = await this.#readValid(name);
+    return 'file' in read ? { file: read.file, isOwn: read.isOwn } : read;
   }
 
   async #find(reference: string, chain: readonly string[]): Promise<Blueprint | BlueprintFailure> {
     const [name = '', version] = reference.split(':');
-    const read = await this.#read(name);
-    if (!read) return { message: `names a Blueprint that does not exist.${suggest(name, await this.#names())}` };
-    const { source, isOwn } = read;
-    const faults = [...source.faults];
-    const file =
-      faults.length > 0
-        ? undefined
-        : validate(blueprintFileSchema, source.data, { path: [], locate: (path) => source.positionOf(path) }, faults);
-    if (!file) return { faults };
-    if (file.name !== name)
-      return {
-        faults: [{ ...source.positionOf(['name']), path: ['name'], message: `must be "${name}", the file’s name` }],
-      };
+    const read = await this.#readValid(name);
+    if (!('file' in read)) return read;
+    const { file, source, isOwn } = read;
     const versionName = version ?? latestVersion(Object.keys(file.versions)) ?? '';
     const found = file.versions[versionName];
     if (!found)
@@ -92,6 +81,21 @@ export class BlueprintCatalog {
     const base = await this.#find(baseReference, [...chain, `${name}:${versionName}`, baseReference]);
     if (!('source' in base)) return base.faults ? base : fault(base.message ?? '');
     return { ...own, ...mergeBlueprint(base, own), isOwn: isOwn || base.isOwn };
+  }
+
+  /** Reads a Blueprint's file and validates all of it. */
+  async #readValid(name: string): Promise<ValidBlueprint | BlueprintFailure> {
+    const read = await this.#read(name);
+    if (!read) return { message: `names a Blueprint that does not exist.${suggest(name, await this.#names())}` };
+    const { source } = read;
+    const faults = [...source.faults];
+    const located = { path: [], locate: (path: KeyPath) => source.positionOf(path) };
+    const file = faults.length > 0 ? undefined : validate(blueprintFileSchema, source.data, located, faults);
+    if (!file) return { faults };
+    if (file.name === name) return { ...read, file };
+    return {
+      faults: [{ ...source.positionOf(['name']), path: ['name'], message: `must be "${name}", the file’s name` }],
+    };
   }
 
   #read(name: string): Promise<ReadBlueprint | undefined> {

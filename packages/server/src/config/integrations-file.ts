@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { AuthMode } from '../auth-modes/auth-mode.ts';
+import { DEFAULT_REFRESH_CONCURRENCY, type AuthMode } from '../auth-modes/auth-mode.ts';
 import { AUTH_MODES, placeholderScopeOf, RESERVED_PLACEHOLDERS } from '../auth-modes/registry.ts';
 import type { Fields, PlaceholderScope } from '../schema/fields.ts';
 import { configFieldsSchema } from '../schema/input-fields.ts';
@@ -73,7 +73,9 @@ function integrationSettings(fields: Fields) {
     refresh_concurrency: fields
       .number({ min: 1, max: 1_000, integer: true })
       .optional()
-      .describe('Concurrent refreshes in one server; a refresh of over 250 ms no longer counts; default 10'),
+      .describe(
+        `Concurrent refreshes in one server; a refresh of over 250 ms no longer counts; default ${DEFAULT_REFRESH_CONCURRENCY}`,
+      ),
     reconnect_after_refused_days: fields
       .number({ min: 0, max: 365 })
       .optional()

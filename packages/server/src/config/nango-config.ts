@@ -3,8 +3,14 @@ import { z } from 'zod';
 import type { Fields } from '../schema/fields.ts';
 import { isSecureUrl } from '../schema/loopback-host.ts';
 import { plainNameSchema } from '../schema/plain-name.ts';
-import { EVENT_TYPES } from '../store/event-store.ts';
+import { EVENT_TYPES } from '../event-types.ts';
 import { Secret } from '../vault/secret.ts';
+import {
+  isSecretKey,
+  MAX_SECRET_KEY_LENGTH,
+  MIN_SECRET_KEY_LENGTH,
+  SECRET_KEY_CHARACTERS,
+} from './secret-key-format.ts';
 
 /** The log levels, from the fewest to the most lines. */
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug', 'trace'] as const;
@@ -108,8 +114,9 @@ function isNetwork(text: string): boolean {
 function secretKeySchema(fields: Fields) {
   const key = fields.secret().refine(
     // The missing variable was already reported.
-    (secret) => secret.reveal() === '' || SECRET_KEY.test(secret.reveal()),
-    'must have 20 to 256 letters, digits or "-._~+/=". Make one with: openssl rand -base64 32',
+    (secret) => secret.reveal() === '' || isLongSecretKey(secret.reveal()),
+    `must have ${MIN_SECRET_KEY_LENGTH} to ${MAX_SECRET_KEY_LENGTH} ${SECRET_KEY_CHARACTERS}. ` +
+      'Make one with: openssl rand -base64 32',
   );
   return z.strictObject({
     key: z
@@ -119,7 +126,9 @@ function secretKeySchema(fields: Fields) {
   });
 }
 
-const SECRET_KEY = /^[\w.~+/=-]{20,256}$/;
+function isLongSecretKey(text: string): boolean {
+  return isSecretKey(text) && text.length >= MIN_SECRET_KEY_LENGTH;
+}
 
 /** The schema of a receiver of events. */
 function webhookSchema(fields: Fields) {

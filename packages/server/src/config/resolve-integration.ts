@@ -1,5 +1,10 @@
 import type { z } from 'zod';
-import type { BaseAuth, ClientSetting, Integration } from '../auth-modes/auth-mode.ts';
+import {
+  DEFAULT_REFRESH_CONCURRENCY,
+  type BaseAuth,
+  type ClientSetting,
+  type Integration,
+} from '../auth-modes/auth-mode.ts';
 import { readClientCertificate } from '../auth-modes/client-certificate.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
 import { inputProblems } from '../schema/input-fields.ts';
@@ -16,7 +21,6 @@ import type { NangoConfig } from './nango-config.ts';
 import type { SourceFile } from '../catalog/source-file.ts';
 import { validate, type Locate } from '../catalog/validate.ts';
 
-const DEFAULT_REFRESH_CONCURRENCY = 10;
 const DEFAULT_REFUSED_DAYS = 3;
 
 /** The schemas and files that are needed to turn an entry of `integrations.yaml` into an Integration. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { AdditionalConfig, Authorized, BaseCredentials } from '../auth-modes/auth-mode.ts';
-import { messageOf, NangoError } from '../errors/nango-error.ts';
+import { INTERNAL_ERROR, messageOf, NangoError } from '../errors/nango-error.ts';
 import { hasTrait } from '../errors/registry.ts';
 import type { ConnectAttemptRow, ConnectionKey, NewConnection } from '../store/store.ts';
 import type { SealedPlace } from '../vault/vault.ts';
@@ -120,10 +120,7 @@ export function publicError(error: unknown): { type: string; message: string } {
   if (error instanceof NangoError && hasTrait(error.code, 'page')) return { type: error.code, message: error.message };
   if (error instanceof NangoError && hasTrait(error.code, 'network'))
     return { type: 'token_exchange_failed', message: error.message };
-  return {
-    type: 'internal_error',
-    message: 'The server could not finish the connection. The server’s log shows the cause.',
-  };
+  return INTERNAL_ERROR;
 }
 
 /** Returns the error for an attempt that was used, has expired or is unknown. */

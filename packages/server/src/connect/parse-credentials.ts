@@ -6,6 +6,7 @@ import { inputProblems } from '../schema/input-fields.ts';
 import { authorizeRequest } from '../calls/authorize-request.ts';
 import { authModeOf, modeContext, type ConnectionContext } from '../connections/connection-context.ts';
 import type { Secret } from '../vault/secret.ts';
+import { isSuccess } from '../formats/http-status.ts';
 
 const MAX_VERIFICATION_BYTES = 1_048_576;
 
@@ -92,7 +93,7 @@ async function verifyCredentials(
     // A verification request may return a list. Only its status is read.
     maxBytes: MAX_VERIFICATION_BYTES,
   });
-  if ((status >= 200 && status < 300) || verification.accept_statuses.includes(status)) return;
+  if (isSuccess(status) || verification.accept_statuses.includes(status)) return;
   if (status === 401 || status === 403) {
     throw new NangoError(
       'invalid_credentials',

@@ -12,7 +12,7 @@ import { NangoError } from '../errors/nango-error.ts';
 import type { OAuthHttp } from '../oauth/oauth-http.ts';
 import { parseExactJson } from '../formats/parse-json.ts';
 import { promptedFields, inputProblems, withDefaults, type InputFields } from '../schema/input-fields.ts';
-import { isSecureUrl } from '../schema/loopback-host.ts';
+import { assertSecureUrl } from '../schema/loopback-host.ts';
 import { suggest } from '../schema/suggest.ts';
 import type { ConnectionRow, Store } from '../store/store.ts';
 import type { Vault } from '../vault/vault.ts';
@@ -85,11 +85,7 @@ export function modeContext(integration: Integration, context: ConnectionContext
   const maxBytes = auth.max_response_bytes;
   const http: OAuthHttp = async (call) => {
     const url = new URL(call.url);
-    if (!isSecureUrl(url, allowHttp))
-      throw new NangoError(
-        'provider_error',
-        `The URL of ${url.host} uses http. Outside loopback, only https is allowed.`,
-      );
+    assertSecureUrl(url, { allowHttp, source: `The Integration "${integration.name}"`, code: 'provider_error' });
     const send = !isGuarded && configuredOrigins.has(url.origin) ? context.unguardedHttp : context.guardedHttp;
     return send(maxBytes === undefined ? call : { maxBytes, ...call });
   };

@@ -33,6 +33,12 @@ export class NangoError extends Error {
   }
 }
 
+/** What callers read about an error that is not a {@link NangoError}. */
+export const INTERNAL_ERROR = {
+  type: 'internal_error',
+  message: 'The server had an internal error. The server’s log shows the cause.',
+} as const;
+
 /** Returns the message of any thrown value, for people. */
 export function messageOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);

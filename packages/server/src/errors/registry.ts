@@ -12,8 +12,8 @@ interface ErrorEntry {
 }
 
 /**
- * Every error code of this server, and its HTTP status. Clients depend on codes, so a code is never renamed and never
- * changes its meaning.
+ * Every error code of this server, and its HTTP status. `invalid_request` may have another status of 4xx, if HTTP has a
+ * more exact one. Clients depend on codes, so a code is never renamed and never changes its meaning.
  */
 export const ERRORS = {
   access_denied: {

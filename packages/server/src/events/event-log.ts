@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { storableTextSchema } from '../connections/connection-input.ts';
 import { createCursor, parseCursor } from '../connections/cursor.ts';
 import { NangoError } from '../errors/nango-error.ts';
+import { EVENT_TYPES } from '../event-types.ts';
 import { DEFAULT_ACCOUNT } from '../store/store.ts';
-import { EVENT_TYPES, type EventRow, type EventStore } from '../store/event-store.ts';
+import type { EventRow, EventStore } from '../store/event-store.ts';
 import { suggest } from '../schema/suggest.ts';
 import type { EventContext } from './event-context.ts';
 

@@ -9,6 +9,7 @@ import { parseRetryAfter } from '../upstream/retry-after.ts';
 import type { EventContext } from './event-context.ts';
 import { publishAll, toEvent } from './event-log.ts';
 import { signWebhook } from './webhook-signature.ts';
+import { isSuccess } from '../formats/http-status.ts';
 
 const EVERY_MS = 1_000;
 const TIMEOUT_MS = 15_000;
@@ -120,7 +121,7 @@ export class WebhookDelivery {
         timeoutMs: TIMEOUT_MS,
         maxBytes: MAX_RESPONSE_BYTES,
       });
-      if (status >= 200 && status < 300) return { state: 'delivered' };
+      if (isSuccess(status)) return { state: 'delivered' };
       const retryAfterMs = parseRetryAfter(String(responseHeaders['retry-after'] ?? ''), now());
       return {
         state: status === 410 ? 'gone' : 'failed',

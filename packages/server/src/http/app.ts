@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import fastify, { LogController, type FastifyBaseLogger } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
-import { NangoError } from '../errors/nango-error.ts';
 import { actionRoutes } from './routes/actions.ts';
 import { blueprintRoutes } from './routes/blueprints.ts';
 import { connectSessionRoutes } from './routes/connect-sessions.ts';
@@ -23,8 +22,10 @@ import { createProxy, type Proxy } from './proxy/proxy.ts';
 import { createReadCredentials, type ReadCredentials } from './read-credentials.ts';
 import { metricsRoute } from './routes/metrics.ts';
 import { requestIdOf } from './request-id.ts';
+import { routeHeaders } from './response-headers.ts';
 import { requireSecretKey } from './secret-keys.ts';
 import type { App, ServerContext } from './server-context.ts';
+import { notFound } from './not-found.ts';
 
 const BODY_LIMIT = 10_485_760;
 const REQUEST_TIMEOUT_MS = 60_000;
@@ -132,7 +133,7 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
   app.setErrorHandler(handleError);
   readJsonBodies(app);
   app.setNotFoundHandler(() => {
-    throw new NangoError('not_found', 'There is nothing at this address.');
+    throw notFound();
   });
   // Logs the route, and not the URL: queries carry codes, states and user ids.
   app.addHook('onResponse', async (request, reply) => {
@@ -145,10 +146,7 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
   });
   app.addHook('preValidation', async ({ body }) => assertJsonDepth(body));
   app.decorateRequest('caller', undefined);
-  app.addHook(
-    'onSend',
-    async ({ id }, reply) => void reply.header('x-content-type-options', 'nosniff').header('nango-request-id', id),
-  );
+  app.addHook('onSend', async ({ id }, reply) => void reply.headers(routeHeaders(id)));
   app.addHook('preClose', async () => {
     app.server.emit('closing');
     // A connection that becomes idle now would keep the server alive. The timers are unreferenced, so that they do not

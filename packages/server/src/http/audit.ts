@@ -1,5 +1,7 @@
+import type { IncomingMessage } from 'node:http';
 import type { FastifyRequest, onSendAsyncHookHandler } from 'fastify';
 import { z } from 'zod';
+import type { AuditEntry } from '../observability/audit-log.ts';
 import type { ServerContext } from './server-context.ts';
 
 declare module 'fastify' {
@@ -17,16 +19,26 @@ const namesSchema = z.object({
 /** The parts that write the records. */
 export type AuditContext = Pick<ServerContext, 'audit' | 'clientAddress'>;
 
-/** Records requests of routes that name an action, before the response is sent. Rejected requests are recorded, too. */
-export function auditRequests({ audit, clientAddress }: AuditContext): onSendAsyncHookHandler {
+/** The action that the audit log records for a read of credentials. */
+export const CREDENTIALS_READ = 'credentials.read';
+
+/** Records requests of routes that name an action, rejected ones too, before the response is sent. */
+export function auditRequests(context: AuditContext): onSendAsyncHookHandler {
   return async (request, reply) => {
     const { audit: action } = request.routeOptions.config;
     if (action === undefined) return;
     const { integration, userId } = namesOf(request);
-    const { caller: actor, id: requestId } = request;
-    const address = clientAddress(request.raw);
-    audit.record({ action, actor, integration, userId, status: reply.statusCode, requestId, address });
+    const { caller: actor, id: requestId, raw: from } = request;
+    recordRequest(context, { action, actor, integration, userId, status: reply.statusCode, requestId, from });
   };
+}
+
+/** Records one request, with the address of its client. */
+export function recordRequest(
+  { audit, clientAddress }: AuditContext,
+  { from, ...entry }: Omit<AuditEntry, 'address'> & { readonly from: IncomingMessage },
+): void {
+  audit.record({ ...entry, address: clientAddress(from) });
 }
 
 function namesOf({ params, query, body }: FastifyRequest): z.output<typeof namesSchema> {
@@ -39,9 +51,9 @@ function namesOf({ params, query, body }: FastifyRequest): z.output<typeof names
 
 /** Records how a user connected an account: from a page, or from a device when the back end polls. */
 export function recordConnect(
-  { audit, clientAddress }: AuditContext,
+  context: AuditContext,
   {
-    request: { id: requestId, raw },
+    request: { id: requestId, raw: from },
     actor = 'page',
     integration,
     userId,
@@ -55,6 +67,5 @@ export function recordConnect(
   },
 ): void {
   const code = status === 'succeeded' ? 200 : 400;
-  const address = clientAddress(raw);
-  audit.record({ action: 'connection.connect', actor, integration, userId, status: code, requestId, address });
+  recordRequest(context, { action: 'connection.connect', actor, integration, userId, status: code, requestId, from });
 }

@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { messageOf, NangoError } from '../errors/nango-error.ts';
+import { INTERNAL_ERROR, messageOf, NangoError } from '../errors/nango-error.ts';
 
 /** The body of every error response. */
 export const errorBodySchema = z.object({
@@ -50,11 +50,7 @@ function describeError(error: unknown): DescribedError {
   const status = isFastifyError(error) ? (error.statusCode ?? 500) : 500;
   // Fastify's own errors: malformed JSON, a body that is too large, an unknown content type.
   if (status >= 400 && status < 500) return { status, type: 'invalid_request', message: messageOf(error) };
-  return {
-    status: 500,
-    type: 'internal_error',
-    message: 'The server had an internal error. The server’s log shows the cause under this request id.',
-  };
+  return { status: 500, ...INTERNAL_ERROR };
 }
 
 function isFastifyError(error: unknown): error is FastifyError {

@@ -2,7 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { withCredentials } from '../connections/public-connection.ts';
 import type { OpenConnection } from '../connections/connection-context.ts';
 import { DEFAULT_ACCOUNT } from '../store/store.ts';
+import { CREDENTIALS_READ, recordRequest, type AuditContext } from './audit.ts';
 import { requestIdOf } from './request-id.ts';
+import { NO_STORE, routeHeaders } from './response-headers.ts';
 import type { ServerContext } from './server-context.ts';
 
 // Names that need no percent-encoding. The route serves all others.
@@ -18,10 +20,9 @@ export type ReadCredentials = (request: IncomingMessage, response: ServerRespons
 export function createReadCredentials({
   secretKeys,
   fresh,
-  audit,
   tracing,
-  clientAddress,
-}: Pick<ServerContext, 'secretKeys' | 'fresh' | 'audit' | 'tracing' | 'clientAddress'>): ReadCredentials {
+  ...context
+}: AuditContext & Pick<ServerContext, 'secretKeys' | 'fresh' | 'tracing'>): ReadCredentials {
   const bodies = new WeakMap<OpenConnection, string>();
   /** The bytes of the body, one in each character. So head and body are one string, and are sent with one write. */
   const bodyOf = (connection: OpenConnection) => {
@@ -40,22 +41,16 @@ export function createReadCredentials({
     if (!connection) return false;
     tracing?.route(request, '/api/connection');
     const requestId = requestIdOf(request.headers);
-    const address = clientAddress(request);
-    audit.record({ action: 'credentials.read', actor, integration, userId, status: 200, requestId, address });
+    const entry = { action: CREDENTIALS_READ, actor, integration, userId, status: 200, requestId, from: request };
+    recordRequest(context, entry);
     const body = bodyOf(connection);
     response
-      .writeHead(200, [
-        'content-length',
-        String(body.length),
-        'content-type',
-        'application/json; charset=utf-8',
-        'cache-control',
-        'no-store',
-        'x-content-type-options',
-        'nosniff',
-        'nango-request-id',
-        requestId,
-      ])
+      .writeHead(200, {
+        'content-length': body.length,
+        'content-type': 'application/json; charset=utf-8',
+        ...NO_STORE,
+        ...routeHeaders(requestId),
+      })
       .end(body, 'latin1');
     return true;
   };

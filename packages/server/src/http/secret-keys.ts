@@ -3,12 +3,11 @@ import type { IncomingMessage } from 'node:http';
 import { isIPv6 } from 'node:net';
 import type { onRequestAsyncHookHandler } from 'fastify';
 import { SCOPES, type KeyScope, type NangoConfig } from '../config/nango-config.ts';
+import { MAX_SECRET_KEY_LENGTH, parseBearer } from '../config/secret-key-format.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import { Secret } from '../vault/secret.ts';
 import type { ClientAddress } from './client-address.ts';
 
-// The length of the longest key.
-const COMPARED_BYTES = 256;
 const WINDOW_MS = 60_000;
 const MAX_WRONG_KEYS = 20;
 const MAX_ADDRESSES = 10_000;
@@ -54,7 +53,7 @@ export interface SecretKeysOptions {
 /** The secret keys that callers may have, each with its scopes. Several are valid during a rotation. */
 export class SecretKeys {
   readonly #options: SecretKeysOptions;
-  readonly #compared = Buffer.alloc(COMPARED_BYTES);
+  readonly #compared = Buffer.alloc(MAX_SECRET_KEY_LENGTH);
   readonly #addresses = new Map<string, { wrong: number; since: number }>();
   #comparable: readonly ComparableKey[] = [];
   #configured: NangoConfig['secret_keys'] | undefined;
@@ -106,7 +105,7 @@ export class SecretKeys {
     const text = token.reveal();
     const compared = this.#compared.fill(0);
     const written = compared.write(text);
-    const isWhole = text.length <= COMPARED_BYTES;
+    const isWhole = text.length <= MAX_SECRET_KEY_LENGTH;
     let match: ComparableKey | undefined;
     for (const key of this.#keys()) {
       if (timingSafeEqual(compared, key.bytes) && written === key.length && isWhole) match = key;
@@ -156,7 +155,7 @@ function isPermitted({ scopes }: ComparableKey, scope: KeyRequirement['scope']):
 
 function toComparable(name: string, keys: readonly Secret<string>[], scopes: readonly KeyScope[]): ComparableKey[] {
   return keys.map((key) => {
-    const bytes = Buffer.alloc(COMPARED_BYTES);
+    const bytes = Buffer.alloc(MAX_SECRET_KEY_LENGTH);
     const length = bytes.write(key.reveal());
     return { name, bytes, length, scopes: new Set(scopes) };
   });
@@ -164,7 +163,7 @@ function toComparable(name: string, keys: readonly Secret<string>[], scopes: rea
 
 /** Returns the token of an `Authorization: Bearer` header (RFC 6750 §2.1); undefined if there is none. */
 export function bearerToken(authorization: string | undefined): Secret<string> | undefined {
-  const token = /^Bearer +([\w.~+/=-]+)$/i.exec(authorization ?? '')?.[1];
+  const token = parseBearer(authorization ?? '');
   return token === undefined ? undefined : new Secret(token);
 }
 

@@ -6,6 +6,7 @@ import type { OAuthHttpResponse } from './oauth-http.ts';
 import { jsonValue, numberText, parseExactJson } from '../formats/parse-json.ts';
 import { parseTime } from '../formats/parse-time.ts';
 import { Secret } from '../vault/secret.ts';
+import { isSuccess } from '../formats/http-status.ts';
 
 const MAX_LIFETIME_SECONDS = 10 * 365 * 86_400;
 
@@ -68,8 +69,7 @@ export function processTokenResponse(
 ): TokenResponse {
   const raw = parseBody(response.body);
   const reading = { response, format, secrets: [...secrets, ...tokensIn(raw, format)] };
-  const ok = response.status >= 200 && response.status < 300;
-  if (!ok || !raw || isError(raw)) throw rejection(raw, reading);
+  if (!isSuccess(response.status) || !raw || isError(raw)) throw rejection(raw, reading);
   const member = (name: keyof TokenResponseFormat['paths']) => memberAt(raw, format.paths[name] ?? name);
   // Some report errors with status 200, under a name of their own.
   if (isMissing(member('access_token')) && !isErrorAbsent(member('error'))) throw rejection(raw, reading);

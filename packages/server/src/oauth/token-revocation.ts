@@ -3,6 +3,7 @@ import { excerpt, OAuthResponseError } from './oauth-error.ts';
 import type { OAuthHttp } from './oauth-http.ts';
 import type { TokenEndpoint } from './token-request.ts';
 import type { Secret } from '../vault/secret.ts';
+import { isSuccess } from '../formats/http-status.ts';
 
 /** A revocation endpoint asks for the same client authentication as the token endpoint (RFC 7009 §2.1). */
 export type RevocationEndpoint = Pick<
@@ -27,7 +28,7 @@ export async function revocationRequest(
 ): Promise<void> {
   const { secrets, ...form } = authenticatedForm(endpoint, { ...revocation });
   const { status, body } = await http({ url: endpoint.url, ...form });
-  if (status >= 200 && status < 300) return;
+  if (isSuccess(status)) return;
   const detail = excerpt(body, secrets);
   throw new OAuthResponseError(
     'provider_error',

@@ -28,7 +28,11 @@ export interface AuditLogOptions {
   readonly file: string | undefined;
   readonly folder: string;
   readonly nameUser: NameUser;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
 }
+
+type FileOptions = Pick<AuditLogOptions, 'log' | 'now'>;
 
 /** Writes the audit log, whatever the log's level. */
 export class AuditLog {
@@ -37,21 +41,21 @@ export class AuditLog {
   #file: LineFile | undefined;
 
   /** `file` is relative to `folder`. Without a file, entries are written to the log. */
-  constructor({ writeLine, log, file, folder, nameUser }: AuditLogOptions) {
+  constructor({ writeLine, file, folder, nameUser, ...options }: AuditLogOptions) {
     this.#nameUser = nameUser;
     this.#write =
       file === undefined
         ? (fields, msg) => writeLine((time) => ({ level: 'info', time, log: 'audit', ...fields, msg }))
-        : this.#toFile(resolve(folder, file), log);
+        : this.#toFile(resolve(folder, file), options);
   }
 
   close(): void {
     this.#file?.close();
   }
 
-  #toFile(path: string, log: AuditLogOptions['log']): (fields: object, message: string) => void {
-    const file = (this.#file = openFile(path, log));
-    return (fields, message) => file.write(toLine(fields, message));
+  #toFile(path: string, options: FileOptions): (fields: object, message: string) => void {
+    const file = (this.#file = openFile(path, options));
+    return (fields, message) => file.write(toLine(fields, message, options.now()));
   }
 
   record({ userId, ...entry }: AuditEntry): void {
@@ -64,11 +68,11 @@ export class AuditLog {
  * waits, and the request continues, because its change is already made. If too many wait, the file says how many are
  * missing.
  */
-function openFile(path: string, log: AuditLogOptions['log']): LineFile {
+function openFile(path: string, { log, now }: FileOptions): LineFile {
   mkdirSync(dirname(path), { recursive: true });
   return new LineFile({
     fd: openSync(path, 'a', 0o600),
-    gap: (entries) => toLine({ entries }, 'audit entries are missing here'),
+    gap: (entries) => toLine({ entries }, 'audit entries are missing here', now()),
     immediate: true,
     onTrouble: (trouble) =>
       'error' in trouble
@@ -77,6 +81,6 @@ function openFile(path: string, log: AuditLogOptions['log']): LineFile {
   });
 }
 
-function toLine(fields: object, message: string): string {
-  return `${JSON.stringify({ level: 'info', time: new Date().toISOString(), ...fields, msg: message })}\n`;
+function toLine(fields: object, message: string, now: number): string {
+  return `${JSON.stringify({ level: 'info', time: new Date(now).toISOString(), ...fields, msg: message })}\n`;
 }

@@ -60,6 +60,7 @@ function createTimestamp(): () => string {
   let last = 0;
   let text = '';
   return () => {
+    // oxlint-disable-next-line no-restricted-properties -- The times of a log are the system clock's.
     const now = Date.now();
     if (now === last) return text;
     last = now;

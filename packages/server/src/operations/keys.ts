@@ -1,6 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import {
+  isSecretKey,
+  MAX_SECRET_KEY_LENGTH,
+  MIN_SECRET_KEY_LENGTH,
+  SECRET_KEY_CHARACTERS,
+} from '../config/secret-key-format.ts';
 import type { Settings } from '../config/settings.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import { prepareDataDirectory, readOrCreateKeyFile } from '../vault/key-files.ts';
@@ -85,21 +91,19 @@ function assertSecretKeySet({ databaseUrl, secretKey }: Settings): void {
     );
 }
 
-// Requests could guess a shorter key.
-const MIN_KEY_LENGTH = 20;
-
 function assertSecretKeys(
   keys: readonly string[],
   { notices, isPublic }: { notices: string[]; isPublic: boolean },
 ): void {
-  if (keys.some((key) => !/^[\w.~+/=-]{1,256}$/.test(key)))
+  if (!keys.every(isSecretKey))
     throw new NangoError(
       'invalid_setting',
-      'NANGO_SECRET_KEY must have at most 256 letters, digits or "-._~+/="; several keys are separated by commas.',
+      `NANGO_SECRET_KEY must have at most ${MAX_SECRET_KEY_LENGTH} ${SECRET_KEY_CHARACTERS}; ` +
+        'several keys are separated by commas.',
     );
-  if (!keys.some((key) => key.length < MIN_KEY_LENGTH)) return;
+  if (!keys.some((key) => key.length < MIN_SECRET_KEY_LENGTH)) return;
   const message =
-    `NANGO_SECRET_KEY has fewer than ${MIN_KEY_LENGTH} characters and can be guessed. ` +
+    `NANGO_SECRET_KEY has fewer than ${MIN_SECRET_KEY_LENGTH} characters and can be guessed. ` +
     'Make a longer key with: openssl rand -base64 32';
   // A short key is sufficient on a developer's own machine.
   if (isPublic) throw new NangoError('invalid_setting', message);

@@ -4,11 +4,11 @@ import { Periodic } from '../scheduling/periodic.ts';
 import type { ConnectionIdentity } from '../store/store.ts';
 import type { ConnectionContext } from '../connections/connection-context.ts';
 import type { FreshCredentials } from './fresh-credentials.ts';
+import { DEFAULT_REFRESH_CONCURRENCY } from '../auth-modes/auth-mode.ts';
 
 const TICK_MS = 5_000;
 const BATCH_SIZE = 100;
 const POSTPONE_MS = 3_600_000;
-const DEFAULT_CONCURRENCY = 10;
 
 /**
  * Refreshes connections ahead of time. Each round asks the store only for due connections. A connection whose refresh
@@ -61,7 +61,7 @@ export class BackgroundRefresh {
   }
 
   #limitOf(integration: string): number {
-    return this.#context.config().integrations.get(integration)?.refreshConcurrency ?? DEFAULT_CONCURRENCY;
+    return this.#context.config().integrations.get(integration)?.refreshConcurrency ?? DEFAULT_REFRESH_CONCURRENCY;
   }
 
   #begin(connection: ConnectionIdentity): boolean {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { sql, type Kysely } from 'kysely';
 import type { ChangeListener } from './connection-watch.ts';
 import type { Database, DatabaseDialect } from './database.ts';
-import type { EventType } from './event-store.ts';
+import type { EventType } from '../event-types.ts';
 import type { ConnectionKey, ConnectionRow } from './store.ts';
 
 /** Records a change of a connection, and events about it, in the transaction of the change. */

@@ -1,6 +1,6 @@
 import type { Generated, Kysely, RawBuilder } from 'kysely';
 import type { ChangeListener, ConnectionWatch } from './connection-watch.ts';
-import type { EventType } from './event-store.ts';
+import type { EventType } from '../event-types.ts';
 
 /** The tables, for Kysely. */
 export interface Database {
@@ -137,6 +137,8 @@ export interface DatabaseDialect {
   readonly now: () => RawBuilder<number>;
   /** Statements that begin a transaction which excludes all other servers. */
   readonly beginExclusive: readonly string[];
+  /** Whether an error is the driver's: the database cannot be reached, or it rejected the statement. */
+  readonly isDriverError: (error: unknown) => boolean;
   /** Whether an error says that another process holds a lock. Then the statement had no effect. */
   readonly isLocked?: (error: unknown) => boolean;
 }

@@ -92,10 +92,10 @@ function keyCheckStatements(db: Kysely<Database>): Pick<Store, 'keyCheck' | 'sto
 }
 
 /**
- * Turns every error of a database driver into `store_unavailable`, with the driver's error as cause. If another process
- * holds a lock, the statement is tried again for three seconds.
+ * Turns every error of a database driver into `store_unavailable`, with the driver's error as cause. Other errors are
+ * defects and stay as they are. If another process holds a lock, the statement is tried again for three seconds.
  */
-function withStoreErrors({ isLocked = () => false }: DatabaseDialect, store: Store): Store {
+function withStoreErrors({ isDriverError, isLocked = () => false }: DatabaseDialect, store: Store): Store {
   return new Proxy(store, {
     get(target, property, receiver) {
       const member: unknown = Reflect.get(target, property, receiver);
@@ -106,9 +106,10 @@ function withStoreErrors({ isLocked = () => false }: DatabaseDialect, store: Sto
           try {
             return await Reflect.apply(member, target, parameters);
           } catch (error) {
-            if (error instanceof NangoError) throw error;
+            if (error instanceof NangoError || !isDriverError(error)) throw error;
             if (!isLocked(error)) throw storeUnavailable(target, error);
             if (performance.now() >= deadline) throw databaseLocked(target, error);
+            // oxlint-disable-next-line no-restricted-properties -- Only spreads the processes that wait for a lock.
             await delay(MAX_LOCK_PAUSE_MS * Math.random());
           }
         }
@@ -130,7 +131,8 @@ function storeUnavailable({ description }: Store, cause: unknown): NangoError {
   // A driver's message names the statement and the host, but never a bound value.
   return new NangoError(
     'store_unavailable',
-    `A database statement failed (${description}): ${messageOf(cause) || 'no connection'}. Check the database.`,
+    `The database (${description}) cannot be reached or written: ${messageOf(cause) || 'no connection'}. ` +
+      'Check that it runs and that this server may connect.',
     { cause, retryAfter: 1 },
   );
 }

@@ -48,8 +48,14 @@ export function openPostgresStore(connectionString: string, { onError }: Postgre
     watch: (listener) => listenForChanges({ connectionString, ...(onError ? { onError } : {}) }, listener),
     now: () => sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint`,
     beginExclusive: ['begin', `select pg_advisory_xact_lock(${MIGRATION_LOCK})`],
+    isDriverError,
   };
   return createKyselyStore(new Kysely<Database>({ dialect: new PostgresDialect({ pool }) }), dialect);
+}
+
+/** PostgreSQL, sockets and TLS give their errors a code. pg reports a broken connection as a plain Error. */
+function isDriverError(error: unknown): boolean {
+  return error instanceof Error && ('code' in error || Object.getPrototypeOf(error) === Error.prototype);
 }
 
 /** Reads bigint columns as numbers, because they hold times and versions. pg would return text. */

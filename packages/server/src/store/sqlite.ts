@@ -11,6 +11,8 @@ import type { Store } from './store.ts';
 // The server serves no requests while the database opens, so opening may block.
 const OPEN_TIMEOUT_MS = 5_000;
 const SQLITE_BUSY = 5;
+// SQLite's own errors, and those of a closed database.
+const DRIVER_CODES: ReadonlySet<unknown> = new Set(['ERR_SQLITE_ERROR', 'ERR_INVALID_STATE']);
 // A check takes microseconds, which matter for a proxied request. Changes by another process must be noticed within
 // two seconds.
 const CHECK_INTERVAL_MS = 50;
@@ -20,6 +22,7 @@ const MAX_CACHED_STATEMENTS = 100;
  * Opens the embedded store: one SQLite file that only its owner can read. With WAL and synchronous=FULL, a committed
  * transaction survives a power failure. `now` is the store's clock, in milliseconds since the epoch.
  */
+// oxlint-disable-next-line no-restricted-properties -- The default is the machine's clock, as it is for PostgreSQL.
 export function openSqliteStore(path: string, now: () => number = Date.now): Store {
   try {
     return openDatabase(openFile(path), `SQLite, ${path}`, now);
@@ -48,6 +51,7 @@ function openDatabase(database: DatabaseSync, description: string, now: () => nu
     watch: (listener) => watchFile(database, listener),
     now: () => sql<number>`now_ms()`,
     beginExclusive: ['begin immediate'],
+    isDriverError: (error) => error instanceof Error && 'code' in error && DRIVER_CODES.has(error.code),
     isLocked: (error) => error instanceof Error && 'errcode' in error && (Number(error.errcode) & 0xff) === SQLITE_BUSY,
   };
   const db = new Kysely<Database>({ dialect: new SqliteDialect({ database: toKyselyDatabase(database) }) });

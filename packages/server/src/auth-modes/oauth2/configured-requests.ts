@@ -9,6 +9,7 @@ import { credentialsFrom, type OAuth2Credentials } from './credentials.ts';
 import type { OAuth2Owner } from './server.ts';
 import { responseFormat } from '../token-fields.ts';
 import { Secret } from '../../vault/secret.ts';
+import { isSuccess } from '../../formats/http-status.ts';
 
 // Requests that a Blueprint configures, for providers that do not follow the RFC's request.
 
@@ -46,7 +47,7 @@ export async function refreshAsConfigured(request: ConfiguredRequest, call: Conf
 export async function revokeAsConfigured(request: ConfiguredRequest, call: ConfiguredCall): Promise<void> {
   const sources = sourcesOf(call);
   const { status, body } = await sendConfigured(request, sources, call.context);
-  if (status >= 200 && status < 300) return;
+  if (isSuccess(status)) return;
   const detail = excerpt(body, sentSecrets(sources));
   throw new NangoError(
     'provider_error',

@@ -18,7 +18,7 @@ import {
 } from '../../oauth/discovery/client-registration.ts';
 import { protectedResourceMetadata } from '../../oauth/discovery/protected-resource-metadata.ts';
 import type { TokenEndpoint } from '../../oauth/token-request.ts';
-import { isSecureUrl } from '../../schema/loopback-host.ts';
+import { assertSecureUrl } from '../../schema/loopback-host.ts';
 import { renderParams, renderUrl } from '../../schema/render.ts';
 import type { Template } from '../../schema/template.ts';
 import type { AdditionalConfig, AuthModeContext, Integration, JsonObject } from '../auth-mode.ts';
@@ -125,12 +125,8 @@ async function discover({ issuer, resource, allowHttp }: Discovery, context: Aut
 
 /** Throws `provider_error` for an insecure URL. Metadata must not make us send tokens in the clear (RFC 8414 §2). */
 function assertSecure(url: string | undefined, allowHttp: boolean): void {
-  if (url === undefined || isSecureUrl(new URL(url), allowHttp)) return;
-  throw new NangoError(
-    'provider_error',
-    `The URL of ${new URL(url).host}, an endpoint of the authorization server, uses http. ` +
-      'Outside loopback, only https is allowed.',
-  );
+  if (url === undefined) return;
+  assertSecureUrl(new URL(url), { allowHttp, source: 'The authorization server', code: 'provider_error' });
 }
 
 /** Returns the URL for refreshing. It is rendered when needed, because connecting may supply values for it. */

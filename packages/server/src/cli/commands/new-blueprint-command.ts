@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { draftFromDocument, draftFromIssuer, type BlueprintDraft } from '../../catalog/blueprint-draft.ts';
+import { draftFromDocument, draftFromIssuer, type BlueprintDraft } from '../../operations/blueprint-draft.ts';
 import { BLUEPRINT_NAME } from '../../catalog/blueprint-name.ts';
 import { BLUEPRINTS_FOLDER } from '../../config/load-config.ts';
 import { readSettings } from '../../config/settings.ts';

@@ -1,6 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { AttemptResult } from '../../connect/connect-flow.ts';
-import { NangoError } from '../../errors/nango-error.ts';
+import { publicError } from '../../connect/attempt-steps.ts';
+import { hasLoopbackRoot } from '../../connect/connect-sessions.ts';
+import type { ConnectionContext } from '../../connections/connection-context.ts';
+import { INTERNAL_ERROR, NangoError } from '../../errors/nango-error.ts';
+import { hasTrait } from '../../errors/registry.ts';
 import { escapeHtml, sendPage, type Page } from './page.ts';
 
 /** The message that the page posts to its opener. */
@@ -25,6 +29,9 @@ const CROSS =
   '<svg class="bad" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true">' +
   '<circle cx="12" cy="12" r="10"/><path d="m9 9 6 6m0-6-6 6"/></svg>';
 
+const INCOMPLETE_LINK =
+  'This link is not complete. Go back to the application that you came from, and connect from there.';
+
 /**
  * Sends the page that shows how an attempt ended and posts the result to the origin that began the attempt. The page
  * sends no request, is never stored or framed, and removes code and state from the address bar.
@@ -34,22 +41,35 @@ export function sendResultPage(reply: FastifyReply, result: AttemptResult): Fast
   return sendPage(reply.code(code), resultPage(result));
 }
 
+/** What decides who reads a failure page. */
+export type FailureContext = Pick<ConnectionContext, 'config'>;
+
+interface FailedVisit {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly context: FailureContext;
+}
+
 /** Sends the result page for an error that belongs to no known attempt. */
-export function sendFailurePage(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+export function sendFailurePage(error: unknown, { request, reply, context }: FailedVisit): FastifyReply {
   const isOurs = error instanceof NangoError;
   if (!isOurs || error.status >= 500) request.log.error({ err: error }, 'connect page failed');
-  const described = isOurs
-    ? { type: error.code, message: error.message }
-    : { type: 'internal_error', message: 'The server had an internal error. The server’s log shows the cause.' };
   const result: AttemptResult = {
     status: 'failed',
     integration: '',
     userId: '',
     account: '',
     origin: null,
-    error: described,
+    error: shownError(error, context),
   };
   return sendResultPage(reply.code(isOurs ? error.status : 500), result);
+}
+
+/** An error as the user of a page reads it. With a loopback root, the user is the developer. */
+function shownError(error: unknown, context: FailureContext): NonNullable<AttemptResult['error']> {
+  if (!(error instanceof NangoError)) return INTERNAL_ERROR;
+  if (hasLoopbackRoot(context)) return { type: error.code, message: error.message };
+  return hasTrait(error.code, 'developer') ? { type: error.code, message: INCOMPLETE_LINK } : publicError(error);
 }
 
 /** Returns the page of a result. It shows names and the provider's text as plain text, never as HTML. */

@@ -3,7 +3,7 @@ import { connectionNames, type CallReport } from '../../calls/call-report.ts';
 import { connectionSockets } from '../../calls/connection-sockets.ts';
 import { beginCall, nextRequest, type ApiCall } from '../../calls/follow-ups.ts';
 import type { ConnectionReference } from '../../connections/connection-reference.ts';
-import { NangoError } from '../../errors/nango-error.ts';
+import { codeOf, NangoError } from '../../errors/nango-error.ts';
 import { toNangoError } from '../../upstream/http-client.ts';
 import { errorResponse } from '../error-mapper.ts';
 import { requestIdOf } from '../request-id.ts';
@@ -227,8 +227,4 @@ function sendError(
       'nango-error': body.error.type,
     })
     .end(JSON.stringify(body));
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof NangoError ? error.code : 'internal_error';
 }

@@ -22,7 +22,7 @@ export function callbackRoutes(app: App, server: ServerContext): void {
         recordConnect(server, { request, ...result });
         return sendResultPage(reply, result);
       } catch (error) {
-        return sendFailurePage(error, request, reply);
+        return sendFailurePage(error, { request, reply, context });
       }
     },
   );
@@ -43,7 +43,7 @@ export function callbackRoutes(app: App, server: ServerContext): void {
         if (!(await flow.acceptsFormPost(new Secret(uniqueParams(form).get('state') ?? ''))))
           throw new NangoError('invalid_state', 'No integration expects this response as a form.');
       } catch (error) {
-        return sendFailurePage(error, request, reply);
+        return sendFailurePage(error, { request, reply, context });
       }
       return reply
         .header('cache-control', 'no-store')

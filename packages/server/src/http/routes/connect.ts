@@ -2,10 +2,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { ATTEMPT_LIFE_MS } from '../../connect/attempt-steps.ts';
 import type { BeginProof, WaitingAttempt } from '../../connect/connect-flow.ts';
-import { hasLoopbackRoot } from '../../connect/connect-sessions.ts';
 import type { ConnectionContext } from '../../connections/connection-context.ts';
 import { NangoError } from '../../errors/nango-error.ts';
-import { hasTrait } from '../../errors/registry.ts';
 import { cookieHeader } from '../cookies.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import { sendConnectPage, type ShownApplication } from '../pages/connect-page.ts';
@@ -62,7 +60,7 @@ export function connectRoute(app: App, server: ServerContext): void {
       const { authorizationUrl } = await begin(server, { attempt, proof: undefined, reply });
       return await reply.redirect(authorizationUrl, 303);
     } catch (error) {
-      return sendFailurePage(forUser(error, context), request, reply);
+      return sendFailurePage(error, { request, reply, context });
     }
   });
 
@@ -75,13 +73,6 @@ export function connectRoute(app: App, server: ServerContext): void {
     const proof = nonce === undefined ? 'clicked' : { nonce: new Secret(nonce) };
     return begin(server, { attempt: new Secret(attempt), proof, reply });
   });
-}
-
-/** Returns an error as a user reads it. With a loopback root, the user is the developer. */
-function forUser(error: unknown, context: ConnectionContext): unknown {
-  if (hasLoopbackRoot(context) || !(error instanceof NangoError) || !hasTrait(error.code, 'developer')) return error;
-  const message = 'This link is not complete. Go back to the application that you came from, and connect from there.';
-  return new NangoError(error.code, message, { cause: error });
 }
 
 async function begin(

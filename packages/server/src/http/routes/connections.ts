@@ -18,6 +18,8 @@ import {
   withCredentials,
 } from '../../connections/public-connection.ts';
 import { errorBodySchema } from '../error-mapper.ts';
+import { CREDENTIALS_READ } from '../audit.ts';
+import { NO_STORE } from '../response-headers.ts';
 import { accountShape } from './account-shape.ts';
 import type { App, ServerContext } from '../server-context.ts';
 import { Secret } from '../../vault/secret.ts';
@@ -110,7 +112,7 @@ export function connectionRoutes({ context, connections, fresh }: ServerContext)
     app.get(
       '/connection',
       {
-        config: { scope: 'connections:read', audit: 'credentials.read' },
+        config: { scope: 'connections:read', audit: CREDENTIALS_READ },
         schema: {
           summary: 'Read one connection with fresh credentials',
           querystring: referenceSchema,
@@ -122,7 +124,7 @@ export function connectionRoutes({ context, connections, fresh }: ServerContext)
         },
       },
       async ({ query }, reply) => {
-        void reply.header('cache-control', 'no-store');
+        void reply.headers(NO_STORE);
         return withCredentials(await fresh.get(parseReference(query)));
       },
     );

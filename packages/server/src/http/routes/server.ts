@@ -7,6 +7,7 @@ import { sendPage } from '../pages/page.ts';
 import { welcomePage } from '../pages/welcome-page.ts';
 import { requireSecretKey } from '../secret-keys.ts';
 import { callbackUrl, type ServerContext, type App } from '../server-context.ts';
+import { notFound } from '../not-found.ts';
 
 const serverSchema = z.object({
   version: z.string(),
@@ -31,8 +32,7 @@ const healthySchema = z.object({ status: z.literal('ok') });
 export function serverRoutes(server: ServerContext) {
   return async (app: App): Promise<void> => {
     app.get('/', { schema: { summary: 'Show a page that says that the server runs' } }, async ({ headers }, reply) => {
-      if (!headers.accept?.includes('text/html'))
-        throw new NangoError('not_found', 'There is nothing at this address.');
+      if (!headers.accept?.includes('text/html')) throw notFound();
       return sendPage(reply, welcomePage());
     });
     app.get(

@@ -4,6 +4,7 @@ import { excerpt, OAuthResponseError } from '../oauth-error.ts';
 import type { OAuthHttp, OAuthHttpResponse } from '../oauth-http.ts';
 import { oauth1AuthorizationHeader, type Freshness, type OAuth1Signer } from './authorization-header.ts';
 import { Secret, secretTextsIn, type MaybeSecret } from '../../vault/secret.ts';
+import { isSuccess } from '../../formats/http-status.ts';
 
 /** Credentials with a shared secret: temporary ones, or a token's (RFC 5849 §2.1, §2.3). */
 export interface OAuth1TokenCredentials {
@@ -104,9 +105,8 @@ export function processCredentialsResponse(
 ): OAuth1TokenCredentials {
   const raw = Object.fromEntries(new URLSearchParams(body.trim()));
   const { oauth_token, oauth_token_secret } = raw;
-  const ok = status >= 200 && status < 300;
   // A shared secret may be empty (RFC 5849 §3.4.2).
-  if (ok && isToken(oauth_token) && oauth_token !== '' && isToken(oauth_token_secret))
+  if (isSuccess(status) && isToken(oauth_token) && oauth_token !== '' && isToken(oauth_token_secret))
     return {
       oauth_token: new Secret(oauth_token),
       oauth_token_secret: new Secret(oauth_token_secret),
@@ -114,7 +114,7 @@ export function processCredentialsResponse(
     };
   // A successful response that cannot be read may hold tokens, so it is never quoted.
   const received = responseSecrets(raw, ['oauth_token', 'oauth_token_secret']);
-  const detail = ok
+  const detail = isSuccess(status)
     ? 'a response without usable oauth_token and oauth_token_secret'
     : excerpt(body, [...secrets, ...received]);
   throw new OAuthResponseError(

@@ -1,7 +1,7 @@
 import { sql, type CompiledQuery, type Kysely } from 'kysely';
 import type { ConnectionChanges, ConnectionHealth, RecordChange } from '../connection-changes.ts';
 import type { Database, DatabaseDialect } from '../database.ts';
-import type { EventType } from '../event-store.ts';
+import type { EventType } from '../../event-types.ts';
 import { columns, NO_REFRESH, toConnectionRow, type SelectedRow } from './connection-rows.ts';
 import { listStatement } from './list-statement.ts';
 import { removeTags, replaceTags } from './tag-statements.ts';
