@@ -42,13 +42,9 @@ export type ReportCall = (report: CallReport) => void;
 type ConnectionNames = Pick<CallReport, 'integration' | 'userId' | 'account' | 'connection'>;
 
 /** The names of a call's connection. If it was not found, those that the caller sent; empty if it sent none. */
-export function connectionNames(
-  reference: ConnectionReference | undefined,
-  row: ConnectionRow | undefined,
-): ConnectionNames {
+export function connectionNames(reference: ConnectionReference, row: ConnectionRow | undefined): ConnectionNames {
   const key = row ?? reference;
-  if (!key || isById(key))
-    return { integration: key?.integration ?? '', userId: '', account: undefined, connection: undefined };
+  if (isById(key)) return { integration: key.integration ?? '', userId: '', account: undefined, connection: undefined };
   const { integration, userId, account } = key;
   return { integration, userId, account: account === DEFAULT_ACCOUNT ? undefined : account, connection: row?.id };
 }
