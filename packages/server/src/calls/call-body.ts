@@ -12,6 +12,7 @@ export interface CallBody {
   readonly contentLength?: string;
 }
 
+/** The body of a request that has none. */
 export const NO_BODY: CallBody = {};
 
 /** Whether a request has a body, which may be empty (RFC 9112 §6). */

@@ -10,10 +10,7 @@ import type { ServerContext } from '../server-context.ts';
 import { Exchange, type ExchangeOptions, type Forwarded } from './proxy-exchange.ts';
 import { parseProxyRequest } from './proxy-request.ts';
 
-/**
- * Serves a request whose path begins with `PROXY_PATH`. `onUpgrade` takes the API's socket if it becomes a
- * WebSocket.
- */
+/** Serves a request whose path begins with `/proxy/`. `onUpgrade` takes the API's socket if it becomes a WebSocket. */
 export type Proxy = (
   incoming: IncomingMessage,
   response: ServerResponse,
