@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import type { IncomingMessage } from 'node:http';
 import { AUTH_MODES } from '../../packages/server/src/auth-modes/registry.ts';
 import {
-  authorizeRedirect,
   authorizeRequest,
   endpointOf,
   type AuthorizedRequest,
@@ -198,8 +197,9 @@ function fuzzRedirect([location, , next]: Given): void {
   const from = { origin: ORIGIN, path: '/v1/x', query: '' };
   const url = resolveReference(location, from);
   if (url && /^https?:$/.test(url.protocol)) {
-    const redirect = { method: 'GET', target: targetOf(url), headers: { cookie: 'a' } } as const;
-    const { target, headers } = authorizeRedirect(redirect, KEYED, context);
+    const redirect = { method: 'GET', target: targetOf(url), keepsBody: false };
+    const call = { method: 'GET', endpoint: '', headers: { cookie: 'a' }, redirect };
+    const { target, headers } = authorizeRequest(call, KEYED, context);
     if (target.origin !== ORIGIN) {
       assert.deepEqual(headers, {});
       assert.ok(!targetUrl(target).includes(TOKEN));

@@ -4,7 +4,7 @@ import { integrationOf, template } from '../../../../test/support/integration.ts
 import type { AuthMode, JsonObject } from '../auth-modes/auth-mode.ts';
 import { AUTH_MODES } from '../auth-modes/registry.ts';
 import { targetUrl } from '../formats/request-target.ts';
-import { authorizeRequest, type ApiRequest } from './authorize-request.ts';
+import { authorizeRequest, type NextRequest } from './authorize-request.ts';
 
 interface Setup {
   readonly base?: string;
@@ -17,7 +17,7 @@ interface Setup {
 }
 
 function authorize(
-  request: Partial<ApiRequest>,
+  request: Partial<NextRequest>,
   {
     base = 'https://api.acme.com/v1/',
     headers = { Authorization: 'Bearer ${access_token}' },
@@ -227,4 +227,40 @@ test('a string body is sent as it is, an object as JSON', () => {
     ],
     'application/vnd.x+json',
   );
+});
+
+const KEYED: Setup = { params: { key: '${access_token}' } };
+const POSTED = { method: 'POST', endpoint: 'a', params: { b: '1' }, headers: { 'x-own': '1' }, body: 'text' };
+
+test('a call begins with the caller’s own request', () => {
+  assert.deepEqual(authorize(POSTED, KEYED), {
+    method: 'POST',
+    target: { origin: 'https://api.acme.com', path: '/v1/a', query: 'key=token-1&b=1' },
+    url: 'https://api.acme.com/v1/a?key=token-1&b=1',
+    apiOrigin: 'https://api.acme.com',
+    headers: { authorization: 'Bearer token-1', 'x-own': '1' },
+    body: 'text',
+  });
+});
+
+test('a redirect within the API carries new credentials instead of those that the API repeats', () => {
+  const redirected = { origin: 'https://api.acme.com', path: '/b', query: 'key=old&c=2' };
+  const redirect = { method: 'POST', target: redirected, keepsBody: true };
+  const { target, headers, body } = authorize({ ...POSTED, redirect }, KEYED);
+  assert.deepEqual(target, { ...redirected, query: 'c=2&key=token-1' });
+  assert.equal(headers['authorization'], 'Bearer token-1');
+  assert.equal(body, 'text');
+});
+
+test('a redirect to another origin carries no credentials, and no body if it became a GET', () => {
+  const target = { origin: 'https://files.acme.com', path: '/b', query: 'c=2' };
+  const redirect = { method: 'GET', target, keepsBody: false };
+  assert.deepEqual(authorize({ ...POSTED, redirect }, KEYED), {
+    method: 'GET',
+    target,
+    url: 'https://files.acme.com/b?c=2',
+    apiOrigin: 'https://api.acme.com',
+    headers: {},
+    body: undefined,
+  });
 });

@@ -15,6 +15,7 @@ import type { HttpMethod } from '../upstream/http-client.ts';
 import { resolveReference, targetUrl, withQuery, type RequestTarget } from '../formats/request-target.ts';
 import { authorizedHeaders, checkedHeader, type RenderedField } from './authorized-headers.ts';
 import { baseUrlOf, invalidEndpoint, joinEndpoint, type BaseUrl } from './join-endpoint.ts';
+import type { Redirect } from './redirects.ts';
 import { revealText, Secret, type MaybeSecret } from '../vault/secret.ts';
 
 /** A request of the application. `endpoint` is relative to the Integration's base_url and may have a query. */
@@ -30,8 +31,15 @@ export interface ApiRequest<Method extends string = HttpMethod> {
 /** A list repeats the parameter; null omits it. */
 export type ParamValue = string | number | boolean | null | readonly (string | number | boolean)[];
 
+/** What the next request of a call is made of. */
+export interface NextRequest extends ApiRequest<string> {
+  /** The request that follows a redirect; undefined = the caller's own request. */
+  readonly redirect?: Redirect | undefined;
+}
+
 /** The parts of a request that are needed to decide what follows its response. */
 export interface SentRequest {
+  readonly method: string;
   readonly target: RequestTarget;
   /** Origin of the API. Credentials go only there. */
   readonly apiOrigin: string;
@@ -39,7 +47,6 @@ export interface SentRequest {
 
 /** A request ready to be sent. Header names are in lower case. */
 export interface AuthorizedRequest extends SentRequest {
-  readonly method: string;
   readonly headers: Record<string, string>;
   readonly body: string | Uint8Array | undefined;
 }
@@ -56,46 +63,49 @@ export interface RequestAuthorization {
 type SigningContext = Pick<AuthModeContext, 'now' | 'randomToken'>;
 
 /**
- * Authorizes a request: the only place where credentials are put into a URL or a header.
+ * Authorizes the next request of a call: the only place where credentials are put into a URL or a header.
  *
  * A configured value with a placeholder takes precedence, so a caller can neither replace nor remove a credential.
  * Constants are defaults that the caller may override. Values are inserted as data: none can split a header, end a
  * parameter, change the host or leave the base path. Throws `invalid_endpoint` and `invalid_value`.
+ *
+ * After a redirect to another origin, which the Integration lists, a request carries neither credentials nor the
+ * caller's data, except for the fields that select a representation (RFC 9110 §15.4).
  */
 export function authorizeRequest(
-  request: ApiRequest<string>,
+  call: NextRequest,
   authorization: RequestAuthorization,
   context: SigningContext,
 ): AuthorizedRequest {
   const prepared = preparedFor(authorization);
-  const { target, endpointQuery } = joinEndpoint(prepared.base, request.endpoint);
-  const added = encodeParams(prepared.params, endpointQuery, request.params);
-  return withCredentials(request, { target: withQuery(target, added), prepared, authorization, context });
+  const { base, ownAuthorization } = prepared;
+  const { redirect } = call;
+  const method = redirect?.method ?? call.method;
+  const content = redirect?.keepsBody === false ? undefined : call.body;
+  const body = encodeBody(content);
+  const isOwnOrigin = !redirect || redirect.target.origin === base.origin;
+  const target = isOwnOrigin ? targetWithin(call, prepared) : redirect.target;
+  const headers = isOwnOrigin
+    ? authorizedHeaders(prepared.headers, call.headers)
+    : authorizedHeaders([], representationHeaders(call.headers));
+  if (isJson(content)) headers['content-type'] ??= 'application/json';
+  const { mode } = authorization;
+  if (isOwnOrigin && mode.sign && !ownAuthorization)
+    Object.assign(headers, mode.sign({ method, url: targetUrl(target), headers, body }, { ...authorization, context }));
+  return { method, target, apiOrigin: base.origin, headers, body };
 }
 
-/**
- * Authorizes the request that follows a redirect. On the API's own origin it carries what every request does. On
- * another origin, which the Integration lists, it carries neither credentials nor the caller's data, except for the
- * fields that select a representation (RFC 9110 §15.4).
- */
-export function authorizeRedirect(
-  { target, ...request }: Omit<ApiRequest<string>, 'endpoint' | 'params'> & { readonly target: RequestTarget },
-  authorization: RequestAuthorization,
-  context: SigningContext,
-): AuthorizedRequest {
-  const prepared = preparedFor(authorization);
-  const { params, base } = prepared;
-  if (target.origin !== base.origin) {
-    const headers = authorizedHeaders([], representationHeaders(request.headers));
-    if (isJson(request.body)) headers['content-type'] ??= 'application/json';
-    const { method, body } = request;
-    return { method, target, apiOrigin: base.origin, headers, body: encodeBody(body) };
+/** Returns the target of a request to the API's own origin, with all parameters. */
+function targetWithin({ endpoint, params: callerParams, redirect }: NextRequest, prepared: Prepared): RequestTarget {
+  const { base, params } = prepared;
+  if (!redirect) {
+    const { target, endpointQuery } = joinEndpoint(base, endpoint);
+    return withQuery(target, encodeParams(params, endpointQuery, callerParams));
   }
   // An API that repeats the query also repeats credentials, which may be old by now.
   const credentials = params.filter(({ isCredential }) => isCredential).map(({ name }) => name);
-  const kept = { ...target, query: withoutParams(target.query, credentials) };
-  const redirected = withQuery(kept, encodeParams(params, kept.query));
-  return withCredentials(request, { target: redirected, prepared, authorization, context });
+  const kept = { ...redirect.target, query: withoutParams(redirect.target.query, credentials) };
+  return withQuery(kept, encodeParams(params, kept.query));
 }
 
 /**
@@ -124,28 +134,6 @@ function withoutParams(query: string, names: readonly string[]): string {
   const params = new URLSearchParams(query);
   for (const name of names) params.delete(name);
   return params.toString();
-}
-
-interface Authorizing {
-  readonly target: RequestTarget;
-  readonly prepared: Prepared;
-  readonly authorization: RequestAuthorization;
-  readonly context: SigningContext;
-}
-
-/** Adds the headers that authorize a request whose target is complete. */
-function withCredentials(
-  request: Pick<ApiRequest<string>, 'method' | 'headers' | 'body'>,
-  { target, prepared, authorization, context }: Authorizing,
-): AuthorizedRequest {
-  const { method } = request;
-  const headers = authorizedHeaders(prepared.headers, request.headers);
-  const body = encodeBody(request.body);
-  if (isJson(request.body)) headers['content-type'] ??= 'application/json';
-  const { mode } = authorization;
-  if (mode.sign && !prepared.ownAuthorization)
-    Object.assign(headers, mode.sign({ method, url: targetUrl(target), headers, body }, { ...authorization, context }));
-  return { method, target, apiOrigin: prepared.base.origin, headers, body };
 }
 
 /** What all requests of a connection have in common, rendered once. Credentials are never changed in place. */

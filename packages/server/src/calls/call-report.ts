@@ -46,13 +46,13 @@ type ConnectionNames = Pick<CallReport, 'integration' | 'userId' | 'account' | '
 
 /** The names of a call's connection. If it was not found, those that the caller sent; empty if it sent none. */
 export function connectionNames(
-  reference: ConnectionReference | undefined,
+  reference: ConnectionReference,
   connection: Pick<OpenConnection, 'row' | 'tags'> | undefined,
 ): ConnectionNames {
   const { row, tags } = connection ?? {};
   const key = row ?? reference;
-  if (!key || isById(key))
-    return { integration: key?.integration ?? '', userId: '', account: undefined, connection: undefined, tags };
+  if (isById(key))
+    return { integration: key.integration ?? '', userId: '', account: undefined, connection: undefined, tags };
   const { integration, userId, account } = key;
   return { integration, userId, account: account === DEFAULT_ACCOUNT ? undefined : account, connection: row?.id, tags };
 }

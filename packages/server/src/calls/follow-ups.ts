@@ -1,42 +1,10 @@
 import type { HeaderFields } from '../formats/header-fields.ts';
-import {
-  authorizeRedirect,
-  authorizeRequest,
-  type ApiRequest,
-  type AuthorizedRequest,
-  type SentRequest,
-} from './authorize-request.ts';
-import type { ConnectionContext, OpenConnection } from '../connections/connection-context.ts';
+import type { OpenCall } from './api-call.ts';
+import type { SentRequest } from './authorize-request.ts';
+import type { ConnectionContext } from '../connections/connection-context.ts';
 import type { FreshCredentials } from '../refresh/fresh-credentials.ts';
 import { redirectOf } from './redirects.ts';
 import { RetryQueue, waitBeforeRetry } from './retry-policy.ts';
-import type { RequestTarget } from '../formats/request-target.ts';
-
-/** A call to a connection's API in progress, with the request that is sent next. */
-export interface ApiCall {
-  connection: OpenConnection;
-  method: string;
-  /** Where a redirect led; undefined = the requested endpoint. */
-  redirectedTo: RequestTarget | undefined;
-  /** Where the last request was sent. */
-  sentTo: RequestTarget | undefined;
-  /** Whether the next request carries the body, too. */
-  keepsBody: boolean;
-  /** Whether the request can be sent again: it has no body, or the whole body is in memory. */
-  isReplayable: boolean;
-  readonly retry: RetryChoice;
-  retries: number;
-  refreshes: number;
-  redirects: number;
-}
-
-/** The caller's choices about retries. */
-export interface RetryChoice {
-  /** Maximum number of retries; default 3. */
-  readonly maxRetries?: number | undefined;
-  /** Whether methods that are not idempotent are retried too, if the API was out of quota. */
-  readonly anyMethod: boolean;
-}
 
 /** The head of an API's response; names in lower case. */
 export interface ResponseHead {
@@ -46,24 +14,8 @@ export interface ResponseHead {
   readonly request: SentRequest;
 }
 
-/** Returns a call that has sent nothing yet. */
-export function beginCall(options: Pick<ApiCall, 'connection' | 'method' | 'isReplayable' | 'retry'>): ApiCall {
-  const { connection, method, isReplayable, retry } = options;
-  const begun = { sentTo: undefined, redirectedTo: undefined, keepsBody: true, retries: 0, refreshes: 0, redirects: 0 };
-  return { connection, method, isReplayable, retry, ...begun };
-}
-
-/** Authorizes the request that a call sends next: the caller's own, or the one that follows a redirect. */
-export function nextRequest(
-  { connection, method, redirectedTo, keepsBody }: ApiCall,
-  { endpoint, params, headers, body }: Omit<ApiRequest<string>, 'method'>,
-  context: Pick<ConnectionContext, 'now' | 'randomToken'>,
-): AuthorizedRequest {
-  const request = { method, headers, body: keepsBody ? body : undefined };
-  return redirectedTo
-    ? authorizeRedirect({ ...request, target: redirectedTo }, connection, context)
-    : authorizeRequest({ ...request, endpoint, params }, connection, context);
-}
+/** Whether another request follows a response, so that the response is dropped. No promise if the response is final. */
+export type IsReplaced = (status: number, headers: HeaderFields) => Promise<boolean> | false;
 
 /**
  * Decides what follows an API's response, for the proxy, `request()` and Actions alike. A rejected token is refreshed
@@ -83,7 +35,7 @@ export class FollowUps {
   /**
    * Whether the call is sent again; `call` then holds the next request. Returns no promise if the response is final.
    */
-  sendsAgain(call: ApiCall, response: ResponseHead): Promise<boolean> | false {
+  sendsAgain(call: OpenCall, response: ResponseHead): Promise<boolean> | false {
     const { status } = response;
     if (status < 300) return false;
     if (status < 400) return this.#redirect(call, response);
@@ -91,15 +43,16 @@ export class FollowUps {
     return call.isReplayable ? this.#retry(call, response) : false;
   }
 
-  async #refresh(call: ApiCall): Promise<boolean> {
+  async #refresh(call: OpenCall): Promise<boolean> {
     call.refreshes += 1;
     const refreshed = await this.#fresh.afterRejection(call.connection);
     if (refreshed) call.connection = refreshed;
     return refreshed !== undefined;
   }
 
-  #retry(call: ApiCall, { status, headers }: ResponseHead): Promise<boolean> | false {
-    const { method, retries, connection } = call;
+  #retry(call: OpenCall, { status, headers, request }: ResponseHead): Promise<boolean> | false {
+    const { retries, connection } = call;
+    const { method } = request;
     const policy = { ...call.retry, rateLimit: connection.integration.requests.rateLimit };
     const wait = waitBeforeRetry({ method, status, headers, retries }, policy, this.#context.now());
     const waiting = wait === undefined ? undefined : this.#queue.wait(connection.row.id, wait);
@@ -113,9 +66,10 @@ export class FollowUps {
       });
   }
 
-  #redirect(call: ApiCall, { status, headers, request }: ResponseHead): Promise<boolean> | false {
-    const { method, redirects, isReplayable, connection } = call;
-    const response = { method, status, location: headers['location'], from: request.target, redirects, isReplayable };
+  #redirect(call: OpenCall, { status, headers, request }: ResponseHead): Promise<boolean> | false {
+    const { redirects, isReplayable, connection } = call;
+    const { method, target: from } = request;
+    const response = { method, status, location: headers['location'], from, redirects, isReplayable };
     const { allowHttp, requests } = connection.integration;
     const redirect = redirectOf(response, {
       apiOrigin: request.apiOrigin,
@@ -124,9 +78,7 @@ export class FollowUps {
     });
     if (!redirect) return false;
     call.redirects += 1;
-    call.redirectedTo = redirect.target;
-    call.method = redirect.method;
-    call.keepsBody &&= redirect.keepsBody;
+    call.redirect = redirect;
     return Promise.resolve(true);
   }
 }

@@ -15,7 +15,7 @@ import { respondToClientError, rejectExpectation } from './client-error.ts';
 import { handleError } from './error-mapper.ts';
 import { assertJsonDepth } from './json-depth.ts';
 import { auditRequests } from './audit.ts';
-import { hasBody } from './proxy/proxy-body.ts';
+import { hasBody } from '../calls/call-body.ts';
 import { PROXY_PATH } from './proxy/proxy-request.ts';
 import { createUpgrades, isUpgrade } from './proxy/proxy-upgrade.ts';
 import { createProxy, type Proxy } from './proxy/proxy.ts';

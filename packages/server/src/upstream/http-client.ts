@@ -151,8 +151,8 @@ export class HttpClient {
     const { origin } = target;
     const span = this.#trace?.({ method, host: authorityOf(origin).host });
     const length = contentLength === undefined ? undefined : { 'content-length': contentLength };
-    this.#poolsOf(request).dispatch({
-      request: {
+    this.#poolsOf(request).dispatch(
+      {
         origin,
         path: originForm(target),
         method,
@@ -164,9 +164,8 @@ export class HttpClient {
         bodyTimeout,
         ...(upgrade === undefined ? {} : { upgrade }),
       },
-      owner,
-      handler: span ? new TracedHandler(handler, span) : handler,
-    });
+      { owner, handler: span ? new TracedHandler(handler, span) : handler },
+    );
   }
 
   /** Closes all sockets. */
@@ -221,7 +220,7 @@ class OwnerDispatcher extends Dispatcher {
   }
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    this.#pools.dispatch({ request: { ...options, origin: String(options.origin) }, owner: this.#owner, handler });
+    this.#pools.dispatch({ ...options, origin: String(options.origin) }, { owner: this.#owner, handler });
     return true;
   }
 }

@@ -66,17 +66,32 @@ export class SocketPools {
   }
 
   /** Sends a request over a socket to its origin. The response, or the error, goes to its handler. */
-  dispatch(dispatched: Dispatched): void {
-    const { request, handler } = dispatched;
+  dispatch(request: PooledRequest, sending: Sending): void {
+    const { owner, handler, isRepeated = false } = sending;
     if (this.#isClosed) return handler.onResponseError?.(NEVER_STARTED, new Error('The server is stopping.'));
     const origin = this.#originOf(request.origin);
-    if (origin.protocol === 'http1') return this.#dispatchOwned(origin, dispatched);
-    if (origin.protocol === 'http2') return this.#dispatchShared(origin, dispatched);
-    origin.probe ??= this.#probe(origin);
-    origin.probe.then(
-      () => this.dispatch(dispatched),
-      (error: unknown) => handler.onResponseError?.(NEVER_STARTED, toError(error)),
-    );
+    if (!origin.protocol) {
+      origin.probe ??= this.#probe(origin);
+      origin.probe.then(
+        () => this.dispatch(request, sending),
+        (error: unknown) => handler.onResponseError?.(NEVER_STARTED, toError(error)),
+      );
+      return;
+    }
+    const repeat = () => this.dispatch(request, { ...sending, isRepeated: true });
+    if (origin.protocol === 'http2') {
+      const pool = (origin.shared ??= this.#sharedPool(origin));
+      pool.dispatch(request, isRepeated ? handler : new RepeatingHandler(handler, repeat, isHttp2Lost));
+      return;
+    }
+    const owned = this.#ownedPool(origin, owner);
+    owned.used = true;
+    // The server may have closed an idle socket at this very moment (RFC 9112 §9.3.1).
+    const isStalePossible = owner !== undefined && owned.open > 0 && !isRepeated && isRepeatable(request);
+    const pooled = owner === undefined ? { ...request, reset: true } : request;
+    owned.pool.dispatch(pooled, isStalePossible ? new RepeatingHandler(handler, repeat) : handler);
+    // A request that undici rejects opens no socket, so no closing socket would remove the pool.
+    if (owned.open === 0) owned.forgetIdle();
   }
 
   /** Closes all sockets at once. Later requests fail. */
@@ -119,34 +134,6 @@ export class SocketPools {
         return resolve();
       });
     });
-  }
-
-  #dispatchOwned(origin: Origin, dispatched: Dispatched): void {
-    const { request, owner, handler } = dispatched;
-    const owned = this.#ownedPool(origin, owner);
-    owned.used = true;
-    if (owner === undefined) owned.pool.dispatch({ ...request, reset: true }, handler);
-    else {
-      // The server may have closed an idle socket at this very moment (RFC 9112 §9.3.1).
-      const isStalePossible = owned.open > 0 && !dispatched.isRepeated && isRepeatable(request);
-      const repeated = () => new RepeatingHandler(handler, () => this.#repeat(dispatched));
-      owned.pool.dispatch(request, isStalePossible ? repeated() : handler);
-    }
-    // A request that undici rejects opens no socket, so no closing socket would remove the pool.
-    if (owned.open === 0) owned.forgetIdle();
-  }
-
-  #dispatchShared(origin: Origin, dispatched: Dispatched): void {
-    const { request, handler, isRepeated = false } = dispatched;
-    const pool = (origin.shared ??= this.#sharedPool(origin));
-    pool.dispatch(
-      request,
-      isRepeated ? handler : new RepeatingHandler(handler, () => this.#repeat(dispatched), isHttp2Lost),
-    );
-  }
-
-  #repeat(dispatched: Dispatched): void {
-    this.dispatch({ ...dispatched, isRepeated: true });
   }
 
   #sharedPool(origin: Origin): Pool {
@@ -240,8 +227,8 @@ function takeSpare(origin: Origin): Socket | undefined {
   return spare;
 }
 
-interface Dispatched {
-  readonly request: PooledRequest;
+/** How a request is sent. */
+export interface Sending {
   /** The owner of the HTTP/1.1 sockets; undefined = a new socket, which is closed after the response. */
   readonly owner: string | undefined;
   readonly handler: Dispatcher.DispatchHandler;

@@ -4,8 +4,9 @@ import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import type { Dispatcher } from 'undici';
+import { CallerGoneError } from '../../calls/call-errors.ts';
 import { HeldResponse } from './held-response.ts';
-import { CallerGoneError, Exchange } from './proxy-exchange.ts';
+import { Exchange } from './proxy-exchange.ts';
 
 function controllerThat(abort: (reason: Error) => void): Dispatcher.DispatchController {
   const nothing = () => undefined;

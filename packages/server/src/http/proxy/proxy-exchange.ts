@@ -1,6 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
+import { CallerGoneError, CallTooLongError } from '../../calls/call-errors.ts';
+import type { IsReplaced } from '../../calls/follow-ups.ts';
+import type { Receiver } from '../../calls/stream-call.ts';
 import type { HeaderFields } from '../../formats/header-fields.ts';
 import { HeldResponse } from './held-response.ts';
 import { responseHeaders, trailerFields } from './proxy-headers.ts';
@@ -14,8 +17,8 @@ const PLAIN_TEXT = /^[\x20-\x7e]*$/;
 /** Settings of an {@link Exchange}. */
 export interface ExchangeOptions {
   readonly response: ServerResponse;
-  /** Whether the request is sent again and this response is dropped. It is called before anything is forwarded. */
-  readonly isReplaced: (status: number, headers: HeaderFields) => Promise<boolean> | false;
+  /** Called before anything is forwarded. */
+  readonly isReplaced: IsReplaced;
   /** The time at which the call must end, in `performance.now()` time; undefined = never. */
   readonly endsAt: number | undefined;
   /** How long the caller may leave a part of the response unread, in milliseconds. */
@@ -38,7 +41,7 @@ export interface Forwarded {
  * One request to an API, whose response goes to the caller byte by byte. Backpressure is passed on, and the call ends
  * when either side disconnects.
  */
-export class Exchange implements Dispatcher.DispatchHandler {
+export class Exchange implements Receiver<Forwarded> {
   readonly #options: ExchangeOptions;
   readonly #settled = Promise.withResolvers<Forwarded | 'replaced'>();
   #controller: Dispatcher.DispatchController | undefined;
@@ -222,16 +225,4 @@ function toHeaderText(text: string): string {
   return Buffer.from(text, 'utf8')
     .toString('latin1')
     .replaceAll(/[^\t\x20-\x7e\x80-\xff]/g, '');
-}
-
-/** The caller disconnected, or does not read, so nobody receives a response. */
-export class CallerGoneError extends Error {
-  override readonly name = 'CallerGoneError';
-  override readonly message = 'The caller disconnected.';
-}
-
-/** The call took longer than the Integration allows. */
-export class CallTooLongError extends Error {
-  override readonly name = 'TimeoutError';
-  override readonly message = 'The call took too long.';
 }

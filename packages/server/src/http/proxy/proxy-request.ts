@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { parseReference, referenceShape, type ConnectionReference } from '../../connections/connection-reference.ts';
-import type { RetryChoice } from '../../calls/follow-ups.ts';
+import type { ApiCall, RetryChoice } from '../../calls/api-call.ts';
 import { NangoError } from '../../errors/nango-error.ts';
+import { requestHeaders } from './proxy-headers.ts';
 
 /** Path prefix of the proxy. The endpoint follows. */
 export const PROXY_PATH = '/proxy/';
@@ -13,18 +14,35 @@ const retrySchema = z.object({
   'Nango-Retries': z.coerce.number().int().min(0).max(MAX_RETRIES).optional(),
   'Nango-Retry-Any-Method': z.enum(['true', 'false']).optional(),
 });
-const NO_CHOICE: RetryChoice = { anyMethod: false };
+// The responses of these methods repeat the request (RFC 9110 §9.3.8).
+const REFLECTING_METHODS: ReadonlySet<string> = new Set(['TRACE', 'TRACK']);
+
+/**
+ * Parses what a request to the proxy asks for, into its call. The reference is first, so that the report of a later
+ * fault names the connection. Throws `invalid_request`.
+ */
+export function parseProxyRequest(incoming: IncomingMessage, call: ApiCall): void {
+  call.reference = readReference(incoming);
+  if (REFLECTING_METHODS.has(call.method))
+    throw new NangoError(
+      'invalid_request',
+      `The proxy does not forward ${call.method}, because its response would show credentials.`,
+    );
+  call.retry = parseRetryChoice(incoming) ?? call.retry;
+  call.endpoint = (incoming.url ?? '').slice(PROXY_PATH.length);
+  call.headers = requestHeaders(incoming);
+}
 
 /**
  * Parses `Nango-Integration`, `Nango-User-Id` and `Nango-Account`, or `Nango-Connection-Id`. User id and account are
  * percent-encoded UTF-8, because header values are not Unicode.
  */
-export function readReference(request: IncomingMessage): ConnectionReference {
+function readReference(incoming: IncomingMessage): ConnectionReference {
   const parsed = referenceSchema.safeParse({
-    connectionId: single(request, 'nango-connection-id'),
-    integration: single(request, 'nango-integration'),
-    userId: decode(request, 'nango-user-id'),
-    account: decode(request, 'nango-account'),
+    connectionId: single(incoming, 'nango-connection-id'),
+    integration: single(incoming, 'nango-integration'),
+    userId: decode(incoming, 'nango-user-id'),
+    account: decode(incoming, 'nango-account'),
   });
   if (!parsed.success) throw invalidReference(z.prettifyError(parsed.error).replaceAll('\n', ' '));
   const { connectionId, integration, userId } = parsed.data;
@@ -40,11 +58,11 @@ function invalidReference(why: string): NangoError {
   );
 }
 
-/** Parses `Nango-Retries` and `Nango-Retry-Any-Method`. Throws `invalid_request`. */
-export function parseRetryChoice({ headers }: IncomingMessage): RetryChoice {
+/** Parses `Nango-Retries` and `Nango-Retry-Any-Method`. Undefined if neither was sent. Throws `invalid_request`. */
+function parseRetryChoice({ headers }: IncomingMessage): RetryChoice | undefined {
   const retries = headers['nango-retries'];
   const anyMethod = headers['nango-retry-any-method'];
-  if (retries === undefined && anyMethod === undefined) return NO_CHOICE;
+  if (retries === undefined && anyMethod === undefined) return undefined;
   const parsed = retrySchema.safeParse({ 'Nango-Retries': retries, 'Nango-Retry-Any-Method': anyMethod });
   if (!parsed.success)
     throw new NangoError(
@@ -58,14 +76,14 @@ export function parseRetryChoice({ headers }: IncomingMessage): RetryChoice {
 }
 
 /** Returns a header. Undefined also if it was sent twice: two programs could read two different values. */
-function single(request: IncomingMessage, name: string): string | undefined {
-  const value = request.headers[name];
+function single(incoming: IncomingMessage, name: string): string | undefined {
+  const value = incoming.headers[name];
   if (typeof value !== 'string') return undefined;
-  return value.includes(', ') && request.headersDistinct[name]?.length !== 1 ? undefined : value;
+  return value.includes(', ') && incoming.headersDistinct[name]?.length !== 1 ? undefined : value;
 }
 
-function decode(request: IncomingMessage, name: 'nango-user-id' | 'nango-account'): string | undefined {
-  const text = single(request, name);
+function decode(incoming: IncomingMessage, name: 'nango-user-id' | 'nango-account'): string | undefined {
+  const text = single(incoming, name);
   if (text === undefined || !text.includes('%')) return text;
   try {
     return decodeURIComponent(text);

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { takeBody } from './proxy-body.ts';
+import { takeBody } from './call-body.ts';
 
 /** A request whose body the test sends. */
 function requestOf(headers: Record<string, string>) {
@@ -11,7 +11,7 @@ function requestOf(headers: Record<string, string>) {
   return { body, request: Object.assign(body, { headers }) as unknown as IncomingMessage };
 }
 
-const taking = { signed: false, onBytes: () => undefined };
+const taking = { signed: false, onBody: () => undefined, onBytes: () => undefined };
 
 test('P8: waiting for a body ends with the time of the whole call', async () => {
   const { request } = requestOf({ 'content-length': '10' });
