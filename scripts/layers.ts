@@ -5,7 +5,7 @@ interface Layer {
   readonly mayImport: readonly string[];
   /** Whether it may read `process.env`. */
   readonly readsEnvironment?: boolean;
-  /** Whether it may call `Date.now` and `Math.random`. In all other layers they are arguments, so tests replace them. */
+  /** Whether it may call `Date.now` and `Math.random`. They are arguments in all other layers, which tests replace. */
   readonly readsClock?: boolean;
 }
 
@@ -72,7 +72,8 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   operations: {
     about:
-      'work on the stored data: opening the store, encryption keys, backup, transfer, import, export; drafts of Blueprints',
+      'work on the stored data: opening the store, encryption keys, backup, transfer, import and export. ' +
+      'Drafts of Blueprints',
     // Commands without a server build their own context.
     readsClock: true,
     mayImport: [

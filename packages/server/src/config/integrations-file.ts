@@ -74,7 +74,8 @@ function integrationSettings(fields: Fields) {
       .number({ min: 1, max: 1_000, integer: true })
       .optional()
       .describe(
-        `Concurrent refreshes in one server; a refresh of over 250 ms no longer counts; default ${DEFAULT_REFRESH_CONCURRENCY}`,
+        'Maximum number of concurrent refreshes in one server. A refresh of over 250 ms no longer counts. ' +
+          `Default: ${DEFAULT_REFRESH_CONCURRENCY}`,
       ),
     reconnect_after_refused_days: fields
       .number({ min: 0, max: 365 })

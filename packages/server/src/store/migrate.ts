@@ -132,7 +132,7 @@ async function runSteps(
 ): Promise<void> {
   for (const step of steps) {
     await step.up(db, dialect);
-    await db.insertInto(table).values({ name: step.name, applied_at: Date.now() }).execute();
+    await db.insertInto(table).values({ name: step.name, applied_at: dialect.now() }).execute();
   }
 }
 
