@@ -8,6 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { pickPort } from '../examples/quickstart/ports.ts';
 import { placeOf } from '../packages/server/src/connections/sealed-credentials.ts';
 import { openSqliteStore } from '../packages/server/src/store/sqlite.ts';
+import { sealJson } from '../packages/server/src/vault/sealed-json.ts';
+import { Secret } from '../packages/server/src/vault/secret.ts';
 import { createVault } from '../packages/server/src/vault/vault.ts';
 
 // Measures the time to the first response, and the idle memory, with the embedded store and 1,000 connections.
@@ -53,14 +55,14 @@ async function seed(): Promise<void> {
     `oauth_server_port: ${port}\noauth_server_root_url: http://localhost:${port}\n`,
   );
   const store = openSqliteStore(join(root, '.nango/nango.db'));
-  const vault = createVault(key);
+  const vault = createVault(new Secret(key));
   await store.migrate();
   for (let index = 0; index < CONNECTIONS; index += 1) {
     const identity = { integration: 'slack', userId: String(index), account: 'default', id: randomUUID() };
     await store.insertConnection({
       ...identity,
       authMode: 'OAUTH2',
-      seal: () => vault.seal(JSON.stringify({ access_token: 'x'.repeat(800), raw: {} }), placeOf(identity)),
+      seal: () => sealJson(vault, { access_token: 'x'.repeat(800), raw: {} }, placeOf(identity)),
       additionalConfig: null,
       tags: null,
       expiresAt: null,

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { openPostgresStore } from '../packages/server/src/store/postgres.ts';
 import type { NewConnection, Store } from '../packages/server/src/store/store.ts';
+import { Secret } from '../packages/server/src/vault/secret.ts';
 import { startPostgres } from '../test/support/postgres.ts';
 import { createCleanup } from '../test/support/temporary-folder.ts';
 
@@ -22,7 +23,7 @@ let original: ((...parameters: unknown[]) => unknown) | undefined;
 const cleanup = createCleanup();
 try {
   const url = await (await startPostgres(cleanup)).createDatabase();
-  const store = openPostgresStore(url);
+  const store = openPostgresStore(new Secret(url));
   cleanup.after(() => store.close());
   await store.migrate();
   const client = new pg.Client(url);

@@ -8,6 +8,7 @@ import pg from 'pg';
 import { openPostgresStore } from '../packages/server/src/store/postgres.ts';
 import { openSqliteStore } from '../packages/server/src/store/sqlite.ts';
 import type { ConnectionKey, NewConnection, Store } from '../packages/server/src/store/store.ts';
+import { Secret } from '../packages/server/src/vault/secret.ts';
 import { startPostgres } from '../test/support/postgres.ts';
 import { createCleanup } from '../test/support/temporary-folder.ts';
 
@@ -172,7 +173,7 @@ async function postgres(): Promise<Subject> {
   cleanup.after(() => client.end());
   return {
     name: 'PostgreSQL',
-    store: openPostgresStore(url),
+    store: openPostgresStore(new Secret(url)),
     async fill(from, to) {
       await client.query(`insert into connections (${COLUMNS})
         select 'acme', 'user-' || i, gen_random_uuid()::text, 'OAUTH2', decode(repeat(md5(i::text), 25), 'hex'), '{}',

@@ -19,6 +19,7 @@ import { Fields } from '../packages/server/src/schema/fields.ts';
 import { completeDocument } from '../packages/server/src/http/openapi.ts';
 import { startServer } from '../packages/server/src/start.ts';
 import { writtenNumber } from '../packages/server/src/schema/written-number.ts';
+import { Secret } from '../packages/server/src/vault/secret.ts';
 import { layerList, layerRules } from './layers.ts';
 import type { App } from '../packages/server/src/http/server-context.ts';
 
@@ -98,7 +99,7 @@ async function openApi(): Promise<string> {
     encryptionKey: undefined,
     encryptionKeyFile: undefined,
     encryptionKeyCommand: undefined,
-    secretKey: 'generate',
+    secretKey: new Secret('generate'),
     host: '127.0.0.1',
     port: 0,
     environment: () => undefined,

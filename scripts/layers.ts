@@ -25,6 +25,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
       'observability',
       'config',
       'catalog',
+      'vault',
       'formats',
       'errors',
     ],
@@ -101,7 +102,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   observability: {
     about: 'the log, the call log, the audit log, metrics, traces',
-    mayImport: ['actions', 'calls', 'config', 'upstream', 'errors'],
+    mayImport: ['actions', 'calls', 'config', 'upstream', 'vault', 'errors'],
   },
   actions: {
     about: 'finds, compiles and runs Actions',
@@ -183,7 +184,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   store: {
     about: 'the `Store` interface, its statements (Kysely), SQLite, PostgreSQL, migrations',
-    mayImport: ['event-types.ts', 'errors'],
+    mayImport: ['vault', 'event-types.ts', 'errors'],
   },
   schema: {
     about: 'the parts of configuration schemas: fields, templates, rendering',
@@ -195,7 +196,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   vault: {
     about: 'sealing, encryption keys, and `Secret`, which holds a secret',
-    mayImport: ['errors'],
+    mayImport: ['formats', 'errors'],
   },
   formats: {
     about: 'formats, each in one file: JSON, times, PEM, header fields, request targets',

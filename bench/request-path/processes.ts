@@ -9,6 +9,8 @@ import { openPostgresStore } from '../../packages/server/src/store/postgres.ts';
 import { openSqliteStore } from '../../packages/server/src/store/sqlite.ts';
 import type { Store } from '../../packages/server/src/store/store.ts';
 import { placeOf } from '../../packages/server/src/connections/sealed-credentials.ts';
+import { sealJson } from '../../packages/server/src/vault/sealed-json.ts';
+import { Secret } from '../../packages/server/src/vault/secret.ts';
 import { createVault } from '../../packages/server/src/vault/vault.ts';
 import { freePort } from '../../test/support/free-port.ts';
 import type { Load, Measured } from './load.ts';
@@ -126,7 +128,9 @@ export class Processes {
 `,
     );
     writeFileSync(join(folder, 'nango-config.yaml'), `connection_cache_size: ${cacheSize}\n`);
-    const store = databaseUrl ? openPostgresStore(databaseUrl) : openSqliteStore(join(root, '.nango/nango.db'));
+    const store = databaseUrl
+      ? openPostgresStore(new Secret(databaseUrl))
+      : openSqliteStore(join(root, '.nango/nango.db'));
     await seed(store, connections);
     await store.close();
     const child = this.#spawn(
@@ -269,17 +273,16 @@ function profiling(): string[] {
 
 async function seed(store: Store, connections: number): Promise<void> {
   await store.migrate();
-  const vault = createVault(ENCRYPTION_KEY);
+  const vault = createVault(new Secret(ENCRYPTION_KEY));
   const step = 500;
   for (let first = 0; first < connections; first += step) {
     const rows = Array.from({ length: Math.min(step, connections - first) }, (_, index) => {
       const key = { integration: 'acme', userId: String(first + index), account: 'default' };
-      const text = JSON.stringify({ api_key: `key-of-${key.userId}`, raw: {} });
       return {
         ...key,
         id: crypto.randomUUID(),
         authMode: 'API_KEY',
-        seal: (id: string) => vault.seal(text, placeOf({ ...key, id })),
+        seal: (id: string) => sealJson(vault, { api_key: `key-of-${key.userId}`, raw: {} }, placeOf({ ...key, id })),
         additionalConfig: '{}',
         tags: '{}',
         status: 'active' as const,

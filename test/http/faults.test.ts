@@ -120,9 +120,10 @@ for (const [name, modules, argumentOf] of [
     const script = (dies: boolean) => `
       import { MIGRATIONS } from ${source('migrate.ts')};
       import { ${open} as open } from ${source(`${modules}.ts`)};
+      import { Secret } from ${source('../vault/secret.ts')};
       const up = async () => process.kill(process.pid, 'SIGKILL');
       if (${dies}) MIGRATIONS.finishing.push({ name: '0099-dies', up });
-      const store = open(${JSON.stringify(place)});
+      const store = open(${modules === 'sqlite' ? '' : 'new Secret'}(${JSON.stringify(place)}));
       await store.migrate();
       console.log(JSON.stringify(await store.listConnections({ limit: 1 })));
       await store.close();`;

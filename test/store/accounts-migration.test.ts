@@ -13,6 +13,7 @@ import { MIGRATIONS, migrate } from '../../packages/server/src/store/migrate.ts'
 import { openPostgresStore } from '../../packages/server/src/store/postgres.ts';
 import { freePort } from '../support/free-port.ts';
 import { ENCRYPTION_KEY, SECRET_KEY } from '../support/nango-server.ts';
+import { secret } from '../support/secrets.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { runCli, startServerProcess } from '../support/server-process.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -121,7 +122,7 @@ test('nango migrate finish is refused while an earlier release runs, and then it
 test('PostgreSQL: connections of the release before keep their rows when the migration is finished', async (t) => {
   const url = await (await startPostgres(t)).createDatabase();
   await migrateAsBefore(url);
-  const store = openPostgresStore(url);
+  const store = openPostgresStore(secret(url));
   const client = new pg.Client(url);
   await client.connect();
   try {

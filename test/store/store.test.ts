@@ -4,7 +4,6 @@ import { statSync } from 'node:fs';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { pathToFileURL } from 'node:url';
 import { after, before, describe, test } from 'node:test';
 import { sql, Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
@@ -12,6 +11,7 @@ import { openPostgresStore } from '../../packages/server/src/store/postgres.ts';
 import { openSqliteStore } from '../../packages/server/src/store/sqlite.ts';
 import type { ConnectionKey, NewConnection, Store } from '../../packages/server/src/store/store.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { secret } from '../support/secrets.ts';
 import { STORE_KINDS, type StoreKind } from '../support/store-kinds.ts';
 import { createCleanup, temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -55,11 +55,7 @@ for (const { name, setUp } of STORE_KINDS) {
     });
 
     test('S5: several processes migrate at once', async () => {
-      const [file, name] = kind.module.split('#');
-      const module = pathToFileURL(join(import.meta.dirname, '../../packages/server/src/store', file ?? ''));
-      const script =
-        `const { ${name}: open } = await import(${JSON.stringify(module.href)}); ` +
-        `const store = open(${JSON.stringify(kind.argument)}); await store.migrate(); await store.close();`;
+      const script = `const store = ${kind.script}; await store.migrate(); await store.close();`;
       await Promise.all(Array.from({ length: 3 }, () => run(process.execPath, ['--input-type=module', '-e', script])));
       await store.migrate();
     });
@@ -451,7 +447,7 @@ test('S6: only the owner can read the SQLite file and its companions', async (t)
 test('S5: a database of a newer version is rejected', async (t) => {
   const postgres: TestPostgres = await startPostgres(t);
   const url = await postgres.createDatabase();
-  const store = openPostgresStore(url);
+  const store = openPostgresStore(secret(url));
   await store.migrate();
   const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: url }) }) });
   await sql`insert into nango_migrations values ('9999-future', 0)`.execute(db);
@@ -463,7 +459,7 @@ test('S5: a database of a newer version is rejected', async (t) => {
 test('S4: without the database every call is store_unavailable, and the store recovers by itself', async (t) => {
   if (process.env['DATABASE_URL']) return t.skip('the server of DATABASE_URL is not stopped');
   const postgres = await startPostgres(t);
-  const store = openPostgresStore(await postgres.createDatabase());
+  const store = openPostgresStore(secret(await postgres.createDatabase()));
   await store.migrate();
   await store.insertConnection(newConnection());
   await postgres.stop();

@@ -7,6 +7,7 @@ import { createLog } from '../../packages/server/src/observability/log.ts';
 import { startServer, type RunningServer } from '../../packages/server/src/start.ts';
 import { undocumented } from './documented-responses.ts';
 import { freePort } from './free-port.ts';
+import { secret } from './secrets.ts';
 import { temporaryFolder, type Cleanup } from './temporary-folder.ts';
 
 export const SECRET_KEY = 'test-secret-key-CANARY-a1b2c3';
@@ -72,11 +73,11 @@ export async function startTestServer(cleanup: Cleanup, options: TestServerOptio
     settings: {
       folder,
       dataDirectory,
-      databaseUrl: options.databaseUrl,
-      encryptionKey: ENCRYPTION_KEY,
+      databaseUrl: options.databaseUrl === undefined ? undefined : secret(options.databaseUrl),
+      encryptionKey: secret(ENCRYPTION_KEY),
       encryptionKeyFile: undefined,
       encryptionKeyCommand: undefined,
-      secretKey: SECRET_KEY,
+      secretKey: secret(SECRET_KEY),
       host: 'localhost',
       port: undefined,
       environment: (name) => options.environment?.[name],

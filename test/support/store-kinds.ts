@@ -5,6 +5,7 @@ import { openPostgresStore } from '../../packages/server/src/store/postgres.ts';
 import { openSqliteStore } from '../../packages/server/src/store/sqlite.ts';
 import type { Store } from '../../packages/server/src/store/store.ts';
 import { startPostgres } from './postgres.ts';
+import { secret } from './secrets.ts';
 import { temporaryFolder, type Cleanup } from './temporary-folder.ts';
 
 /** A kind of store, for the suites that every store has to pass. */
@@ -13,11 +14,10 @@ export interface StoreKind {
   readonly setUp: (cleanup: Cleanup) => Promise<OpenableStore>;
 }
 
-/** `open` twice leads to the same data; `module` and `argument` say how another process opens it. */
+/** `open` twice leads to the same data; `script` is the expression with which another process opens it. */
 interface OpenableStore {
   readonly open: () => Store;
-  readonly module: string;
-  readonly argument: string;
+  readonly script: string;
   /** Runs a statement beside the store. */
   readonly execute: (statement: string) => Promise<void>;
 }
@@ -31,7 +31,8 @@ export const STORE_KINDS: readonly StoreKind[] = [
         using database = new DatabaseSync(file, { timeout: 5_000 });
         database.exec(statement);
       };
-      return { open: () => openSqliteStore(file), module: 'sqlite.ts#openSqliteStore', argument: file, execute };
+      const script = `${imported('store/sqlite.ts')}.openSqliteStore(${JSON.stringify(file)})`;
+      return { open: () => openSqliteStore(file), script, execute };
     },
   },
   {
@@ -44,7 +45,13 @@ export const STORE_KINDS: readonly StoreKind[] = [
         await client.connect();
         await client.query(statement).finally(() => client.end());
       };
-      return { open: () => openPostgresStore(url), module: 'postgres.ts#openPostgresStore', argument: url, execute };
+      const databaseUrl = `new ${imported('vault/secret.ts')}.Secret(${JSON.stringify(url)})`;
+      const script = `${imported('store/postgres.ts')}.openPostgresStore(${databaseUrl})`;
+      return { open: () => openPostgresStore(secret(url)), script, execute };
     },
   },
 ];
+
+function imported(file: string): string {
+  return `(await import(${JSON.stringify(new URL(`../../packages/server/src/${file}`, import.meta.url).href)}))`;
+}

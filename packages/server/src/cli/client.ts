@@ -5,6 +5,7 @@ import Nango from '@nangohq/node-client';
 import { loadServerAddress } from '../config/load-config.ts';
 import { readSettings, type Settings } from '../config/settings.ts';
 import { NangoError } from '../errors/nango-error.ts';
+import { Secret } from '../vault/secret.ts';
 
 /** Flags of every command that talks to a running server. */
 export interface ClientFlags {
@@ -27,7 +28,7 @@ export interface ServerClient {
 export async function openClient(flags: ClientFlags): Promise<ServerClient> {
   const settings = readSettings({ ...flags, dataDirectory: flags.dataDir });
   const serverUrl = flags.server ?? settings.serverUrl ?? (await loadLocalUrl(settings));
-  return { nango: new Nango({ serverUrl, secretKey: settings.secretKey ?? loadSecretKey(settings) }), serverUrl };
+  return { nango: new Nango({ serverUrl, secretKey: secretKeyOf(settings).reveal() }), serverUrl };
 }
 
 // Maximum time in which a server on this machine loads a changed file.
@@ -51,7 +52,7 @@ export async function waitUntilLoaded(integration: string, settings: Settings): 
 async function fetchLoadedIntegrations(settings: Settings): Promise<readonly string[] | undefined> {
   try {
     const serverUrl = await loadLocalUrl(settings);
-    const nango = new Nango({ serverUrl, secretKey: settings.secretKey ?? loadSecretKey(settings) });
+    const nango = new Nango({ serverUrl, secretKey: secretKeyOf(settings).reveal() });
     return (await nango.connect()).returnValue.integrations.map(({ name }) => name);
   } catch {
     // No server responds, or the server has another key.
@@ -64,10 +65,11 @@ export async function loadLocalUrl({ folder, environment }: Settings): Promise<s
   return `http://localhost:${(await loadServerAddress(folder, environment)).port}`;
 }
 
-function loadSecretKey({ dataDirectory }: Settings): string {
+function secretKeyOf({ secretKey, dataDirectory }: Settings): Secret<string> {
+  if (secretKey !== undefined) return secretKey;
   const path = join(dataDirectory, 'secret.key');
   try {
-    return readFileSync(path, 'utf8').trim();
+    return new Secret(readFileSync(path, 'utf8').trim());
   } catch (cause) {
     throw new NangoError(
       'missing_setting',

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { NangoError } from '../errors/nango-error.ts';
 import type { Environment } from '../schema/fields.ts';
+import { Secret } from '../vault/secret.ts';
 import { isOwn, openEnvironmentFiles, type EnvironmentFiles } from './environment-files.ts';
 
 /** Settings of the server. Precedence: flags, the environment, defaults. */
@@ -11,13 +12,13 @@ export interface Settings {
   /** Folder of the embedded store and of the keys that the first start creates. */
   readonly dataDirectory: string;
   /** PostgreSQL connection string; undefined = the embedded store. */
-  readonly databaseUrl: string | undefined;
-  readonly encryptionKey: string | undefined;
+  readonly databaseUrl: Secret<string> | undefined;
+  readonly encryptionKey: Secret<string> | undefined;
   /** A file that holds encryption keys. */
   readonly encryptionKeyFile: string | undefined;
   /** A shell command that prints encryption keys. */
   readonly encryptionKeyCommand: string | undefined;
-  readonly secretKey: string | undefined;
+  readonly secretKey: Secret<string> | undefined;
   /** Address to listen on; undefined = loopback for a loopback root URL, else all. */
   readonly host: string | undefined;
   /** Overrides oauth_server_port. */
@@ -65,14 +66,18 @@ export function readSettings(flags: SettingsFlags = {}, environment: NodeJS.Proc
   const folder = findFolder(flags.folder ?? (environment['NANGO_FOLDER'] || undefined));
   const files = openEnvironmentFiles({ folder, named: flags.envFile, processEnvironment: environment });
   const variable = (name: string) => files.get(name) || undefined;
+  const secret = (name: string) => {
+    const text = variable(name);
+    return text === undefined ? undefined : new Secret(text);
+  };
   return {
     folder,
     dataDirectory: resolve(flags.dataDirectory ?? variable('NANGO_DATA_DIR') ?? join(folder, '..', '.nango')),
-    databaseUrl: variable('DATABASE_URL'),
-    encryptionKey: variable('NANGO_ENCRYPTION_KEY'),
+    databaseUrl: secret('DATABASE_URL'),
+    encryptionKey: secret('NANGO_ENCRYPTION_KEY'),
     encryptionKeyFile: variable('NANGO_ENCRYPTION_KEY_FILE'),
     encryptionKeyCommand: variable('NANGO_ENCRYPTION_KEY_COMMAND'),
-    secretKey: variable('NANGO_SECRET_KEY'),
+    secretKey: secret('NANGO_SECRET_KEY'),
     host: flags.host ?? variable('NANGO_HOST'),
     port: flags.port,
     environment: files.get,

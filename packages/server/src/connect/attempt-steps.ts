@@ -15,7 +15,8 @@ import {
 } from '../connections/connection-context.ts';
 import { createSeal } from '../connections/sealed-credentials.ts';
 import { scheduleOf } from '../refresh/refresh-schedule.ts';
-import { Secret, toRevealedJson } from '../vault/secret.ts';
+import { openJson, sealJson } from '../vault/sealed-json.ts';
+import { Secret } from '../vault/secret.ts';
 
 /** How long a user has from `connect()` to the callback, in milliseconds. */
 export const ATTEMPT_LIFE_MS = 600_000;
@@ -31,13 +32,13 @@ export function sealSecrets(
   attemptHash: string,
   { vault }: ConnectionContext,
 ) {
-  return vault.seal(toRevealedJson(secrets), secretsPlace(attemptHash));
+  return sealJson(vault, secrets, secretsPlace(attemptHash));
 }
 
 /** Opens what {@link sealSecrets} sealed. Throws `invalid_state` if the attempt holds no secrets. */
 export function openSecrets({ sealedSecrets, attemptHash }: ConnectAttemptRow, { vault }: ConnectionContext) {
   if (!sealedSecrets) throw invalidState();
-  return secretsSchema.parse(JSON.parse(vault.open(sealedSecrets, secretsPlace(attemptHash))));
+  return openJson(vault, { sealed: sealedSecrets, place: secretsPlace(attemptHash), schema: secretsSchema });
 }
 
 /** The settings that `${config.x}` reads during an attempt. */

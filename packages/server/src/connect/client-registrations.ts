@@ -2,7 +2,7 @@ import type { ClientRegistrationKey, ClientRegistrations } from '../auth-modes/a
 import { registeredClientSchema, type RegisteredClient } from '../oauth/discovery/client-registration.ts';
 import type { ClientRegistrationRow, Store } from '../store/store.ts';
 import type { SealedPlace, Vault } from '../vault/vault.ts';
-import { toRevealedJson } from '../vault/secret.ts';
+import { openJson, sealJson } from '../vault/sealed-json.ts';
 
 /** Stores dynamically registered clients, sealed. If two servers register at once, one client is stored. */
 export function createClientRegistrations({
@@ -15,13 +15,13 @@ export function createClientRegistrations({
   now: () => number;
 }): ClientRegistrations {
   const open = (row: ClientRegistrationRow): RegisteredClient =>
-    registeredClientSchema.parse(JSON.parse(vault.open(row.sealedClient, placeOf(row))));
+    openJson(vault, { sealed: row.sealedClient, place: placeOf(row), schema: registeredClientSchema });
   return {
     async findOrRegister(key, register) {
       const existing = await store.findClientRegistration(key, now());
       if (existing) return open(existing);
       const client = await register();
-      const sealedClient = vault.seal(toRevealedJson(client), placeOf(key));
+      const sealedClient = sealJson(vault, client, placeOf(key));
       const stored = await store.keepClientRegistration({ ...key, sealedClient, expiresAt: expiryOf(client) }, now());
       return open(stored);
     },

@@ -16,7 +16,7 @@ import { assertSecureUrl } from '../schema/loopback-host.ts';
 import { suggest } from '../schema/suggest.ts';
 import type { ConnectionRow, Store } from '../store/store.ts';
 import type { Vault } from '../vault/vault.ts';
-import { openStoredCredentials } from './sealed-credentials.ts';
+import { openCredentials } from './sealed-credentials.ts';
 
 /** The parts that all work on connections needs. `config` is called each time, so that a reload takes effect. */
 export interface ConnectionContext extends Omit<AuthModeContext, 'http'> {
@@ -118,7 +118,7 @@ export function openConnection(row: ConnectionRow, context: ConnectionContext): 
     row,
     integration,
     mode,
-    credentials: mode.storedCredentials.parse(openStoredCredentials(row, context.vault)),
+    credentials: openCredentials(row, { vault: context.vault, schema: mode.storedCredentials }),
     config: configOf(integration, parseConfig(row.additionalConfig)),
     tags: row.tags === '{}' ? undefined : parseTags(row.tags),
   };

@@ -1,6 +1,6 @@
 import type { BaseCredentials, JsonValue } from '../auth-modes/auth-mode.ts';
 import { z } from 'zod';
-import { jsonValue, parseExactJson } from '../formats/parse-json.ts';
+import { jsonValue } from '../formats/parse-json.ts';
 import {
   connectionKeyText,
   DEFAULT_ACCOUNT,
@@ -8,8 +8,9 @@ import {
   type ConnectionRow,
   type Store,
 } from '../store/store.ts';
-import { toRevealedJson } from '../vault/secret.ts';
-import type { SealedPlace, Vault } from '../vault/vault.ts';
+import { parseSecretJson, toSecretJson } from '../vault/sealed-json.ts';
+import type { Secret } from '../vault/secret.ts';
+import { unreadable, type SealedPlace, type Vault } from '../vault/vault.ts';
 
 /** A connection's sealed credentials, and what they are bound to. */
 export type SealedRow = Pick<ConnectionRow, 'id' | 'integration' | 'userId' | 'account' | 'sealedCredentials'>;
@@ -24,19 +25,30 @@ export async function createSeal(
   key: ConnectionKey,
   { store, vault }: { store: Pick<Store, 'isMigrationFinished'>; vault: Vault },
 ): Promise<(id: string) => Uint8Array> {
-  const plaintext = toRevealedJson(credentials);
+  const plaintext = toSecretJson(credentials);
   const isFinished = await store.isMigrationFinished();
   return (id) => vault.seal(plaintext, isFinished ? placeOf({ ...key, id }) : earlierPlaceOf(key));
 }
 
-/** Opens a row's credentials. Throws `credentials_unreadable`. */
+/** Opens a row's credentials. Throws `credentials_unreadable`, which quotes no text of them. */
+export function openCredentials<Schema extends z.ZodType>(
+  row: SealedRow,
+  { vault, schema }: { vault: Vault; schema: Schema },
+): z.output<Schema> {
+  const { plaintext, place } = openSealed(row, vault);
+  const parsed = parseSecretJson(plaintext, schema);
+  if (parsed === undefined) throw unreadable(place, 'its content does not have the expected format');
+  return parsed;
+}
+
+/** Opens a row's credentials, whatever its auth mode. Throws `credentials_unreadable`. */
 export function openStoredCredentials(row: SealedRow, vault: Vault): Record<string, JsonValue> {
-  return storedCredentialsSchema.parse(parseExactJson(openSealed(row, vault).plaintext));
+  return openCredentials(row, { vault, schema: storedCredentialsSchema });
 }
 
 /** What opening sealed credentials resulted in. */
 interface Opened {
-  readonly plaintext: string;
+  readonly plaintext: Secret<string>;
   /** What the ciphertext is bound to. */
   readonly place: SealedPlace;
   /** Whether that includes the connection's id. */

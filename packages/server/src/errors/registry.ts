@@ -38,7 +38,7 @@ export const ERRORS = {
   connection_not_found: { status: 404, about: 'The user has no such connection, or no connection has this id.' },
   credentials_unreadable: {
     status: 500,
-    about: 'The stored credentials cannot be decrypted. They were damaged or moved.',
+    about: 'The stored credentials cannot be decrypted or parsed. They were damaged or moved.',
   },
   encryption_key_unavailable: { status: 500, about: 'The file or command that provides the encryption key failed.' },
   file_exists: { status: 409, about: 'The command does not overwrite a file, and the file exists already.' },

@@ -12,12 +12,12 @@ import { NangoError } from '../errors/nango-error.ts';
 import { prepareDataDirectory, readOrCreateKeyFile } from '../vault/key-files.ts';
 import { commandKeys, environmentKeys, fileKeys, type KeyProvider } from '../vault/key-providers.ts';
 import { Secret } from '../vault/secret.ts';
-import { parseEncryptionKeys } from '../vault/vault.ts';
+import { parseEncryptionKeys, type EncryptionKeys } from '../vault/vault.ts';
 
 /** The keys of a server, and notices about them. */
 export interface Keys {
   /** The first key seals, and all keys open. */
-  readonly encryption: [Uint8Array, ...Uint8Array[]];
+  readonly encryption: EncryptionKeys;
   /** All are valid; during a rotation there are two. */
   readonly secrets: readonly Secret<string>[];
   /** Notices for the operator. */
@@ -28,9 +28,9 @@ export interface Keys {
 export async function readKeys(settings: Settings, { isPublic }: { isPublic: boolean }): Promise<Keys> {
   const { encryption, notices } = await readEncryptionKeys(settings, 'create');
   assertSecretKeySet(settings);
-  const secrets = (settings.secretKey ?? readEmbeddedSecret(settings, notices)).split(',').map((key) => key.trim());
+  const secrets = (settings.secretKey ?? readEmbeddedSecret(settings, notices)).map(splitSecretKeys).reveal();
   assertSecretKeys(secrets, { notices, isPublic });
-  return { encryption, secrets: secrets.map((key) => new Secret(key)), notices };
+  return { encryption, secrets, notices };
 }
 
 /**
@@ -91,17 +91,21 @@ function assertSecretKeySet({ databaseUrl, secretKey }: Settings): void {
     );
 }
 
+function splitSecretKeys(text: string): readonly Secret<string>[] {
+  return text.split(',').map((key) => new Secret(key.trim()));
+}
+
 function assertSecretKeys(
-  keys: readonly string[],
+  keys: readonly Secret<string>[],
   { notices, isPublic }: { notices: string[]; isPublic: boolean },
 ): void {
-  if (!keys.every(isSecretKey))
+  if (!keys.every((key) => key.map(isSecretKey).reveal()))
     throw new NangoError(
       'invalid_setting',
       `NANGO_SECRET_KEY must have at most ${MAX_SECRET_KEY_LENGTH} ${SECRET_KEY_CHARACTERS}; ` +
         'several keys are separated by commas.',
     );
-  if (!keys.some((key) => key.length < MIN_SECRET_KEY_LENGTH)) return;
+  if (keys.every((key) => key.map(({ length }) => length >= MIN_SECRET_KEY_LENGTH).reveal())) return;
   const message =
     `NANGO_SECRET_KEY has fewer than ${MIN_SECRET_KEY_LENGTH} characters and can be guessed. ` +
     'Make a longer key with: openssl rand -base64 32';
@@ -130,10 +134,10 @@ function embeddedKeys(
   };
 }
 
-function readEmbeddedSecret({ dataDirectory }: Settings, notices: string[]): string {
+function readEmbeddedSecret({ dataDirectory }: Settings, notices: string[]): Secret<string> {
   const file = readOrCreateKeyFile(join(dataDirectory, 'secret.key'), { prefix: 'nango_secret_', mustExist: false });
   addNotices(file, 'Created a secret key for your back end (NANGO_SECRET_KEY):', notices);
-  return file.text.reveal();
+  return file.text;
 }
 
 function addNotices(file: ReturnType<typeof readOrCreateKeyFile>, createdNotice: string, notices: string[]): void {

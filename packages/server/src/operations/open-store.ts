@@ -6,8 +6,10 @@ import { NangoError } from '../errors/nango-error.ts';
 import { databaseFile, readEncryptionKeys } from './keys.ts';
 import { openMemoryStore, openSqliteStore } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
+import { Secret } from '../vault/secret.ts';
 import { createVault, type Vault } from '../vault/vault.ts';
 
+const KEY_CHECK = new Secret('nango');
 const KEY_CHECK_PLACE = { table: 'nango_meta', row: 'key_check', column: 'value' };
 
 /** A store, and the vault that opens its values. Closes with `await using`. */
@@ -93,7 +95,7 @@ export async function prepareStore(store: Store, vault: Vault, access: StoreAcce
     );
   if (state === 'empty' || state === 'outdated') await store.migrate();
   // If several servers start on an empty database with different keys, the first key is accepted.
-  if (!check) assertOpens(await store.keyCheck(vault.seal('nango', KEY_CHECK_PLACE)), vault);
+  if (!check) assertOpens(await store.keyCheck(vault.seal(KEY_CHECK, KEY_CHECK_PLACE)), vault);
   return 'ready';
 }
 

@@ -7,9 +7,10 @@ import { ServerPresence } from './server-presence.ts';
 import { openSqliteStore } from '../store/sqlite.ts';
 import type { ServerPlace } from '../store/store.ts';
 import { createVault } from '../vault/vault.ts';
+import { secret } from '../../../../test/support/secrets.ts';
 
 const OWN: ServerPlace = { host: 'here', pid: process.pid, version: '2.0.0' };
-const vault = createVault(Buffer.alloc(32, 1));
+const vault = createVault(secret(Buffer.alloc(32, 1)));
 const log = { warn: () => undefined } as unknown as FastifyBaseLogger;
 
 async function startBeside(t: TestContext, place: ServerPlace): Promise<void> {

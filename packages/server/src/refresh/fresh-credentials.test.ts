@@ -20,7 +20,7 @@ const KEY = { integration: 'acme', userId: '1', account: 'default', id: randomUU
 const NOW = 1_800_000_000_000;
 const LIFE_SECONDS = 3;
 
-const vault = createVault(Buffer.alloc(32, 1));
+const vault = createVault(secret(Buffer.alloc(32, 1)));
 const integration = integrationOf(oauth2, {
   token_url: 'https://a.example/t',
   authorization_url: 'https://a.example/a',

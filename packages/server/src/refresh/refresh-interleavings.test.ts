@@ -9,7 +9,7 @@ import { createVault } from '../vault/vault.ts';
 import { ConnectionCache } from './connection-cache.ts';
 import type { ConnectionContext } from '../connections/connection-context.ts';
 import { placeOf } from '../connections/sealed-credentials.ts';
-import { toRevealedJson } from '../vault/secret.ts';
+import { sealJson } from '../vault/sealed-json.ts';
 import { FreshCredentials } from './fresh-credentials.ts';
 import { revealed, secret } from '../../../../test/support/secrets.ts';
 
@@ -174,7 +174,7 @@ function summary(result: unknown): string {
   return JSON.stringify([version, status, refresh, body]);
 }
 
-const vault = createVault(Buffer.alloc(32, 1));
+const vault = createVault(secret(Buffer.alloc(32, 1)));
 const integrationWith = ({ marginSeconds }: Time) =>
   integrationOf(oauth2, {
     token_url: 'https://a.example/t',
@@ -193,7 +193,7 @@ function firstRow({ leftMs }: Time): ConnectionRow {
   return {
     ...KEY,
     authMode: 'OAUTH2',
-    sealedCredentials: vault.seal(toRevealedJson(credentials), placeOf(KEY)),
+    sealedCredentials: sealJson(vault, credentials, placeOf(KEY)),
     additionalConfig: '{}',
     tags: '{}',
     status: 'active',
@@ -235,7 +235,7 @@ function storeOf(world: World, server: number): Store {
     updateCredentials: (_key, { sealedCredentials, expiresAt }, by) =>
       step('write', () => {
         if (world.row.version !== by?.version || world.holder !== by.holder) return undefined;
-        const opened: unknown = JSON.parse(vault.open(sealedCredentials, placeOf(KEY)));
+        const opened: unknown = JSON.parse(vault.open(sealedCredentials, placeOf(KEY)).reveal());
         world.stored.add(oauth2.storedCredentials.parse(opened).access_token.reveal());
         const refresh = { ...world.row.refresh, responseLost: false };
         return world.change({ sealedCredentials, expiresAt, dueAt: null, version: by.version + 1, refresh }, null);
@@ -433,7 +433,7 @@ test('with grace, the tokens that are stored last are the ones that the provider
   const scenario = { servers: 2, deaths: 1, leasesRunOut: 0, grace: true };
   await explore(scenario, ({ world, results }) => {
     if (results.every((result) => result === undefined)) return;
-    const opened: unknown = JSON.parse(vault.open(world.row.sealedCredentials, placeOf(KEY)));
+    const opened: unknown = JSON.parse(vault.open(world.row.sealedCredentials, placeOf(KEY)).reveal());
     const { refresh_token } = oauth2.storedCredentials.parse(opened);
     assert.equal(refresh_token?.reveal(), `rt-${world.issued}`);
   });

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import type { ChangeListener, ConnectionWatch } from './connection-watch.ts';
+import type { Secret } from '../vault/secret.ts';
 
 /** The name of the channel that carries the uuids of changed connections. */
 export const CHANGES_CHANNEL = 'nango_connections';
@@ -11,7 +12,7 @@ const RESPONSE_TIMEOUT_MS = 3_000;
 const RECONNECT_MS = 1_000;
 
 interface ListenOptions {
-  readonly connectionString: string;
+  readonly databaseUrl: Secret<string>;
   readonly onError?: (error: Error) => void;
 }
 
@@ -51,9 +52,8 @@ class PostgresWatch implements ConnectionWatch {
   }
 
   connect(): void {
-    const { connectionString } = this.#options;
     const client = new pg.Client({
-      connectionString,
+      connectionString: this.#options.databaseUrl.reveal(),
       application_name: APPLICATION_NAME,
       connectionTimeoutMillis: RESPONSE_TIMEOUT_MS,
       query_timeout: RESPONSE_TIMEOUT_MS,

@@ -4,6 +4,7 @@ import type { Database, DatabaseDialect } from './database.ts';
 import { createKyselyStore } from './kysely-store.ts';
 import { CHANGES_CHANNEL, listenForChanges } from './postgres-changes.ts';
 import type { Store } from './store.ts';
+import type { Secret } from '../vault/secret.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const STATEMENT_TIMEOUT_MS = 30_000;
@@ -17,9 +18,9 @@ export interface PostgresOptions {
 }
 
 /** Opens a store on PostgreSQL, shared by any number of servers. Connects with the first query. */
-export function openPostgresStore(connectionString: string, { onError }: PostgresOptions = {}): Store {
+export function openPostgresStore(databaseUrl: Secret<string>, { onError }: PostgresOptions = {}): Store {
   const pool = new pg.Pool({
-    connectionString,
+    connectionString: databaseUrl.reveal(),
     max: 10,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
@@ -32,7 +33,7 @@ export function openPostgresStore(connectionString: string, { onError }: Postgre
   pool.on('connect', (client) => client.on('error', () => undefined));
   const dialect: DatabaseDialect = {
     isEmbedded: false,
-    description: `PostgreSQL, ${describeServer(connectionString)}`,
+    description: `PostgreSQL, ${databaseUrl.map(describeServer).reveal()}`,
     byteOrder: 'collate "C"',
     bytesType: 'bytea',
     identityType: 'bigint generated always as identity primary key',
@@ -45,7 +46,7 @@ export function openPostgresStore(connectionString: string, { onError }: Postgre
       }>`select 'a server of an earlier release at ' || coalesce(host(client_addr), 'this host') as name
         from pg_stat_activity where datname = current_database() and application_name = 'nango changes'`,
     announce: (uuid) => sql`select pg_notify(${CHANGES_CHANNEL}, ${uuid})`,
-    watch: (listener) => listenForChanges({ connectionString, ...(onError ? { onError } : {}) }, listener),
+    watch: (listener) => listenForChanges({ databaseUrl, ...(onError ? { onError } : {}) }, listener),
     now: () => sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint`,
     beginExclusive: ['begin', `select pg_advisory_xact_lock(${MIGRATION_LOCK})`],
     isDriverError,

@@ -18,8 +18,8 @@ export interface KeyProvider {
 }
 
 /** Provides keys of an environment variable. */
-export function environmentKeys(name: string, value: string): KeyProvider {
-  return { source: name, read: async () => new Secret(value) };
+export function environmentKeys(name: string, value: Secret<string>): KeyProvider {
+  return { source: name, read: async () => value };
 }
 
 /**

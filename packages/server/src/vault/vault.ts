@@ -8,7 +8,7 @@ import {
   randomBytes,
 } from 'node:crypto';
 import { NangoError } from '../errors/nango-error.ts';
-import { revealText, type MaybeSecret } from './secret.ts';
+import { Secret } from './secret.ts';
 
 const VERSION = 1;
 const KEY_ID_BYTES = 8;
@@ -26,15 +26,18 @@ export interface SealedPlace {
   readonly column: string;
 }
 
+/** Encryption keys of 32 bytes. The first key seals, and all keys open. */
+export type EncryptionKeys = readonly [Secret<Uint8Array>, ...Secret<Uint8Array>[]];
+
 /** Seals values for the store, and opens them. */
 export interface Vault {
   /** The id of the key that seals: 16 hexadecimal digits from which the key cannot be computed. */
   readonly keyId: string;
   /** The ids of all keys that open. */
   readonly keyIds: readonly string[];
-  seal(plaintext: string, place: SealedPlace): Uint8Array;
+  seal(plaintext: Secret<string>, place: SealedPlace): Uint8Array;
   /** Throws `credentials_unreadable` if the value was damaged or moved, or the vault lacks its key. */
-  open(sealed: Uint8Array, place: SealedPlace): string;
+  open(sealed: Uint8Array, place: SealedPlace): Secret<string>;
 }
 
 /**
@@ -44,7 +47,7 @@ export interface Vault {
  * Envelope: version (1 byte) · key id (8) · IV (12) · ciphertext · tag (16). The place is the associated data. With
  * random IVs, one key is safe for 2^32 seals: eight years at a thousand refreshes a minute.
  */
-export function createVault(...keys: readonly [Uint8Array, ...Uint8Array[]]): Vault {
+export function createVault(...keys: EncryptionKeys): Vault {
   const [sealing, ...others] = [deriveKeyAndId(keys[0]), ...keys.slice(1).map(deriveKeyAndId)];
   const opening = new Map([sealing, ...others].map((derived) => [derived.id.toString('hex'), derived.key]));
   return {
@@ -54,7 +57,7 @@ export function createVault(...keys: readonly [Uint8Array, ...Uint8Array[]]): Va
       const iv = randomBytes(IV_BYTES);
       const cipher = createCipheriv('aes-256-gcm', sealing.key, iv, { authTagLength: TAG_BYTES });
       cipher.setAAD(associatedData(place));
-      const ciphertext = Buffer.concat([cipher.update(plaintext, 'utf8'), cipher.final()]);
+      const ciphertext = Buffer.concat([cipher.update(plaintext.reveal(), 'utf8'), cipher.final()]);
       return Buffer.concat([Buffer.of(VERSION), sealing.id, iv, ciphertext, cipher.getAuthTag()]);
     },
     open(sealed, place) {
@@ -67,7 +70,7 @@ export function createVault(...keys: readonly [Uint8Array, ...Uint8Array[]]): Va
       decipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
       try {
         const plaintext = decipher.update(sealed.subarray(HEADER_BYTES, sealed.length - TAG_BYTES));
-        return Buffer.concat([plaintext, decipher.final()]).toString('utf8');
+        return new Secret(Buffer.concat([plaintext, decipher.final()]).toString('utf8'));
       } catch (cause) {
         throw unreadable(place, 'it was altered, or it belongs to another row', cause);
       }
@@ -81,21 +84,25 @@ export function keyIdOf(sealed: Uint8Array): string {
 }
 
 /** Parses one or more encryption keys, separated by commas or white space. Throws `invalid_encryption_key`. */
-export function parseEncryptionKeys(text: MaybeSecret, source: string): [Uint8Array, ...Uint8Array[]] {
-  const [first = '', ...others] = revealText(text)
-    .split(/[\s,]+/)
-    .filter((part) => part !== '');
+export function parseEncryptionKeys(text: Secret<string>, source: string): EncryptionKeys {
+  const [first = new Secret(''), ...others] = text.map(splitKeys).reveal();
   return [parseEncryptionKey(first, source), ...others.map((other) => parseEncryptionKey(other, source))];
+}
+
+function splitKeys(text: string): readonly Secret<string>[] {
+  return text
+    .split(/[\s,]+/)
+    .filter((part) => part !== '')
+    .map((part) => new Secret(part));
 }
 
 /**
  * Parses an encryption key: 32 bytes as base64, base64url or hex. Throws `invalid_encryption_key`, which names the
  * source of the text, but never the text.
  */
-function parseEncryptionKey(text: string, source: string): Uint8Array {
-  const trimmed = text.trim();
-  const key = /^[0-9a-f]{64}$/i.test(trimmed) ? Buffer.from(trimmed, 'hex') : decodeBase64(trimmed);
-  if (key?.length !== KEY_BYTES) {
+function parseEncryptionKey(text: Secret<string>, source: string): Secret<Uint8Array> {
+  const key = text.map(decodeKey);
+  if (!key.map(({ length }) => length === KEY_BYTES).reveal()) {
     throw new NangoError(
       'invalid_encryption_key',
       `${source} must hold 32 random bytes as base64 or hex, but holds something else. If this database has ` +
@@ -105,18 +112,20 @@ function parseEncryptionKey(text: string, source: string): Uint8Array {
   return key;
 }
 
-function decodeBase64(text: string): Buffer | undefined {
-  return /^[A-Za-z0-9+/_-]+={0,2}$/.test(text) ? Buffer.from(text, 'base64') : undefined;
+/** Returns no bytes for text that is neither hex nor base64. */
+function decodeKey(text: string): Uint8Array {
+  if (/^[0-9a-f]{64}$/i.test(text)) return Buffer.from(text, 'hex');
+  return Buffer.from(/^[A-Za-z0-9+/_-]+={0,2}$/.test(text) ? text : '', 'base64');
 }
 
-function deriveKeyAndId(key: Uint8Array): { id: Buffer; key: KeyObject } {
+function deriveKeyAndId(key: Secret<Uint8Array>): { id: Buffer; key: KeyObject } {
   const id = createHash('sha256').update(deriveKey(key, 'nango key id v1')).digest().subarray(0, KEY_ID_BYTES);
   // A KeyObject opens values four times as fast as bytes.
   return { id, key: createSecretKey(deriveKey(key, 'nango seal v1')) };
 }
 
-function deriveKey(key: Uint8Array, purpose: string): Buffer {
-  return Buffer.from(hkdfSync('sha256', key, new Uint8Array(), purpose, KEY_BYTES));
+function deriveKey(key: Secret<Uint8Array>, purpose: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', key.reveal(), new Uint8Array(), purpose, KEY_BYTES));
 }
 
 function assertEnvelope(sealed: Uint8Array, place: SealedPlace): void {
@@ -129,7 +138,8 @@ function associatedData({ table, row, column }: SealedPlace): Buffer {
   return Buffer.from(JSON.stringify([table, row, column]));
 }
 
-function unreadable({ table, row, column }: SealedPlace, why: string, cause?: unknown): NangoError {
+/** Creates the error for a sealed value that cannot be opened. */
+export function unreadable({ table, row, column }: SealedPlace, why: string, cause?: unknown): NangoError {
   return new NangoError(
     'credentials_unreadable',
     `The sealed value ${table}.${column} of row ${row} cannot be opened: ${why}.`,

@@ -6,7 +6,9 @@ import { storedRaw, storedSecret, storedTime } from '../credential-schema.ts';
 import type { OAuth2Auth } from './auth-fields.ts';
 import { configuredClientOf, type AuthorizationServer, type OAuth2Client } from './server.ts';
 import { expiryOf } from '../token-fields.ts';
-import { Secret, toRevealedJson } from '../../vault/secret.ts';
+import { NangoError } from '../../errors/nango-error.ts';
+import { parseSecretJson, toSecretJson } from '../../vault/sealed-json.ts';
+import { Secret } from '../../vault/secret.ts';
 
 const grantSchema = z.object({
   /** When the token was received, in milliseconds since the epoch. With expires_at it gives the token's lifetime. */
@@ -97,19 +99,28 @@ export function secretsOfServer(
 ): Record<string, Secret<string>> {
   return {
     ...(server.issuer === undefined ? {} : { issuer: new Secret(server.issuer) }),
-    ...(oauthClientId === undefined && client ? { client: new Secret(toRevealedJson(client)) } : {}),
+    ...(oauthClientId === undefined && client ? { client: toSecretJson(client) } : {}),
   };
 }
 
-/** Reads the values of {@link secretsOfServer} as the grant of credentials. */
+/** Reads the values of {@link secretsOfServer} as the grant of credentials. Throws `credentials_unreadable`. */
 export function grantFromSecrets({
   issuer,
   client,
 }: Readonly<Record<string, Secret<string>>>): Omit<GrantDetails, 'now'> {
   return {
     ...(issuer === undefined ? {} : { issuer: issuer.reveal() }),
-    ...(client === undefined ? {} : { client: registeredClientSchema.parse(JSON.parse(client.reveal())) }),
+    ...(client === undefined ? {} : { client: parseClient(client) }),
   };
+}
+
+function parseClient(text: Secret<string>): z.output<typeof registeredClientSchema> {
+  const client = parseSecretJson(text, registeredClientSchema);
+  if (client) return client;
+  throw new NangoError(
+    'credentials_unreadable',
+    'The registered client that was stored for this authorization cannot be read. Connect again.',
+  );
 }
 
 /** Returns the client that began the grant. */
