@@ -154,10 +154,11 @@ test('PostgreSQL: connections of the release before keep their rows when the mig
 /** Makes the schema that the release before accounts made. */
 async function migrateAsBefore(url: string): Promise<void> {
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: url }) }) });
-  const dialect: Pick<DatabaseDialect, 'bytesType' | 'identityType' | 'hasTable' | 'beginExclusive'> = {
+  const dialect: Pick<DatabaseDialect, 'bytesType' | 'identityType' | 'hasTable' | 'now' | 'beginExclusive'> = {
     bytesType: 'bytea',
     identityType: 'bigint generated always as identity primary key',
     hasTable: (name) => sql`to_regclass(${name}) is not null`,
+    now: () => sql<number>`0`,
     beginExclusive: ['begin'],
   };
   await migrate(db, dialect as DatabaseDialect, { required: MIGRATIONS.required, compatible: [], finishing: [] });

@@ -423,7 +423,7 @@ for (const { name, setUp } of STORE_KINDS) {
       await assert.rejects(store.liveServers(60_000), {
         code: 'store_unavailable',
         message:
-          /^The database \((SQLite|PostgreSQL), .*\) cannot be reached or written: .*servers.*\. Check that it runs and/,
+          /^The database \((SQLite|PostgreSQL), .*\) cannot be reached or written: .*servers.*\. Check that it runs/,
       });
       await kind.execute('alter table elsewhere rename to servers');
     });

@@ -85,7 +85,7 @@ export function modeContext(integration: Integration, context: ConnectionContext
   const maxBytes = auth.max_response_bytes;
   const http: OAuthHttp = async (call) => {
     const url = new URL(call.url);
-    assertSecureUrl(url, { allowHttp, source: `The Integration "${integration.name}"`, code: 'provider_error' });
+    assertSecureUrl(url, { allowHttp, source: `A request of "${integration.name}"`, code: 'provider_error' });
     const send = !isGuarded && configuredOrigins.has(url.origin) ? context.unguardedHttp : context.guardedHttp;
     return send(maxBytes === undefined ? call : { maxBytes, ...call });
   };

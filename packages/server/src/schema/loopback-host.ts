@@ -17,5 +17,5 @@ export function assertSecureUrl(
   { allowHttp, source, code }: { allowHttp: boolean; source: string; code: ErrorCode },
 ): void {
   if (isSecureUrl(url, allowHttp)) return;
-  throw new NangoError(code, `${source} names ${url.host} by http; only https is used outside loopback.`);
+  throw new NangoError(code, `${source} uses http, at ${url.host}. Outside loopback, only https is allowed.`);
 }
