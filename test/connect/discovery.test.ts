@@ -90,7 +90,7 @@ test('client_secret_post is used if the metadata has no Basic', async (t) => {
 
 for (const [name, metadata, message] of [
   ['another issuer', { issuer: 'https://evil.example' }, /names the issuer "https:\/\/evil\.example"/],
-  ['a token endpoint by http elsewhere', { token_endpoint: 'http://evil.example/t' }, /evil\.example, .*, uses http/],
+  ['a token endpoint by http elsewhere', { token_endpoint: 'http://evil.example/t' }, /evil\.example.*only https/],
   ['an endpoint that is no URL', { token_endpoint: 'javascript:alert(1)' }, /cannot be used: token_endpoint/],
   ['no token endpoint', { token_endpoint: undefined }, /names no token endpoint/],
 ] as const) {

@@ -111,7 +111,7 @@ for (const [name, answers, message] of [
       '/.well-known/oauth-protected-resource/mcp': RESOURCE,
       '/.well-known/oauth-authorization-server': { ...SERVER, token_endpoint: 'http://evil.example/token' },
     },
-    /evil.example, an endpoint of the authorization server, uses http/,
+    /evil\.example.*only https/,
   ],
   [
     'no registration endpoint',

@@ -145,6 +145,7 @@ describe('the node SDK', () => {
       account: 'default',
       authMode: 'API_KEY',
       additionalConfig: { region: 'eu' },
+      tags: {},
       status: 'active',
       statusReason: null,
     });
