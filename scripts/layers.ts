@@ -106,7 +106,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   actions: {
     about: 'finds, compiles and runs Actions',
-    mayImport: ['calls', 'refresh', 'connections', 'auth-modes', 'schema', 'store', 'errors'],
+    mayImport: ['calls', 'refresh', 'connections', 'auth-modes', 'schema', 'errors'],
   },
   events: {
     about: 'events: publishing, webhooks, pruning',

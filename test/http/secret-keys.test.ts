@@ -101,6 +101,7 @@ const SCOPES_WANTED: Readonly<Record<string, string>> = {
   'POST /api/connections': 'operator',
   'PUT /api/connection/credentials': 'operator',
   'PUT /api/connection/config': 'operator',
+  'PUT /api/connection/tags': 'operator',
   'DELETE /api/connection': 'operator',
   'POST /api/webhooks/replay': 'operator',
 };
