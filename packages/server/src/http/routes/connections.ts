@@ -28,18 +28,8 @@ const MAX_PAGE = 200;
 
 // The key is in the query, and never in the path: a user id may be "..", contain "/" or look like anything else.
 const referenceSchema = z.object(referenceShape);
-const tagFilterSchema = z
-  .string()
-  .max(1_000)
-  .transform((text, ctx) => {
-    const at = text.indexOf('=');
-    const parsed = z
-      .tuple([tagNameSchema, tagValueSchema])
-      .safeParse([text.slice(0, Math.max(at, 0)), text.slice(at + 1)]);
-    if (at > 0 && parsed.success) return parsed.data;
-    ctx.addIssue({ code: 'custom', message: 'must have the form name=value' });
-    return z.NEVER;
-  });
+const tagTextSchema = z.string().max(1_000);
+const tagFilterSchema = z.array(tagTextSchema.transform(splitTag).pipe(z.tuple([tagNameSchema, tagValueSchema])));
 const listQuerySchema = z
   .object({
     integration: integrationNameSchema.optional(),
@@ -48,7 +38,7 @@ const listQuerySchema = z
     account: accountSchema.optional(),
     status: z.enum(['active', 'needs_reconnect']).optional(),
     tag: z
-      .union([tagFilterSchema.transform((tag) => [tag]), z.array(tagFilterSchema).max(16)])
+      .union([tagTextSchema, z.array(tagTextSchema).max(16)])
       .optional()
       .describe('name=value; may be repeated, and then a connection must have all of these tags'),
     cursor: z.string().max(8_000).optional().describe('nextCursor of the page before'),
@@ -58,7 +48,13 @@ const listQuerySchema = z
     message: 'cannot be combined with userId',
     path: ['userIdPrefix'],
   })
-  .transform(({ tag, ...query }) => ({ ...query, tags: tag && Object.fromEntries(tag) }));
+  .transform(({ tag, ...query }, ctx) => {
+    if (tag === undefined) return { ...query, tags: undefined };
+    const parsed = tagFilterSchema.safeParse(typeof tag === 'string' ? [tag] : tag);
+    if (parsed.success) return { ...query, tags: Object.fromEntries(parsed.data) };
+    ctx.addIssue({ code: 'custom', message: 'must have the form name=value', path: ['tag'] });
+    return z.NEVER;
+  });
 const credentialsSchema = z
   .record(z.string(), jsonValueSchema)
   .describe('The fields of the Integration’s auth mode. Other fields are stored under raw')
@@ -196,4 +192,10 @@ export function connectionRoutes({ context, connections, fresh }: ServerContext)
       },
     );
   };
+}
+
+/** Splits a filter such as `plan=pro` at its first `=`. */
+function splitTag(text: string): string[] {
+  const at = text.indexOf('=');
+  return at < 0 ? [] : [text.slice(0, at), text.slice(at + 1)];
 }
