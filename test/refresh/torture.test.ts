@@ -22,6 +22,6 @@ for (const [name, servers] of [
     assert.deepEqual(report.unannounced, []);
     assert.equal(report.provider.needless, 0);
     assert.equal(report.leaked, false);
-    assert.ok(report.provider.rotated > 50 && (report.answers['200'] ?? 0) > 100);
+    assert.ok(report.provider.rotated > 20 && (report.answers['200'] ?? 0) > 100);
   });
 }
