@@ -51,6 +51,7 @@ async function distribute(client: pg.Client): Promise<void> {
     alter table connections rename to plain;
     create table connections (like plain including defaults, primary key (integration, user_id, account))
       partition by hash (user_id);
+    create index on connections (uuid);
     create index on connections (user_id, integration);
     create index on connections (due_at, integration, user_id) where due_at is not null and status = 'active';
     drop table plain`);
@@ -83,6 +84,7 @@ function operations(store: Store): Record<string, () => Promise<unknown>> {
   const failure = { holder: 'h', retryInMs: 1, error: 'x', responseLost: false, refused: false, now: NOW };
   return {
     'read a connection': () => store.findConnection(key),
+    'read by the id alone': () => store.findConnectionById(key.id),
     'register a connection': () => store.insertConnection({ ...connection, userId: 'new' }),
     'connect or reconnect': () => store.completeAttempt('none', connection),
     'take a lease': () => store.leaseRefresh(key, { holder: 'h', version: 2, lifeMs: 60_000 }),

@@ -225,6 +225,20 @@ test('events, the call log and the audit log name the account', async (t) => {
       ['1', undefined, false],
     ],
   );
+  await nango.deleteConnection(WORK);
+  await assert.rejects(nango.deleteConnection({ connectionId: id }));
+  const audited = server
+    .log()
+    .split('\n')
+    .filter((line) => line.includes('"action":"connection.delete"'))
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  assert.deepEqual(
+    audited.map(({ userId, account, connection, status }) => [userId, account, connection, status]),
+    [
+      ['1', 'work', undefined, 204],
+      [undefined, undefined, id, 404],
+    ],
+  );
 });
 
 test('D3: hostile names of accounts are refused, or they are data', async (t) => {
@@ -247,6 +261,16 @@ test('D3: hostile names of accounts are refused, or they are data', async (t) =>
     await nango.registerConnection({ ...WORK, account }, { api_key: account });
     const { credentials } = (await nango.getConnection({ ...WORK, account })).returnValue;
     assert.equal(credentials['api_key'], account);
+  }
+});
+
+test('a request that comes from elsewhere cannot name another connection than the application does', async (t) => {
+  const { nango } = await start(t);
+  const { id: connectionId } = (await nango.registerConnection(WORK, { api_key: 'of work' })).returnValue;
+  await nango.registerConnection('mail', '1', { api_key: 'of default' });
+  for (const names of [{ account: 'work' }, { connectionId }, { userId: '2' }, { integration: 'other' }]) {
+    const request = { endpoint: '', ...names };
+    assert.equal((await nango.request('mail', '1', request)).returnValue.data, 'of default');
   }
 });
 

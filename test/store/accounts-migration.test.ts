@@ -52,6 +52,8 @@ async function setUp(t: TestContext) {
     start: () => startServerProcess(t, { folder, url, environment }),
     finish: () => runCli(['migrate', 'finish'], { environment }),
     rotate: () => runCli(['keys', 'rotate'], { environment }),
+    cli: (...parameters: string[]) => runCli(parameters, { environment }),
+    path: (name: string) => join(folder, name),
   };
 }
 
@@ -117,6 +119,41 @@ test('nango migrate finish is refused while an earlier release runs, and then it
   for (const userId of ['1', '2', 'org/3']) assert.equal(await keyOf(nango, userId), `key-of-${userId}`);
   await server.stop();
   assert.ok(migrationsOf(file).includes('0010-account-key'));
+});
+
+test('a backup of the release before, restored into a finished database, permits accounts', async (t) => {
+  const { nango, start, finish, cli, path } = await setUp(t);
+  assert.equal((await cli('backup', path('earlier.db'))).code, 0);
+  const server = await start();
+  assert.equal((await finish()).code, 0);
+  await nango.registerConnection(WORK, { api_key: 'w' });
+  const restored = await cli('restore', path('earlier.db'));
+  assert.equal(restored.code, 0, restored.stderr);
+  assert.equal(await keyOf(nango, '1'), 'key-of-1');
+  await assert.rejects(nango.getConnection(WORK), { type: 'connection_not_found' });
+  await nango.registerConnection(WORK, { api_key: 'again' });
+  assert.equal((await nango.getConnection(WORK)).returnValue.credentials['api_key'], 'again');
+  await server.stop();
+});
+
+test('an export of the release before is imported as default accounts without tags', async (t) => {
+  const { nango, start, cli, path } = await setUp(t);
+  const exported = (await cli('export', '--clear-credentials')).stdout.trim().split('\n');
+  // This command reads a database of the release before only when a server has migrated it.
+  assert.deepEqual(exported, ['']);
+  const server = await start();
+  const [header = '', ...lines] = (await cli('export', '--clear-credentials')).stdout.trim().split('\n');
+  const earlier = lines.map((line) => {
+    const { id: _, account: __, tags: ___, ...connection } = JSON.parse(line) as Record<string, unknown>;
+    return JSON.stringify(connection);
+  });
+  writeFileSync(path('earlier.jsonl'), [header.replace('"nango_export":2', '"nango_export":1'), ...earlier].join('\n'));
+  for (const userId of ['1', '2', 'org/3']) await nango.deleteConnection('keyed', userId);
+  const imported = await cli('import', path('earlier.jsonl'));
+  assert.equal(imported.code, 0, imported.stderr);
+  const { account, tags } = (await nango.getConnection('keyed', 'org/3')).returnValue;
+  assert.deepEqual([account, tags, await keyOf(nango, '2')], ['default', {}, 'key-of-2']);
+  await server.stop();
 });
 
 test('PostgreSQL: connections of the release before keep their rows when the migration is finished', async (t) => {

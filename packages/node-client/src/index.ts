@@ -1,6 +1,6 @@
 import { NangoClientError } from './client-error.ts';
 import { jsonProblem } from './json-problem.ts';
-import { accountOptions, assertText, splitNamed, type ReferenceFields } from './named-connection.ts';
+import { accountOptions, assertText, requestFields, splitNamed, type ReferenceFields } from './named-connection.ts';
 import type {
   ActionConnection,
   JsonValue,
@@ -226,7 +226,9 @@ export default class Nango {
     const [connection, [request]] = splitNamed<[ApiRequest]>(parameters);
     if (typeof request.endpoint !== 'string') throw new NangoClientError('invalid_input', 'endpoint must be text.');
     return succeed(
-      await this.#call<ApiResponse<Body>>('POST', '/api/request', { body: { ...connection, ...request } }),
+      await this.#call<ApiResponse<Body>>('POST', '/api/request', {
+        body: { ...requestFields(request), ...connection },
+      }),
     );
   }
 
@@ -248,7 +250,8 @@ export default class Nango {
     const [connection, [request]] = splitNamed<[PaginatedRequest]>(parameters);
     let next: string | undefined;
     do {
-      const body = { ...connection, ...request, next };
+      const { pagination } = request;
+      const body = { ...requestFields(request), pagination, next, ...connection };
       const page: { items: Item[]; next: string | null } = await this.#call('POST', '/api/request/page', { body });
       yield* page.items;
       next = page.next ?? undefined;

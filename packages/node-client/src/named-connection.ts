@@ -1,4 +1,5 @@
 import { NangoClientError } from './client-error.ts';
+import type { ApiRequest } from './types.ts';
 
 const TEXTS = ['connectionId', 'integration', 'userId', 'account'] as const;
 
@@ -7,8 +8,8 @@ export type ReferenceFields = { [Field in (typeof TEXTS)[number]]?: string };
 
 /**
  * Splits a method's parameters into the connection and the others. A connection is named by Integration and user, which
- * is their default account, or by one reference. Throws `invalid_input` if the first parameters name
- * no connection: plain JavaScript may pass anything.
+ * is their default account, or by one reference. Throws `invalid_input` if the first parameters name no connection:
+ * plain JavaScript may pass anything.
  */
 export function splitNamed<Rest extends unknown[] = unknown[]>(
   parameters: readonly unknown[],
@@ -33,4 +34,9 @@ export function assertText(name: string, value: unknown): string {
 export function accountOptions([first]: readonly unknown[]): Partial<{ newAccount: unknown; tags: unknown }> {
   const { newAccount, tags }: { newAccount?: unknown; tags?: unknown } = typeof first === 'object' ? (first ?? {}) : {};
   return { newAccount, tags };
+}
+
+/** The fields of a request, without others: a request that comes from elsewhere must not name another connection. */
+export function requestFields({ method, endpoint, params, headers, body, retry }: ApiRequest): ApiRequest {
+  return { method, endpoint, params, headers, body, retry } as ApiRequest;
 }

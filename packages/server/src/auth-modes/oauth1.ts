@@ -48,8 +48,8 @@ function oauth1Shape(fields: Fields) {
       .choice(['exact', 'any', 'optional'])
       .default('exact')
       .describe(
-        'Whether the temporary credentials must hold oauth_callback_confirmed: as "true" (RFC 5849 §2.1), as any ' +
-          'value but false and 0, or not at all, as before OAuth 1.0a',
+        'How the temporary credentials confirm the callback. exact: oauth_callback_confirmed is "true" ' +
+          '(RFC 5849 §2.1). any: its value is neither false nor 0. optional: it may be absent, as before OAuth 1.0a',
       ),
     body_hash: fields
       .boolean()

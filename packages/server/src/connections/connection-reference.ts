@@ -21,10 +21,10 @@ export const referenceShape = {
   account: accountSchema.optional(),
 };
 
-type GivenReference = { [Field in keyof typeof referenceShape]?: string | undefined };
+type ReferenceFields = { [Field in keyof typeof referenceShape]?: string | undefined };
 
 /** Throws `invalid_request` unless the fields name exactly one connection. */
-export function parseReference({ connectionId, integration, userId, account }: GivenReference): ConnectionReference {
+export function parseReference({ connectionId, integration, userId, account }: ReferenceFields): ConnectionReference {
   if (connectionId !== undefined) {
     if (userId === undefined && account === undefined) return { connectionId, integration };
     throw new NangoError('invalid_request', 'Name the connection by connectionId, or by userId and account, not both.');
@@ -38,6 +38,7 @@ export function parseReference({ connectionId, integration, userId, account }: G
   );
 }
 
+/** Whether a reference names its connection by the id. */
 export function isById(reference: ConnectionReference): reference is ConnectionById {
   return 'connectionId' in reference;
 }

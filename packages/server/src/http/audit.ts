@@ -14,6 +14,8 @@ declare module 'fastify' {
 const namesSchema = z.object({
   integration: z.string().max(200).optional().catch(undefined),
   userId: z.string().max(1_000).optional().catch(undefined),
+  account: z.string().max(200).optional().catch(undefined),
+  connectionId: z.string().max(100).optional().catch(undefined),
 });
 
 /** The parts that write the records. */
@@ -27,9 +29,8 @@ export function auditRequests(context: AuditContext): onSendAsyncHookHandler {
   return async (request, reply) => {
     const { audit: action } = request.routeOptions.config;
     if (action === undefined) return;
-    const { integration, userId } = namesOf(request);
     const { caller: actor, id: requestId, raw: from } = request;
-    recordRequest(context, { action, actor, integration, userId, status: reply.statusCode, requestId, from });
+    recordRequest(context, { action, actor, ...namesOf(request), status: reply.statusCode, requestId, from });
   };
 }
 
@@ -41,11 +42,18 @@ export function recordRequest(
   audit.record({ ...entry, address: clientAddress(from) });
 }
 
-function namesOf({ params, query, body }: FastifyRequest): z.output<typeof namesSchema> {
+type ConnectionNames = Pick<AuditEntry, 'integration' | 'userId' | 'account' | 'connection'>;
+
+/** The names of the connection that a request concerns, wherever the request has them. */
+function namesOf({ params, query, body }: FastifyRequest): ConnectionNames {
   const parts = [params, query, body].map((part) => namesSchema.safeParse(part).data);
+  const nameOf = (field: keyof z.output<typeof namesSchema>) =>
+    parts.find((part) => part?.[field] !== undefined)?.[field];
   return {
-    integration: parts.find((part) => part?.integration !== undefined)?.integration,
-    userId: parts.find((part) => part?.userId !== undefined)?.userId,
+    integration: nameOf('integration'),
+    userId: nameOf('userId'),
+    account: nameOf('account'),
+    connection: nameOf('connectionId'),
   };
 }
 
@@ -57,15 +65,18 @@ export function recordConnect(
     actor = 'page',
     integration,
     userId,
+    account,
     status,
   }: {
     request: FastifyRequest;
     actor?: string | undefined;
     integration: string;
     userId: string;
+    account: string;
     status: string;
   },
 ): void {
   const code = status === 'succeeded' ? 200 : 400;
-  recordRequest(context, { action: 'connection.connect', actor, integration, userId, status: code, requestId, from });
+  const names = { integration, userId, account };
+  recordRequest(context, { action: 'connection.connect', actor, ...names, status: code, requestId, from });
 }

@@ -12,6 +12,10 @@ export interface AuditEntry {
   readonly actor: string | undefined;
   readonly integration: string | undefined;
   readonly userId: string | undefined;
+  /** Undefined if the request named none. */
+  readonly account?: string | undefined;
+  /** The connection's id, if the request named the connection by it. */
+  readonly connection?: string | undefined;
   /** The HTTP status of the response. */
   readonly status: number;
   readonly requestId: string;

@@ -1,7 +1,7 @@
+import { hostname } from 'node:os';
 import type { Settings } from '../config/settings.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import { openKeyedStore } from './open-store.ts';
-import { hostname } from 'node:os';
 import { VERSION } from '../package-files.ts';
 import { isGone, LIVE_MS } from './server-presence.ts';
 

@@ -72,6 +72,8 @@ export async function restore({ settings, file, onProgress }: BackupOptions): Pr
     try {
       const vault = createVault(...keys.encryption);
       await prepareStore(store, vault, { missing: 'create', outdated: 'migrate' });
+      // Servers of the target know that its migration is finished, and do not ask again.
+      if (await isMigrationFinished(target)) await store.finishMigration(0, () => true);
     } finally {
       await store.close();
     }
@@ -80,6 +82,17 @@ export async function restore({ settings, file, onProgress }: BackupOptions): Pr
     return { connections, previous };
   } finally {
     for (const companion of ['', '-wal', '-shm']) rmSync(`${candidate}${companion}`, { force: true });
+  }
+}
+
+/** Whether the migration of the database in a file is finished. */
+async function isMigrationFinished(file: string): Promise<boolean> {
+  if (!existsSync(file)) return false;
+  const store = openSqliteStore(file, createClock());
+  try {
+    return await store.isMigrationFinished();
+  } finally {
+    await store.close();
   }
 }
 

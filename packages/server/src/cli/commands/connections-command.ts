@@ -22,7 +22,11 @@ export async function listConnections(flags: ConnectionsFlags, terminal: Termina
   const found = (await nango.getConnections(filterOf(flags))).returnValue;
   if (flags.json) return terminal.out(JSON.stringify(found, null, 2));
   if (found.length === 0)
-    return terminal.err('There are no connections yet. To make one: nango connect <integration> <userId>');
+    return terminal.err(
+      Object.keys(filterOf(flags)).length > 0
+        ? 'No connection matches.'
+        : 'There are no connections yet. To make one: nango connect <integration> <userId>',
+    );
   const rows = found.map(({ integration, userId, account, authMode, status, lastModified, additionalConfig }) =>
     [integration, userId, account, providerAccount(additionalConfig), authMode, status, lastModified].map(printable),
   );

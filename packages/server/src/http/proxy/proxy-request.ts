@@ -92,9 +92,7 @@ function decode(incoming: IncomingMessage, name: 'nango-user-id' | 'nango-accoun
     throw new NangoError(
       'invalid_request',
       `${header} is not percent-encoded UTF-8. Encode it, and encode "%" as "%25".`,
-      {
-        cause,
-      },
+      { cause },
     );
   }
 }

@@ -96,7 +96,7 @@ export function attemptRoutes(app: App, server: ServerContext): void {
         requester,
       });
       if (status === 'succeeded')
-        recordConnect(server, { request, integration: body.integration, userId: body.userId ?? '', status });
+        recordConnect(server, { request, integration: body.integration, userId: body.userId, account, status });
       const root = rootUrl(context.config().server.oauth_server_root_url);
       const connectUrl = `${root}/oauth/connect/${encodeURIComponent(body.integration)}?attempt=${attempt.reveal()}`;
       void reply.code(201).header('cache-control', 'no-store');

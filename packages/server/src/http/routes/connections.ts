@@ -40,7 +40,7 @@ const listQuerySchema = z
     tag: z
       .union([tagTextSchema, z.array(tagTextSchema).max(16)])
       .optional()
-      .describe('name=value; may be repeated, and then a connection must have all of these tags'),
+      .describe('A tag as name=value. If it is repeated, a connection must have all of the tags'),
     cursor: z.string().max(8_000).optional().describe('nextCursor of the page before'),
     limit: z.coerce.number().int().min(1).max(MAX_PAGE).default(MAX_PAGE),
   })
@@ -51,8 +51,9 @@ const listQuerySchema = z
   .transform(({ tag, ...query }, ctx) => {
     if (tag === undefined) return { ...query, tags: undefined };
     const parsed = tagFilterSchema.safeParse(typeof tag === 'string' ? [tag] : tag);
-    if (parsed.success) return { ...query, tags: Object.fromEntries(parsed.data) };
-    ctx.addIssue({ code: 'custom', message: 'must have the form name=value', path: ['tag'] });
+    const tags = parsed.success ? Object.fromEntries(parsed.data) : {};
+    if (Object.keys(tags).length === parsed.data?.length) return { ...query, tags };
+    ctx.addIssue({ code: 'custom', message: 'must have the form name=value, each name once', path: ['tag'] });
     return z.NEVER;
   });
 const credentialsSchema = z

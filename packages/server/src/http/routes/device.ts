@@ -74,8 +74,8 @@ export function deviceRoutes(server: ServerContext) {
         },
       },
       async (request) => ({
-        status: await devices.poll(new Secret(request.body.attempt), ({ integration, userId }, status) =>
-          recordConnect(server, { request, actor: request.caller, integration, userId, status }),
+        status: await devices.poll(new Secret(request.body.attempt), ({ integration, userId, account }, status) =>
+          recordConnect(server, { request, actor: request.caller, integration, userId, account, status }),
         ),
       }),
     );
