@@ -135,7 +135,7 @@ export const ERRORS = {
   too_many_accounts: {
     status: 409,
     about: 'The user has max_accounts_per_user accounts connected to the Integration.',
-    traits: ['page', 'developer'],
+    traits: ['page'],
   },
   too_many_requests: {
     status: 429,
