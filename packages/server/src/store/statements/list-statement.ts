@@ -4,8 +4,8 @@ import { DEFAULT_ACCOUNT, type ConnectionKey, type ListConnections, type Store }
 import { columns, toConnectionRow } from './connection-rows.ts';
 
 /**
- * Lists connections in the order of their key, or with a prefix in the order of their user id. Every filter alone has an
- * index in that order.
+ * Lists connections in the order of their key, or with a prefix in the order of their user id. Every filter alone has
+ * an index in that order.
  */
 export function listStatement(
   db: Kysely<Database>,
