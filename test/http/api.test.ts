@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
@@ -230,6 +233,18 @@ describe('the node SDK', () => {
     assert.throws(() => new Nango({ serverUrl: 'x', secretKey: 'x' }), { type: 'invalid_input' });
     nango.close();
     await assert.rejects(nango.getConnection('a', '1'), { type: 'network_error', message: /closed/ });
+  });
+
+  test('a response that is cut off is a network_error', async (t) => {
+    const server = createServer((_request, response) => {
+      response.writeHead(200, { 'content-length': '100' });
+      response.write('{', () => response.destroy());
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    t.after(() => server.close());
+    const { port } = server.address() as AddressInfo;
+    const nango = new Nango({ serverUrl: `http://127.0.0.1:${port}`, secretKey: 'x' });
+    await assert.rejects(nango.getConnection('a', '1'), { name: 'NangoClientError', type: 'network_error' });
   });
 
   test('is the same as CommonJS', () => {

@@ -1,6 +1,6 @@
 import { NangoClientError } from './client-error.ts';
-import { jsonProblem } from './json-problem.ts';
-import { accountOptions, assertText, requestFields, splitNamed, type ReferenceFields } from './named-connection.ts';
+import { HttpApi } from './http-api.ts';
+import { accountOptions, assertText, requestFields, splitNamed } from './named-connection.ts';
 import type {
   ActionConnection,
   JsonValue,
@@ -41,34 +41,31 @@ export interface NangoOptions {
 
 const DEFAULT_SERVER_URL = 'http://localhost:3003';
 const PAGE_SIZE = 200;
-const CHECK_SERVER_URL = 'Check that serverUrl is the address of a Nango server.';
 
 /** Client of a Nango server, for an application's back end. */
 export default class Nango {
-  readonly #serverUrl: string;
-  readonly #secretKey: string;
-  readonly #closing = new AbortController();
+  readonly #api: HttpApi;
 
   /** Throws if there is no secret key or the URL is invalid. Sends nothing. */
   constructor(options: NangoOptions = {}) {
-    this.#serverUrl = parseServerUrl(options.serverUrl ?? (environment('NANGO_SERVER_URL') || DEFAULT_SERVER_URL));
-    this.#secretKey = options.secretKey ?? environment('NANGO_SECRET_KEY') ?? '';
-    if (this.#secretKey === '') {
+    const secretKey = options.secretKey ?? environment('NANGO_SECRET_KEY') ?? '';
+    if (secretKey === '') {
       throw new NangoClientError(
         'invalid_input',
         'The secret key is missing: pass new Nango({ secretKey }) or set NANGO_SECRET_KEY.',
       );
     }
+    this.#api = new HttpApi(options.serverUrl ?? (environment('NANGO_SERVER_URL') || DEFAULT_SERVER_URL), secretKey);
   }
 
   /** Checks that the server responds and the key is right. Optional: every method works without it. */
   async connect(): Promise<Success<ServerInfo>> {
-    return succeed(await this.#call<ServerInfo>('GET', '/api/server'));
+    return succeed(await this.#api.call<ServerInfo>('GET', '/api/server'));
   }
 
   /** Ends requests in flight. Later calls reject with `network_error`. */
   close(): void {
-    this.#closing.abort();
+    this.#api.close();
   }
 
   /**
@@ -90,7 +87,7 @@ export default class Nango {
   async registerConnection(...parameters: unknown[]): Promise<Success<Connection>> {
     const [connection, [credentials, additionalConfig]] = splitNamed(parameters);
     const body = { ...connection, ...accountOptions(parameters), credentials, additionalConfig };
-    return succeed((await this.#call<{ connection: Connection }>('POST', '/api/connections', { body })).connection);
+    return succeed((await this.#api.call<{ connection: Connection }>('POST', '/api/connections', { body })).connection);
   }
 
   /** Replaces a connection's credentials. They must fit the Integration's auth mode. */
@@ -107,7 +104,7 @@ export default class Nango {
     const [query, [credentials]] = splitNamed(parameters);
     const call = { query, body: { credentials } };
     return succeed(
-      (await this.#call<{ connection: Connection }>('PUT', '/api/connection/credentials', call)).connection,
+      (await this.#api.call<{ connection: Connection }>('PUT', '/api/connection/credentials', call)).connection,
     );
   }
 
@@ -124,7 +121,9 @@ export default class Nango {
   async updateConnectionConfig(...parameters: unknown[]): Promise<Success<Connection>> {
     const [query, [additionalConfig]] = splitNamed(parameters);
     const call = { query, body: { additionalConfig } };
-    return succeed((await this.#call<{ connection: Connection }>('PUT', '/api/connection/config', call)).connection);
+    return succeed(
+      (await this.#api.call<{ connection: Connection }>('PUT', '/api/connection/config', call)).connection,
+    );
   }
 
   /** Replaces a connection's tags. */
@@ -133,7 +132,7 @@ export default class Nango {
   async updateConnectionTags(...parameters: unknown[]): Promise<Success<Connection>> {
     const [query, [tags]] = splitNamed(parameters);
     const call = { query, body: { tags } };
-    return succeed((await this.#call<{ connection: Connection }>('PUT', '/api/connection/tags', call)).connection);
+    return succeed((await this.#api.call<{ connection: Connection }>('PUT', '/api/connection/tags', call)).connection);
   }
 
   /** Returns all connections that match the filter. */
@@ -152,7 +151,7 @@ export default class Nango {
     for (const [name, value] of Object.entries(tags)) query.append('tag', `${name}=${value}`);
     for (;;) {
       const path = `/api/connections?${query.toString()}`;
-      const page = await this.#call<{ connections: Connection[]; nextCursor: string | null }>('GET', path);
+      const page = await this.#api.call<{ connections: Connection[]; nextCursor: string | null }>('GET', path);
       yield* page.connections;
       if (page.nextCursor === null) return;
       query.set('cursor', page.nextCursor);
@@ -176,7 +175,7 @@ export default class Nango {
   getConnection(integration: string, userId: string): Promise<Success<ConnectionWithCredentials>>;
   async getConnection(...parameters: unknown[]): Promise<Success<ConnectionWithCredentials>> {
     const [query] = splitNamed(parameters);
-    const response = await this.#call<{ connection: Connection; credentials: object }>('GET', '/api/connection', {
+    const response = await this.#api.call<{ connection: Connection; credentials: object }>('GET', '/api/connection', {
       query,
     });
     // The server's response schemas guarantee the shape.
@@ -191,7 +190,7 @@ export default class Nango {
   deleteConnection(integration: string, userId: string, options?: DeleteOptions): Promise<Success<null>>;
   async deleteConnection(...parameters: unknown[]): Promise<Success<null>> {
     const [connection, [options]] = splitNamed<[DeleteOptions?]>(parameters);
-    await this.#call('DELETE', '/api/connection', {
+    await this.#api.call('DELETE', '/api/connection', {
       query: { ...connection, revoke: String(options?.revoke ?? false) },
     });
     return succeed(null);
@@ -211,7 +210,8 @@ export default class Nango {
     );
     const path = `/api/actions/${encodeURIComponent(integration)}/${encodeURIComponent(action)}`;
     return succeed(
-      (await this.#call<{ result: Result }>('POST', path, { body: { ...connection, input: input ?? null } })).result,
+      (await this.#api.call<{ result: Result }>('POST', path, { body: { ...connection, input: input ?? null } }))
+        .result,
     );
   }
 
@@ -226,7 +226,7 @@ export default class Nango {
     const [connection, [request]] = splitNamed<[ApiRequest]>(parameters);
     if (typeof request.endpoint !== 'string') throw new NangoClientError('invalid_input', 'endpoint must be text.');
     return succeed(
-      await this.#call<ApiResponse<Body>>('POST', '/api/request', {
+      await this.#api.call<ApiResponse<Body>>('POST', '/api/request', {
         body: { ...requestFields(request), ...connection },
       }),
     );
@@ -252,7 +252,7 @@ export default class Nango {
     do {
       const { pagination } = request;
       const body = { ...requestFields(request), pagination, next, ...connection };
-      const page: { items: Item[]; next: string | null } = await this.#call('POST', '/api/request/page', { body });
+      const page: { items: Item[]; next: string | null } = await this.#api.call('POST', '/api/request/page', { body });
       yield* page.items;
       next = page.next ?? undefined;
     } while (next !== undefined);
@@ -261,7 +261,7 @@ export default class Nango {
   /** Creates the token that `connect()` of @nangohq/frontend needs on a public server. Give it only to that user. */
   async createConnectSession(request: ConnectSessionRequest): Promise<Success<ConnectSession>> {
     assertText('userId', request.userId);
-    return succeed(await this.#call<ConnectSession>('POST', '/api/connect-sessions', { body: request }));
+    return succeed(await this.#api.call<ConnectSession>('POST', '/api/connect-sessions', { body: request }));
   }
 
   /**
@@ -279,14 +279,14 @@ export default class Nango {
   async beginDeviceAuthorization(...parameters: unknown[]): Promise<Success<DeviceAuthorization>> {
     const [connection, [additionalConfig]] = splitNamed(parameters);
     const body = { ...connection, ...accountOptions(parameters), additionalConfig };
-    return succeed(await this.#call<DeviceAuthorization>('POST', '/api/device-authorizations', { body }));
+    return succeed(await this.#api.call<DeviceAuthorization>('POST', '/api/device-authorizations', { body }));
   }
 
   /** Requests the state of a device authorization once. Rejects with `access_denied` if the user refused. */
   async pollDeviceAuthorization(attempt: string): Promise<Success<DeviceAuthorizationStatus>> {
     assertText('attempt', attempt);
     return succeed(
-      await this.#call<DeviceAuthorizationStatus>('POST', '/api/device-authorizations/poll', { body: { attempt } }),
+      await this.#api.call<DeviceAuthorizationStatus>('POST', '/api/device-authorizations/poll', { body: { attempt } }),
     );
   }
 
@@ -298,7 +298,7 @@ export default class Nango {
     const query: Record<string, string> = {};
     if (cursor !== undefined) query['cursor'] = cursor;
     if (limit !== undefined) query['limit'] = String(limit);
-    return succeed(await this.#call<EventPage>('GET', '/api/events', { query }));
+    return succeed(await this.#api.call<EventPage>('GET', '/api/events', { query }));
   }
 
   /** Returns the dead events: those that a webhook did not accept within three days. */
@@ -307,7 +307,7 @@ export default class Nango {
     let cursor: string | null = null;
     do {
       const query: Record<string, string> = { limit: String(PAGE_SIZE), ...(cursor === null ? {} : { cursor }) };
-      const page: { deliveries: DeadDelivery[]; nextCursor: string | null } = await this.#call(
+      const page: { deliveries: DeadDelivery[]; nextCursor: string | null } = await this.#api.call(
         'GET',
         '/api/webhooks/dead',
         { query },
@@ -322,40 +322,7 @@ export default class Nango {
   async replayDeliveries(webhook: string, eventId?: string): Promise<Success<number>> {
     assertText('webhook', webhook);
     const call = { body: { webhook, eventId } };
-    return succeed((await this.#call<{ replayed: number }>('POST', '/api/webhooks/replay', call)).replayed);
-  }
-
-  async #call<T>(
-    method: string,
-    path: string,
-    { query, body }: { query?: ReferenceFields & Record<string, string | boolean>; body?: unknown } = {},
-  ): Promise<T> {
-    const search = query ? `?${new URLSearchParams(toTexts(query)).toString()}` : '';
-    const response = await this.#fetch(`${this.#serverUrl}${path}${search}`, {
-      method,
-      headers: {
-        authorization: `Bearer ${this.#secretKey}`,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      body: body === undefined ? null : toJson(body),
-      redirect: 'error',
-      signal: this.#closing.signal,
-    });
-    const text = await response.text();
-    // The server's response schemas guarantee the shape.
-    if (response.ok) return parseResponse(text, response.status) as T;
-    throw toError(text, response.status);
-  }
-
-  async #fetch(url: string, init: RequestInit): Promise<Response> {
-    try {
-      return await fetch(url, init);
-    } catch (cause) {
-      const message = this.#closing.signal.aborted
-        ? 'This client was closed, so the request was not completed. Create a new client.'
-        : `The Nango server at ${this.#serverUrl} could not be reached. Check that it is running.`;
-      throw new NangoClientError('network_error', message, { cause });
-    }
+    return succeed((await this.#api.call<{ replayed: number }>('POST', '/api/webhooks/replay', call)).replayed);
   }
 }
 
@@ -368,45 +335,4 @@ function environment(name: string): string | undefined {
 
 function succeed<T>(returnValue: T): Success<T> {
   return { success: true, returnValue };
-}
-
-function parseServerUrl(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url && /^https?:$/.test(url.protocol)) return url.href.replace(/\/+$/, '');
-  throw new NangoClientError('invalid_input', `serverUrl must be an http or https URL, not "${text}".`);
-}
-
-function toTexts(query: Record<string, string | boolean>): Record<string, string> {
-  return Object.fromEntries(Object.entries(query).map(([name, value]) => [name, String(value)]));
-}
-
-function toJson(value: unknown): string {
-  const problem = jsonProblem(value, 'input');
-  if (problem !== undefined) throw new NangoClientError('invalid_input', problem);
-  return JSON.stringify(value);
-}
-
-function parseResponse(text: string, status: number): unknown {
-  if (text === '') return null;
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new NangoClientError('network_error', `The response is not JSON. ${CHECK_SERVER_URL}`, {
-      status,
-      cause,
-    });
-  }
-}
-
-function toError(text: string, status: number): NangoClientError {
-  try {
-    const { error } = JSON.parse(text) as { error: { type: string; message: string; requestId?: string } };
-    return new NangoClientError(error.type, error.message, { status, requestId: error.requestId });
-  } catch (cause) {
-    return new NangoClientError(
-      'network_error',
-      `The server responded with status ${status}, but not with a Nango error. ${CHECK_SERVER_URL}`,
-      { status, cause },
-    );
-  }
 }
