@@ -45,6 +45,8 @@ interface Subject {
   readonly name: string;
   readonly url: string;
   readonly headers: Record<string, string>;
+  /** The process whose processor time is measured. */
+  readonly server?: Running;
   readonly users?: number;
   /** Seconds of load before the measurement, so that V8 compiles the code that runs often. */
   readonly warmUp?: number;
@@ -54,12 +56,14 @@ interface Figures {
   readonly rate: number[];
   readonly p99: number[];
   readonly single: number[];
+  /** Processor time of a request, in microseconds. */
+  readonly processorUs: number[];
 }
 
 /** Measures the subjects in turn. The first one is the baseline. */
 async function measure(subjects: readonly Subject[], { single = true } = {}): Promise<Map<string, Figures>> {
   const figures = new Map(
-    subjects.map(({ name }) => [name, { rate: [], p99: [], single: [] } satisfies Figures as Figures]),
+    subjects.map(({ name }): [string, Figures] => [name, { rate: [], p99: [], single: [], processorUs: [] }]),
   );
   for (const subject of subjects)
     await processes.load({ ...subject, clients: CLIENTS, seconds: subject.warmUp ?? 5, inOrder: true });
@@ -67,9 +71,12 @@ async function measure(subjects: readonly Subject[], { single = true } = {}): Pr
     for (const subject of subjects) {
       // During the turns of the others, V8 may have dropped the compiled code.
       await processes.load({ ...subject, clients: CLIENTS, seconds: 1 });
+      const before = subject.server?.processorUs() ?? Number.NaN;
       const { rate, p99 } = await processes.load({ ...subject, clients: CLIENTS, seconds });
+      const usedUs = (subject.server?.processorUs() ?? Number.NaN) - before;
       figures.get(subject.name)?.rate.push(rate);
       figures.get(subject.name)?.p99.push(p99);
+      figures.get(subject.name)?.processorUs.push(usedUs / (rate * seconds));
       if (!single) continue;
       const one = await processes.load({ ...subject, clients: 1, seconds: Math.ceil(seconds / 2) });
       figures.get(subject.name)?.single.push(one.p50);
@@ -82,24 +89,16 @@ async function compareRates(): Promise<void> {
   const { url: upstream } = await processes.api('api');
   const postgres = await startPostgres({ after: (cleanup) => cleanups.push(cleanup) });
   const start = (options: Partial<Parameters<Processes['nango']>[0]>) => processes.nango({ upstream, ...options });
-  const proxied = ({ url }: Running) => `${url}/proxy/v1/items`;
-  const bare = await processes.subject('bare', { upstream });
-  const subjects: Subject[] = [
-    { name: 'bare', url: `${bare.url}/v1/items`, headers },
-    { name: 'nango, SQLite', url: proxied(await start({})), headers },
-    {
-      name: 'nango, PostgreSQL',
-      url: proxied(await start({ databaseUrl: await postgres.createDatabase() })),
-      headers,
-    },
-    {
-      name: '@fastify/reply-from',
-      url: `${(await processes.subject('replyFrom', { upstream })).url}/v1/items`,
-      headers,
-    },
-    ...(hasCommand('nginx')
-      ? [{ name: 'nginx', url: `${(await processes.nginx(upstream)).url}/v1/items`, headers }]
-      : []),
+  const subject = (name: string, server: Running, path = '/v1/items'): Subject => {
+    return { name, server, url: `${server.url}${path}`, headers };
+  };
+  const databaseUrl = await postgres.createDatabase();
+  const subjects = [
+    subject('bare', await processes.subject('bare', { upstream })),
+    subject('nango, SQLite', await start({}), '/proxy/v1/items'),
+    subject('nango, PostgreSQL', await start({ databaseUrl }), '/proxy/v1/items'),
+    subject('@fastify/reply-from', await processes.subject('replyFrom', { upstream })),
+    ...(hasCommand('nginx') ? [subject('nginx', await processes.nginx(upstream))] : []),
   ];
   const figures = await measure(subjects);
   const [base, sqlite, pg, reply] = [...figures.values()];
@@ -111,6 +110,11 @@ async function compareRates(): Promise<void> {
   check('PostgreSQL / bare, p99', tailRatio(pg, base), { atMost: 1.5 });
   check('added at one client, p50, ms', median(sqlite.single) - median(base.single), { atMost: 0.15 });
   check('SQLite / @fastify/reply-from', rateRatio(sqlite, reply), { atLeast: 1.1 });
+  // Other work on the machine changes rates much more than the processor time of a request.
+  if (Number.isNaN(median(base.processorUs))) return;
+  check('SQLite / bare, by processor time', processorRatio(sqlite, base), { atLeast: 0.7 });
+  check('PostgreSQL / bare, by processor time', processorRatio(pg, base), { atLeast: 0.7 });
+  check('SQLite / reply-from, by processor time', processorRatio(sqlite, reply), { atLeast: 1.1 });
 }
 
 /** Uses many connections, without a bar. With HTTP/1.1 each has its own sockets. With HTTP/2 all share a session. */
@@ -246,11 +250,13 @@ function exchange(
 
 function print(title: string, figures: ReadonlyMap<string, Figures>): void {
   process.stdout.write(`\n${title}\n`);
-  for (const [name, { rate, p99, single }] of figures) {
+  for (const [name, { rate, p99, single, processorUs }] of figures) {
     const alone = single.length === 0 ? '' : `   one client p50 ${median(single).toFixed(3)} ms`;
+    const used = median(processorUs);
+    const processor = Number.isNaN(used) ? '' : `   processor ${used.toFixed(0)} µs`;
     process.stdout.write(
       `  ${name.padEnd(28)} ${quantile(rate, 0.75).toFixed(0).padStart(6)} /s` +
-        `   p99 ${quantile(p99, 0.25).toFixed(2)} ms${alone}\n`,
+        `   p99 ${quantile(p99, 0.25).toFixed(2)} ms${alone}${processor}\n`,
     );
   }
 }
@@ -267,6 +273,11 @@ function check(what: string, value: number, { atLeast, atMost }: { atLeast?: num
 /** Compares the rates at the upper quartile, where the fastest quarter of the turns begins. */
 function rateRatio(one: Figures, other: Figures): number {
   return quantile(one.rate, 0.75) / quantile(other.rate, 0.75);
+}
+
+/** How many requests one server handles with the processor time that the other one needs for a request. */
+function processorRatio(one: Figures, other: Figures): number {
+  return median(other.processorUs) / median(one.processorUs);
 }
 
 function tailRatio(one: Figures, other: Figures): number {

@@ -44,6 +44,8 @@ export interface Running {
   readonly url: string;
   /** Resident memory of the process in bytes, or undefined if the system does not report it. */
   rss(): number | undefined;
+  /** Processor time of the process so far in microseconds, or undefined if the system does not report it. */
+  processorUs(): number | undefined;
 }
 
 interface Nginx {
@@ -244,7 +246,7 @@ function init() math.randomseed(os.time()) end
         ([response]) => ((response as { resume(): void }).resume(), true),
         () => false,
       );
-      if (answered) return { url, rss: () => rssOf(child.pid) };
+      if (answered) return { url, rss: () => rssOf(child.pid), processorUs: () => processorUsOf(child.pid) };
       await delay(20);
     }
   }
@@ -294,6 +296,23 @@ async function seed(store: Store, connections: number): Promise<void> {
       };
     });
     await store.importConnections(rows, { replace: false });
+  }
+}
+
+// Linux counts processor time in hundredths of a second, for programs of every architecture.
+const TICK_US = 10_000;
+
+/** User and system time of all threads (proc_pid_stat(5), fields 14 and 15). */
+function processorUsOf(pid: number | undefined): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const [user, system] = stat
+      .slice(stat.lastIndexOf(')') + 2)
+      .split(' ')
+      .slice(11, 13);
+    return (Number(user) + Number(system)) * TICK_US;
+  } catch {
+    return undefined;
   }
 }
 
