@@ -76,6 +76,9 @@ for (const { name, setUp } of STORE_KINDS) {
           sealedCredentials: [1, 2, 3],
           additionalConfig: '{"a":1}',
           tags: '{}',
+          requestedScopes: null,
+          grantedScopes: null,
+          identity: null,
           status: 'active',
           statusReason: null,
           expiresAt: NOW + 5,
@@ -351,16 +354,42 @@ for (const { name, setUp } of STORE_KINDS) {
       const key = keyOf('done');
       const first = await store.completeAttempt('done', newConnection({ ...key, additionalConfig: '{"region":"eu"}' }));
       assert.equal((await store.findAttempt('done'))?.status, 'succeeded');
+      assert.ok(first);
       await store.markNeedsReconnect(first, { reason: 'gone', by: { version: 1, holder: null }, now: NOW });
       const second = await store.completeAttempt(
         'done',
         newConnection({ ...key, additionalConfig: null, seal: () => Uint8Array.of(8), now: NOW + 50 }),
       );
+      assert.ok(second);
       assert.deepEqual(
         [second.id, second.additionalConfig, second.status, second.version, second.createdAt],
         [first.id, '{"region":"eu"}', 'active', 2, NOW],
       );
       assert.deepEqual([...second.sealedCredentials], [8]);
+    });
+
+    test('a connection that may not be replaced stays, and the attempt goes on', async () => {
+      const key = keyOf('identity');
+      const identity = { user: 'u1', workspace: 'w1', name: 'ada@example.com' };
+      const grant = { requestedScopes: '["a","b"]', grantedScopes: '["a"]', identity };
+      await store.insertConnection(newConnection({ ...key, grant }));
+      await store.insertAttempt(attempt('identity'));
+      const seen: unknown[] = [];
+      const other = newConnection({ ...key, seal: () => Uint8Array.of(9) });
+      const refused = await store.completeAttempt('identity', other, (earlier) => (seen.push(earlier), false));
+      assert.equal(refused, undefined);
+      assert.deepEqual(seen, [identity]);
+      assert.equal((await store.findAttempt('identity'))?.status, 'created');
+      const kept = await store.findConnection(key);
+      assert.deepEqual([kept?.version, kept?.requestedScopes, kept?.grantedScopes], [1, '["a","b"]', '["a"]']);
+      assert.deepEqual(kept?.identity, identity);
+      assert.deepEqual(
+        (await store.listConnections({ identity: 'u1', limit: 10 })).map(({ id }) => id),
+        [kept?.id],
+      );
+      // Credentials of which the provider says nothing end what was known.
+      const replaced = await store.completeAttempt('identity', other, () => true);
+      assert.deepEqual([replaced?.identity, replaced?.grantedScopes], [null, null]);
     });
 
     test('an ended attempt holds no secrets, and a success cannot fail later', async () => {

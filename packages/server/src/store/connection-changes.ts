@@ -8,11 +8,14 @@ import type { ConnectionKey, ConnectionRow } from './store.ts';
 /** Records a change of a connection, and events about it, in the transaction of the change. */
 export type RecordChange = (types: readonly EventType[], row: ConnectionRow, details: EventDetails) => Promise<void>;
 
-/** Whether something is wrong with a connection. */
-export interface ConnectionHealth {
+/** A locked connection: whether something is wrong with it, and whose it is. */
+export interface LockedConnection {
   readonly uuid: string;
   readonly status: ConnectionRow['status'];
   readonly refresh_failures: number;
+  readonly identity_user: string | null;
+  readonly identity_workspace: string | null;
+  readonly identity_name: string | null;
 }
 
 interface EventDetails {
@@ -39,17 +42,24 @@ export class ConnectionChanges {
   lock(
     transaction: Kysely<Database>,
     { integration, userId, account }: ConnectionKey,
-  ): Promise<ConnectionHealth | undefined> {
+  ): Promise<LockedConnection | undefined> {
     const isThis = sql<boolean>`integration = ${integration} and user_id = ${userId} and account = ${account}`;
-    const health = ['uuid', 'status', 'refresh_failures'] as const;
+    const state = [
+      'uuid',
+      'status',
+      'refresh_failures',
+      'identity_user',
+      'identity_workspace',
+      'identity_name',
+    ] as const;
     if (this.#dialect.locksReads)
-      return transaction.selectFrom('connections').select(health).where(isThis).forUpdate().executeTakeFirst();
+      return transaction.selectFrom('connections').select(state).where(isThis).forUpdate().executeTakeFirst();
     // SQLite locks with a write that changes nothing: a transaction that began with a read may be unable to write.
     return transaction
       .updateTable('connections')
       .set((eb) => ({ updated_at: eb.ref('updated_at') }))
       .where(isThis)
-      .returning(health)
+      .returning(state)
       .executeTakeFirst();
   }
 

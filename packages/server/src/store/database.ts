@@ -16,6 +16,11 @@ export interface Database {
     sealed_credentials: Uint8Array;
     additional_config: string;
     tags: string;
+    requested_scopes: string | null;
+    granted_scopes: string | null;
+    identity_user: string | null;
+    identity_workspace: string | null;
+    identity_name: string | null;
     status: 'active' | 'needs_reconnect';
     status_reason: string | null;
     expires_at: number | null;
@@ -45,6 +50,9 @@ export interface Database {
     sealed_secrets: Uint8Array | null;
     additional_config: string | null;
     tags: string | null;
+    options: string | null;
+    session_hash: string | null;
+    code_hash: string | null;
     status: 'created' | 'authorizing' | 'completing' | 'succeeded' | 'failed';
     error_type: string | null;
     error_message: string | null;
@@ -58,6 +66,10 @@ export interface Database {
     tags: string | null;
     integrations: string | null;
     origin: string | null;
+    options: string | null;
+    link_hash: string | null;
+    token_expires_at: number | null;
+    used_at: number | null;
     expires_at: number;
   };
   connection_tags: {

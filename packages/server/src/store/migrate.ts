@@ -12,6 +12,7 @@ import { serverHosts } from './migrations/0008-server-hosts.ts';
 import { accounts } from './migrations/0009-accounts.ts';
 import { accountKey } from './migrations/0010-account-key.ts';
 import { tags } from './migrations/0011-tags.ts';
+import { grants } from './migrations/0012-grants.ts';
 import type { LiveServer, SchemaState } from './store.ts';
 
 /** The steps of the schema, in the order they run. A released step is never changed. */
@@ -39,7 +40,7 @@ export const MIGRATIONS: Migrations = {
     refusedRefreshes,
     serverHosts,
   ],
-  compatible: [accounts, tags],
+  compatible: [accounts, tags, grants],
   finishing: [accountKey],
 };
 

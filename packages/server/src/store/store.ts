@@ -29,8 +29,30 @@ export interface ConnectionIdentity extends ConnectionKey {
   readonly id: string;
 }
 
+/** The account at the provider that granted access, as the provider names it. */
+export interface ProviderIdentity {
+  /** The provider's id of the user. */
+  readonly user: string;
+  /** The provider's id of the workspace, team or company. With some providers, a user id is unique only within it. */
+  readonly workspace: string | null;
+  /** For people: an e-mail address or a login. */
+  readonly name: string | null;
+}
+
+/** What a provider granted, and to whom. Null = unknown. */
+export interface ProviderGrant {
+  /** JSON list: the scopes that were asked for. */
+  readonly requestedScopes: string | null;
+  /** JSON list: the scopes that the provider says it granted. */
+  readonly grantedScopes: string | null;
+  readonly identity: ProviderIdentity | null;
+}
+
+/** The grant of credentials of which only the application knows where they are from. */
+export const UNKNOWN_GRANT: ProviderGrant = { requestedScopes: null, grantedScopes: null, identity: null };
+
 /** A stored connection. Times are milliseconds since the epoch. */
-export interface ConnectionRow extends ConnectionIdentity {
+export interface ConnectionRow extends ConnectionIdentity, ProviderGrant {
   readonly authMode: string;
   readonly sealedCredentials: Uint8Array;
   /** JSON. */
@@ -133,6 +155,8 @@ export interface NewConnection extends ConnectionKey {
   readonly additionalConfig: string | null;
   /** JSON; null = none, or on a reconnect the stored ones. */
   readonly tags: string | null;
+  /** Absent = unknown. */
+  readonly grant?: ProviderGrant;
   readonly expiresAt: number | null;
   /** When the background refreshes the credentials; null = never. */
   readonly dueAt: number | null;
@@ -156,10 +180,12 @@ export type ImportedConnection = Pick<
   | 'createdAt'
   | 'updatedAt'
 > &
-  Pick<NewConnection, 'seal'>;
+  Pick<NewConnection, 'seal' | 'grant'>;
 
 /** New credentials of a connection. */
 export interface CredentialsChange {
+  /** What changes of the grant. */
+  readonly grant?: Partial<ProviderGrant>;
   readonly sealedCredentials: Uint8Array;
   readonly expiresAt: number | null;
   /** When the background refreshes the credentials; null = never. */
@@ -183,10 +209,15 @@ export interface ListConnections {
   readonly tags?: Readonly<Record<string, string>> | undefined;
   /** Not together with `userId`. */
   readonly userIdPrefix?: string | undefined;
+  /** The provider's id of the user. */
+  readonly identity?: string | undefined;
   /** The last key of the previous page. */
   readonly after?: ConnectionKey | undefined;
   readonly limit: number;
 }
+
+/** Decides whether a connection of one identity may be replaced by one of the identity that connected now. */
+export type MayReplace = (earlier: ProviderIdentity | null) => boolean;
 
 /** One attempt of a user to connect, from `connect()` to the callback. Only hashes of tokens are stored. */
 export interface ConnectAttemptRow extends ConnectionKey {
@@ -353,8 +384,15 @@ export interface Store extends EventStore {
   /** Changes an attempt from `authorizing` to `completing`; undefined for all callers but the first. */
   takeAttempt(stateHash: string, now: number): Promise<ConnectAttemptRow | undefined>;
   failAttempt(attemptHash: string, error: { type: string; message: string }): Promise<void>;
-  /** Stores the connection, or replaces the credentials of the existing one, and ends the attempt. */
-  completeAttempt(attemptHash: string, connection: NewConnection): Promise<ConnectionRow>;
+  /**
+   * Stores the connection, or replaces the credentials of the existing one, and ends the attempt. Resolves to
+   * undefined, and changes nothing, if the existing one may not be replaced.
+   */
+  completeAttempt(
+    attemptHash: string,
+    connection: NewConnection,
+    mayReplace?: MayReplace,
+  ): Promise<ConnectionRow | undefined>;
 
   insertSession(session: ConnectSessionRow): Promise<void>;
   findSession(tokenHash: string, now: number): Promise<ConnectSessionRow | undefined>;

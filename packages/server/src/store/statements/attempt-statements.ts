@@ -109,9 +109,11 @@ export function attemptStatements(
         .where('status', '!=', 'succeeded')
         .execute();
     },
-    completeAttempt: (attemptHash, connection) =>
+    completeAttempt: (attemptHash, connection, mayReplace = () => true) =>
       changes.run(async (transaction, recordChange) => {
-        const row = await upsertConnection(transaction, connection, { clock, changes, recordChange });
+        const upsert = { clock, changes, recordChange, mayReplace };
+        const row = await upsertConnection(transaction, connection, upsert);
+        if (!row) return undefined;
         const ended = { status: 'succeeded', sealed_secrets: null } as const;
         await transaction.updateTable('connect_attempts').set(ended).where('attempt_hash', '=', attemptHash).execute();
         return row;

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder, type Selectable } from 'kysely';
 import type { Database, DatabaseDialect } from '../database.ts';
-import type { ConnectionRow } from '../store.ts';
+import type { ConnectionRow, ProviderGrant, ProviderIdentity } from '../store.ts';
 
 /** The columns of a connection with new credentials: it has no lease and no failures. */
 export const NO_REFRESH = {
@@ -28,6 +28,11 @@ export function columns(clock: DatabaseDialect['now']) {
     'connections.sealed_credentials',
     'connections.additional_config',
     'connections.tags',
+    'connections.requested_scopes',
+    'connections.granted_scopes',
+    'connections.identity_user',
+    'connections.identity_workspace',
+    'connections.identity_name',
     'connections.status',
     'connections.status_reason',
     'connections.expires_at',
@@ -56,6 +61,9 @@ export type SelectedRow = Pick<
   | 'sealed_credentials'
   | 'additional_config'
   | 'tags'
+  | 'requested_scopes'
+  | 'granted_scopes'
+  | IdentityColumn
   | 'status'
   | 'status_reason'
   | 'expires_at'
@@ -80,6 +88,9 @@ export function toConnectionRow(row: SelectedRow): ConnectionRow {
     sealedCredentials: row.sealed_credentials,
     additionalConfig: row.additional_config,
     tags: row.tags,
+    requestedScopes: row.requested_scopes,
+    grantedScopes: row.granted_scopes,
+    identity: toIdentity(row),
     status: row.status,
     statusReason: row.status_reason,
     expiresAt: row.expires_at,
@@ -96,6 +107,33 @@ export function toConnectionRow(row: SelectedRow): ConnectionRow {
     },
     createdAt: row.created_at,
     updatedAt: row.updated_at,
+  };
+}
+
+type IdentityColumn = 'identity_user' | 'identity_workspace' | 'identity_name';
+
+/** Turns columns into an identity; null if it is unknown. */
+export function toIdentity({
+  identity_user: user,
+  identity_workspace: workspace,
+  identity_name: name,
+}: Pick<SelectedRow, IdentityColumn>): ProviderIdentity | null {
+  return user === null ? null : { user, workspace, name };
+}
+
+/** Turns what changes of a grant into columns. */
+export function toGrantColumns(grant: Partial<ProviderGrant>) {
+  const { requestedScopes, grantedScopes, identity } = grant;
+  return {
+    ...(requestedScopes === undefined ? {} : { requested_scopes: requestedScopes }),
+    ...(grantedScopes === undefined ? {} : { granted_scopes: grantedScopes }),
+    ...(identity === undefined
+      ? {}
+      : {
+          identity_user: identity?.user ?? null,
+          identity_workspace: identity?.workspace ?? null,
+          identity_name: identity?.name ?? null,
+        }),
   };
 }
 

@@ -1,11 +1,25 @@
 import { sql, type CompiledQuery, type Kysely } from 'kysely';
-import type { ConnectionChanges, ConnectionHealth, RecordChange } from '../connection-changes.ts';
+import type { ConnectionChanges, LockedConnection, RecordChange } from '../connection-changes.ts';
 import type { Database, DatabaseDialect } from '../database.ts';
 import type { EventType } from '../../event-types.ts';
-import { columns, NO_REFRESH, toConnectionRow, type SelectedRow } from './connection-rows.ts';
+import {
+  columns,
+  NO_REFRESH,
+  toConnectionRow,
+  toGrantColumns,
+  toIdentity,
+  type SelectedRow,
+} from './connection-rows.ts';
 import { listStatement } from './list-statement.ts';
 import { removeTags, replaceTags } from './tag-statements.ts';
-import type { ConnectionIdentity, ConnectionRow, NewConnection, Store } from '../store.ts';
+import {
+  UNKNOWN_GRANT,
+  type ConnectionIdentity,
+  type ConnectionRow,
+  type MayReplace,
+  type NewConnection,
+  type Store,
+} from '../store.ts';
 
 type ConnectionStatements = Pick<
   Store,
@@ -78,11 +92,12 @@ export function connectionStatements(
         await recordChange([], row, { now });
         return row;
       }),
-    updateCredentials: (connection, { sealedCredentials, expiresAt, dueAt, now }, by) =>
+    updateCredentials: (connection, { sealedCredentials, grant, expiresAt, dueAt, now }, by) =>
       changes.run(async (transaction, recordChange) => {
         const before = await changes.lock(transaction, connection);
         let query = updateConnection(transaction, connection).set((eb) => ({
           sealed_credentials: sealedCredentials,
+          ...toGrantColumns(grant ?? {}),
           expires_at: expiresAt,
           due_at: dueAt,
           status: 'active',
@@ -161,21 +176,31 @@ function isConnection({ integration, userId, account, id }: ConnectionIdentity) 
 }
 
 /** Returns the events that new credentials cause: they end all earlier failures. */
-function recoveryEvents(before: ConnectionHealth | undefined): EventType[] {
+function recoveryEvents(before: LockedConnection | undefined): EventType[] {
   const hadFailures = before && (before.status === 'needs_reconnect' || before.refresh_failures > 0);
   return hadFailures ? ['connection.recovered'] : [];
 }
 
+/** The transaction in which a connection is stored. */
+interface Upsert {
+  readonly clock: DatabaseClock;
+  readonly changes: ConnectionChanges;
+  readonly recordChange: RecordChange;
+  readonly mayReplace: MayReplace;
+}
+
 /**
- * Inserts a connection, or replaces its credentials in one step: a reconnect keeps the id and the additionalConfig.
+ * Inserts a connection, or replaces its credentials in one step: a reconnect keeps the id and the additionalConfig. A
+ * connection that may not be replaced stays as it is.
  */
 export async function upsertConnection(
   transaction: Kysely<Database>,
   connection: NewConnection,
-  { clock, changes, recordChange }: { clock: DatabaseClock; changes: ConnectionChanges; recordChange: RecordChange },
-): Promise<ConnectionRow> {
+  { clock, changes, recordChange, mayReplace }: Upsert,
+): Promise<ConnectionRow | undefined> {
   for (;;) {
     const before = await changes.lock(transaction, connection);
+    if (before && !mayReplace(toIdentity(before))) return undefined;
     const stored = before
       ? await replaceConnection(transaction, { ...connection, id: before.uuid })
           .returning(columns(clock))
@@ -204,6 +229,7 @@ function replaceConnection(transaction: Kysely<Database>, connection: NewConnect
   return updateConnection(transaction, connection).set((eb) => ({
     auth_mode: authMode,
     sealed_credentials: seal(id),
+    ...toGrantColumns(connection.grant ?? UNKNOWN_GRANT),
     expires_at: expiresAt,
     due_at: dueAt,
     ...NO_REFRESH,
@@ -216,19 +242,9 @@ function replaceConnection(transaction: Kysely<Database>, connection: NewConnect
   }));
 }
 
-function toConnectionValues({
-  id,
-  integration,
-  userId,
-  account,
-  authMode,
-  seal,
-  additionalConfig,
-  tags,
-  expiresAt,
-  dueAt,
-  now,
-}: NewConnection) {
+function toConnectionValues(connection: NewConnection) {
+  const { id, integration, userId, account, authMode, seal, additionalConfig, tags, expiresAt, dueAt, now } =
+    connection;
   return {
     uuid: id,
     integration,
@@ -238,6 +254,7 @@ function toConnectionValues({
     sealed_credentials: seal(id),
     additional_config: additionalConfig ?? '{}',
     tags: tags ?? '{}',
+    ...toGrantColumns(connection.grant ?? UNKNOWN_GRANT),
     status: 'active' as const,
     status_reason: null,
     expires_at: expiresAt,

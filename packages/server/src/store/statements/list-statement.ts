@@ -55,7 +55,7 @@ interface Place {
 }
 
 function filters(query: ListConnections, table: Table): RawBuilder<SqlBool>[] {
-  const { integration, userId, account, status } = query;
+  const { integration, userId, account, status, identity } = query;
   const equal = { integration, user_id: userId, account };
   const conditions = Object.entries(equal).flatMap(([column, value]) =>
     value === undefined ? [] : [sql<SqlBool>`${sql.ref(`${table}.${column}`)} = ${value}`],
@@ -64,6 +64,7 @@ function filters(query: ListConnections, table: Table): RawBuilder<SqlBool>[] {
   if (status !== undefined) conditions.push(sql<SqlBool>`connections.status = ${sql.lit(status)}`);
   if (account !== undefined && account !== DEFAULT_ACCOUNT)
     conditions.push(sql<SqlBool>`connections.account <> ${sql.lit(DEFAULT_ACCOUNT)}`);
+  if (identity !== undefined) conditions.push(sql<SqlBool>`connections.identity_user = ${identity}`);
   return conditions;
 }
 

@@ -1,10 +1,10 @@
 import type { Kysely } from 'kysely';
 import type { ConnectionChanges } from '../connection-changes.ts';
-import { columns, NO_REFRESH, toConnectionRow } from './connection-rows.ts';
+import { columns, NO_REFRESH, toConnectionRow, toGrantColumns } from './connection-rows.ts';
 import { KEY, updateConnection } from './connection-statements.ts';
 import { replaceTags } from './tag-statements.ts';
 import type { Database, DatabaseDialect } from '../database.ts';
-import type { ConnectionRow, ImportedConnection, Store } from '../store.ts';
+import { UNKNOWN_GRANT, type ConnectionRow, type ImportedConnection, type Store } from '../store.ts';
 
 /** The statement that imports connections from another store. */
 export function transferStatements(
@@ -68,6 +68,7 @@ function changedValues(connection: ImportedConnection, id: string) {
     sealed_credentials: connection.seal(id),
     additional_config: connection.additionalConfig,
     tags: connection.tags,
+    ...toGrantColumns(connection.grant ?? UNKNOWN_GRANT),
     status: connection.status,
     status_reason: connection.statusReason,
     expires_at: connection.expiresAt,
