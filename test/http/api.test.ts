@@ -149,6 +149,10 @@ describe('the node SDK', () => {
       authMode: 'API_KEY',
       additionalConfig: { region: 'eu' },
       tags: {},
+      identity: null,
+      requestedScopes: null,
+      grantedScopes: null,
+      missingScopes: null,
       status: 'active',
       statusReason: null,
     });

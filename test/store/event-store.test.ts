@@ -105,6 +105,7 @@ for (const { name, setUp } of STORE_KINDS) {
         integration: 'acme',
         userId: 'life',
         account: 'default',
+        identity: null,
         tags: {},
         authMode: 'OAUTH2',
         status: 'active',

@@ -34,6 +34,7 @@ export function integrationOf<Auth extends BaseAuth, Credentials extends BaseCre
     blueprint: undefined,
     oauthClientId: 'client-1',
     oauthClientSecret: new Secret('secret-1'),
+    allowedScopes: [],
     oauthScopes: [],
     appApiKey: new Secret('app-key'),
     clientCertificate: undefined,

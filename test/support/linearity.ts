@@ -19,6 +19,8 @@ import { headerValue, renderUrlTemplate } from '../../packages/server/src/schema
 import { splitTemplate, Template } from '../../packages/server/src/schema/template.ts';
 import { parseRetryAfter } from '../../packages/server/src/upstream/retry-after.ts';
 import { z } from 'zod';
+import { identityFrom } from '../../packages/server/src/auth-modes/identity.ts';
+import { scopesIn } from '../../packages/server/src/auth-modes/scopes.ts';
 import { credentialText } from '../../packages/server/src/auth-modes/credential-schema.ts';
 import { userIdSchema } from '../../packages/server/src/connections/connection-input.ts';
 import { requestIdOf } from '../../packages/server/src/http/request-id.ts';
@@ -37,6 +39,8 @@ const readCsv = (text: string) => parseCsv(text, CSV_OPTIONS);
 export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
   excerpt: (text) => excerpt(text, [secret('secret-1'), secret('<<<<'), secret('{}{}')]),
   maskSecrets: (text) => maskSecrets(text, [secret('secret-1'), secret('<<<<'), secret('{}{}')]),
+  scopesIn: (text) => scopesIn({ scope: text }, { path: 'scope', separator: '+' }),
+  identityFrom: (text) => identityFrom({ id: text, id_token: text }, { user: 'id_token.sub', name: 'id' }),
   parseJson,
   parseTime,
   normalizePem,

@@ -67,8 +67,16 @@ export async function beginAttempt(
     userId = '1',
     origin = 'http://localhost:9999',
     token,
+    account,
     additionalConfig,
-  }: { integration?: string; userId?: string; origin?: string | null; token?: string; additionalConfig?: object } = {},
+  }: {
+    integration?: string;
+    userId?: string;
+    origin?: string | null;
+    token?: string;
+    account?: string;
+    additionalConfig?: object;
+  } = {},
 ) {
   const headers: Record<string, string> = { 'content-type': 'application/json' };
   if (origin !== null) headers['origin'] = origin;
@@ -76,7 +84,7 @@ export async function beginAttempt(
   const response = await fetch(`${serverUrl}/oauth/attempts`, {
     method: 'POST',
     headers,
-    body: JSON.stringify({ integration, userId, additionalConfig }),
+    body: JSON.stringify({ integration, userId, account, additionalConfig }),
   });
   const body = (await response.json()) as {
     attempt: string;
@@ -107,7 +115,8 @@ export async function connectBrowser(
   const agent = new UserAgent();
   const { attempt, connectUrl, error } = await beginAttempt(serverUrl, begin);
   if (error) return { status: 'failed', error };
-  const location = (await agent.request(connectUrl)).headers.get('location') ?? 'about:blank';
+  const opened = (await agent.request(connectUrl)).headers.get('location');
+  const location = opened ?? (await agent.confirm(connectUrl));
   const state = new URL(location).searchParams.get('state') ?? '';
   await (await agent.request(`${serverUrl}/oauth/callback?state=${state}&${callback}`)).text();
   return attemptResult(serverUrl, attempt);

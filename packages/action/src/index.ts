@@ -16,13 +16,28 @@ export interface HttpResponse<Body = unknown> {
   /** The body as text. */
   data: string;
   json?: Body;
+  /** The scopes that the connection lacks, if the API refused with 403 and `insufficient_scope`. */
+  missingScopes?: string[];
 }
 
 /** The connection of this run, with fresh credentials. */
 export interface ActionConnection {
+  /** Stays the same after a reconnect. */
+  id: string;
+  /** The id, by its name in earlier releases. */
   uuid: string;
   integration: string;
   userId: string;
+  /** The application's own name of one of the user's accounts. */
+  account: string;
+  tags: Record<string, string>;
+  /** Who connected, as the provider says; null if it is unknown. */
+  identity: { user: string; workspace: string | null; name: string | null } | null;
+  requestedScopes: string[] | null;
+  /** Null if the provider did not say. */
+  grantedScopes: string[] | null;
+  /** Requested scopes that were not granted; null if it is unknown. */
+  missingScopes: string[] | null;
   authMode: string;
   /** ISO 8601. */
   dateCreated: string;

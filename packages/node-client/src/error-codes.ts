@@ -1,6 +1,7 @@
 /** The stable codes of the server's errors, as docs/reference/errors.md describes them. */
 export type NangoErrorCode =
   | 'access_denied'
+  | 'account_mismatch'
   | 'ambiguous_connection'
   | 'action_failed'
   | 'action_invalid'

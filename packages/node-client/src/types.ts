@@ -19,6 +19,8 @@ export interface ConnectionFilter {
   /** The first characters of the user id; not together with `userId`. */
   userIdPrefix?: string;
   account?: string;
+  /** The provider's id of the user who connected. */
+  identity?: string;
   status?: 'active' | 'needs_reconnect';
   tags?: Record<string, string>;
 }
@@ -33,6 +35,16 @@ export type NewConnection = (ConnectionKey | { integration: string; userId: stri
 
 /** How users authenticate to an Integration. */
 export type AuthMode = 'OAUTH2' | 'OAUTH1' | 'API_KEY' | 'USERNAME_PASSWORD' | 'JWT' | 'AWS_SIGV4';
+
+/** Who connected, as the provider names them. */
+export interface Identity {
+  /** The provider's id of the user. */
+  user: string;
+  /** The provider's id of the workspace, team or company. */
+  workspace: string | null;
+  /** For people: an e-mail address or a login. */
+  name: string | null;
+}
 
 /** A connection without its credentials; times are ISO 8601. */
 export interface Connection {
@@ -50,6 +62,14 @@ export interface Connection {
   /** Set by your back end. */
   tags: Record<string, string>;
   additionalConfig: Record<string, JsonValue>;
+  /** Who connected, as the provider says; null if it is unknown. */
+  identity: Identity | null;
+  /** The scopes that were asked for; null if they are unknown. */
+  requestedScopes: string[] | null;
+  /** The scopes that the provider granted; null if it did not say. */
+  grantedScopes: string[] | null;
+  /** Requested scopes that were not granted; null if it is unknown. */
+  missingScopes: string[] | null;
   status: 'active' | 'needs_reconnect';
   /** Why the user has to connect again; null while active. */
   statusReason: string | null;
@@ -196,6 +216,8 @@ export interface ApiResponse<Body = unknown> {
   data: string;
   /** The body, if it is JSON. */
   json?: Body;
+  /** The scopes that the connection lacks, if the API refused with 403 and `insufficient_scope`. */
+  missingScopes?: string[];
 }
 
 /** The permission that `createConnectSession` grants. */
@@ -299,6 +321,7 @@ export interface NangoEvent {
     integration: string;
     userId: string;
     account: string;
+    identity: Identity | null;
     tags: Record<string, string>;
     authMode: AuthMode;
     status: Connection['status'];

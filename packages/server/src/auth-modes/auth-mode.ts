@@ -41,6 +41,8 @@ export interface Integration<Auth extends BaseAuth = BaseAuth> {
   readonly oauthClientId: string | undefined;
   readonly oauthClientSecret: Secret<string> | undefined;
   readonly oauthScopes: readonly string[];
+  /** Scopes that a connect session may ask for beside those. */
+  readonly allowedScopes: readonly string[];
   readonly appApiKey: Secret<string> | undefined;
   readonly clientCertificate: Secret<ClientCertificate> | undefined;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug' | 'trace';
@@ -139,11 +141,25 @@ export interface CompleteAuthorization<Auth extends BaseAuth> {
   readonly redirectUri: string;
 }
 
+/** The account at the provider that granted access, as the provider names it. */
+export interface Identity {
+  /** The provider's id of the user. */
+  readonly user: string;
+  /** The provider's id of the workspace, team or company. Null = unknown. */
+  readonly workspace: string | null;
+  /** For people: an e-mail address or a login. Null = unknown. */
+  readonly name: string | null;
+}
+
 /** The result of an authorization. */
 export interface Authorized<Credentials extends BaseCredentials> {
   readonly credentials: Credentials;
   /** Values of the callback or the token response that become the connection's `config.*`. */
   readonly config: JsonObject;
+  /** Only from responses of the provider. A browser cannot change it. */
+  readonly identity: Identity | undefined;
+  /** The scopes that were asked for. */
+  readonly requestedScopes: readonly string[];
 }
 
 /** A code that the user enters on another device (RFC 8628 §3.2). Times in seconds. */
@@ -215,6 +231,15 @@ export interface AuthMode<Auth extends BaseAuth = BaseAuth, Credentials extends 
   requiredSettings?(auth: Auth): readonly ClientSetting[];
   /** Returns the scopes of an Integration that names none; undefined if it has to name them. */
   defaultScopes?(auth: Auth): readonly string[] | undefined;
+  /** Absent if the provider's responses never name scopes. */
+  readonly scopes?: {
+    /** Returns the scopes that were granted; undefined if the provider did not say. */
+    granted(credentials: Credentials, integration: Integration<Auth>): readonly string[] | undefined;
+    /** Returns the scopes that a granted one includes, by the granted one. `*` stands for every grant. */
+    implied(auth: Auth): Readonly<Record<string, readonly string[]>>;
+    /** Whether a new authorization keeps the scopes of earlier ones, so that only new ones need to be asked for. */
+    isIncremental(auth: Auth): boolean;
+  };
   /** Explains, by placeholder, why a placeholder has no value with this `auth`. */
   unavailablePlaceholders?(auth: Auth): Readonly<Record<string, string>>;
   /** Parses credentials as registerConnection takes them. The output is stored. */

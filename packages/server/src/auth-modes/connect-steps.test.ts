@@ -37,7 +37,7 @@ async function take(steps: object[], answers: [status: number, body: unknown][],
     expires_at: NOW,
     raw: secret({ first: 'kept' }),
   };
-  const begun = { credentials, config: { before: 'b' } };
+  const begun = { credentials, config: { before: 'b' }, identity: { name: 'before' } };
   const owner = { integration, config: { subdomain: 's' } };
   const done = await takeSteps<OAuth2Credentials>(owner, begun, {
     mode: oauth2StepMode(owner, context),
@@ -112,9 +112,12 @@ test('a response cannot lead a step to plain http, and prototypes have no member
   const context = { now: () => NOW, http } as unknown as AuthModeContext;
   const owner = { integration, config: {} };
   const mode = oauth2StepMode(owner, context);
-  await assert.rejects(takeSteps<OAuth2Credentials>(owner, { credentials, config: {} }, { mode, context }), {
-    code: 'invalid_value',
-  });
+  await assert.rejects(
+    takeSteps<OAuth2Credentials>(owner, { credentials, config: {}, identity: {} }, { mode, context }),
+    {
+      code: 'invalid_value',
+    },
+  );
   await assert.rejects(take([{ request: ASKED, store: { id: 'constructor.name' } }], [[200, {}]]));
 });
 

@@ -6,11 +6,13 @@ import type {
   AdditionalConfig,
   AuthModeContext,
   BaseCredentials,
+  Identity,
   Integration,
   JsonObject,
   JsonValue,
 } from './auth-mode.ts';
 import type { Step } from './connect-step-fields.ts';
+import { identityFrom } from './identity.ts';
 import { sendConfigured, sentSecrets, type RequestSigner } from './configured-request.ts';
 import type { MaybeSecret, Secret } from '../vault/secret.ts';
 
@@ -25,6 +27,7 @@ export function storedBySteps({ steps }: { readonly steps: readonly Step[] }): s
 export interface Progress<Credentials extends BaseCredentials> {
   readonly credentials: Credentials;
   readonly config: JsonObject;
+  readonly identity: Partial<Identity>;
 }
 
 /** The parts of steps that differ between auth modes. */
@@ -68,8 +71,8 @@ export async function takeSteps<Credentials extends BaseCredentials>(
 }
 
 async function takeStep<Credentials extends BaseCredentials>(
-  { request, store, token }: Step,
-  { credentials, config }: Progress<Credentials>,
+  { request, store, identity: paths, token }: Step,
+  { credentials, config, identity }: Progress<Credentials>,
   {
     owner,
     mode,
@@ -82,7 +85,7 @@ async function takeStep<Credentials extends BaseCredentials>(
   const sources = { integration: owner.integration, config: settings, raw: credentials.raw, named };
   const response = await sendConfigured(request, sources, context, mode.signerOf?.(credentials));
   if (token && mode.exchange)
-    return { credentials: mode.exchange(response, credentials, sentSecrets(sources)), config };
+    return { credentials: mode.exchange(response, credentials, sentSecrets(sources)), config, identity };
   if (response.status >= 300)
     throw new NangoError(
       'token_exchange_failed',
@@ -90,7 +93,11 @@ async function takeStep<Credentials extends BaseCredentials>(
     );
   const json = parseExactJson(response.body);
   const stored = Object.entries(store).map(([name, path]) => [name, textAt(json, path, number)] as const);
-  return { credentials, config: { ...config, ...Object.fromEntries(stored) } };
+  return {
+    credentials,
+    config: { ...config, ...Object.fromEntries(stored) },
+    identity: { ...identity, ...identityFrom(json, paths) },
+  };
 }
 
 function textAt(json: unknown, path: string, number: number): JsonValue {

@@ -14,6 +14,7 @@ import { storedBySteps, takeSteps } from './connect-steps.ts';
 import { credentialSecret, credentialText, keepRaw, storedRaw, storedSecret } from './credential-schema.ts';
 import { accessDeniedErrors } from './token-fields.ts';
 import { configFromTokenResponseSchema, configFromResponse } from './config-from-provider.ts';
+import { completeIdentity, identityFrom, identitySchema } from './identity.ts';
 import { Secret, secretTextsIn } from '../vault/secret.ts';
 import { endpointsOfSteps } from './configured-request.ts';
 
@@ -42,6 +43,7 @@ function oauth1Shape(fields: Fields) {
       .choice(['HMAC-SHA1', 'HMAC-SHA256', 'RSA-SHA1', 'RSA-SHA256', 'PLAINTEXT'])
       .describe('RFC 5849 §3.4; RSA methods take the PEM private key in oauth_client_secret'),
     config_from_token_response: configFromTokenResponseSchema(),
+    identity: identitySchema(),
     steps: storeStepsSchema(fields, []),
     access_denied_errors: accessDeniedErrors(),
     callback_confirmation: fields
@@ -141,13 +143,16 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
       const signer = { ...signerOf(integration), token };
       const request = { endpoint, signer, freshness: freshness(context), oauth_verifier, access_denied_errors };
       const credentials = await tokenCredentialsRequest(request, context.http);
-      const begun = { credentials, config: configFromResponse(integration, credentials.raw.reveal()) };
+      const raw = credentials.raw.reveal();
+      const identity = identityFrom(raw, integration.auth.identity);
+      const begun = { credentials, config: configFromResponse(integration, raw), identity };
       const mode = {
         named: () => ({}),
         signerOf: (stepCredentials: OAuth1Credentials) => (unsigned: SignableRequest) =>
           signedHeaders(unsigned, { credentials: stepCredentials, integration, context }),
       };
-      return takeSteps<OAuth1Credentials>({ integration, config }, begun, { mode, context });
+      const taken = await takeSteps<OAuth1Credentials>({ integration, config }, begun, { mode, context });
+      return { ...taken, identity: completeIdentity(taken.identity), requestedScopes: integration.oauthScopes };
     },
   },
 };

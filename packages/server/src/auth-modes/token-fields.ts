@@ -23,10 +23,14 @@ export function accessDeniedErrors() {
     .describe('The provider’s own error codes for access_denied, in addition to the common ones');
 }
 
-/** The keys of `auth` that say how a token response is read, and when the token is refreshed. */
-export function tokenShape(fields: Fields) {
+/**
+ * The keys of `auth` that say how a token response is read, and when the token is refreshed. `morePaths` are further
+ * members that the mode reads.
+ */
+export function tokenShape(fields: Fields, morePaths: readonly string[] = []) {
   return {
     token_response_paths: parameterNames([
+      ...morePaths,
       'access_token',
       'refresh_token',
       'expires_in',

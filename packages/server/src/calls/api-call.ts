@@ -32,6 +32,8 @@ export interface ApiCall extends CallOrigin, ApiRequest<string> {
   sentTo: RequestTarget | undefined;
   /** Whether the request can be sent again: it has no body, or the whole body is in memory. */
   isReplayable: boolean;
+  /** The scopes for the lack of which the API probably refused the last request. */
+  lackedScopes: string[] | undefined;
   sentBytes: number;
   retries: number;
   refreshes: number;
@@ -58,8 +60,9 @@ export function beginCall(begun: Begun): ApiCall {
   const { via, caller, requestId, method, reference = NO_REFERENCE, retry = NO_CHOICE } = begun;
   const { endpoint = '', params, headers, body } = begun;
   const received = { via, caller, requestId, method, reference, retry, endpoint, params, headers, body };
-  const unsent = { connection: undefined, redirect: undefined, sentTo: undefined, isReplayable: true };
-  return { ...received, ...unsent, started: performance.now(), sentBytes: 0, retries: 0, refreshes: 0, redirects: 0 };
+  const unsent = { connection: undefined, redirect: undefined, sentTo: undefined, lackedScopes: undefined };
+  const counts = { sentBytes: 0, retries: 0, refreshes: 0, redirects: 0 };
+  return { ...received, ...unsent, ...counts, isReplayable: true, started: performance.now() };
 }
 
 /** The result of a call that ended. */

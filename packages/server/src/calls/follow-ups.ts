@@ -3,6 +3,7 @@ import type { OpenCall } from './api-call.ts';
 import type { SentRequest } from './authorize-request.ts';
 import type { ConnectionContext } from '../connections/connection-context.ts';
 import type { FreshCredentials } from '../refresh/fresh-credentials.ts';
+import { lackedScopes } from './lacked-scopes.ts';
 import { redirectOf } from './redirects.ts';
 import { RetryQueue, waitBeforeRetry } from './retry-policy.ts';
 
@@ -38,6 +39,7 @@ export class FollowUps {
   sendsAgain(call: OpenCall, response: ResponseHead): Promise<boolean> | false {
     const { status } = response;
     if (status < 300) return false;
+    call.lackedScopes = lackedScopes(call.connection, response);
     if (status < 400) return this.#redirect(call, response);
     if (status === 401) return call.isReplayable && call.refreshes === 0 ? this.#refresh(call) : false;
     return call.isReplayable ? this.#retry(call, response) : false;

@@ -20,6 +20,8 @@ export interface ApiResponse {
   readonly headers: Record<string, string | string[]>;
   readonly data: string;
   readonly json?: unknown;
+  /** The scopes for the lack of which the API probably refused the request (403). */
+  readonly missingScopes?: string[];
 }
 
 /** A request, and the caller's choices about its retries. */
@@ -62,7 +64,9 @@ export function createExchange(options: SendRequestOptions): Exchange {
     try {
       const { response, target, connection } = await sendCall(call, bufferedTransport(client), options);
       report(reportOf(call, { status: response.status, receivedBytes: response.receivedBytes }));
-      return { response: toApiResponse(response), target, connection };
+      const { lackedScopes: missingScopes } = call;
+      const hint = missingScopes === undefined ? {} : { missingScopes };
+      return { response: { ...toApiResponse(response), ...hint }, target, connection };
     } catch (error) {
       report(reportOf(call, { error: codeOf(error) }));
       throw error;

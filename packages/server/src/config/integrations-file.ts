@@ -87,6 +87,11 @@ function integrationSettings(fields: Fields) {
     oauth_client_id: fields.text().optional().describe('OAuth client identifier (OAuth 1.0a: consumer key)'),
     oauth_client_secret: fields.secret().optional().describe('OAuth client secret (OAuth 1.0a: consumer secret)'),
     oauth_scopes: z.array(fields.text()).optional().describe('Scopes to request'),
+    allowed_scopes: z
+      .array(fields.text())
+      .max(500)
+      .optional()
+      .describe('Further scopes that a connect session may request for one user'),
     client_certificate: fields
       .secret()
       .optional()

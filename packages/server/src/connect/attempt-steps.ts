@@ -13,7 +13,9 @@ import {
   parseConfig,
   type ConnectionContext,
 } from '../connections/connection-context.ts';
+import { formatScopes } from '../connections/granted-scopes.ts';
 import { createSeal } from '../connections/sealed-credentials.ts';
+import { accountMismatch, isSameIdentity, revokeUnwanted } from './account-change.ts';
 import { scheduleOf } from '../refresh/refresh-schedule.ts';
 import { openJson, sealJson } from '../vault/sealed-json.ts';
 import { Secret } from '../vault/secret.ts';
@@ -55,7 +57,7 @@ export async function storedConfig(key: ConnectionKey, { store }: ConnectionCont
 /** Stores the connection, with the config that the provider supplied, and ends the attempt. */
 export async function storeAuthorized(
   row: ConnectAttemptRow,
-  { credentials, config: supplied }: Authorized<BaseCredentials>,
+  { credentials, config: supplied, ...authorized }: Authorized<BaseCredentials>,
   context: ConnectionContext,
 ): Promise<void> {
   const merged = { ...(await additionalConfigOf(row, context)), ...supplied };
@@ -69,20 +71,33 @@ export async function storeAuthorized(
     );
   }
   const additionalConfig = Object.keys(supplied).length > 0 ? JSON.stringify(merged) : row.additionalConfig;
-  const connection = await newConnection(row, { credentials, additionalConfig, tags: row.tags }, context);
-  await context.store.completeAttempt(row.attemptHash, connection);
+  const connection = await newConnection(
+    row,
+    { credentials, additionalConfig, tags: row.tags, ...authorized },
+    context,
+  );
+  const { identity } = authorized;
+  const stored = await context.store.completeAttempt(row.attemptHash, connection, (earlier) =>
+    isSameIdentity(earlier, identity),
+  );
+  if (!stored) {
+    await revokeUnwanted(row, { credentials, config: merged, identity }, context);
+    throw accountMismatch(identity);
+  }
   context.log.info({ integration: row.integration }, 'connection made');
 }
 
 /** What a connection is built from. */
-interface NewCredentials extends Pick<NewConnection, 'additionalConfig' | 'tags'> {
+interface NewCredentials extends Pick<NewConnection, 'additionalConfig' | 'tags'>, Partial<AuthorizedBy> {
   readonly credentials: BaseCredentials;
 }
+
+type AuthorizedBy = Pick<Authorized<BaseCredentials>, 'identity' | 'requestedScopes'>;
 
 /** Builds a connection to be stored. */
 export async function newConnection(
   { integration, userId, account }: ConnectionKey,
-  { credentials, additionalConfig, tags }: NewCredentials,
+  { credentials, additionalConfig, tags, identity, requestedScopes }: NewCredentials,
   context: ConnectionContext,
 ): Promise<NewConnection> {
   const key = { integration, userId, account };
@@ -95,6 +110,11 @@ export async function newConnection(
     seal: await createSeal(credentials, key, context),
     additionalConfig,
     tags,
+    grant: {
+      identity: identity ?? null,
+      requestedScopes: formatScopes(requestedScopes),
+      grantedScopes: formatScopes(mode.scopes?.granted(credentials, target)),
+    },
     ...scheduleOf(credentials, { mode, integration: target }, context),
     now: context.now(),
   };

@@ -29,6 +29,7 @@ import {
   modeContext,
   type ConnectionContext,
 } from '../connections/connection-context.ts';
+import { otherAccountsOf } from './account-change.ts';
 import { assertMayHaveAccount } from './accounts.ts';
 import { assertMayConnect, hashToken, type AttemptRequester, type ConnectRequest } from './connect-sessions.ts';
 import { parseCredentials } from './parse-credentials.ts';
@@ -81,6 +82,8 @@ export interface AttemptResult extends ConnectionKey {
   readonly error: { readonly type: string; readonly message: string } | null;
   /** The only origin to which the result may be posted; null = none. */
   readonly origin: string | null;
+  /** The user's other accounts here that belong to the same account at the provider. */
+  readonly alsoConnectedAs: readonly string[];
 }
 
 /** A callback, as it was received. */
@@ -213,7 +216,7 @@ export class ConnectFlow {
     try {
       const exchange = async () => storeAuthorized(row, await this.#exchange(row, params), this.#context);
       await failAttemptOnError(row, exchange, this.#context);
-      return { ...toResult(row), status: 'succeeded' };
+      return { ...toResult(row), status: 'succeeded', alsoConnectedAs: await otherAccountsOf(row, this.#context) };
     } catch (error) {
       return { ...toResult(row), status: 'failed', error: publicError(error) };
     }
@@ -223,7 +226,9 @@ export class ConnectFlow {
   async result(attempt: Secret<string>): Promise<AttemptResult | undefined> {
     const row = await this.#context.store.findAttempt(hashToken(attempt));
     if (!row) return undefined;
-    const expired = row.expiresAt <= this.#context.now() && row.status !== 'succeeded' && row.status !== 'failed';
+    if (row.status === 'succeeded')
+      return { ...toResult(row), alsoConnectedAs: await otherAccountsOf(row, this.#context) };
+    const expired = row.expiresAt <= this.#context.now() && row.status !== 'failed';
     return expired
       ? { ...toResult(row), status: 'failed', error: { type: 'timeout', message: 'The user did not finish in time.' } }
       : toResult(row);
@@ -294,6 +299,7 @@ function toResult({
     account,
     origin,
     error,
+    alsoConnectedAs: [],
     status: status === 'succeeded' || status === 'failed' ? status : 'pending',
   };
 }

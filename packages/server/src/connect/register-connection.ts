@@ -16,7 +16,7 @@ import type { ConnectRequest } from './connect-sessions.ts';
 import { toPublicConnection, type PublicConnection } from '../connections/public-connection.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import { scheduleOf } from '../refresh/refresh-schedule.ts';
-import type { ConnectionKey } from '../store/store.ts';
+import { UNKNOWN_GRANT, type ConnectionKey } from '../store/store.ts';
 import { parseCredentials } from './parse-credentials.ts';
 import type { Secret } from '../vault/secret.ts';
 
@@ -49,7 +49,7 @@ export async function registerConnection(
     tags: JSON.stringify(tags),
   };
   const row = await context.store.insertConnection(connection);
-  if (row) return toPublicConnection(row);
+  if (row) return toPublicConnection(row, context);
   throw new NangoError(
     'connection_exists',
     `User "${userId}" already has the account "${key.account}" connected to "${integration}". ` +
@@ -66,9 +66,10 @@ export async function replaceCredentials(
   const row = await findReferenced(reference, context);
   const additionalConfig = parseConfig(row.additionalConfig);
   const { seal, ...accepted } = await accept({ key: row, credentials, additionalConfig }, context);
-  const change = { ...accepted, sealedCredentials: seal(row.id) };
+  // Only the application knows where these credentials are from.
+  const change = { ...accepted, grant: UNKNOWN_GRANT, sealedCredentials: seal(row.id) };
   const replaced = await context.store.updateCredentials(row, change);
-  return toPublicConnection(replaced ?? (await throwNotFound(reference, context)));
+  return toPublicConnection(replaced ?? (await throwNotFound(reference, context)), context);
 }
 
 async function accept(

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_IDENTITY_TEXT } from '../auth-modes/identity.ts';
 import { jsonValueSchema } from './json-value.ts';
 
 const MAX_USER_ID = 512;
@@ -48,6 +49,18 @@ export const inputFieldsSchema = z.record(
     secret: z.boolean().optional().describe('Whether it must not be shown while it is typed'),
   }),
 );
+
+const identityText = storableTextSchema.max(MAX_IDENTITY_TEXT);
+
+/** Who connected, as the provider names them. */
+export const identitySchema = z
+  .object({
+    user: identityText.describe('The provider’s id of the user'),
+    workspace: identityText.nullable().describe('The provider’s id of the workspace, team or company'),
+    name: identityText.nullable().describe('For people: an e-mail address or a login'),
+  })
+  .nullable()
+  .describe('Who connected, as the provider says; null if it is unknown');
 
 const MAX_TAGS = 16;
 const MAX_TAG_NAME = 64;

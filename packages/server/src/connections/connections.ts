@@ -36,7 +36,7 @@ export class Connections {
     const connection = await findReferenced(reference, this.#context);
     assertConfig(integrationNamed(connection.integration, this.#context), additionalConfig);
     const row = await store.updateConfig(connection, JSON.stringify(additionalConfig), now());
-    return toPublicConnection(row ?? (await throwNotFound(reference, this.#context)));
+    return toPublicConnection(row ?? (await throwNotFound(reference, this.#context)), this.#context);
   }
 
   /** Replaces the tags. Throws `connection_not_found`. */
@@ -44,7 +44,7 @@ export class Connections {
     const { store, now } = this.#context;
     const connection = await findReferenced(reference, this.#context);
     const row = await store.updateTags(connection, JSON.stringify(tags), now());
-    return toPublicConnection(row ?? (await throwNotFound(reference, this.#context)));
+    return toPublicConnection(row ?? (await throwNotFound(reference, this.#context)), this.#context);
   }
 
   /** Lists connections in pages. Throws `invalid_request` for an invalid cursor. */
@@ -59,7 +59,7 @@ export class Connections {
     const page = rows.slice(0, limit);
     const last = rows.length > limit ? page.at(-1) : undefined;
     return {
-      connections: page.map(toPublicConnection),
+      connections: page.map((row) => toPublicConnection(row, this.#context)),
       nextCursor: last ? createCursor([last.integration, last.userId, last.account]) : null,
     };
   }

@@ -1,10 +1,14 @@
 import { z } from 'zod';
 import type { AuthMode, BaseCredentials, JsonObject } from '../auth-modes/auth-mode.ts';
+import { MAX_SCOPE, MAX_SCOPES } from '../auth-modes/scopes.ts';
 import { jsonValue } from '../formats/parse-json.ts';
 import type { ConnectionRow } from '../store/store.ts';
-import { parseConfig, type OpenConnection } from './connection-context.ts';
-import { additionalConfigSchema, parseTags, tagsSchema } from './connection-input.ts';
+import { parseConfig, type ConnectionContext, type OpenConnection } from './connection-context.ts';
+import { additionalConfigSchema, identitySchema, parseTags, tagsSchema } from './connection-input.ts';
+import { missingScopesOf, parseScopes } from './granted-scopes.ts';
 import { Secret } from '../vault/secret.ts';
+
+const scopeList = z.array(z.string().max(MAX_SCOPE)).max(2 * MAX_SCOPES);
 
 /** A connection as the API shows it; times are ISO 8601. */
 export const publicConnectionSchema = z.object({
@@ -18,6 +22,10 @@ export const publicConnectionSchema = z.object({
   lastModified: z.iso.datetime(),
   additionalConfig: additionalConfigSchema,
   tags: tagsSchema,
+  identity: identitySchema,
+  requestedScopes: scopeList.nullable().describe('The scopes that were asked for; null if unknown'),
+  grantedScopes: scopeList.nullable().describe('The scopes that the provider granted; null if it did not say'),
+  missingScopes: scopeList.nullable().describe('Requested scopes that were not granted; null if unknown'),
   status: z.enum(['active', 'needs_reconnect']),
   statusReason: z.string().nullable().describe('Why the user has to connect again'),
 });
@@ -29,7 +37,16 @@ export const publicCredentialsSchema = z.looseObject({ raw: z.record(z.string(),
 export type PublicConnection = z.output<typeof publicConnectionSchema>;
 
 /** Returns a row without its credentials. */
-export function toPublicConnection(row: ConnectionRow): PublicConnection {
+export function toPublicConnection(
+  row: ConnectionRow,
+  { config }: Pick<ConnectionContext, 'config'>,
+): PublicConnection {
+  const integration = config().integrations.get(row.integration);
+  return { ...storedMembers(row), missingScopes: missingScopesOf(row, integration) };
+}
+
+/** Returns what is stored of a connection, without its credentials. */
+export function storedMembers(row: ConnectionRow): Omit<PublicConnection, 'missingScopes'> {
   return {
     id: row.id,
     uuid: row.id,
@@ -41,6 +58,9 @@ export function toPublicConnection(row: ConnectionRow): PublicConnection {
     lastModified: new Date(row.updatedAt).toISOString(),
     additionalConfig: parseConfig(row.additionalConfig),
     tags: parseTags(row.tags),
+    identity: row.identity && { ...row.identity },
+    requestedScopes: parseScopes(row.requestedScopes),
+    grantedScopes: parseScopes(row.grantedScopes),
     status: row.status,
     statusReason: row.statusReason,
   };
@@ -53,9 +73,9 @@ export interface ConnectionWithCredentials {
 }
 
 /** Returns a connection with its credentials as the API shows them; `raw` is always present. */
-export function withCredentials({ row, mode, credentials }: OpenConnection): ConnectionWithCredentials {
+export function withCredentials({ row, integration, mode, credentials }: OpenConnection): ConnectionWithCredentials {
   return {
-    connection: toPublicConnection(row),
+    connection: { ...storedMembers(row), missingScopes: missingScopesOf(row, integration) },
     credentials: { ...toPublicCredentials(credentials, mode), raw: credentials.raw.reveal() },
   };
 }

@@ -21,6 +21,12 @@ export const ERRORS = {
     about: 'The user or the authorization server denied the authorization.',
     traits: ['page'],
   },
+  account_mismatch: {
+    status: 409,
+    about:
+      'The user chose another account at the provider than the one of the connection. The connection stays as it is.',
+    traits: ['page'],
+  },
   ambiguous_connection: {
     status: 409,
     about: 'The user has no default account connected, but has others. The message names them with their ids.',

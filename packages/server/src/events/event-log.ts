@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { storableTextSchema } from '../connections/connection-input.ts';
+import { identitySchema, storableTextSchema } from '../connections/connection-input.ts';
 import { createCursor, parseCursor } from '../connections/cursor.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import { EVENT_TYPES } from '../event-types.ts';
@@ -22,6 +22,7 @@ export const eventSchema = z.object({
       integration: z.string(),
       userId: z.string(),
       account: z.string(),
+      identity: identitySchema,
       tags: z.record(z.string(), z.string()),
       authMode: z.string(),
       status: z.enum(['active', 'needs_reconnect']),
@@ -116,13 +117,13 @@ export async function publishAll({ store, config }: Pick<EventContext, 'store' |
   while ((await store.publishEvents({ limit: PUBLISH_BATCH, webhooksOf })) === PUBLISH_BATCH);
 }
 
-// Earlier releases stored neither id, account nor tags.
+// Earlier releases stored neither id, account, identity nor tags.
 const storedDataSchema = z.looseObject({ uuid: z.string() });
 
 /** A stored event, as the API and webhooks show it. */
 export function toEvent({ id, type, createdAt, data }: EventRow): Event {
   const stored = storedDataSchema.parse(JSON.parse(data));
-  const defaults = { id: stored.uuid, account: DEFAULT_ACCOUNT, tags: {} };
+  const defaults = { id: stored.uuid, account: DEFAULT_ACCOUNT, identity: null, tags: {} };
   return eventSchema.parse({
     id,
     type,

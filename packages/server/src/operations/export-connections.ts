@@ -1,6 +1,6 @@
 import type { ConnectionContext } from '../connections/connection-context.ts';
 import { openStoredCredentials } from '../connections/sealed-credentials.ts';
-import { toPublicConnection } from '../connections/public-connection.ts';
+import { storedMembers } from '../connections/public-connection.ts';
 import type { ExportedConnection, ExportHeader } from './transfer-format.ts';
 
 const PAGE_SIZE = 500;
@@ -16,7 +16,7 @@ export async function* exportConnections(
     const rows = await store.listConnections({ after, limit: PAGE_SIZE });
     for (const row of rows) {
       yield {
-        ...toPublicConnection(row),
+        ...storedMembers(row),
         credentials: clear ? openStoredCredentials(row, vault) : Buffer.from(row.sealedCredentials).toString('base64'),
       };
     }

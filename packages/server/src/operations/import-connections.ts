@@ -10,6 +10,7 @@ import {
   integrationNamed,
   type ConnectionContext,
 } from '../connections/connection-context.ts';
+import { formatScopes } from '../connections/granted-scopes.ts';
 import { createSeal, openStoredCredentials } from '../connections/sealed-credentials.ts';
 import { assertCanStoreAccount } from '../connect/accounts.ts';
 import { acceptCredentials, credentialsProblem } from '../connect/parse-credentials.ts';
@@ -104,7 +105,8 @@ export async function importConnections(
 /** Parses a connection of one of our exports, and seals its credentials for this store. */
 async function parseExported(value: unknown, context: ConnectionContext): Promise<ImportedConnection> {
   const parsed = exportedConnectionSchema.parse(value, { error: describeIssue });
-  const { credentials: input, dateCreated, lastModified, uuid, id: _, additionalConfig, tags, ...rest } = parsed;
+  const { credentials: input, dateCreated, lastModified, uuid, id: _, additionalConfig, tags, ...members } = parsed;
+  const { requestedScopes, grantedScopes, identity, ...rest } = members;
   const integration = integrationNamed(rest.integration, context);
   const mode = authModeOf(integration);
   if (mode.name !== rest.authMode)
@@ -121,6 +123,7 @@ async function parseExported(value: unknown, context: ConnectionContext): Promis
     seal: await createSeal(credentials, rest, context),
     additionalConfig: JSON.stringify(additionalConfig),
     tags: JSON.stringify(tags),
+    grant: { requestedScopes: formatScopes(requestedScopes), grantedScopes: formatScopes(grantedScopes), identity },
     ...scheduleOf(credentials, { mode, integration }, context),
     createdAt: Date.parse(dateCreated),
     updatedAt: Date.parse(lastModified),

@@ -19,7 +19,11 @@ export type ExportHeader = z.output<typeof exportHeaderSchema>;
 
 /** The schema of a connection in an export. Times are ISO 8601. */
 export const exportedConnectionSchema = z.strictObject({
-  ...publicConnectionSchema.shape,
+  ...publicConnectionSchema.omit({ missingScopes: true }).shape,
+  // Earlier releases did not store these.
+  identity: publicConnectionSchema.shape.identity.default(null),
+  requestedScopes: publicConnectionSchema.shape.requestedScopes.default(null),
+  grantedScopes: publicConnectionSchema.shape.grantedScopes.default(null),
   /** The same as `uuid`. */
   id: z.uuid().optional(),
   uuid: z.uuid(),

@@ -8,6 +8,7 @@ import {
 } from '../connections/connection-context.ts';
 import type { ConnectionIdentity } from '../store/store.ts';
 import { readReferenced, throwNotFound, type ConnectionReference } from '../connections/connection-reference.ts';
+import { formatScopes } from '../connections/granted-scopes.ts';
 import { createSeal } from '../connections/sealed-credentials.ts';
 import type { ConnectionCache } from './connection-cache.ts';
 import { FairLimit } from '../scheduling/fair-limit.ts';
@@ -209,9 +210,11 @@ export class FreshCredentials {
     const { row } = connection;
     const wasExpired = this.#isExpired({ ...connection, credentials: refreshed });
     const schedule = scheduleOf(refreshed, connection, this.#context);
+    const granted = connection.mode.scopes?.granted(refreshed, connection.integration);
+    const grant = granted ? { grantedScopes: formatScopes(granted) } : {};
     const write = async () => {
       const seal = await createSeal(refreshed, row, this.#context);
-      const change = { sealedCredentials: seal(row.id), ...schedule, now: now() };
+      const change = { sealedCredentials: seal(row.id), ...schedule, grant, now: now() };
       return store.updateCredentials(row, change, { version: row.version, holder });
     };
     const written = await this.#retryUntilAvailable(row, write);

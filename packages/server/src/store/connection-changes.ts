@@ -88,7 +88,7 @@ async function insertEvents(
   db: Kysely<Database>,
   { types, row, details: { now, error } }: { types: readonly EventType[]; row: ConnectionRow; details: EventDetails },
 ): Promise<void> {
-  const { id, integration, userId, account, tags, authMode, status, statusReason } = row;
+  const { id, integration, userId, account, identity, tags, authMode, status, statusReason } = row;
   const data = JSON.stringify({
     id,
     // The name of earlier releases.
@@ -96,6 +96,7 @@ async function insertEvents(
     integration,
     userId,
     account,
+    identity,
     tags: JSON.parse(tags) as unknown,
     authMode,
     status,

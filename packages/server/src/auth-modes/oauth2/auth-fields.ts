@@ -8,6 +8,8 @@ import { stepsSchema } from '../connect-step-fields.ts';
 import { configuredRequestSchema, endpointsOf, endpointsOfSteps } from '../configured-request.ts';
 import { jwtShape } from '../prompted/jwt-fields.ts';
 import { configFromTokenResponseSchema } from '../config-from-provider.ts';
+import { identitySchema } from '../identity.ts';
+import { scopeImpliesSchema } from '../scopes.ts';
 import { accessDeniedErrors, parameterNames, tokenShape } from '../token-fields.ts';
 
 /**
@@ -34,7 +36,7 @@ export function oauth2Shape(fields: Fields) {
     ...authorizationShape(fields),
     ...tokenRequestShape(fields),
     ...clientShape(fields),
-    ...tokenShape(fields),
+    ...tokenShape(fields, ['scope']),
     steps: stepsSchema(fields, ['access_token']),
     credentials: credentialFieldsSchema.optional().describe('Fields to prompt for, if a grant needs them'),
     assertion: z
@@ -96,6 +98,11 @@ function authorizationShape(fields: Fields) {
       .describe('Where parameters go when authorization_url has a fragment, which RFC 6749 §3.1 forbids'),
     scope_separator: z.string().max(8).default(' ').describe('Joins oauth_scopes'),
     default_scopes: z.array(fields.text()).optional().describe('Used where the Integration names no oauth_scopes'),
+    scope_implies: scopeImpliesSchema(),
+    incremental_scopes: fields
+      .boolean()
+      .default(false)
+      .describe('true: a new authorization keeps the scopes of earlier ones, so only new scopes are asked for'),
     redirect_uri: fields
       .template(CONNECTION_SCOPE)
       .optional()
@@ -148,6 +155,7 @@ function tokenRequestShape(fields: Fields) {
       .optional()
       .describe('Life of a refresh token that is not used; it is used before'),
     config_from_token_response: configFromTokenResponseSchema(),
+    identity: identitySchema(),
     refresh_request: configuredRequestSchema(fields, REFRESH_PLACEHOLDERS)
       .transform((request) => ({ ...request, presentsRefreshToken: request.placeholders.includes('refresh_token') }))
       .optional()

@@ -42,10 +42,13 @@ import {
   resourceParam,
   revocationUrlOf,
   scopeOf,
+  scopesOf,
   tokenEndpointOf,
   type AuthorizationServer,
   type OAuth2Owner,
 } from './server.ts';
+import { completeIdentity, identityFrom } from '../identity.ts';
+import { scopesIn } from '../scopes.ts';
 import { refreshDueAt } from '../token-fields.ts';
 import { Secret } from '../../vault/secret.ts';
 
@@ -76,6 +79,12 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
     })),
   storedCredentials: storedOAuth2Credentials,
   times: ['expires_at', 'refresh_token_expires_at'],
+  scopes: {
+    granted: ({ raw }, { auth }) =>
+      scopesIn(raw.reveal(), { path: auth.token_response_paths['scope'] ?? 'scope', separator: auth.scope_separator }),
+    implied: ({ scope_implies }) => scope_implies,
+    isIncremental: ({ incremental_scopes }) => incremental_scopes,
+  },
   placeholders: {
     access_token: (credentials) => credentials.access_token,
     oauth_client_id: (_, integration) => integration.oauthClientId ?? '',
@@ -148,7 +157,13 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
         ...configFromCallback(integration, callback),
         ...configFromResponse(integration, response.raw.reveal()),
       };
-      return takeSteps(owner, { credentials, config: supplied }, { mode: oauth2StepMode(owner, context), context });
+      const begun = { credentials, config: supplied, identity: identityFrom(response.raw.reveal(), auth.identity) };
+      const taken = await takeSteps(owner, begun, { mode: oauth2StepMode(owner, context), context });
+      return {
+        ...taken,
+        identity: completeIdentity(taken.identity),
+        requestedScopes: scopesOf(integration, server),
+      };
     },
   },
   device: {
@@ -183,8 +198,15 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       const response = await deviceTokenRequest(endpoint, grant, context.http);
       if (typeof response === 'string') return response;
       const credentials = credentialsFrom(response, integration, { now: context.now(), ...grantFromSecrets(secrets) });
-      const begun = { credentials, config: configFromResponse(integration, response.raw.reveal()) };
-      return takeSteps(owner, begun, { mode: oauth2StepMode(owner, context), context });
+      const raw = response.raw.reveal();
+      const identity = identityFrom(raw, integration.auth.identity);
+      const begun = { credentials, config: configFromResponse(integration, raw), identity };
+      const taken = await takeSteps(owner, begun, { mode: oauth2StepMode(owner, context), context });
+      return {
+        ...taken,
+        identity: completeIdentity(taken.identity),
+        requestedScopes: scopesOf(integration, server),
+      };
     },
   },
   prompted: {
@@ -258,7 +280,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
         credentials,
       );
       if (integration.auth.refresh_request) return kept;
-      const progress = { credentials: kept, config: {} };
+      const progress = { credentials: kept, config: {}, identity: {} };
       const mode = oauth2StepMode(owner, context);
       return (await takeSteps(owner, progress, { mode, context, tokensOnly: true })).credentials;
     },

@@ -266,12 +266,17 @@ function negotiatedMethod(
     : 'header';
 }
 
-/** Returns the value of `scope`: the Integration's scopes, or those that the resource names. */
-export function scopeOf(
-  { auth, oauthScopes }: Integration<OAuth2Auth>,
+/** Returns the scopes to ask for: the Integration's, or those that the resource names. */
+export function scopesOf(
+  { oauthScopes }: Integration<OAuth2Auth>,
   { resourceScopes }: AuthorizationServer,
-): string {
-  return (oauthScopes.length > 0 ? oauthScopes : resourceScopes).join(auth.scope_separator);
+): readonly string[] {
+  return oauthScopes.length > 0 ? oauthScopes : resourceScopes;
+}
+
+/** Returns the value of `scope`. */
+export function scopeOf(integration: Integration<OAuth2Auth>, server: AuthorizationServer): string {
+  return scopesOf(integration, server).join(integration.auth.scope_separator);
 }
 
 /** Returns the parameter `resource` (RFC 8707), if there is one. */

@@ -28,6 +28,7 @@ function addConnectionsCommands(connections: Command, terminal: Terminal): void 
     .option('-i, --integration <name>', 'only connections to this Integration')
     .option('--user-prefix <text>', 'only users whose id begins with this')
     .option('-a, --account <name>', 'only this account')
+    .option('--identity <id>', 'only connections of this user of the provider, by the provider’s id')
     .option('--status <status>', 'active or needs_reconnect')
     .option('--tag <name=value>', 'only connections with this tag; repeat it for more', collectPairs)
     .option(...JSON_OUTPUT)

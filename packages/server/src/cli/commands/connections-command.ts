@@ -9,6 +9,7 @@ export interface ConnectionsFlags extends ClientFlags {
   readonly user?: string;
   readonly integration?: string;
   readonly account?: string;
+  readonly identity?: string;
   readonly userPrefix?: string;
   readonly status?: string;
   readonly tag?: Record<string, string>;
@@ -27,9 +28,10 @@ export async function listConnections(flags: ConnectionsFlags, terminal: Termina
         ? 'No connection matches.'
         : 'There are no connections yet. To make one: nango connect <integration> <userId>',
     );
-  const rows = found.map(({ integration, userId, account, authMode, status, lastModified, additionalConfig }) =>
-    [integration, userId, account, providerAccount(additionalConfig), authMode, status, lastModified].map(printable),
-  );
+  const rows = found.map((connection) => {
+    const { integration, userId, account, authMode, status, lastModified } = connection;
+    return [integration, userId, account, providerAccount(connection), authMode, status, lastModified].map(printable);
+  });
   terminal.out(
     formatTable(
       [['INTEGRATION', 'USER ID', 'ACCOUNT', 'AT THE PROVIDER', 'AUTH MODE', 'STATUS', 'LAST MODIFIED'], ...rows],
@@ -45,13 +47,22 @@ function describeConnection(connection: ConnectionReference): string {
   return `the connection of user "${userId}" to "${integration}"${account === undefined ? '' : ` (${account})`}`;
 }
 
-/** The name or id of the account at the provider, if the Blueprint requests it. */
-function providerAccount({ account_name: name, account_id: id }: Connection['additionalConfig']): string {
-  const account = name ?? id;
+/** The name or id of the account at the provider, if the provider says it. */
+function providerAccount({ identity, additionalConfig }: Connection): string {
+  const account =
+    identity?.name ?? additionalConfig['account_name'] ?? identity?.user ?? additionalConfig['account_id'];
   return typeof account === 'string' ? account : '';
 }
 
-function filterOf({ user, userPrefix, integration, account, status, tag }: ConnectionsFlags): ConnectionFilter {
+function filterOf({
+  user,
+  userPrefix,
+  integration,
+  account,
+  identity,
+  status,
+  tag,
+}: ConnectionsFlags): ConnectionFilter {
   if (status !== undefined && status !== 'active' && status !== 'needs_reconnect')
     throw new UsageError('--status must be active or needs_reconnect.');
   return {
@@ -59,6 +70,7 @@ function filterOf({ user, userPrefix, integration, account, status, tag }: Conne
     ...(userPrefix === undefined ? {} : { userIdPrefix: userPrefix }),
     ...(integration === undefined ? {} : { integration }),
     ...(account === undefined ? {} : { account }),
+    ...(identity === undefined ? {} : { identity }),
     ...(status === undefined ? {} : { status }),
     ...(tag === undefined ? {} : { tags: tag }),
   };

@@ -15,6 +15,7 @@ test('F7: hostile text is plain text, in the page and in the script data', () =>
       userId: hostile,
       account: 'default',
       origin: 'https://app.example',
+      alsoConnectedAs: [],
       error: { type: hostile, message: hostile },
     }),
   );

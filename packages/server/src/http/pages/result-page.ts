@@ -60,6 +60,7 @@ export function sendFailurePage(error: unknown, { request, reply, context }: Fai
     userId: '',
     account: '',
     origin: null,
+    alsoConnectedAs: [],
     error: shownError(error, context),
   };
   return sendResultPage(reply.code(isOurs ? error.status : 500), result);

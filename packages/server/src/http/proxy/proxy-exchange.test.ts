@@ -23,6 +23,7 @@ test('P8: a request whose caller disconnected while the connection was made is n
   caller.end();
   const response = await promise;
   const exchange = new Exchange({
+    lackedScopes: () => undefined,
     response,
     isReplaced: () => false,
     endsAt: undefined,

@@ -25,6 +25,8 @@ export interface ExchangeOptions {
   readonly callerIdleMs: number;
   /** The request id that is added to the response. */
   readonly requestId: string;
+  /** Returns the scopes for the lack of which the API probably refused, to be added to the response. */
+  readonly lackedScopes: () => readonly string[] | undefined;
   /** Takes the API's socket if the API agrees to change the protocol; undefined if that was not requested. */
   readonly onUpgrade?: ((headers: HeaderFields, upstream: Duplex) => void) | undefined;
 }
@@ -155,6 +157,8 @@ export class Exchange implements Receiver<Forwarded> {
     const fields = responseHeaders(headers, { withTrailer: this.#mayHaveTrailers, withLength: status !== 204 });
     fields.push('nango-request-id', this.#options.requestId);
     // An API may respond before the request ends. The rest of the request is not awaited, so the connection closes.
+    const lacked = this.#options.lackedScopes();
+    if (lacked) fields.push('nango-missing-scopes', toHeaderText(lacked.join(' ')));
     if (!response.req.complete) fields.push('connection', 'close');
     response.writeHead(status, toHeaderText(statusMessage), fields);
     // The caller of a slow response, such as a stream of events, receives the head before the first byte.

@@ -42,7 +42,7 @@ async function serve(incoming: IncomingMessage, responding: Responding, server: 
   try {
     call.caller = server.secretKeys.check(incoming.headers.authorization, { scope: 'proxy', from: incoming });
     parseProxyRequest(incoming, call);
-    const { status, bytes, respondedAt } = await streamCall(call, callerOf(incoming, responding, requestId), server);
+    const { status, bytes, respondedAt } = await streamCall(call, callerOf(incoming, responding, call), server);
     server.report(reportOf(call, { status, receivedBytes: bytes, respondedAt }));
   } catch (error) {
     const { response } = responding;
@@ -59,8 +59,9 @@ async function serve(incoming: IncomingMessage, responding: Responding, server: 
 function callerOf(
   incoming: IncomingMessage,
   { response, onUpgrade }: Responding,
-  requestId: string,
+  call: ApiCall,
 ): StreamCaller<Forwarded> {
+  const { requestId = '' } = call;
   return {
     incoming,
     idleMs: CALLER_IDLE_MS,
@@ -70,7 +71,15 @@ function callerOf(
       if (incoming.headers.expect !== undefined) response.writeContinue();
     },
     receive: (isReplaced, endsAt) =>
-      new Exchange({ response, isReplaced, onUpgrade, endsAt, callerIdleMs: CALLER_IDLE_MS, requestId }),
+      new Exchange({
+        response,
+        isReplaced,
+        onUpgrade,
+        endsAt,
+        callerIdleMs: CALLER_IDLE_MS,
+        requestId,
+        lackedScopes: () => call.lackedScopes,
+      }),
   };
 }
 

@@ -62,6 +62,9 @@ const resultSchema = {
     200: z.object({
       status: z.enum(['pending', 'succeeded', 'failed']),
       error: z.object({ type: z.string(), message: z.string() }).nullable(),
+      alsoConnectedAs: z
+        .array(z.string())
+        .describe('The user’s other accounts that belong to the same account at the provider'),
     }),
     400: errorBodySchema,
   },
@@ -115,7 +118,8 @@ export function attemptRoutes(app: App, server: ServerContext): void {
     const result = await flow.result(new Secret(params.attempt));
     if (!result) throw new NangoError('invalid_state', 'The attempt does not exist.');
     void reply.header('cache-control', 'no-store');
-    return { status: result.status, error: result.error };
+    const { status, error, alsoConnectedAs } = result;
+    return { status, error, alsoConnectedAs: [...alsoConnectedAs] };
   });
 }
 

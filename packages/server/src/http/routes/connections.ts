@@ -36,6 +36,7 @@ const listQuerySchema = z
     userId: userIdSchema.optional(),
     userIdPrefix: storableTextSchema.min(1).max(512).optional().describe('The first characters of the user id'),
     account: accountSchema.optional(),
+    identity: storableTextSchema.min(1).max(512).optional().describe('The provider’s id of the user who connected'),
     status: z.enum(['active', 'needs_reconnect']).optional(),
     tag: z
       .union([tagTextSchema, z.array(tagTextSchema).max(16)])

@@ -10,6 +10,10 @@ const responseSchema = z.object({
   headers: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
   data: z.string().describe('The body as text'),
   json: z.unknown().optional().describe('The parsed body, if it is JSON'),
+  missingScopes: z
+    .array(z.string())
+    .optional()
+    .describe('The scopes that the connection lacks, if the API refused with 403 and insufficient_scope (RFC 6750)'),
 });
 
 const errors = {
