@@ -311,6 +311,7 @@ for (const { name, setUp } of STORE_KINDS) {
       nonceHash: null,
       additionalConfig: null,
       tags: null,
+      options: null,
       now: NOW,
       expiresAt: NOW + 10,
       dueAt: null,
@@ -415,6 +416,7 @@ for (const { name, setUp } of STORE_KINDS) {
         tags: null,
         integrations: '["a"]',
         origin: null,
+        options: null,
         expiresAt: NOW + 10,
       });
       assert.equal((await store.findSession('h', NOW))?.integrations, '["a"]');

@@ -23,6 +23,7 @@ import type {
   EventPage,
   EventQuery,
   PaginatedRequest,
+  ReconnectSessionRequest,
   Success,
 } from './types.ts';
 
@@ -259,8 +260,11 @@ export default class Nango {
   }
 
   /** Creates the token that `connect()` of @nangohq/frontend needs on a public server. Give it only to that user. */
-  async createConnectSession(request: ConnectSessionRequest): Promise<Success<ConnectSession>> {
-    assertText('userId', request.userId);
+  async createConnectSession(
+    request: ConnectSessionRequest | ReconnectSessionRequest,
+  ): Promise<Success<ConnectSession>> {
+    if ('connectionId' in request) assertText('connectionId', request.connectionId);
+    else assertText('userId', request.userId);
     return succeed(await this.#api.call<ConnectSession>('POST', '/api/connect-sessions', { body: request }));
   }
 

@@ -220,21 +220,36 @@ export interface ApiResponse<Body = unknown> {
   missingScopes?: string[];
 }
 
-/** The permission that `createConnectSession` grants. */
-export interface ConnectSessionRequest {
+/** What a session permits, beside whose connections. */
+export interface ConnectSessionOptions {
+  /** Tags of the connection. Default: those that it has. */
+  tags?: Record<string, string>;
+  /** The only page origin that may use the token, such as `https://app.example.com`. */
+  origin?: string;
+  /** The person who connects, as pages show them. Default: the user id. */
+  endUser?: { name?: string; email?: string };
+  /** Settings of the connection, by Integration. They take precedence over those of the page. */
+  additionalConfig?: Record<string, Record<string, unknown>>;
+  /** Default: 900. */
+  expiresInSeconds?: number;
+}
+
+/** A permission for one user to connect accounts. */
+export interface ConnectSessionRequest extends ConnectSessionOptions {
   userId: string;
   /** The only account that the token permits. Default: `default`. */
   account?: string;
   /** A new account, which the server names. */
   newAccount?: boolean;
-  /** Tags of the connection. Default: those that it has. */
-  tags?: Record<string, string>;
   /** Default: all integrations. */
   integrations?: string[];
-  /** The only page origin that may use the token, such as `https://app.example.com`. */
-  origin?: string;
-  /** Default: 900. */
-  expiresInSeconds?: number;
+}
+
+/** A permission to connect one existing connection again. */
+export interface ReconnectSessionRequest extends ConnectSessionOptions {
+  connectionId: string;
+  /** If you name it, it must be the connection's. */
+  userId?: string;
 }
 
 /** A short-lived permission for one user's browser. */

@@ -17,6 +17,7 @@ import { formatScopes } from '../connections/granted-scopes.ts';
 import { createSeal } from '../connections/sealed-credentials.ts';
 import { accountMismatch, isSameIdentity, revokeUnwanted } from './account-change.ts';
 import { scheduleOf } from '../refresh/refresh-schedule.ts';
+import { parseAttemptOptions } from './session-options.ts';
 import { openJson, sealJson } from '../vault/sealed-json.ts';
 import { Secret } from '../vault/secret.ts';
 
@@ -71,12 +72,13 @@ export async function storeAuthorized(
     );
   }
   const additionalConfig = Object.keys(supplied).length > 0 ? JSON.stringify(merged) : row.additionalConfig;
+  const { identity } = authorized;
+  const { connectionId: replaces } = parseAttemptOptions(row.options);
   const connection = await newConnection(
     row,
-    { credentials, additionalConfig, tags: row.tags, ...authorized },
+    { credentials, additionalConfig, tags: row.tags, replaces, ...authorized },
     context,
   );
-  const { identity } = authorized;
   const stored = await context.store.completeAttempt(row.attemptHash, connection, (earlier) =>
     isSameIdentity(earlier, identity),
   );
@@ -88,7 +90,7 @@ export async function storeAuthorized(
 }
 
 /** What a connection is built from. */
-interface NewCredentials extends Pick<NewConnection, 'additionalConfig' | 'tags'>, Partial<AuthorizedBy> {
+interface NewCredentials extends Pick<NewConnection, 'additionalConfig' | 'tags' | 'replaces'>, Partial<AuthorizedBy> {
   readonly credentials: BaseCredentials;
 }
 
@@ -97,7 +99,7 @@ type AuthorizedBy = Pick<Authorized<BaseCredentials>, 'identity' | 'requestedSco
 /** Builds a connection to be stored. */
 export async function newConnection(
   { integration, userId, account }: ConnectionKey,
-  { credentials, additionalConfig, tags, identity, requestedScopes }: NewCredentials,
+  { credentials, identity, requestedScopes, ...stored }: NewCredentials,
   context: ConnectionContext,
 ): Promise<NewConnection> {
   const key = { integration, userId, account };
@@ -108,8 +110,7 @@ export async function newConnection(
     id: randomUUID(),
     authMode: mode.name,
     seal: await createSeal(credentials, key, context),
-    additionalConfig,
-    tags,
+    ...stored,
     grant: {
       identity: identity ?? null,
       requestedScopes: formatScopes(requestedScopes),

@@ -1,61 +1,30 @@
 import { timingSafeEqual } from 'node:crypto';
-import type {
-  AdditionalConfig,
-  Authorized,
-  BaseCredentials,
-  Integration,
-  JsonObject,
-} from '../auth-modes/auth-mode.ts';
+import type { Authorized, BaseCredentials } from '../auth-modes/auth-mode.ts';
 import type { ResponseParameters } from '../oauth/authorization-response.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { ConnectAttemptRow, ConnectionKey } from '../store/store.ts';
 import {
-  ATTEMPT_LIFE_MS,
   attemptConfig,
   failAttemptOnError,
-  newConnection,
   openSecrets,
   publicError,
   sealSecrets,
   invalidState,
   storeAuthorized,
-  storedConfig,
 } from './attempt-steps.ts';
 import {
-  assertConfig,
   authModeOf,
-  configOf,
   integrationNamed,
   modeContext,
   type ConnectionContext,
 } from '../connections/connection-context.ts';
 import { otherAccountsOf } from './account-change.ts';
-import { assertMayHaveAccount } from './accounts.ts';
-import { assertMayConnect, hashToken, type AttemptRequester, type ConnectRequest } from './connect-sessions.ts';
-import { parseCredentials } from './parse-credentials.ts';
+import { hashToken } from './connect-sessions.ts';
+import { createAttempt, type AttemptRequest, type CreatedAttempt } from './create-attempt.ts';
+import { parseAttemptOptions, type AttemptOptions } from './session-options.ts';
 import { Secret } from '../vault/secret.ts';
 
 const MAX_STATE = 512;
-
-/** A request to connect a user's account. */
-export interface AttemptRequest extends ConnectRequest {
-  readonly additionalConfig?: AdditionalConfig | undefined;
-  /** Prompted credentials, for modes without a browser flow. */
-  readonly credentials?: Secret<JsonObject> | undefined;
-  readonly requester: AttemptRequester;
-}
-
-/** A new attempt. `expiresAt` is in milliseconds since the epoch. */
-export interface CreatedAttempt {
-  readonly account: string;
-  /** Opens the attempt once, and identifies it when its result is read: 256 random bits. */
-  readonly attempt: Secret<string>;
-  readonly expiresAt: number;
-  /** The page that began the attempt sends it to our page in its popup, as a proof. It is never part of a URL. */
-  readonly nonce: Secret<string> | undefined;
-  /** `succeeded` if the provider needed no user. */
-  readonly status: 'pending' | 'succeeded';
-}
 
 /**
  * The permission for the redirect to the provider. It comes from the page that began the attempt, or from the user's
@@ -66,6 +35,7 @@ export type BeginProof = { readonly nonce: Secret<string> } | 'clicked' | undefi
 /** An attempt that waits for its browser. */
 export interface WaitingAttempt extends ConnectionKey {
   readonly origin: string | null;
+  readonly endUser: AttemptOptions['endUser'];
   /** Whether {@link ConnectFlow.begin} needs a proof. */
   readonly needsProof: boolean;
 }
@@ -101,42 +71,15 @@ export class ConnectFlow {
   }
 
   /** Creates an attempt for a user who may connect. If the provider needs no user, the connection is made at once. */
-  async create({ additionalConfig, credentials, requester, ...request }: AttemptRequest): Promise<CreatedAttempt> {
-    const { store, now, randomToken } = this.#context;
-    const { key, tags } = await assertMayConnect(request, requester, this.#context);
-    const target = integrationNamed(key.integration, this.#context);
-    await assertMayHaveAccount(key, this.#context);
-    const { authorization } = authModeOf(target);
-    const ownConfig = additionalConfig ?? (await storedConfig(key, this.#context));
-    assertConfig(target, ownConfig, authorization?.suppliedConfig(target));
-    const config = configOf(target, ownConfig);
-    const issued = await this.#credentialsWithoutBrowser(target, { credentials, config });
-    const attempt = new Secret(randomToken());
-    const expiresAt = now() + ATTEMPT_LIFE_MS;
-    // Without a token, the server serves one developer on this machine.
-    const nonce = requester.token === undefined ? undefined : new Secret(randomToken());
-    const json = additionalConfig ? JSON.stringify(additionalConfig) : null;
-    await store.insertAttempt({
-      ...key,
-      attemptHash: hashToken(attempt),
-      origin: requester.origin ?? null,
-      nonceHash: nonce === undefined ? null : hashToken(nonce),
-      additionalConfig: json,
-      tags,
-      now: now(),
-      expiresAt,
-    });
-    if (issued) {
-      const connection = await newConnection(key, { credentials: issued, additionalConfig: json, tags }, this.#context);
-      await store.completeAttempt(hashToken(attempt), connection);
-    }
-    return { attempt, nonce, account: key.account, expiresAt, status: issued ? 'succeeded' : 'pending' };
+  create(request: AttemptRequest): Promise<CreatedAttempt> {
+    return createAttempt(request, this.#context);
   }
 
   /** Returns an attempt that no browser has opened. Throws `invalid_state` if it was used or has expired. */
   async findWaiting(attempt: Secret<string>): Promise<WaitingAttempt> {
-    const { integration, userId, account, origin, nonceHash } = await this.#findWaiting(attempt);
-    return { integration, userId, account, origin, needsProof: nonceHash !== null };
+    const { integration, userId, account, origin, nonceHash, options } = await this.#findWaiting(attempt);
+    const { endUser } = parseAttemptOptions(options);
+    return { integration, userId, account, origin, endUser, needsProof: nonceHash !== null };
   }
 
   /**
@@ -232,27 +175,6 @@ export class ConnectFlow {
     return expired
       ? { ...toResult(row), status: 'failed', error: { type: 'timeout', message: 'The user did not finish in time.' } }
       : toResult(row);
-  }
-
-  /**
-   * Obtains prompted or issued credentials, which need no browser. Undefined if the user must authorize in a browser.
-   */
-  async #credentialsWithoutBrowser(
-    integration: Integration,
-    { credentials, config }: { credentials: Secret<JsonObject> | undefined; config: AdditionalConfig },
-  ): Promise<BaseCredentials | undefined> {
-    const { authorization, prompted, issuance } = authModeOf(integration);
-    if (credentials !== undefined)
-      return parseCredentials({ integration, credentials, config, from: 'page' }, this.#context);
-    if (issuance?.applies(integration))
-      return issuance.issue({ integration, config }, modeContext(integration, this.#context));
-    if (authorization?.applies(integration)) return undefined;
-    const names = Object.keys(prompted?.fields(integration) ?? {}).join(', ');
-    throw new NangoError(
-      'invalid_credentials',
-      `"${integration.name}" prompts its user for ${names || 'credentials'}: ` +
-        `connect('${integration.name}', userId, { credentials: { ${names} } }).`,
-    );
   }
 
   async #exchange(row: ConnectAttemptRow, callback: ResponseParameters): Promise<Authorized<BaseCredentials>> {

@@ -3,34 +3,10 @@ import { z } from 'zod';
 import { NangoError } from '../errors/nango-error.ts';
 import { isLoopbackHost } from '../schema/loopback-host.ts';
 import type { ConnectionKey } from '../store/store.ts';
-import type { Tags } from '../connections/connection-input.ts';
 import { chosenAccount, isGeneratedAccount, type AccountChoice } from './accounts.ts';
-import { integrationNamed, type ConnectionContext } from '../connections/connection-context.ts';
-import { Secret } from '../vault/secret.ts';
-
-const DEFAULT_LIFE_SECONDS = 900;
-/** The longest life of a connect session token, in seconds. */
-export const MAX_SESSION_SECONDS = 86_400;
-
-/** The permission that a back end gives to one of its users. */
-export interface ConnectSessionRequest extends AccountChoice {
-  readonly userId: string;
-  /** Undefined = those that the connection has, if it exists. */
-  readonly tags?: Tags | undefined;
-  /** The Integrations that the user may connect; undefined = any. */
-  readonly integrations?: readonly string[] | undefined;
-  /** The only page origin that may use the token; undefined = any. */
-  readonly origin?: string | undefined;
-  readonly expiresInSeconds?: number | undefined;
-}
-
-/** A connect session token. `expiresAt` is in milliseconds since the epoch. */
-export interface ConnectSession {
-  readonly token: Secret<string>;
-  /** The only account that the token permits. */
-  readonly account: string;
-  readonly expiresAt: number;
-}
+import type { ConnectionContext } from '../connections/connection-context.ts';
+import { parseSessionOptions, type SessionOptions } from './session-options.ts';
+import type { Secret } from '../vault/secret.ts';
 
 /** The sender of an attempt request: its token, and the origin of its page as the browser reports it. */
 export interface AttemptRequester {
@@ -49,34 +25,12 @@ export interface RequestRoute {
   readonly isForwarded: boolean;
 }
 
-/** Creates a connect session token. Only its hash is stored. */
-export async function createConnectSession(
-  request: ConnectSessionRequest,
-  context: ConnectionContext,
-): Promise<ConnectSession> {
-  for (const integration of request.integrations ?? []) integrationNamed(integration, context);
-  const account = chosenAccount(request, context);
-  const now = context.now();
-  const token = new Secret(`nango_session_${context.randomToken()}`);
-  const expiresAt = now + (request.expiresInSeconds ?? DEFAULT_LIFE_SECONDS) * 1000;
-  const integrations = request.integrations ? JSON.stringify(request.integrations) : null;
-  await context.store.insertSession({
-    tokenHash: hashToken(token),
-    userId: request.userId,
-    account,
-    tags: request.tags ? JSON.stringify(request.tags) : null,
-    integrations,
-    origin: request.origin ?? null,
-    expiresAt,
-  });
-  return { token, account, expiresAt };
-}
-
 /** What a page may connect. */
 export interface PermittedConnect {
   readonly key: ConnectionKey;
   /** JSON; null = the back end set none. */
   readonly tags: string | null;
+  readonly options: SessionOptions;
 }
 
 /** A connection that a page asks for. */
@@ -99,7 +53,7 @@ export async function assertMayConnect(
   const { integration, userId } = request;
   if (requester.token === undefined) {
     assertLocal(requester, context);
-    return { key: { integration, userId, account: chosenAccount(request, context) }, tags: null };
+    return { key: { integration, userId, account: chosenAccount(request, context) }, tags: null, options: {} };
   }
   const session = await context.store.findSession(hashToken(requester.token), context.now());
   if (!session)
@@ -113,7 +67,7 @@ export async function assertMayConnect(
   }
   const { account = session.account, newAccount = false } = request;
   if (account === session.account && (!newAccount || isGeneratedAccount(account)))
-    return { key: { integration, userId, account }, tags: session.tags };
+    return { key: { integration, userId, account }, tags: session.tags, options: parseSessionOptions(session.options) };
   throw new NangoError(
     'forbidden',
     `The connect session token permits only the account "${session.account}". ` +

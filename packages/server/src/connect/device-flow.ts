@@ -80,6 +80,7 @@ export class DeviceFlow {
       nonceHash: null,
       additionalConfig: json,
       tags: tags ? JSON.stringify(tags) : null,
+      options: null,
       ...times,
     });
     await store.beginAttempt(attemptHash, {

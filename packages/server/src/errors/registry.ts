@@ -41,7 +41,11 @@ export const ERRORS = {
   },
   cancelled: { status: 400, about: 'The user of the command line cancelled a prompt. The command changed nothing.' },
   connection_exists: { status: 409, about: 'The user already has this account connected to the Integration.' },
-  connection_not_found: { status: 404, about: 'The user has no such connection, or no connection has this id.' },
+  connection_not_found: {
+    status: 404,
+    about: 'The user has no such connection, or no connection has this id.',
+    traits: ['page'],
+  },
   credentials_unreadable: {
     status: 500,
     about: 'The stored credentials cannot be decrypted or parsed. They were damaged or moved.',

@@ -157,6 +157,8 @@ export interface NewConnection extends ConnectionKey {
   readonly tags: string | null;
   /** Absent = unknown. */
   readonly grant?: ProviderGrant;
+  /** The id of the connection that it has to replace. Absent = it may replace one, or be a new one. */
+  readonly replaces?: string | undefined;
   readonly expiresAt: number | null;
   /** When the background refreshes the credentials; null = never. */
   readonly dueAt: number | null;
@@ -232,6 +234,8 @@ export interface ConnectAttemptRow extends ConnectionKey {
   readonly additionalConfig: string | null;
   /** JSON; null = the back end set none. */
   readonly tags: string | null;
+  /** JSON of what the back end decided beside; null = nothing. */
+  readonly options: string | null;
   readonly status: 'created' | 'authorizing' | 'completing' | 'succeeded' | 'failed';
   readonly errorType: string | null;
   readonly errorMessage: string | null;
@@ -246,6 +250,7 @@ export interface NewConnectAttempt extends ConnectionKey {
   readonly nonceHash: string | null;
   readonly additionalConfig: string | null;
   readonly tags: string | null;
+  readonly options: string | null;
   readonly now: number;
   readonly expiresAt: number;
 }
@@ -269,6 +274,8 @@ export interface ConnectSessionRow {
   /** JSON list, or null = any. */
   readonly integrations: string | null;
   readonly origin: string | null;
+  /** JSON of what the back end decided beside; null = nothing. */
+  readonly options: string | null;
   readonly expiresAt: number;
 }
 
@@ -386,7 +393,8 @@ export interface Store extends EventStore {
   failAttempt(attemptHash: string, error: { type: string; message: string }): Promise<void>;
   /**
    * Stores the connection, or replaces the credentials of the existing one, and ends the attempt. Resolves to
-   * undefined, and changes nothing, if the existing one may not be replaced.
+   * undefined, and changes nothing, if the existing one may not be replaced. Throws `connection_not_found` if the
+   * connection that it has to replace is gone.
    */
   completeAttempt(
     attemptHash: string,

@@ -7,7 +7,9 @@ const HOSTILE = `</title></script><img src=x onerror=alert(1)>"'&\u2028`;
 
 async function connectPage() {
   const app = fastify();
-  const waiting = { integration: HOSTILE, userId: HOSTILE, account: HOSTILE, origin: HOSTILE, needsProof: true };
+  const endUser = { name: HOSTILE, email: HOSTILE };
+  const names = { integration: HOSTILE, userId: HOSTILE, account: HOSTILE, origin: HOSTILE };
+  const waiting = { ...names, endUser, needsProof: true };
   const application = { name: HOSTILE, logo: `data:image/svg+xml,${HOSTILE}` };
   app.get('/', (_request, reply) => sendConnectPage(reply, { attempt: HOSTILE, waiting, application }));
   return app.inject('/');

@@ -50,6 +50,15 @@ if (origin && window.opener) {
   setTimeout(() => { main.hidden = isGoing; }, 1500);
 }`;
 
+/** Returns the person and the application that a connection will belong to, as HTML. */
+export function ownerOf(
+  { userId, endUser: { name, email } = {} }: Pick<WaitingAttempt, 'userId' | 'endUser'>,
+  application: ShownApplication,
+): string {
+  const person = name !== undefined && email !== undefined ? `${name} (${email})` : (name ?? email ?? userId);
+  return `the account <b>${escapeHtml(person)}</b> in <b>${escapeHtml(application.name)}</b>`;
+}
+
 /**
  * Sends the page that shows which account will be connected to which application. The page continues when the opener
  * has proven its identity, or when the user clicks.
@@ -58,15 +67,15 @@ export function sendConnectPage(
   reply: FastifyReply,
   { attempt, waiting, application }: { attempt: string; waiting: WaitingAttempt; application: ShownApplication },
 ): FastifyReply {
-  const { integration, userId, origin } = waiting;
+  const { integration, origin } = waiting;
   const { name, logo } = application;
   const image = logo === undefined ? '' : `<img src="${escapeHtml(logo)}" alt="">`;
   const shownName = escapeHtml(name);
-  const account = `the account <b>${escapeHtml(userId)}</b> in <b>${shownName}</b>`;
+  const owner = ownerOf(waiting, application);
   const body = `<main>
 ${image}
 <h1>Connect ${escapeHtml(integration)} to ${shownName}</h1>
-<p>The account that you choose next becomes part of ${account}. <b>${shownName}</b> can then use it.</p>
+<p>The account that you choose next becomes part of ${owner}. <b>${shownName}</b> can then use it.</p>
 <p class="small">Continue only if this is your account in ${shownName} and you requested this connection.</p>
 <button type="button">Continue</button>
 <p class="small bad" id="problem" role="alert"></p>

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { createConnectSession, MAX_SESSION_SECONDS } from '../../connect/connect-sessions.ts';
+import { createConnectSession, MAX_TOKEN_SECONDS } from '../../connect/create-session.ts';
+import { sessionOptionsSchema } from '../../connect/session-options.ts';
 import { tagsSchema, userIdSchema } from '../../connections/connection-input.ts';
 import { integrationNameSchema } from '../../config/integration-name.ts';
 import { errorBodySchema } from '../error-mapper.ts';
@@ -20,7 +21,7 @@ export function connectSessionRoutes({ context }: ServerContext) {
         schema: {
           summary: 'Permit one user to connect accounts from the browser',
           body: z.object({
-            userId: userIdSchema,
+            userId: userIdSchema.optional(),
             ...accountShape,
             tags: tagsSchema.optional(),
             integrations: z
@@ -31,11 +32,12 @@ export function connectSessionRoutes({ context }: ServerContext) {
             origin: originSchema
               .optional()
               .describe('The only origin whose pages may use the token. Default: every origin'),
+            ...sessionOptionsSchema.shape,
             expiresInSeconds: z
               .number()
               .int()
               .min(1)
-              .max(MAX_SESSION_SECONDS)
+              .max(MAX_TOKEN_SECONDS)
               .optional()
               .describe('Lifetime of the token. Default: 900'),
           }),

@@ -33,6 +33,7 @@ export function attemptStatements(
       nonceHash,
       additionalConfig,
       tags,
+      options,
       now,
       expiresAt,
     }) {
@@ -52,6 +53,7 @@ export function attemptStatements(
         nonce_hash: nonceHash,
         additional_config: additionalConfig,
         tags,
+        options,
         created_at: now,
         expires_at: expiresAt,
       };
@@ -152,6 +154,7 @@ function toAttemptRow(row: Selectable<Database['connect_attempts']>): ConnectAtt
     sealedSecrets: row.sealed_secrets,
     additionalConfig: row.additional_config,
     tags: row.tags,
+    options: row.options,
     status: row.status,
     errorType: row.error_type,
     errorMessage: row.error_message,

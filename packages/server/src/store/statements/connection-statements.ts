@@ -10,6 +10,7 @@ import {
   toIdentity,
   type SelectedRow,
 } from './connection-rows.ts';
+import { NangoError } from '../../errors/nango-error.ts';
 import { listStatement } from './list-statement.ts';
 import { removeTags, replaceTags } from './tag-statements.ts';
 import {
@@ -200,6 +201,7 @@ export async function upsertConnection(
 ): Promise<ConnectionRow | undefined> {
   for (;;) {
     const before = await changes.lock(transaction, connection);
+    assertReplaces(connection, before);
     if (before && !mayReplace(toIdentity(before))) return undefined;
     const stored = before
       ? await replaceConnection(transaction, { ...connection, id: before.uuid })
@@ -222,6 +224,12 @@ export async function upsertConnection(
     );
     return row;
   }
+}
+
+/** Throws `connection_not_found` if the connection has to replace another one than it would. */
+function assertReplaces({ replaces }: NewConnection, before: LockedConnection | undefined): void {
+  if (replaces === undefined || replaces === before?.uuid) return;
+  throw new NangoError('connection_not_found', 'The connection that was to be connected again was deleted meanwhile.');
 }
 
 function replaceConnection(transaction: Kysely<Database>, connection: NewConnection) {

@@ -5,10 +5,10 @@ import type { Store } from '../store.ts';
 /** Statements about connect sessions, whose keys are hashes of their tokens. */
 export function sessionStatements(db: Kysely<Database>): Pick<Store, 'insertSession' | 'findSession'> {
   return {
-    async insertSession({ tokenHash, userId, account, tags, integrations, origin, expiresAt }) {
+    async insertSession({ tokenHash, userId, expiresAt, ...columns }) {
       await db
         .insertInto('connect_sessions')
-        .values({ token_hash: tokenHash, user_id: userId, account, tags, integrations, origin, expires_at: expiresAt })
+        .values({ token_hash: tokenHash, user_id: userId, ...columns, expires_at: expiresAt })
         .execute();
     },
     async findSession(tokenHash, now) {
@@ -26,6 +26,7 @@ export function sessionStatements(db: Kysely<Database>): Pick<Store, 'insertSess
           tags: row.tags,
           integrations: row.integrations,
           origin: row.origin,
+          options: row.options,
           expiresAt: row.expires_at,
         }
       );

@@ -1,0 +1,142 @@
+import type { AdditionalConfig, BaseCredentials, Integration, JsonObject } from '../auth-modes/auth-mode.ts';
+import {
+  assertConfig,
+  authModeOf,
+  configOf,
+  integrationNamed,
+  modeContext,
+  type ConnectionContext,
+} from '../connections/connection-context.ts';
+import { findReferenced } from '../connections/connection-reference.ts';
+import { NangoError } from '../errors/nango-error.ts';
+import { Secret } from '../vault/secret.ts';
+import { assertMayHaveAccount } from './accounts.ts';
+import { ATTEMPT_LIFE_MS, newConnection, storedConfig } from './attempt-steps.ts';
+import {
+  assertMayConnect,
+  hashToken,
+  type AttemptRequester,
+  type ConnectRequest,
+  type PermittedConnect,
+} from './connect-sessions.ts';
+import { parseCredentials } from './parse-credentials.ts';
+import { storedOptions, type AttemptOptions } from './session-options.ts';
+
+/** A request to connect a user's account. */
+export interface AttemptRequest extends ConnectRequest {
+  readonly additionalConfig?: AdditionalConfig | undefined;
+  /** Prompted credentials, for modes without a browser flow. */
+  readonly credentials?: Secret<JsonObject> | undefined;
+  readonly requester: AttemptRequester;
+}
+
+/** A new attempt. `expiresAt` is in milliseconds since the epoch. */
+export interface CreatedAttempt {
+  readonly account: string;
+  /** Opens the attempt once, and identifies it when its result is read: 256 random bits. */
+  readonly attempt: Secret<string>;
+  readonly expiresAt: number;
+  /** The page that began the attempt sends it to our page in its popup, as a proof. It is never part of a URL. */
+  readonly nonce: Secret<string> | undefined;
+  /** `succeeded` if the provider needed no user. */
+  readonly status: 'pending' | 'succeeded';
+}
+
+/** What a page adds to what its session permits. */
+interface PageInput extends Pick<AttemptRequest, 'additionalConfig' | 'credentials'> {
+  /** The origin of the page; null = no page receives the result. */
+  readonly origin: string | null;
+  readonly nonce: Secret<string> | undefined;
+}
+
+/** Creates an attempt for a user who may connect. If the provider needs no user, the connection is made at once. */
+export async function createAttempt(
+  { requester, additionalConfig, credentials, ...request }: AttemptRequest,
+  context: ConnectionContext,
+): Promise<CreatedAttempt> {
+  const permitted = await assertMayConnect(request, requester, context);
+  // Without a token, the server serves one developer on this machine.
+  const nonce = requester.token === undefined ? undefined : new Secret(context.randomToken());
+  const input = { additionalConfig, credentials, nonce, origin: requester.origin ?? null };
+  return createPermittedAttempt(permitted, input, context);
+}
+
+/** Creates an attempt that a session permits. */
+async function createPermittedAttempt(
+  { key, tags, options: { additionalConfig: sessionConfig, ...options } }: PermittedConnect,
+  { additionalConfig: pageConfig, credentials, origin, nonce }: PageInput,
+  context: ConnectionContext,
+): Promise<CreatedAttempt> {
+  const { store, now, randomToken } = context;
+  const integration = integrationNamed(key.integration, context);
+  await assertStillConnected(options, context);
+  await assertMayHaveAccount(key, context);
+  const stored = await storedConfig(key, context);
+  const chosen = chosenConfig({ page: pageConfig, session: sessionConfig?.[key.integration], stored });
+  const ownConfig = chosen ?? stored;
+  assertConfig(integration, ownConfig, authModeOf(integration).authorization?.suppliedConfig(integration));
+  const config = configOf(integration, ownConfig);
+  const issued = await credentialsWithoutBrowser(integration, { credentials, config }, context);
+  const attempt = new Secret(randomToken());
+  const expiresAt = now() + ATTEMPT_LIFE_MS;
+  const json = chosen ? JSON.stringify(chosen) : null;
+  await store.insertAttempt({
+    ...key,
+    attemptHash: hashToken(attempt),
+    origin,
+    nonceHash: nonce === undefined ? null : hashToken(nonce),
+    additionalConfig: json,
+    tags,
+    options: storedOptions(options),
+    now: now(),
+    expiresAt,
+  });
+  if (issued) {
+    const { connectionId: replaces } = options;
+    const connection = await newConnection(
+      key,
+      { credentials: issued, additionalConfig: json, tags, replaces },
+      context,
+    );
+    await store.completeAttempt(hashToken(attempt), connection);
+  }
+  return { attempt, nonce, account: key.account, expiresAt, status: issued ? 'succeeded' : 'pending' };
+}
+
+/** Throws `connection_not_found` if the connection that is to be connected again was deleted. */
+async function assertStillConnected({ connectionId }: AttemptOptions, context: ConnectionContext): Promise<void> {
+  if (connectionId !== undefined) await findReferenced({ connectionId, integration: undefined }, context);
+}
+
+/** The settings that a page or a session chose. Those of the session take precedence. Undefined = neither chose any. */
+function chosenConfig({
+  page,
+  session,
+  stored,
+}: {
+  page: AdditionalConfig | undefined;
+  session: AdditionalConfig | undefined;
+  stored: AdditionalConfig;
+}): AdditionalConfig | undefined {
+  return session === undefined ? page : { ...(page ?? stored), ...session };
+}
+
+/**
+ * Obtains prompted or issued credentials, which need no browser. Undefined if the user must authorize in a browser.
+ */
+async function credentialsWithoutBrowser(
+  integration: Integration,
+  { credentials, config }: { credentials: Secret<JsonObject> | undefined; config: AdditionalConfig },
+  context: ConnectionContext,
+): Promise<BaseCredentials | undefined> {
+  const { authorization, prompted, issuance } = authModeOf(integration);
+  if (credentials !== undefined) return parseCredentials({ integration, credentials, config, from: 'page' }, context);
+  if (issuance?.applies(integration)) return issuance.issue({ integration, config }, modeContext(integration, context));
+  if (authorization?.applies(integration)) return undefined;
+  const names = Object.keys(prompted?.fields(integration) ?? {}).join(', ');
+  throw new NangoError(
+    'invalid_credentials',
+    `"${integration.name}" prompts its user for ${names || 'credentials'}: ` +
+      `connect('${integration.name}', userId, { credentials: { ${names} } }).`,
+  );
+}
