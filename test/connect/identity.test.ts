@@ -131,3 +131,22 @@ test('connecting an identity that the user has under another account says so', a
   const result = (await connect(ADA, { token, account: 'work' })) as { alsoConnectedAs?: string[] };
   assert.deepEqual(result.alsoConnectedAs, ['default'], url);
 });
+
+test('a session may permit another identity, and a page may not', async (t) => {
+  const { nango, connect, read } = await start(t);
+  await connect(ADA);
+  const { id } = await read();
+  const { token } = (await nango.createConnectSession({ userId: '1', allowAccountChange: true })).returnValue;
+  assert.equal((await connect(BOB, { token })).status, 'succeeded');
+  const changed = await read();
+  assert.deepEqual([changed.id, changed.identity?.user], [id, 'u2']);
+  assert.equal((await connect(ADA)).error?.type, 'account_mismatch');
+});
+
+test('prompted credentials cannot replace a connection whose identity is known', async (t) => {
+  const { api, connect, read } = await start(t);
+  await connect(ADA);
+  const body = { integration: 'acme', userId: '1', credentials: { access_token: 'own' } };
+  await api('POST', '/oauth/attempts', body);
+  assert.equal((await read()).credentials['access_token'], 'at-1');
+});

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { SECRET_KEY, startTestServer } from '../support/nango-server.ts';
 import { scriptedIntegration, startScriptedProvider } from '../support/scripted-provider.ts';
-import { connectBrowser } from '../support/user-agent.ts';
+import { beginAttempt, connectBrowser, UserAgent } from '../support/user-agent.ts';
 
 /** A server and a provider that sends one scope after another, for read and write that the Integration asks for. */
 async function start(t: TestContext, scopes: readonly unknown[], auth = '') {
@@ -94,4 +94,61 @@ test('the response to a request that the API refused for its scope names those t
   const request = (endpoint: string) => nango.request('acme', '1', { endpoint });
   assert.deepEqual((await request('scope')).returnValue.missingScopes, ['write']);
   assert.equal((await request('other')).returnValue.missingScopes, undefined);
+});
+
+/** A server whose Integration allows the scope admin to sessions. */
+async function startChoosing(t: TestContext, auth = '') {
+  const asked: string[] = [];
+  const provider = await startScriptedProvider(t, () => ({
+    body: { access_token: 'at', token_type: 'bearer', scope: asked.at(-1) ?? '' },
+  }));
+  const settings = '    allowed_scopes: [admin, "*", x y]';
+  const server = await startTestServer(t, {
+    integrations: `integrations:${scriptedIntegration(provider.url, { auth, settings })}`,
+  });
+  const connect = async (request: object) => {
+    const { token } = (await server.nango.createConnectSession({ userId: '1', ...request })).returnValue;
+    const { connectUrl } = await beginAttempt(server.url, { token });
+    const agent = new UserAgent();
+    const location = new URL(await agent.confirm(connectUrl));
+    asked.push(location.searchParams.get('scope') ?? '');
+    await agent.request(`${server.url}/oauth/callback?state=${location.searchParams.get('state')}&code=c`);
+    return asked.at(-1);
+  };
+  const read = async () => (await server.nango.getConnection('acme', '1')).returnValue;
+  return { ...server, connect, read };
+}
+
+test('a session chooses scopes that the Integration allows, and a connection keeps its scopes', async (t) => {
+  const { connect, read } = await startChoosing(t);
+  assert.equal(await connect({ scopes: { acme: ['read'] } }), 'read');
+  const { id } = await read();
+  assert.equal(await connect({ scopes: { acme: ['admin'] } }), 'read admin');
+  assert.equal(await connect({}), 'read admin write');
+  const { requestedScopes, missingScopes, ...connection } = await read();
+  assert.deepEqual([requestedScopes, missingScopes, connection.id], [['read', 'admin', 'write'], [], id]);
+});
+
+test('where the provider keeps earlier scopes, only new ones are asked for', async (t) => {
+  const { connect, read } = await startChoosing(t, '      incremental_scopes: true');
+  await connect({ scopes: { acme: ['read'] } });
+  assert.equal(await connect({ scopes: { acme: ['admin'] } }), 'admin');
+  assert.deepEqual((await read()).requestedScopes, ['read', 'admin']);
+});
+
+test('a session cannot choose scopes that the Integration does not allow, and a page none at all', async (t) => {
+  const { nango, api, connect } = await startChoosing(t);
+  for (const scopes of [{ acme: ['other'] }, { acme: ['read', 'ADMIN'] }, { acme: [] }, { acme: ['x'.repeat(400)] }])
+    await assert.rejects(nango.createConnectSession({ userId: '1', scopes }), { type: 'invalid_request' });
+  await assert.rejects(nango.createConnectSession({ userId: '1', scopes: { none: ['read'] } }), {
+    type: 'unknown_integration',
+  });
+  const elsewhere = { userId: '1', integrations: ['acme'], scopes: JSON.parse('{"__proto__":["read"]}') as object };
+  await assert.rejects(nango.createConnectSession(elsewhere as { userId: string }));
+  const { token } = (await nango.createConnectSession({ userId: '1' })).returnValue;
+  const body = { integration: 'acme', userId: '1', scopes: ['admin'], allowAccountChange: true };
+  const { body: begun } = await api('POST', '/oauth/attempts', body, { authorization: `Bearer ${token}` });
+  const location = new URL(await new UserAgent().confirm((begun as { connectUrl: string }).connectUrl));
+  assert.equal(location.searchParams.get('scope'), 'read write');
+  assert.equal(await connect({}), 'read write');
 });

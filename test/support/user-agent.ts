@@ -116,7 +116,7 @@ export async function connectBrowser(
   const { attempt, connectUrl, error } = await beginAttempt(serverUrl, begin);
   if (error) return { status: 'failed', error };
   const opened = (await agent.request(connectUrl)).headers.get('location');
-  const location = opened ?? (await agent.confirm(connectUrl));
+  const location = opened ?? (begin.token === undefined ? 'about:blank' : await agent.confirm(connectUrl));
   const state = new URL(location).searchParams.get('state') ?? '';
   await (await agent.request(`${serverUrl}/oauth/callback?state=${state}&${callback}`)).text();
   return attemptResult(serverUrl, attempt);

@@ -230,6 +230,10 @@ export interface ConnectSessionOptions {
   endUser?: { name?: string; email?: string };
   /** Settings of the connection, by Integration. They take precedence over those of the page. */
   additionalConfig?: Record<string, Record<string, unknown>>;
+  /** Scopes to ask for, by Integration: some of its `oauth_scopes` and `allowed_scopes`. Default: `oauth_scopes`. */
+  scopes?: Record<string, string[]>;
+  /** Whether a connection may be replaced by one of another account at the provider. Default: false. */
+  allowAccountChange?: boolean;
   /** Default: 900. */
   expiresInSeconds?: number;
 }

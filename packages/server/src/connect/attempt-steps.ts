@@ -1,22 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import type { AdditionalConfig, Authorized, BaseCredentials } from '../auth-modes/auth-mode.ts';
-import { INTERNAL_ERROR, messageOf, NangoError } from '../errors/nango-error.ts';
+import type { AdditionalConfig, Integration } from '../auth-modes/auth-mode.ts';
+import { INTERNAL_ERROR, NangoError } from '../errors/nango-error.ts';
 import { hasTrait } from '../errors/registry.ts';
-import type { ConnectAttemptRow, ConnectionKey, NewConnection } from '../store/store.ts';
+import type { ConnectAttemptRow, ConnectionKey } from '../store/store.ts';
 import type { SealedPlace } from '../vault/vault.ts';
-import {
-  assertConfig,
-  authModeOf,
-  configOf,
-  integrationNamed,
-  parseConfig,
-  type ConnectionContext,
-} from '../connections/connection-context.ts';
-import { formatScopes } from '../connections/granted-scopes.ts';
-import { createSeal } from '../connections/sealed-credentials.ts';
-import { accountMismatch, isSameIdentity, revokeUnwanted } from './account-change.ts';
-import { scheduleOf } from '../refresh/refresh-schedule.ts';
+import { configOf, integrationNamed, parseConfig, type ConnectionContext } from '../connections/connection-context.ts';
 import { parseAttemptOptions } from './session-options.ts';
 import { openJson, sealJson } from '../vault/sealed-json.ts';
 import { Secret } from '../vault/secret.ts';
@@ -55,70 +43,11 @@ export async function storedConfig(key: ConnectionKey, { store }: ConnectionCont
   return existing ? parseConfig(existing.additionalConfig) : {};
 }
 
-/** Stores the connection, with the config that the provider supplied, and ends the attempt. */
-export async function storeAuthorized(
-  row: ConnectAttemptRow,
-  { credentials, config: supplied, ...authorized }: Authorized<BaseCredentials>,
-  context: ConnectionContext,
-): Promise<void> {
-  const merged = { ...(await additionalConfigOf(row, context)), ...supplied };
-  try {
-    assertConfig(integrationNamed(row.integration, context), merged);
-  } catch (cause) {
-    throw new NangoError(
-      'provider_error',
-      `The provider’s response does not fit the Integration. ${messageOf(cause)}`,
-      { cause },
-    );
-  }
-  const additionalConfig = Object.keys(supplied).length > 0 ? JSON.stringify(merged) : row.additionalConfig;
-  const { identity } = authorized;
-  const { connectionId: replaces } = parseAttemptOptions(row.options);
-  const connection = await newConnection(
-    row,
-    { credentials, additionalConfig, tags: row.tags, replaces, ...authorized },
-    context,
-  );
-  const stored = await context.store.completeAttempt(row.attemptHash, connection, (earlier) =>
-    isSameIdentity(earlier, identity),
-  );
-  if (!stored) {
-    await revokeUnwanted(row, { credentials, config: merged, identity }, context);
-    throw accountMismatch(identity);
-  }
-  context.log.info({ integration: row.integration }, 'connection made');
-}
-
-/** What a connection is built from. */
-interface NewCredentials extends Pick<NewConnection, 'additionalConfig' | 'tags' | 'replaces'>, Partial<AuthorizedBy> {
-  readonly credentials: BaseCredentials;
-}
-
-type AuthorizedBy = Pick<Authorized<BaseCredentials>, 'identity' | 'requestedScopes'>;
-
-/** Builds a connection to be stored. */
-export async function newConnection(
-  { integration, userId, account }: ConnectionKey,
-  { credentials, identity, requestedScopes, ...stored }: NewCredentials,
-  context: ConnectionContext,
-): Promise<NewConnection> {
-  const key = { integration, userId, account };
-  const target = integrationNamed(integration, context);
-  const mode = authModeOf(target);
-  return {
-    ...key,
-    id: randomUUID(),
-    authMode: mode.name,
-    seal: await createSeal(credentials, key, context),
-    ...stored,
-    grant: {
-      identity: identity ?? null,
-      requestedScopes: formatScopes(requestedScopes),
-      grantedScopes: formatScopes(mode.scopes?.granted(credentials, target)),
-    },
-    ...scheduleOf(credentials, { mode, integration: target }, context),
-    now: context.now(),
-  };
+/** Returns the Integration of an attempt, with the scopes to ask for. */
+export function attemptIntegration(row: ConnectAttemptRow, context: ConnectionContext): Integration {
+  const integration = integrationNamed(row.integration, context);
+  const { scopes } = parseAttemptOptions(row.options);
+  return scopes ? { ...integration, oauthScopes: scopes } : integration;
 }
 
 /** Runs a step. If it fails, stores the error with the attempt, where the page's SDK reads it, and throws it again. */
@@ -155,7 +84,10 @@ export function invalidState(): NangoError {
 }
 
 /** The attempt's own additionalConfig, or else the connection's stored one. */
-async function additionalConfigOf(row: ConnectAttemptRow, context: ConnectionContext): Promise<AdditionalConfig> {
+export async function additionalConfigOf(
+  row: ConnectAttemptRow,
+  context: ConnectionContext,
+): Promise<AdditionalConfig> {
   return row.additionalConfig === null ? storedConfig(row, context) : parseConfig(row.additionalConfig);
 }
 

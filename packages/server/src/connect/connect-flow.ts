@@ -5,13 +5,14 @@ import { NangoError } from '../errors/nango-error.ts';
 import type { ConnectAttemptRow, ConnectionKey } from '../store/store.ts';
 import {
   attemptConfig,
+  attemptIntegration,
   failAttemptOnError,
   openSecrets,
   publicError,
   sealSecrets,
   invalidState,
-  storeAuthorized,
 } from './attempt-steps.ts';
+import { storeAuthorized } from './store-connection.ts';
 import {
   authModeOf,
   integrationNamed,
@@ -95,7 +96,7 @@ export class ConnectFlow {
     const row = await this.#findWaiting(attempt);
     const { attemptHash } = row;
     if (!isProven(row, proof)) throw invalidState();
-    const integration = integrationNamed(row.integration, this.#context);
+    const integration = attemptIntegration(row, this.#context);
     const { authorization } = authModeOf(integration);
     if (!authorization)
       throw new NangoError('unsupported_auth_mode', `"${row.integration}" needs no authorization in a browser.`);
@@ -178,7 +179,7 @@ export class ConnectFlow {
   }
 
   async #exchange(row: ConnectAttemptRow, callback: ResponseParameters): Promise<Authorized<BaseCredentials>> {
-    const integration = integrationNamed(row.integration, this.#context);
+    const integration = attemptIntegration(row, this.#context);
     const { authorization } = authModeOf(integration);
     if (!authorization) throw invalidState();
     const { redirect_uri, ...secrets } = openSecrets(row, this.#context);

@@ -5,13 +5,16 @@ import {
   configOf,
   integrationNamed,
   modeContext,
+  parseConfig,
   type ConnectionContext,
 } from '../connections/connection-context.ts';
 import { findReferenced } from '../connections/connection-reference.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import { Secret } from '../vault/secret.ts';
 import { assertMayHaveAccount } from './accounts.ts';
-import { ATTEMPT_LIFE_MS, newConnection, storedConfig } from './attempt-steps.ts';
+import { ATTEMPT_LIFE_MS } from './attempt-steps.ts';
+import { attemptScopes } from './requested-scopes.ts';
+import { storeConnection } from './store-connection.ts';
 import {
   assertMayConnect,
   hashToken,
@@ -63,15 +66,22 @@ export async function createAttempt(
 
 /** Creates an attempt that a session permits. */
 async function createPermittedAttempt(
-  { key, tags, options: { additionalConfig: sessionConfig, ...options } }: PermittedConnect,
+  {
+    key,
+    tags,
+    options: { additionalConfig: sessionConfig, scopes: sessionScopes, ...sessionOptions },
+  }: PermittedConnect,
   { additionalConfig: pageConfig, credentials, origin, nonce }: PageInput,
   context: ConnectionContext,
 ): Promise<CreatedAttempt> {
   const { store, now, randomToken } = context;
   const integration = integrationNamed(key.integration, context);
-  await assertStillConnected(options, context);
+  await assertStillConnected(sessionOptions, context);
   await assertMayHaveAccount(key, context);
-  const stored = await storedConfig(key, context);
+  const existing = await store.findConnection(key);
+  const stored = existing ? parseConfig(existing.additionalConfig) : {};
+  const scopes = attemptScopes(integration, { chosen: sessionScopes?.[key.integration], existing });
+  const options = { ...sessionOptions, ...scopes };
   const chosen = chosenConfig({ page: pageConfig, session: sessionConfig?.[key.integration], stored });
   const ownConfig = chosen ?? stored;
   assertConfig(integration, ownConfig, authModeOf(integration).authorization?.suppliedConfig(integration));
@@ -92,13 +102,8 @@ async function createPermittedAttempt(
     expiresAt,
   });
   if (issued) {
-    const { connectionId: replaces } = options;
-    const connection = await newConnection(
-      key,
-      { credentials: issued, additionalConfig: json, tags, replaces },
-      context,
-    );
-    await store.completeAttempt(hashToken(attempt), connection);
+    const row = { ...key, attemptHash: hashToken(attempt), tags };
+    await storeConnection(row, { credentials: issued, additionalConfig: json, options }, context);
   }
   return { attempt, nonce, account: key.account, expiresAt, status: issued ? 'succeeded' : 'pending' };
 }

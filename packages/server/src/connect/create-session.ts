@@ -5,6 +5,7 @@ import { NangoError } from '../errors/nango-error.ts';
 import { Secret } from '../vault/secret.ts';
 import { chosenAccount, type AccountChoice } from './accounts.ts';
 import { hashToken } from './connect-sessions.ts';
+import { assertAllowedScopes } from './requested-scopes.ts';
 import { sessionOptionsSchema, storedOptions, type SessionOptions } from './session-options.ts';
 
 const DEFAULT_LIFE_SECONDS = 900;
@@ -43,6 +44,7 @@ export async function createConnectSession(
   const permitted = await permittedBy(request, context);
   const options = sessionOptionsSchema.parse(request);
   assertSessionConfig(options, permitted, context);
+  assertSessionScopes(options, permitted, context);
   const token = new Secret(`nango_session_${context.randomToken()}`);
   const expiresAt = context.now() + (request.expiresInSeconds ?? DEFAULT_LIFE_SECONDS) * 1000;
   await context.store.insertSession({
@@ -104,9 +106,28 @@ function assertSessionConfig(
 ): void {
   for (const [name, values] of Object.entries(additionalConfig)) {
     const integration = integrationNamed(name, context);
-    if (integrations && !integrations.includes(name))
-      throw new NangoError('invalid_request', `additionalConfig names "${name}", which integrations does not list.`);
+    assertPermitted(name, { option: 'additionalConfig', integrations });
     // The page or the connection may supply the fields that are missing here.
     assertConfig(integration, values, Object.keys(integration.configFields));
   }
+}
+
+/** Throws `invalid_request` if a scope or its Integration is not permitted. */
+function assertSessionScopes(
+  { scopes = {} }: SessionOptions,
+  { integrations }: PermittedConnections,
+  context: ConnectionContext,
+): void {
+  for (const [name, chosen] of Object.entries(scopes)) {
+    assertAllowedScopes(chosen, integrationNamed(name, context));
+    assertPermitted(name, { option: 'scopes', integrations });
+  }
+}
+
+function assertPermitted(
+  integration: string,
+  { option, integrations }: { option: string; integrations: PermittedConnections['integrations'] },
+): void {
+  if (!integrations || integrations.includes(integration)) return;
+  throw new NangoError('invalid_request', `${option} names "${integration}", which integrations does not list.`);
 }

@@ -8,9 +8,9 @@ import {
   openSecrets,
   sealSecrets,
   invalidState,
-  storeAuthorized,
   storedConfig,
 } from './attempt-steps.ts';
+import { storeAuthorized } from './store-connection.ts';
 import {
   assertConfig,
   authModeOf,

@@ -1,10 +1,13 @@
 import { z } from 'zod';
+import { MAX_SCOPE, MAX_SCOPES } from '../auth-modes/scopes.ts';
 import { additionalConfigSchema, connectionIdSchema, storableTextSchema } from '../connections/connection-input.ts';
 import { parseExactJson } from '../formats/parse-json.ts';
 
 const MAX_NAME = 200;
 const MAX_EMAIL = 320;
 const MAX_INTEGRATIONS = 100;
+
+const scopeListSchema = z.array(z.string().min(1).max(MAX_SCOPE)).max(MAX_SCOPES);
 
 /** The person who connects, as our pages show them. */
 const endUserSchema = z
@@ -26,19 +29,33 @@ export const sessionOptionsSchema = z.object({
     .refine((configs) => Object.keys(configs).length <= MAX_INTEGRATIONS, `must be at most ${MAX_INTEGRATIONS}`)
     .optional()
     .describe('Settings of the connection, by Integration. They take precedence over those of a page'),
+  scopes: z
+    .record(storableTextSchema.max(100), scopeListSchema.min(1))
+    .refine((lists) => Object.keys(lists).length <= MAX_INTEGRATIONS, `must be at most ${MAX_INTEGRATIONS}`)
+    .optional()
+    .describe('Scopes to ask for, by Integration: some of its oauth_scopes and allowed_scopes. Default: oauth_scopes'),
+  allowAccountChange: z
+    .boolean()
+    .optional()
+    .describe('Permits a connection to be replaced by one of another account at the provider. Default: false'),
 });
 
 /** An option of a session that a page cannot set. */
 export type SessionOptions = z.output<typeof sessionOptionsSchema>;
 
 /** What an attempt keeps of its session's options. */
-export const attemptOptionsSchema = sessionOptionsSchema.omit({ additionalConfig: true });
+export const attemptOptionsSchema = sessionOptionsSchema.omit({ additionalConfig: true, scopes: true }).extend({
+  /** The scopes to ask for; absent = those of the Integration. */
+  scopes: scopeListSchema.optional(),
+  /** The scopes that the provider keeps without being asked. */
+  keptScopes: scopeListSchema.optional(),
+});
 
 /** The options of one attempt to connect. */
 export type AttemptOptions = z.output<typeof attemptOptionsSchema>;
 
 /** Returns options as they are stored; null = none. */
-export function storedOptions(options: SessionOptions): string | null {
+export function storedOptions(options: SessionOptions | AttemptOptions): string | null {
   const json = JSON.stringify(options);
   return json === '{}' ? null : json;
 }

@@ -14,7 +14,8 @@ import type { AuthMode, AuthModeContext, Integration } from '../auth-mode.ts';
 import { credentialSecret, keepRaw, timeInput } from '../credential-schema.ts';
 import { storedBySteps, takeSteps } from '../connect-steps.ts';
 import { toInvalidCredentials } from '../prompted/prompted-mode.ts';
-import { configFromCallback, configFromResponse } from '../config-from-provider.ts';
+import { configFromCallback } from '../config-from-provider.ts';
+import { authorizedBy } from './authorized.ts';
 import {
   checkOAuth2Auth,
   grantTypeOf,
@@ -42,12 +43,10 @@ import {
   resourceParam,
   revocationUrlOf,
   scopeOf,
-  scopesOf,
   tokenEndpointOf,
   type AuthorizationServer,
   type OAuth2Owner,
 } from './server.ts';
-import { completeIdentity, identityFrom } from '../identity.ts';
 import { scopesIn } from '../scopes.ts';
 import { refreshDueAt } from '../token-fields.ts';
 import { Secret } from '../../vault/secret.ts';
@@ -121,9 +120,9 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
         secrets: { code_verifier: codeVerifier, ...secretsOfServer(integration, { server, client }) },
       };
     },
-    async complete({ integration, config, callback, secrets, redirectUri }, context) {
+    async complete({ integration, config: settings, callback, secrets, redirectUri }, context) {
       const { auth } = integration;
-      const owner = { integration, config };
+      const owner = { integration, config: settings };
       const server = await authorizationServerOf(owner, context, secrets['issuer']?.reveal());
       const client = clientFromSecrets(integration, secrets);
       const { code } = parseAuthorizationResponse(callback, {
@@ -138,7 +137,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
         code,
         redirect_uri: sentRedirectUri(owner, redirectUri),
         code_verifier: auth.code_challenge_method === 'none' ? undefined : secrets['code_verifier'],
-        params: { ...resourceParam(server), ...renderParams(auth.token_params, config) },
+        params: { ...resourceParam(server), ...renderParams(auth.token_params, settings) },
       };
       const endpoint = tokenEndpointOf(owner, { server, client }, context);
       const response = await forgetClientIfUnknown(() => authorizationCodeGrant(endpoint, grant, context.http), {
@@ -153,17 +152,8 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
         ...grantFromSecrets(secrets),
         ...redirect,
       });
-      const supplied = {
-        ...configFromCallback(integration, callback),
-        ...configFromResponse(integration, response.raw.reveal()),
-      };
-      const begun = { credentials, config: supplied, identity: identityFrom(response.raw.reveal(), auth.identity) };
-      const taken = await takeSteps(owner, begun, { mode: oauth2StepMode(owner, context), context });
-      return {
-        ...taken,
-        identity: completeIdentity(taken.identity),
-        requestedScopes: scopesOf(integration, server),
-      };
+      const config = configFromCallback(integration, callback);
+      return authorizedBy({ credentials, config }, { owner, server, context });
     },
   },
   device: {
@@ -198,15 +188,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       const response = await deviceTokenRequest(endpoint, grant, context.http);
       if (typeof response === 'string') return response;
       const credentials = credentialsFrom(response, integration, { now: context.now(), ...grantFromSecrets(secrets) });
-      const raw = response.raw.reveal();
-      const identity = identityFrom(raw, integration.auth.identity);
-      const begun = { credentials, config: configFromResponse(integration, raw), identity };
-      const taken = await takeSteps(owner, begun, { mode: oauth2StepMode(owner, context), context });
-      return {
-        ...taken,
-        identity: completeIdentity(taken.identity),
-        requestedScopes: scopesOf(integration, server),
-      };
+      return authorizedBy({ credentials, config: {} }, { owner, server, context });
     },
   },
   prompted: {

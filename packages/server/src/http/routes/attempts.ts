@@ -64,6 +64,7 @@ const resultSchema = {
       error: z.object({ type: z.string(), message: z.string() }).nullable(),
       alsoConnectedAs: z
         .array(z.string())
+        .optional()
         .describe('The user’s other accounts that belong to the same account at the provider'),
     }),
     400: errorBodySchema,
@@ -119,7 +120,7 @@ export function attemptRoutes(app: App, server: ServerContext): void {
     if (!result) throw new NangoError('invalid_state', 'The attempt does not exist.');
     void reply.header('cache-control', 'no-store');
     const { status, error, alsoConnectedAs } = result;
-    return { status, error, alsoConnectedAs: [...alsoConnectedAs] };
+    return { status, error, ...(alsoConnectedAs.length === 0 ? {} : { alsoConnectedAs: [...alsoConnectedAs] }) };
   });
 }
 
