@@ -144,9 +144,9 @@ test('a session may permit another identity, and a page may not', async (t) => {
 });
 
 test('prompted credentials cannot replace a connection whose identity is known', async (t) => {
-  const { api, connect, read } = await start(t);
+  const { connect, read, ...server } = await start(t);
   await connect(ADA);
   const body = { integration: 'acme', userId: '1', credentials: { access_token: 'own' } };
-  await api('POST', '/oauth/attempts', body);
+  await server.api('POST', '/oauth/attempts', body);
   assert.equal((await read()).credentials['access_token'], 'at-1');
 });

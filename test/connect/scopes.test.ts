@@ -137,7 +137,7 @@ test('where the provider keeps earlier scopes, only new ones are asked for', asy
 });
 
 test('a session cannot choose scopes that the Integration does not allow, and a page none at all', async (t) => {
-  const { nango, api, connect } = await startChoosing(t);
+  const { nango, connect, ...server } = await startChoosing(t);
   for (const scopes of [{ acme: ['other'] }, { acme: ['read', 'ADMIN'] }, { acme: [] }, { acme: ['x'.repeat(400)] }])
     await assert.rejects(nango.createConnectSession({ userId: '1', scopes }), { type: 'invalid_request' });
   await assert.rejects(nango.createConnectSession({ userId: '1', scopes: { none: ['read'] } }), {
@@ -147,7 +147,7 @@ test('a session cannot choose scopes that the Integration does not allow, and a 
   await assert.rejects(nango.createConnectSession(elsewhere as { userId: string }));
   const { token } = (await nango.createConnectSession({ userId: '1' })).returnValue;
   const body = { integration: 'acme', userId: '1', scopes: ['admin'], allowAccountChange: true };
-  const { body: begun } = await api('POST', '/oauth/attempts', body, { authorization: `Bearer ${token}` });
+  const { body: begun } = await server.api('POST', '/oauth/attempts', body, { authorization: `Bearer ${token}` });
   const location = new URL(await new UserAgent().confirm((begun as { connectUrl: string }).connectUrl));
   assert.equal(location.searchParams.get('scope'), 'read write');
   assert.equal(await connect({}), 'read write');
