@@ -312,6 +312,7 @@ for (const { name, setUp } of STORE_KINDS) {
       additionalConfig: null,
       tags: null,
       options: null,
+      sessionHash: null,
       now: NOW,
       expiresAt: NOW + 10,
       dueAt: null,
@@ -417,6 +418,8 @@ for (const { name, setUp } of STORE_KINDS) {
         integrations: '["a"]',
         origin: null,
         options: null,
+        linkHash: null,
+        tokenExpiresAt: null,
         expiresAt: NOW + 10,
       });
       assert.equal((await store.findSession('h', NOW))?.integrations, '["a"]');

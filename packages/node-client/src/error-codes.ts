@@ -25,6 +25,7 @@ export type NangoErrorCode =
   | 'invalid_encryption_key'
   | 'invalid_endpoint'
   | 'invalid_import'
+  | 'invalid_link'
   | 'invalid_request'
   | 'invalid_setting'
   | 'invalid_state'

@@ -234,7 +234,7 @@ export interface ConnectSessionOptions {
   scopes?: Record<string, string[]>;
   /** Whether a connection may be replaced by one of another account at the provider. Default: false. */
   allowAccountChange?: boolean;
-  /** Default: 900. */
+  /** The life of the link, of at most 7 days. The token lives at most a day. Default: 900. */
   expiresInSeconds?: number;
 }
 
@@ -263,6 +263,10 @@ export interface ConnectSession {
   account: string;
   /** ISO 8601. */
   expiresAt: string;
+  /** A link for the user. Null if no integrations were named, or one of them needs fields from the user. */
+  connectUrl: string | null;
+  /** ISO 8601. */
+  connectUrlExpiresAt: string | null;
 }
 
 /** A field that a form prompts for. */

@@ -55,6 +55,8 @@ export interface AttemptResult extends ConnectionKey {
   readonly origin: string | null;
   /** The user's other accounts here that belong to the same account at the provider. */
   readonly alsoConnectedAs: readonly string[];
+  /** Whether a link began the attempt, so that the user can try again by opening the link. */
+  readonly isByLink?: boolean;
 }
 
 /** A callback, as it was received. */
@@ -214,6 +216,7 @@ function toResult({
   errorType,
   errorMessage,
   origin,
+  sessionHash,
 }: ConnectAttemptRow): AttemptResult {
   const error = errorType === null ? null : { type: errorType, message: errorMessage ?? '' };
   return {
@@ -223,6 +226,7 @@ function toResult({
     origin,
     error,
     alsoConnectedAs: [],
+    isByLink: sessionHash !== null,
     status: status === 'succeeded' || status === 'failed' ? status : 'pending',
   };
 }

@@ -45,11 +45,14 @@ export interface CreatedAttempt {
   readonly status: 'pending' | 'succeeded';
 }
 
-/** What a page adds to what its session permits. */
-interface PageInput extends Pick<AttemptRequest, 'additionalConfig' | 'credentials'> {
+/** What begins an attempt, and what it adds to what its session permits. */
+interface AttemptSource extends Pick<AttemptRequest, 'additionalConfig' | 'credentials'> {
   /** The origin of the page; null = no page receives the result. */
   readonly origin: string | null;
-  readonly nonce: Secret<string> | undefined;
+  /** Undefined = the beginning needs no proof. */
+  readonly nonce?: Secret<string> | undefined;
+  /** The token hash of the session whose link begins the attempt; undefined = a page does. */
+  readonly sessionHash?: string | null;
 }
 
 /** Creates an attempt for a user who may connect. If the provider needs no user, the connection is made at once. */
@@ -65,13 +68,13 @@ export async function createAttempt(
 }
 
 /** Creates an attempt that a session permits. */
-async function createPermittedAttempt(
+export async function createPermittedAttempt(
   {
     key,
     tags,
     options: { additionalConfig: sessionConfig, scopes: sessionScopes, ...sessionOptions },
   }: PermittedConnect,
-  { additionalConfig: pageConfig, credentials, origin, nonce }: PageInput,
+  { additionalConfig: pageConfig, credentials, origin, nonce, sessionHash = null }: AttemptSource,
   context: ConnectionContext,
 ): Promise<CreatedAttempt> {
   const { store, now, randomToken } = context;
@@ -98,6 +101,7 @@ async function createPermittedAttempt(
     additionalConfig: json,
     tags,
     options: storedOptions(options),
+    sessionHash,
     now: now(),
     expiresAt,
   });

@@ -5,12 +5,15 @@ import { NangoError } from '../errors/nango-error.ts';
 import { Secret } from '../vault/secret.ts';
 import { chosenAccount, type AccountChoice } from './accounts.ts';
 import { hashToken } from './connect-sessions.ts';
+import { canConnectByLink } from './link-flow.ts';
 import { assertAllowedScopes } from './requested-scopes.ts';
 import { sessionOptionsSchema, storedOptions, type SessionOptions } from './session-options.ts';
 
 const DEFAULT_LIFE_SECONDS = 900;
 /** The longest life of a connect session token, in seconds. */
 export const MAX_TOKEN_SECONDS = 86_400;
+/** The longest life of a link, in seconds. */
+export const MAX_SESSION_SECONDS = 604_800;
 
 /** The permission that a back end gives to one of its users. */
 export interface ConnectSessionRequest extends AccountChoice, SessionOptions {
@@ -22,42 +25,84 @@ export interface ConnectSessionRequest extends AccountChoice, SessionOptions {
   readonly integrations?: readonly string[] | undefined;
   /** The only page origin that may use the token; undefined = any. */
   readonly origin?: string | undefined;
+  /** The life of the link. The token lives as long, but at most a day. */
   readonly expiresInSeconds?: number | undefined;
 }
 
-/** A connect session token. `expiresAt` is in milliseconds since the epoch. */
+/** A connect session token. Times are in milliseconds since the epoch. */
 export interface ConnectSession {
   readonly token: Secret<string>;
   /** The only account that the token permits. */
   readonly account: string;
   readonly expiresAt: number;
+  /** Undefined if the user could not connect by a link. */
+  readonly link: { readonly token: Secret<string>; readonly expiresAt: number } | undefined;
 }
 
 /**
- * Creates a connect session token. Only its hash is stored. Throws `invalid_request`, `unknown_integration` and
- * `connection_not_found`.
+ * Creates a connect session with its token and its link. Only their hashes are stored. Throws `invalid_request`,
+ * `unknown_integration`, `connection_not_found` and `migration_unfinished`.
  */
 export async function createConnectSession(
   request: ConnectSessionRequest,
   context: ConnectionContext,
 ): Promise<ConnectSession> {
+  const { tags, origin, expiresInSeconds = DEFAULT_LIFE_SECONDS } = request;
   const permitted = await permittedBy(request, context);
   const options = sessionOptionsSchema.parse(request);
   assertSessionConfig(options, permitted, context);
   assertSessionScopes(options, permitted, context);
+  await assertUnderstood({ ...options, expiresInSeconds }, context);
   const token = new Secret(`nango_session_${context.randomToken()}`);
-  const expiresAt = context.now() + (request.expiresInSeconds ?? DEFAULT_LIFE_SECONDS) * 1000;
+  const linkToken = (await hasLink(permitted, options, context)) ? new Secret(context.randomToken()) : undefined;
+  const now = context.now();
+  const tokenExpiresAt = now + Math.min(expiresInSeconds, MAX_TOKEN_SECONDS) * 1000;
+  const expiresAt = now + expiresInSeconds * 1000;
+  const { userId, account, integrations } = permitted;
   await context.store.insertSession({
     tokenHash: hashToken(token),
-    userId: permitted.userId,
-    account: permitted.account,
-    tags: request.tags ? JSON.stringify(request.tags) : null,
-    integrations: permitted.integrations ? JSON.stringify(permitted.integrations) : null,
-    origin: request.origin ?? null,
+    userId,
+    account,
+    tags: tags ? JSON.stringify(tags) : null,
+    integrations: integrations ? JSON.stringify(integrations) : null,
+    origin: origin ?? null,
     options: storedOptions(options),
+    linkHash: linkToken ? hashToken(linkToken) : null,
+    tokenExpiresAt,
     expiresAt,
   });
-  return { token, account: permitted.account, expiresAt };
+  return { token, account, expiresAt: tokenExpiresAt, link: linkToken && { token: linkToken, expiresAt } };
+}
+
+/**
+ * Throws `migration_unfinished` for a session that servers of an earlier release could misunderstand: they know neither
+ * `connectionId` nor tokens that expire before their session.
+ */
+async function assertUnderstood(
+  { connectionId, expiresInSeconds }: Pick<ConnectSessionRequest, 'connectionId'> & { expiresInSeconds: number },
+  { store }: ConnectionContext,
+): Promise<void> {
+  const isNew = connectionId !== undefined || expiresInSeconds > MAX_TOKEN_SECONDS;
+  if (!isNew || (await store.isMigrationFinished())) return;
+  throw new NangoError(
+    'migration_unfinished',
+    'Sessions with connectionId, or of more than a day, are not possible while servers of an earlier release may use ' +
+      'the database. End these servers, then run: nango migrate finish',
+  );
+}
+
+/** Whether the session gets a link: it names its Integrations, and none of them needs fields from the user. */
+async function hasLink(
+  { integrations, userId, account }: PermittedConnections,
+  options: SessionOptions,
+  context: ConnectionContext,
+): Promise<boolean> {
+  // Servers of an earlier release do not mark links as used.
+  if (!integrations || !(await context.store.isMigrationFinished())) return false;
+  const possible = integrations.map((integration) =>
+    canConnectByLink({ integration, userId, account }, options, context),
+  );
+  return (await Promise.all(possible)).every(Boolean);
 }
 
 /** The connections that a session permits. */

@@ -81,6 +81,7 @@ export class DeviceFlow {
       additionalConfig: json,
       tags: tags ? JSON.stringify(tags) : null,
       options: null,
+      sessionHash: null,
       ...times,
     });
     await store.beginAttempt(attemptHash, {

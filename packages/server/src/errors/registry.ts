@@ -77,6 +77,11 @@ export const ERRORS = {
     status: 400,
     about: 'The file to import has faults. The message lists each with its line. Nothing was imported.',
   },
+  invalid_link: {
+    status: 410,
+    about: 'The link to connect was used, has expired or is unknown.',
+    traits: ['page'],
+  },
   invalid_request: {
     status: 400,
     about: 'The request does not match its schema. The message names the field.',

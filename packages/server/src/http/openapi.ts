@@ -25,6 +25,7 @@ const ABOUT: Readonly<Record<string, string>> = {
   403: 'The secret key or token does not permit this request',
   404: 'The route or the named resource does not exist',
   409: 'The request conflicts with the current state of the connection',
+  410: 'The link was used, has expired or is unknown',
   413: 'The body is too large',
   414: 'A part of the path is too long',
   415: 'The body’s content type is not supported',
@@ -50,7 +51,7 @@ export function completeDocument(document: OpenApiDocument): OpenApiDocument {
 }
 
 function completeOperation(operation: Operation, { path, method }: { path: string; method: string }): void {
-  const isPage = path === '/' || path.startsWith('/oauth/connect/') || path === '/oauth/callback';
+  const isPage = path === '/' || path === '/oauth/callback' || /^\/oauth\/(connect|link)\//.test(path);
   operation.operationId = idOf(method, path);
   operation.security = securityOf(path);
   operation.responses = isPage && method === 'get' ? pageResponses() : { ...operation.responses };
@@ -94,7 +95,7 @@ function pageResponses(): Operation['responses'] {
       headers: { location: { schema: { type: 'string' } } },
     },
     ...Object.fromEntries(
-      [400, 401, 403, 404, 409, 500, 502, 503, 504].map((status) => [status, page(ABOUT[status] ?? '')]),
+      [400, 401, 403, 404, 409, 410, 500, 502, 503, 504].map((status) => [status, page(ABOUT[status] ?? '')]),
     ),
   };
 }

@@ -236,6 +236,8 @@ export interface ConnectAttemptRow extends ConnectionKey {
   readonly tags: string | null;
   /** JSON of what the back end decided beside; null = nothing. */
   readonly options: string | null;
+  /** The token hash of the session whose link began the attempt; null = no link did. */
+  readonly sessionHash: string | null;
   readonly status: 'created' | 'authorizing' | 'completing' | 'succeeded' | 'failed';
   readonly errorType: string | null;
   readonly errorMessage: string | null;
@@ -251,6 +253,7 @@ export interface NewConnectAttempt extends ConnectionKey {
   readonly additionalConfig: string | null;
   readonly tags: string | null;
   readonly options: string | null;
+  readonly sessionHash: string | null;
   readonly now: number;
   readonly expiresAt: number;
 }
@@ -276,7 +279,14 @@ export interface ConnectSessionRow {
   readonly origin: string | null;
   /** JSON of what the back end decided beside; null = nothing. */
   readonly options: string | null;
+  /** The hash of the link to connect; null = the session has no link. */
+  readonly linkHash: string | null;
+  /** When the token expires; null = at `expiresAt`. */
+  readonly tokenExpiresAt: number | null;
+  /** When token and link have expired. */
   readonly expiresAt: number;
+  /** When a connection was made by the link; null = never. */
+  readonly usedAt: number | null;
 }
 
 /** A client that an authorization server registered for us, for one Integration and redirect URI. */
@@ -394,7 +404,7 @@ export interface Store extends EventStore {
   /**
    * Stores the connection, or replaces the credentials of the existing one, and ends the attempt. Resolves to
    * undefined, and changes nothing, if the existing one may not be replaced. Throws `connection_not_found` if the
-   * connection that it has to replace is gone.
+   * connection that it has to replace is gone, and `invalid_link` if the attempt's link made another connection.
    */
   completeAttempt(
     attemptHash: string,
@@ -402,8 +412,11 @@ export interface Store extends EventStore {
     mayReplace?: MayReplace,
   ): Promise<ConnectionRow | undefined>;
 
-  insertSession(session: ConnectSessionRow): Promise<void>;
+  insertSession(session: Omit<ConnectSessionRow, 'usedAt'>): Promise<void>;
+  /** Undefined if the token is unknown or has expired. */
   findSession(tokenHash: string, now: number): Promise<ConnectSessionRow | undefined>;
+  /** Returns the session of a link, which may be used or expired. It is kept for an hour after it expired. */
+  findSessionByLink(linkHash: string): Promise<ConnectSessionRow | undefined>;
 
   /** Returns a registration; undefined if there is none, or its secret has expired. */
   findClientRegistration(key: ClientRegistrationKey, now: number): Promise<ClientRegistrationRow | undefined>;

@@ -1,45 +1,16 @@
 import type { FastifyReply } from 'fastify';
 import type { WaitingAttempt } from '../../connect/connect-flow.ts';
+import { logoImage, type ShownApplication } from './application.ts';
+import { BEGIN_SCRIPT } from './begin-script.ts';
 import { escapeHtml, sendPage } from './page.ts';
-
-/** The name and logo under which the user knows the application. */
-export interface ShownApplication {
-  readonly name: string;
-  /** A `data:` URL. */
-  readonly logo: string | undefined;
-}
 
 // The opener proves its identity with the nonce that it received with the attempt. The user then continues without a
 // confirmation.
-const SCRIPT = `
+const SCRIPT = `${BEGIN_SCRIPT}
 history.replaceState(null, '', location.pathname);
 const { attempt, origin } = JSON.parse(document.getElementById('data').textContent);
-const main = document.querySelector('main');
-const button = document.querySelector('button');
-const problem = document.getElementById('problem');
-let isGoing = false;
-async function go(proof) {
-  if (isGoing) return;
-  isGoing = true;
-  button.disabled = true;
-  problem.textContent = '';
-  try {
-    const response = await fetch(location.pathname, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ attempt, ...proof }),
-    });
-    const result = await response.json();
-    if (response.ok) return location.replace(result.authorizationUrl);
-    problem.textContent = result.error.message;
-  } catch {
-    problem.textContent = 'The server cannot be reached. Check your connection and try again.';
-  }
-  isGoing = false;
-  button.disabled = false;
-  main.hidden = false;
-}
-button.addEventListener('click', () => go({ confirmed: true }));
+const go = (proof) => begin({ attempt, ...proof }, (url) => location.replace(url));
+buttons[0].addEventListener('click', () => go({ confirmed: true }));
 if (origin && window.opener) {
   main.hidden = true;
   addEventListener('message', (event) => {
@@ -68,12 +39,11 @@ export function sendConnectPage(
   { attempt, waiting, application }: { attempt: string; waiting: WaitingAttempt; application: ShownApplication },
 ): FastifyReply {
   const { integration, origin } = waiting;
-  const { name, logo } = application;
-  const image = logo === undefined ? '' : `<img src="${escapeHtml(logo)}" alt="">`;
+  const { name } = application;
   const shownName = escapeHtml(name);
   const owner = ownerOf(waiting, application);
   const body = `<main>
-${image}
+${logoImage(application)}
 <h1>Connect ${escapeHtml(integration)} to ${shownName}</h1>
 <p>The account that you choose next becomes part of ${owner}. <b>${shownName}</b> can then use it.</p>
 <p class="small">Continue only if this is your account in ${shownName} and you requested this connection.</p>

@@ -32,6 +32,7 @@ button {
   margin-top: 1.5rem; width: 100%; padding: .75rem 1rem; border: 0; border-radius: 9px;
   background: var(--action); color: var(--on-action); font: inherit; font-weight: 600; cursor: pointer
 }
+button + button { margin-top: .75rem }
 button:disabled { opacity: .6; cursor: default }
 button:focus-visible { outline: 3px solid var(--action); outline-offset: 2px }
 .small { font-size: .875rem }

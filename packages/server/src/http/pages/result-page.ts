@@ -5,6 +5,7 @@ import { hasLoopbackRoot } from '../../connect/connect-sessions.ts';
 import type { ConnectionContext } from '../../connections/connection-context.ts';
 import { INTERNAL_ERROR, NangoError } from '../../errors/nango-error.ts';
 import { hasTrait } from '../../errors/registry.ts';
+import { CHECK, CROSS } from './icons.ts';
 import { escapeHtml, sendPage, type Page } from './page.ts';
 
 /** The message that the page posts to its opener. */
@@ -21,13 +22,6 @@ if (origin && window.opener) {
   window.opener.postMessage(message, origin);
   window.close();
 }`;
-
-const CHECK =
-  '<svg class="good" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true">' +
-  '<circle cx="12" cy="12" r="10"/><path d="m7.5 12.5 3 3 6-6.5"/></svg>';
-const CROSS =
-  '<svg class="bad" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true">' +
-  '<circle cx="12" cy="12" r="10"/><path d="m9 9 6 6m0-6-6 6"/></svg>';
 
 const INCOMPLETE_LINK =
   'This link is not complete. Go back to the application that you came from, and connect from there.';
@@ -74,7 +68,7 @@ function shownError(error: unknown, context: FailureContext): NonNullable<Attemp
 }
 
 /** Returns the page of a result. It shows names and the provider's text as plain text, never as HTML. */
-export function resultPage({ status, error, integration, origin }: AttemptResult): Page {
+export function resultPage({ status, error, integration, origin, isByLink = false }: AttemptResult): Page {
   const succeeded = status === 'succeeded';
   const denied = error?.type === 'access_denied';
   const message: ResultMessage = { source: 'nango', status: succeeded ? 'succeeded' : 'failed', error };
@@ -84,11 +78,14 @@ export function resultPage({ status, error, integration, origin }: AttemptResult
     : (error?.message ?? 'The connection was not made.');
   // The title already says that access was denied.
   const code = succeeded || denied ? '' : `<p><code>${escapeHtml(error?.type ?? 'internal_error')}</code></p>`;
+  const canTryAgain = isByLink && !succeeded && error?.type !== 'invalid_link';
+  const again = canTryAgain ? '<p class="small">To try again, open the link again.</p>' : '';
   const body = `<main>
 ${succeeded ? CHECK : CROSS}
 <h1>${title}</h1>
 <p>${escapeHtml(text)}</p>
 ${code}
+${again}
 </main>`;
   return { title, body, data: { origin, message }, script: SCRIPT };
 }

@@ -1,15 +1,16 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { ATTEMPT_LIFE_MS } from '../../connect/attempt-steps.ts';
-import type { BeginProof, WaitingAttempt } from '../../connect/connect-flow.ts';
+import type { BeginProof } from '../../connect/connect-flow.ts';
 import type { ConnectionContext } from '../../connections/connection-context.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import { cookieHeader } from '../cookies.ts';
 import { errorBodySchema } from '../error-mapper.ts';
-import { sendConnectPage, type ShownApplication } from '../pages/connect-page.ts';
+import { shownApplication } from '../pages/application.ts';
+import { sendConnectPage } from '../pages/connect-page.ts';
 import { sendFailurePage } from '../pages/result-page.ts';
 import { routeOf } from '../request-route.ts';
-import { callbackUrl, isSecureRoot, rootUrl, type ServerContext, type App } from '../server-context.ts';
+import { callbackUrl, isSecureRoot, type ServerContext, type App } from '../server-context.ts';
 import { assertAttemptKey } from './attempt-key.ts';
 import { queryOf, uniqueParams } from './unique-params.ts';
 import { Secret } from '../../vault/secret.ts';
@@ -18,6 +19,15 @@ const params = z.object({ integration: z.string().max(100) });
 const pageSchema = {
   summary: 'Open the first page of the popup, which sends the user’s browser to the provider',
   params,
+};
+/** The responses to a request that begins an authorization. */
+export const begunSchema = {
+  200: z.object({ authorizationUrl: z.string() }),
+  400: errorBodySchema,
+  403: errorBodySchema,
+  404: errorBodySchema,
+  502: errorBodySchema,
+  503: errorBodySchema,
 };
 const beginSchema = {
   summary: 'Begin the authorization. The page at the same address sends this request',
@@ -29,14 +39,7 @@ const beginSchema = {
       confirmed: z.literal(true).optional().describe('true: the user clicked the button of the page'),
     })
     .refine(({ nonce, confirmed }) => nonce !== undefined || confirmed, 'nonce or confirmed is missing'),
-  response: {
-    200: z.object({ authorizationUrl: z.string() }),
-    400: errorBodySchema,
-    403: errorBodySchema,
-    404: errorBodySchema,
-    502: errorBodySchema,
-    503: errorBodySchema,
-  },
+  response: begunSchema,
 };
 
 /** `/oauth/connect/:integration`: the first page of the popup, which binds the attempt to this browser. */
@@ -55,27 +58,34 @@ export function connectRoute(app: App, server: ServerContext): void {
         return sendConnectPage(reply, {
           attempt: attempt.reveal(),
           waiting,
-          application: applicationOf(waiting, context),
+          application: shownApplication(waiting.origin, context),
         });
-      const { authorizationUrl } = await begin(server, { attempt, proof: undefined, reply });
+      const { authorizationUrl } = await beginAttempt(server, { attempt, proof: undefined, reply });
       return await reply.redirect(authorizationUrl, 303);
     } catch (error) {
       return sendFailurePage(error, { request, reply, context });
     }
   });
 
-  // A page of another origin cannot send JSON without permission by CORS, and no origin has permission here.
   app.post('/connect/:integration', { schema: beginSchema }, async (request, reply) => {
-    const { origin } = new URL(rootUrl(context.config().server.oauth_server_root_url));
-    if (request.headers.origin !== origin)
-      throw new NangoError('forbidden', 'Only the page at this address may send this request.');
+    assertOwnPage(request, context);
     const { attempt, nonce } = request.body;
     const proof = nonce === undefined ? 'clicked' : { nonce: new Secret(nonce) };
-    return begin(server, { attempt: new Secret(attempt), proof, reply });
+    return beginAttempt(server, { attempt: new Secret(attempt), proof, reply });
   });
 }
 
-async function begin(
+/**
+ * Throws `forbidden` unless a page of this server sent the request. A page of another origin cannot send JSON without
+ * permission by CORS either, and no origin has permission here.
+ */
+export function assertOwnPage({ headers }: FastifyRequest, { config }: ConnectionContext): void {
+  if (headers.origin === config().server.oauth_server_root_url.origin) return;
+  throw new NangoError('forbidden', 'Only the page at this address may send this request.');
+}
+
+/** Begins the authorization, and sets the cookie that binds it to this browser. */
+export async function beginAttempt(
   { flow, context }: ServerContext,
   { attempt, proof, reply }: { attempt: Secret<string>; proof: BeginProof; reply: FastifyReply },
 ): Promise<{ authorizationUrl: string }> {
@@ -86,13 +96,6 @@ async function begin(
     .header('referrer-policy', 'no-referrer')
     .header('set-cookie', cookieHeader({ ...cookie, secure: isSecureRoot(context), maxAgeSeconds }));
   return { authorizationUrl };
-}
-
-/** Returns the application. If no name is configured, the name is the host of its page, or of this server. */
-function applicationOf({ origin }: WaitingAttempt, { config }: ConnectionContext): ShownApplication {
-  const { server, applicationLogo } = config();
-  const host = URL.parse(origin ?? '')?.host ?? server.oauth_server_root_url.host;
-  return { name: server.application.name ?? host, logo: applicationLogo };
 }
 
 interface Link {

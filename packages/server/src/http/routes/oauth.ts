@@ -3,6 +3,7 @@ import type { App, ServerContext } from '../server-context.ts';
 import { attemptRoutes } from './attempts.ts';
 import { callbackRoutes } from './callback.ts';
 import { connectRoute } from './connect.ts';
+import { linkRoutes } from './links.ts';
 
 /** The routes of browsers: begin an attempt, redirect to the provider, receive the callback, and return the result. */
 export function oauthRoutes(server: ServerContext) {
@@ -13,6 +14,7 @@ export function oauthRoutes(server: ServerContext) {
     });
     attemptRoutes(app, server);
     connectRoute(app, server);
+    linkRoutes(app, server);
     callbackRoutes(app, server);
   };
 }

@@ -3,6 +3,7 @@ import type { ConnectionChanges } from '../connection-changes.ts';
 import { upsertConnection } from './connection-statements.ts';
 import type { Database, DatabaseDialect } from '../database.ts';
 import type { ConnectAttemptRow, Store } from '../store.ts';
+import { useLinkOf } from './session-statements.ts';
 
 type AttemptStatements = Pick<
   Store,
@@ -34,6 +35,7 @@ export function attemptStatements(
       additionalConfig,
       tags,
       options,
+      sessionHash,
       now,
       expiresAt,
     }) {
@@ -54,6 +56,7 @@ export function attemptStatements(
         additional_config: additionalConfig,
         tags,
         options,
+        session_hash: sessionHash,
         created_at: now,
         expires_at: expiresAt,
       };
@@ -116,6 +119,7 @@ export function attemptStatements(
         const upsert = { clock, changes, recordChange, mayReplace };
         const row = await upsertConnection(transaction, connection, upsert);
         if (!row) return undefined;
+        await useLinkOf(transaction, attemptHash, connection.now);
         const ended = { status: 'succeeded', sealed_secrets: null } as const;
         await transaction.updateTable('connect_attempts').set(ended).where('attempt_hash', '=', attemptHash).execute();
         return row;
@@ -155,6 +159,7 @@ function toAttemptRow(row: Selectable<Database['connect_attempts']>): ConnectAtt
     additionalConfig: row.additional_config,
     tags: row.tags,
     options: row.options,
+    sessionHash: row.session_hash,
     status: row.status,
     errorType: row.error_type,
     errorMessage: row.error_message,

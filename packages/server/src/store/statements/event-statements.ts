@@ -42,16 +42,16 @@ export function eventStatements(db: Kysely<Database>, clock: DatabaseDialect['no
     },
     async prune({ eventsBefore, now, limit }) {
       return (
-        (await pruneAttempts(db, { before: now - ATTEMPT_RETENTION_MS, limit })) +
-        (await pruneSessions(db, { before: now, limit })) +
+        (await pruneAttempts(db, { before: now - KEPT_AFTER_EXPIRY_MS, limit })) +
+        (await pruneSessions(db, { before: now - KEPT_AFTER_EXPIRY_MS, limit })) +
         (await pruneEvents(db, { before: eventsBefore, limit }))
       );
     },
   };
 }
 
-// How long the page that began an attempt may read its result.
-const ATTEMPT_RETENTION_MS = 3_600_000;
+// How long a page may read the result of an expired attempt, and a link's page says that the link has expired.
+const KEPT_AFTER_EXPIRY_MS = 3_600_000;
 
 async function assignPositions(
   db: Kysely<Database>,
