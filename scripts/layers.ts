@@ -129,6 +129,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
       'calls',
       'refresh',
       'connections',
+      'config',
       'auth-modes',
       'schema',
       'store',

@@ -149,6 +149,7 @@ describe('the node SDK', () => {
       authMode: 'API_KEY',
       additionalConfig: { region: 'eu' },
       tags: {},
+      oauthClient: null,
       identity: null,
       requestedScopes: null,
       grantedScopes: null,

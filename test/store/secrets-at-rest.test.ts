@@ -30,6 +30,7 @@ const PLANTED = {
   refreshedAccessToken: mark('refreshed-access-token'),
   refreshedRefreshToken: mark('refreshed-refresh-token'),
   echoedRefreshToken: mark('echoed-refresh-token'),
+  ownClientSecret: mark('own-client-secret'),
 };
 
 /** A provider of all flows that repeats one refresh token in an error. */
@@ -143,9 +144,11 @@ async function plantSecrets(
 ): Promise<{ secrets: Record<string, string>; seen: Places[] }> {
   const agent = new UserAgent();
   const { token } = (await nango.createConnectSession({ userId: '1' })).returnValue;
-  const own: Record<string, string> = { sessionToken: token };
-  const begin = async (integration: string) => {
-    const { connectUrl, attempt, nonce = '' } = await beginAttempt(url, { integration, token });
+  const oauthClient = { clientId: 'own', clientSecret: PLANTED.ownClientSecret };
+  const ownApp = (await nango.createConnectSession({ userId: 'own', integrations: ['acme'], oauthClient })).returnValue;
+  const own: Record<string, string> = { sessionToken: token, ownAppToken: ownApp.token };
+  const begin = async (integration: string, user = { userId: '1', token }) => {
+    const { connectUrl, attempt, nonce = '' } = await beginAttempt(url, { integration, ...user });
     const response = await agent.request(new URL(connectUrl).origin + new URL(connectUrl).pathname, {
       method: 'POST',
       headers: { 'content-type': 'application/json', origin: url },
@@ -159,7 +162,8 @@ async function plantSecrets(
     if (state !== '') own[`state of ${integration}`] = state;
     return { attempt, state };
   };
-  const flows = [await begin('acme'), await begin('registered')];
+  const ownUser = { userId: 'own', token: ownApp.token };
+  const flows = [await begin('acme'), await begin('registered'), await begin('acme', ownUser)];
   await begin('signed');
   const device = (await nango.beginDeviceAuthorization('acme', 'device')).returnValue;
   own['attempt of a device'] = device.attempt;
@@ -194,7 +198,7 @@ async function plantSecrets(
 }
 
 function assertSealed({ secrets, seen }: Awaited<ReturnType<typeof plantSecrets>>): void {
-  assert.equal(Object.keys(secrets).filter((name) => name.startsWith('verifier')).length, 2);
+  assert.equal(Object.keys(secrets).filter((name) => name.startsWith('verifier')).length, 3);
   for (const places of seen) assert.deepEqual(findSecrets(secrets, places), []);
 }
 

@@ -33,6 +33,8 @@ export interface ActionConnection {
   tags: Record<string, string>;
   /** Who connected, as the provider says; null if it is unknown. */
   identity: { user: string; workspace: string | null; name: string | null } | null;
+  /** The customer's own OAuth app; null = the client of the Integration. */
+  oauthClient: { clientId: string } | null;
   requestedScopes: string[] | null;
   /** Null if the provider did not say. */
   grantedScopes: string[] | null;

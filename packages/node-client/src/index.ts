@@ -8,6 +8,7 @@ import type {
   Credentials,
   ModeCredentials,
   NewConnection,
+  OAuthClient,
   ConnectionFilter,
   ConnectionReference,
   ConnectionWithCredentials,
@@ -134,6 +135,21 @@ export default class Nango {
     const [query, [tags]] = splitNamed(parameters);
     const call = { query, body: { tags } };
     return succeed((await this.#api.call<{ connection: Connection }>('PUT', '/api/connection/tags', call)).connection);
+  }
+
+  /** Replaces the secret of a connection's own OAuth app. A refresh that is in flight ends first. */
+  updateConnectionOAuthClient(connection: ConnectionReference, oauthClient: OAuthClient): Promise<Success<Connection>>;
+  updateConnectionOAuthClient(
+    integration: string,
+    userId: string,
+    oauthClient: OAuthClient,
+  ): Promise<Success<Connection>>;
+  async updateConnectionOAuthClient(...parameters: unknown[]): Promise<Success<Connection>> {
+    const [query, [oauthClient]] = splitNamed(parameters);
+    const call = { query, body: { oauthClient } };
+    return succeed(
+      (await this.#api.call<{ connection: Connection }>('PUT', '/api/connection/oauth-client', call)).connection,
+    );
   }
 
   /** Returns all connections that match the filter. */

@@ -31,9 +31,10 @@ export function assertText(name: string, value: unknown): string {
 }
 
 /** The fields of a `NewConnection` that name no connection. */
-export function accountOptions([first]: readonly unknown[]): Partial<{ newAccount: unknown; tags: unknown }> {
-  const { newAccount, tags }: { newAccount?: unknown; tags?: unknown } = typeof first === 'object' ? (first ?? {}) : {};
-  return { newAccount, tags };
+export function accountOptions([first]: readonly unknown[]): Record<'newAccount' | 'tags' | 'oauthClient', unknown> {
+  const given: { newAccount?: unknown; tags?: unknown; oauthClient?: unknown } =
+    typeof first === 'object' ? (first ?? {}) : {};
+  return { newAccount: given.newAccount, tags: given.tags, oauthClient: given.oauthClient };
 }
 
 /** The fields of a request, without others: a request that comes from elsewhere must not name another connection. */

@@ -31,7 +31,16 @@ export type ActionConnection = { userId: string; account?: string | undefined } 
 /** An account to connect. With `newAccount: true`, the server names it. */
 export type NewConnection = (ConnectionKey | { integration: string; userId: string; newAccount: true }) & {
   tags?: Record<string, string> | undefined;
+  /** The customer's own OAuth app, if the credentials were issued to it. */
+  oauthClient?: OAuthClient | undefined;
 };
+
+/** A customer's own OAuth app, in place of the client of the Integration. */
+export interface OAuthClient {
+  clientId: string;
+  /** May be absent for public clients only. */
+  clientSecret?: string;
+}
 
 /** How users authenticate to an Integration. */
 export type AuthMode = 'OAUTH2' | 'OAUTH1' | 'API_KEY' | 'USERNAME_PASSWORD' | 'JWT' | 'AWS_SIGV4';
@@ -64,6 +73,8 @@ export interface Connection {
   additionalConfig: Record<string, JsonValue>;
   /** Who connected, as the provider says; null if it is unknown. */
   identity: Identity | null;
+  /** The customer's own OAuth app; null = the client of the Integration. The secret is never shown. */
+  oauthClient: { clientId: string } | null;
   /** The scopes that were asked for; null if they are unknown. */
   requestedScopes: string[] | null;
   /** The scopes that the provider granted; null if it did not say. */
@@ -230,6 +241,8 @@ export interface ConnectSessionOptions {
   endUser?: { name?: string; email?: string };
   /** Settings of the connection, by Integration. They take precedence over those of the page. */
   additionalConfig?: Record<string, Record<string, unknown>>;
+  /** The customer's own OAuth app. The session must name exactly one Integration. */
+  oauthClient?: OAuthClient;
   /** Scopes to ask for, by Integration: some of its `oauth_scopes` and `allowed_scopes`. Default: `oauth_scopes`. */
   scopes?: Record<string, string[]>;
   /** Whether a connection may be replaced by one of another account at the provider. Default: false. */

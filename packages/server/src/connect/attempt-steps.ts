@@ -5,6 +5,8 @@ import { hasTrait } from '../errors/registry.ts';
 import type { ConnectAttemptRow, ConnectionKey } from '../store/store.ts';
 import type { SealedPlace } from '../vault/vault.ts';
 import { configOf, integrationNamed, parseConfig, type ConnectionContext } from '../connections/connection-context.ts';
+import { withOAuthClient, type OAuthClient } from '../connections/oauth-client.ts';
+import { splitClient } from './own-client.ts';
 import { parseAttemptOptions } from './session-options.ts';
 import { openJson, sealJson } from '../vault/sealed-json.ts';
 import { Secret } from '../vault/secret.ts';
@@ -43,11 +45,19 @@ export async function storedConfig(key: ConnectionKey, { store }: ConnectionCont
   return existing ? parseConfig(existing.additionalConfig) : {};
 }
 
-/** Returns the Integration of an attempt, with the scopes to ask for. */
+/**
+ * Returns the Integration of an attempt, with the scopes to ask for, and with the customer's own OAuth app if the
+ * attempt has one.
+ */
 export function attemptIntegration(row: ConnectAttemptRow, context: ConnectionContext): Integration {
-  const integration = integrationNamed(row.integration, context);
+  const integration = withOAuthClient(integrationNamed(row.integration, context), attemptClient(row, context));
   const { scopes } = parseAttemptOptions(row.options);
   return scopes ? { ...integration, oauthScopes: scopes } : integration;
+}
+
+/** Returns the customer's own OAuth app of an attempt; undefined if it has none. Throws `credentials_unreadable`. */
+export function attemptClient(row: ConnectAttemptRow, context: ConnectionContext): OAuthClient | undefined {
+  return row.sealedSecrets === null ? undefined : splitClient(openSecrets(row, context)).client;
 }
 
 /** Runs a step. If it fails, stores the error with the attempt, where the page's SDK reads it, and throws it again. */

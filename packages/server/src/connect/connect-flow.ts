@@ -4,6 +4,7 @@ import type { ResponseParameters } from '../oauth/authorization-response.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { ConnectAttemptRow, ConnectionKey } from '../store/store.ts';
 import {
+  attemptClient,
   attemptConfig,
   attemptIntegration,
   failAttemptOnError,
@@ -12,6 +13,7 @@ import {
   sealSecrets,
   invalidState,
 } from './attempt-steps.ts';
+import { clientSecrets, splitClient } from './own-client.ts';
 import { storeAuthorized } from './store-connection.ts';
 import {
   authModeOf,
@@ -111,7 +113,7 @@ export class ConnectFlow {
       );
     const { authorizationUrl, secrets } = await failAttemptOnError(row, begin, this.#context);
     const sealedSecrets = sealSecrets(
-      { ...secrets, redirect_uri: new Secret(redirectUri) },
+      { ...secrets, ...clientSecrets(attemptClient(row, this.#context)), redirect_uri: new Secret(redirectUri) },
       attemptHash,
       this.#context,
     );
@@ -184,7 +186,7 @@ export class ConnectFlow {
     const integration = attemptIntegration(row, this.#context);
     const { authorization } = authModeOf(integration);
     if (!authorization) throw invalidState();
-    const { redirect_uri, ...secrets } = openSecrets(row, this.#context);
+    const { redirect_uri, ...secrets } = splitClient(openSecrets(row, this.#context)).secrets;
     const redirectUri = redirect_uri?.reveal() ?? '';
     return authorization.complete(
       { integration, config: await attemptConfig(row, this.#context), callback, secrets, redirectUri },

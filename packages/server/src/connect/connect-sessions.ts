@@ -2,9 +2,11 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { NangoError } from '../errors/nango-error.ts';
 import { isLoopbackHost } from '../schema/loopback-host.ts';
-import type { ConnectionKey } from '../store/store.ts';
+import type { ConnectionKey, ConnectSessionRow } from '../store/store.ts';
 import { chosenAccount, isGeneratedAccount, type AccountChoice } from './accounts.ts';
 import type { ConnectionContext } from '../connections/connection-context.ts';
+import type { OAuthClient } from '../connections/oauth-client.ts';
+import { openSessionClient } from './own-client.ts';
 import { parseSessionOptions, type SessionOptions } from './session-options.ts';
 import type { Secret } from '../vault/secret.ts';
 
@@ -31,6 +33,18 @@ export interface PermittedConnect {
   /** JSON; null = the back end set none. */
   readonly tags: string | null;
   readonly options: SessionOptions;
+  /** The customer's own OAuth app; undefined = the connection's, or else the Integration's client. */
+  readonly oauthClient: OAuthClient | undefined;
+}
+
+/** Returns what a session permits for one connection. Throws `credentials_unreadable`. */
+export function permittedBySession(
+  session: ConnectSessionRow,
+  key: ConnectionKey,
+  context: ConnectionContext,
+): PermittedConnect {
+  const options = parseSessionOptions(session.options);
+  return { key, tags: session.tags, options, oauthClient: openSessionClient(session, context) };
 }
 
 /** A connection that a page asks for. */
@@ -53,7 +67,8 @@ export async function assertMayConnect(
   const { integration, userId } = request;
   if (requester.token === undefined) {
     assertLocal(requester, context);
-    return { key: { integration, userId, account: chosenAccount(request, context) }, tags: null, options: {} };
+    const key = { integration, userId, account: chosenAccount(request, context) };
+    return { key, tags: null, options: {}, oauthClient: undefined };
   }
   const session = await context.store.findSession(hashToken(requester.token), context.now());
   if (!session)
@@ -67,7 +82,7 @@ export async function assertMayConnect(
   }
   const { account = session.account, newAccount = false } = request;
   if (account === session.account && (!newAccount || isGeneratedAccount(account)))
-    return { key: { integration, userId, account }, tags: session.tags, options: parseSessionOptions(session.options) };
+    return permittedBySession(session, { integration, userId, account }, context);
   throw new NangoError(
     'forbidden',
     `The connect session token permits only the account "${session.account}". ` +

@@ -12,7 +12,10 @@ import { findReferenced } from '../connections/connection-reference.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import { Secret } from '../vault/secret.ts';
 import { assertMayHaveAccount } from './accounts.ts';
-import { ATTEMPT_LIFE_MS } from './attempt-steps.ts';
+import { withOAuthClient } from '../connections/oauth-client.ts';
+import { openOAuthClient } from '../connections/sealed-credentials.ts';
+import { ATTEMPT_LIFE_MS, sealSecrets } from './attempt-steps.ts';
+import { assertSecretStays, clientSecrets } from './own-client.ts';
 import { attemptScopes } from './requested-scopes.ts';
 import { storeConnection } from './store-connection.ts';
 import {
@@ -73,41 +76,50 @@ export async function createPermittedAttempt(
     key,
     tags,
     options: { additionalConfig: sessionConfig, scopes: sessionScopes, ...sessionOptions },
+    oauthClient: sessionClient,
   }: PermittedConnect,
   { additionalConfig: pageConfig, credentials, origin, nonce, sessionHash = null }: AttemptSource,
   context: ConnectionContext,
 ): Promise<CreatedAttempt> {
   const { store, now, randomToken } = context;
-  const integration = integrationNamed(key.integration, context);
   await assertStillConnected(sessionOptions, context);
   await assertMayHaveAccount(key, context);
   const existing = await store.findConnection(key);
   const stored = existing ? parseConfig(existing.additionalConfig) : {};
+  // A connection keeps its own OAuth app. It never falls back to the Integration's client.
+  const oauthClient = sessionClient ?? (existing && openOAuthClient(existing, context.vault));
+  const integration = withOAuthClient(integrationNamed(key.integration, context), oauthClient);
   const scopes = attemptScopes(integration, { chosen: sessionScopes?.[key.integration], existing });
   const options = { ...sessionOptions, ...scopes };
   const chosen = chosenConfig({ page: pageConfig, session: sessionConfig?.[key.integration], stored });
   const ownConfig = chosen ?? stored;
   assertConfig(integration, ownConfig, authModeOf(integration).authorization?.suppliedConfig(integration));
   const config = configOf(integration, ownConfig);
+  if (oauthClient) {
+    const fixed = { ...(sessionClient ? {} : stored), ...sessionConfig?.[key.integration] };
+    assertSecretStays(integration, { config: ownConfig, fixed });
+  }
   const issued = await credentialsWithoutBrowser(integration, { credentials, config }, context);
   const attempt = new Secret(randomToken());
   const expiresAt = now() + ATTEMPT_LIFE_MS;
   const json = chosen ? JSON.stringify(chosen) : null;
+  const attemptHash = hashToken(attempt);
   await store.insertAttempt({
     ...key,
-    attemptHash: hashToken(attempt),
+    attemptHash,
     origin,
     nonceHash: nonce === undefined ? null : hashToken(nonce),
     additionalConfig: json,
     tags,
     options: storedOptions(options),
     sessionHash,
+    sealedSecrets: oauthClient ? sealSecrets(clientSecrets(oauthClient), attemptHash, context) : null,
     now: now(),
     expiresAt,
   });
   if (issued) {
-    const row = { ...key, attemptHash: hashToken(attempt), tags };
-    await storeConnection(row, { credentials: issued, additionalConfig: json, options }, context);
+    const row = { ...key, attemptHash, tags };
+    await storeConnection(row, { credentials: issued, additionalConfig: json, options, oauthClient }, context);
   }
   return { attempt, nonce, account: key.account, expiresAt, status: issued ? 'succeeded' : 'pending' };
 }

@@ -5,6 +5,8 @@ import { NangoError } from '../errors/nango-error.ts';
 import { Secret } from '../vault/secret.ts';
 import { chosenAccount, type AccountChoice } from './accounts.ts';
 import { hashToken } from './connect-sessions.ts';
+import { withOAuthClient, type OAuthClient } from '../connections/oauth-client.ts';
+import { assertSecretStays, assertUsableClient, sealSessionClient } from './own-client.ts';
 import { canConnectByLink } from './link-flow.ts';
 import { assertAllowedScopes } from './requested-scopes.ts';
 import { sessionOptionsSchema, storedOptions, type SessionOptions } from './session-options.ts';
@@ -27,6 +29,8 @@ export interface ConnectSessionRequest extends AccountChoice, SessionOptions {
   readonly origin?: string | undefined;
   /** The life of the link. The token lives as long, but at most a day. */
   readonly expiresInSeconds?: number | undefined;
+  /** The customer's own OAuth app, for the only Integration of the session. */
+  readonly oauthClient?: OAuthClient | undefined;
 }
 
 /** A connect session token. Times are in milliseconds since the epoch. */
@@ -47,26 +51,29 @@ export async function createConnectSession(
   request: ConnectSessionRequest,
   context: ConnectionContext,
 ): Promise<ConnectSession> {
-  const { tags, origin, expiresInSeconds = DEFAULT_LIFE_SECONDS } = request;
+  const { tags, origin, oauthClient, expiresInSeconds = DEFAULT_LIFE_SECONDS } = request;
   const permitted = await permittedBy(request, context);
   const options = sessionOptionsSchema.parse(request);
   assertSessionConfig(options, permitted, context);
   assertSessionScopes(options, permitted, context);
-  await assertUnderstood({ ...options, expiresInSeconds }, context);
+  if (oauthClient) assertSessionClient(oauthClient, { permitted, options }, context);
+  await assertUnderstood({ ...options, expiresInSeconds, oauthClient }, context);
   const token = new Secret(`nango_session_${context.randomToken()}`);
   const linkToken = (await hasLink(permitted, options, context)) ? new Secret(context.randomToken()) : undefined;
   const now = context.now();
   const tokenExpiresAt = now + Math.min(expiresInSeconds, MAX_TOKEN_SECONDS) * 1000;
   const expiresAt = now + expiresInSeconds * 1000;
   const { userId, account, integrations } = permitted;
+  const tokenHash = hashToken(token);
   await context.store.insertSession({
-    tokenHash: hashToken(token),
+    tokenHash,
     userId,
     account,
     tags: tags ? JSON.stringify(tags) : null,
     integrations: integrations ? JSON.stringify(integrations) : null,
     origin: origin ?? null,
     options: storedOptions(options),
+    sealedClient: oauthClient ? sealSessionClient(oauthClient, { tokenHash }, context) : null,
     linkHash: linkToken ? hashToken(linkToken) : null,
     tokenExpiresAt,
     expiresAt,
@@ -76,18 +83,22 @@ export async function createConnectSession(
 
 /**
  * Throws `migration_unfinished` for a session that servers of an earlier release could misunderstand: they know neither
- * `connectionId` nor tokens that expire before their session.
+ * `connectionId`, `oauthClient` nor tokens that expire before their session.
  */
 async function assertUnderstood(
-  { connectionId, expiresInSeconds }: Pick<ConnectSessionRequest, 'connectionId'> & { expiresInSeconds: number },
+  {
+    connectionId,
+    expiresInSeconds,
+    oauthClient,
+  }: Pick<ConnectSessionRequest, 'connectionId' | 'oauthClient'> & { expiresInSeconds: number },
   { store }: ConnectionContext,
 ): Promise<void> {
-  const isNew = connectionId !== undefined || expiresInSeconds > MAX_TOKEN_SECONDS;
+  const isNew = [connectionId, oauthClient].some(Boolean) || expiresInSeconds > MAX_TOKEN_SECONDS;
   if (!isNew || (await store.isMigrationFinished())) return;
   throw new NangoError(
     'migration_unfinished',
-    'Sessions with connectionId, or of more than a day, are not possible while servers of an earlier release may use ' +
-      'the database. End these servers, then run: nango migrate finish',
+    'Sessions with connectionId or oauthClient, or of more than a day, are not possible while servers of an earlier ' +
+      'release may use the database. End these servers, then run: nango migrate finish',
   );
 }
 
@@ -155,6 +166,21 @@ function assertSessionConfig(
     // The page or the connection may supply the fields that are missing here.
     assertConfig(integration, values, Object.keys(integration.configFields));
   }
+}
+
+/** Throws `invalid_request` if the session cannot have an own OAuth app. */
+function assertSessionClient(
+  client: OAuthClient,
+  { permitted, options }: { permitted: PermittedConnections; options: SessionOptions },
+  context: ConnectionContext,
+): void {
+  const [name, ...others] = permitted.integrations ?? [];
+  if (name === undefined || others.length > 0)
+    throw new NangoError('invalid_request', 'A session with oauthClient must name exactly one Integration.');
+  const integration = withOAuthClient(integrationNamed(name, context), client);
+  assertUsableClient(integration);
+  const fixed = options.additionalConfig?.[name] ?? {};
+  assertSecretStays(integration, { config: fixed, fixed });
 }
 
 /** Throws `invalid_request` if a scope or its Integration is not permitted. */

@@ -4,12 +4,15 @@ import { hasTrait } from '../errors/registry.ts';
 import type { ConnectAttemptRow, ConnectionKey } from '../store/store.ts';
 import {
   attemptConfig,
+  attemptIntegration,
   failAttemptOnError,
   openSecrets,
   sealSecrets,
   invalidState,
-  storedConfig,
 } from './attempt-steps.ts';
+import { clientSecrets, splitClient } from './own-client.ts';
+import { withOAuthClient } from '../connections/oauth-client.ts';
+import { openOAuthClient } from '../connections/sealed-credentials.ts';
 import { storeAuthorized } from './store-connection.ts';
 import {
   assertConfig,
@@ -17,6 +20,7 @@ import {
   configOf,
   integrationNamed,
   modeContext,
+  parseConfig,
   type ConnectionContext,
 } from '../connections/connection-context.ts';
 import type { Tags } from '../connections/connection-input.ts';
@@ -55,7 +59,9 @@ export class DeviceFlow {
     const { store, now, randomToken } = this.#context;
     const { integration: name, userId } = request;
     const key = { integration: name, userId, account: chosenAccount(request, this.#context) };
-    const integration = integrationNamed(key.integration, this.#context);
+    const existing = await store.findConnection(key);
+    const oauthClient = existing && openOAuthClient(existing, this.#context.vault);
+    const integration = withOAuthClient(integrationNamed(key.integration, this.#context), oauthClient);
     const { device, name: mode } = authModeOf(integration);
     if (!device)
       throw new NangoError(
@@ -63,7 +69,8 @@ export class DeviceFlow {
         `"${key.integration}" has auth_mode ${mode}, which cannot authorize devices. Connect in a browser.`,
       );
     await assertMayHaveAccount(key, this.#context);
-    const ownConfig = additionalConfig ?? (await storedConfig(key, this.#context));
+    const stored = existing ? parseConfig(existing.additionalConfig) : {};
+    const ownConfig = additionalConfig ?? stored;
     assertConfig(integration, ownConfig);
     const { secrets, ...code } = await device.begin(
       { integration, config: configOf(integration, ownConfig) },
@@ -82,13 +89,14 @@ export class DeviceFlow {
       tags: tags ? JSON.stringify(tags) : null,
       options: null,
       sessionHash: null,
+      sealedSecrets: null,
       ...times,
     });
     await store.beginAttempt(attemptHash, {
       // Neither leaves the server, so no browser can finish this attempt.
       stateHash: hashToken(new Secret(randomToken())),
       browserHash: hashToken(new Secret(randomToken())),
-      sealedSecrets: sealSecrets(secrets, attemptHash, this.#context),
+      sealedSecrets: sealSecrets({ ...secrets, ...clientSecrets(oauthClient) }, attemptHash, this.#context),
       now: now(),
     });
     return { attempt, account: key.account, ...code };
@@ -103,10 +111,10 @@ export class DeviceFlow {
     const row = await store.findAttempt(hashToken(attempt));
     if (row?.status === 'succeeded') return 'succeeded';
     if (row?.status !== 'authorizing' || row.stateHash === null || row.expiresAt <= now()) throw invalidState();
-    const integration = integrationNamed(row.integration, this.#context);
+    const integration = attemptIntegration(row, this.#context);
     const { device } = authModeOf(integration);
     if (!device) throw invalidState();
-    const secrets = openSecrets(row, this.#context);
+    const { secrets } = splitClient(openSecrets(row, this.#context));
     const pollOnce = async () =>
       device.poll(
         { integration, config: await attemptConfig(row, this.#context), secrets },

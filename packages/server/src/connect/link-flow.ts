@@ -10,7 +10,7 @@ import { inputProblems } from '../schema/input-fields.ts';
 import type { ConnectionKey, ConnectSessionRow } from '../store/store.ts';
 import type { Secret } from '../vault/secret.ts';
 import { storedConfig } from './attempt-steps.ts';
-import { hashToken } from './connect-sessions.ts';
+import { hashToken, permittedBySession } from './connect-sessions.ts';
 import { createPermittedAttempt } from './create-attempt.ts';
 import { parseSessionOptions, type SessionOptions } from './session-options.ts';
 
@@ -53,10 +53,10 @@ export async function createLinkAttempt(
   const session = await context.store.findSessionByLink(hashToken(token));
   const end = linkEnd(session, context);
   if (session === undefined || end !== undefined) throw new NangoError('invalid_link', LINK_ENDS[end ?? 'unknown']);
-  const { tokenHash, userId, account, tags } = session;
+  const { tokenHash, userId, account } = session;
   if (!integrationsOf(session).includes(integration))
     throw new NangoError('forbidden', `This link does not allow the integration "${integration}".`);
-  const permitted = { key: { integration, userId, account }, tags, options: parseSessionOptions(session.options) };
+  const permitted = permittedBySession(session, { integration, userId, account }, context);
   const { attempt } = await createPermittedAttempt(permitted, { origin: null, sessionHash: tokenHash }, context);
   return attempt;
 }

@@ -10,7 +10,9 @@ import {
 } from '../connections/connection-context.ts';
 import { findReferenced, throwNotFound, type ConnectionReference } from '../connections/connection-reference.ts';
 import type { Tags } from '../connections/connection-input.ts';
-import { createSeal } from '../connections/sealed-credentials.ts';
+import { withOAuthClient, type OAuthClient } from '../connections/oauth-client.ts';
+import { createSeal, openOAuthClient } from '../connections/sealed-credentials.ts';
+import { assertSecretStays, assertUsableClient } from './own-client.ts';
 import { assertMayHaveAccount, chosenAccount } from './accounts.ts';
 import type { ConnectRequest } from './connect-sessions.ts';
 import { toPublicConnection, type PublicConnection } from '../connections/public-connection.ts';
@@ -25,6 +27,8 @@ export interface Registration extends ConnectRequest {
   readonly credentials: Secret<JsonObject>;
   readonly additionalConfig?: AdditionalConfig | undefined;
   readonly tags?: Tags | undefined;
+  /** The customer's own OAuth app, whose tokens the credentials are. */
+  readonly oauthClient?: OAuthClient | undefined;
 }
 
 /**
@@ -32,16 +36,18 @@ export interface Registration extends ConnectRequest {
  * errors of {@link parseCredentials}. If it throws, nothing is stored.
  */
 export async function registerConnection(
-  { credentials, additionalConfig = {}, tags = {}, ...request }: Registration,
+  { credentials, additionalConfig = {}, tags = {}, oauthClient, ...request }: Registration,
   context: ConnectionContext,
 ): Promise<PublicConnection> {
   const { integration, userId } = request;
   const key = { integration, userId, account: chosenAccount(request, context) };
   assertConfig(integrationNamed(key.integration, context), additionalConfig);
   await assertMayHaveAccount(key, context);
-  const { seal, ...accepted } = await accept({ key, credentials, additionalConfig }, context);
+  if (oauthClient) await assertCanStoreClient(oauthClient, { integration, additionalConfig }, context);
+  const { seal, ...accepted } = await accept({ key, credentials, additionalConfig, oauthClient }, context);
   const connection = {
     ...key,
+    oauthClientId: oauthClient?.clientId,
     ...accepted,
     seal,
     id: randomUUID(),
@@ -65,7 +71,8 @@ export async function replaceCredentials(
 ): Promise<PublicConnection> {
   const row = await findReferenced(reference, context);
   const additionalConfig = parseConfig(row.additionalConfig);
-  const { seal, ...accepted } = await accept({ key: row, credentials, additionalConfig }, context);
+  const oauthClient = openOAuthClient(row, context.vault);
+  const { seal, ...accepted } = await accept({ key: row, credentials, additionalConfig, oauthClient }, context);
   // Only the application knows where these credentials are from.
   const change = { ...accepted, grant: UNKNOWN_GRANT, sealedCredentials: seal(row.id) };
   const replaced = await context.store.updateCredentials(row, change);
@@ -77,10 +84,16 @@ async function accept(
     key,
     credentials: submitted,
     additionalConfig,
-  }: { key: ConnectionKey; credentials: Secret<JsonObject>; additionalConfig: AdditionalConfig },
+    oauthClient,
+  }: {
+    key: ConnectionKey;
+    credentials: Secret<JsonObject>;
+    additionalConfig: AdditionalConfig;
+    oauthClient: OAuthClient | undefined;
+  },
   context: ConnectionContext,
 ) {
-  const integration = integrationNamed(key.integration, context);
+  const integration = withOAuthClient(integrationNamed(key.integration, context), oauthClient);
   const config = configOf(integration, additionalConfig);
   const credentials = await parseCredentials(
     { integration, credentials: submitted, config, from: 'application' },
@@ -89,8 +102,25 @@ async function accept(
   const mode = authModeOf(integration);
   return {
     authMode: mode.name,
-    seal: await createSeal(credentials, key, context),
+    seal: await createSeal({ credentials, oauthClient }, key, context),
     ...scheduleOf(credentials, { mode, integration }, context),
     now: context.now(),
   };
+}
+
+/** Throws `migration_unfinished`, and `invalid_request` if the Integration cannot have this OAuth app. */
+async function assertCanStoreClient(
+  client: OAuthClient,
+  { integration: name, additionalConfig }: { integration: string; additionalConfig: AdditionalConfig },
+  context: ConnectionContext,
+): Promise<void> {
+  const integration = withOAuthClient(integrationNamed(name, context), client);
+  assertUsableClient(integration);
+  assertSecretStays(integration, { config: additionalConfig, fixed: additionalConfig });
+  if (await context.store.isMigrationFinished()) return;
+  throw new NangoError(
+    'migration_unfinished',
+    'A connection cannot have its own OAuth app while servers of an earlier release may use the database. ' +
+      'End these servers, then run: nango migrate finish',
+  );
 }

@@ -7,12 +7,12 @@ import {
   type ConnectionContext,
 } from '../connections/connection-context.ts';
 import { formatScopes } from '../connections/granted-scopes.ts';
-import { createSeal } from '../connections/sealed-credentials.ts';
+import { createSeal, type Sealable } from '../connections/sealed-credentials.ts';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
 import { scheduleOf } from '../refresh/refresh-schedule.ts';
 import type { ConnectAttemptRow, ConnectionKey, NewConnection } from '../store/store.ts';
 import { accountMismatch, isSameIdentity, revokeUnwanted } from './account-change.ts';
-import { additionalConfigOf } from './attempt-steps.ts';
+import { additionalConfigOf, attemptClient } from './attempt-steps.ts';
 import { union } from './requested-scopes.ts';
 import { parseAttemptOptions, type AttemptOptions } from './session-options.ts';
 
@@ -34,8 +34,9 @@ export async function storeAuthorized(
   }
   const additionalConfig = Object.keys(supplied).length > 0 ? JSON.stringify(merged) : row.additionalConfig;
   const options = parseAttemptOptions(row.options);
+  const oauthClient = attemptClient(row, context);
   try {
-    await storeConnection(row, { credentials, additionalConfig, options, ...authorized }, context);
+    await storeConnection(row, { credentials, additionalConfig, options, oauthClient, ...authorized }, context);
   } catch (error) {
     if (error instanceof NangoError && error.code === 'account_mismatch')
       await revokeUnwanted(row, { credentials, config: merged, identity: authorized.identity }, context);
@@ -47,8 +48,7 @@ export async function storeAuthorized(
 type EndingAttempt = ConnectionKey & Pick<ConnectAttemptRow, 'attemptHash' | 'tags'>;
 
 /** What a connection is built from. */
-interface NewCredentials extends Pick<NewConnection, 'additionalConfig'>, Partial<AuthorizedBy> {
-  readonly credentials: BaseCredentials;
+interface NewCredentials extends Sealable, Pick<NewConnection, 'additionalConfig'>, Partial<AuthorizedBy> {
   readonly options: AttemptOptions;
 }
 
@@ -75,7 +75,7 @@ export async function storeConnection(
 /** Builds a connection to be stored. */
 async function newConnection(
   { integration, userId, account, tags }: EndingAttempt,
-  { credentials, identity, requestedScopes, additionalConfig, options }: NewCredentials,
+  { credentials, oauthClient, identity, requestedScopes, additionalConfig, options }: NewCredentials,
   context: ConnectionContext,
 ): Promise<NewConnection> {
   const key = { integration, userId, account };
@@ -85,7 +85,8 @@ async function newConnection(
     ...key,
     id: randomUUID(),
     authMode: mode.name,
-    seal: await createSeal(credentials, key, context),
+    seal: await createSeal({ credentials, oauthClient }, key, context),
+    oauthClientId: oauthClient?.clientId,
     additionalConfig,
     tags,
     replaces: options.connectionId,

@@ -16,7 +16,8 @@ import { assertSecureUrl } from '../schema/loopback-host.ts';
 import { suggest } from '../schema/suggest.ts';
 import type { ConnectionRow, Store } from '../store/store.ts';
 import type { Vault } from '../vault/vault.ts';
-import { openCredentials } from './sealed-credentials.ts';
+import { withOAuthClient, type OAuthClient } from './oauth-client.ts';
+import { openCredentials, openOAuthClient } from './sealed-credentials.ts';
 
 /** The parts that all work on connections needs. `config` is called each time, so that a reload takes effect. */
 export interface ConnectionContext extends Omit<AuthModeContext, 'http'> {
@@ -50,7 +51,11 @@ export interface Log {
 /** A connection with everything that is needed to use it. */
 export interface OpenConnection {
   readonly row: ConnectionRow;
+  /** The Integration, with the customer's own OAuth app as its client if the connection has one. */
   readonly integration: Integration;
+  /** The Integration as `integrations.yaml` has it. */
+  readonly configured: Integration;
+  readonly oauthClient: OAuthClient | undefined;
   readonly mode: AuthMode;
   readonly credentials: BaseCredentials;
   readonly config: AdditionalConfig;
@@ -105,8 +110,8 @@ export function socketOwner({ integration, row }: Pick<OpenConnection, 'integrat
  * is damaged.
  */
 export function openConnection(row: ConnectionRow, context: ConnectionContext): OpenConnection {
-  const integration = integrationNamed(row.integration, context);
-  const mode = authModeOf(integration);
+  const configured = integrationNamed(row.integration, context);
+  const mode = authModeOf(configured);
   if (mode.name !== row.authMode) {
     throw new NangoError(
       'needs_reconnect',
@@ -114,9 +119,13 @@ export function openConnection(row: ConnectionRow, context: ConnectionContext): 
         'The user has to connect again.',
     );
   }
+  const oauthClient = openOAuthClient(row, context.vault);
+  const integration = withOAuthClient(configured, oauthClient);
   return {
     row,
     integration,
+    configured,
+    oauthClient,
     mode,
     credentials: openCredentials(row, { vault: context.vault, schema: mode.storedCredentials }),
     config: configOf(integration, parseConfig(row.additionalConfig)),

@@ -22,6 +22,10 @@ export const publicConnectionSchema = z.object({
   lastModified: z.iso.datetime(),
   additionalConfig: additionalConfigSchema,
   tags: tagsSchema,
+  oauthClient: z
+    .object({ clientId: z.string() })
+    .nullable()
+    .describe('The customer’s own OAuth app; null = the client of the Integration'),
   identity: identitySchema,
   requestedScopes: scopeList.nullable().describe('The scopes that were asked for; null if unknown'),
   grantedScopes: scopeList.nullable().describe('The scopes that the provider granted; null if it did not say'),
@@ -58,6 +62,7 @@ export function storedMembers(row: ConnectionRow): Omit<PublicConnection, 'missi
     lastModified: new Date(row.updatedAt).toISOString(),
     additionalConfig: parseConfig(row.additionalConfig),
     tags: parseTags(row.tags),
+    oauthClient: row.oauthClientId === null ? null : { clientId: row.oauthClientId },
     identity: row.identity && { ...row.identity },
     requestedScopes: parseScopes(row.requestedScopes),
     grantedScopes: parseScopes(row.grantedScopes),

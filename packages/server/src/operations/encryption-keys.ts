@@ -10,7 +10,13 @@ import { keyIdOf, type Vault } from '../vault/vault.ts';
 
 const BATCH = 200;
 // The key check value comes first. Once it is sealed with the newest key, no server can start without that key.
-const TABLES: readonly SealedTable[] = ['nango_meta', 'connections', 'client_registrations', 'connect_attempts'];
+const TABLES: readonly SealedTable[] = [
+  'nango_meta',
+  'connections',
+  'client_registrations',
+  'connect_sessions',
+  'connect_attempts',
+];
 
 /** The number of sealed values by the id of their key. */
 export interface KeyUsage {
@@ -127,6 +133,7 @@ function openValue(value: SealedValue, vault: Vault) {
 const COLUMNS: Readonly<Record<Exclude<SealedTable, 'connections'>, string>> = {
   client_registrations: 'sealed_client',
   connect_attempts: 'sealed_secrets',
+  connect_sessions: 'sealed_client',
   nango_meta: 'value',
 };
 

@@ -11,7 +11,7 @@ import {
   type ConnectionContext,
 } from '../connections/connection-context.ts';
 import { formatScopes } from '../connections/granted-scopes.ts';
-import { createSeal, openStoredCredentials } from '../connections/sealed-credentials.ts';
+import { createSeal, oauthClientIn, openStoredCredentials } from '../connections/sealed-credentials.ts';
 import { assertCanStoreAccount } from '../connect/accounts.ts';
 import { acceptCredentials, credentialsProblem } from '../connect/parse-credentials.ts';
 import { scheduleOf } from '../refresh/refresh-schedule.ts';
@@ -106,7 +106,7 @@ export async function importConnections(
 async function parseExported(value: unknown, context: ConnectionContext): Promise<ImportedConnection> {
   const parsed = exportedConnectionSchema.parse(value, { error: describeIssue });
   const { credentials: input, dateCreated, lastModified, uuid, id: _, additionalConfig, tags, ...members } = parsed;
-  const { requestedScopes, grantedScopes, identity, ...rest } = members;
+  const { requestedScopes, grantedScopes, identity, oauthClient: _client, ...rest } = members;
   const integration = integrationNamed(rest.integration, context);
   const mode = authModeOf(integration);
   if (mode.name !== rest.authMode)
@@ -117,10 +117,12 @@ async function parseExported(value: unknown, context: ConnectionContext): Promis
       ? openStoredCredentials({ ...rest, id: uuid, sealedCredentials: Buffer.from(input, 'base64') }, context.vault)
       : input;
   const credentials = mode.storedCredentials.parse(plain);
+  const oauthClient = oauthClientIn(plain);
   return {
     ...rest,
     id: uuid,
-    seal: await createSeal(credentials, rest, context),
+    seal: await createSeal({ credentials, oauthClient }, rest, context),
+    oauthClientId: oauthClient?.clientId,
     additionalConfig: JSON.stringify(additionalConfig),
     tags: JSON.stringify(tags),
     grant: { requestedScopes: formatScopes(requestedScopes), grantedScopes: formatScopes(grantedScopes), identity },
@@ -150,7 +152,7 @@ async function acceptForeign(value: unknown, context: ConnectionContext): Promis
     userId,
     account,
     authMode: mode.name,
-    seal: await createSeal(credentials, connection, context),
+    seal: await createSeal({ credentials }, connection, context),
     additionalConfig: JSON.stringify(additionalConfig),
     tags: JSON.stringify(tags),
     status: 'active',

@@ -21,6 +21,7 @@ export type ExportHeader = z.output<typeof exportHeaderSchema>;
 export const exportedConnectionSchema = z.strictObject({
   ...publicConnectionSchema.omit({ missingScopes: true }).shape,
   // Earlier releases did not store these.
+  oauthClient: publicConnectionSchema.shape.oauthClient.default(null),
   identity: publicConnectionSchema.shape.identity.default(null),
   requestedScopes: publicConnectionSchema.shape.requestedScopes.default(null),
   grantedScopes: publicConnectionSchema.shape.grantedScopes.default(null),

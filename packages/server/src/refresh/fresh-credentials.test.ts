@@ -75,7 +75,7 @@ async function startEngine(
     await store.insertConnection({
       ...connection,
       authMode: 'OAUTH2',
-      seal: await createSeal(first, connection, { store, vault }),
+      seal: await createSeal({ credentials: first }, connection, { store, vault }),
       additionalConfig: '{}',
       tags: null,
       expiresAt: expires_at,

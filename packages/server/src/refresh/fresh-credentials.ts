@@ -213,7 +213,8 @@ export class FreshCredentials {
     const granted = connection.mode.scopes?.granted(refreshed, connection.integration);
     const grant = granted ? { grantedScopes: formatScopes(granted) } : {};
     const write = async () => {
-      const seal = await createSeal(refreshed, row, this.#context);
+      const { oauthClient } = connection;
+      const seal = await createSeal({ credentials: refreshed, oauthClient }, row, this.#context);
       const change = { sealedCredentials: seal(row.id), ...schedule, grant, now: now() };
       return store.updateCredentials(row, change, { version: row.version, holder });
     };
@@ -322,8 +323,8 @@ export class FreshCredentials {
   }
 
   /** Whether a cached connection equals a fresh read: it is active, and its Integration was not edited. */
-  #isCurrent({ row, integration }: OpenConnection): boolean {
-    return row.status === 'active' && this.#context.config().integrations.get(row.integration) === integration;
+  #isCurrent({ row, configured }: OpenConnection): boolean {
+    return row.status === 'active' && this.#context.config().integrations.get(row.integration) === configured;
   }
 
   /**

@@ -199,6 +199,7 @@ function firstRow({ leftMs }: Time): ConnectionRow {
     requestedScopes: null,
     grantedScopes: null,
     identity: null,
+    oauthClientId: null,
     status: 'active',
     statusReason: null,
     expiresAt,

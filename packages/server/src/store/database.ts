@@ -21,6 +21,7 @@ export interface Database {
     identity_user: string | null;
     identity_workspace: string | null;
     identity_name: string | null;
+    oauth_client_id: string | null;
     status: 'active' | 'needs_reconnect';
     status_reason: string | null;
     expires_at: number | null;
@@ -70,6 +71,7 @@ export interface Database {
     link_hash: string | null;
     token_expires_at: number | null;
     used_at: number | null;
+    sealed_client: Uint8Array | null;
     expires_at: number;
   };
   connection_tags: {

@@ -13,6 +13,7 @@ import { accounts } from './migrations/0009-accounts.ts';
 import { accountKey } from './migrations/0010-account-key.ts';
 import { tags } from './migrations/0011-tags.ts';
 import { grants } from './migrations/0012-grants.ts';
+import { ownClients } from './migrations/0013-own-clients.ts';
 import type { LiveServer, SchemaState } from './store.ts';
 
 /** The steps of the schema, in the order they run. A released step is never changed. */
@@ -40,7 +41,7 @@ export const MIGRATIONS: Migrations = {
     refusedRefreshes,
     serverHosts,
   ],
-  compatible: [accounts, tags, grants],
+  compatible: [accounts, tags, grants, ownClients],
   finishing: [accountKey],
 };
 

@@ -59,6 +59,8 @@ export interface ConnectionRow extends ConnectionIdentity, ProviderGrant {
   readonly additionalConfig: string;
   /** JSON: text by name. */
   readonly tags: string;
+  /** The id of the customer's own OAuth app; null = the Integration's client. */
+  readonly oauthClientId: string | null;
   readonly status: ConnectionStatus;
   readonly statusReason: string | null;
   /** When the access token expires; null = unknown or never. It is not sealed, so that due connections can be found. */
@@ -157,6 +159,8 @@ export interface NewConnection extends ConnectionKey {
   readonly tags: string | null;
   /** Absent = unknown. */
   readonly grant?: ProviderGrant;
+  /** The id of the customer's own OAuth app; absent = the Integration's client. */
+  readonly oauthClientId?: string | undefined;
   /** The id of the connection that it has to replace. Absent = it may replace one, or be a new one. */
   readonly replaces?: string | undefined;
   readonly expiresAt: number | null;
@@ -182,12 +186,14 @@ export type ImportedConnection = Pick<
   | 'createdAt'
   | 'updatedAt'
 > &
-  Pick<NewConnection, 'seal' | 'grant'>;
+  Pick<NewConnection, 'seal' | 'grant' | 'oauthClientId'>;
 
 /** New credentials of a connection. */
 export interface CredentialsChange {
   /** What changes of the grant. */
   readonly grant?: Partial<ProviderGrant>;
+  /** The id of another OAuth app of the customer; absent = it stays. */
+  readonly oauthClientId?: string;
   readonly sealedCredentials: Uint8Array;
   readonly expiresAt: number | null;
   /** When the background refreshes the credentials; null = never. */
@@ -254,6 +260,8 @@ export interface NewConnectAttempt extends ConnectionKey {
   readonly tags: string | null;
   readonly options: string | null;
   readonly sessionHash: string | null;
+  /** What is known before the authorization begins; null = nothing. */
+  readonly sealedSecrets: Uint8Array | null;
   readonly now: number;
   readonly expiresAt: number;
 }
@@ -279,6 +287,8 @@ export interface ConnectSessionRow {
   readonly origin: string | null;
   /** JSON of what the back end decided beside; null = nothing. */
   readonly options: string | null;
+  /** The customer's own OAuth app; null = none. */
+  readonly sealedClient: Uint8Array | null;
   /** The hash of the link to connect; null = the session has no link. */
   readonly linkHash: string | null;
   /** When the token expires; null = at `expiresAt`. */
@@ -309,7 +319,8 @@ export interface SealedValue {
 }
 
 /** Tables with one sealed column each. */
-export type SealedTable = 'connections' | 'connect_attempts' | 'client_registrations' | 'nango_meta';
+export type SealedTable =
+  'connections' | 'connect_attempts' | 'connect_sessions' | 'client_registrations' | 'nango_meta';
 
 type ClientRegistrationKey = Pick<ClientRegistrationRow, 'integration' | 'issuer' | 'redirectUri'>;
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { createConnectSession, MAX_SESSION_SECONDS } from '../../connect/create-session.ts';
 import { sessionOptionsSchema } from '../../connect/session-options.ts';
+import { oauthClientSchema } from '../../connections/oauth-client.ts';
 import { tagsSchema, userIdSchema } from '../../connections/connection-input.ts';
 import { integrationNameSchema } from '../../config/integration-name.ts';
 import { errorBodySchema } from '../error-mapper.ts';
@@ -34,6 +35,7 @@ export function connectSessionRoutes({ context }: ServerContext) {
               .optional()
               .describe('The only origin whose pages may use the token. Default: every origin'),
             ...sessionOptionsSchema.shape,
+            oauthClient: oauthClientSchema.optional(),
             expiresInSeconds: z
               .number()
               .int()

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { registerConnection, replaceCredentials } from '../../connect/register-connection.ts';
+import { replaceOAuthClient } from '../../connect/replace-client.ts';
+import { oauthClientSchema } from '../../connections/oauth-client.ts';
 import { jsonValueSchema } from '../../connections/json-value.ts';
 import { parseReference, referenceShape } from '../../connections/connection-reference.ts';
 import {
@@ -97,6 +99,7 @@ export function connectionRoutes({ context, connections, fresh }: ServerContext)
             credentials: credentialsSchema,
             additionalConfig: additionalConfigSchema.optional(),
             tags: tagsSchema.optional(),
+            oauthClient: oauthClientSchema.optional(),
           }),
           response: { 201: connectionBody, ...errors },
         },
@@ -171,6 +174,22 @@ export function connectionRoutes({ context, connections, fresh }: ServerContext)
         },
       },
       async ({ query, body }) => ({ connection: await connections.updateTags(parseReference(query), body.tags) }),
+    );
+
+    app.put(
+      '/connection/oauth-client',
+      {
+        config: { audit: 'oauth_client.replace' },
+        schema: {
+          summary: 'Replace the secret of a connection’s own OAuth app',
+          querystring: referenceSchema,
+          body: z.object({ oauthClient: oauthClientSchema }),
+          response: { 200: connectionBody, ...errors, 503: errorBodySchema },
+        },
+      },
+      async ({ query, body }) => ({
+        connection: await replaceOAuthClient(parseReference(query), body.oauthClient, context),
+      }),
     );
 
     app.delete(

@@ -36,13 +36,13 @@ export function attemptStatements(
       tags,
       options,
       sessionHash,
+      sealedSecrets,
       now,
       expiresAt,
     }) {
       const empty = {
         state_hash: null,
         browser_hash: null,
-        sealed_secrets: null,
         error_type: null,
         error_message: null,
       };
@@ -57,6 +57,7 @@ export function attemptStatements(
         tags,
         options,
         session_hash: sessionHash,
+        sealed_secrets: sealedSecrets,
         created_at: now,
         expires_at: expiresAt,
       };

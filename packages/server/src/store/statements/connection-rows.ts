@@ -33,6 +33,7 @@ export function columns(clock: DatabaseDialect['now']) {
     'connections.identity_user',
     'connections.identity_workspace',
     'connections.identity_name',
+    'connections.oauth_client_id',
     'connections.status',
     'connections.status_reason',
     'connections.expires_at',
@@ -64,6 +65,7 @@ export type SelectedRow = Pick<
   | 'requested_scopes'
   | 'granted_scopes'
   | IdentityColumn
+  | 'oauth_client_id'
   | 'status'
   | 'status_reason'
   | 'expires_at'
@@ -91,6 +93,7 @@ export function toConnectionRow(row: SelectedRow): ConnectionRow {
     requestedScopes: row.requested_scopes,
     grantedScopes: row.granted_scopes,
     identity: toIdentity(row),
+    oauthClientId: row.oauth_client_id,
     status: row.status,
     statusReason: row.status_reason,
     expiresAt: row.expires_at,

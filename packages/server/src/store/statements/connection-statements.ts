@@ -93,12 +93,13 @@ export function connectionStatements(
         await recordChange([], row, { now });
         return row;
       }),
-    updateCredentials: (connection, { sealedCredentials, grant, expiresAt, dueAt, now }, by) =>
+    updateCredentials: (connection, { sealedCredentials, grant, oauthClientId, expiresAt, dueAt, now }, by) =>
       changes.run(async (transaction, recordChange) => {
         const before = await changes.lock(transaction, connection);
         let query = updateConnection(transaction, connection).set((eb) => ({
           sealed_credentials: sealedCredentials,
           ...toGrantColumns(grant ?? {}),
+          ...(oauthClientId === undefined ? {} : { oauth_client_id: oauthClientId }),
           expires_at: expiresAt,
           due_at: dueAt,
           status: 'active',
@@ -238,6 +239,7 @@ function replaceConnection(transaction: Kysely<Database>, connection: NewConnect
     auth_mode: authMode,
     sealed_credentials: seal(id),
     ...toGrantColumns(connection.grant ?? UNKNOWN_GRANT),
+    oauth_client_id: connection.oauthClientId ?? null,
     expires_at: expiresAt,
     due_at: dueAt,
     ...NO_REFRESH,
@@ -263,6 +265,7 @@ function toConnectionValues(connection: NewConnection) {
     additional_config: additionalConfig ?? '{}',
     tags: tags ?? '{}',
     ...toGrantColumns(connection.grant ?? UNKNOWN_GRANT),
+    oauth_client_id: connection.oauthClientId ?? null,
     status: 'active' as const,
     status_reason: null,
     expires_at: expiresAt,

@@ -13,6 +13,7 @@ interface SealedColumn {
 const SEALED_COLUMNS: Readonly<Record<SealedTable, SealedColumn>> = {
   connections: { key: ['uuid'], column: 'sealed_credentials', names: ['integration', 'user_id', 'account'] },
   connect_attempts: { key: ['attempt_hash'], column: 'sealed_secrets' },
+  connect_sessions: { key: ['token_hash'], column: 'sealed_client' },
   client_registrations: { key: ['integration', 'issuer', 'redirect_uri'], column: 'sealed_client' },
   nango_meta: { key: ['name'], column: 'value' },
 };

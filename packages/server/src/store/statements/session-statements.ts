@@ -8,12 +8,13 @@ type SessionStatements = Pick<Store, 'insertSession' | 'findSession' | 'findSess
 /** Statements about connect sessions, whose keys are hashes of their tokens. */
 export function sessionStatements(db: Kysely<Database>): SessionStatements {
   return {
-    async insertSession({ tokenHash, userId, linkHash, tokenExpiresAt, expiresAt, ...columns }) {
+    async insertSession({ tokenHash, userId, sealedClient, linkHash, tokenExpiresAt, expiresAt, ...columns }) {
       await db
         .insertInto('connect_sessions')
         .values({
           token_hash: tokenHash,
           user_id: userId,
+          sealed_client: sealedClient,
           link_hash: linkHash,
           token_expires_at: tokenExpiresAt,
           expires_at: expiresAt,
@@ -72,6 +73,7 @@ function toSessionRow(row: Selectable<Database['connect_sessions']>): ConnectSes
     integrations: row.integrations,
     origin: row.origin,
     options: row.options,
+    sealedClient: row.sealed_client,
     linkHash: row.link_hash,
     tokenExpiresAt: row.token_expires_at,
     expiresAt: row.expires_at,

@@ -69,6 +69,7 @@ function changedValues(connection: ImportedConnection, id: string) {
     additional_config: connection.additionalConfig,
     tags: connection.tags,
     ...toGrantColumns(connection.grant ?? UNKNOWN_GRANT),
+    oauth_client_id: connection.oauthClientId ?? null,
     status: connection.status,
     status_reason: connection.statusReason,
     expires_at: connection.expiresAt,
