@@ -58,6 +58,33 @@ test('a session with connectionId permits exactly that connection, and keeps its
   );
 });
 
+test('a page names the connection by its id, with a session for exactly this connection', async (t) => {
+  const { server, nango, session, begin, finish } = await start(t);
+  const { id: connectionId } = (await nango.registerConnection('acme', '1', register)).returnValue;
+  const { token } = await session({ connectionId });
+  for (const other of [
+    { connectionId: crypto.randomUUID() },
+    { connectionId, integration: 'acme', userId: '1' },
+    { connectionId, account: 'default' },
+    { connectionId: '__proto__' },
+    {},
+    { integration: 'acme' },
+  ])
+    assert.ok([400, 403].includes((await begin(token, other)).status), JSON.stringify(other));
+  const ofUser = await session({ userId: '1' });
+  assert.equal((await begin(ofUser.token, { connectionId })).error?.type, 'forbidden');
+  const withoutToken = await fetch(`${server.url}/oauth/attempts`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ connectionId }),
+  });
+  assert.equal(withoutToken.status, 401);
+  const begun = await begin(token, { connectionId });
+  assert.equal((await finish(begun)).status, 'succeeded');
+  const { id, credentials } = (await nango.getConnection('acme', '1')).returnValue;
+  assert.deepEqual([id, credentials['access_token']], [connectionId, 'at']);
+});
+
 test('a session with connectionId takes no other user, integration or account beside it', async (t) => {
   const { nango, session } = await start(t);
   const { id: connectionId } = (await nango.registerConnection('acme', '1', register)).returnValue;

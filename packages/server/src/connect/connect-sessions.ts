@@ -47,7 +47,7 @@ export function permittedBySession(
   return { key, tags: session.tags, options, oauthClient: openSessionClient(session, context) };
 }
 
-/** A connection that a page asks for. */
+/** A connection that a page or a back end asks for. */
 export interface ConnectRequest extends AccountChoice {
   readonly integration: string;
   readonly userId: string;
@@ -70,16 +70,10 @@ export async function assertMayConnect(
     const key = { integration, userId, account: chosenAccount(request, context) };
     return { key, tags: null, options: {}, oauthClient: undefined };
   }
-  const session = await context.store.findSession(hashToken(requester.token), context.now());
-  if (!session)
-    throw new NangoError('unauthorized', `The connect session token is unknown or expired. ${HOW_TO_CREATE}`);
+  const session = await sessionOf(requester.token, requester, context);
   if (session.userId !== userId) throw new NangoError('forbidden', 'The connect session token is for another user id.');
-  if (session.integrations !== null && !integrationList.parse(JSON.parse(session.integrations)).includes(integration)) {
+  if (session.integrations !== null && !integrationsOf(session).includes(integration))
     throw new NangoError('forbidden', `The connect session token does not allow the integration "${integration}".`);
-  }
-  if (session.origin !== null && session.origin !== requester.origin) {
-    throw new NangoError('forbidden', 'The connect session token is for pages of another origin.');
-  }
   const { account = session.account, newAccount = false } = request;
   if (account === session.account && (!newAccount || isGeneratedAccount(account)))
     return permittedBySession(session, { integration, userId, account }, context);
@@ -90,11 +84,48 @@ export async function assertMayConnect(
   );
 }
 
+/** Resolves to the connection that the requester may connect again. Throws `unauthorized` and `forbidden`. */
+export async function assertMayReconnect(
+  connectionId: string,
+  requester: AttemptRequester,
+  context: ConnectionContext,
+): Promise<PermittedConnect> {
+  const { token } = requester;
+  if (token === undefined)
+    throw new NangoError('unauthorized', `reconnect() needs a connect session token. ${HOW_TO_RECONNECT}`);
+  const session = await sessionOf(token, requester, context);
+  const options = parseSessionOptions(session.options);
+  const [integration] = integrationsOf(session);
+  if (options.connectionId !== connectionId || integration === undefined)
+    throw new NangoError('forbidden', `The connect session token is not for this connection. ${HOW_TO_RECONNECT}`);
+  const { userId, account } = session;
+  return permittedBySession(session, { integration, userId, account }, context);
+}
+
+/** Returns the Integrations that a session names; empty if it names none. */
+export function integrationsOf({ integrations }: Pick<ConnectSessionRow, 'integrations'>): string[] {
+  return integrationList.parse(JSON.parse(integrations ?? '[]'));
+}
+
+async function sessionOf(
+  token: Secret<string>,
+  { origin }: AttemptRequester,
+  { store, now }: ConnectionContext,
+): Promise<ConnectSessionRow> {
+  const session = await store.findSession(hashToken(token), now());
+  if (!session)
+    throw new NangoError('unauthorized', `The connect session token is unknown or expired. ${HOW_TO_CREATE}`);
+  if (session.origin === null || session.origin === origin) return session;
+  throw new NangoError('forbidden', 'The connect session token is for pages of another origin.');
+}
+
 const integrationList = z.array(z.string());
 
 const HOW_TO_CREATE =
   'Create one in your back end with createConnectSession({ userId }) of @nangohq/node-client, ' +
   'and pass it to new Nango(rootUrl, { connectSessionToken }).';
+
+const HOW_TO_RECONNECT = 'Create one in your back end with createConnectSession({ connectionId }).';
 
 /** Whether the server serves one developer on their own machine. */
 export function hasLoopbackRoot({ config }: Pick<ConnectionContext, 'config'>): boolean {

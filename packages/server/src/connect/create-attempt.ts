@@ -10,6 +10,7 @@ import {
 } from '../connections/connection-context.ts';
 import { findReferenced } from '../connections/connection-reference.ts';
 import { NangoError } from '../errors/nango-error.ts';
+import type { ConnectionKey } from '../store/store.ts';
 import { Secret } from '../vault/secret.ts';
 import { assertMayHaveAccount } from './accounts.ts';
 import { withOAuthClient } from '../connections/oauth-client.ts';
@@ -20,6 +21,7 @@ import { attemptScopes } from './requested-scopes.ts';
 import { storeConnection } from './store-connection.ts';
 import {
   assertMayConnect,
+  assertMayReconnect,
   hashToken,
   type AttemptRequester,
   type ConnectRequest,
@@ -28,8 +30,11 @@ import {
 import { parseCredentials } from './parse-credentials.ts';
 import { storedOptions, type AttemptOptions } from './session-options.ts';
 
-/** A request to connect a user's account. */
-export interface AttemptRequest extends ConnectRequest {
+/** A request to connect a user's account, or an existing connection again. */
+export type AttemptRequest = (ConnectRequest | { readonly connectionId: string }) & AttemptInput;
+
+/** What a page sends with such a request. */
+interface AttemptInput {
   readonly additionalConfig?: AdditionalConfig | undefined;
   /** Prompted credentials, for modes without a browser flow. */
   readonly credentials?: Secret<JsonObject> | undefined;
@@ -37,8 +42,7 @@ export interface AttemptRequest extends ConnectRequest {
 }
 
 /** A new attempt. `expiresAt` is in milliseconds since the epoch. */
-export interface CreatedAttempt {
-  readonly account: string;
+export interface CreatedAttempt extends ConnectionKey {
   /** Opens the attempt once, and identifies it when its result is read: 256 random bits. */
   readonly attempt: Secret<string>;
   readonly expiresAt: number;
@@ -49,7 +53,7 @@ export interface CreatedAttempt {
 }
 
 /** What begins an attempt, and what it adds to what its session permits. */
-interface AttemptSource extends Pick<AttemptRequest, 'additionalConfig' | 'credentials'> {
+interface AttemptSource extends Pick<AttemptInput, 'additionalConfig' | 'credentials'> {
   /** The origin of the page; null = no page receives the result. */
   readonly origin: string | null;
   /** Undefined = the beginning needs no proof. */
@@ -63,7 +67,10 @@ export async function createAttempt(
   { requester, additionalConfig, credentials, ...request }: AttemptRequest,
   context: ConnectionContext,
 ): Promise<CreatedAttempt> {
-  const permitted = await assertMayConnect(request, requester, context);
+  const permitted =
+    'connectionId' in request
+      ? await assertMayReconnect(request.connectionId, requester, context)
+      : await assertMayConnect(request, requester, context);
   // Without a token, the server serves one developer on this machine.
   const nonce = requester.token === undefined ? undefined : new Secret(context.randomToken());
   const input = { additionalConfig, credentials, nonce, origin: requester.origin ?? null };
@@ -121,7 +128,7 @@ export async function createPermittedAttempt(
     const row = { ...key, attemptHash, tags };
     await storeConnection(row, { credentials: issued, additionalConfig: json, options, oauthClient }, context);
   }
-  return { attempt, nonce, account: key.account, expiresAt, status: issued ? 'succeeded' : 'pending' };
+  return { ...key, attempt, nonce, expiresAt, status: issued ? 'succeeded' : 'pending' };
 }
 
 /** Throws `connection_not_found` if the connection that is to be connected again was deleted. */

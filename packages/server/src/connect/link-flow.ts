@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import {
   askedConfig,
   authModeOf,
@@ -10,7 +9,7 @@ import { inputProblems } from '../schema/input-fields.ts';
 import type { ConnectionKey, ConnectSessionRow } from '../store/store.ts';
 import type { Secret } from '../vault/secret.ts';
 import { storedConfig } from './attempt-steps.ts';
-import { hashToken, permittedBySession } from './connect-sessions.ts';
+import { hashToken, integrationsOf, permittedBySession } from './connect-sessions.ts';
 import { createPermittedAttempt } from './create-attempt.ts';
 import { parseSessionOptions, type SessionOptions } from './session-options.ts';
 
@@ -77,8 +76,4 @@ function linkEnd(session: ConnectSessionRow | undefined, { now }: ConnectionCont
   if (session === undefined) return 'unknown';
   if (session.usedAt !== null) return 'used';
   return session.expiresAt <= now() ? 'expired' : undefined;
-}
-
-function integrationsOf({ integrations }: ConnectSessionRow): string[] {
-  return z.array(z.string()).parse(JSON.parse(integrations ?? '[]'));
 }

@@ -1,7 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { jsonValueSchema } from '../../connections/json-value.ts';
-import { additionalConfigSchema } from '../../connections/connection-input.ts';
+import type { ConnectRequest } from '../../connect/connect-sessions.ts';
+import { additionalConfigSchema, connectionIdSchema } from '../../connections/connection-input.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import { recordConnect } from '../audit.ts';
@@ -20,9 +21,12 @@ const createSchema = {
     'If the root URL is a loopback address, pages on the same machine need no token. ' +
     'All other pages send a connect session token in the Authorization header.',
   body: z.object({
-    integration: z.string(),
-    userId: z.string(),
+    integration: z.string().optional(),
+    userId: z.string().optional(),
     ...accountShape,
+    connectionId: connectionIdSchema
+      .optional()
+      .describe('A connection to connect again, in place of the other names. The token has to be for it'),
     additionalConfig: additionalConfigSchema.optional(),
     credentials: z
       .record(z.string(), jsonValueSchema)
@@ -33,6 +37,8 @@ const createSchema = {
   response: {
     201: z.object({
       attempt: z.string().describe('The id of the attempt, for reading its result'),
+      integration: z.string(),
+      userId: z.string(),
       account: z.string().describe('The account that is connected'),
       status: z
         .enum(['pending', 'succeeded'])
@@ -90,25 +96,18 @@ export function attemptRoutes(app: App, server: ServerContext): void {
         origin: headers.origin,
         route: routeOf(request),
       };
-      const { account: name, newAccount, additionalConfig, credentials } = body;
-      const { attempt, account, nonce, status, expiresAt } = await flow.create({
-        ...assertAttemptKey(body),
-        account: name,
-        newAccount,
-        additionalConfig,
-        credentials,
-        requester,
-      });
-      if (status === 'succeeded')
-        recordConnect(server, { request, integration: body.integration, userId: body.userId, account, status });
+      const { additionalConfig, credentials } = body;
+      const input = { additionalConfig, credentials, requester };
+      const { attempt, nonce, expiresAt, ...created } = await flow.create({ ...namedIn(body), ...input });
+      const { status, ...key } = created;
+      if (status === 'succeeded') recordConnect(server, { request, ...key, status });
       const root = rootUrl(context.config().server.oauth_server_root_url);
-      const connectUrl = `${root}/oauth/connect/${encodeURIComponent(body.integration)}?attempt=${attempt.reveal()}`;
+      const connectUrl = `${root}/oauth/connect/${encodeURIComponent(key.integration)}?attempt=${attempt.reveal()}`;
       void reply.code(201).header('cache-control', 'no-store');
       return {
+        ...created,
         attempt: attempt.reveal(),
-        account,
         nonce: nonce?.reveal(),
-        status,
         connectUrl,
         expiresAt: new Date(expiresAt).toISOString(),
       };
@@ -122,6 +121,17 @@ export function attemptRoutes(app: App, server: ServerContext): void {
     const { status, error, alsoConnectedAs } = result;
     return { status, error, ...(alsoConnectedAs.length === 0 ? {} : { alsoConnectedAs: [...alsoConnectedAs] }) };
   });
+}
+
+/** Returns the connection that a body names. Throws `invalid_request` if it names none, or two. */
+function namedIn(body: z.output<typeof createSchema.body>): ConnectRequest | { connectionId: string } {
+  const { integration, userId, account, newAccount, connectionId } = body;
+  if (connectionId === undefined) return { ...assertAttemptKey({ integration, userId }), account, newAccount };
+  if ([integration, userId, account, newAccount].every((name) => name === undefined)) return { connectionId };
+  throw new NangoError(
+    'invalid_request',
+    'Name the connection by connectionId, or by integration and userId, not both.',
+  );
 }
 
 /**
