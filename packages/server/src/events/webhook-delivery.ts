@@ -1,7 +1,7 @@
 import type { NangoConfig } from '../config/nango-config.ts';
 import { targetOf } from '../formats/request-target.ts';
 import { FairLimit } from '../scheduling/fair-limit.ts';
-import { backoffMs } from '../refresh/refresh-schedule.ts';
+import { backOffMs } from '../scheduling/back-off.ts';
 import { messageOf } from '../errors/nango-error.ts';
 import { Periodic } from '../scheduling/periodic.ts';
 import type { ClaimedDelivery, DueStream } from '../store/event-store.ts';
@@ -101,7 +101,7 @@ export class WebhookDelivery {
     if (outcome.state === 'delivered') return store.endDelivery(delivery);
     const isTooOld = now() - delivery.event.createdAt >= GIVE_UP_MS;
     if (outcome.state === 'gone' || isTooOld) return store.endDelivery(delivery, outcome.error);
-    const wait = backoffMs(delivery.attempts - 1, { random, firstMs: FIRST_RETRY_MS, maxMs: MAX_RETRY_MS });
+    const wait = backOffMs(delivery.attempts - 1, { random, firstMs: FIRST_RETRY_MS, maxMs: MAX_RETRY_MS });
     await store.retryDelivery(delivery, Math.min(Math.max(wait, outcome.retryAfterMs ?? 0), MAX_RETRY_MS));
   }
 

@@ -1,7 +1,7 @@
 import { NangoError } from '../errors/nango-error.ts';
 import { hasTrait } from '../errors/registry.ts';
 import { Periodic } from '../scheduling/periodic.ts';
-import type { ConnectionIdentity } from '../store/store.ts';
+import type { ConnectionRow } from '../store/store.ts';
 import type { ConnectionContext } from '../connections/connection-context.ts';
 import type { FreshCredentials } from './fresh-credentials.ts';
 import { DEFAULT_REFRESH_CONCURRENCY } from '../auth-modes/auth-mode.ts';
@@ -64,7 +64,7 @@ export class BackgroundRefresh {
     return this.#context.config().integrations.get(integration)?.refreshConcurrency ?? DEFAULT_REFRESH_CONCURRENCY;
   }
 
-  #begin(connection: ConnectionIdentity): boolean {
+  #begin(connection: ConnectionRow): boolean {
     const { id, integration } = connection;
     const count = this.#counts.get(integration) ?? 0;
     if (this.#running.has(id) || count >= this.#limitOf(integration)) return false;
@@ -76,7 +76,7 @@ export class BackgroundRefresh {
     return true;
   }
 
-  #finish({ id, integration }: ConnectionIdentity): void {
+  #finish({ id, integration }: ConnectionRow): void {
     this.#running.delete(id);
     const left = (this.#counts.get(integration) ?? 1) - 1;
     if (left === 0) this.#counts.delete(integration);
@@ -85,7 +85,7 @@ export class BackgroundRefresh {
   }
 
   /** Never rejects. */
-  async #refresh(due: ConnectionIdentity): Promise<void> {
+  async #refresh(due: ConnectionRow): Promise<void> {
     const { store, now, log } = this.#context;
     try {
       if (await this.#fresh.refreshAhead(due)) return;

@@ -1,50 +1,31 @@
-import type { BaseCredentials } from '../auth-modes/auth-mode.ts';
-import { messageOf, NangoError } from '../errors/nango-error.ts';
-import {
-  modeContext,
-  openConnection,
-  type ConnectionContext,
-  type OpenConnection,
-} from '../connections/connection-context.ts';
-import type { ConnectionIdentity } from '../store/store.ts';
+import { NangoError } from '../errors/nango-error.ts';
+import { openConnection, type ConnectionContext, type OpenConnection } from '../connections/connection-context.ts';
+import type { ConnectionIdentity, ConnectionRow } from '../store/store.ts';
 import { readReferenced, throwNotFound, type ConnectionReference } from '../connections/connection-reference.ts';
-import { formatScopes } from '../connections/granted-scopes.ts';
-import { createSeal } from '../connections/sealed-credentials.ts';
 import type { ConnectionCache } from './connection-cache.ts';
 import { FairLimit } from '../scheduling/fair-limit.ts';
-import { backoffMs, scheduleOf } from './refresh-schedule.ts';
-import { isLastRefusal, isRevoked, isUnexplainedRefusal, mayHaveResponded } from './refresh-failure.ts';
+import { refreshLeased, type Refreshed } from './leased-refresh.ts';
+import { scheduleOf } from './refresh-schedule.ts';
+import { isDue, isExpired, isExpiredAndRefreshable } from './token-times.ts';
+import { assertUsable, NO_REFRESH_TOKEN, serveWhileValid } from './usable-connection.ts';
 
-const LEASE_MS = 15_000;
-const EXTEND_EVERY_MS = 5_000;
 const FIRST_WAIT_MS = 25;
 const MAX_WAIT_MS = 1_000;
 // This many waits for another server take about five seconds. Then a token that is still valid is served.
 const MAX_WAITS = 10;
-const MAX_WRITE_RETRY_MS = 120_000;
-// A token that is served shortly before its expiry could expire on its way to the API.
-const MARGIN_MS = 500;
 
 // A refresh that takes longer counts as slow, and no longer delays others.
 const SLOW_MS = 250;
-const NO_REFRESH_TOKEN = 'The access token expired and there is no refresh token.';
 
 // If an API rejects every token, not every request may cause a refresh.
 const REJECTION_PAUSE_MS = 60_000;
 
 /**
- * A refreshed connection; `changed` if another server or a reconnect came first, so the connection must be read again.
- */
-type Refreshed = OpenConnection | 'changed';
-
-/**
  * Returns connections whose credentials are fresh. A token that is about to expire is refreshed first, by exactly one
  * request across all callers and servers.
  *
- * Connections in use are cached. Callers in one process share a refresh. Processes coordinate by a lease in the store.
- * The lease is short. Its holder extends it during the request; if the holder dies, another server takes it over. New
- * credentials are stored before any caller receives them. Only the holder of the lease writes them, and only if the old
- * ones were not replaced meanwhile.
+ * Connections in use are cached. Callers in one process share a refresh. Processes coordinate by a lease in the store,
+ * see {@link refreshLeased}. New credentials are stored before any caller receives them.
  */
 export class FreshCredentials {
   readonly #context: ConnectionContext;
@@ -69,7 +50,7 @@ export class FreshCredentials {
     } catch (error) {
       const cachedEarlier = this.#cache.cachedForOutage(reference);
       const withoutStore = error instanceof NangoError && error.code === 'store_unavailable';
-      if (withoutStore && cachedEarlier && this.#isCurrent(cachedEarlier) && !this.#isExpired(cachedEarlier))
+      if (withoutStore && cachedEarlier && this.#isCurrent(cachedEarlier) && !isExpired(cachedEarlier, this.#context))
         return cachedEarlier;
       throw error;
     }
@@ -78,7 +59,9 @@ export class FreshCredentials {
   /** Returns a cached connection that needs no refresh, without waiting. Undefined if there is none. */
   cached(reference: ConnectionReference): OpenConnection | undefined {
     const cached = this.#cache.fresh(reference);
-    return cached && this.#isCurrent(cached) && !this.#isDue(cached) && !this.#isExpired(cached) ? cached : undefined;
+    return cached && this.#isCurrent(cached) && !isDue(cached, this.#context) && !isExpired(cached, this.#context)
+      ? cached
+      : undefined;
   }
 
   /**
@@ -101,8 +84,8 @@ export class FreshCredentials {
   async #get(reference: ConnectionReference): Promise<OpenConnection> {
     for (;;) {
       const connection = await this.#readReactivated(reference);
-      if (!this.#isDue(connection)) return this.#assertUsable(connection);
-      if (!this.#isExpired(connection) && this.#wouldWait(connection)) return connection;
+      if (!isDue(connection, this.#context)) return assertUsable(connection, this.#context);
+      if (!isExpired(connection, this.#context) && this.#wouldWait(connection)) return connection;
       const { row } = connection;
       const refreshed = await this.#once(row, () => this.#refresh(row));
       // A background refresh that left the work to another server has no result.
@@ -111,19 +94,18 @@ export class FreshCredentials {
   }
 
   /**
-   * Refreshes a due connection ahead of time. Does nothing if another server has begun. Resolves to false if the
-   * connection holds nothing to refresh with.
+   * Refreshes a due connection ahead of time. Does nothing if another server has begun, or if the connection changed
+   * since its row was read. Resolves to false if the connection holds nothing to refresh with.
    */
-  async refreshAhead(due: ConnectionIdentity): Promise<boolean> {
-    const connection = await this.#read(due);
-    const { row, mode, integration, credentials } = connection;
-    const isDue = row.dueAt !== null && row.dueAt <= this.#context.now();
-    if (!isDue || row.refresh.leasedMs !== null || row.refresh.retryInMs !== null) return true;
-    const refreshable = scheduleOf(credentials, { mode, integration }, this.#context).dueAt !== null;
-    if (!refreshable) return false;
-    await this.#once(row, async () => {
-      const refreshed = await this.#refreshLeased(connection);
-      return refreshed === 'changed' ? undefined : refreshed;
+  async refreshAhead(due: ConnectionRow): Promise<boolean> {
+    const { leasedMs, retryInMs } = due.refresh;
+    if (due.dueAt === null || due.dueAt > this.#context.now() || leasedMs !== null || retryInMs !== null) return true;
+    const connection = openConnection(due, this.#context);
+    const { mode, integration, credentials } = connection;
+    if (scheduleOf(credentials, { mode, integration }, this.#context).dueAt === null) return false;
+    await this.#once(due, async () => {
+      const refreshed = await this.#refreshInTurn(connection);
+      return refreshed === 'superseded' ? undefined : refreshed;
     });
     return true;
   }
@@ -153,13 +135,17 @@ export class FreshCredentials {
       const connection = await this.#read(due);
       const { version, status } = connection.row;
       const isRejected = version === rejected && status === 'active';
-      if (!isRejected && !this.#isDue(connection)) return this.#assertUsable(connection);
+      if (!isRejected && !isDue(connection, this.#context)) return assertUsable(connection, this.#context);
       const { retryInMs, leasedMs, lastError } = connection.row.refresh;
-      if (retryInMs !== null) return this.#serveWhileValid(connection, { retryInMs, why: lastError ?? '' });
-      const refreshed = leasedMs === null ? await this.#refreshLeased(connection) : undefined;
-      if (refreshed === 'changed') continue;
+      if (retryInMs !== null) return serveWhileValid(connection, { retryInMs, why: lastError ?? '' }, this.#context);
+      const refreshed = leasedMs === null ? await this.#refreshInTurn(connection) : undefined;
+      if (refreshed === 'superseded') {
+        const current = await this.#read(due);
+        if (current.row.version !== version && !isExpired(current, this.#context)) return current;
+        continue;
+      }
       if (refreshed) return refreshed;
-      if (waits >= MAX_WAITS && !this.#isExpired(connection)) return connection;
+      if (waits >= MAX_WAITS && !isExpired(connection, this.#context)) return connection;
       const { delay, random } = this.#context;
       await delay(Math.min(FIRST_WAIT_MS * 2 ** waits, MAX_WAIT_MS) * (0.5 + random() / 2));
     }
@@ -170,135 +156,10 @@ export class FreshCredentials {
     return this.#limit.isFull(integration.name, integration.refreshConcurrency);
   }
 
-  /** Refreshes a connection under a lease. Undefined if another server has the lease. */
-  #refreshLeased(connection: OpenConnection): Promise<Refreshed | undefined> {
+  /** Refreshes a connection when it is its turn among those of its Integration. */
+  #refreshInTurn(connection: OpenConnection): Promise<Refreshed | undefined> {
     const { name, refreshConcurrency } = connection.integration;
-    return this.#limit.run(name, refreshConcurrency, async () => {
-      const { store, randomToken } = this.#context;
-      const { row } = connection;
-      const holder = randomToken();
-      const leased = await store.leaseRefresh(row, { holder, version: row.version, lifeMs: LEASE_MS });
-      return leased && this.#refreshHolding(openConnection(leased, this.#context), holder);
-    });
-  }
-
-  async #refreshHolding(connection: OpenConnection, holder: string): Promise<Refreshed> {
-    const { row, integration, mode, credentials, config } = connection;
-    const extend = () => this.#context.store.extendLease(row, { holder, lifeMs: LEASE_MS });
-    // A lease that cannot be extended expires. Another server may then store its tokens first; ours are dropped.
-    const extending = setInterval(() => void extend().catch(() => undefined), EXTEND_EVERY_MS).unref();
-    let refreshed: BaseCredentials | undefined;
-    try {
-      refreshed = await mode.refresh?.refresh(
-        { integration, config, credentials },
-        modeContext(integration, this.#context),
-      );
-    } catch (error) {
-      return await this.#afterFailure(connection, { holder, error });
-    } finally {
-      clearInterval(extending);
-    }
-    return refreshed ? this.#store(connection, { holder, refreshed }) : connection;
-  }
-
-  /** Stores new tokens. They exist only here and the old refresh token may be invalid, so the write is retried. */
-  async #store(
-    connection: OpenConnection,
-    { holder, refreshed }: { holder: string; refreshed: BaseCredentials },
-  ): Promise<Refreshed> {
-    const { store, now, log, onRefresh } = this.#context;
-    const { row } = connection;
-    const wasExpired = this.#isExpired({ ...connection, credentials: refreshed });
-    const schedule = scheduleOf(refreshed, connection, this.#context);
-    const granted = connection.mode.scopes?.granted(refreshed, connection.integration);
-    const grant = granted ? { grantedScopes: formatScopes(granted) } : {};
-    const write = async () => {
-      const { oauthClient } = connection;
-      const seal = await createSeal({ credentials: refreshed, oauthClient }, row, this.#context);
-      const change = { sealedCredentials: seal(row.id), ...schedule, grant, now: now() };
-      return store.updateCredentials(row, change, { version: row.version, holder });
-    };
-    const written = await this.#retryUntilAvailable(row, write);
-    log.info(
-      { integration: row.integration, connection: row.id, applied: written !== undefined },
-      'access token refreshed',
-    );
-    onRefresh(row.integration, written ? 'renewed' : 'superseded');
-    // A short lifetime may have passed while the store was down. A token that had expired when it was issued is not
-    // refreshed again: the next one would have expired too.
-    const opened = written && openConnection(written, this.#context);
-    if (opened) return this.#isExpired(opened) && !wasExpired ? 'changed' : opened;
-    // A reconnect, a delete or another server came first and takes precedence.
-    const current = await this.#read(row);
-    return current.row.version !== row.version && !this.#isExpired(current) ? current : 'changed';
-  }
-
-  async #retryUntilAvailable<T>({ integration, id }: OpenConnection['row'], write: () => Promise<T>): Promise<T> {
-    const { now, delay, random, log } = this.#context;
-    const deadline = now() + MAX_WRITE_RETRY_MS;
-    for (let retries = 0; ; retries += 1) {
-      try {
-        return await write();
-      } catch (error) {
-        if (!(error instanceof NangoError) || error.code !== 'store_unavailable' || now() >= deadline) throw error;
-        log.error({ integration, connection: id, err: error, retries }, 'refreshed tokens cannot be stored yet');
-        await delay(backoffMs(Math.min(retries, 2), { random }));
-      }
-    }
-  }
-
-  async #afterFailure(
-    connection: OpenConnection,
-    { holder, error }: { holder: string; error: unknown },
-  ): Promise<Refreshed> {
-    const { row } = connection;
-    const { store, log, random, now, onRefresh } = this.#context;
-    const why = messageOf(error);
-    const note = reconnectNote(connection, error);
-    onRefresh(row.integration, note === undefined ? 'failed' : 'needs_reconnect');
-    log.warn({ integration: row.integration, connection: row.id, err: error }, 'access token could not be refreshed');
-    if (note !== undefined) {
-      const marked = await this.#markNeedsReconnect(connection, { holder, reason: `${why}${note}` });
-      return marked ? this.#assertUsable(marked) : 'changed';
-    }
-    const requestedMs = error instanceof NangoError && error.retryAfter !== undefined ? error.retryAfter * 1000 : 0;
-    const retryInMs = Math.max(backoffMs(row.refresh.failures, { random }), requestedMs);
-    const failure = {
-      holder,
-      retryInMs,
-      error: why,
-      responseLost: mayHaveResponded(error),
-      refused: isUnexplainedRefusal(error),
-      now: now(),
-    };
-    // If the database is down too, the lease expires by itself, with the same effect.
-    await store.failRefresh(row, failure).catch((cause: unknown) => log.error({ err: cause }, 'failure not recorded'));
-    return this.#serveWhileValid(connection, { retryInMs, why, cause: error });
-  }
-
-  /** Returns a connection whose token is still valid although its refresh failed. Otherwise throws `refresh_failed`. */
-  #serveWhileValid(
-    connection: OpenConnection,
-    { retryInMs, why, cause }: { retryInMs: number; why: string; cause?: unknown },
-  ): OpenConnection {
-    if (!this.#isExpired(connection)) return connection;
-    throw new NangoError('refresh_failed', `The access token expired and could not be refreshed: ${why}`, {
-      cause,
-      retryAfter: Math.ceil(retryInMs / 1000),
-    });
-  }
-
-  async #markNeedsReconnect(
-    connection: OpenConnection,
-    { reason, holder }: { reason: string; holder: string | null },
-  ): Promise<OpenConnection | undefined> {
-    const { store, now } = this.#context;
-    const marked = await store.markNeedsReconnect(connection.row, {
-      reason,
-      by: { version: connection.row.version, holder },
-      now: now(),
-    });
-    return marked && { ...connection, row: marked };
+    return this.#limit.run(name, refreshConcurrency, () => refreshLeased(connection, this.#context));
   }
 
   /**
@@ -308,7 +169,7 @@ export class FreshCredentials {
   async #readReactivated(reference: ConnectionReference): Promise<OpenConnection> {
     const connection = await this.#read(reference);
     const { row } = connection;
-    if (row.statusReason !== NO_REFRESH_TOKEN || !this.#isExpiredAndRefreshable(connection)) return connection;
+    if (row.statusReason !== NO_REFRESH_TOKEN || !isExpiredAndRefreshable(connection, this.#context)) return connection;
     const change = { reason: NO_REFRESH_TOKEN, version: row.version, now: this.#context.now() };
     await this.#context.store.reactivate(row, change);
     return this.#read(reference);
@@ -326,51 +187,4 @@ export class FreshCredentials {
   #isCurrent({ row, configured }: OpenConnection): boolean {
     return row.status === 'active' && this.#context.config().integrations.get(row.integration) === configured;
   }
-
-  /**
-   * Whether a connection must be refreshed before use: it is due, or its token has expired. A connection that needs its
-   * user is not refreshed again, because the provider has rejected it.
-   */
-  #isDue(connection: OpenConnection): boolean {
-    const { row, mode, integration, credentials } = connection;
-    if (row.status !== 'active') return false;
-    const dueAt = mode.refresh?.dueAt(credentials, integration);
-    return (dueAt !== undefined && dueAt <= this.#context.now()) || this.#isExpiredAndRefreshable(connection);
-  }
-
-  #isExpiredAndRefreshable(connection: OpenConnection): boolean {
-    const { mode, integration, credentials } = connection;
-    return this.#isExpired(connection) && mode.refresh?.isRefreshable(credentials, integration) === true;
-  }
-
-  /**
-   * Whether a token is too old to serve. Its lifetime here begins when the response was received. The provider's begins
-   * earlier, by at most the time that the response took.
-   */
-  #isExpired({ mode, credentials }: Pick<OpenConnection, 'mode' | 'credentials'>): boolean {
-    const expiresAt = mode.refresh?.expiresAt(credentials);
-    const marginMs = MARGIN_MS + (mode.refresh?.responseTookMs?.(credentials) ?? 0);
-    return expiresAt !== undefined && expiresAt <= this.#context.now() + marginMs;
-  }
-
-  /** Returns a connection that is not due. Throws `needs_reconnect` if its token has expired: it is not refreshable. */
-  async #assertUsable(connection: OpenConnection): Promise<OpenConnection> {
-    if (!this.#isExpired(connection)) return connection;
-    const { row } = connection;
-    const reason = row.statusReason ?? NO_REFRESH_TOKEN;
-    if (row.status === 'active') await this.#markNeedsReconnect(connection, { reason, holder: null });
-    throw new NangoError(
-      'needs_reconnect',
-      `User "${row.userId}" has to connect "${row.integration}" again: ${reason}`,
-    );
-  }
-}
-
-/** Returns what to add to the provider's message if the user has to connect again; undefined if they need not. */
-function reconnectNote({ row, integration }: OpenConnection, error: unknown): string | undefined {
-  const days = integration.reconnectAfterRefusedDays;
-  if (isRevoked(error))
-    return row.refresh.responseLost ? ' An earlier response with new tokens may have been lost.' : '';
-  const isGone = isUnexplainedRefusal(error) && isLastRefusal(row.refresh, days);
-  return isGone ? `; the provider has rejected every refresh for ${days} days` : undefined;
 }

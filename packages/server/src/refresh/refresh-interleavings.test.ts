@@ -286,7 +286,11 @@ async function execute(scenario: Scenario, prescribed: readonly number[], seen: 
   let running = scenario.servers;
   for (let server = 0; server < scenario.servers; server += 1) {
     const fresh = serverOf(world, server);
-    if (scenario.background && server === 0) fresh.refreshAhead(KEY).catch(() => undefined);
+    if (scenario.background && server === 0)
+      storeOf(world, server)
+        .findConnection(KEY)
+        .then((row) => row && fresh.refreshAhead(row))
+        .catch(() => undefined);
     fresh
       .get(KEY)
       .then(({ credentials }) => (results[server] = revealed(Reflect.get(credentials, 'access_token')) as string))

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { integrationOf } from '../../../../test/support/integration.ts';
 import { oauth2 } from '../auth-modes/oauth2/oauth2.ts';
-import { backoffMs, scheduleOf } from './refresh-schedule.ts';
+import { scheduleOf } from './refresh-schedule.ts';
 
 const NOW = 1_800_000_000_000;
 const HOUR = 3_600_000;
@@ -31,15 +31,6 @@ test('a refresh token that would expire unused is kept alive', () => {
   const credentials = { refresh_token: 'rt', grant: { received_at: NOW } };
   assert.equal(schedule(credentials, { refresh_token_idle_seconds: 1_000 }).dueAt, NOW + 800_000);
   assert.equal(schedule({ ...credentials, refresh_token_expires_at: NOW + 500_000 }).dueAt, NOW + 400_000);
-});
-
-test('R4: the back-off doubles up to five minutes, and half of it is random', () => {
-  const none = { random: () => 0 };
-  assert.deepEqual(
-    [0, 1, 2, 20].map((failures) => backoffMs(failures, none)),
-    [500, 1_000, 2_000, 150_000],
-  );
-  assert.equal(backoffMs(0, { random: () => 1 }), 1_000);
 });
 
 test('R9: 10,000 tokens that expire in the same second are due over five minutes, evenly', () => {

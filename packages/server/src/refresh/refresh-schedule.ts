@@ -1,8 +1,6 @@
 import type { AuthMode, BaseCredentials, Integration } from '../auth-modes/auth-mode.ts';
 
 const MAX_SPREAD_MS = 300_000;
-const FIRST_BACKOFF_MS = 1_000;
-const MAX_BACKOFF_MS = 300_000;
 
 /** When credentials expire, and when the background refreshes them; null = never. */
 export interface RefreshSchedule {
@@ -28,17 +26,4 @@ export function scheduleOf(
     expiresAt: refresh?.expiresAt(credentials) ?? null,
     dueAt: earliest === Number.POSITIVE_INFINITY ? null : Math.floor(earliest - Math.max(spread, 0) * random()),
   };
-}
-
-/** Returns the back-off in milliseconds after this many failures in a row. It doubles, and half of it is random. */
-export function backoffMs(
-  failures: number,
-  {
-    random,
-    firstMs = FIRST_BACKOFF_MS,
-    maxMs = MAX_BACKOFF_MS,
-  }: { random: () => number; firstMs?: number; maxMs?: number },
-): number {
-  const full = Math.min(firstMs * 2 ** failures, maxMs);
-  return Math.round(full / 2 + (full / 2) * random());
 }

@@ -398,7 +398,7 @@ export interface Store extends EventStore {
   /** Ends a lease whose refresh failed. Does nothing if it is no longer this holder's. */
   failRefresh(connection: ConnectionIdentity, failure: RefreshFailure): Promise<void>;
   /** Due connections that nobody refreshes, longest due first; none of the Integrations in `except`. */
-  dueConnections(query: { now: number; limit: number; except: readonly string[] }): Promise<ConnectionIdentity[]>;
+  dueConnections(query: { now: number; limit: number; except: readonly string[] }): Promise<ConnectionRow[]>;
   /** Postpones a connection that cannot be refreshed. */
   postponeRefresh(connection: ConnectionIdentity, until: number): Promise<void>;
   deleteConnection(connection: ConnectionIdentity, now: number): Promise<boolean>;

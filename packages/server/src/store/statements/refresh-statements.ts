@@ -69,7 +69,7 @@ export function refreshStatements(
     async dueConnections({ now, limit, except }) {
       const due = db
         .selectFrom('connections')
-        .select(['uuid', 'integration', 'user_id', 'account'])
+        .select(columns(clock))
         .where('due_at', '<=', now)
         .where('due_at', 'is not', null)
         .where('status', '=', 'active')
@@ -78,12 +78,7 @@ export function refreshStatements(
         .orderBy('due_at')
         .limit(limit);
       const rows = await (except.length === 0 ? due : due.where('integration', 'not in', except)).execute();
-      return rows.map(({ uuid, integration, user_id, account }) => ({
-        id: uuid,
-        integration,
-        userId: user_id,
-        account,
-      }));
+      return rows.map(toConnectionRow);
     },
   };
 }
