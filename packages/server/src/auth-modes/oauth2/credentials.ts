@@ -46,14 +46,17 @@ interface GrantDetails extends Omit<z.output<typeof grantSchema>, 'received_at' 
   readonly now: number;
 }
 
-/** Turns a token response into credentials. The details are stored, because a refresh needs them. */
+/**
+ * Turns a token response into credentials. The details are stored, because a refresh needs them. If the response
+ * refreshes `earlier` credentials, values that it omits are kept.
+ */
 export function credentialsFrom(
   response: TokenResponse,
   { auth }: Integration<OAuth2Auth>,
-  { now, ...details }: GrantDetails,
+  { now, earlier, ...details }: GrantDetails & { readonly earlier?: OAuth2Credentials },
 ): OAuth2Credentials {
   const { access_token, refresh_token, refresh_token_expires_in: refreshLife, raw } = response;
-  return {
+  const credentials = {
     access_token,
     refresh_token,
     expires_at: expiryOf(response, auth, now),
@@ -61,13 +64,14 @@ export function credentialsFrom(
     grant: { ...details, received_at: now, took_ms: response.took_ms },
     raw,
   };
+  return earlier ? withEarlierValues(credentials, earlier) : credentials;
 }
 
 /**
  * Adds values that the response omitted to refreshed credentials: the refresh token's lifetime if the token stays, the
  * access token's lifetime, and members of `raw`.
  */
-export function withEarlierValues(refreshed: OAuth2Credentials, earlier: OAuth2Credentials): OAuth2Credentials {
+function withEarlierValues(refreshed: OAuth2Credentials, earlier: OAuth2Credentials): OAuth2Credentials {
   const isSame = refreshed.refresh_token?.equals(earlier.refresh_token) ?? earlier.refresh_token === undefined;
   const stays = isSame && refreshed.refresh_token_expires_at === undefined;
   const { grant } = refreshed;

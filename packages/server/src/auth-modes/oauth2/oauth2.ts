@@ -27,7 +27,6 @@ import {
 import {
   credentialsFrom,
   clientFromSecrets,
-  withEarlierValues,
   grantFromSecrets,
   secretsOfServer,
   storedOAuth2Credentials,
@@ -257,12 +256,9 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       if (isIssuedToClient(integration.auth)) return issueToClient(owner, context);
       if (grant?.prompted && refresh_token === undefined) return grantToPrompted(owner, grant.prompted, context);
       const response = await requestRefresh(owner, credentials, context);
-      const kept = withEarlierValues(
-        credentialsFrom(response, integration, { ...grant, now: context.now() }),
-        credentials,
-      );
-      if (integration.auth.refresh_request) return kept;
-      const progress = { credentials: kept, config: {}, identity: {} };
+      const refreshed = credentialsFrom(response, integration, { ...grant, now: context.now(), earlier: credentials });
+      if (integration.auth.refresh_request) return refreshed;
+      const progress = { credentials: refreshed, config: {}, identity: {} };
       const mode = oauth2StepMode(owner, context);
       return (await takeSteps(owner, progress, { mode, context, tokensOnly: true })).credentials;
     },
