@@ -25,6 +25,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
       'observability',
       'config',
       'catalog',
+      'sources',
       'vault',
       'formats',
       'errors',
@@ -165,10 +166,14 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   config: {
     about: 'turns YAML files into validated Integrations. Only this folder reads `process.env`',
     readsEnvironment: true,
-    mayImport: ['catalog', 'auth-modes', 'schema', 'vault', 'event-types.ts', 'errors'],
+    mayImport: ['catalog', 'sources', 'auth-modes', 'schema', 'vault', 'event-types.ts', 'errors'],
   },
   catalog: {
-    about: 'Blueprints, and the reader of YAML files',
+    about: 'Blueprints: their files, versions and what they extend',
+    mayImport: ['sources', 'schema', 'errors'],
+  },
+  sources: {
+    about: 'reads, checks and merges YAML files, with the place of every fault',
     mayImport: ['schema', 'errors'],
   },
   'auth-modes': {

@@ -26,7 +26,7 @@ import { userIdSchema } from '../../packages/server/src/connections/connection-i
 import { requestIdOf } from '../../packages/server/src/http/request-id.ts';
 import { parseTime } from '../../packages/server/src/formats/parse-time.ts';
 import { normalizePem } from '../../packages/server/src/formats/pem.ts';
-import { parseSourceFile } from '../../packages/server/src/catalog/source-file.ts';
+import { parseSourceFile } from '../../packages/server/src/sources/source-file.ts';
 import { CSV_OPTIONS } from '../../packages/server/src/operations/import-file.ts';
 import { processCredentialsResponse } from '../../packages/server/src/oauth/oauth1/credentials-request.ts';
 import { parse as parseCsv } from 'csv-parse/sync';

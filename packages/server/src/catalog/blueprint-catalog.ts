@@ -2,10 +2,10 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suggest } from '../schema/suggest.ts';
 import { blueprintFileSchema, latestVersion, type BlueprintFile } from './blueprint-file.ts';
-import { deepMerge, isMap, mergeHeaders } from './deep-merge.ts';
-import { displayPath, type ConfigFault, type KeyPath } from './config-fault.ts';
-import { parseSourceFile, type SourceFile } from './source-file.ts';
-import { validate } from './validate.ts';
+import { deepMerge, isMap, mergeHeaders } from '../sources/deep-merge.ts';
+import { displayPath, type ConfigFault, type KeyPath } from '../sources/config-fault.ts';
+import { parseSourceFile, type SourceFile } from '../sources/source-file.ts';
+import { validate } from '../sources/validate.ts';
 
 /** One version of a Blueprint, with its file. */
 export interface Blueprint {

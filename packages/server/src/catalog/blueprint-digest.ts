@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Blueprint } from './blueprint-catalog.ts';
-import { isMap } from './deep-merge.ts';
+import { isMap } from '../sources/deep-merge.ts';
 
 /** Returns a digest of a version, merged with what it extends. Comments and the order of keys do not affect it. */
 export function blueprintDigest({ auth, config, requests }: Pick<Blueprint, 'auth' | 'config' | 'requests'>): string {

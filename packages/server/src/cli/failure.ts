@@ -1,4 +1,4 @@
-import { ConfigError, formatKeyPath } from '../catalog/config-fault.ts';
+import { ConfigError, formatKeyPath } from '../sources/config-fault.ts';
 import { codeOf, messageOf, NangoError } from '../errors/nango-error.ts';
 import type { Terminal } from './terminal.ts';
 

@@ -1,7 +1,7 @@
 import { isMap as isYamlMap, isScalar, LineCounter, parseDocument, type Pair } from 'yaml';
 import { NangoError } from '../errors/nango-error.ts';
 import type { Blueprint } from '../catalog/blueprint-catalog.ts';
-import { isMap } from '../catalog/deep-merge.ts';
+import { isMap } from '../sources/deep-merge.ts';
 import { integrationNameSchema } from './integration-name.ts';
 
 /** A new entry of `integrations.yaml`: scalars, lists of scalars, and maps. */

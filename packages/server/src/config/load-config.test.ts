@@ -4,7 +4,7 @@ import { test, type TestContext } from 'node:test';
 import { temporaryFolder } from '../../../../test/support/temporary-folder.ts';
 import { CATALOG_FOLDER } from '../package-files.ts';
 import type { Template } from '../schema/template.ts';
-import { ConfigError, formatKeyPath } from '../catalog/config-fault.ts';
+import { ConfigError, formatKeyPath } from '../sources/config-fault.ts';
 import { loadConfig, type Config } from './load-config.ts';
 
 interface Files {

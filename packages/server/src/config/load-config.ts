@@ -6,14 +6,14 @@ import { loadLogo } from './application-logo.ts';
 import { BlueprintCatalog, readIfPresent } from '../catalog/blueprint-catalog.ts';
 import type { EnvironmentFiles } from './environment-files.ts';
 import { unrestrictedHostFields } from './chosen-hosts.ts';
-import { ConfigError, displayPath, sortFaults, type ConfigFault, type KeyPath } from '../catalog/config-fault.ts';
-import { isMap } from '../catalog/deep-merge.ts';
+import { ConfigError, displayPath, sortFaults, type ConfigFault, type KeyPath } from '../sources/config-fault.ts';
+import { isMap } from '../sources/deep-merge.ts';
 import { requestWarnings } from './request-warnings.ts';
 import { IntegrationSchemas } from './integrations-file.ts';
 import { nangoConfigSchema, type NangoConfig } from './nango-config.ts';
 import { resolveIntegration } from './resolve-integration.ts';
-import { parseSourceFile, type SourceFile } from '../catalog/source-file.ts';
-import { validate } from '../catalog/validate.ts';
+import { parseSourceFile, type SourceFile } from '../sources/source-file.ts';
+import { validate } from '../sources/validate.ts';
 
 const NANGO_CONFIG_FILE = 'nango-config.yaml';
 const INTEGRATIONS_FILE = 'integrations.yaml';

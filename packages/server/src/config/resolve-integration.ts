@@ -14,12 +14,12 @@ import { Secret } from '../vault/secret.ts';
 import { requestBounds } from '../schema/request-settings.ts';
 import type { Blueprint, BlueprintCatalog } from '../catalog/blueprint-catalog.ts';
 import { choosesHosts, configuredOrigins, endpointsOf } from './chosen-hosts.ts';
-import type { ConfigFault, KeyPath } from '../catalog/config-fault.ts';
-import { deepMerge, isMap, mergeHeaders } from '../catalog/deep-merge.ts';
+import type { ConfigFault, KeyPath } from '../sources/config-fault.ts';
+import { deepMerge, isMap, mergeHeaders } from '../sources/deep-merge.ts';
 import type { IntegrationSchemas } from './integrations-file.ts';
 import type { NangoConfig } from './nango-config.ts';
-import type { SourceFile } from '../catalog/source-file.ts';
-import { validate, type Locate } from '../catalog/validate.ts';
+import type { SourceFile } from '../sources/source-file.ts';
+import { validate, type Locate } from '../sources/validate.ts';
 
 const DEFAULT_REFUSED_DAYS = 3;
 

@@ -1,6 +1,6 @@
 import { watch, type FSWatcher } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { ConfigError } from '../catalog/config-fault.ts';
+import { ConfigError } from '../sources/config-fault.ts';
 import { BLUEPRINTS_FOLDER, loadConfig, type Config, type LoadConfigOptions } from './load-config.ts';
 
 const SETTLE_MS = 80;

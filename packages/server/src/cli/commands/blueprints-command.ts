@@ -9,9 +9,9 @@ import {
 } from '../../catalog/blueprint-catalog.ts';
 import { CATEGORIES, PROVENANCE, type BlueprintFile } from '../../catalog/blueprint-file.ts';
 import { BlueprintIndex } from '../../catalog/blueprint-index.ts';
-import { isMap } from '../../catalog/deep-merge.ts';
+import { isMap } from '../../sources/deep-merge.ts';
 import { integrationNameSchema } from '../../config/integration-name.ts';
-import { ConfigError, displayPath, sortFaults, type ConfigFault } from '../../catalog/config-fault.ts';
+import { ConfigError, displayPath, sortFaults, type ConfigFault } from '../../sources/config-fault.ts';
 import { BLUEPRINTS_FOLDER, checkBlueprint, loadServerAddress } from '../../config/load-config.ts';
 import { readSettings, type Settings } from '../../config/settings.ts';
 import { NangoError } from '../../errors/nango-error.ts';

@@ -1,4 +1,4 @@
-import { ConfigError, formatKeyPath } from '../../catalog/config-fault.ts';
+import { ConfigError, formatKeyPath } from '../../sources/config-fault.ts';
 import { loadConfig } from '../../config/load-config.ts';
 import { readSettings } from '../../config/settings.ts';
 import { CATALOG_FOLDER } from '../../package-files.ts';
