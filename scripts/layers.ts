@@ -112,7 +112,6 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   events: {
     about: 'events: publishing, webhooks, pruning',
     mayImport: [
-      'refresh',
       'connections',
       'scheduling',
       'config',
@@ -170,7 +169,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   catalog: {
     about: 'Blueprints: their files, versions and what they extend',
-    mayImport: ['sources', 'schema', 'errors'],
+    mayImport: ['sources', 'schema'],
   },
   sources: {
     about: 'reads, checks and merges YAML files, with the place of every fault',

@@ -1,11 +1,13 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suggest } from '../schema/suggest.ts';
 import { blueprintFileSchema, latestVersion, type BlueprintFile } from './blueprint-file.ts';
-import { deepMerge, isMap, mergeHeaders } from '../sources/deep-merge.ts';
-import { displayPath, type ConfigFault, type KeyPath } from '../sources/config-fault.ts';
-import { parseSourceFile, type SourceFile } from '../sources/source-file.ts';
-import { validate } from '../sources/validate.ts';
+import { isMap } from '../sources/deep-merge.ts';
+import type { ConfigFault, KeyPath } from '../sources/config-fault.ts';
+import { mergeSections } from '../sources/merge-sections.ts';
+import { readSourceFile } from '../sources/read-source-file.ts';
+import type { SourceFile } from '../sources/source-file.ts';
+import { validateFile } from '../sources/validate.ts';
 
 /** One version of a Blueprint, with its file. */
 export interface Blueprint {
@@ -88,9 +90,8 @@ export class BlueprintCatalog {
     const read = await this.#read(name);
     if (!read) return { message: `names a Blueprint that does not exist.${suggest(name, await this.#names())}` };
     const { source } = read;
-    const faults = [...source.faults];
-    const located = { path: [], locate: (path: KeyPath) => source.positionOf(path) };
-    const file = faults.length > 0 ? undefined : validate(blueprintFileSchema, source.data, located, faults);
+    const faults: ConfigFault[] = [];
+    const file = validateFile(blueprintFileSchema, source, faults);
     if (!file) return { faults };
     if (file.name === name) return { ...read, file };
     return {
@@ -106,11 +107,8 @@ export class BlueprintCatalog {
 
   async #readFile(name: string): Promise<ReadBlueprint | undefined> {
     for (const folder of this.#folders) {
-      const path = join(folder, `${name}.yaml`);
-      const text = await readIfPresent(path);
-      if (text === undefined) continue;
-      const source = parseSourceFile(displayPath(path), text);
-      return { source, isOwn: folder !== this.#folders.at(-1) };
+      const source = await readSourceFile(join(folder, `${name}.yaml`));
+      if (source) return { source, isOwn: folder !== this.#folders.at(-1) };
     }
     return undefined;
   }
@@ -126,25 +124,14 @@ export class BlueprintCatalog {
 
 /** Merges a version over the version that it extends. The rules are those of an Integration and its Blueprint. */
 function mergeBlueprint(base: Blueprint, own: Blueprint): Pick<Blueprint, 'auth' | 'config' | 'requests'> {
-  const requests = deepMerge(base.requests, own.requests);
+  const { auth, config, requests } = mergeSections(base, own);
   return {
-    auth: asMap(deepMerge(base.auth, own.auth)),
-    config: own.config || base.config ? asMap(deepMerge(base.config, own.config)) : undefined,
-    requests: { ...asMap(requests), headers: mergeHeaders(base.requests['headers'], own.requests['headers']) },
+    auth: asMap(auth),
+    config: own.config || base.config ? asMap(config) : undefined,
+    requests: asMap(requests),
   };
 }
 
 function asMap(value: unknown): Record<string, unknown> {
   return isMap(value) ? value : {};
-}
-
-/** Returns a file's text; undefined if the file does not exist. */
-export async function readIfPresent(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
-      return undefined;
-    throw error;
-  }
 }

@@ -3,17 +3,18 @@ import type { Integration } from '../auth-modes/auth-mode.ts';
 import { RESERVED_PLACEHOLDERS } from '../auth-modes/registry.ts';
 import { Fields, type Environment } from '../schema/fields.ts';
 import { loadLogo } from './application-logo.ts';
-import { BlueprintCatalog, readIfPresent } from '../catalog/blueprint-catalog.ts';
+import { BlueprintCatalog } from '../catalog/blueprint-catalog.ts';
+import { readSourceFile } from '../sources/read-source-file.ts';
 import type { EnvironmentFiles } from './environment-files.ts';
 import { unrestrictedHostFields } from './chosen-hosts.ts';
-import { ConfigError, displayPath, sortFaults, type ConfigFault, type KeyPath } from '../sources/config-fault.ts';
+import { ConfigError, displayPath, sortFaults, type ConfigFault } from '../sources/config-fault.ts';
 import { isMap } from '../sources/deep-merge.ts';
 import { requestWarnings } from './request-warnings.ts';
 import { IntegrationSchemas } from './integrations-file.ts';
 import { nangoConfigSchema, type NangoConfig } from './nango-config.ts';
 import { resolveIntegration } from './resolve-integration.ts';
 import { parseSourceFile, type SourceFile } from '../sources/source-file.ts';
-import { validate } from '../sources/validate.ts';
+import { validateFile } from '../sources/validate.ts';
 
 const NANGO_CONFIG_FILE = 'nango-config.yaml';
 const INTEGRATIONS_FILE = 'integrations.yaml';
@@ -47,7 +48,7 @@ export async function loadConfig({ folder, catalog, environment }: LoadConfigOpt
   const faults: ConfigFault[] = [];
   const server = await loadServerConfig(folder, fields, faults);
   const applicationLogo = await loadApplicationLogo(folder, server, faults);
-  const source = await readSource(folder, INTEGRATIONS_FILE);
+  const source = await readSourceFile(join(folder, INTEGRATIONS_FILE));
   if (!source) {
     faults.push({
       file: displayPath(join(folder, INTEGRATIONS_FILE)),
@@ -85,10 +86,9 @@ export async function loadServerAddress(folder: string, environment: Environment
   const schema = nangoConfigSchema(new Fields(environment, RESERVED_PLACEHOLDERS))
     .pick({ oauth_server_port: true, oauth_server_root_url: true })
     .loose();
-  const source = await readSource(folder, NANGO_CONFIG_FILE);
-  const faults: ConfigFault[] = [...(source?.faults ?? [])];
-  const locate = (path: KeyPath) => source?.positionOf(path) ?? { file: folder, line: 1, column: 1 };
-  const read = validate(schema, source?.data ?? {}, { path: [], locate }, faults);
+  const source = await readSourceFile(join(folder, NANGO_CONFIG_FILE));
+  const faults: ConfigFault[] = [];
+  const read = source ? validateFile(schema, source, faults) : schema.parse({});
   if (!read) throw new ConfigError(sortFaults(faults));
   return { port: read.oauth_server_port, rootUrl: read.oauth_server_root_url.href.replace(/\/$/, '') };
 }
@@ -138,11 +138,8 @@ async function applicationExamples(reference: string, blueprints: BlueprintCatal
 
 async function loadServerConfig(folder: string, fields: Fields, faults: ConfigFault[]): Promise<NangoConfig> {
   const schema = nangoConfigSchema(fields);
-  const source = await readSource(folder, NANGO_CONFIG_FILE);
-  if (!source) return schema.parse({});
-  faults.push(...source.faults);
-  const data = source.data ?? {};
-  return validate(schema, data, { path: [], locate: (path) => source.positionOf(path) }, faults) ?? schema.parse({});
+  const source = await readSourceFile(join(folder, NANGO_CONFIG_FILE));
+  return (source && validateFile(schema, source, faults)) ?? schema.parse({});
 }
 
 async function loadIntegrations(
@@ -150,9 +147,7 @@ async function loadIntegrations(
   context: Omit<Parameters<typeof resolveIntegration>[2], 'source'>,
 ): Promise<Integration[]> {
   const { schemas, faults } = context;
-  faults.push(...source.faults);
-  if (source.data === undefined && source.faults.length > 0) return [];
-  validate(schemas.file, source.data ?? {}, { path: [], locate: (path) => source.positionOf(path) }, faults);
+  validateFile(schemas.file, source, faults);
   const entries =
     isMap(source.data) && isMap(source.data['integrations']) ? Object.entries(source.data['integrations']) : [];
   const resolved = await Promise.all(
@@ -161,11 +156,6 @@ async function loadIntegrations(
     ),
   );
   return resolved.filter((integration) => integration !== undefined);
-}
-
-async function readSource(folder: string, file: string): Promise<SourceFile | undefined> {
-  const text = await readIfPresent(join(folder, file));
-  return text === undefined ? undefined : parseSourceFile(displayPath(join(folder, file)), text);
 }
 
 async function loadApplicationLogo(

@@ -15,7 +15,7 @@ import { requestBounds } from '../schema/request-settings.ts';
 import type { Blueprint, BlueprintCatalog } from '../catalog/blueprint-catalog.ts';
 import { choosesHosts, configuredOrigins, endpointsOf } from './chosen-hosts.ts';
 import type { ConfigFault, KeyPath } from '../sources/config-fault.ts';
-import { deepMerge, isMap, mergeHeaders } from '../sources/deep-merge.ts';
+import { mergeSections } from '../sources/merge-sections.ts';
 import type { IntegrationSchemas } from './integrations-file.ts';
 import type { NangoConfig } from './nango-config.ts';
 import type { SourceFile } from '../sources/source-file.ts';
@@ -41,16 +41,15 @@ export async function resolveIntegration(
   const { schemas, source, faults, server } = context;
   const path: KeyPath = ['integrations', name];
   const { auth: ownAuth, config: ownConfig, requests: ownRequests, ...ownSettings } = entry;
-  const own = { path, locate: (place: KeyPath) => source.positionOf(place) };
-  const settings = validate(schemas.settings, ownSettings, own, faults);
+  const own = { auth: ownAuth, config: ownConfig, requests: ownRequests };
+  const located = { path, locate: (place: KeyPath) => source.positionOf(place) };
+  const settings = validate(schemas.settings, ownSettings, located, faults);
   if (!settings) return undefined;
   const blueprint = await findBlueprint(settings.extends_blueprint, path, context);
   if (blueprint === 'failed') return undefined;
 
   const merged = { path, locate: locateMerged(source, path, blueprint) };
-  const auth = deepMerge(blueprint?.auth, ownAuth) ?? {};
-  const config = deepMerge(blueprint?.config, ownConfig) ?? {};
-  const requests = mergeRequests(blueprint?.requests, ownRequests) ?? {};
+  const { auth, config, requests } = mergeSections(blueprint, own);
   const mode = AUTH_MODES.get(validate(schemas.authMode, { auth }, merged, faults)?.auth.auth_mode ?? '');
   const sections = mode && validate(schemas.sectionsOf(mode), { auth, config, requests }, merged, faults);
   if (!sections) return undefined;
@@ -125,12 +124,6 @@ function locateMerged(source: SourceFile, root: KeyPath, blueprint: Blueprint | 
       ? blueprint.source.positionOf(inner)
       : source.positionOf(path);
   };
-}
-
-function mergeRequests(base: unknown, override: unknown): unknown {
-  const merged = deepMerge(base, override);
-  if (!isMap(merged) || !isMap(base) || !isMap(override) || override['headers'] === null) return merged;
-  return { ...merged, headers: mergeHeaders(base['headers'], override['headers']) };
 }
 
 function defaultScopesOf(auth: BaseAuth): readonly string[] | undefined {

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { describeIssue } from '../schema/describe-issue.ts';
 import type { ConfigFault, KeyPath, Position } from './config-fault.ts';
+import type { SourceFile } from './source-file.ts';
 
 /** Finds the place of a key in its file. */
 export type Locate = (path: KeyPath) => Position;
@@ -22,6 +23,23 @@ export function validate<T extends z.ZodType>(
   if (result.success) return result.data;
   for (const issue of result.error.issues) faults.push(...toFaults(issue, source));
   return undefined;
+}
+
+/**
+ * Validates a whole file; an empty file counts as an empty map. Adds its faults to `faults`, and returns undefined if
+ * there are any.
+ */
+export function validateFile<T extends z.ZodType>(
+  schema: T,
+  source: SourceFile,
+  faults: ConfigFault[],
+): z.output<T> | undefined {
+  faults.push(...source.faults);
+  // A file that cannot be read has no data to check.
+  if (source.data === undefined && source.faults.length > 0) return undefined;
+  const located = { path: [], locate: (path: KeyPath) => source.positionOf(path) };
+  const value = validate(schema, source.data ?? {}, located, faults);
+  return source.faults.length > 0 ? undefined : value;
 }
 
 function toFaults(issue: z.core.$ZodIssue, { path, locate }: ValidationSource): ConfigFault[] {

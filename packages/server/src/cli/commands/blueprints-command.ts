@@ -1,12 +1,8 @@
 import { readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { extname, join, resolve } from 'node:path';
 import { addIntegration, suggestedEntry, type IntegrationEntry } from '../../config/add-integration.ts';
-import {
-  BlueprintCatalog,
-  readIfPresent,
-  type Blueprint,
-  type BlueprintFailure,
-} from '../../catalog/blueprint-catalog.ts';
+import { BlueprintCatalog, type Blueprint, type BlueprintFailure } from '../../catalog/blueprint-catalog.ts';
+import { readIfPresent } from '../../sources/read-source-file.ts';
 import { CATEGORIES, PROVENANCE, type BlueprintFile } from '../../catalog/blueprint-file.ts';
 import { BlueprintIndex } from '../../catalog/blueprint-index.ts';
 import { isMap } from '../../sources/deep-merge.ts';
