@@ -102,6 +102,7 @@ const SCOPES_WANTED: Readonly<Record<string, string>> = {
   'PUT /api/connection/credentials': 'operator',
   'PUT /api/connection/config': 'operator',
   'PUT /api/connection/tags': 'operator',
+  'PUT /api/connection/oauth-client': 'operator',
   'DELETE /api/connection': 'operator',
   'POST /api/webhooks/replay': 'operator',
 };

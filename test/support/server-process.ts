@@ -37,6 +37,8 @@ export async function runCli(
     env: cleanEnvironment(environment),
     stdio: 'pipe',
   });
+  // A command that reads no input may have ended already.
+  child.stdin.on('error', () => undefined);
   child.stdin.end(input ?? '');
   let stdout = '';
   let stderr = '';
