@@ -237,6 +237,8 @@ export interface ConnectSessionOptions {
   tags?: Record<string, string>;
   /** The only page origin that may use the token, such as `https://app.example.com`. */
   origin?: string;
+  /** The page to which the browser returns: one of `allowed_redirect_urls`. It takes precedence over that of a page. */
+  redirectUrl?: string;
   /** The person who connects, as pages show them. Default: the user id. */
   endUser?: { name?: string; email?: string };
   /** Settings of the connection, by Integration. They take precedence over those of the page. */

@@ -28,7 +28,8 @@ import {
   type PermittedConnect,
 } from './connect-sessions.ts';
 import { parseCredentials } from './parse-credentials.ts';
-import { storedOptions, type AttemptOptions } from './session-options.ts';
+import { assertAllowedRedirectUrl } from './redirects.ts';
+import { storedOptions, type AttemptOptions, type SessionOptions } from './session-options.ts';
 
 /** A request to connect a user's account, or an existing connection again. */
 export type AttemptRequest = (ConnectRequest | { readonly connectionId: string }) & AttemptInput;
@@ -38,6 +39,8 @@ interface AttemptInput {
   readonly additionalConfig?: AdditionalConfig | undefined;
   /** Prompted credentials, for modes without a browser flow. */
   readonly credentials?: Secret<JsonObject> | undefined;
+  /** Where the browser goes afterwards; undefined = the page opens a window of its own. */
+  readonly redirectUrl?: string | undefined;
   readonly requester: AttemptRequester;
 }
 
@@ -53,7 +56,7 @@ export interface CreatedAttempt extends ConnectionKey {
 }
 
 /** What begins an attempt, and what it adds to what its session permits. */
-interface AttemptSource extends Pick<AttemptInput, 'additionalConfig' | 'credentials'> {
+interface AttemptSource extends Pick<AttemptInput, 'additionalConfig' | 'credentials' | 'redirectUrl'> {
   /** The origin of the page; null = no page receives the result. */
   readonly origin: string | null;
   /** Undefined = the beginning needs no proof. */
@@ -64,7 +67,7 @@ interface AttemptSource extends Pick<AttemptInput, 'additionalConfig' | 'credent
 
 /** Creates an attempt for a user who may connect. If the provider needs no user, the connection is made at once. */
 export async function createAttempt(
-  { requester, additionalConfig, credentials, ...request }: AttemptRequest,
+  { requester, additionalConfig, credentials, redirectUrl, ...request }: AttemptRequest,
   context: ConnectionContext,
 ): Promise<CreatedAttempt> {
   const permitted =
@@ -73,7 +76,7 @@ export async function createAttempt(
       : await assertMayConnect(request, requester, context);
   // Without a token, the server serves one developer on this machine.
   const nonce = requester.token === undefined ? undefined : new Secret(context.randomToken());
-  const input = { additionalConfig, credentials, nonce, origin: requester.origin ?? null };
+  const input = { additionalConfig, credentials, redirectUrl, nonce, origin: requester.origin ?? null };
   return createPermittedAttempt(permitted, input, context);
 }
 
@@ -85,7 +88,7 @@ export async function createPermittedAttempt(
     options: { additionalConfig: sessionConfig, scopes: sessionScopes, ...sessionOptions },
     oauthClient: sessionClient,
   }: PermittedConnect,
-  { additionalConfig: pageConfig, credentials, origin, nonce, sessionHash = null }: AttemptSource,
+  { additionalConfig: pageConfig, redirectUrl: pageUrl, credentials, origin, nonce, sessionHash = null }: AttemptSource,
   context: ConnectionContext,
 ): Promise<CreatedAttempt> {
   const { store, now, randomToken } = context;
@@ -97,7 +100,8 @@ export async function createPermittedAttempt(
   const oauthClient = sessionClient ?? (existing && openOAuthClient(existing, context.vault));
   const integration = withOAuthClient(integrationNamed(key.integration, context), oauthClient);
   const scopes = attemptScopes(integration, { chosen: sessionScopes?.[key.integration], existing });
-  const options = { ...sessionOptions, ...scopes };
+  const redirectUrl = chosenRedirectUrl(sessionOptions, { pageUrl, sessionHash }, context);
+  const options = { ...sessionOptions, ...scopes, redirectUrl };
   const chosen = chosenConfig({ page: pageConfig, session: sessionConfig?.[key.integration], stored });
   const ownConfig = chosen ?? stored;
   assertConfig(integration, ownConfig, authModeOf(integration).authorization?.suppliedConfig(integration));
@@ -134,6 +138,21 @@ export async function createPermittedAttempt(
 /** Throws `connection_not_found` if the connection that is to be connected again was deleted. */
 async function assertStillConnected({ connectionId }: AttemptOptions, context: ConnectionContext): Promise<void> {
   if (connectionId !== undefined) await findReferenced({ connectionId, integration: undefined }, context);
+}
+
+/**
+ * Where the browser goes afterwards: the URL of the session, else of the page. A page that opens a window of its own
+ * names none, and the window shows the result. Throws `invalid_request` for a URL that is not allowed.
+ */
+function chosenRedirectUrl(
+  session: Pick<SessionOptions, 'redirectUrl'>,
+  { pageUrl, sessionHash }: { pageUrl: string | undefined; sessionHash: string | null },
+  context: ConnectionContext,
+): string | undefined {
+  if (pageUrl === undefined && sessionHash === null) return undefined;
+  const url = session.redirectUrl ?? pageUrl;
+  if (url !== undefined) assertAllowedRedirectUrl(url, context);
+  return url;
 }
 
 /** The settings that a page or a session chose. Those of the session take precedence. Undefined = neither chose any. */

@@ -8,12 +8,13 @@ import { hashToken } from './connect-sessions.ts';
 import { withOAuthClient, type OAuthClient } from '../connections/oauth-client.ts';
 import { assertSecretStays, assertUsableClient, sealSessionClient } from './own-client.ts';
 import { canConnectByLink } from './link-flow.ts';
+import { assertAllowedRedirectUrl } from './redirects.ts';
 import { assertAllowedScopes } from './requested-scopes.ts';
 import { sessionOptionsSchema, storedOptions, type SessionOptions } from './session-options.ts';
 
 const DEFAULT_LIFE_SECONDS = 900;
 /** The longest life of a connect session token, in seconds. */
-export const MAX_TOKEN_SECONDS = 86_400;
+const MAX_TOKEN_SECONDS = 86_400;
 /** The longest life of a link, in seconds. */
 export const MAX_SESSION_SECONDS = 604_800;
 
@@ -54,6 +55,7 @@ export async function createConnectSession(
   const { tags, origin, oauthClient, expiresInSeconds = DEFAULT_LIFE_SECONDS } = request;
   const permitted = await permittedBy(request, context);
   const options = sessionOptionsSchema.parse(request);
+  if (options.redirectUrl !== undefined) assertAllowedRedirectUrl(options.redirectUrl, context);
   assertSessionConfig(options, permitted, context);
   assertSessionScopes(options, permitted, context);
   if (oauthClient) assertSessionClient(oauthClient, { permitted, options }, context);

@@ -6,8 +6,14 @@ import { parseExactJson } from '../formats/parse-json.ts';
 const MAX_NAME = 200;
 const MAX_EMAIL = 320;
 const MAX_INTEGRATIONS = 100;
+const MAX_URL = 2_000;
 
 const scopeListSchema = z.array(z.string().min(1).max(MAX_SCOPE)).max(MAX_SCOPES);
+
+/** The URL of a page of the application. */
+export const redirectUrlSchema = storableTextSchema
+  .max(MAX_URL)
+  .describe('Where the browser goes afterwards: one of allowed_redirect_urls');
 
 /** The person who connects, as our pages show them. */
 const endUserSchema = z
@@ -23,6 +29,7 @@ const endUserSchema = z
  */
 export const sessionOptionsSchema = z.object({
   connectionId: connectionIdSchema.optional().describe('The only connection that may be connected again'),
+  redirectUrl: redirectUrlSchema.optional(),
   endUser: endUserSchema.optional(),
   additionalConfig: z
     .record(storableTextSchema.max(100), additionalConfigSchema)

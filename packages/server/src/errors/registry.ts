@@ -65,6 +65,10 @@ export const ERRORS = {
     status: 500,
     about: 'The file is not a complete backup of this server’s database, or cannot be copied.',
   },
+  invalid_code: {
+    status: 400,
+    about: 'The code with which a browser returned was used, has expired, or is of another attempt.',
+  },
   invalid_config: { status: 500, about: 'A configuration file has faults. The message lists each with its position.' },
   invalid_credentials: {
     status: 400,

@@ -411,6 +411,10 @@ export interface Store extends EventStore {
   beginAttempt(attemptHash: string, begin: BeginAttempt): Promise<ConnectAttemptRow | undefined>;
   /** Changes an attempt from `authorizing` to `completing`; undefined for all callers but the first. */
   takeAttempt(stateHash: string, now: number): Promise<ConnectAttemptRow | undefined>;
+  /** Gives an ended attempt a code, and a new time at which both expire. */
+  issueCode(attemptHash: string, code: { codeHash: string; expiresAt: number }): Promise<void>;
+  /** Removes the code of an ended attempt. Undefined for all callers but the first, and if it has expired. */
+  redeemCode(attemptHash: string, codeHash: string, now: number): Promise<ConnectAttemptRow | undefined>;
   failAttempt(attemptHash: string, error: { type: string; message: string }): Promise<void>;
   /**
    * Stores the connection, or replaces the credentials of the existing one, and ends the attempt. Resolves to

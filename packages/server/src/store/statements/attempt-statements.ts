@@ -12,6 +12,8 @@ type AttemptStatements = Pick<
   | 'findAttemptByState'
   | 'beginAttempt'
   | 'takeAttempt'
+  | 'issueCode'
+  | 'redeemCode'
   | 'failAttempt'
   | 'completeAttempt'
 >;
@@ -102,6 +104,25 @@ export function attemptStatements(
         .set({ status: 'completing' })
         .where('state_hash', '=', stateHash)
         .where('status', '=', 'authorizing')
+        .where('expires_at', '>', now)
+        .returningAll()
+        .executeTakeFirst();
+      return row && toAttemptRow(row);
+    },
+    async issueCode(attemptHash, { codeHash, expiresAt }) {
+      await db
+        .updateTable('connect_attempts')
+        .set({ code_hash: codeHash, expires_at: expiresAt })
+        .where('attempt_hash', '=', attemptHash)
+        .execute();
+    },
+    async redeemCode(attemptHash, codeHash, now) {
+      const row = await db
+        .updateTable('connect_attempts')
+        .set({ code_hash: null })
+        .where('attempt_hash', '=', attemptHash)
+        .where('code_hash', '=', codeHash)
+        .where('status', 'in', ['succeeded', 'failed'])
         .where('expires_at', '>', now)
         .returningAll()
         .executeTakeFirst();
