@@ -22,6 +22,7 @@ import {
   type ConnectionContext,
 } from '../connections/connection-context.ts';
 import { otherAccountsOf } from './account-change.ts';
+import { awaitConfirmation } from './confirmations.ts';
 import { hashToken } from './connect-sessions.ts';
 import { createAttempt, type AttemptRequest, type CreatedAttempt } from './create-attempt.ts';
 import { redeemCode, returnUrlOf } from './redirects.ts';
@@ -173,9 +174,12 @@ export class ConnectFlow {
   }
 
   async #end(row: ConnectAttemptRow, params: ResponseParameters): Promise<AttemptResult> {
+    const { confirm = false } = parseAttemptOptions(row.options);
+    const keep = confirm ? awaitConfirmation : storeAuthorized;
     try {
-      const exchange = async () => storeAuthorized(row, await this.#exchange(row, params), this.#context);
+      const exchange = async () => void (await keep(row, await this.#exchange(row, params), this.#context));
       await failAttemptOnError(row, exchange, this.#context);
+      if (confirm) return { ...toResult(row), status: 'pending' };
       return { ...toResult(row), status: 'succeeded', alsoConnectedAs: await otherAccountsOf(row, this.#context) };
     } catch (error) {
       return { ...toResult(row), status: 'failed', error: publicError(error) };

@@ -100,8 +100,8 @@ export async function createPermittedAttempt(
   const oauthClient = sessionClient ?? (existing && openOAuthClient(existing, context.vault));
   const integration = withOAuthClient(integrationNamed(key.integration, context), oauthClient);
   const scopes = attemptScopes(integration, { chosen: sessionScopes?.[key.integration], existing });
-  const redirectUrl = chosenRedirectUrl(sessionOptions, { pageUrl, sessionHash }, context);
-  const options = { ...sessionOptions, ...scopes, redirectUrl };
+  const redirect = chosenRedirect(sessionOptions, { pageUrl, sessionHash }, context);
+  const options = { ...sessionOptions, ...scopes, ...redirect };
   const chosen = chosenConfig({ page: pageConfig, session: sessionConfig?.[key.integration], stored });
   const ownConfig = chosen ?? stored;
   assertConfig(integration, ownConfig, authModeOf(integration).authorization?.suppliedConfig(integration));
@@ -110,6 +110,7 @@ export async function createPermittedAttempt(
     const fixed = { ...(sessionClient ? {} : stored), ...sessionConfig?.[key.integration] };
     assertSecretStays(integration, { config: ownConfig, fixed });
   }
+  assertConfirmable(integration, sessionOptions, credentials);
   const issued = await credentialsWithoutBrowser(integration, { credentials, config }, context);
   const attempt = new Secret(randomToken());
   const expiresAt = now() + ATTEMPT_LIFE_MS;
@@ -141,18 +142,34 @@ async function assertStillConnected({ connectionId }: AttemptOptions, context: C
 }
 
 /**
- * Where the browser goes afterwards: the URL of the session, else of the page. A page that opens a window of its own
- * names none, and the window shows the result. Throws `invalid_request` for a URL that is not allowed.
+ * Where the browser goes afterwards: to the URL of the session, else of the page. If a page opens a window of its own,
+ * that window shows the result, unless the back end has to confirm it. Throws `invalid_request` for a URL that is not
+ * allowed.
  */
-function chosenRedirectUrl(
-  session: Pick<SessionOptions, 'redirectUrl'>,
+function chosenRedirect(
+  { redirectUrl: sessionUrl, confirm = false }: SessionOptions,
   { pageUrl, sessionHash }: { pageUrl: string | undefined; sessionHash: string | null },
   context: ConnectionContext,
-): string | undefined {
-  if (pageUrl === undefined && sessionHash === null) return undefined;
-  const url = session.redirectUrl ?? pageUrl;
-  if (url !== undefined) assertAllowedRedirectUrl(url, context);
-  return url;
+): Pick<AttemptOptions, 'redirectUrl' | 'returnsFailures'> {
+  const returns = pageUrl !== undefined || sessionHash !== null || confirm;
+  const redirectUrl = returns ? (sessionUrl ?? pageUrl) : undefined;
+  if (redirectUrl !== undefined) assertAllowedRedirectUrl(redirectUrl, context);
+  return { redirectUrl, returnsFailures: pageUrl !== undefined };
+}
+
+/** Throws `unsupported_auth_mode` for a connection that no browser makes, but that the back end has to confirm. */
+function assertConfirmable(
+  integration: Integration,
+  { confirm = false }: SessionOptions,
+  credentials: Secret<JsonObject> | undefined,
+): void {
+  const { authorization, issuance } = authModeOf(integration);
+  const usesBrowser = !issuance?.applies(integration) && authorization?.applies(integration);
+  if (!confirm || (credentials === undefined && usesBrowser)) return;
+  throw new NangoError(
+    'unsupported_auth_mode',
+    `"${integration.name}" needs no authorization in a browser, so a session with confirm cannot connect it.`,
+  );
 }
 
 /** The settings that a page or a session chose. Those of the session take precedence. Undefined = neither chose any. */

@@ -25,16 +25,15 @@ export function assertAllowedRedirectUrl(url: string, { config }: Pick<Connectio
 
 /**
  * The URL of the application to which the browser of an ended attempt returns, with a code that is used once. Null = it
- * stays on our page. A link that failed can be opened again, so our page says what happened.
+ * stays on our page. Only a page that chose redirect mode can receive a failure.
  */
 export async function returnUrlOf(
   row: ConnectAttemptRow,
   { status }: { status: 'pending' | 'succeeded' | 'failed' },
   context: ConnectionContext,
 ): Promise<Secret<string> | null> {
-  const { redirectUrl } = parseAttemptOptions(row.options);
-  const isFailedLink = status === 'failed' && row.sessionHash !== null;
-  if (redirectUrl === undefined || isFailedLink) return null;
+  const { redirectUrl, returnsFailures = false } = parseAttemptOptions(row.options);
+  if (redirectUrl === undefined || (status === 'failed' && !returnsFailures)) return null;
   const code = new Secret(context.randomToken());
   await context.store.issueCode(row.attemptHash, {
     codeHash: hashToken(code),
@@ -50,12 +49,16 @@ export async function redeemCode(
   { store, now }: ConnectionContext,
 ): Promise<ConnectAttemptRow> {
   const row = await store.redeemCode(hashToken(attempt), hashToken(code), now());
-  if (!row) throw invalidCode();
-  return row;
+  if (row) return row;
+  if ((await store.findAttempt(hashToken(attempt)))?.status !== 'confirming') throw invalidCode();
+  throw new NangoError(
+    'invalid_state',
+    'The connection is stored when your back end confirms it: pass the code to confirmConnection({ code, userId }).',
+  );
 }
 
 /** Returns the error for a code that was used, has expired, is unknown, or belongs to another attempt. */
-function invalidCode(): NangoError {
+export function invalidCode(): NangoError {
   return new NangoError(
     'invalid_code',
     `The code of ${CODE_PARAMETER} was used, has expired, or is of another attempt. Connect again.`,

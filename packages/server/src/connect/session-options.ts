@@ -30,6 +30,10 @@ const endUserSchema = z
 export const sessionOptionsSchema = z.object({
   connectionId: connectionIdSchema.optional().describe('The only connection that may be connected again'),
   redirectUrl: redirectUrlSchema.optional(),
+  confirm: z
+    .boolean()
+    .optional()
+    .describe('true: the connection is stored when the back end confirms who is signed in. Needs redirectUrl'),
   endUser: endUserSchema.optional(),
   additionalConfig: z
     .record(storableTextSchema.max(100), additionalConfigSchema)
@@ -52,6 +56,8 @@ export type SessionOptions = z.output<typeof sessionOptionsSchema>;
 
 /** What an attempt keeps of its session's options. */
 export const attemptOptionsSchema = sessionOptionsSchema.omit({ additionalConfig: true, scopes: true }).extend({
+  /** Whether the browser goes to redirectUrl after a failure, too. */
+  returnsFailures: z.boolean().optional(),
   /** The scopes to ask for; absent = those of the Integration. */
   scopes: scopeListSchema.optional(),
   /** The scopes that the provider keeps without being asked. */

@@ -55,7 +55,10 @@ export const ERRORS = {
   file_not_found: { status: 404, about: 'A file that the command needs does not exist.' },
   file_unreadable: { status: 500, about: 'A file that the command needs cannot be read.' },
   file_unwritable: { status: 500, about: 'A file cannot be written or changed, for example because the disk is full.' },
-  forbidden: { status: 403, about: 'The connect session token does not permit this user, integration or origin.' },
+  forbidden: {
+    status: 403,
+    about: 'The connect session token or the confirmation is for another user, integration or origin.',
+  },
   insufficient_scope: {
     status: 403,
     about: 'The secret key is valid, but does not have the scope that this request needs.',

@@ -20,7 +20,7 @@ export function callbackRoutes(app: App, server: ServerContext): void {
       try {
         const cookies = parseCookies(request.headers.cookie, isSecureRoot(context));
         const result = await flow.complete({ params: uniqueParams(queryOf(request)), cookies });
-        recordConnect(server, { request, ...result });
+        if (result.status !== 'pending') recordConnect(server, { request, ...result });
         return result.returnUrl ? sendBack(reply, result.returnUrl) : sendResultPage(reply, result);
       } catch (error) {
         return sendFailurePage(error, { request, reply, context });
