@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { createServer, type IncomingMessage } from 'node:http';
 import { after, before, describe, test, type TestContext } from 'node:test';
+import type { NangoClientError } from '@nangohq/node-client';
 import type { Browser, Page } from 'playwright-core';
 import { authorizationServerIntegration, startAuthorizationServer } from '../support/authorization-server.ts';
 import { launchChromium } from '../support/chromium.ts';
 import { freePort } from '../support/free-port.ts';
+import { listen } from '../support/listen.ts';
 import { startTestServer, type TestServer } from '../support/nango-server.ts';
 
 describe('links in Chromium', () => {
@@ -19,20 +22,20 @@ describe('links in Chromium', () => {
     return context.newPage();
   }
 
-  async function start(t: TestContext): Promise<TestServer> {
+  async function start(t: TestContext, config = ''): Promise<TestServer> {
     const port = await freePort();
     const as = await startAuthorizationServer(t, { redirectUri: `http://localhost:${port}/oauth/callback` });
     return startTestServer(t, {
       integrations: authorizationServerIntegration(as),
       environment: { AS_SECRET: as.clientSecret },
       port,
-      config: 'application: { name: Acme <CRM> }',
+      config: `application: { name: Acme <CRM> }\n${config}`,
     });
   }
 
-  async function createLink({ nango }: TestServer): Promise<string> {
+  async function createLink({ nango }: TestServer, options: object = {}): Promise<string> {
     const endUser = { name: 'Ada Lovelace', email: 'ada@example.com' };
-    const session = { userId: 'u-1', integrations: ['acme'], endUser, expiresInSeconds: 604_800 };
+    const session = { userId: 'u-1', integrations: ['acme'], endUser, expiresInSeconds: 604_800, ...options };
     const { connectUrl } = (await nango.createConnectSession(session)).returnValue;
     assert.ok(connectUrl !== null);
     return connectUrl;
@@ -88,5 +91,42 @@ describe('links in Chromium', () => {
     await pages[0]?.waitForSelector('text=You can close this window');
     await pages[1]?.waitForSelector('text=This link has made another connection');
     assert.equal((await server.nango.getConnections()).returnValue.length, 1);
+  });
+
+  /** An application whose page /done confirms the connection for the user who is signed in there. */
+  async function startApplication(t: TestContext) {
+    let nango: TestServer['nango'] | undefined;
+    const confirm = async ({ url = '', headers }: IncomingMessage): Promise<string> => {
+      const code = new URL(url, 'http://app').searchParams.get('nango_code');
+      if (code === null) return 'Signed in';
+      const userId = /user=([\w-]+)/.exec(headers.cookie ?? '')?.[1] ?? 'nobody';
+      const confirmed = await nango?.confirmConnection({ code, userId }).catch((error: NangoClientError) => error);
+      return confirmed && 'returnValue' in confirmed ? 'Connected' : `Not connected: ${confirmed?.type}`;
+    };
+    const server = createServer(async (request, response) =>
+      response.writeHead(200, { 'content-type': 'text/html' }).end(`<h1>${await confirm(request)}</h1>`),
+    );
+    const origin = `http://localhost:${await listen(t, server)}`;
+    return { origin, use: (client: TestServer['nango']) => (nango = client) };
+  }
+
+  test('D9: with confirm, a link connects only for the user who is signed in', async (t) => {
+    const app = await startApplication(t);
+    const redirectUrl = `${app.origin}/done`;
+    const server = await start(t, `allowed_redirect_urls: [${redirectUrl}]\n`);
+    app.use(server.nango);
+    for (const [signedIn, shown] of [
+      ['victim', 'Not connected: forbidden'],
+      ['u-1', 'Connected'],
+    ] as const) {
+      const page = await newPage(t);
+      await page.context().addCookies([{ name: 'user', value: signedIn, url: app.origin }]);
+      await page.goto(await createLink(server, { redirectUrl, confirm: true }));
+      await page.click('button');
+      await page.click('#approve');
+      await page.waitForURL(/\/done\?nango_code=/);
+      assert.equal(await page.textContent('h1'), shown);
+      assert.equal((await server.nango.getConnections()).returnValue.length, signedIn === 'u-1' ? 1 : 0);
+    }
   });
 });

@@ -96,6 +96,7 @@ const SCOPES_WANTED: Readonly<Record<string, string>> = {
   'POST /api/request/page': 'caller',
   'POST /api/actions/{integration}/{action}': 'caller',
   'POST /api/connect-sessions': 'connector',
+  'POST /api/connect-confirmations': 'connector',
   'POST /api/device-authorizations': 'connector',
   'POST /api/device-authorizations/poll': 'connector',
   'POST /api/connections': 'operator',

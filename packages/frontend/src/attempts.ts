@@ -1,4 +1,4 @@
-import type { Fail } from './types.ts';
+import type { ConnectError, Fail } from './types.ts';
 
 /** An attempt to connect, as the server describes it. */
 export interface AttemptResponse {
@@ -22,4 +22,21 @@ export async function fetchAttempt(fail: Fail, url: string, init?: RequestInit):
   }
   if (!response.status && response.error) throw fail(response.error.type, response.error.message);
   return response;
+}
+
+/** Returns a request that sends JSON, and the connect session token. */
+export function post(body: object, token?: string): RequestInit {
+  const headers: Record<string, string> = { 'content-type': 'application/json' };
+  if (token) headers['authorization'] = `Bearer ${token}`;
+  return { method: 'POST', headers, body: JSON.stringify(body) };
+}
+
+/** Returns the error of an attempt that failed; undefined if it did not fail. */
+export function failureOf(
+  fail: Fail,
+  { status, error }: Pick<AttemptResponse, 'status' | 'error'>,
+): ConnectError | undefined {
+  return status === 'failed'
+    ? fail(error?.type ?? 'provider_error', error?.message ?? 'The connection was not made.')
+    : undefined;
 }

@@ -1,6 +1,7 @@
-import { fetchAttempt, type AttemptResponse } from './attempts.ts';
+import { failureOf, fetchAttempt, post, type AttemptResponse } from './attempts.ts';
 import { popupFeatures, waitForResult } from './popup.ts';
-import { ConnectError, type ConnectOptions, type ConnectResult, type NangoErrorType } from './types.ts';
+import { leave, needsRedirect, tabStorage, takePending } from './redirect.ts';
+import { ConnectError, type ConnectOptions, type ConnectResult, type Fail, type NangoErrorType } from './types.ts';
 
 export { ConnectError, type ConnectOptions, type ConnectResult, type NangoErrorType };
 
@@ -26,6 +27,8 @@ export default class Nango {
   /**
    * Connects a user's account: opens the provider in a popup and resolves when the connection is stored. Call it
    * directly in a click handler, or the browser blocks the popup. Rejects with {@link ConnectError}.
+   *
+   * In mode `redirect`, the page is left, and {@link Nango.connectResult} has the result.
    */
   connect(integration: string, userId: string, options?: ConnectOptions): Promise<ConnectResult> {
     return this.#connect({ integration, userId: userId ?? '' }, options);
@@ -39,11 +42,28 @@ export default class Nango {
     return this.#connect({ connectionId }, options);
   }
 
+  /**
+   * Returns the result of a connect() in mode `redirect` on the page to which the browser returned. Null if this tab
+   * waits for none. Rejects like connect().
+   */
+  async connectResult(): Promise<ConnectResult | null> {
+    const pending = takePending();
+    if (!pending) return null;
+    const { attempt, integration, userId, code } = pending;
+    const fail = failOf({ integrationName: integration, userId });
+    const url = `${this.#root}/oauth/attempts/${attempt}/result`;
+    const result = await fetchAttempt(fail, url, post({ code }));
+    const failure = failureOf(fail, result);
+    if (failure) throw failure;
+    return toResult(result);
+  }
+
   #connect(named: NamedConnection, options?: ConnectOptions): Promise<ConnectResult> {
-    // Opened before any await: browsers permit a new window only in the turn of the click.
     const all = { ...this.#options, ...options };
-    const popup = all.credentials ? undefined : window.open('', '_blank', popupFeatures());
-    return connectAccount({ root: this.#root, named, popup }, all);
+    const mode = all.credentials ? undefined : (all.mode ?? (needsRedirect() ? 'redirect' : 'popup'));
+    // Opened before any await: browsers permit a new window only in the turn of the click.
+    const popup = mode === 'popup' ? window.open('', '_blank', popupFeatures()) : undefined;
+    return connectAccount({ root: this.#root, named, popup, isRedirect: mode === 'redirect' }, all);
   }
 }
 
@@ -57,21 +77,24 @@ interface Connecting {
   named: NamedConnection;
   /** Null = the browser blocked it; undefined = none is needed. */
   popup: Window | null | undefined;
+  isRedirect: boolean;
 }
 
 async function connectAccount(
-  { root, named, popup }: Connecting,
-  { connectSessionToken, account, newAccount, additionalConfig, credentials, timeout }: ConnectOptions,
+  { root, named, popup, isRedirect }: Connecting,
+  { connectSessionToken, account, newAccount, additionalConfig, credentials, redirectUrl, timeout }: ConnectOptions,
 ): Promise<ConnectResult> {
-  const key = 'integration' in named ? { integrationName: named.integration, userId: named.userId } : UNKNOWN;
-  const fail = (type: NangoErrorType, message: string) => new ConnectError(key, type, message);
+  const fail = failOf('integration' in named ? { integrationName: named.integration, userId: named.userId } : UNKNOWN);
+  const storage = isRedirect ? tabStorage() : undefined;
   try {
     if (popup === null)
       throw fail('popup_blocked', 'The browser blocked the popup. Call connect() directly in a click handler.');
-    const headers: Record<string, string> = { 'content-type': 'application/json' };
-    if (connectSessionToken) headers['authorization'] = `Bearer ${connectSessionToken}`;
-    const body = JSON.stringify({ ...named, account, newAccount, additionalConfig, credentials });
-    const attempt = await fetchAttempt(fail, `${root}/oauth/attempts`, { method: 'POST', headers, body });
+    if (isRedirect && !storage)
+      throw fail('storage_unavailable', 'The browser permits this page no sessionStorage, which a redirect needs.');
+    const page = isRedirect ? (redirectUrl ?? window.location.href.split(/[?#]/)[0]) : undefined;
+    const body = { ...named, account, newAccount, additionalConfig, credentials, redirectUrl: page };
+    const attempt = await fetchAttempt(fail, `${root}/oauth/attempts`, post(body, connectSessionToken));
+    if (storage && attempt.status !== 'succeeded') return await leave(storage, attempt);
     if (popup && attempt.status !== 'succeeded') {
       popup.location.href = attempt.connectUrl;
       await waitForResult({
@@ -83,7 +106,7 @@ async function connectAccount(
         poll: () => fetchAttempt(fail, `${root}/oauth/attempts/${attempt.attempt}`),
       });
     }
-    return connectResult({ ...named, ...attempt });
+    return toResult({ ...named, ...attempt });
   } finally {
     popup?.close();
   }
@@ -92,7 +115,11 @@ async function connectAccount(
 // A page that connects a connection again by its id does not know these names until the server responds.
 const UNKNOWN = { integrationName: '', userId: '' };
 
-function connectResult({ integration, userId, account }: AttemptResponse): ConnectResult {
+function failOf(key: ConnectResult): Fail {
+  return (type, message) => new ConnectError(key, type, message);
+}
+
+function toResult({ integration, userId, account }: AttemptResponse): ConnectResult {
   const key = { integrationName: integration, userId };
   return account === 'default' ? key : { ...key, account };
 }

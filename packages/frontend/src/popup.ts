@@ -1,4 +1,4 @@
-import type { AttemptResponse } from './attempts.ts';
+import { failureOf, type AttemptResponse } from './attempts.ts';
 import type { ConnectError, Fail } from './types.ts';
 
 const POLL_MS = 1000;
@@ -28,11 +28,7 @@ export function waitForResult({ popup, origin: serverOrigin, timeout, nonce, fai
 
     function endIfFinal(response: Pick<AttemptResponse, 'status' | 'error'>): boolean {
       if (response.status !== 'succeeded' && response.status !== 'failed') return false;
-      stop(
-        response.status === 'failed'
-          ? fail(response.error?.type ?? 'provider_error', response.error?.message ?? 'The connection was not made.')
-          : undefined,
-      );
+      stop(failureOf(fail, response));
       return true;
     }
 

@@ -3,12 +3,14 @@ export type NangoErrorType =
   | 'unknown_integration'
   | 'missing_user_id'
   | 'invalid_state'
+  | 'invalid_code'
   | 'access_denied'
   | 'provider_error'
   | 'token_exchange_failed'
   | 'popup_blocked'
   | 'window_closed'
   | 'timeout'
+  | 'storage_unavailable'
   | 'network_error'
   | 'unauthorized'
   | 'forbidden'
@@ -51,6 +53,16 @@ export interface ConnectOptions {
   additionalConfig?: Record<string, unknown>;
   /** Prompted credentials, for integrations with an API key or a user name and password. No popup opens. */
   credentials?: Record<string, unknown>;
+  /**
+   * `redirect`: this page itself goes to the provider, and connectResult() of the page at redirectUrl has the result.
+   * Default: `popup`, but `redirect` where popups do not work: in the browsers of apps, and on the home screen of iOS.
+   */
+  mode?: 'popup' | 'redirect';
+  /**
+   * The page to which the browser returns: one of allowed_redirect_urls. Default: the address of this page without
+   * query and fragment. The redirectUrl of the session takes precedence.
+   */
+  redirectUrl?: string;
   /** The time that the user has, in milliseconds. Default: ten minutes, which is the server's maximum. */
   timeout?: number;
 }

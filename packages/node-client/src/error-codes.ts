@@ -20,6 +20,7 @@ export type NangoErrorCode =
   | 'insufficient_scope'
   | 'internal_error'
   | 'invalid_backup'
+  | 'invalid_code'
   | 'invalid_config'
   | 'invalid_credentials'
   | 'invalid_encryption_key'

@@ -4,6 +4,8 @@ import { accountOptions, assertText, requestFields, splitNamed } from './named-c
 import type {
   ActionConnection,
   JsonValue,
+  Confirmation,
+  ConfirmedConnection,
   Connection,
   Credentials,
   ModeCredentials,
@@ -282,6 +284,16 @@ export default class Nango {
     if ('connectionId' in request) assertText('connectionId', request.connectionId);
     else assertText('userId', request.userId);
     return succeed(await this.#api.call<ConnectSession>('POST', '/api/connect-sessions', { body: request }));
+  }
+
+  /**
+   * Stores the connection of a session with `confirm`. `code` is the parameter `nango_code` of the page to which the
+   * browser returned. `userId` is the user who is signed in there. Rejects with `forbidden` if the session is for
+   * another user.
+   */
+  async confirmConnection({ code, userId }: Confirmation): Promise<Success<ConfirmedConnection>> {
+    const body = { code: assertText('code', code), userId: assertText('userId', userId) };
+    return succeed(await this.#api.call<ConfirmedConnection>('POST', '/api/connect-confirmations', { body }));
   }
 
   /**

@@ -237,6 +237,10 @@ export interface ConnectSessionOptions {
   tags?: Record<string, string>;
   /** The only page origin that may use the token, such as `https://app.example.com`. */
   origin?: string;
+  /** The page to which the browser returns: one of `allowed_redirect_urls`. It takes precedence over that of a page. */
+  redirectUrl?: string;
+  /** Whether the connection is stored only when you confirm it with `confirmConnection`. Needs `redirectUrl`. */
+  confirm?: boolean;
   /** The person who connects, as pages show them. Default: the user id. */
   endUser?: { name?: string; email?: string };
   /** Settings of the connection, by Integration. They take precedence over those of the page. */
@@ -280,6 +284,20 @@ export interface ConnectSession {
   connectUrl: string | null;
   /** ISO 8601. */
   connectUrlExpiresAt: string | null;
+}
+
+/** The code that a browser brought to your page, and the user who is signed in there. */
+export interface Confirmation {
+  code: string;
+  userId: string;
+}
+
+/** A connection that was confirmed. */
+export interface ConfirmedConnection {
+  connectionId: string;
+  integration: string;
+  userId: string;
+  account: string;
 }
 
 /** A field that a form prompts for. */

@@ -62,6 +62,20 @@ const OAUTH2 = `integrations:
 `;
 const ENVIRONMENT = { ACME_SECRET: 'secret' };
 
+test('allowed_redirect_urls are https URLs without user name or fragment', async (t) => {
+  const urls = (list: string) => ({ nangoConfig: `allowed_redirect_urls: [${list}]` });
+  const listed = ['https://app.example.com/done?a=1', 'http://localhost:3000/'];
+  assert.deepEqual((await load(t, urls(listed.join()))).server.allowed_redirect_urls, listed);
+  for (const [url, fault] of [
+    ['http://app.example.com/', /must be https/],
+    ['https://a:b@app.example.com/', /must not contain a user name/],
+    ['https://app.example.com/#x', /must not contain a fragment/],
+    ['javascript:alert(1)', /must be an https URL/],
+    ['/done', /must be an https URL/],
+  ] as const)
+    await assertFault(t, urls(`'${url}'`), fault);
+});
+
 test('a faulty name, URL, secret or event of a webhook is reported without the secret', async (t) => {
   const secret = 'whsec_c2hvcnQ-CANARY';
   const config = `webhooks:
@@ -101,6 +115,7 @@ test('an absent nango-config.yaml means all defaults', async (t) => {
       secret_keys: {},
       log_user_ids: 'clear',
       webhooks: {},
+      allowed_redirect_urls: [],
       events_retention_days: 30,
       max_accounts_per_user: 20,
       connection_cache_size: 10_000,

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import type { Fields } from '../schema/fields.ts';
+import { httpsUrlSchema } from './https-url.ts';
 import { isSecureUrl } from '../schema/loopback-host.ts';
 import { plainNameSchema } from '../schema/plain-name.ts';
 import { EVENT_TYPES } from '../event-types.ts';
@@ -54,6 +55,11 @@ export function nangoConfigSchema(fields: Fields) {
       .boolean()
       .default(false)
       .describe('Unsafe: with a loopback root URL, everyone who reaches the port may connect without a token'),
+    allowed_redirect_urls: z
+      .array(httpsUrlSchema(fields).refine((text) => !text.includes('#'), 'must not contain a fragment'))
+      .max(200)
+      .default([])
+      .describe('Pages of your application to which a browser may return with the result of connecting; exact URLs'),
     application: z
       .strictObject({
         name: fields
@@ -140,10 +146,7 @@ function webhookSchema(fields: Fields) {
     return new Secret(bytes ?? Buffer.alloc(0));
   });
   return z.strictObject({
-    url: fields
-      .text()
-      .transform((text, ctx) => parseWebhookUrl(text, (message) => ctx.addIssue({ code: 'custom', message })))
-      .describe('https URL that receives the events'),
+    url: httpsUrlSchema(fields).describe('https URL that receives the events'),
     secret: z
       .union([key.transform((one) => [one]), z.array(key).min(1).max(4)])
       .describe('whsec_… that signs the events; during a rotation a list of secrets, which all sign'),
@@ -163,15 +166,6 @@ function parseWebhookSecret(text: string): Buffer | undefined {
   const [, base64] = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(text) ?? [];
   const bytes = Buffer.from(base64 ?? '', 'base64');
   return bytes.length >= 24 && bytes.length <= 64 ? bytes : undefined;
-}
-
-function parseWebhookUrl(text: string, addFault: (message: string) => void): string {
-  const url = URL.parse(text);
-  if (text === '') return text;
-  if (!url || !/^https?:$/.test(url.protocol)) addFault('must be an https URL');
-  else if (!isSecureUrl(url, false)) addFault('must be https (only loopback hosts may use http)');
-  else if (url.username !== '' || url.password !== '') addFault('must not contain a user name or password');
-  return text;
 }
 
 /** `nango-config.yaml`, validated. */

@@ -22,8 +22,10 @@ import {
   type ConnectionContext,
 } from '../connections/connection-context.ts';
 import { otherAccountsOf } from './account-change.ts';
+import { awaitConfirmation } from './confirmations.ts';
 import { hashToken } from './connect-sessions.ts';
 import { createAttempt, type AttemptRequest, type CreatedAttempt } from './create-attempt.ts';
+import { redeemCode, returnUrlOf } from './redirects.ts';
 import { parseAttemptOptions, type AttemptOptions } from './session-options.ts';
 import { Secret } from '../vault/secret.ts';
 
@@ -59,6 +61,12 @@ export interface AttemptResult extends ConnectionKey {
   readonly alsoConnectedAs: readonly string[];
   /** Whether a link began the attempt, so that the user can try again by opening the link. */
   readonly isByLink?: boolean;
+}
+
+/** How a callback ended an attempt. */
+export interface EndedAttempt extends AttemptResult {
+  /** Where the browser goes now; null = it shows the result. It holds a code that is used once. */
+  readonly returnUrl: Secret<string> | null;
 }
 
 /** A callback, as it was received. */
@@ -147,7 +155,7 @@ export class ConnectFlow {
    * one of two callbacks continues. A callback from another browser ends the attempt for good (RFC 9700 §4.7). Throws
    * `invalid_state` for an unknown or repeated state; otherwise the result says how it ended.
    */
-  async complete({ params, cookies }: Callback): Promise<AttemptResult> {
+  async complete({ params, cookies }: Callback): Promise<EndedAttempt> {
     const { store, now } = this.#context;
     const state = new Secret(params.get('state') ?? '');
     const isPossible = state.map(({ length }) => length > 0 && length <= MAX_STATE).reveal();
@@ -159,11 +167,19 @@ export class ConnectFlow {
         message: 'The authorization was started in one browser and finished in another browser. Start again.',
       };
       await store.failAttempt(row.attemptHash, error);
-      return { ...toResult(row), status: 'failed', error, origin: null };
+      return { ...toResult(row), status: 'failed', error, origin: null, returnUrl: null };
     }
+    const result = await this.#end(row, params);
+    return { ...result, returnUrl: await returnUrlOf(row, result, this.#context) };
+  }
+
+  async #end(row: ConnectAttemptRow, params: ResponseParameters): Promise<AttemptResult> {
+    const { confirm = false } = parseAttemptOptions(row.options);
+    const keep = confirm ? awaitConfirmation : storeAuthorized;
     try {
-      const exchange = async () => storeAuthorized(row, await this.#exchange(row, params), this.#context);
+      const exchange = async () => void (await keep(row, await this.#exchange(row, params), this.#context));
       await failAttemptOnError(row, exchange, this.#context);
+      if (confirm) return { ...toResult(row), status: 'pending' };
       return { ...toResult(row), status: 'succeeded', alsoConnectedAs: await otherAccountsOf(row, this.#context) };
     } catch (error) {
       return { ...toResult(row), status: 'failed', error: publicError(error) };
@@ -173,7 +189,18 @@ export class ConnectFlow {
   /** Returns the state of an attempt, for the page that began it. Undefined if there is no such attempt. */
   async result(attempt: Secret<string>): Promise<AttemptResult | undefined> {
     const row = await this.#context.store.findAttempt(hashToken(attempt));
-    if (!row) return undefined;
+    return row && this.#resultOf(row);
+  }
+
+  /**
+   * Returns the result of an attempt, for the page to which the browser returned with a code. Throws `invalid_code`
+   * unless the code is this attempt's and unused.
+   */
+  async redeem(attempt: Secret<string>, code: Secret<string>): Promise<AttemptResult> {
+    return this.#resultOf(await redeemCode(attempt, code, this.#context));
+  }
+
+  async #resultOf(row: ConnectAttemptRow): Promise<AttemptResult> {
     if (row.status === 'succeeded')
       return { ...toResult(row), alsoConnectedAs: await otherAccountsOf(row, this.#context) };
     const expired = row.expiresAt <= this.#context.now() && row.status !== 'failed';

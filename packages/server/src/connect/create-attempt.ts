@@ -28,7 +28,8 @@ import {
   type PermittedConnect,
 } from './connect-sessions.ts';
 import { parseCredentials } from './parse-credentials.ts';
-import { storedOptions, type AttemptOptions } from './session-options.ts';
+import { assertAllowedRedirectUrl } from './redirects.ts';
+import { storedOptions, type AttemptOptions, type SessionOptions } from './session-options.ts';
 
 /** A request to connect a user's account, or an existing connection again. */
 export type AttemptRequest = (ConnectRequest | { readonly connectionId: string }) & AttemptInput;
@@ -38,6 +39,8 @@ interface AttemptInput {
   readonly additionalConfig?: AdditionalConfig | undefined;
   /** Prompted credentials, for modes without a browser flow. */
   readonly credentials?: Secret<JsonObject> | undefined;
+  /** Where the browser goes afterwards; undefined = the page opens a window of its own. */
+  readonly redirectUrl?: string | undefined;
   readonly requester: AttemptRequester;
 }
 
@@ -53,7 +56,7 @@ export interface CreatedAttempt extends ConnectionKey {
 }
 
 /** What begins an attempt, and what it adds to what its session permits. */
-interface AttemptSource extends Pick<AttemptInput, 'additionalConfig' | 'credentials'> {
+interface AttemptSource extends Pick<AttemptInput, 'additionalConfig' | 'credentials' | 'redirectUrl'> {
   /** The origin of the page; null = no page receives the result. */
   readonly origin: string | null;
   /** Undefined = the beginning needs no proof. */
@@ -64,7 +67,7 @@ interface AttemptSource extends Pick<AttemptInput, 'additionalConfig' | 'credent
 
 /** Creates an attempt for a user who may connect. If the provider needs no user, the connection is made at once. */
 export async function createAttempt(
-  { requester, additionalConfig, credentials, ...request }: AttemptRequest,
+  { requester, additionalConfig, credentials, redirectUrl, ...request }: AttemptRequest,
   context: ConnectionContext,
 ): Promise<CreatedAttempt> {
   const permitted =
@@ -73,7 +76,7 @@ export async function createAttempt(
       : await assertMayConnect(request, requester, context);
   // Without a token, the server serves one developer on this machine.
   const nonce = requester.token === undefined ? undefined : new Secret(context.randomToken());
-  const input = { additionalConfig, credentials, nonce, origin: requester.origin ?? null };
+  const input = { additionalConfig, credentials, redirectUrl, nonce, origin: requester.origin ?? null };
   return createPermittedAttempt(permitted, input, context);
 }
 
@@ -85,7 +88,7 @@ export async function createPermittedAttempt(
     options: { additionalConfig: sessionConfig, scopes: sessionScopes, ...sessionOptions },
     oauthClient: sessionClient,
   }: PermittedConnect,
-  { additionalConfig: pageConfig, credentials, origin, nonce, sessionHash = null }: AttemptSource,
+  { additionalConfig: pageConfig, redirectUrl: pageUrl, credentials, origin, nonce, sessionHash = null }: AttemptSource,
   context: ConnectionContext,
 ): Promise<CreatedAttempt> {
   const { store, now, randomToken } = context;
@@ -97,7 +100,8 @@ export async function createPermittedAttempt(
   const oauthClient = sessionClient ?? (existing && openOAuthClient(existing, context.vault));
   const integration = withOAuthClient(integrationNamed(key.integration, context), oauthClient);
   const scopes = attemptScopes(integration, { chosen: sessionScopes?.[key.integration], existing });
-  const options = { ...sessionOptions, ...scopes };
+  const redirect = chosenRedirect(sessionOptions, { pageUrl, sessionHash }, context);
+  const options = { ...sessionOptions, ...scopes, ...redirect };
   const chosen = chosenConfig({ page: pageConfig, session: sessionConfig?.[key.integration], stored });
   const ownConfig = chosen ?? stored;
   assertConfig(integration, ownConfig, authModeOf(integration).authorization?.suppliedConfig(integration));
@@ -106,6 +110,7 @@ export async function createPermittedAttempt(
     const fixed = { ...(sessionClient ? {} : stored), ...sessionConfig?.[key.integration] };
     assertSecretStays(integration, { config: ownConfig, fixed });
   }
+  assertConfirmable(integration, sessionOptions, credentials);
   const issued = await credentialsWithoutBrowser(integration, { credentials, config }, context);
   const attempt = new Secret(randomToken());
   const expiresAt = now() + ATTEMPT_LIFE_MS;
@@ -134,6 +139,37 @@ export async function createPermittedAttempt(
 /** Throws `connection_not_found` if the connection that is to be connected again was deleted. */
 async function assertStillConnected({ connectionId }: AttemptOptions, context: ConnectionContext): Promise<void> {
   if (connectionId !== undefined) await findReferenced({ connectionId, integration: undefined }, context);
+}
+
+/**
+ * Where the browser goes afterwards: to the URL of the session, else of the page. If a page opens a window of its own,
+ * that window shows the result, unless the back end has to confirm it. Throws `invalid_request` for a URL that is not
+ * allowed.
+ */
+function chosenRedirect(
+  { redirectUrl: sessionUrl, confirm = false }: SessionOptions,
+  { pageUrl, sessionHash }: { pageUrl: string | undefined; sessionHash: string | null },
+  context: ConnectionContext,
+): Pick<AttemptOptions, 'redirectUrl' | 'returnsFailures'> {
+  const returns = pageUrl !== undefined || sessionHash !== null || confirm;
+  const redirectUrl = returns ? (sessionUrl ?? pageUrl) : undefined;
+  if (redirectUrl !== undefined) assertAllowedRedirectUrl(redirectUrl, context);
+  return { redirectUrl, returnsFailures: pageUrl !== undefined };
+}
+
+/** Throws `unsupported_auth_mode` for a connection that no browser makes, but that the back end has to confirm. */
+function assertConfirmable(
+  integration: Integration,
+  { confirm = false }: SessionOptions,
+  credentials: Secret<JsonObject> | undefined,
+): void {
+  const { authorization, issuance } = authModeOf(integration);
+  const usesBrowser = !issuance?.applies(integration) && authorization?.applies(integration);
+  if (!confirm || (credentials === undefined && usesBrowser)) return;
+  throw new NangoError(
+    'unsupported_auth_mode',
+    `"${integration.name}" needs no authorization in a browser, so a session with confirm cannot connect it.`,
+  );
 }
 
 /** The settings that a page or a session chose. Those of the session take precedence. Undefined = neither chose any. */

@@ -8,12 +8,13 @@ import { hashToken } from './connect-sessions.ts';
 import { withOAuthClient, type OAuthClient } from '../connections/oauth-client.ts';
 import { assertSecretStays, assertUsableClient, sealSessionClient } from './own-client.ts';
 import { canConnectByLink } from './link-flow.ts';
+import { assertAllowedRedirectUrl } from './redirects.ts';
 import { assertAllowedScopes } from './requested-scopes.ts';
 import { sessionOptionsSchema, storedOptions, type SessionOptions } from './session-options.ts';
 
 const DEFAULT_LIFE_SECONDS = 900;
 /** The longest life of a connect session token, in seconds. */
-export const MAX_TOKEN_SECONDS = 86_400;
+const MAX_TOKEN_SECONDS = 86_400;
 /** The longest life of a link, in seconds. */
 export const MAX_SESSION_SECONDS = 604_800;
 
@@ -54,6 +55,7 @@ export async function createConnectSession(
   const { tags, origin, oauthClient, expiresInSeconds = DEFAULT_LIFE_SECONDS } = request;
   const permitted = await permittedBy(request, context);
   const options = sessionOptionsSchema.parse(request);
+  assertSessionRedirect(options, context);
   assertSessionConfig(options, permitted, context);
   assertSessionScopes(options, permitted, context);
   if (oauthClient) assertSessionClient(oauthClient, { permitted, options }, context);
@@ -81,24 +83,31 @@ export async function createConnectSession(
   return { token, account, expiresAt: tokenExpiresAt, link: linkToken && { token: linkToken, expiresAt } };
 }
 
+/** Throws `invalid_request` if `redirectUrl` is not allowed, or missing beside `confirm`. */
+function assertSessionRedirect({ redirectUrl, confirm = false }: SessionOptions, context: ConnectionContext): void {
+  if (redirectUrl !== undefined) return assertAllowedRedirectUrl(redirectUrl, context);
+  if (confirm) throw new NangoError('invalid_request', 'confirm needs redirectUrl, the page that receives the code.');
+}
+
 /**
  * Throws `migration_unfinished` for a session that servers of an earlier release could misunderstand: they know neither
- * `connectionId`, `oauthClient` nor tokens that expire before their session.
+ * `connectionId`, `confirm`, `oauthClient` nor tokens that expire before their session.
  */
 async function assertUnderstood(
   {
     connectionId,
+    confirm,
     expiresInSeconds,
     oauthClient,
-  }: Pick<ConnectSessionRequest, 'connectionId' | 'oauthClient'> & { expiresInSeconds: number },
+  }: Pick<ConnectSessionRequest, 'connectionId' | 'confirm' | 'oauthClient'> & { expiresInSeconds: number },
   { store }: ConnectionContext,
 ): Promise<void> {
-  const isNew = [connectionId, oauthClient].some(Boolean) || expiresInSeconds > MAX_TOKEN_SECONDS;
+  const isNew = [connectionId, confirm, oauthClient].some(Boolean) || expiresInSeconds > MAX_TOKEN_SECONDS;
   if (!isNew || (await store.isMigrationFinished())) return;
   throw new NangoError(
     'migration_unfinished',
-    'Sessions with connectionId or oauthClient, or of more than a day, are not possible while servers of an earlier ' +
-      'release may use the database. End these servers, then run: nango migrate finish',
+    'Sessions with connectionId, confirm or oauthClient, or of more than a day, are not possible while servers of an ' +
+      'earlier release may use the database. End these servers, then run: nango migrate finish',
   );
 }
 

@@ -6,8 +6,14 @@ import { parseExactJson } from '../formats/parse-json.ts';
 const MAX_NAME = 200;
 const MAX_EMAIL = 320;
 const MAX_INTEGRATIONS = 100;
+const MAX_URL = 2_000;
 
 const scopeListSchema = z.array(z.string().min(1).max(MAX_SCOPE)).max(MAX_SCOPES);
+
+/** The URL of a page of the application. */
+export const redirectUrlSchema = storableTextSchema
+  .max(MAX_URL)
+  .describe('Where the browser goes afterwards: one of allowed_redirect_urls');
 
 /** The person who connects, as our pages show them. */
 const endUserSchema = z
@@ -23,6 +29,11 @@ const endUserSchema = z
  */
 export const sessionOptionsSchema = z.object({
   connectionId: connectionIdSchema.optional().describe('The only connection that may be connected again'),
+  redirectUrl: redirectUrlSchema.optional(),
+  confirm: z
+    .boolean()
+    .optional()
+    .describe('true: the connection is stored when the back end confirms who is signed in. Needs redirectUrl'),
   endUser: endUserSchema.optional(),
   additionalConfig: z
     .record(storableTextSchema.max(100), additionalConfigSchema)
@@ -45,6 +56,8 @@ export type SessionOptions = z.output<typeof sessionOptionsSchema>;
 
 /** What an attempt keeps of its session's options. */
 export const attemptOptionsSchema = sessionOptionsSchema.omit({ additionalConfig: true, scopes: true }).extend({
+  /** Whether the browser goes to redirectUrl after a failure, too. */
+  returnsFailures: z.boolean().optional(),
   /** The scopes to ask for; absent = those of the Integration. */
   scopes: scopeListSchema.optional(),
   /** The scopes that the provider keeps without being asked. */

@@ -10,7 +10,7 @@ import { formatScopes } from '../connections/granted-scopes.ts';
 import { createSeal, type Sealable } from '../connections/sealed-credentials.ts';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
 import { scheduleOf } from '../refresh/refresh-schedule.ts';
-import type { ConnectAttemptRow, ConnectionKey, NewConnection } from '../store/store.ts';
+import type { ConnectAttemptRow, ConnectionKey, ConnectionRow, NewConnection } from '../store/store.ts';
 import { accountMismatch, isSameIdentity, revokeUnwanted } from './account-change.ts';
 import { additionalConfigOf, attemptClient } from './attempt-steps.ts';
 import { union } from './requested-scopes.ts';
@@ -21,7 +21,7 @@ export async function storeAuthorized(
   row: ConnectAttemptRow,
   { credentials, config: supplied, ...authorized }: Authorized<BaseCredentials>,
   context: ConnectionContext,
-): Promise<void> {
+): Promise<ConnectionRow> {
   const merged = { ...(await additionalConfigOf(row, context)), ...supplied };
   try {
     assertConfig(integrationNamed(row.integration, context), merged);
@@ -36,7 +36,7 @@ export async function storeAuthorized(
   const options = parseAttemptOptions(row.options);
   const oauthClient = attemptClient(row, context);
   try {
-    await storeConnection(row, { credentials, additionalConfig, options, oauthClient, ...authorized }, context);
+    return await storeConnection(row, { credentials, additionalConfig, options, oauthClient, ...authorized }, context);
   } catch (error) {
     if (error instanceof NangoError && error.code === 'account_mismatch')
       await revokeUnwanted(row, { credentials, config: merged, identity: authorized.identity }, context);
@@ -62,7 +62,7 @@ export async function storeConnection(
   attempt: EndingAttempt,
   credentials: NewCredentials,
   context: ConnectionContext,
-): Promise<void> {
+): Promise<ConnectionRow> {
   const { identity, options } = credentials;
   const connection = await newConnection(attempt, credentials, context);
   const mayReplace = (earlier: Identity | null) =>
@@ -70,6 +70,7 @@ export async function storeConnection(
   const stored = await context.store.completeAttempt(attempt.attemptHash, connection, mayReplace);
   if (!stored) throw accountMismatch(identity);
   context.log.info({ integration: attempt.integration }, 'connection made');
+  return stored;
 }
 
 /** Builds a connection to be stored. */

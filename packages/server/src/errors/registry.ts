@@ -55,7 +55,10 @@ export const ERRORS = {
   file_not_found: { status: 404, about: 'A file that the command needs does not exist.' },
   file_unreadable: { status: 500, about: 'A file that the command needs cannot be read.' },
   file_unwritable: { status: 500, about: 'A file cannot be written or changed, for example because the disk is full.' },
-  forbidden: { status: 403, about: 'The connect session token does not permit this user, integration or origin.' },
+  forbidden: {
+    status: 403,
+    about: 'The connect session token or the confirmation is for another user, integration or origin.',
+  },
   insufficient_scope: {
     status: 403,
     about: 'The secret key is valid, but does not have the scope that this request needs.',
@@ -64,6 +67,10 @@ export const ERRORS = {
   invalid_backup: {
     status: 500,
     about: 'The file is not a complete backup of this server’s database, or cannot be copied.',
+  },
+  invalid_code: {
+    status: 400,
+    about: 'The code with which a browser returned was used, has expired, or is of another attempt.',
   },
   invalid_config: { status: 500, about: 'A configuration file has faults. The message lists each with its position.' },
   invalid_credentials: {

@@ -3,6 +3,7 @@ import fastify, { LogController, type FastifyBaseLogger } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { actionRoutes } from './routes/actions.ts';
 import { blueprintRoutes } from './routes/blueprints.ts';
+import { confirmationRoutes } from './routes/confirmations.ts';
 import { connectSessionRoutes } from './routes/connect-sessions.ts';
 import { connectionRoutes } from './routes/connections.ts';
 import { deviceRoutes } from './routes/device.ts';
@@ -166,6 +167,7 @@ export async function createApp(server: ServerContext, { log, beforeRoutes }: Cr
       api.addHook('onSend', auditRequests(server));
       await api.register(connectionRoutes(server));
       await api.register(connectSessionRoutes(server));
+      await api.register(confirmationRoutes(server));
       await api.register(requestRoutes(server));
       await api.register(actionRoutes(server));
       await api.register(deviceRoutes(server));

@@ -91,7 +91,7 @@ function pageResponses(): Operation['responses'] {
   return {
     200: page('A page for the user'),
     303: {
-      description: 'A redirect to the provider, or to the page that shows the result',
+      description: 'A redirect to the provider, or to the page that receives the result',
       headers: { location: { schema: { type: 'string' } } },
     },
     ...Object.fromEntries(

@@ -54,7 +54,7 @@ export interface Database {
     options: string | null;
     session_hash: string | null;
     code_hash: string | null;
-    status: 'created' | 'authorizing' | 'completing' | 'succeeded' | 'failed';
+    status: 'created' | 'authorizing' | 'completing' | 'confirming' | 'succeeded' | 'failed';
     error_type: string | null;
     error_message: string | null;
     created_at: number;

@@ -244,7 +244,7 @@ export interface ConnectAttemptRow extends ConnectionKey {
   readonly options: string | null;
   /** The token hash of the session whose link began the attempt; null = no link did. */
   readonly sessionHash: string | null;
-  readonly status: 'created' | 'authorizing' | 'completing' | 'succeeded' | 'failed';
+  readonly status: 'created' | 'authorizing' | 'completing' | 'confirming' | 'succeeded' | 'failed';
   readonly errorType: string | null;
   readonly errorMessage: string | null;
   readonly expiresAt: number;
@@ -411,6 +411,14 @@ export interface Store extends EventStore {
   beginAttempt(attemptHash: string, begin: BeginAttempt): Promise<ConnectAttemptRow | undefined>;
   /** Changes an attempt from `authorizing` to `completing`; undefined for all callers but the first. */
   takeAttempt(stateHash: string, now: number): Promise<ConnectAttemptRow | undefined>;
+  /** Changes an attempt from `completing` to `confirming`, with what is to be stored when it is confirmed. */
+  awaitConfirmation(attemptHash: string, sealedSecrets: Uint8Array): Promise<void>;
+  /** Changes an attempt from `confirming` to `completing`, and removes its code; undefined for all but the first. */
+  takeConfirmation(codeHash: string, now: number): Promise<ConnectAttemptRow | undefined>;
+  /** Gives an ended attempt a code, and a new time at which both expire. */
+  issueCode(attemptHash: string, code: { codeHash: string; expiresAt: number }): Promise<void>;
+  /** Removes the code of an ended attempt. Undefined for all callers but the first, and if it has expired. */
+  redeemCode(attemptHash: string, codeHash: string, now: number): Promise<ConnectAttemptRow | undefined>;
   failAttempt(attemptHash: string, error: { type: string; message: string }): Promise<void>;
   /**
    * Stores the connection, or replaces the credentials of the existing one, and ends the attempt. Resolves to

@@ -1,7 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { jsonValueSchema } from '../../connections/json-value.ts';
+import type { AttemptResult } from '../../connect/connect-flow.ts';
 import type { ConnectRequest } from '../../connect/connect-sessions.ts';
+import { redirectUrlSchema } from '../../connect/session-options.ts';
 import { additionalConfigSchema, connectionIdSchema } from '../../connections/connection-input.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import { errorBodySchema } from '../error-mapper.ts';
@@ -33,6 +35,11 @@ const createSchema = {
       .transform((values) => new Secret(values))
       .optional()
       .describe('The prompted credentials, for auth modes that prompt the user, such as API_KEY'),
+    redirectUrl: redirectUrlSchema
+      .optional()
+      .describe(
+        'Where the browser goes afterwards: one of allowed_redirect_urls. That of the session takes precedence',
+      ),
   }),
   response: {
     201: z.object({
@@ -61,18 +68,26 @@ const createSchema = {
   },
 };
 
+const params = z.object({ attempt: z.string().max(100) });
+const stateSchema = z.object({
+  status: z.enum(['pending', 'succeeded', 'failed']),
+  error: z.object({ type: z.string(), message: z.string() }).nullable(),
+  alsoConnectedAs: z
+    .array(z.string())
+    .optional()
+    .describe('The user’s other accounts that belong to the same account at the provider'),
+});
 const resultSchema = {
   summary: 'Read the state of an attempt',
-  params: z.object({ attempt: z.string().max(100) }),
+  params,
+  response: { 200: stateSchema, 400: errorBodySchema },
+};
+const redeemSchema = {
+  summary: 'Read the result of an attempt whose browser returned with a code, once',
+  params,
+  body: z.object({ code: z.string().max(100).describe('The parameter nango_code of the page') }),
   response: {
-    200: z.object({
-      status: z.enum(['pending', 'succeeded', 'failed']),
-      error: z.object({ type: z.string(), message: z.string() }).nullable(),
-      alsoConnectedAs: z
-        .array(z.string())
-        .optional()
-        .describe('The user’s other accounts that belong to the same account at the provider'),
-    }),
+    200: stateSchema.extend({ integration: z.string(), userId: z.string(), account: z.string() }),
     400: errorBodySchema,
   },
 };
@@ -82,9 +97,10 @@ export function attemptRoutes(app: App, server: ServerContext): void {
   const { flow, context } = server;
   const preValidation = async (request: FastifyRequest, reply: FastifyReply) => void allowOrigin(request, reply);
 
-  app.options('/attempts', { schema: { hide: true } }, async (request, reply) =>
-    allowOrigin(request, reply).code(204).send(),
-  );
+  for (const path of ['/attempts', '/attempts/:attempt/result'])
+    app.options(path, { schema: { hide: true } }, async (request, reply) =>
+      allowOrigin(request, reply).code(204).send(),
+    );
 
   app.post(
     '/attempts',
@@ -96,8 +112,8 @@ export function attemptRoutes(app: App, server: ServerContext): void {
         origin: headers.origin,
         route: routeOf(request),
       };
-      const { additionalConfig, credentials } = body;
-      const input = { additionalConfig, credentials, requester };
+      const { additionalConfig, credentials, redirectUrl } = body;
+      const input = { additionalConfig, credentials, redirectUrl, requester };
       const { attempt, nonce, expiresAt, ...created } = await flow.create({ ...namedIn(body), ...input });
       const { status, ...key } = created;
       if (status === 'succeeded') recordConnect(server, { request, ...key, status });
@@ -118,9 +134,19 @@ export function attemptRoutes(app: App, server: ServerContext): void {
     const result = await flow.result(new Secret(params.attempt));
     if (!result) throw new NangoError('invalid_state', 'The attempt does not exist.');
     void reply.header('cache-control', 'no-store');
-    const { status, error, alsoConnectedAs } = result;
-    return { status, error, ...(alsoConnectedAs.length === 0 ? {} : { alsoConnectedAs: [...alsoConnectedAs] }) };
+    return toState(result);
   });
+
+  app.post('/attempts/:attempt/result', { schema: redeemSchema, preValidation }, async ({ params, body }, reply) => {
+    const result = await flow.redeem(new Secret(params.attempt), new Secret(body.code));
+    void reply.header('cache-control', 'no-store');
+    const { integration, userId, account } = result;
+    return { ...toState(result), integration, userId, account };
+  });
+}
+
+function toState({ status, error, alsoConnectedAs }: AttemptResult): z.output<typeof stateSchema> {
+  return { status, error, ...(alsoConnectedAs.length === 0 ? {} : { alsoConnectedAs: [...alsoConnectedAs] }) };
 }
 
 /** Returns the connection that a body names. Throws `invalid_request` if it names none, or two. */

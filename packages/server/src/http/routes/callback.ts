@@ -1,3 +1,4 @@
+import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { NangoError } from '../../errors/nango-error.ts';
 import { parseCookies } from '../cookies.ts';
@@ -19,8 +20,8 @@ export function callbackRoutes(app: App, server: ServerContext): void {
       try {
         const cookies = parseCookies(request.headers.cookie, isSecureRoot(context));
         const result = await flow.complete({ params: uniqueParams(queryOf(request)), cookies });
-        recordConnect(server, { request, ...result });
-        return sendResultPage(reply, result);
+        if (result.status !== 'pending') recordConnect(server, { request, ...result });
+        return result.returnUrl ? sendBack(reply, result.returnUrl) : sendResultPage(reply, result);
       } catch (error) {
         return sendFailurePage(error, { request, reply, context });
       }
@@ -45,10 +46,12 @@ export function callbackRoutes(app: App, server: ServerContext): void {
       } catch (error) {
         return sendFailurePage(error, { request, reply, context });
       }
-      return reply
-        .header('cache-control', 'no-store')
-        .header('referrer-policy', 'no-referrer')
-        .redirect(`${callbackUrl(context)}?${new URLSearchParams(form).toString()}`, 303);
+      return sendBack(reply, new Secret(`${callbackUrl(context)}?${new URLSearchParams(form).toString()}`));
     },
   );
+}
+
+/** Redirects the browser to a URL that holds a code. */
+function sendBack(reply: FastifyReply, url: Secret<string>): FastifyReply {
+  return reply.header('cache-control', 'no-store').header('referrer-policy', 'no-referrer').redirect(url.reveal(), 303);
 }

@@ -12,6 +12,10 @@ type AttemptStatements = Pick<
   | 'findAttemptByState'
   | 'beginAttempt'
   | 'takeAttempt'
+  | 'awaitConfirmation'
+  | 'takeConfirmation'
+  | 'issueCode'
+  | 'redeemCode'
   | 'failAttempt'
   | 'completeAttempt'
 >;
@@ -102,6 +106,44 @@ export function attemptStatements(
         .set({ status: 'completing' })
         .where('state_hash', '=', stateHash)
         .where('status', '=', 'authorizing')
+        .where('expires_at', '>', now)
+        .returningAll()
+        .executeTakeFirst();
+      return row && toAttemptRow(row);
+    },
+    async awaitConfirmation(attemptHash, sealedSecrets) {
+      await db
+        .updateTable('connect_attempts')
+        .set({ status: 'confirming', sealed_secrets: sealedSecrets })
+        .where('attempt_hash', '=', attemptHash)
+        .where('status', '=', 'completing')
+        .execute();
+    },
+    async takeConfirmation(codeHash, now) {
+      const row = await db
+        .updateTable('connect_attempts')
+        .set({ status: 'completing', code_hash: null })
+        .where('code_hash', '=', codeHash)
+        .where('status', '=', 'confirming')
+        .where('expires_at', '>', now)
+        .returningAll()
+        .executeTakeFirst();
+      return row && toAttemptRow(row);
+    },
+    async issueCode(attemptHash, { codeHash, expiresAt }) {
+      await db
+        .updateTable('connect_attempts')
+        .set({ code_hash: codeHash, expires_at: expiresAt })
+        .where('attempt_hash', '=', attemptHash)
+        .execute();
+    },
+    async redeemCode(attemptHash, codeHash, now) {
+      const row = await db
+        .updateTable('connect_attempts')
+        .set({ code_hash: null })
+        .where('attempt_hash', '=', attemptHash)
+        .where('code_hash', '=', codeHash)
+        .where('status', 'in', ['succeeded', 'failed'])
         .where('expires_at', '>', now)
         .returningAll()
         .executeTakeFirst();
