@@ -36,6 +36,7 @@ export function integrationOf<Auth extends BaseAuth, Credentials extends BaseCre
     oauthClientSecret: new Secret('secret-1'),
     allowedScopes: [],
     oauthScopes: [],
+    callbackUrl: undefined,
     appApiKey: new Secret('app-key'),
     clientCertificate: undefined,
     logLevel: 'info',

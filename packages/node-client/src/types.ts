@@ -319,6 +319,8 @@ export interface IntegrationInfo {
   name: string;
   authMode: AuthMode;
   blueprint: string | null;
+  /** The redirect URI to register at its provider. */
+  callbackUrl: string;
   actions: string[];
   /** The fields to prompt for; null if the user authorizes in a browser, or no user credentials are needed. */
   credentials: Record<string, InputField> | null;

@@ -43,6 +43,8 @@ export interface Integration<Auth extends BaseAuth = BaseAuth> {
   readonly oauthScopes: readonly string[];
   /** Scopes that a connect session may ask for beside those. */
   readonly allowedScopes: readonly string[];
+  /** The redirect URI, if it is not the address of this server. */
+  readonly callbackUrl: string | undefined;
   readonly appApiKey: Secret<string> | undefined;
   readonly clientCertificate: Secret<ClientCertificate> | undefined;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug' | 'trace';

@@ -4,6 +4,7 @@ import { AUTH_MODES, placeholderScopeOf, RESERVED_PLACEHOLDERS } from '../auth-m
 import type { Fields, PlaceholderScope } from '../schema/fields.ts';
 import { configFieldsSchema } from '../schema/input-fields.ts';
 import { BLUEPRINT_REFERENCE } from '../catalog/blueprint-name.ts';
+import { httpsUrlSchema } from './https-url.ts';
 import { integrationNameSchema } from './integration-name.ts';
 import { requestBehaviourShape, requestBoundsShape } from '../schema/request-settings.ts';
 import { LOG_LEVELS } from './nango-config.ts';
@@ -92,6 +93,10 @@ function integrationSettings(fields: Fields) {
       .max(500)
       .optional()
       .describe('Further scopes that a connect session may request for one user'),
+    callback_url: httpsUrlSchema(fields)
+      .refine((text) => !text.includes('#'), 'must not contain a fragment')
+      .optional()
+      .describe('Redirect URI on your own domain, which redirects the browser to <root>/oauth/callback'),
     client_certificate: fields
       .secret()
       .optional()

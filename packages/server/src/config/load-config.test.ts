@@ -76,6 +76,17 @@ test('allowed_redirect_urls are https URLs without user name or fragment', async
     await assertFault(t, urls(`'${url}'`), fault);
 });
 
+test('callback_url is an https URL without a fragment', async (t) => {
+  const files = (url: string) => ({
+    integrations: OAUTH2.replace('  acme:\n', `  acme:\n    callback_url: '${url}'\n`),
+    environment: { ACME_SECRET: 's' },
+  });
+  for (const url of ['https://connect.example.com/acme', 'http://127.0.0.1:3000/acme?x=1'])
+    assert.equal((await load(t, files(url))).integrations.get('acme')?.callbackUrl, url);
+  for (const url of ['http://connect.example.com/', 'https://connect.example.com/#x', 'https://a:b@c.example/', 'x'])
+    await assertFault(t, files(url), /integrations\.acme\.callback_url: must/);
+});
+
 test('a faulty name, URL, secret or event of a webhook is reported without the secret', async (t) => {
   const secret = 'whsec_c2hvcnQ-CANARY';
   const config = `webhooks:

@@ -79,6 +79,7 @@ function toIntegration({ name, blueprint, settings, sections, server }: Integrat
     oauthClientSecret: settings.oauth_client_secret,
     oauthScopes: settings.oauth_scopes ?? defaultScopesOf(auth) ?? [],
     allowedScopes: settings.allowed_scopes ?? [],
+    callbackUrl: settings.callback_url,
     appApiKey: settings.app_api_key,
     clientCertificate: certificateOf(settings),
     logLevel: settings.log_level ?? server.default_action_log_level,

@@ -22,6 +22,7 @@ import {
   type ConnectionContext,
 } from '../connections/connection-context.ts';
 import { otherAccountsOf } from './account-change.ts';
+import { redirectUriOf } from './callback-url.ts';
 import { awaitConfirmation } from './confirmations.ts';
 import { hashToken } from './connect-sessions.ts';
 import { createAttempt, type AttemptRequest, type CreatedAttempt } from './create-attempt.ts';
@@ -100,10 +101,7 @@ export class ConnectFlow {
    * account to another user id. Throws `invalid_state` for an attempt that was used or has expired, or for a wrong
    * proof.
    */
-  async begin(
-    attempt: Secret<string>,
-    { redirectUri, proof }: { redirectUri: string; proof: BeginProof },
-  ): Promise<BegunAttempt> {
+  async begin(attempt: Secret<string>, proof: BeginProof): Promise<BegunAttempt> {
     const { store, now, randomToken } = this.#context;
     const row = await this.#findWaiting(attempt);
     const { attemptHash } = row;
@@ -112,6 +110,7 @@ export class ConnectFlow {
     const { authorization } = authModeOf(integration);
     if (!authorization)
       throw new NangoError('unsupported_auth_mode', `"${row.integration}" needs no authorization in a browser.`);
+    const redirectUri = redirectUriOf(integration, this.#context);
     const state = new Secret(randomToken());
     const browser = new Secret(randomToken());
     const begin = async () =>

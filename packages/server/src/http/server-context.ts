@@ -57,17 +57,7 @@ export interface ServerContext {
   readonly isStopping: () => boolean;
 }
 
-/** The redirect URI to register at providers. */
-export function callbackUrl({ config }: ConnectionContext): string {
-  return `${rootUrl(config().server.oauth_server_root_url)}/oauth/callback`;
-}
-
 /** Whether browsers reach this server by https. */
 export function isSecureRoot({ config }: ConnectionContext): boolean {
   return config().server.oauth_server_root_url.protocol === 'https:';
-}
-
-/** The public root, without a slash at its end. */
-export function rootUrl(url: URL): string {
-  return url.href.replace(/\/$/, '');
 }

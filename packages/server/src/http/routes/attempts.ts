@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { jsonValueSchema } from '../../connections/json-value.ts';
+import { rootUrl } from '../../connect/callback-url.ts';
 import type { AttemptResult } from '../../connect/connect-flow.ts';
 import type { ConnectRequest } from '../../connect/connect-sessions.ts';
 import { redirectUrlSchema } from '../../connect/session-options.ts';
@@ -10,7 +11,7 @@ import { errorBodySchema } from '../error-mapper.ts';
 import { recordConnect } from '../audit.ts';
 import { bearerToken } from '../secret-keys.ts';
 import { routeOf } from '../request-route.ts';
-import { rootUrl, type ServerContext, type App } from '../server-context.ts';
+import type { ServerContext, App } from '../server-context.ts';
 import { accountShape } from './account-shape.ts';
 import { assertAttemptKey } from './attempt-key.ts';
 import { Secret } from '../../vault/secret.ts';
@@ -117,14 +118,13 @@ export function attemptRoutes(app: App, server: ServerContext): void {
       const { attempt, nonce, expiresAt, ...created } = await flow.create({ ...namedIn(body), ...input });
       const { status, ...key } = created;
       if (status === 'succeeded') recordConnect(server, { request, ...key, status });
-      const root = rootUrl(context.config().server.oauth_server_root_url);
-      const connectUrl = `${root}/oauth/connect/${encodeURIComponent(key.integration)}?attempt=${attempt.reveal()}`;
+      const connectPage = `${rootUrl(context)}/oauth/connect/${encodeURIComponent(key.integration)}`;
       void reply.code(201).header('cache-control', 'no-store');
       return {
         ...created,
         attempt: attempt.reveal(),
         nonce: nonce?.reveal(),
-        connectUrl,
+        connectUrl: `${connectPage}?attempt=${attempt.reveal()}`,
         expiresAt: new Date(expiresAt).toISOString(),
       };
     },

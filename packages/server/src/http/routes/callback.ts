@@ -1,10 +1,11 @@
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
+import { callbackUrl } from '../../connect/callback-url.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import { parseCookies } from '../cookies.ts';
 import { sendFailurePage, sendResultPage } from '../pages/result-page.ts';
 import { recordConnect } from '../audit.ts';
-import { callbackUrl, isSecureRoot, type ServerContext, type App } from '../server-context.ts';
+import { isSecureRoot, type ServerContext, type App } from '../server-context.ts';
 import { queryOf, uniqueParams } from './unique-params.ts';
 import { Secret } from '../../vault/secret.ts';
 

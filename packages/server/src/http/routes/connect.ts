@@ -10,7 +10,7 @@ import { shownApplication } from '../pages/application.ts';
 import { sendConnectPage } from '../pages/connect-page.ts';
 import { sendFailurePage } from '../pages/result-page.ts';
 import { routeOf } from '../request-route.ts';
-import { callbackUrl, isSecureRoot, type ServerContext, type App } from '../server-context.ts';
+import { isSecureRoot, type ServerContext, type App } from '../server-context.ts';
 import { assertAttemptKey } from './attempt-key.ts';
 import { queryOf, uniqueParams } from './unique-params.ts';
 import { Secret } from '../../vault/secret.ts';
@@ -89,7 +89,7 @@ export async function beginAttempt(
   { flow, context }: ServerContext,
   { attempt, proof, reply }: { attempt: Secret<string>; proof: BeginProof; reply: FastifyReply },
 ): Promise<{ authorizationUrl: string }> {
-  const { authorizationUrl, cookie } = await flow.begin(attempt, { redirectUri: callbackUrl(context), proof });
+  const { authorizationUrl, cookie } = await flow.begin(attempt, proof);
   const maxAgeSeconds = ATTEMPT_LIFE_MS / 1000;
   void reply
     .header('cache-control', 'no-store')

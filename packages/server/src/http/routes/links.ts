@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { rootUrl } from '../../connect/callback-url.ts';
 import { createLinkAttempt, findLink } from '../../connect/link-flow.ts';
 import type { ConnectionContext } from '../../connections/connection-context.ts';
 import { Secret } from '../../vault/secret.ts';
@@ -6,7 +7,7 @@ import { errorBodySchema } from '../error-mapper.ts';
 import { shownApplication } from '../pages/application.ts';
 import { sendLinkEndPage, sendLinkPage } from '../pages/link-page.ts';
 import { sendFailurePage } from '../pages/result-page.ts';
-import { rootUrl, type App, type ServerContext } from '../server-context.ts';
+import type { App, ServerContext } from '../server-context.ts';
 import { assertOwnPage, beginAttempt, begunSchema } from './connect.ts';
 
 const params = z.object({ token: z.string().max(200) });
@@ -41,6 +42,6 @@ export function linkRoutes(app: App, server: ServerContext): void {
 }
 
 /** Returns the address of a link. */
-export function linkUrl(token: Secret<string>, { config }: ConnectionContext): string {
-  return `${rootUrl(config().server.oauth_server_root_url)}/oauth/link/${token.reveal()}`;
+export function linkUrl(token: Secret<string>, context: ConnectionContext): string {
+  return `${rootUrl(context)}/oauth/link/${token.reveal()}`;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { callbackUrl, redirectUriOf } from '../../connect/callback-url.ts';
 import { askedConfig, authModeOf } from '../../connections/connection-context.ts';
 import { inputFieldsSchema } from '../../connections/connection-input.ts';
 import { NangoError } from '../../errors/nango-error.ts';
@@ -6,17 +7,18 @@ import { errorBodySchema } from '../error-mapper.ts';
 import { sendPage } from '../pages/page.ts';
 import { welcomePage } from '../pages/welcome-page.ts';
 import { requireSecretKey } from '../secret-keys.ts';
-import { callbackUrl, type ServerContext, type App } from '../server-context.ts';
+import type { ServerContext, App } from '../server-context.ts';
 import { notFound } from '../not-found.ts';
 
 const serverSchema = z.object({
   version: z.string(),
-  callbackUrl: z.url().describe('The redirect URI to register at providers'),
+  callbackUrl: z.url().describe('The redirect URI to register at providers, unless the Integration has its own'),
   integrations: z.array(
     z.object({
       name: z.string(),
       authMode: z.string(),
       blueprint: z.string().nullable(),
+      callbackUrl: z.url().describe('The redirect URI to register at its provider'),
       actions: z.array(z.string()),
       credentials: inputFieldsSchema
         .nullable()
@@ -73,6 +75,7 @@ export function serverRoutes(server: ServerContext) {
           name: integration.name,
           authMode: integration.auth.auth_mode,
           blueprint: integration.blueprint ?? null,
+          callbackUrl: redirectUriOf(integration, server.context),
           actions: await server.actions.list(integration.name),
           credentials: authModeOf(integration).prompted?.fields(integration) ?? null,
           config: askedConfig(integration),
