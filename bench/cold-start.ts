@@ -114,13 +114,13 @@ function report(): void {
     nango: median(results.nango.flatMap((run) => run.rssMb ?? [])),
     baseline: median(results.baseline.flatMap((run) => run.rssMb ?? [])),
   };
-  const line = (name: string, unit: string, { nango, baseline: bare }: typeof start, bar: number) =>
+  const line = (name: string, { nango, baseline: bare }: typeof start, { unit, bar }: { unit: string; bar: number }) =>
     `${name.padEnd(24)} nango ${nango.toFixed(0).padStart(4)} ${unit}` +
     `   bare node:http ${bare.toFixed(0).padStart(4)} ${unit}   ratio ${(nango / bare).toFixed(2)}` +
     `   bar < ${bar} ${unit}: ${nango < bar ? 'met' : 'MISSED'}\n`;
   process.stdout.write(`${RUNS} runs each, alternating, medians; ${CONNECTIONS} connections, 10 integrations\n`);
-  process.stdout.write(line('cold start to ready', 'ms', start, MAX_START_MS));
-  process.stdout.write(line('idle memory (RSS)', 'MB', memory, MAX_IDLE_MB));
+  process.stdout.write(line('cold start to ready', start, { unit: 'ms', bar: MAX_START_MS }));
+  process.stdout.write(line('idle memory (RSS)', memory, { unit: 'MB', bar: MAX_IDLE_MB }));
   if (start.nango >= MAX_START_MS || memory.nango >= MAX_IDLE_MB) process.exitCode = 1;
 }
 

@@ -74,7 +74,7 @@ async function blueprintPage({
   const { file } = read;
   const { auth, config, requests, version } = found;
   const comment = file.versions[version]?.comment;
-  const entry = addIntegration('', name, suggestedEntry(found, name)).trimEnd();
+  const entry = addIntegration('', { name, entry: suggestedEntry(found, name) }).trimEnd();
   const registers = /^OAUTH[12]$/.test(authMode) ? 'Register an application' : 'Get the credentials';
   const categoryNames = categories.map(words).join(', ');
   const contents = stringify({ auth, requests }, { lineWidth: 100 }).trimEnd();

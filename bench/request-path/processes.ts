@@ -149,10 +149,12 @@ export class Processes {
         ...(workers > 1 ? ['--workers', String(workers)] : []),
       ],
       {
-        NANGO_SECRET_KEY: SECRET_KEY,
-        NANGO_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
-        ...(databaseUrl ? { DATABASE_URL: databaseUrl } : {}),
-        ...(authority ? { NODE_EXTRA_CA_CERTS: authority } : {}),
+        environment: {
+          NANGO_SECRET_KEY: SECRET_KEY,
+          NANGO_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
+          ...(databaseUrl ? { DATABASE_URL: databaseUrl } : {}),
+          ...(authority ? { NODE_EXTRA_CA_CERTS: authority } : {}),
+        },
       },
     );
     return this.#responding(child, `http://localhost:${port}`, '/health');
@@ -189,7 +191,7 @@ http {
     const command = WRK
       ? this.#wrk(load)
       : [process.execPath, join(import.meta.dirname, 'load.ts'), JSON.stringify(load)];
-    const child = this.#spawn(OTHER_CORE, command, {}, 'pipe');
+    const child = this.#spawn(OTHER_CORE, command, { stdout: 'pipe' });
     let output = '';
     child.stdout?.on('data', (chunk) => (output += String(chunk)));
     const [code] = (await once(child, 'close')) as [number];
@@ -226,8 +228,7 @@ function init() math.randomseed(os.time()) end
   #spawn(
     core: string,
     command: readonly string[],
-    environment: Record<string, string> = {},
-    stdout: 'ignore' | 'pipe' = 'ignore',
+    { environment = {}, stdout = 'ignore' }: { environment?: Record<string, string>; stdout?: 'ignore' | 'pipe' } = {},
   ): ChildProcess {
     const [program = '', ...rest] = PINNED ? ['taskset', '-c', core, ...command] : command;
     const child = spawn(program, rest, {

@@ -21,7 +21,7 @@ integrations:
     # a comment at the end
 other: 1
 `;
-  const added = addIntegration(text, 'slack', ENTRY);
+  const added = addIntegration(text, { name: 'slack', entry: ENTRY });
   assert.ok(added.startsWith(text.slice(0, text.indexOf('    # a comment'))));
   assert.match(added, /\n {4}slack:\n {6}extends_blueprint: slack:v0\n {6}oauth_scopes: \[chat:write, 'it''s'\]\n/);
   assert.ok(added.endsWith('other: 1\n') && added.includes('# a comment at the end'));
@@ -37,14 +37,14 @@ test('an entry is added to an empty file, an empty map and a file without a last
     ['integrations:\n', `integrations:\n${entry}`],
     ['integrations:\n  a: { log_level: info }', `integrations:\n  a: { log_level: info }\n${entry}`],
   ] as const)
-    assert.equal(addIntegration(text, 'slack', added), expected, JSON.stringify(text));
+    assert.equal(addIntegration(text, { name: 'slack', entry: added }), expected, JSON.stringify(text));
 });
 
 test('a name that exists, and a file of another kind, are rejected', () => {
-  assert.throws(() => addIntegration('integrations:\n  slack: {}\n', 'slack', ENTRY), /already.*--as/);
-  assert.throws(() => addIntegration('- a\n', 'slack', ENTRY), /must be a map/);
-  assert.throws(() => addIntegration('a: [', 'slack', ENTRY), /is not valid YAML/);
-  assert.throws(() => addIntegration('integrations: { a: {} }\n', 'slack', ENTRY), /in braces/);
+  assert.throws(() => addIntegration('integrations:\n  slack: {}\n', { name: 'slack', entry: ENTRY }), /already.*--as/);
+  assert.throws(() => addIntegration('- a\n', { name: 'slack', entry: ENTRY }), /must be a map/);
+  assert.throws(() => addIntegration('a: [', { name: 'slack', entry: ENTRY }), /is not valid YAML/);
+  assert.throws(() => addIntegration('integrations: { a: {} }\n', { name: 'slack', entry: ENTRY }), /in braces/);
 });
 
 async function inFolder(t: TestContext) {

@@ -44,14 +44,13 @@ export type ConfiguredRequest = z.output<ReturnType<typeof configuredRequestSche
 export type RequestSigner = (request: SignableRequest) => Record<string, string>;
 
 /**
- * Sends the request, signed if `sign` is given. Throws `invalid_value` if a value makes the URL insecure, and the
- * errors of `http`.
+ * Sends the request with values from `sources`, signed if `sign` is given. Throws `invalid_value` if a value makes the
+ * URL insecure, and the errors of `http`.
  */
 export function sendConfigured(
   request: ConfiguredRequest,
-  sources: AuthValueSources,
+  { sources, sign }: { sources: AuthValueSources; sign?: RequestSigner | undefined },
   { http }: Pick<AuthModeContext, 'http'>,
-  sign?: RequestSigner,
 ): Promise<OAuthHttpResponse> {
   const { method } = request;
   const url = new URL(renderAuthUrl(request.url, sources));

@@ -83,7 +83,7 @@ async function takeStep<Credentials extends BaseCredentials>(
   const settings: AdditionalConfig = { ...owner.config, ...config };
   const named = mode.named(credentials);
   const sources = { integration: owner.integration, config: settings, raw: credentials.raw, named };
-  const response = await sendConfigured(request, sources, context, mode.signerOf?.(credentials));
+  const response = await sendConfigured(request, { sources, sign: mode.signerOf?.(credentials) }, context);
   if (token && mode.exchange)
     return { credentials: mode.exchange(response, credentials, sentSecrets(sources)), config, identity };
   if (response.status >= 300)

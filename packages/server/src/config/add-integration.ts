@@ -39,13 +39,12 @@ export function suggestedEntry(
 
 /**
  * Adds an entry to the text of `integrations.yaml`. Everything else stays unchanged, including comments and layout.
- * Throws `invalid_config` if the name is invalid or exists already, or the text is not a valid `integrations.yaml`.
+ * `file` is the path in messages. Throws `invalid_config` if the name is invalid or exists already, or the text is not
+ * a valid `integrations.yaml`.
  */
 export function addIntegration(
   text: string,
-  name: string,
-  entry: IntegrationEntry,
-  file = 'integrations.yaml',
+  { name, entry, file = 'integrations.yaml' }: { name: string; entry: IntegrationEntry; file?: string },
 ): string {
   const lines = new LineCounter();
   const parsedName = integrationNameSchema.safeParse(name);

@@ -37,7 +37,7 @@ interface ConfiguredCall {
 /** Refreshes tokens with `auth.refresh_request`. If the response has no refresh token, the previous one stays valid. */
 export async function refreshAsConfigured(request: ConfiguredRequest, call: ConfiguredCall): Promise<TokenResponse> {
   const sources = sourcesOf(call);
-  const httpResponse = await sendConfigured(request, sources, call.context);
+  const httpResponse = await sendConfigured(request, { sources }, call.context);
   const format = responseFormat(call.owner.integration.auth, undefined);
   const response = processTokenResponse(httpResponse, format, sentSecrets(sources));
   return { ...response, refresh_token: response.refresh_token ?? call.credentials.refresh_token };
@@ -46,7 +46,7 @@ export async function refreshAsConfigured(request: ConfiguredRequest, call: Conf
 /** Revokes tokens with `auth.revocation_request`. Throws `provider_error` if the provider refuses. */
 export async function revokeAsConfigured(request: ConfiguredRequest, call: ConfiguredCall): Promise<void> {
   const sources = sourcesOf(call);
-  const { status, body } = await sendConfigured(request, sources, call.context);
+  const { status, body } = await sendConfigured(request, { sources }, call.context);
   if (isSuccess(status)) return;
   const detail = excerpt(body, sentSecrets(sources));
   throw new NangoError(

@@ -17,7 +17,7 @@ export async function requestPromptedToken(
   auth: TokenAuth,
   { sources, context }: { sources: AuthValueSources; context: Pick<AuthModeContext, 'http'> },
 ): Promise<TokenResponse> {
-  const response = await sendConfigured(request, sources, context);
+  const response = await sendConfigured(request, { sources }, context);
   try {
     return processTokenResponse(response, responseFormat(auth, undefined), sentSecrets(sources));
   } catch (error) {

@@ -98,7 +98,7 @@ export async function addBlueprint(name: string, { flags, terminal }: Command): 
   const path = join(settings.folder, 'integrations.yaml');
   const text = (await readIfPresent(path)) ?? throwFileNotFound(path);
   const temporary = `${path}.${process.pid}.tmp`;
-  writeFileSync(temporary, addIntegration(text, integration, entry, displayPath(path)));
+  writeFileSync(temporary, addIntegration(text, { name: integration, entry, file: displayPath(path) }));
   renameSync(temporary, path);
   terminal.err(`${terminal.style('green', '✓')} Added ${terminal.style('bold', integration)} to ${displayPath(path)}`);
   await printNextSteps({ file, found, entry }, { settings, integration, terminal });

@@ -36,28 +36,28 @@ function addConnectionsCommands(connections: Command, terminal: Terminal): void 
       const { listConnections } = await import('./connections-command.ts');
       await listConnections(flags, terminal);
     });
-  addClientOptions(connections.command('show'))
+  const show = addClientOptions(connections.command('show'))
     .description('show one connection')
     .argument('<integration>', 'the Integration, or a connection’s id alone')
     .argument('[userId]')
     .option(...ACCOUNT)
     .option('--show-secrets', 'print the credentials too')
-    .option(...JSON_OUTPUT)
-    .action(async (integration: string, userId: string | undefined, flags: ConnectionsFlags, command: Command) => {
-      const { showConnection } = await import('./connections-command.ts');
-      await showConnection(namedConnection(integration, userId, { flags, command }), { flags, terminal });
-    });
-  addClientOptions(connections.command('delete'))
+    .option(...JSON_OUTPUT);
+  show.action(async (integration: string, userId: string | undefined, flags: ConnectionsFlags) => {
+    const { showConnection } = await import('./connections-command.ts');
+    await showConnection(namedConnection(integration, userId, { flags, command: show }), { flags, terminal });
+  });
+  const remove = addClientOptions(connections.command('delete'))
     .description('delete one connection and its credentials')
     .argument('<integration>', 'the Integration, or a connection’s id alone')
     .argument('[userId]')
     .option(...ACCOUNT)
     .option('--revoke', 'first revoke the grant at the provider')
-    .option(...JSON_OUTPUT)
-    .action(async (integration: string, userId: string | undefined, flags: ConnectionsFlags, command: Command) => {
-      const { deleteConnection } = await import('./connections-command.ts');
-      await deleteConnection(namedConnection(integration, userId, { flags, command }), { flags, terminal });
-    });
+    .option(...JSON_OUTPUT);
+  remove.action(async (integration: string, userId: string | undefined, flags: ConnectionsFlags) => {
+    const { deleteConnection } = await import('./connections-command.ts');
+    await deleteConnection(namedConnection(integration, userId, { flags, command: remove }), { flags, terminal });
+  });
 }
 
 function addConnectCommand(program: Command, terminal: Terminal): void {
@@ -92,7 +92,7 @@ Examples:
 }
 
 function addTriggerCommand(program: Command, terminal: Terminal): void {
-  addClientOptions(program.command('trigger'))
+  const trigger = addClientOptions(program.command('trigger'))
     .description('run an Action and print what it returns, as JSON')
     .argument('<integration>')
     .argument('<action>')
@@ -100,11 +100,11 @@ function addTriggerCommand(program: Command, terminal: Terminal): void {
     .option(...ACCOUNT)
     .option('--input <json>', 'the Action’s input; "-" reads it from stdin')
     .option('--json', 'print on one line')
-    .addHelpText('after', `\nExample:\n  nango trigger acme notify 1 --input '{"text":"Hello"}'`)
-    .action(async (integration: string, action: string, userId: string, flags: TriggerFlags) => {
-      const { triggerCommand } = await import('./trigger-command.ts');
-      await triggerCommand({ integration, action, userId }, { flags, terminal });
-    });
+    .addHelpText('after', `\nExample:\n  nango trigger acme notify 1 --input '{"text":"Hello"}'`);
+  trigger.action(async (integration: string, action: string, userId: string) => {
+    const { triggerCommand } = await import('./trigger-command.ts');
+    await triggerCommand({ integration, action, userId }, { flags: trigger.opts<TriggerFlags>(), terminal });
+  });
 }
 
 function addHealthCommand(program: Command, terminal: Terminal): void {
