@@ -95,8 +95,8 @@ const HOSTS_ANYONE_CAN_OWN = ['attacker.example', 'attacker.com', 'api.attacker.
   `https://${host}`,
 ]);
 
-/** Whether a connection may name a host that anyone could own. */
+/** Whether a page may name a host that anyone could own. */
 function acceptsAnyHost(field: InputField = {}): boolean {
   const admits = (host: string) => inputProblems({ host: field }, { host }).length === 0;
-  return field.set_by !== 'application' && HOSTS_ANYONE_CAN_OWN.some(admits);
+  return (field.set_by ?? 'connection') === 'connection' && HOSTS_ANYONE_CAN_OWN.some(admits);
 }

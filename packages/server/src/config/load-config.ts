@@ -186,7 +186,7 @@ function warningsOf(integrations: readonly Integration[]): string[] {
     ...unrestrictedHostFields(integration).map(
       (field) =>
         `Integration "${integration.name}" sends its secret to any host that a connection names in config.${field}. ` +
-        'Give that field set_by: application and a default, or a pattern of the provider’s hosts.',
+        'Give that field set_by: back_end, set_by: application and a default, or a pattern of the provider’s hosts.',
     ),
   ]);
 }

@@ -13,7 +13,7 @@ import type { Template } from '../schema/template.ts';
 import { Secret } from '../vault/secret.ts';
 import { requestBounds } from '../schema/request-settings.ts';
 import type { Blueprint, BlueprintCatalog } from '../catalog/blueprint-catalog.ts';
-import { choosesHosts, configuredOrigins, endpointsOf } from './chosen-hosts.ts';
+import { choosesHosts, configuredOrigins, endpointsOf, unrestrictedHostFields } from './chosen-hosts.ts';
 import type { ConfigFault, KeyPath } from '../sources/config-fault.ts';
 import { mergeSections } from '../sources/merge-sections.ts';
 import type { IntegrationSchemas } from './integrations-file.ts';
@@ -54,7 +54,8 @@ export async function resolveIntegration(
   const sections = mode && validate(schemas.sectionsOf(mode), { auth, config, requests }, merged, faults);
   if (!sections) return undefined;
   const integration = toIntegration({ name, blueprint, settings, sections, server });
-  const problems = crossChecks(integration, settings);
+  const isOwn = blueprint?.isOwn ?? true;
+  const problems = [...crossChecks(integration, settings), ...(isOwn ? hostChecks(integration) : [])];
   for (const { key, message } of problems) {
     const place = [...path, ...key];
     faults.push({ ...merged.locate(place), path: place, message });
@@ -151,6 +152,17 @@ function crossChecks(integration: Integration, settings: Settings): Problem[] {
     ...placeholderChecks(integration),
     ...applicationChecks(integration),
   ];
+}
+
+/** Refuses fields with which a page alone would decide where a secret of the application is sent. */
+function hostChecks(integration: Integration): Problem[] {
+  return unrestrictedHostFields(integration).map((field) => ({
+    key: ['config', field],
+    message:
+      'lets a page choose the host that receives your secret. Give it set_by: back_end, and pass the value in ' +
+      'createConnectSession({ additionalConfig }); or set_by: application and a default; or a pattern of the ' +
+      'provider’s hosts',
+  }));
 }
 
 /** Checks that the values are present and valid that the application sets for all connections. */

@@ -1,3 +1,4 @@
+import { backEndFields, type InputFields } from '../schema/input-fields.ts';
 import type { AdditionalConfig, BaseCredentials, Integration, JsonObject } from '../auth-modes/auth-mode.ts';
 import {
   assertConfig,
@@ -102,7 +103,9 @@ export async function createPermittedAttempt(
   const scopes = attemptScopes(integration, { chosen: sessionScopes?.[key.integration], existing });
   const redirect = chosenRedirect(sessionOptions, { pageUrl, sessionHash }, context);
   const options = { ...sessionOptions, ...scopes, ...redirect };
-  const chosen = chosenConfig({ page: pageConfig, session: sessionConfig?.[key.integration], stored });
+  assertFromPage(pageConfig, integration);
+  const { configFields } = integration;
+  const chosen = chosenConfig({ page: pageConfig, session: sessionConfig?.[key.integration], stored, configFields });
   const ownConfig = chosen ?? stored;
   assertConfig(integration, ownConfig, authModeOf(integration).authorization?.suppliedConfig(integration));
   const config = configOf(integration, ownConfig);
@@ -177,12 +180,28 @@ function chosenConfig({
   page,
   session,
   stored,
+  configFields,
 }: {
   page: AdditionalConfig | undefined;
   session: AdditionalConfig | undefined;
   stored: AdditionalConfig;
+  configFields: InputFields;
 }): AdditionalConfig | undefined {
-  return session === undefined ? page : { ...(page ?? stored), ...session };
+  if (page === undefined) return session && { ...stored, ...session };
+  // A page replaces the settings of an earlier connection, except for those that it cannot supply.
+  const kept = backEndFields(configFields).filter((name) => Object.hasOwn(stored, name));
+  return { ...page, ...Object.fromEntries(kept.map((name) => [name, stored[name] ?? null])), ...session };
+}
+
+/** Throws `invalid_request` if a page supplies a setting that only a back end may supply. */
+function assertFromPage(page: AdditionalConfig = {}, { name, configFields }: Integration): void {
+  const other = backEndFields(configFields).find((field) => Object.hasOwn(page, field));
+  if (other === undefined) return;
+  throw new NangoError(
+    'invalid_request',
+    `A page cannot set config.${other} of "${name}". Your back end sets it with ` +
+      `createConnectSession({ additionalConfig: { "${name}": { ${other} } } }).`,
+  );
 }
 
 /**

@@ -11,7 +11,7 @@ import { additionalConfigSchema, parseTags, type Tags } from './connection-input
 import { NangoError } from '../errors/nango-error.ts';
 import type { OAuthHttp } from '../oauth/oauth-http.ts';
 import { parseExactJson } from '../formats/parse-json.ts';
-import { promptedFields, inputProblems, withDefaults, type InputFields } from '../schema/input-fields.ts';
+import { backEndFields, promptedFields, inputProblems, withDefaults, type InputFields } from '../schema/input-fields.ts';
 import { assertSecureUrl } from '../schema/loopback-host.ts';
 import { suggest } from '../schema/suggest.ts';
 import type { ConnectionRow, Store } from '../store/store.ts';
@@ -141,15 +141,15 @@ export function configOf({ configFields }: Integration, additionalConfig: Additi
 }
 
 /**
- * Fields of `config` that a user, or the application on behalf of the user, has to supply. Neither the Integration nor
- * the provider supplies them.
+ * Fields of `config` that a user, or the application on behalf of the user, has to supply. Neither the Integration, the
+ * back end nor the provider supplies them.
  */
 export function askedConfig(integration: Integration): InputFields {
   const { authorization } = authModeOf(integration);
+  const { configFields } = integration;
   const supplied = authorization?.applies(integration) ? authorization.suppliedConfig(integration) : [];
-  return Object.fromEntries(
-    Object.entries(promptedFields(integration.configFields)).filter(([name]) => !supplied.includes(name)),
-  );
+  const others = new Set([...supplied, ...backEndFields(configFields)]);
+  return Object.fromEntries(Object.entries(promptedFields(configFields)).filter(([name]) => !others.has(name)));
 }
 
 /**

@@ -13,8 +13,11 @@ export interface InputField {
   /** A regular expression (`u` flag) that the whole value must match. */
   readonly pattern?: string | undefined;
   readonly default?: string | undefined;
-  /** Who supplies the value: each connection, or the application once, as `default` of its Integration. */
-  readonly set_by?: 'connection' | 'application' | undefined;
+  /**
+   * Who supplies the value: each connection, the back end for each connection, or the application once, as `default` of
+   * its Integration.
+   */
+  readonly set_by?: 'connection' | 'back_end' | 'application' | undefined;
   readonly optional?: boolean | undefined;
   /** Whether an empty value is accepted. Forms still prompt for the field. */
   readonly acceptsEmpty?: boolean | undefined;
@@ -46,9 +49,12 @@ export function configFieldsSchema(fields: Fields) {
       ...shape,
       default: fields.text().optional().describe('Used if a connection has no value'),
       set_by: fields
-        .choice(['connection', 'application'])
+        .choice(['connection', 'back_end', 'application'])
         .optional()
-        .describe('application: the same for all connections, set as default in integrations.yaml'),
+        .describe(
+          'application: the same for all connections, set as default in integrations.yaml. ' +
+            'back_end: pages cannot set it, connect sessions and registerConnection can',
+        ),
     }),
   );
 }
@@ -93,6 +99,11 @@ export function namedGroups(
 /** Returns the fields that each connection supplies, without those that the application sets for all. */
 export function promptedFields(fields: InputFields): InputFields {
   return Object.fromEntries(Object.entries(fields).filter(([, { set_by }]) => set_by !== 'application'));
+}
+
+/** Returns the names of the fields that no page may supply. */
+export function backEndFields(fields: InputFields): string[] {
+  return Object.keys(fields).filter((name) => fields[name]?.set_by === 'back_end');
 }
 
 /** Merges values over the fields' defaults. Values that the application sets take precedence over a connection's. */
