@@ -108,11 +108,12 @@ test('an OAuth app is for one Integration, is complete, and no page brings one',
 });
 
 test('a page cannot choose the host that receives the secret of an OAuth app', async (t) => {
-  const config = '    config:\n      host: { label: Host }\n';
-  const { connect } = await start(t, { settings: config, auth: "      refresh_url: 'https://${config.host}/token'\n" });
+  const settings = '    config:\n      host: { set_by: back_end }\n';
+  const { connect } = await start(t, { settings, auth: "      refresh_url: 'https://${config.host}/token'\n" });
   const page = { host: 'attacker.example' };
-  await assert.rejects(connect({ oauthClient: OWN }, page), { type: 'invalid_request' });
   const fixed = { oauthClient: OWN, additionalConfig: { acme: { host: 'login.acme.example' } } };
-  assert.equal((await connect(fixed, page)).clientId, OWN.clientId);
+  assert.equal((await connect(fixed, page)).error?.type, 'invalid_request');
+  assert.equal((await connect(fixed)).clientId, OWN.clientId);
   assert.equal((await connect({}, page)).error?.type, 'invalid_request');
+  assert.equal((await connect({}, { other: 'x' })).clientId, OWN.clientId, 'the stored host stays');
 });

@@ -23,6 +23,7 @@ async function startGuarded(t: TestContext, allowed = '[]') {
     oauth_client_secret: secret
     oauth_scopes: []
     auth: { auth_mode: OAUTH2, authorization_url: 'https://a.example/a', token_url: '\${config.origin}/token' }
+    config: { origin: { set_by: back_end } }
     requests: { base_url: 'https://a.example/' }
   own:
     extends_blueprint: internal

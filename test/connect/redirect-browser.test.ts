@@ -163,9 +163,11 @@ describe('redirect mode and reconnect() in Chromium', () => {
     const { token } = (await nango.createConnectSession({ connectionId: id })).returnValue;
     const page = await newPage(t);
     await page.goto(app.origin);
+    // The account of the defaults is not meant.
+    await page.evaluate(`window.nango = new Nango('${server.url}', { account: 'other' })`);
     const [popup] = await Promise.all([
       page.waitForEvent('popup'),
-      page.evaluate(`show(nango.reconnect('${id}', { connectSessionToken: '${token}' }))`),
+      page.evaluate(`show(window.nango.reconnect('${id}', { connectSessionToken: '${token}' }))`),
     ]);
     await popup.click('#approve');
     assert.deepEqual(await outcome(page), { integrationName: 'acme', userId: '1', account: 'work' });

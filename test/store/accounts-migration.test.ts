@@ -78,6 +78,11 @@ test('a database of the release before opens, and that release can still use it'
     type: 'migration_unfinished',
     message: /nango migrate finish/,
   });
+  // A server of that release would neither know these limits nor obey them.
+  const { id: connectionId } = (await nango.getConnection('keyed', '1')).returnValue;
+  for (const session of [{ connectionId }, { userId: '1', expiresInSeconds: 86_401 }])
+    await assert.rejects(nango.createConnectSession(session), { type: 'migration_unfinished' });
+  assert.equal((await nango.createConnectSession({ userId: '1' })).returnValue.connectUrl, null);
   await server.stop();
   assert.deepEqual(migrationsOf(file), before);
   const database = new DatabaseSync(file);

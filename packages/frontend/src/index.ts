@@ -91,8 +91,10 @@ async function connectAccount(
       throw fail('popup_blocked', 'The browser blocked the popup. Call connect() directly in a click handler.');
     if (isRedirect && !storage)
       throw fail('storage_unavailable', 'The browser permits this page no sessionStorage, which a redirect needs.');
+    // The defaults of every connect() may name an account. The connection's own one is meant here.
+    const chosen = 'integration' in named ? { account, newAccount } : {};
     const page = isRedirect ? (redirectUrl ?? window.location.href.split(/[?#]/)[0]) : undefined;
-    const body = { ...named, account, newAccount, additionalConfig, credentials, redirectUrl: page };
+    const body = { ...named, ...chosen, additionalConfig, credentials, redirectUrl: page };
     const attempt = await fetchAttempt(fail, `${root}/oauth/attempts`, post(body, connectSessionToken));
     if (storage && attempt.status !== 'succeeded') return await leave(storage, attempt);
     if (popup && attempt.status !== 'succeeded') {

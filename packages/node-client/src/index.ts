@@ -281,7 +281,8 @@ export default class Nango {
   async createConnectSession(
     request: ConnectSessionRequest | ReconnectSessionRequest,
   ): Promise<Success<ConnectSession>> {
-    if ('connectionId' in request) assertText('connectionId', request.connectionId);
+    if ('connectionId' in request && request.connectionId !== undefined)
+      assertText('connectionId', request.connectionId);
     else assertText('userId', request.userId);
     return succeed(await this.#api.call<ConnectSession>('POST', '/api/connect-sessions', { body: request }));
   }

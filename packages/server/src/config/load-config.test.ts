@@ -46,6 +46,12 @@ async function assertFault(t: TestContext, files: Files, expected: RegExp): Prom
   );
 }
 
+/** The faults of files, or else their warnings. */
+async function problemsOf(t: TestContext, files: Files): Promise<readonly string[]> {
+  const loaded = await load(t, files).catch(() => undefined);
+  return loaded ? loaded.warnings : faultsOf(t, files);
+}
+
 const OAUTH2 = `integrations:
   acme:
     oauth_client_id: id
@@ -219,49 +225,53 @@ test('C3: names of prototype members are rejected as names of integrations, head
   assert.ok(integrations.get('hasOwnProperty')?.requests.headers.has('toString'));
 });
 
-test('warns if a connection may name a host that receives the application’s secret', async (t) => {
-  const loadWith = async (tokenUrl: string, config = '') => {
+test('refuses an own Integration whose pages may name a host that receives the secret', async (t) => {
+  const filesWith = (tokenUrl: string, config = '') => {
     const integrations = `${OAUTH2.replace('https://acme.com/token', tokenUrl)}\n    config: {${config}}\n`;
-    return load(t, { integrations, environment: ENVIRONMENT });
+    return { integrations, environment: ENVIRONMENT };
   };
-  const warningsFor = async (tokenUrl: string, config?: string) => (await loadWith(tokenUrl, config)).warnings;
+  const problemsFor = (tokenUrl: string, config?: string) => problemsOf(t, filesWith(tokenUrl, config));
   const host = 'https://${config.host}/token';
-  const [warning, ...others] = await warningsFor(host);
-  assert.match(warning ?? '', /"acme" sends its secret to any host that a connection names in config\.host/);
+  const [problem, ...others] = await problemsFor(host);
+  assert.match(
+    problem ?? '',
+    /integrations\.acme\.config\.host: lets a page choose the host that receives your secret/,
+  );
   assert.deepEqual(others, []);
-  assert.equal((await warningsFor('${config.host}/token')).length, 1, 'an origin');
-  assert.equal((await warningsFor('https://api.${config.host}/token')).length, 1, 'behind a fixed label');
-  assert.equal((await warningsFor('https://${config.host}.com/token')).length, 1, 'any domain of .com');
-  assert.equal((await warningsFor(host, 'host: { pattern: ".+" }')).length, 1, 'a pattern that fixes nothing');
-  assert.equal((await warningsFor('${config.host}/token', 'host: { pattern: "https://.+" }')).length, 1);
-  assert.equal((await warningsFor(host, 'host: { pattern: "[a-z]+[.]com" }')).length, 1, 'a top-level domain');
+  assert.equal((await problemsFor('${config.host}/token')).length, 1, 'an origin');
+  assert.equal((await problemsFor('https://api.${config.host}/token')).length, 1, 'behind a fixed label');
+  assert.equal((await problemsFor('https://${config.host}.com/token')).length, 1, 'any domain of .com');
+  assert.equal((await problemsFor(host, 'host: { pattern: ".+" }')).length, 1, 'a pattern that fixes nothing');
+  assert.equal((await problemsFor('${config.host}/token', 'host: { pattern: "https://.+" }')).length, 1);
+  assert.equal((await problemsFor(host, 'host: { pattern: "[a-z]+[.]com" }')).length, 1, 'a top-level domain');
 
-  assert.deepEqual(await warningsFor('https://${config.host}.acme.com/token'), [], 'a host of one owner');
-  assert.deepEqual(await warningsFor('https://acme.com/${config.host}/token'), [], 'a path');
-  assert.deepEqual(await warningsFor(host, 'host: { pattern: "[a-z]+[.]acme[.]com" }'), []);
-  const fixed = await loadWith(host, 'host: { set_by: application, default: acme.com }');
+  assert.deepEqual(await problemsFor('https://${config.host}.acme.com/token'), [], 'a host of one owner');
+  assert.deepEqual(await problemsFor('https://acme.com/${config.host}/token'), [], 'a path');
+  assert.deepEqual(await problemsFor(host, 'host: { pattern: "[a-z]+[.]acme[.]com" }'), []);
+  const fixed = await load(t, filesWith(host, 'host: { set_by: application, default: acme.com }'));
   assert.deepEqual([fixed.warnings, fixed.integrations.get('acme')?.isGuarded], [[], false]);
-  assert.equal((await loadWith(host)).integrations.get('acme')?.isGuarded, true);
+  const chosen = await load(t, filesWith(host, 'host: { set_by: back_end }'));
+  assert.deepEqual([chosen.warnings, chosen.integrations.get('acme')?.isGuarded], [[], true]);
   const setByProvider =
     'https://acme.com/token\n      refresh_url: https://${config.host}/token\n' +
     '      config_from_token_response: { host: host }';
-  assert.deepEqual(await warningsFor(setByProvider), [], 'the provider supplies the host');
+  assert.deepEqual(await problemsFor(setByProvider), [], 'the provider supplies the host');
   const late = `${host}\n      config_from_token_response: { host: host }`;
-  assert.equal((await warningsFor(late)).length, 1, 'the secret was sent before the provider supplied the host');
+  assert.equal((await problemsFor(late)).length, 1, 'the secret was sent before the provider supplied the host');
   const viaBrowser = setByProvider.replace('token_response: { host: host }', 'callback: { host: host }');
-  assert.equal((await warningsFor(viaBrowser)).length, 1, 'the user’s browser can change a callback');
+  assert.equal((await problemsFor(viaBrowser)).length, 1, 'the user’s browser can change a callback');
   const user = OAUTH2.replace('https://acme.com/authorize', 'https://${config.host}/authorize');
   assert.deepEqual((await load(t, { integrations: user, environment: ENVIRONMENT })).warnings, [], 'sees no secret');
   const api = user
     .replace('base_url: https://api.acme.com/', 'base_url: https://${config.api}/')
     .replace('oauth_client_id', 'app_api_key: key\n    oauth_client_id')
     .replace('${access_token}', '${access_token}\n        Key: ${app_api_key}');
-  assert.match((await load(t, { integrations: api, environment: ENVIRONMENT })).warnings.join(), /config\.api/);
+  assert.match((await problemsOf(t, { integrations: api, environment: ENVIRONMENT })).join(), /config\.api/);
 });
 
-test('warns if a connection may name a host whose requests the application’s secret signs', async (t) => {
+test('refuses an own Integration whose pages may name a host whose requests the secret signs', async (t) => {
   const client = 'oauth_client_id: client-1\n    oauth_client_secret: secret-1\n    ';
-  const warningsFor = async (auth: string, { headers = '', settings = client } = {}) => {
+  const problemsFor = async (auth: string, { headers = '', settings = client } = {}) => {
     const integrations = `integrations:
   acme:
     ${settings}app_api_key: key-1
@@ -269,25 +279,25 @@ test('warns if a connection may name a host whose requests the application’s s
     auth: { ${auth} }
     requests: { base_url: 'https://\${config.host}/', headers: { ${headers} } }
 `;
-    return (await load(t, { integrations, environment: ENVIRONMENT })).warnings;
+    return problemsOf(t, { integrations, environment: ENVIRONMENT });
   };
   const urls = ['request_url', 'authorization_url', 'token_url']
     .map((key) => `${key}: 'https://acme.com/x'`)
     .join(', ');
   const oauth1 = `auth_mode: OAUTH1, signature_method: PLAINTEXT, ${urls}`;
-  assert.match((await warningsFor(oauth1)).join(), /sends its secret to any host .* config\.host/);
+  assert.match((await problemsFor(oauth1)).join(), /config\.host: lets a page choose the host/);
   assert.deepEqual(
-    await warningsFor(oauth1, { headers: `authorization: 'Bearer \${oauth_token}'` }),
+    await problemsFor(oauth1, { headers: `authorization: 'Bearer \${oauth_token}'` }),
     [],
     'is not signed',
   );
   const jwt = (key: string) => `auth_mode: JWT, jwt: { key: '${key}', algorithm: HS256 }`;
-  assert.match((await warningsFor(jwt('${oauth_client_secret}'))).join(), /config\.host/);
-  assert.deepEqual(await warningsFor(jwt('${raw.key}')), [], 'the user’s own key');
+  assert.match((await problemsFor(jwt('${oauth_client_secret}'))).join(), /config\.host/);
+  assert.deepEqual(await problemsFor(jwt('${raw.key}')), [], 'the user’s own key');
   const assertion = `assertion: { key: '\${app_api_key}', algorithm: HS256 }`;
   const grant = `token_params: { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer' }`;
   const oauth2 = `auth_mode: OAUTH2, token_url: 'https://\${config.server}/token', ${grant}, ${assertion}`;
-  assert.match((await warningsFor(oauth2, { settings: '' })).join(), /config\.server/);
+  assert.match((await problemsFor(oauth2, { settings: '' })).join(), /config\.server/);
 });
 
 test('C4: http URLs outside loopback are rejected, and with allow_http there is a warning', async (t) => {

@@ -1,12 +1,8 @@
 import type { AdditionalConfig, BaseCredentials, Identity } from '../auth-modes/auth-mode.ts';
-import {
-  authModeOf,
-  integrationNamed,
-  modeContext,
-  type ConnectionContext,
-} from '../connections/connection-context.ts';
+import { authModeOf, modeContext, type ConnectionContext } from '../connections/connection-context.ts';
 import { NangoError } from '../errors/nango-error.ts';
-import type { ConnectionKey } from '../store/store.ts';
+import type { ConnectAttemptRow, ConnectionKey } from '../store/store.ts';
+import { attemptIntegration } from './attempt-steps.ts';
 
 // A provider account has few connections. More than these are not looked through.
 const MAX_CONNECTIONS = 100;
@@ -45,18 +41,18 @@ interface UnwantedGrant {
  * grants of an account together. A failure is logged only, because the user can do no more about it.
  */
 export async function revokeUnwanted(
-  key: ConnectionKey,
+  row: ConnectAttemptRow,
   { credentials, config, identity }: UnwantedGrant,
   context: ConnectionContext,
 ): Promise<void> {
-  const integration = integrationNamed(key.integration, context);
+  const integration = attemptIntegration(row, context);
   const { revocation } = authModeOf(integration);
   if (!identity || !revocation?.applies(integration)) return;
   try {
-    if (await isConnected(key.integration, identity, context)) return;
+    if (await isConnected(row.integration, identity, context)) return;
     await revocation.revoke({ integration, config, credentials }, modeContext(integration, context));
   } catch (err) {
-    context.log.warn({ integration: key.integration, err }, 'an unwanted grant could not be revoked');
+    context.log.warn({ integration: row.integration, err }, 'an unwanted grant could not be revoked');
   }
 }
 

@@ -14,7 +14,7 @@ import { NangoError } from '../errors/nango-error.ts';
 import type { ConnectionKey } from '../store/store.ts';
 import { Secret } from '../vault/secret.ts';
 import { assertMayHaveAccount } from './accounts.ts';
-import { withOAuthClient } from '../connections/oauth-client.ts';
+import { withOAuthClient, type OAuthClient } from '../connections/oauth-client.ts';
 import { openOAuthClient } from '../connections/sealed-credentials.ts';
 import { ATTEMPT_LIFE_MS, sealSecrets } from './attempt-steps.ts';
 import { assertSecretStays, clientSecrets } from './own-client.ts';
@@ -83,60 +83,80 @@ export async function createAttempt(
 
 /** Creates an attempt that a session permits. */
 export async function createPermittedAttempt(
-  {
-    key,
-    tags,
-    options: { additionalConfig: sessionConfig, scopes: sessionScopes, ...sessionOptions },
-    oauthClient: sessionClient,
-  }: PermittedConnect,
-  { additionalConfig: pageConfig, redirectUrl: pageUrl, credentials, origin, nonce, sessionHash = null }: AttemptSource,
+  permitted: PermittedConnect,
+  source: AttemptSource,
   context: ConnectionContext,
 ): Promise<CreatedAttempt> {
-  const { store, now, randomToken } = context;
-  await assertStillConnected(sessionOptions, context);
-  await assertMayHaveAccount(key, context);
-  const existing = await store.findConnection(key);
-  const stored = existing ? parseConfig(existing.additionalConfig) : {};
-  // A connection keeps its own OAuth app. It never falls back to the Integration's client.
-  const oauthClient = sessionClient ?? (existing && openOAuthClient(existing, context.vault));
-  const integration = withOAuthClient(integrationNamed(key.integration, context), oauthClient);
-  const scopes = attemptScopes(integration, { chosen: sessionScopes?.[key.integration], existing });
-  const redirect = chosenRedirect(sessionOptions, { pageUrl, sessionHash }, context);
-  const options = { ...sessionOptions, ...scopes, ...redirect };
-  assertFromPage(pageConfig, integration);
-  const { configFields } = integration;
-  const chosen = chosenConfig({ page: pageConfig, session: sessionConfig?.[key.integration], stored, configFields });
-  const ownConfig = chosen ?? stored;
-  assertConfig(integration, ownConfig, authModeOf(integration).authorization?.suppliedConfig(integration));
-  const config = configOf(integration, ownConfig);
-  if (oauthClient) {
-    const fixed = { ...(sessionClient ? {} : stored), ...sessionConfig?.[key.integration] };
-    assertSecretStays(integration, { config: ownConfig, fixed });
-  }
-  assertConfirmable(integration, sessionOptions, credentials);
+  const { key, tags } = permitted;
+  const plan = await planAttempt(permitted, source, context);
+  const { integration, config, additionalConfig, options, oauthClient } = plan;
+  const { credentials, origin, nonce, sessionHash = null } = source;
   const issued = await credentialsWithoutBrowser(integration, { credentials, config }, context);
-  const attempt = new Secret(randomToken());
-  const expiresAt = now() + ATTEMPT_LIFE_MS;
-  const json = chosen ? JSON.stringify(chosen) : null;
+  const attempt = new Secret(context.randomToken());
   const attemptHash = hashToken(attempt);
-  await store.insertAttempt({
+  const now = context.now();
+  const expiresAt = now + ATTEMPT_LIFE_MS;
+  await context.store.insertAttempt({
     ...key,
     attemptHash,
     origin,
     nonceHash: nonce === undefined ? null : hashToken(nonce),
-    additionalConfig: json,
+    additionalConfig,
     tags,
     options: storedOptions(options),
     sessionHash,
     sealedSecrets: oauthClient ? sealSecrets(clientSecrets(oauthClient), attemptHash, context) : null,
-    now: now(),
+    now,
     expiresAt,
   });
   if (issued) {
     const row = { ...key, attemptHash, tags };
-    await storeConnection(row, { credentials: issued, additionalConfig: json, options, oauthClient }, context);
+    await storeConnection(row, { credentials: issued, additionalConfig, options, oauthClient }, context);
   }
   return { ...key, attempt, nonce, expiresAt, status: issued ? 'succeeded' : 'pending' };
+}
+
+/** What an attempt will use. */
+interface AttemptPlan {
+  readonly integration: Integration;
+  readonly oauthClient: OAuthClient | undefined;
+  readonly options: AttemptOptions;
+  /** JSON; null = that of the existing connection. */
+  readonly additionalConfig: string | null;
+  readonly config: AdditionalConfig;
+}
+
+/** Decides what an attempt will use: values of the session, the page and the existing connection, in this order. */
+async function planAttempt(
+  { key, oauthClient: sessionClient, options: { additionalConfig, scopes, ...sessionOptions } }: PermittedConnect,
+  { additionalConfig: page, redirectUrl: pageUrl, credentials, sessionHash = null }: AttemptSource,
+  context: ConnectionContext,
+): Promise<AttemptPlan> {
+  await assertStillConnected(sessionOptions, context);
+  await assertMayHaveAccount(key, context);
+  const existing = await context.store.findConnection(key);
+  const stored = existing ? parseConfig(existing.additionalConfig) : {};
+  const session = additionalConfig?.[key.integration];
+  // A connection keeps its own OAuth app. It never falls back to the Integration's client.
+  const oauthClient = sessionClient ?? (existing && openOAuthClient(existing, context.vault));
+  const integration = withOAuthClient(integrationNamed(key.integration, context), oauthClient);
+  assertConfirmable(integration, sessionOptions, credentials);
+  const options = {
+    ...sessionOptions,
+    ...attemptScopes(integration, { chosen: scopes?.[key.integration], existing }),
+    ...chosenRedirect(sessionOptions, { pageUrl, sessionHash }, context),
+  };
+  assertFromPage(page, integration);
+  const { configFields } = integration;
+  const chosen = chosenConfig({ page, session, stored, configFields });
+  const ownConfig = chosen ?? stored;
+  assertConfig(integration, ownConfig, authModeOf(integration).authorization?.suppliedConfig(integration));
+  if (oauthClient) {
+    const fixed = { ...(sessionClient ? {} : stored), ...session };
+    assertSecretStays(integration, { config: ownConfig, fixed });
+  }
+  const json = chosen ? JSON.stringify(chosen) : null;
+  return { integration, oauthClient, options, additionalConfig: json, config: configOf(integration, ownConfig) };
 }
 
 /** Throws `connection_not_found` if the connection that is to be connected again was deleted. */

@@ -11,7 +11,13 @@ import { additionalConfigSchema, parseTags, type Tags } from './connection-input
 import { NangoError } from '../errors/nango-error.ts';
 import type { OAuthHttp } from '../oauth/oauth-http.ts';
 import { parseExactJson } from '../formats/parse-json.ts';
-import { backEndFields, promptedFields, inputProblems, withDefaults, type InputFields } from '../schema/input-fields.ts';
+import {
+  backEndFields,
+  inputProblems,
+  promptedFields,
+  withDefaults,
+  type InputFields,
+} from '../schema/input-fields.ts';
 import { assertSecureUrl } from '../schema/loopback-host.ts';
 import { suggest } from '../schema/suggest.ts';
 import type { ConnectionRow, Store } from '../store/store.ts';
