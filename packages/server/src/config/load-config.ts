@@ -1,4 +1,4 @@
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Integration } from '../auth-modes/auth-mode.ts';
 import { RESERVED_PLACEHOLDERS } from '../auth-modes/registry.ts';
 import { Fields, type Environment } from '../schema/fields.ts';
@@ -12,8 +12,7 @@ import { isMap } from '../sources/deep-merge.ts';
 import { requestWarnings } from './request-warnings.ts';
 import { IntegrationSchemas } from './integrations-file.ts';
 import { nangoConfigSchema, type NangoConfig } from './nango-config.ts';
-import { resolveIntegration } from './resolve-integration.ts';
-import { parseSourceFile, type SourceFile } from '../sources/source-file.ts';
+import { resolveIntegration, type ResolveContext } from './resolve-integration.ts';
 import { validateFile } from '../sources/validate.ts';
 
 const NANGO_CONFIG_FILE = 'nango-config.yaml';
@@ -48,20 +47,9 @@ export async function loadConfig({ folder, catalog, environment }: LoadConfigOpt
   const faults: ConfigFault[] = [];
   const server = await loadServerConfig(folder, fields, faults);
   const applicationLogo = await loadApplicationLogo(folder, server, faults);
-  const source = await readSourceFile(join(folder, INTEGRATIONS_FILE));
-  if (!source) {
-    faults.push({
-      file: displayPath(join(folder, INTEGRATIONS_FILE)),
-      line: 1,
-      column: 1,
-      path: [],
-      message: 'does not exist. Create one with: nango init',
-    });
-  }
   const blueprints = new BlueprintCatalog([join(folder, BLUEPRINTS_FOLDER), catalog]);
-  const integrations = source
-    ? await loadIntegrations(source, { schemas: new IntegrationSchemas(fields), blueprints, server, faults })
-    : [];
+  const context = { schemas: new IntegrationSchemas(fields), blueprints, server, faults };
+  const integrations = await loadIntegrations(folder, context);
   if (faults.length > 0) throw new ConfigError(sortFaults(faults));
   return {
     server,
@@ -93,60 +81,21 @@ export async function loadServerAddress(folder: string, environment: Environment
   return { port: read.oauth_server_port, rootUrl: read.oauth_server_root_url.href.replace(/\/$/, '') };
 }
 
-/** Returns every fault of a Blueprint's file. Each version is checked as an Integration would use it. */
-export async function checkBlueprint(path: string, catalog: string): Promise<ConfigFault[]> {
-  const name = basename(path, '.yaml');
-  const folder = dirname(path);
-  const blueprints = new BlueprintCatalog([...new Set([folder, catalog])]);
-  const read = await blueprints.file(name);
-  if (!('file' in read))
-    return [
-      ...(read.faults ?? [{ file: path, line: 1, column: 1, path: [], message: read.message ?? 'cannot be read' }]),
-    ];
-  const fields = new Fields(() => undefined, RESERVED_PLACEHOLDERS);
-  const faults: ConfigFault[] = [];
-  const context = {
-    schemas: new IntegrationSchemas(fields),
-    blueprints,
-    server: nangoConfigSchema(fields).parse({}),
-    faults,
-  };
-  for (const version of Object.keys(read.file.versions)) {
-    const entry = {
-      extends_blueprint: `${name}:${version}`,
-      oauth_client_id: 'id',
-      oauth_client_secret: 'secret',
-      oauth_scopes: ['scope'],
-      app_api_key: 'key',
-      config: await applicationExamples(`${name}:${version}`, blueprints),
-    };
-    const source = parseSourceFile(path, JSON.stringify({ integrations: { [name]: entry } }));
-    await resolveIntegration(name, entry, { ...context, source });
-  }
-  return faults;
-}
-
-/** Returns examples for the fields of `config` that an Integration has to set. */
-async function applicationExamples(reference: string, blueprints: BlueprintCatalog): Promise<Record<string, unknown>> {
-  const found = await blueprints.find(reference);
-  const config = 'source' in found && isMap(found.config) ? found.config : {};
-  const examples = Object.entries(config).flatMap(([name, field]) =>
-    isMap(field) && field['set_by'] === 'application' ? [[name, { default: field['example'] ?? 'x' }] as const] : [],
-  );
-  return Object.fromEntries(examples);
-}
-
 async function loadServerConfig(folder: string, fields: Fields, faults: ConfigFault[]): Promise<NangoConfig> {
   const schema = nangoConfigSchema(fields);
   const source = await readSourceFile(join(folder, NANGO_CONFIG_FILE));
   return (source && validateFile(schema, source, faults)) ?? schema.parse({});
 }
 
-async function loadIntegrations(
-  source: SourceFile,
-  context: Omit<Parameters<typeof resolveIntegration>[2], 'source'>,
-): Promise<Integration[]> {
+async function loadIntegrations(folder: string, context: Omit<ResolveContext, 'source'>): Promise<Integration[]> {
   const { schemas, faults } = context;
+  const path = join(folder, INTEGRATIONS_FILE);
+  const source = await readSourceFile(path);
+  if (!source) {
+    const message = 'does not exist. Create one with: nango init';
+    faults.push({ file: displayPath(path), line: 1, column: 1, path: [], message });
+    return [];
+  }
   validateFile(schemas.file, source, faults);
   const entries =
     isMap(source.data) && isMap(source.data['integrations']) ? Object.entries(source.data['integrations']) : [];
