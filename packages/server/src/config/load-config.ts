@@ -7,13 +7,14 @@ import { BlueprintCatalog } from '../catalog/blueprint-catalog.ts';
 import { readSourceFile } from '../sources/read-source-file.ts';
 import type { EnvironmentFiles } from './environment-files.ts';
 import { unrestrictedHostFields } from './chosen-hosts.ts';
-import { ConfigError, displayPath, sortFaults, type ConfigFault } from '../sources/config-fault.ts';
+import { ConfigError, displayPath, sortFaults, type ConfigFault, type KeyPath } from '../sources/config-fault.ts';
 import { isMap } from '../sources/deep-merge.ts';
 import { requestWarnings } from './request-warnings.ts';
 import { IntegrationSchemas } from './integrations-file.ts';
 import { nangoConfigSchema, type NangoConfig } from './nango-config.ts';
 import { resolveIntegration, type ResolveContext } from './resolve-integration.ts';
-import { validateFile } from '../sources/validate.ts';
+import { parseSourceFile } from '../sources/source-file.ts';
+import { validate, validateFile } from '../sources/validate.ts';
 
 const NANGO_CONFIG_FILE = 'nango-config.yaml';
 const INTEGRATIONS_FILE = 'integrations.yaml';
@@ -74,10 +75,13 @@ export async function loadServerAddress(folder: string, environment: Environment
   const schema = nangoConfigSchema(new Fields(environment, RESERVED_PLACEHOLDERS))
     .pick({ oauth_server_port: true, oauth_server_root_url: true })
     .loose();
-  const source = await readSourceFile(join(folder, NANGO_CONFIG_FILE));
+  const path = join(folder, NANGO_CONFIG_FILE);
+  const source = (await readSourceFile(path)) ?? parseSourceFile(displayPath(path), '');
   const faults: ConfigFault[] = [];
-  const read = source ? validateFile(schema, source, faults) : schema.parse({});
-  if (!read) throw new ConfigError(sortFaults(faults));
+  // A fault elsewhere in the file does not matter here, so the file as a whole is not validated.
+  const place = { path: [], locate: (key: KeyPath) => source.positionOf(key), faults };
+  const read = validate(schema, source.data ?? {}, place);
+  if (!read) throw new ConfigError(sortFaults([...source.faults, ...faults]));
   return { port: read.oauth_server_port, rootUrl: read.oauth_server_root_url.href.replace(/\/$/, '') };
 }
 
