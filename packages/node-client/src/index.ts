@@ -82,6 +82,7 @@ export default class Nango {
     credentials: NoInfer<Input>,
     additionalConfig?: Record<string, unknown>,
   ): Promise<Success<Connection>>;
+  // oxlint-disable-next-line max-params -- The signature is the public interface of the SDK.
   registerConnection<Input extends Credentials = ModeCredentials>(
     integration: string,
     userId: string,
@@ -216,6 +217,7 @@ export default class Nango {
   }
 
   /** Runs an Action and returns its result. `Result` is the type that you expect; it is not checked. */
+  // oxlint-disable-next-line max-params -- The signature is the public interface of the SDK.
   async triggerAction<Result = JsonValue>(
     integration: string,
     action: string,

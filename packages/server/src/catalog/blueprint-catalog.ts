@@ -24,9 +24,14 @@ export interface Blueprint {
 }
 
 /** Why a Blueprint is unavailable: a message about the reference, or faults in the Blueprint's own file. */
-export interface BlueprintFailure {
-  readonly message?: string;
-  readonly faults?: readonly ConfigFault[];
+export type BlueprintFailure =
+  | { readonly message: string; readonly faults?: undefined }
+  | { readonly faults: readonly ConfigFault[]; readonly message?: undefined };
+
+/** The key of a file whose value references a Blueprint. */
+interface ReferencePlace {
+  readonly source: SourceFile;
+  readonly path: KeyPath;
 }
 
 interface ReadBlueprint {
@@ -57,6 +62,20 @@ export class BlueprintCatalog {
     return this.#find(reference, []);
   }
 
+  /**
+   * Finds the version that a key of a file references, as {@link BlueprintCatalog.find} does. Adds faults to `faults`
+   * and returns undefined if it is unavailable.
+   */
+  async findReferenced(
+    reference: string,
+    { faults, ...place }: ReferencePlace & { readonly faults: ConfigFault[] },
+  ): Promise<Blueprint | undefined> {
+    const found = await this.find(reference);
+    if ('source' in found) return found;
+    faults.push(...faultsAt(place, found));
+    return undefined;
+  }
+
   /** Returns a Blueprint's file, for display. */
   async file(name: string): Promise<{ file: BlueprintFile; isOwn: boolean } | BlueprintFailure> {
     const read = await this.#readValid(name);
@@ -76,12 +95,11 @@ export class BlueprintCatalog {
     const { auth = {}, config, requests = {}, extends: baseReference } = found;
     const own = { name, version: versionName, auth, config, requests, source, isOwn, path };
     if (baseReference === undefined) return own;
-    const fault = (message: string) => ({
-      faults: [{ ...source.positionOf([...path, 'extends']), path: [...path, 'extends'], message }],
-    });
-    if (chain.includes(baseReference)) return fault(`extends itself: ${[...chain, baseReference].join(', ')}`);
+    const place = { source, path: [...path, 'extends'] };
+    if (chain.includes(baseReference))
+      return { faults: faultsAt(place, { message: `extends itself: ${[...chain, baseReference].join(', ')}` }) };
     const base = await this.#find(baseReference, [...chain, `${name}:${versionName}`, baseReference]);
-    if (!('source' in base)) return base.faults ? base : fault(base.message ?? '');
+    if (!('source' in base)) return { faults: faultsAt(place, base) };
     return { ...own, ...mergeBlueprint(base, own), isOwn: isOwn || base.isOwn };
   }
 
@@ -94,9 +112,7 @@ export class BlueprintCatalog {
     const file = validateFile(blueprintFileSchema, source, faults);
     if (!file) return { faults };
     if (file.name === name) return { ...read, file };
-    return {
-      faults: [{ ...source.positionOf(['name']), path: ['name'], message: `must be "${name}", the file’s name` }],
-    };
+    return { faults: faultsAt({ source, path: ['name'] }, { message: `must be "${name}", the file’s name` }) };
   }
 
   #read(name: string): Promise<ReadBlueprint | undefined> {
@@ -120,6 +136,11 @@ export class BlueprintCatalog {
       .filter((file) => file.endsWith('.yaml'))
       .map((file) => file.slice(0, -'.yaml'.length));
   }
+}
+
+/** Returns a failure as faults. A message about a reference becomes a fault of the key that references. */
+function faultsAt({ source, path }: ReferencePlace, { message, faults }: BlueprintFailure): readonly ConfigFault[] {
+  return faults ?? [{ ...source.positionOf(path), path, message }];
 }
 
 /** Merges a version over the version that it extends. The rules are those of an Integration and its Blueprint. */

@@ -5,7 +5,7 @@ import { temporaryFolder } from '../../../../test/support/temporary-folder.ts';
 import { CATALOG_FOLDER } from '../package-files.ts';
 import type { Template } from '../schema/template.ts';
 import { ConfigError, formatKeyPath } from '../sources/config-fault.ts';
-import { loadConfig, type Config } from './load-config.ts';
+import { loadConfig, loadServerAddress, type Config } from './load-config.ts';
 
 interface Files {
   readonly integrations?: string;
@@ -139,6 +139,19 @@ test('an absent nango-config.yaml means all defaults', async (t) => {
       database_outage_seconds: 300,
     },
   );
+});
+
+test('the server’s address is read although other settings have faults, and its own faults are reported', async (t) => {
+  const addressIn = (text: string) =>
+    loadServerAddress(temporaryFolder(t, { 'nango-config.yaml': text }), () => undefined);
+  const twice = 'http_request_retries: 1\nhttp_request_retries: 2\nunknown_key: true\n';
+  assert.equal((await addressIn(`oauth_server_port: 4000\n${twice}`)).port, 4000);
+  await assert.rejects(addressIn(`oauth_server_port: many\n${twice}`), (error) => {
+    assert.ok(error instanceof ConfigError);
+    const paths = error.faults.map(({ path }) => formatKeyPath(path));
+    assert.deepEqual(paths, ['oauth_server_port', 'http_request_retries']);
+    return true;
+  });
 });
 
 test('environment variables may supply any value, including numbers and booleans', async (t) => {

@@ -1,4 +1,4 @@
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Integration } from '../auth-modes/auth-mode.ts';
 import { RESERVED_PLACEHOLDERS } from '../auth-modes/registry.ts';
 import { Fields, type Environment } from '../schema/fields.ts';
@@ -7,14 +7,14 @@ import { BlueprintCatalog } from '../catalog/blueprint-catalog.ts';
 import { readSourceFile } from '../sources/read-source-file.ts';
 import type { EnvironmentFiles } from './environment-files.ts';
 import { unrestrictedHostFields } from './chosen-hosts.ts';
-import { ConfigError, displayPath, sortFaults, type ConfigFault } from '../sources/config-fault.ts';
+import { ConfigError, displayPath, sortFaults, type ConfigFault, type KeyPath } from '../sources/config-fault.ts';
 import { isMap } from '../sources/deep-merge.ts';
 import { requestWarnings } from './request-warnings.ts';
 import { IntegrationSchemas } from './integrations-file.ts';
 import { nangoConfigSchema, type NangoConfig } from './nango-config.ts';
-import { resolveIntegration } from './resolve-integration.ts';
-import { parseSourceFile, type SourceFile } from '../sources/source-file.ts';
-import { validateFile } from '../sources/validate.ts';
+import { resolveIntegration, type ResolveContext } from './resolve-integration.ts';
+import { parseSourceFile } from '../sources/source-file.ts';
+import { validate, validateFile } from '../sources/validate.ts';
 
 const NANGO_CONFIG_FILE = 'nango-config.yaml';
 const INTEGRATIONS_FILE = 'integrations.yaml';
@@ -48,20 +48,9 @@ export async function loadConfig({ folder, catalog, environment }: LoadConfigOpt
   const faults: ConfigFault[] = [];
   const server = await loadServerConfig(folder, fields, faults);
   const applicationLogo = await loadApplicationLogo(folder, server, faults);
-  const source = await readSourceFile(join(folder, INTEGRATIONS_FILE));
-  if (!source) {
-    faults.push({
-      file: displayPath(join(folder, INTEGRATIONS_FILE)),
-      line: 1,
-      column: 1,
-      path: [],
-      message: 'does not exist. Create one with: nango init',
-    });
-  }
   const blueprints = new BlueprintCatalog([join(folder, BLUEPRINTS_FOLDER), catalog]);
-  const integrations = source
-    ? await loadIntegrations(source, { schemas: new IntegrationSchemas(fields), blueprints, server, faults })
-    : [];
+  const context = { schemas: new IntegrationSchemas(fields), blueprints, server, faults };
+  const integrations = await loadIntegrations(folder, context);
   if (faults.length > 0) throw new ConfigError(sortFaults(faults));
   return {
     server,
@@ -86,54 +75,14 @@ export async function loadServerAddress(folder: string, environment: Environment
   const schema = nangoConfigSchema(new Fields(environment, RESERVED_PLACEHOLDERS))
     .pick({ oauth_server_port: true, oauth_server_root_url: true })
     .loose();
-  const source = await readSourceFile(join(folder, NANGO_CONFIG_FILE));
+  const path = join(folder, NANGO_CONFIG_FILE);
+  const source = (await readSourceFile(path)) ?? parseSourceFile(displayPath(path), '');
   const faults: ConfigFault[] = [];
-  const read = source ? validateFile(schema, source, faults) : schema.parse({});
-  if (!read) throw new ConfigError(sortFaults(faults));
+  // A fault elsewhere in the file does not matter here, so the file as a whole is not validated.
+  const place = { path: [], locate: (key: KeyPath) => source.positionOf(key), faults };
+  const read = validate(schema, source.data ?? {}, place);
+  if (!read) throw new ConfigError(sortFaults([...source.faults, ...faults]));
   return { port: read.oauth_server_port, rootUrl: read.oauth_server_root_url.href.replace(/\/$/, '') };
-}
-
-/** Returns every fault of a Blueprint's file. Each version is checked as an Integration would use it. */
-export async function checkBlueprint(path: string, catalog: string): Promise<ConfigFault[]> {
-  const name = basename(path, '.yaml');
-  const folder = dirname(path);
-  const blueprints = new BlueprintCatalog([...new Set([folder, catalog])]);
-  const read = await blueprints.file(name);
-  if (!('file' in read))
-    return [
-      ...(read.faults ?? [{ file: path, line: 1, column: 1, path: [], message: read.message ?? 'cannot be read' }]),
-    ];
-  const fields = new Fields(() => undefined, RESERVED_PLACEHOLDERS);
-  const faults: ConfigFault[] = [];
-  const context = {
-    schemas: new IntegrationSchemas(fields),
-    blueprints,
-    server: nangoConfigSchema(fields).parse({}),
-    faults,
-  };
-  for (const version of Object.keys(read.file.versions)) {
-    const entry = {
-      extends_blueprint: `${name}:${version}`,
-      oauth_client_id: 'id',
-      oauth_client_secret: 'secret',
-      oauth_scopes: ['scope'],
-      app_api_key: 'key',
-      config: await applicationExamples(`${name}:${version}`, blueprints),
-    };
-    const source = parseSourceFile(path, JSON.stringify({ integrations: { [name]: entry } }));
-    await resolveIntegration(name, entry, { ...context, source });
-  }
-  return faults;
-}
-
-/** Returns examples for the fields of `config` that an Integration has to set. */
-async function applicationExamples(reference: string, blueprints: BlueprintCatalog): Promise<Record<string, unknown>> {
-  const found = await blueprints.find(reference);
-  const config = 'source' in found && isMap(found.config) ? found.config : {};
-  const examples = Object.entries(config).flatMap(([name, field]) =>
-    isMap(field) && field['set_by'] === 'application' ? [[name, { default: field['example'] ?? 'x' }] as const] : [],
-  );
-  return Object.fromEntries(examples);
 }
 
 async function loadServerConfig(folder: string, fields: Fields, faults: ConfigFault[]): Promise<NangoConfig> {
@@ -142,11 +91,15 @@ async function loadServerConfig(folder: string, fields: Fields, faults: ConfigFa
   return (source && validateFile(schema, source, faults)) ?? schema.parse({});
 }
 
-async function loadIntegrations(
-  source: SourceFile,
-  context: Omit<Parameters<typeof resolveIntegration>[2], 'source'>,
-): Promise<Integration[]> {
+async function loadIntegrations(folder: string, context: Omit<ResolveContext, 'source'>): Promise<Integration[]> {
   const { schemas, faults } = context;
+  const path = join(folder, INTEGRATIONS_FILE);
+  const source = await readSourceFile(path);
+  if (!source) {
+    const message = 'does not exist. Create one with: nango init';
+    faults.push({ file: displayPath(path), line: 1, column: 1, path: [], message });
+    return [];
+  }
   validateFile(schemas.file, source, faults);
   const entries =
     isMap(source.data) && isMap(source.data['integrations']) ? Object.entries(source.data['integrations']) : [];

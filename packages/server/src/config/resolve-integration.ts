@@ -38,27 +38,26 @@ export async function resolveIntegration(
   entry: Record<string, unknown>,
   context: ResolveContext,
 ): Promise<Integration | undefined> {
-  const { schemas, source, faults, server } = context;
+  const { schemas, source, blueprints, server, faults } = context;
   const path: KeyPath = ['integrations', name];
-  const { auth: ownAuth, config: ownConfig, requests: ownRequests, ...ownSettings } = entry;
-  const own = { auth: ownAuth, config: ownConfig, requests: ownRequests };
-  const located = { path, locate: (place: KeyPath) => source.positionOf(place) };
-  const settings = validate(schemas.settings, ownSettings, located, faults);
+  const settings = validate(schemas.settings, entry, { path, locate: (key) => source.positionOf(key), faults });
   if (!settings) return undefined;
-  const blueprint = await findBlueprint(settings.extends_blueprint, path, context);
-  if (blueprint === 'failed') return undefined;
+  const { extends_blueprint: reference } = settings;
+  const referencePlace = { source, path: [...path, 'extends_blueprint'], faults };
+  const blueprint = reference === undefined ? undefined : await blueprints.findReferenced(reference, referencePlace);
+  if (reference !== undefined && !blueprint) return undefined;
 
-  const merged = { path, locate: locateMerged(source, path, blueprint) };
-  const { auth, config, requests } = mergeSections(blueprint, own);
-  const mode = AUTH_MODES.get(validate(schemas.authMode, { auth }, merged, faults)?.auth.auth_mode ?? '');
-  const sections = mode && validate(schemas.sectionsOf(mode), { auth, config, requests }, merged, faults);
+  const merged = mergeSections(blueprint, entry);
+  const locate = locateMerged(source, path, blueprint);
+  const mode = AUTH_MODES.get(validate(schemas.authMode, merged, { path, locate, faults })?.auth.auth_mode ?? '');
+  const sections = mode && validate(schemas.sectionsOf(mode), merged, { path, locate, faults });
   if (!sections) return undefined;
   const integration = toIntegration({ name, blueprint, settings, sections, server });
   const isOwn = blueprint?.isOwn ?? true;
   const problems = [...crossChecks(integration, settings), ...(isOwn ? hostChecks(integration) : [])];
   for (const { key, message } of problems) {
     const place = [...path, ...key];
-    faults.push({ ...merged.locate(place), path: place, message });
+    faults.push({ ...locate(place), path: place, message });
   }
   return problems.length === 0 ? integration : undefined;
 }
@@ -102,20 +101,6 @@ function toIntegration({ name, blueprint, settings, sections, server }: Integrat
       pagination: requests.pagination,
     },
   };
-}
-
-async function findBlueprint(
-  reference: string | undefined,
-  path: KeyPath,
-  { blueprints, source, faults }: ResolveContext,
-) {
-  if (reference === undefined) return undefined;
-  const found = await blueprints.find(reference);
-  if ('source' in found) return found;
-  faults.push(...(found.faults ?? []));
-  const place = [...path, 'extends_blueprint'];
-  if (found.message !== undefined) faults.push({ ...source.positionOf(place), path: place, message: found.message });
-  return 'failed';
 }
 
 /** Finds a merged key: in the Integration if it has the key, else in the Blueprint. */

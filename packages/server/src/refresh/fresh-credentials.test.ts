@@ -120,6 +120,16 @@ test('P10: after a rejected token, its successor is refreshed when it has expire
   assert.equal((await store.findConnection(KEY))?.status, 'active');
 });
 
+test('a due connection that changed since its row was read is not refreshed ahead again', async (t) => {
+  const { fresh, store, provider } = await startEngine(t);
+  const [due] = await store.dueConnections({ now: NOW, limit: 1, except: [] });
+  assert.ok(due);
+  assert.equal(await fresh.refreshAhead(due), true);
+  assert.equal(await fresh.refreshAhead(due), true);
+  assert.equal(provider.calls, 1);
+  assert.equal((await store.findConnection(KEY))?.version, due.version + 1);
+});
+
 test('D10: a refreshable connection that an earlier version gave up is refreshed once more', async (t) => {
   const { fresh, store, clock, provider } = await startEngine(t);
   const reason = 'The access token expired and there is no refresh token.';

@@ -7,7 +7,7 @@ import type { SourceFile } from './source-file.ts';
 export type Locate = (path: KeyPath) => Position;
 
 /** The place of a value: the path of its root, and a function that finds places. */
-export interface ValidationSource {
+interface ValuePlace {
   readonly path: KeyPath;
   readonly locate: Locate;
 }
@@ -16,12 +16,11 @@ export interface ValidationSource {
 export function validate<T extends z.ZodType>(
   schema: T,
   value: unknown,
-  source: ValidationSource,
-  faults: ConfigFault[],
+  { faults, ...place }: ValuePlace & { readonly faults: ConfigFault[] },
 ): z.output<T> | undefined {
   const result = schema.safeParse(value, { error: describeIssue, jitless: true });
   if (result.success) return result.data;
-  for (const issue of result.error.issues) faults.push(...toFaults(issue, source));
+  for (const issue of result.error.issues) faults.push(...toFaults(issue, place));
   return undefined;
 }
 
@@ -37,12 +36,12 @@ export function validateFile<T extends z.ZodType>(
   faults.push(...source.faults);
   // A file that cannot be read has no data to check.
   if (source.data === undefined && source.faults.length > 0) return undefined;
-  const located = { path: [], locate: (path: KeyPath) => source.positionOf(path) };
-  const value = validate(schema, source.data ?? {}, located, faults);
+  const locate = (path: KeyPath) => source.positionOf(path);
+  const value = validate(schema, source.data ?? {}, { path: [], locate, faults });
   return source.faults.length > 0 ? undefined : value;
 }
 
-function toFaults(issue: z.core.$ZodIssue, { path, locate }: ValidationSource): ConfigFault[] {
+function toFaults(issue: z.core.$ZodIssue, { path, locate }: ValuePlace): ConfigFault[] {
   const issuePath = [...path, ...issue.path.map((key) => (typeof key === 'number' ? key : String(key)))];
   if (issue.code === 'unrecognized_keys') {
     const messages = issue.message.split('\n');

@@ -16,10 +16,12 @@ export class ForwardingHandler implements Dispatcher.DispatchHandler {
     this.#handler.onRequestStart?.(controller, context);
   }
 
+  // oxlint-disable-next-line max-params -- undici calls the handler with these parameters.
   onRequestUpgrade(controller: Controller, status: number, headers: HeaderFields, socket: Duplex): void {
     this.#handler.onRequestUpgrade?.(controller, status, headers, socket);
   }
 
+  // oxlint-disable-next-line max-params -- undici calls the handler with these parameters.
   onResponseStart(controller: Controller, status: number, headers: HeaderFields, statusMessage?: string): void {
     this.#handler.onResponseStart?.(controller, status, headers, statusMessage);
   }

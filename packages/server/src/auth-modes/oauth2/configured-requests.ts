@@ -1,6 +1,6 @@
 import { NangoError } from '../../errors/nango-error.ts';
 import { excerpt } from '../../oauth/oauth-error.ts';
-import { processTokenResponse, type TokenResponse } from '../../oauth/token-response.ts';
+import { processTokenResponse } from '../../oauth/token-response.ts';
 import type { AuthModeContext } from '../auth-mode.ts';
 import type { AuthValueSources } from '../auth-values.ts';
 import type { StepMode } from '../connect-steps.ts';
@@ -35,12 +35,22 @@ interface ConfiguredCall {
 }
 
 /** Refreshes tokens with `auth.refresh_request`. If the response has no refresh token, the previous one stays valid. */
-export async function refreshAsConfigured(request: ConfiguredRequest, call: ConfiguredCall): Promise<TokenResponse> {
+export async function refreshAsConfigured(
+  request: ConfiguredRequest,
+  call: ConfiguredCall,
+): Promise<OAuth2Credentials> {
+  const { credentials, context } = call;
+  const { integration } = call.owner;
   const sources = sourcesOf(call);
-  const httpResponse = await sendConfigured(request, { sources }, call.context);
-  const format = responseFormat(call.owner.integration.auth, undefined);
-  const response = processTokenResponse(httpResponse, format, sentSecrets(sources));
-  return { ...response, refresh_token: response.refresh_token ?? call.credentials.refresh_token };
+  const httpResponse = await sendConfigured(request, { sources }, context);
+  const response = processTokenResponse(
+    httpResponse,
+    responseFormat(integration.auth, undefined),
+    sentSecrets(sources),
+  );
+  const { refresh_token = credentials.refresh_token } = response;
+  const grant = { ...credentials.grant, now: context.now(), earlier: credentials };
+  return credentialsFrom({ ...response, refresh_token }, integration, grant);
 }
 
 /** Revokes tokens with `auth.revocation_request`. Throws `provider_error` if the provider refuses. */

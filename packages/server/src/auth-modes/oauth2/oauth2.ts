@@ -252,12 +252,24 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
     },
     async refresh({ integration, config, credentials }, context) {
       const owner = { integration, config };
-      const { refresh_token, grant } = credentials;
-      if (isIssuedToClient(integration.auth)) return issueToClient(owner, context);
+      const { auth } = integration;
+      const { access_token, refresh_token, grant } = credentials;
+      if (isIssuedToClient(auth)) return issueToClient(owner, context);
       if (grant?.prompted && refresh_token === undefined) return grantToPrompted(owner, grant.prompted, context);
-      const response = await requestRefresh(owner, credentials, context);
+      if (auth.refresh_request) return refreshAsConfigured(auth.refresh_request, { owner, credentials, context });
+      // The refresh token grant (RFC 6749 §6), with the client and the redirect_uri that the grant was issued for.
+      const server = await authorizationServerOf(owner, context, grant?.issuer);
+      const client = grant?.client ?? configuredClientOf(integration);
+      const { refresh_authorization_method: method = auth.authorization_method } = auth;
+      const request = { server, client, url: refreshUrlOf(owner, server), method, unsentSecrets: [access_token] };
+      const redirect = grant?.redirect_uri === undefined ? {} : { redirect_uri: grant.redirect_uri };
+      const params = { ...resourceParam(server), ...redirect, ...renderParams(auth.refresh_params, config) };
+      const response = await refreshTokenGrant(
+        tokenEndpointOf(owner, request, context),
+        { refresh_token: refresh_token ?? NO_SECRET, params },
+        context.http,
+      );
       const refreshed = credentialsFrom(response, integration, { ...grant, now: context.now(), earlier: credentials });
-      if (integration.auth.refresh_request) return refreshed;
       const progress = { credentials: refreshed, config: {}, identity: {} };
       const mode = oauth2StepMode(owner, context);
       return (await takeSteps(owner, progress, { mode, context, tokensOnly: true })).credentials;
@@ -268,26 +280,6 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
 function isRefreshable({ refresh_token, grant }: OAuth2Credentials, { auth }: Integration<OAuth2Auth>): boolean {
   if (refresh_token !== undefined || grant?.prompted !== undefined || isIssuedToClient(auth)) return true;
   return auth.refresh_request?.presentsRefreshToken === false;
-}
-
-/** Requests new tokens, by the refresh token grant (RFC 6749 §6) or by the Blueprint's own request. */
-async function requestRefresh(owner: OAuth2Owner, credentials: OAuth2Credentials, context: AuthModeContext) {
-  const { integration, config } = owner;
-  const { auth } = integration;
-  const { grant, refresh_token = NO_SECRET } = credentials;
-  if (auth.refresh_request) return refreshAsConfigured(auth.refresh_request, { owner, credentials, context });
-  const server = await authorizationServerOf(owner, context, grant?.issuer);
-  const client = grant?.client ?? configuredClientOf(integration);
-  const { refresh_authorization_method: method = auth.authorization_method } = auth;
-  const url = refreshUrlOf(owner, server);
-  const endpoint = tokenEndpointOf(
-    owner,
-    { server, client, url, method, unsentSecrets: [credentials.access_token] },
-    context,
-  );
-  const redirect = grant?.redirect_uri === undefined ? {} : { redirect_uri: grant.redirect_uri };
-  const params = { ...resourceParam(server), ...redirect, ...renderParams(auth.refresh_params, config) };
-  return refreshTokenGrant(endpoint, { refresh_token, params }, context.http);
 }
 
 /** Returns the redirect_uri of authorization and token requests. */

@@ -8,7 +8,8 @@ import { BlueprintIndex } from '../../catalog/blueprint-index.ts';
 import { isMap } from '../../sources/deep-merge.ts';
 import { integrationNameSchema } from '../../config/integration-name.ts';
 import { ConfigError, displayPath, sortFaults, type ConfigFault } from '../../sources/config-fault.ts';
-import { BLUEPRINTS_FOLDER, checkBlueprint, loadServerAddress } from '../../config/load-config.ts';
+import { checkBlueprint } from '../../config/check-blueprint.ts';
+import { BLUEPRINTS_FOLDER, loadServerAddress } from '../../config/load-config.ts';
 import { readSettings, type Settings } from '../../config/settings.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import { CATALOG_FOLDER } from '../../package-files.ts';
@@ -234,14 +235,17 @@ function openCatalog(flags: Pick<BlueprintsFlags, 'folder' | 'envFile'>) {
   return { catalog, settings };
 }
 
-function assertFound<T extends { readonly name?: string } | { readonly file: BlueprintFile }>(
+function assertFound<T extends Blueprint | { readonly file: BlueprintFile }>(
   found: T | BlueprintFailure,
   name: string,
-): Exclude<T, BlueprintFailure> {
-  const { message, faults }: BlueprintFailure = 'source' in found || 'file' in found ? {} : (found as BlueprintFailure);
-  if (faults) throw new ConfigError(sortFaults([...faults]));
-  if (message !== undefined) throw new NangoError('not_found', `"${name}" ${message}`);
-  return found as Exclude<T, BlueprintFailure>;
+): T {
+  if (!isFailure(found)) return found;
+  if (found.faults) throw new ConfigError(sortFaults(found.faults));
+  throw new NangoError('not_found', `"${name}" ${found.message}`);
+}
+
+function isFailure(found: object): found is BlueprintFailure {
+  return !('source' in found || 'file' in found);
 }
 
 function throwFileNotFound(path: string): never {

@@ -78,6 +78,7 @@ export class Exchange implements Receiver<Forwarded> {
     else if (this.#options.response.destroyed) this.#end(new CallerGoneError());
   }
 
+  // oxlint-disable-next-line max-params -- undici calls the handler with these parameters.
   onRequestUpgrade(
     _controller: Dispatcher.DispatchController,
     status: number,
@@ -94,6 +95,7 @@ export class Exchange implements Receiver<Forwarded> {
     this.#settled.resolve({ status, bytes: 0, respondedAt: performance.now() });
   }
 
+  // oxlint-disable-next-line max-params -- undici calls the handler with these parameters.
   onResponseStart(
     controller: Dispatcher.DispatchController,
     status: number,
