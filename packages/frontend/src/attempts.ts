@@ -10,7 +10,11 @@ export interface AttemptResponse {
   connectUrl: string;
   nonce?: string;
   error: { type: string; message: string } | null;
+  alsoConnectedAs?: string[];
 }
+
+/** How an attempt ended. */
+export type AttemptResult = Pick<AttemptResponse, 'status' | 'error' | 'alsoConnectedAs'>;
 
 /** Sends a request about an attempt. Throws the error of the server's response, and `network_error`. */
 export async function fetchAttempt(fail: Fail, url: string, init?: RequestInit): Promise<AttemptResponse> {
@@ -32,10 +36,7 @@ export function post(body: object, token?: string): RequestInit {
 }
 
 /** Returns the error of an attempt that failed; undefined if it did not fail. */
-export function failureOf(
-  fail: Fail,
-  { status, error }: Pick<AttemptResponse, 'status' | 'error'>,
-): ConnectError | undefined {
+export function failureOf(fail: Fail, { status, error }: AttemptResult): ConnectError | undefined {
   return status === 'failed'
     ? fail(error?.type ?? 'provider_error', error?.message ?? 'The connection was not made.')
     : undefined;

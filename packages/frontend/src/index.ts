@@ -97,9 +97,10 @@ async function connectAccount(
     const body = { ...named, ...chosen, additionalConfig, credentials, redirectUrl: page };
     const attempt = await fetchAttempt(fail, `${root}/oauth/attempts`, post(body, connectSessionToken));
     if (storage && attempt.status !== 'succeeded') return await leave(storage, attempt);
+    let result;
     if (popup && attempt.status !== 'succeeded') {
       popup.location.href = attempt.connectUrl;
-      await waitForResult({
+      result = await waitForResult({
         popup,
         origin: new URL(root).origin,
         timeout: timeout ?? ATTEMPT_LIFE_MS,
@@ -108,7 +109,7 @@ async function connectAccount(
         poll: () => fetchAttempt(fail, `${root}/oauth/attempts/${attempt.attempt}`),
       });
     }
-    return toResult({ ...named, ...attempt });
+    return toResult({ ...named, ...attempt, ...result });
   } finally {
     popup?.close();
   }
@@ -121,7 +122,11 @@ function failOf(key: ConnectResult): Fail {
   return (type, message) => new ConnectError(key, type, message);
 }
 
-function toResult({ integration, userId, account }: AttemptResponse): ConnectResult {
-  const key = { integrationName: integration, userId };
-  return account === 'default' ? key : { ...key, account };
+function toResult({ integration, userId, account, alsoConnectedAs }: AttemptResponse): ConnectResult {
+  return {
+    integrationName: integration,
+    userId,
+    ...(account === 'default' ? {} : { account }),
+    ...(alsoConnectedAs ? { alsoConnectedAs } : {}),
+  };
 }

@@ -1,4 +1,4 @@
-import { failureOf, type AttemptResponse } from './attempts.ts';
+import { failureOf, type AttemptResult } from './attempts.ts';
 import type { ConnectError, Fail } from './types.ts';
 
 const POLL_MS = 1000;
@@ -14,11 +14,18 @@ interface WaitOptions {
   /** Proves to the server's page that this page began the attempt. Then the server's page asks the user nothing. */
   nonce: string | undefined;
   fail: Fail;
-  poll: () => Promise<AttemptResponse>;
+  poll: () => Promise<AttemptResult>;
 }
 
 /** Waits for the popup's message, and polls the server, because an isolated popup cannot send a message. */
-export function waitForResult({ popup, origin: serverOrigin, timeout, nonce, fail, poll }: WaitOptions): Promise<void> {
+export function waitForResult({
+  popup,
+  origin: serverOrigin,
+  timeout,
+  nonce,
+  fail,
+  poll,
+}: WaitOptions): Promise<AttemptResult> {
   return new Promise((resolve, reject) => {
     const deadline = Date.now() + timeout;
     let closedSince = 0;
@@ -26,18 +33,24 @@ export function waitForResult({ popup, origin: serverOrigin, timeout, nonce, fai
     let timer = setTimeout(tick, POLL_MS);
     window.addEventListener('message', onMessage);
 
-    function endIfFinal(response: Pick<AttemptResponse, 'status' | 'error'>): boolean {
-      if (response.status !== 'succeeded' && response.status !== 'failed') return false;
-      stop(failureOf(fail, response));
+    function endIfFinal(result: AttemptResult): boolean {
+      if (result.status !== 'succeeded' && result.status !== 'failed') return false;
+      const failure = failureOf(fail, result);
+      stop();
+      if (failure) reject(failure);
+      else resolve(result);
       return true;
     }
 
-    function stop(error?: ConnectError): void {
+    function stop(): void {
       ended = true;
       clearTimeout(timer);
       window.removeEventListener('message', onMessage);
-      if (error) reject(error);
-      else resolve();
+    }
+
+    function giveUp(error: ConnectError): void {
+      stop();
+      reject(error);
     }
 
     // Accepts messages only from our server's page, in the window that was opened here.
@@ -55,8 +68,8 @@ export function waitForResult({ popup, origin: serverOrigin, timeout, nonce, fai
       if (!popup.closed || !document.hasFocus()) closedSince = 0;
       else closedSince ||= now;
       if (closedSince && now - closedSince >= CLOSED_GRACE_MS)
-        return stop(fail('window_closed', 'The window was closed before the connection was made.'));
-      if (now >= deadline) return stop(fail('timeout', 'The user did not finish in time.'));
+        return giveUp(fail('window_closed', 'The window was closed before the connection was made.'));
+      if (now >= deadline) return giveUp(fail('timeout', 'The user did not finish in time.'));
       timer = setTimeout(tick, POLL_MS);
     }
   });

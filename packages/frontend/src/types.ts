@@ -24,6 +24,8 @@ export interface ConnectResult {
   userId: string;
   /** The connected account, unless it is `default`. */
   account?: string;
+  /** The user's other accounts in your application that belong to the same account at the provider. */
+  alsoConnectedAs?: string[];
 }
 
 /** The error that connect() rejects with. */

@@ -13,6 +13,7 @@ export interface ResultMessage {
   readonly source: 'nango';
   readonly status: 'succeeded' | 'failed';
   readonly error: { readonly type: string; readonly message: string } | null;
+  readonly alsoConnectedAs?: readonly string[];
 }
 
 const SCRIPT = `
@@ -68,10 +69,16 @@ function shownError(error: unknown, context: FailureContext): NonNullable<Attemp
 }
 
 /** Returns the page of a result. It shows names and the provider's text as plain text, never as HTML. */
-export function resultPage({ status, error, integration, origin, isByLink = false }: AttemptResult): Page {
+export function resultPage(result: AttemptResult): Page {
+  const { status, error, integration, origin, alsoConnectedAs, isByLink = false } = result;
   const succeeded = status === 'succeeded';
   const denied = error?.type === 'access_denied';
-  const message: ResultMessage = { source: 'nango', status: succeeded ? 'succeeded' : 'failed', error };
+  const message: ResultMessage = {
+    source: 'nango',
+    status: succeeded ? 'succeeded' : 'failed',
+    error,
+    ...(alsoConnectedAs.length === 0 ? {} : { alsoConnectedAs }),
+  };
   const title = succeeded ? 'Connected' : denied ? 'Access denied' : 'Not connected';
   const text = succeeded
     ? `${integration} is connected. You can close this window.`
