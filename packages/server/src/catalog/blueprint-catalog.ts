@@ -34,13 +34,10 @@ interface ReferencePlace {
   readonly path: KeyPath;
 }
 
-interface ReadBlueprint {
+interface ReadFile {
+  readonly file: BlueprintFile;
   readonly source: SourceFile;
   readonly isOwn: boolean;
-}
-
-interface ValidBlueprint extends ReadBlueprint {
-  readonly file: BlueprintFile;
 }
 
 /**
@@ -49,8 +46,8 @@ interface ValidBlueprint extends ReadBlueprint {
  */
 export class BlueprintCatalog {
   readonly #folders: readonly string[];
-  /** Each file is read once, because many Blueprints may extend one. */
-  readonly #reads = new Map<string, Promise<ReadBlueprint | undefined>>();
+  /** Each file is read and validated once, because many Integrations and Blueprints may extend one. */
+  readonly #reads = new Map<string, Promise<ReadFile | BlueprintFailure>>();
 
   /** `folders` in order of precedence. */
   constructor(folders: readonly string[]) {
@@ -78,13 +75,13 @@ export class BlueprintCatalog {
 
   /** Returns a Blueprint's file, for display. */
   async file(name: string): Promise<{ file: BlueprintFile; isOwn: boolean } | BlueprintFailure> {
-    const read = await this.#readValid(name);
+    const read = await this.#read(name);
     return 'file' in read ? { file: read.file, isOwn: read.isOwn } : read;
   }
 
   async #find(reference: string, chain: readonly string[]): Promise<Blueprint | BlueprintFailure> {
     const [name = '', version] = reference.split(':');
-    const read = await this.#readValid(name);
+    const read = await this.#read(name);
     if (!('file' in read)) return read;
     const { file, source, isOwn } = read;
     const versionName = version ?? latestVersion(Object.keys(file.versions)) ?? '';
@@ -103,30 +100,25 @@ export class BlueprintCatalog {
     return { ...own, ...mergeBlueprint(base, own), isOwn: isOwn || base.isOwn };
   }
 
-  /** Reads a Blueprint's file and validates all of it. */
-  async #readValid(name: string): Promise<ValidBlueprint | BlueprintFailure> {
-    const read = await this.#read(name);
-    if (!read) return { message: `names a Blueprint that does not exist.${suggest(name, await this.#names())}` };
-    const { source } = read;
-    const faults: ConfigFault[] = [];
-    const file = validateFile(blueprintFileSchema, source, faults);
-    if (!file) return { faults };
-    if (file.name === name) return { ...read, file };
-    return { faults: faultsAt({ source, path: ['name'] }, { message: `must be "${name}", the file’s name` }) };
-  }
-
-  #read(name: string): Promise<ReadBlueprint | undefined> {
+  #read(name: string): Promise<ReadFile | BlueprintFailure> {
     const reading = this.#reads.get(name) ?? this.#readFile(name);
     this.#reads.set(name, reading);
     return reading;
   }
 
-  async #readFile(name: string): Promise<ReadBlueprint | undefined> {
+  /** Reads a Blueprint's file from the first folder that has it, and validates all of it. */
+  async #readFile(name: string): Promise<ReadFile | BlueprintFailure> {
     for (const folder of this.#folders) {
       const source = await readSourceFile(join(folder, `${name}.yaml`));
-      if (source) return { source, isOwn: folder !== this.#folders.at(-1) };
+      if (!source) continue;
+      const faults: ConfigFault[] = [];
+      const file = validateFile(blueprintFileSchema, source, faults);
+      if (!file) return { faults };
+      if (file.name !== name)
+        return { faults: faultsAt({ source, path: ['name'] }, { message: `must be "${name}", the file’s name` }) };
+      return { file, source, isOwn: folder !== this.#folders.at(-1) };
     }
-    return undefined;
+    return { message: `names a Blueprint that does not exist.${suggest(name, await this.#names())}` };
   }
 
   async #names(): Promise<string[]> {
