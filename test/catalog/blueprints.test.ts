@@ -15,6 +15,7 @@ import { AUTH_MODES } from '../../packages/server/src/auth-modes/registry.ts';
 import { BlueprintCatalog } from '../../packages/server/src/catalog/blueprint-catalog.ts';
 import { blueprintDigest } from '../../packages/server/src/catalog/blueprint-digest.ts';
 import { CATEGORIES } from '../../packages/server/src/catalog/blueprint-file.ts';
+import type { OAuthHttpRequest } from '../../packages/server/src/oauth/oauth-http.ts';
 import { Template } from '../../packages/server/src/schema/template.ts';
 import { loadConfig } from '../../packages/server/src/config/load-config.ts';
 import { authorizeRequest } from '../../packages/server/src/calls/authorize-request.ts';
@@ -23,7 +24,7 @@ import { withDefaults } from '../../packages/server/src/schema/input-fields.ts';
 import { CATALOG_FOLDER } from '../../packages/server/src/package-files.ts';
 import { BlueprintProvider, configuredSchema, type Described } from '../support/blueprint-provider.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
-import { secret } from '../support/secrets.ts';
+import { revealedRequest, secret } from '../support/secrets.ts';
 
 interface Version {
   extends?: string;
@@ -166,7 +167,8 @@ async function walk(
   const context = {
     now: () => Date.now(),
     randomToken: () => 'a-random-token-of-some-length-0123456789abcdef',
-    http: async (call: Parameters<AuthModeContext['http']>[0]) => {
+    http: async (request: OAuthHttpRequest) => {
+      const call = revealedRequest(request);
       seen.push([call.method, call.url, authenticationOf(call.headers), call.body ?? ''].join(' '));
       return { status: 200, contentType: 'application/json', body: provider.answer(call, prompted) };
     },

@@ -78,7 +78,7 @@ function ownSignature({
     },
     { timestamp: 137131200, nonce: 'nonce' },
   );
-  return decodeURIComponent(/oauth_signature="([^"]+)"/.exec(header)?.[1] ?? '');
+  return decodeURIComponent(/oauth_signature="([^"]+)"/.exec(header.reveal())?.[1] ?? '');
 }
 
 const SIGN_WITH_OAUTHLIB = `

@@ -14,7 +14,8 @@ import {
   withPlaceholders,
   type AuthValueSources,
 } from './auth-values.ts';
-import { revealText, revealTexts, secretTextsIn, type Secret } from '../vault/secret.ts';
+import { toSecretJson } from '../vault/sealed-json.ts';
+import { mapTexts, revealTexts, Secret, secretTextsIn, type MaybeSecret } from '../vault/secret.ts';
 
 /**
  * Returns the schema of a request that a Blueprint configures. Its values may use those of `auth` and `placeholders`.
@@ -53,22 +54,45 @@ export function sendConfigured(
   { http }: Pick<AuthModeContext, 'http'>,
 ): Promise<OAuthHttpResponse> {
   const { method } = request;
-  const url = new URL(renderAuthUrl(request.url, sources));
-  const { allowHttp, name } = sources.integration;
-  assertSecureUrl(url, { allowHttp, source: `A request of "${name}"`, code: 'invalid_value' });
-  const params = revealTexts(renderAuthTemplates(request.params, sources));
-  for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value);
-  const body = encodeBody(request, sources);
-  const ownHeaders = revealTexts(renderAuthHeaders(request.headers, sources));
-  const headers = { accept: 'application/json', ...body?.headers, ...ownHeaders };
-  const signature = sign?.({ method, url: url.href, headers, body: body?.text });
+  const url = renderRequestUrl(request, sources);
+  const { text: body, headers: bodyHeaders } = encodeBody(request, sources) ?? {};
+  const ownHeaders = renderAuthHeaders(request.headers, sources);
+  const headers = { accept: 'application/json', ...bodyHeaders, ...ownHeaders };
+  const signature = sign && signatureHeaders({ method, url, headers, body }, sign);
   return http({
     method,
-    url: url.href,
+    url,
     headers: { ...headers, ...signature },
-    ...(body ? { body: body.text } : {}),
-    clientCertificate: sources.integration.clientCertificate?.reveal(),
+    ...(body ? { body } : {}),
+    clientCertificate: sources.integration.clientCertificate,
   });
+}
+
+function renderRequestUrl({ url, params }: ConfiguredRequest, sources: AuthValueSources): Secret<string> {
+  const { allowHttp, name } = sources.integration;
+  const query = renderAuthTemplates(params, sources);
+  return mapTexts(query, (texts) => {
+    const target = new URL(renderAuthUrl(url, sources));
+    assertSecureUrl(target, { allowHttp, source: `A request of "${name}"`, code: 'invalid_value' });
+    for (const [parameter, value] of Object.entries(texts)) target.searchParams.set(parameter, value);
+    return target.href;
+  });
+}
+
+interface UnsignedRequest {
+  readonly method: string;
+  readonly url: Secret<string>;
+  readonly headers: Readonly<Record<string, MaybeSecret>>;
+  readonly body: Secret<string> | undefined;
+}
+
+/** A signature covers the texts of a request, so the signer reads them. */
+function signatureHeaders(
+  { method, url, headers, body }: UnsignedRequest,
+  sign: RequestSigner,
+): Record<string, Secret<string>> {
+  const signed = sign({ method, url: url.reveal(), headers: revealTexts(headers), body: body?.reveal() });
+  return Object.fromEntries(Object.entries(signed).map(([name, value]) => [name, new Secret(value)]));
 }
 
 /** Returns the secrets that a request may have carried. No message may quote them. */
@@ -81,25 +105,25 @@ function encodeBody({ body, body_format }: ConfiguredRequest, sources: AuthValue
   const members = Object.entries(body).map(([name, member]) => {
     return [
       name,
-      member instanceof Template
-        ? revealText(renderAuthTemplate(member, sources))
-        : revealTexts(renderAuthTemplates(member, sources)),
+      member instanceof Template ? renderAuthTemplate(member, sources) : renderAuthTemplates(member, sources),
     ] as const;
   });
   if (body_format === 'json')
-    return { text: JSON.stringify(Object.fromEntries(members)), headers: { 'content-type': 'application/json' } };
-  const pairs = members.flatMap(([name, value]) =>
-    typeof value === 'string' ? [[name, value] as [string, string]] : nested(name, value),
-  );
+    return { text: toSecretJson(Object.fromEntries(members)), headers: { 'content-type': 'application/json' } };
+  const pairs = members.flatMap(([name, value]) => (isText(value) ? [[name, value] as const] : nested(name, value)));
   return {
-    text: new URLSearchParams(pairs).toString(),
+    text: mapTexts(Object.fromEntries(pairs), (texts) => new URLSearchParams(texts).toString()),
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
   };
 }
 
 /** Returns nested members as forms write them: `user[name]=…`. */
-function nested(name: string, members: Record<string, string>): [string, string][] {
+function nested(name: string, members: Record<string, MaybeSecret>): (readonly [string, MaybeSecret])[] {
   return Object.entries(members).map(([member, value]) => [`${name}[${member}]`, value]);
+}
+
+function isText(value: MaybeSecret | Record<string, MaybeSecret>): value is MaybeSecret {
+  return typeof value === 'string' || value instanceof Secret;
 }
 
 /** Returns the endpoints of configured requests, by their keys in `auth`. */

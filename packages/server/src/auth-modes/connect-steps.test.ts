@@ -12,7 +12,7 @@ import type { OAuth2Credentials } from './oauth2/credentials.ts';
 import { oauth2StepMode } from './oauth2/configured-requests.ts';
 import { oauth2 } from './oauth2/oauth2.ts';
 import { RESERVED_PLACEHOLDERS } from './registry.ts';
-import { revealed, secret } from '../../../../test/support/secrets.ts';
+import { revealed, revealedRequest, secret, type RevealedRequest } from '../../../../test/support/secrets.ts';
 
 const NOW = 1_800_000_000_000;
 const ENDPOINTS = { authorization_url: 'https://acme.example/a', token_url: 'https://acme.example/t' };
@@ -21,12 +21,12 @@ const EXCHANGED = { method: 'GET', url: 'https://acme.example/exchange', params:
 
 /** Takes steps at a provider with the given responses. Resolves to the result and the requests. */
 async function take(steps: object[], answers: [status: number, body: unknown][], { tokensOnly = false } = {}) {
-  const seen: OAuthHttpRequest[] = [];
+  const seen: RevealedRequest[] = [];
   const integration = integrationOf(oauth2, { ...ENDPOINTS, steps });
   const context = {
     now: () => NOW,
     http: async (request: OAuthHttpRequest) => {
-      seen.push(request);
+      seen.push(revealedRequest(request));
       const [status, body] = answers.shift() ?? assert.fail('too many steps');
       return { status, contentType: 'application/json', body: typeof body === 'string' ? body : JSON.stringify(body) };
     },
@@ -141,12 +141,12 @@ test('OAuth 1.0a: steps are signed with the token, and config of the token respo
     steps: [{ request: { method: 'GET', url: 'https://api.acme.example/me' }, store: { account_id: 'id' } }],
   };
   const integration = integrationOf(oauth1, auth);
-  const asked: OAuthHttpRequest[] = [];
+  const asked: RevealedRequest[] = [];
   const context = {
     now: () => NOW,
     randomToken: () => 'nonce',
     http: async (request: OAuthHttpRequest) => {
-      asked.push(request);
+      asked.push(revealedRequest(request));
       const isToken = request.url === auth.token_url;
       const body = isToken ? 'oauth_token=t2&oauth_token_secret=s2&screen_name=ada' : '{"id":7}';
       return { status: 200, contentType: 'text/plain', body };

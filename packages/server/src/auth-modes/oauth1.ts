@@ -167,7 +167,7 @@ function signedHeaders(
   const { body_hash, signature_method } = integration.auth;
   const protocolParameters = body_hash && !isForm ? bodyHashParameter(body ?? '', signature_method) : {};
   const request = { method, url, formParameters, protocolParameters };
-  return { authorization: oauth1AuthorizationHeader(request, signer, freshness(context)) };
+  return { authorization: oauth1AuthorizationHeader(request, signer, freshness(context)).reveal() };
 }
 
 /** Returns the callback URL with the state, which identifies the attempt of the authorization response. */

@@ -9,7 +9,7 @@ export function connectionSockets(connection: OpenConnection): ConnectionSockets
   return {
     owner: socketOwner(connection),
     guarded: isGuarded,
-    clientCertificate: clientCertificate?.reveal(),
+    clientCertificate,
     connectTimeoutMs: timeouts.connectMs,
   };
 }

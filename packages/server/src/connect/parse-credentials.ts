@@ -84,12 +84,11 @@ async function verifyCredentials(
   const verification = mode.prompted?.verification(integration);
   if (!verification) return;
   const { target, headers } = authorizeRequest(verification, { integration, mode, credentials, config }, context);
-  const clientCertificate = integration.clientCertificate?.reveal();
   const { status } = await modeContext(integration, context).http({
     method: verification.method,
     url: targetUrl(target),
     headers,
-    clientCertificate,
+    clientCertificate: integration.clientCertificate,
     // A verification request may return a list. Only its status is read.
     maxBytes: MAX_VERIFICATION_BYTES,
   });

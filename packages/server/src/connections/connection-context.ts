@@ -10,6 +10,7 @@ import type { Config } from '../config/load-config.ts';
 import { additionalConfigSchema, parseTags, type Tags } from './connection-input.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { OAuthHttp } from '../oauth/oauth-http.ts';
+import { revealText } from '../vault/secret.ts';
 import { parseExactJson } from '../formats/parse-json.ts';
 import {
   backEndFields,
@@ -95,7 +96,7 @@ export function modeContext(integration: Integration, context: ConnectionContext
   const { isGuarded, configuredOrigins, allowHttp, auth } = integration;
   const maxBytes = auth.max_response_bytes;
   const http: OAuthHttp = async (call) => {
-    const url = new URL(call.url);
+    const url = new URL(revealText(call.url));
     assertSecureUrl(url, { allowHttp, source: `A request of "${integration.name}"`, code: 'provider_error' });
     const send = !isGuarded && configuredOrigins.has(url.origin) ? context.unguardedHttp : context.guardedHttp;
     return send(maxBytes === undefined ? call : { maxBytes, ...call });

@@ -1,4 +1,4 @@
-import { revealTexts, Secret, secretTextsIn, type MaybeSecret } from '../vault/secret.ts';
+import { mapTexts, Secret, secretTextsIn, type MaybeSecret } from '../vault/secret.ts';
 import type { ClientCertificate } from './oauth-http.ts';
 
 const NO_SECRET = new Secret('');
@@ -69,16 +69,16 @@ export function authenticatedForm(endpoint: AuthenticatedEndpoint, params: Reado
       'content-type': 'application/x-www-form-urlencoded',
       ...authenticationHeaders(authentication),
     },
-    body: new URLSearchParams(revealTexts(body)).toString(),
-    clientCertificate: endpoint.clientCertificate?.reveal(),
+    body: mapTexts(body, (texts) => new URLSearchParams(texts).toString()),
+    clientCertificate: endpoint.clientCertificate,
     /** The secrets that the endpoint might repeat. No error message may quote them. */
     secrets: secretTextsIn(endpoint, authentication, body),
   };
 }
 
 /** Returns the headers of a request that authenticates its client. */
-export function authenticationHeaders({ basic: credentials }: ClientAuthentication): Record<string, string> {
-  return credentials === undefined ? {} : { authorization: `Basic ${credentials.reveal()}` };
+export function authenticationHeaders({ basic: credentials }: ClientAuthentication): Record<string, MaybeSecret> {
+  return credentials === undefined ? {} : { authorization: credentials.map((text) => `Basic ${text}`) };
 }
 
 function basic({ client_id = '', client_secret = NO_SECRET }: OAuthClient, encode: (text: string) => string) {

@@ -1,16 +1,19 @@
+import type { MaybeSecret, Secret } from '../vault/secret.ts';
+
 /** A certificate that the client presents, and its key, both in PEM (RFC 8705). */
 export interface ClientCertificate {
   readonly certificate: string;
   readonly key: string;
 }
 
-/** A request to an authorization server. */
+/** A request to an authorization server. Only the HTTP client reveals its secrets, to write them to the wire. */
 export interface OAuthHttpRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
-  readonly url: string;
-  readonly headers: Record<string, string>;
-  readonly body?: string;
-  readonly clientCertificate?: ClientCertificate | undefined;
+  /** A secret if the query or the path may hold one. */
+  readonly url: MaybeSecret;
+  readonly headers: Readonly<Record<string, MaybeSecret>>;
+  readonly body?: MaybeSecret;
+  readonly clientCertificate?: Secret<ClientCertificate> | undefined;
   /** Largest body of the response, in bytes; default: {@link MAX_RESPONSE_BYTES}. */
   readonly maxBytes?: number | undefined;
 }

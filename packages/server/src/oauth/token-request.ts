@@ -1,4 +1,5 @@
-import { revealTexts, secretTextsIn, type MaybeSecret, type Secret } from '../vault/secret.ts';
+import { toSecretJson } from '../vault/sealed-json.ts';
+import { mapTexts, secretTextsIn, type MaybeSecret, type Secret } from '../vault/secret.ts';
 import {
   authenticationHeaders,
   type ClientAuthentication,
@@ -46,14 +47,14 @@ export async function tokenRequest(
   const body = renameParameters({ ...params, ...grant, ...authentication.params }, endpoint.names);
   const response = await http({
     method: endpoint.method,
-    ...placeParameters(endpoint, revealTexts(body)),
+    ...placeParameters(endpoint, body),
     headers: {
       accept: 'application/json',
       ...contentType(endpoint),
-      ...revealTexts(endpoint.headers),
+      ...endpoint.headers,
       ...authenticationHeaders(authentication),
     },
-    clientCertificate: endpoint.clientCertificate?.reveal(),
+    clientCertificate: endpoint.clientCertificate,
   });
   try {
     return processTokenResponse(response, endpoint.response, secretTextsIn(endpoint, authentication, body));
@@ -74,13 +75,17 @@ function withHint(error: unknown, { hint }: ClientAuthentication): unknown {
 
 function placeParameters(
   { url, method, bodyFormat }: TokenEndpoint,
-  params: Record<string, string>,
-): { url: string; body?: string } {
-  const form = new URLSearchParams(params);
-  if (method !== 'GET') return { url, body: bodyFormat === 'json' ? JSON.stringify(params) : form.toString() };
-  const withQuery = new URL(url);
-  for (const [name, value] of form) withQuery.searchParams.set(name, value);
-  return { url: withQuery.href };
+  params: Parameters,
+): { url: MaybeSecret; body?: Secret<string> } {
+  if (method === 'GET') return { url: mapTexts(params, (texts) => withQuery(url, texts)) };
+  if (bodyFormat === 'json') return { url, body: toSecretJson(params) };
+  return { url, body: mapTexts(params, (texts) => new URLSearchParams(texts).toString()) };
+}
+
+function withQuery(url: string, params: Record<string, string>): string {
+  const target = new URL(url);
+  for (const [name, value] of Object.entries(params)) target.searchParams.set(name, value);
+  return target.href;
 }
 
 function contentType({ method, bodyFormat }: TokenEndpoint): Record<string, string> {

@@ -11,6 +11,7 @@ import type { ConnectionContext } from '../connections/connection-context.ts';
 import { placeOf } from '../connections/sealed-credentials.ts';
 import { sealJson } from '../vault/sealed-json.ts';
 import { FreshCredentials } from './fresh-credentials.ts';
+import { revealText } from '../vault/secret.ts';
 import { revealed, secret } from '../../../../test/support/secrets.ts';
 
 // Runs every interleaving of servers that refresh one connection. At every point, a server may die, or a lease may
@@ -261,7 +262,9 @@ function serverOf(world: World, server: number): FreshCredentials {
   const integration = integrationWith(world.time);
   const http: OAuthHttp = ({ body }) =>
     world.gate(server, 'ask', () => {
-      const { status, body: response } = world.provide(new URLSearchParams(body).get('refresh_token') ?? '');
+      const { status, body: response } = world.provide(
+        new URLSearchParams(revealText(body ?? '')).get('refresh_token') ?? '',
+      );
       return { status, contentType: 'application/json', body: response, tookMs: world.time.tookMs };
     });
   const context = {

@@ -10,6 +10,7 @@ import { createGuardedConnector } from './network-guard.ts';
 import { parseRetryAfter } from './retry-after.ts';
 import { SocketPools } from './socket-pools.ts';
 import { TracedHandler, type TraceOutgoing } from './traced-request.ts';
+import { revealText, revealTexts, type Secret } from '../vault/secret.ts';
 import { MAX_RESPONSE_BYTES, type ClientCertificate, type OAuthHttp } from '../oauth/oauth-http.ts';
 
 const DEFAULT_TOKEN_TIMEOUT_MS = 20_000;
@@ -25,7 +26,7 @@ export interface UpstreamRequest {
   readonly target: RequestTarget;
   readonly headers: Record<string, string>;
   readonly body?: string | Uint8Array | undefined;
-  readonly clientCertificate?: ClientCertificate | undefined;
+  readonly clientCertificate?: Secret<ClientCertificate> | undefined;
   /** Whether only public addresses may be reached, because a connection chose the host. */
   readonly guarded?: boolean;
   /** The owner of the HTTP/1.1 sockets; undefined = a socket for this request only. */
@@ -40,7 +41,7 @@ export interface UpstreamRequest {
 
 /** Settings of sockets. A request uses only sockets that were made with its settings. */
 interface SocketSettings {
-  readonly clientCertificate: ClientCertificate | undefined;
+  readonly clientCertificate: Secret<ClientCertificate> | undefined;
   readonly guarded: boolean;
   readonly connectTimeoutMs?: number;
   /** Whether HTTP/2 is excluded, as for WebSockets. */
@@ -190,13 +191,14 @@ export class HttpClient {
 
   #findOrCreatePools({ clientCertificate, guarded, connectTimeoutMs, http1 }: Required<SocketSettings>): SocketPools {
     const kind = `${guarded ? 'guarded' : 'open'} ${http1 ? 'http1' : 'http'} ${connectTimeoutMs}`;
-    const name = clientCertificate ? `${kind} ${digestOf(clientCertificate)}` : kind;
+    const certificate = clientCertificate?.reveal();
+    const name = certificate ? `${kind} ${digestOf(certificate)}` : kind;
     const existing = this.#poolsBySettings.get(name);
     if (existing) return existing;
     const connect = ({ allowH2 }: { allowH2: boolean }) => {
       const options = {
         ...this.#connect,
-        ...(clientCertificate ? { cert: clientCertificate.certificate, key: clientCertificate.key } : {}),
+        ...(certificate ? { cert: certificate.certificate, key: certificate.key } : {}),
         timeout: connectTimeoutMs,
         allowH2,
       };
@@ -261,8 +263,8 @@ export function createOAuthHttp(
   { now, timeoutMs = DEFAULT_TOKEN_TIMEOUT_MS, guarded = false }: OAuthHttpOptions,
 ): OAuthHttp {
   return async ({ url, ...call }) => {
-    const target = targetOf(new URL(url));
-    const headers = { 'user-agent': 'Nango', ...call.headers };
+    const target = targetOf(new URL(revealText(url)));
+    const headers = { 'user-agent': 'Nango', ...revealTexts(call.headers) };
     const sent = performance.now();
     const {
       status,
@@ -272,6 +274,7 @@ export function createOAuthHttp(
       ...call,
       target,
       headers,
+      body: call.body === undefined ? undefined : revealText(call.body),
       guarded,
       timeoutMs,
       maxBytes: call.maxBytes ?? MAX_RESPONSE_BYTES,

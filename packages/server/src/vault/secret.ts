@@ -50,6 +50,14 @@ export function revealTexts(texts: Readonly<Record<string, MaybeSecret>>): Recor
   return Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, revealText(text)]));
 }
 
+/** Returns a secret that is computed from several texts, such as the form that holds them. */
+export function mapTexts<T>(
+  texts: Readonly<Record<string, MaybeSecret>>,
+  change: (revealed: Record<string, string>) => T,
+): Secret<T> {
+  return new Secret(change(revealTexts(texts)));
+}
+
 /** Returns JSON that contains the secrets, to seal it or to respond with credentials. */
 export function toRevealedJson(value: unknown): string {
   // `serialized` is the result of toJSON().

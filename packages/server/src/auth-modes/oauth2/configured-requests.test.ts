@@ -5,7 +5,7 @@ import type { OAuthHttpRequest } from '../../oauth/oauth-http.ts';
 import type { AuthModeContext } from '../auth-mode.ts';
 import type { OAuth2Credentials } from './credentials.ts';
 import { oauth2 } from './oauth2.ts';
-import { revealed, secret } from '../../../../../test/support/secrets.ts';
+import { revealed, revealedRequest, secret, type RevealedRequest } from '../../../../../test/support/secrets.ts';
 
 const NOW = 1_800_000_000_000;
 const DAY = 86_400_000;
@@ -24,12 +24,12 @@ const ITSELF = {
 
 /** A context whose provider sends the given responses, and records the requests. */
 function provider(...answers: [status: number, body: unknown][]) {
-  const asked: OAuthHttpRequest[] = [];
+  const asked: RevealedRequest[] = [];
   const context = {
     now: () => NOW,
     randomToken: () => 'random',
     http: async (request: OAuthHttpRequest) => {
-      asked.push(request);
+      asked.push(revealedRequest(request));
       const [status, body] = answers.shift() ?? assert.fail('asked too often');
       return { status, contentType: 'application/json', body: JSON.stringify(body) };
     },

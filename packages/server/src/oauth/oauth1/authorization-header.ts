@@ -1,7 +1,7 @@
 import { percentEncode } from './percent-encoding.ts';
 import { signatureBaseString, type Parameters } from './signature-base-string.ts';
 import { SIGNATURE_METHODS, type SignatureMethod } from './signature-method.ts';
-import { revealTexts, Secret, type MaybeSecret } from '../../vault/secret.ts';
+import { mapTexts, Secret, type MaybeSecret } from '../../vault/secret.ts';
 
 /** The client and the token that sign. */
 export interface OAuth1Signer {
@@ -37,21 +37,27 @@ export function oauth1AuthorizationHeader(
   request: OAuth1Request,
   signer: OAuth1Signer,
   { timestamp, nonce }: Freshness,
-): string {
+): Secret<string> {
   const { clientId, clientSecret, signatureMethod, token } = signer;
-  const protocol: Record<string, string> = {
+  const protocol: Record<string, MaybeSecret> = {
     oauth_consumer_key: clientId,
-    ...(token ? { oauth_token: token.oauth_token.reveal() } : {}),
+    ...(token ? { oauth_token: token.oauth_token } : {}),
     oauth_signature_method: signatureMethod,
     oauth_timestamp: String(timestamp),
     oauth_nonce: nonce,
     oauth_version: '1.0',
-    ...revealTexts(request.protocolParameters ?? {}),
+    ...request.protocolParameters,
   };
-  const parameters = [...Object.entries(protocol), ...(request.formParameters ?? [])];
-  const baseString = signatureBaseString({ method: request.method, url: request.url, parameters });
   const secrets = { clientSecret, tokenSecret: token?.oauth_token_secret ?? NO_SECRET };
-  const oauth_signature = SIGNATURE_METHODS[signatureMethod](baseString, secrets);
-  const pairs = Object.entries({ ...protocol, oauth_signature });
-  return `OAuth ${pairs.map(([name, value]) => `${percentEncode(name)}="${percentEncode(value)}"`).join(', ')}`;
+  return mapTexts(protocol, (texts) => {
+    const parameters = [...Object.entries(texts), ...(request.formParameters ?? [])];
+    const baseString = signatureBaseString({ method: request.method, url: request.url, parameters });
+    const oauth_signature = SIGNATURE_METHODS[signatureMethod](baseString, secrets);
+    return headerOf({ ...texts, oauth_signature });
+  });
+}
+
+function headerOf(parameters: Record<string, string>): string {
+  const pairs = Object.entries(parameters).map(([name, value]) => `${percentEncode(name)}="${percentEncode(value)}"`);
+  return `OAuth ${pairs.join(', ')}`;
 }

@@ -107,7 +107,7 @@ test('the header holds the protocol parameters and nothing of the form or query'
     { timestamp: 1, nonce: 'n' },
   );
   assert.equal(
-    header,
+    header.reveal(),
     'OAuth oauth_consumer_key="id", oauth_signature_method="PLAINTEXT", oauth_timestamp="1", ' +
       'oauth_nonce="n", oauth_version="1.0", ' +
       'oauth_callback="https%3A%2F%2Fb.example%2F%3Fstate%3Ds", oauth_signature="secret%26"',
