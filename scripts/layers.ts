@@ -181,7 +181,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   upstream: {
     about: 'the one HTTP client, built on undici: sockets, network guard, decoding of bodies',
-    mayImport: ['oauth', 'formats', 'errors'],
+    mayImport: ['vault', 'oauth', 'formats', 'errors'],
   },
   scheduling: {
     about: 'periodic tasks, back-off, fair limits',

@@ -170,7 +170,7 @@ async function walk(
     http: async (request: OAuthHttpRequest) => {
       const call = revealedRequest(request);
       seen.push([call.method, call.url, authenticationOf(call.headers), call.body ?? ''].join(' '));
-      return { status: 200, contentType: 'application/json', body: provider.answer(call, prompted) };
+      return { status: 200, contentType: 'application/json', body: secret(provider.answer(call, prompted)) };
     },
   } as unknown as AuthModeContext;
   const walking = { integration, mode, described, provider, prompted, context, seen };

@@ -48,7 +48,7 @@ export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
   'processTokenResponse, time': (text) => {
     const body = JSON.stringify({ access_token: 'a', expires_in: text, at: text });
     const format = { tokenTypes: undefined, paths: { expires_at: 'at' }, expiresInUnit: 'seconds' } as const;
-    return processTokenResponse({ status: 200, contentType: 'application/json', body }, format, []);
+    return processTokenResponse({ status: 200, contentType: 'application/json', body: secret(body) }, format, []);
   },
   userId: (text) => userIdSchema.safeParse(text),
   requestId: (text) => requestIdOf({ 'x-request-id': text }),
@@ -59,13 +59,13 @@ export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
   'responseJson, media type': (text) => responseJson(text, '{}'),
   processTokenResponse: (body) =>
     processTokenResponse(
-      { status: 200, contentType: 'application/json', body },
+      { status: 200, contentType: 'application/json', body: secret(body) },
       { tokenTypes: undefined, paths: { access_token: 'a.*.b' }, expiresInUnit: 'seconds' },
       [secret('secret-1')],
     ),
   'processTokenResponse, refused': (body) =>
     processTokenResponse(
-      { status: 400, contentType: 'text/html', body },
+      { status: 400, contentType: 'text/html', body: secret(body) },
       { tokenTypes: undefined, paths: {}, expiresInUnit: 'seconds' },
       [secret('secret-1')],
     ),
@@ -93,10 +93,12 @@ export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
   'form of a callback, sent on': (text) => new URLSearchParams(text).toString(),
   'processCredentialsResponse, OAuth 1.0a': (text) => {
     const body = `oauth_token=a&oauth_token_secret=${text}`;
-    return processCredentialsResponse({ status: 200, contentType: 'text/plain', body }, [secret('secret-1')]);
+    return processCredentialsResponse({ status: 200, contentType: 'text/plain', body: secret(body) }, [
+      secret('secret-1'),
+    ]);
   },
   'processCredentialsResponse, refused': (body) =>
-    processCredentialsResponse({ status: 401, contentType: 'text/html', body }, [
+    processCredentialsResponse({ status: 401, contentType: 'text/html', body: secret(body) }, [
       secret('secret-1'),
       secret('<<<<'),
       secret('{}{}'),

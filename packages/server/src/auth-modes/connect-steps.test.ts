@@ -28,7 +28,11 @@ async function take(steps: object[], answers: [status: number, body: unknown][],
     http: async (request: OAuthHttpRequest) => {
       seen.push(revealedRequest(request));
       const [status, body] = answers.shift() ?? assert.fail('too many steps');
-      return { status, contentType: 'application/json', body: typeof body === 'string' ? body : JSON.stringify(body) };
+      return {
+        status,
+        contentType: 'application/json',
+        body: secret(typeof body === 'string' ? body : JSON.stringify(body)),
+      };
     },
   } as unknown as AuthModeContext;
   const credentials = {
@@ -149,7 +153,7 @@ test('OAuth 1.0a: steps are signed with the token, and config of the token respo
       asked.push(revealedRequest(request));
       const isToken = request.url === auth.token_url;
       const body = isToken ? 'oauth_token=t2&oauth_token_secret=s2&screen_name=ada' : '{"id":7}';
-      return { status: 200, contentType: 'text/plain', body };
+      return { status: 200, contentType: 'text/plain', body: secret(body) };
     },
   } as unknown as AuthModeContext;
   const done = await oauth1.authorization?.complete(

@@ -1,6 +1,7 @@
 import { NangoError } from '../errors/nango-error.ts';
 import { memberAt } from '../formats/json-path.ts';
 import type { OAuthHttpResponse } from '../oauth/oauth-http.ts';
+import { readBody } from '../oauth/response-body.ts';
 import { numberText, parseExactJson } from '../formats/parse-json.ts';
 import type {
   AdditionalConfig,
@@ -91,7 +92,7 @@ async function takeStep<Credentials extends BaseCredentials>(
       'token_exchange_failed',
       `Step ${number} of connecting failed: the provider responded with status ${response.status}.`,
     );
-  const json = parseExactJson(response.body);
+  const json = readBody(response, (text) => parseExactJson(text));
   const stored = Object.entries(store).map(([name, path]) => [name, textAt(json, path, number)] as const);
   return {
     credentials,

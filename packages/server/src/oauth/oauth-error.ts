@@ -1,6 +1,6 @@
 import { NangoError, type NangoErrorOptions } from '../errors/nango-error.ts';
 import type { ErrorCode } from '../errors/registry.ts';
-import type { Secret } from '../vault/secret.ts';
+import { revealText, type MaybeSecret, type Secret } from '../vault/secret.ts';
 import { longestForm, maskSecrets } from './mask-secrets.ts';
 
 const MAX_EXCERPT = 300;
@@ -29,8 +29,8 @@ export class OAuthResponseError extends NangoError {
  * Returns a short, one-line excerpt of a provider's text, without markup, control characters and any of the `secrets`
  * that were sent, in whatever encoding. Only the beginning of the text is read.
  */
-export function excerpt(text: string, secrets: readonly Secret<string>[] = []): string {
-  const line = withoutMarkup(beginningOf(text, secrets))
+export function excerpt(text: MaybeSecret, secrets: readonly Secret<string>[] = []): string {
+  const line = withoutMarkup(beginningOf(revealText(text), secrets))
     .replace(/[\p{Cc}\u2028\u2029\s]+/gu, ' ')
     .trim();
   return line.length > MAX_EXCERPT ? `${line.slice(0, MAX_EXCERPT)}…` : line;

@@ -31,9 +31,10 @@ export interface OAuthHttpResponse {
   readonly retryAfterMs?: number | undefined;
   /** The challenge of a 401 (RFC 9110 §11.6.1). */
   readonly wwwAuthenticate?: string;
-  /** The target of a redirect. */
-  readonly location?: string | undefined;
-  readonly body: string;
+  /** The target of a redirect. Its query may hold a code. */
+  readonly location?: Secret<string> | undefined;
+  /** It may hold tokens. `readBody` parses it. */
+  readonly body: Secret<string>;
 }
 
 /**

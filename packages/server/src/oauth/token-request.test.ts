@@ -19,7 +19,7 @@ async function refusedWith(authenticate: ClientAuthenticationMethod, client_secr
     names: {},
     response: { tokenTypes: undefined, paths: {}, expiresInUnit: 'seconds' },
   } as const;
-  const response = { status: 401, contentType: 'application/json', body: JSON.stringify({ error }) };
+  const response = { status: 401, contentType: 'application/json', body: secret(JSON.stringify({ error })) };
   const thrown: unknown = await tokenRequest(endpoint, { grant: {}, params: {} }, () =>
     Promise.resolve(response),
   ).catch((reason: unknown) => reason);

@@ -23,7 +23,7 @@ function process(body: string | object, options: Options = {}) {
   } = options;
   const text = typeof body === 'string' ? body : JSON.stringify(body);
   return processTokenResponse(
-    { status, contentType, body: text },
+    { status, contentType, body: secret(text) },
     { tokenTypes, paths, expiresInUnit },
     secrets.map(secret),
   );

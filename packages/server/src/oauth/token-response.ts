@@ -1,11 +1,12 @@
 import { z } from 'zod';
+import { readBody } from './response-body.ts';
 import { responseSecrets } from './response-secrets.ts';
 import { memberAt } from '../formats/json-path.ts';
 import { excerpt, OAuthResponseError } from './oauth-error.ts';
 import type { OAuthHttpResponse } from './oauth-http.ts';
 import { jsonValue, numberText, parseExactJson } from '../formats/parse-json.ts';
 import { parseTime } from '../formats/parse-time.ts';
-import { Secret } from '../vault/secret.ts';
+import { Secret, type MaybeSecret } from '../vault/secret.ts';
 import { isSuccess } from '../formats/http-status.ts';
 
 const MAX_LIFETIME_SECONDS = 10 * 365 * 86_400;
@@ -67,7 +68,7 @@ export function processTokenResponse(
   format: TokenResponseFormat,
   secrets: readonly Secret<string>[],
 ): TokenResponse {
-  const raw = parseBody(response.body);
+  const raw = readBody(response, parseBody);
   const reading = { response, format, secrets: [...secrets, ...tokensIn(raw, format)] };
   if (!isSuccess(response.status) || !raw || isError(raw)) throw rejection(raw, reading);
   const member = (name: keyof TokenResponseFormat['paths']) => memberAt(raw, format.paths[name] ?? name);
@@ -148,7 +149,7 @@ function errorWords(raw: Record<string, Json>, code: unknown): string {
 }
 
 /** Describes an unreadable response. A successful one may hold tokens, so it is never quoted. */
-function unreadableBody({ status, contentType, body }: OAuthHttpResponse): string {
+function unreadableBody({ status, contentType, body }: OAuthHttpResponse): MaybeSecret {
   return status < 300 ? `a response that is neither JSON nor form-encoded (${contentType || 'no content type'})` : body;
 }
 

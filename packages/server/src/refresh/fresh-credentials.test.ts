@@ -56,7 +56,7 @@ async function startEngine(
     provider.calls += 1;
     if (answer) return answer(provider.calls);
     const token = { access_token: `at-${provider.calls}`, refresh_token: 'rt', expires_in: lifeSeconds };
-    return { status: 200, contentType: 'application/json', body: JSON.stringify(token) };
+    return { status: 200, contentType: 'application/json', body: secret(JSON.stringify(token)) };
   };
   const context = {
     store: flaky,
@@ -169,7 +169,7 @@ test('D5: a user whose token is still valid does not wait for the refreshes of o
   assert.equal(accessToken(await fresh.get(due)), 'at-0');
   assert.equal(provider.calls, others.length);
   const body = JSON.stringify({ access_token: 'at-1', expires_in: 3_600 });
-  hanging.resolve({ status: 200, contentType: 'application/json', body });
+  hanging.resolve({ status: 200, contentType: 'application/json', body: secret(body) });
   await Promise.all(refreshes);
   assert.equal(accessToken(await fresh.get(due)), 'at-1');
 });
@@ -186,7 +186,7 @@ for (const grace of [true, false]) {
         const body = grace
           ? { access_token: 'at-2', refresh_token: 'rt-2', expires_in: LIFE_SECONDS }
           : { error: 'invalid_grant' };
-        return { status: grace ? 200 : 400, contentType: 'application/json', body: JSON.stringify(body) };
+        return { status: grace ? 200 : 400, contentType: 'application/json', body: secret(JSON.stringify(body)) };
       },
     });
     void fresh.get(KEY);
@@ -211,7 +211,7 @@ const noResponse = (code: string): Promise<never> =>
 const refused = async (status: number, retryAfterMs?: number) => ({
   status,
   contentType: 'text/plain',
-  body: '',
+  body: secret(''),
   ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
 });
 

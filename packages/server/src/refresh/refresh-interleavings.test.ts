@@ -265,7 +265,7 @@ function serverOf(world: World, server: number): FreshCredentials {
       const { status, body: response } = world.provide(
         new URLSearchParams(revealText(body ?? '')).get('refresh_token') ?? '',
       );
-      return { status, contentType: 'application/json', body: response, tookMs: world.time.tookMs };
+      return { status, contentType: 'application/json', body: secret(response), tookMs: world.time.tookMs };
     });
   const context = {
     store: storeOf(world, server),

@@ -55,7 +55,7 @@ test('the response of a token endpoint is decoded, although no coding was reques
     (_request, response) => void response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('{"a":1}')),
   );
   const http = createOAuthHttp(client, { now: Date.now });
-  assert.equal((await http({ method: 'POST', url, headers: {} })).body, '{"a":1}');
+  assert.equal((await http({ method: 'POST', url, headers: {} })).body.reveal(), '{"a":1}');
   assert.equal((await client.send(callTo(url))).receivedBytes, gzipSync('{"a":1}').length);
 });
 

@@ -10,7 +10,7 @@ import { createGuardedConnector } from './network-guard.ts';
 import { parseRetryAfter } from './retry-after.ts';
 import { SocketPools } from './socket-pools.ts';
 import { TracedHandler, type TraceOutgoing } from './traced-request.ts';
-import { revealText, revealTexts, type Secret } from '../vault/secret.ts';
+import { revealText, revealTexts, Secret } from '../vault/secret.ts';
 import { MAX_RESPONSE_BYTES, type ClientCertificate, type OAuthHttp } from '../oauth/oauth-http.ts';
 
 const DEFAULT_TOKEN_TIMEOUT_MS = 20_000;
@@ -285,8 +285,8 @@ export function createOAuthHttp(
       tookMs: Math.ceil(performance.now() - sent),
       retryAfterMs: parseRetryAfter(String(received['retry-after'] ?? ''), now()),
       wwwAuthenticate: String(received['www-authenticate'] ?? ''),
-      location: typeof received['location'] === 'string' ? received['location'] : undefined,
-      body: body.toString('utf8'),
+      location: typeof received['location'] === 'string' ? new Secret(received['location']) : undefined,
+      body: new Secret(body.toString('utf8')),
     };
   };
 }

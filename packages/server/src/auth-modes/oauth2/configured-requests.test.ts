@@ -31,7 +31,7 @@ function provider(...answers: [status: number, body: unknown][]) {
     http: async (request: OAuthHttpRequest) => {
       asked.push(revealedRequest(request));
       const [status, body] = answers.shift() ?? assert.fail('asked too often');
-      return { status, contentType: 'application/json', body: JSON.stringify(body) };
+      return { status, contentType: 'application/json', body: secret(JSON.stringify(body)) };
     },
   } as unknown as AuthModeContext;
   return { context, asked };

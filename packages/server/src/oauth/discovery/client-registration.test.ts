@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { registerClient } from './client-registration.ts';
+import { secret } from '../../../../../test/support/secrets.ts';
 
 const METADATA = {
   redirect_uris: ['https://nango.example/oauth/callback'],
@@ -12,6 +13,10 @@ const METADATA = {
 test('no message quotes a secret of an error response', async () => {
   const body = JSON.stringify({ client_secret: 'registered-secret', error_description: 'registered-secret is taken' });
   const register = () =>
-    registerClient('https://as.example/register', METADATA, async () => ({ status: 409, contentType: '', body }));
+    registerClient('https://as.example/register', METADATA, async () => ({
+      status: 409,
+      contentType: '',
+      body: secret(body),
+    }));
   await assert.rejects(register, { code: 'provider_error', message: /409: .*"\[secret\] is taken"/ });
 });

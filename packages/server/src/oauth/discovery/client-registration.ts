@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { readBody } from '../response-body.ts';
 import { responseSecrets } from '../response-secrets.ts';
 import { excerpt, OAuthResponseError } from '../oauth-error.ts';
 import type { OAuthHttp } from '../oauth-http.ts';
@@ -38,13 +39,14 @@ export async function registerClient(
   metadata: ClientMetadata,
   http: OAuthHttp,
 ): Promise<RegisteredClient> {
-  const { status, body } = await http({
+  const response = await http({
     method: 'POST',
     url: registrationEndpoint,
     headers: { accept: 'application/json', 'content-type': 'application/json' },
     body: JSON.stringify(metadata),
   });
-  const json = parseJson(body);
+  const { status, body } = response;
+  const json = readBody(response, (text) => parseJson(text));
   const registered = status < 300 ? registeredClientSchema.safeParse(json).data : undefined;
   // RFC 7591 §3.2.1: members that the server omitted are as requested.
   if (registered) return { token_endpoint_auth_method: metadata.token_endpoint_auth_method, ...registered };

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { excerpt, OAuthResponseError } from '../oauth-error.ts';
 import type { OAuthHttp, OAuthHttpResponse } from '../oauth-http.ts';
+import { readBody, readLocation } from '../response-body.ts';
 import { parseJson } from '../../formats/parse-json.ts';
 
 const MAX_REDIRECTS = 3;
@@ -30,7 +31,10 @@ export async function metadataDocument<T extends z.ZodType>(
   for (const url of urls) {
     const response = await fetchDocument(url, http);
     if (response.status !== 200) continue;
-    const read = readDocument(response.body, query);
+    const read = readDocument(
+      readBody(response, (text) => parseJson(text)),
+      query,
+    );
     if ('document' in read) return read.document;
     problem ??= `${what} at ${url} cannot be used: ${read.problem}`;
   }
@@ -38,10 +42,9 @@ export async function metadataDocument<T extends z.ZodType>(
 }
 
 function readDocument<T extends z.ZodType>(
-  body: string,
+  json: unknown,
   { schema, problem }: MetadataQuery<T>,
 ): { document: z.output<T> } | { problem: string } {
-  const json = parseJson(body);
   if (json === undefined) return { problem: 'it is not JSON' };
   const { success, data, error } = schema.safeParse(json);
   if (!success) {
@@ -59,7 +62,7 @@ async function fetchDocument(url: string, http: OAuthHttp): Promise<OAuthHttpRes
   let at = url;
   for (let redirects = 0; ; redirects += 1) {
     const response = await http({ method: 'GET', url: at, headers: { accept: 'application/json' } });
-    const target = REDIRECTS.has(response.status) ? URL.parse(response.location ?? '', at) : null;
+    const target = REDIRECTS.has(response.status) ? readLocation(response, at) : undefined;
     if (target?.origin !== new URL(url).origin || redirects === MAX_REDIRECTS) return response;
     at = target.href;
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { readBody } from '../response-body.ts';
 import { responseSecrets } from '../response-secrets.ts';
 import { authenticatedForm } from '../client-authentication.ts';
 import { excerpt, OAuthResponseError } from '../oauth-error.ts';
@@ -51,8 +52,9 @@ export async function deviceAuthorizationRequest(
   // RFC 8628 §3.1: client_id is in the body, even if the client authenticates in another way.
   const named = { ...params, ...(client_id === undefined ? {} : { client_id }) };
   const { secrets, ...form } = authenticatedForm(endpoint, named);
-  const { status, body } = await http({ url: endpoint.url, ...form });
-  const json = parseJson(body);
+  const response = await http({ url: endpoint.url, ...form });
+  const { status, body } = response;
+  const json = readBody(response, (text) => parseJson(text));
   const parsed = status === 200 ? deviceAuthorizationSchema.safeParse(json) : undefined;
   if (parsed?.success) return parsed.data;
   const detail = parsed

@@ -1,4 +1,5 @@
 import { isAccessDenied } from '../access-denied.ts';
+import { readBody } from '../response-body.ts';
 import { responseSecrets } from '../response-secrets.ts';
 import { excerpt, OAuthResponseError } from '../oauth-error.ts';
 import type { OAuthHttp, OAuthHttpResponse } from '../oauth-http.ts';
@@ -65,7 +66,7 @@ export async function tokenCredentialsRequest(
   const { oauth_verifier, access_denied_errors } = request;
   const { response, secrets } = await credentialsRequest(request, { oauth_verifier }, http);
   // Some providers redirect the user as if they had agreed, and report the refusal here.
-  const problem = new URLSearchParams(response.body.trim()).get('oauth_problem') ?? '';
+  const problem = readBody(response, (text) => new URLSearchParams(text.trim()).get('oauth_problem') ?? '');
   if (isAccessDenied(problem, access_denied_errors))
     throw new OAuthResponseError('access_denied', `Access was denied (${problem}).`, { error: 'access_denied' });
   return processCredentialsResponse(response, secrets);
@@ -100,10 +101,11 @@ async function credentialsRequest(
 
 /** Parses a form-encoded response (RFC 5849 §2.1, §2.3). Throws `token_exchange_failed` with the provider's message. */
 export function processCredentialsResponse(
-  { status, body }: OAuthHttpResponse,
+  response: OAuthHttpResponse,
   secrets: readonly Secret<string>[],
 ): OAuth1TokenCredentials {
-  const raw = Object.fromEntries(new URLSearchParams(body.trim()));
+  const { status, body } = response;
+  const raw = readBody(response, parseForm);
   const { oauth_token, oauth_token_secret } = raw;
   // A shared secret may be empty (RFC 5849 §3.4.2).
   if (isSuccess(status) && isToken(oauth_token) && oauth_token !== '' && isToken(oauth_token_secret))
@@ -122,6 +124,10 @@ export function processCredentialsResponse(
     `The provider responded with status ${status}: ${detail || '(empty)'}`,
     { httpStatus: status },
   );
+}
+
+function parseForm(body: string): Record<string, string> {
+  return Object.fromEntries(new URLSearchParams(body.trim()));
 }
 
 function isToken(value: string | undefined): value is string {
