@@ -24,7 +24,7 @@ import { withDefaults } from '../../packages/server/src/schema/input-fields.ts';
 import { CATALOG_FOLDER } from '../../packages/server/src/package-files.ts';
 import { BlueprintProvider, configuredSchema, type Described } from '../support/blueprint-provider.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
-import { revealedRequest, secret } from '../support/secrets.ts';
+import { responseParameters, revealedRequest, secret } from '../support/secrets.ts';
 
 interface Version {
   extends?: string;
@@ -214,7 +214,7 @@ async function authorize(
   const { redirectUri } = CLIENT;
   const begun = await authorization.begin({ integration, config, state: secret('state'), redirectUri }, context);
   seen.unshift(begun.authorizationUrl);
-  const callback = provider.authorize(begun.authorizationUrl);
+  const callback = responseParameters(provider.authorize(begun.authorizationUrl));
   const { secrets } = begun;
   const done = await authorization.complete({ integration, config, callback, secrets, redirectUri }, context);
   return { credentials: done.credentials, config: { ...config, ...done.config } };

@@ -30,7 +30,7 @@ import { parseSourceFile } from '../../packages/server/src/sources/source-file.t
 import { CSV_OPTIONS } from '../../packages/server/src/operations/import-file.ts';
 import { processCredentialsResponse } from '../../packages/server/src/oauth/oauth1/credentials-request.ts';
 import { parse as parseCsv } from 'csv-parse/sync';
-import { secret } from './secrets.ts';
+import { responseParameters, secret } from './secrets.ts';
 
 const readYaml = (text: string) => parseSourceFile('integrations.yaml', text);
 const readCsv = (text: string) => parseCsv(text, CSV_OPTIONS);
@@ -71,7 +71,7 @@ export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
     ),
   parseAuthorizationResponse: (text) =>
     parseAuthorizationResponse(
-      new Map([
+      responseParameters([
         ['error', text],
         ['error_description', text],
       ]),
@@ -83,13 +83,13 @@ export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
       },
     ),
   'parseAuthorizationResponse, iss': (text) =>
-    parseAuthorizationResponse(new Map([['iss', text]]), {
+    parseAuthorizationResponse(responseParameters([['iss', text]]), {
       issuer: undefined,
       issuerRequired: true,
       authorizationUrl: 'https://acme.example/a',
       codeParameter: 'code',
     }),
-  'form of a callback, its code': (text) => uniqueParams(`state=s&code=${text}`).get('code'),
+  'form of a callback, its code': (text) => uniqueParams(`state=s&code=${text}`).secret('code'),
   'form of a callback, sent on': (text) => new URLSearchParams(text).toString(),
   'processCredentialsResponse, OAuth 1.0a': (text) => {
     const body = `oauth_token=a&oauth_token_secret=${text}`;

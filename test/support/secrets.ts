@@ -1,3 +1,4 @@
+import type { ResponseParameters } from '../../packages/server/src/oauth/authorization-response.ts';
 import type { OAuthHttpRequest } from '../../packages/server/src/oauth/oauth-http.ts';
 import { revealText, revealTexts, Secret, toRevealedJson } from '../../packages/server/src/vault/secret.ts';
 
@@ -21,4 +22,11 @@ export interface RevealedRequest extends OAuthHttpRequest {
 export function revealedRequest({ url, headers, body, ...rest }: OAuthHttpRequest): RevealedRequest {
   const text = body === undefined ? {} : { body: revealText(body) };
   return { ...rest, url: revealText(url), headers: revealTexts(headers), ...text };
+}
+
+/** Parameters of an authorization response. */
+export function responseParameters(values: Iterable<readonly [string, string]>): ResponseParameters {
+  const texts = new Map(values);
+  const text = (name: string) => texts.get(name);
+  return { text, secret: (name) => (texts.has(name) ? new Secret(text(name) ?? '') : undefined) };
 }

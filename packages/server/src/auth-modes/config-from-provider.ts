@@ -29,7 +29,7 @@ export function configFromCallback(
   integration: Integration & { readonly auth: { readonly config_from_callback: Readonly<Record<string, string>> } },
   callback: ResponseParameters,
 ): JsonObject {
-  return configFrom(integration, integration.auth.config_from_callback, (parameter) => callback.get(parameter));
+  return configFrom(integration, integration.auth.config_from_callback, (parameter) => callback.text(parameter));
 }
 
 function configFrom(

@@ -12,7 +12,13 @@ import type { OAuth2Credentials } from './oauth2/credentials.ts';
 import { oauth2StepMode } from './oauth2/configured-requests.ts';
 import { oauth2 } from './oauth2/oauth2.ts';
 import { RESERVED_PLACEHOLDERS } from './registry.ts';
-import { revealed, revealedRequest, secret, type RevealedRequest } from '../../../../test/support/secrets.ts';
+import {
+  revealed,
+  responseParameters,
+  revealedRequest,
+  secret,
+  type RevealedRequest,
+} from '../../../../test/support/secrets.ts';
 
 const NOW = 1_800_000_000_000;
 const ENDPOINTS = { authorization_url: 'https://acme.example/a', token_url: 'https://acme.example/t' };
@@ -160,7 +166,7 @@ test('OAuth 1.0a: steps are signed with the token, and config of the token respo
     {
       integration,
       config: {},
-      callback: new Map([
+      callback: responseParameters([
         ['oauth_token', 't1'],
         ['oauth_verifier', 'v'],
       ]),

@@ -19,6 +19,8 @@ import { Secret, secretTextsIn } from '../vault/secret.ts';
 import { endpointsOfSteps } from './configured-request.ts';
 
 const NO_SECRET = new Secret('');
+// Some providers send this word in place of a verifier.
+const DENIED = new Secret('denied');
 
 interface OAuth1Credentials extends BaseCredentials {
   readonly oauth_token: Secret<string>;
@@ -190,24 +192,23 @@ function parseOAuth1Response(
   { token, access_denied_errors }: Pick<OAuth1Auth, 'access_denied_errors'> & Required<Pick<OAuth1Signer, 'token'>>,
 ): Secret<string> {
   // Not in the RFC, but some providers report in this way that the user refused.
-  const verifier = callback.get('oauth_verifier');
-  if (callback.get('denied') !== undefined || verifier === 'denied')
+  const verifier = callback.secret('oauth_verifier');
+  if (callback.secret('denied') !== undefined || DENIED.equals(verifier))
     throw new NangoError('access_denied', 'Access was denied.');
-  const problem = callback.get('oauth_problem') ?? callback.get('error');
+  const problem = callback.text('oauth_problem') ?? callback.text('error');
   if (problem !== undefined) {
-    const received = [verifier, callback.get('state')].map((text) => new Secret(text));
-    const detail = excerpt(problem, secretTextsIn(token, received));
+    const detail = excerpt(problem, secretTextsIn(token, [verifier, callback.secret('state')]));
     const isDenied = isAccessDenied(problem, access_denied_errors);
     if (isDenied) throw new NangoError('access_denied', `Access was denied (${detail}).`);
     throw new NangoError('provider_error', `The provider rejected the authorization: ${detail}.`);
   }
-  if (callback.get('oauth_token') !== token.oauth_token.reveal()) {
+  if (!token.oauth_token.equals(callback.secret('oauth_token'))) {
     throw new NangoError(
       'provider_error',
       'The response carries an oauth_token other than the one of this authorization.',
     );
   }
-  if (verifier) return new Secret(verifier);
+  if (verifier) return verifier;
   throw new NangoError('provider_error', 'The response carries no oauth_verifier.');
 }
 

@@ -156,7 +156,7 @@ export class ConnectFlow {
    */
   async complete({ params, cookies }: Callback): Promise<EndedAttempt> {
     const { store, now } = this.#context;
-    const state = new Secret(params.get('state') ?? '');
+    const state = params.secret('state') ?? new Secret('');
     const isPossible = state.map(({ length }) => length > 0 && length <= MAX_STATE).reveal();
     const row = isPossible ? await store.takeAttempt(hashToken(state), now()) : undefined;
     if (!row) throw invalidState();

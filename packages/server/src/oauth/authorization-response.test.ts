@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseAuthorizationResponse } from './authorization-response.ts';
-import { secret } from '../../../../test/support/secrets.ts';
+import { responseParameters, secret } from '../../../../test/support/secrets.ts';
 
 const expected = {
   issuer: undefined,
@@ -10,7 +10,7 @@ const expected = {
   codeParameter: 'code',
 };
 const parse = (response: Record<string, string>, issuer?: string) =>
-  parseAuthorizationResponse(new Map(Object.entries(response)), { ...expected, issuer });
+  parseAuthorizationResponse(responseParameters(Object.entries(response)), { ...expected, issuer });
 
 test('returns the code', () => {
   assert.equal(parse({ code: 'c', state: 's', extra: 'x' }).code.reveal(), 'c');
@@ -29,7 +29,9 @@ test('another code for a refusal is access_denied', () => {
     assert.throws(() => parse({ error }), { code: 'access_denied', message: `Access was denied (${error}).` });
   assert.throws(() => parse({ error: 'nope' }), { code: 'provider_error' });
   const named = { ...expected, accessDeniedErrors: ['nope'] };
-  assert.throws(() => parseAuthorizationResponse(new Map([['error', 'nope']]), named), { code: 'access_denied' });
+  assert.throws(() => parseAuthorizationResponse(responseParameters([['error', 'nope']]), named), {
+    code: 'access_denied',
+  });
 });
 
 test('F6: rejects an iss that is not the configured issuer (RFC 9207)', () => {
@@ -50,7 +52,7 @@ test('F6: without a configured issuer, rejects an iss of another origin than the
 test('no message quotes the code or another secret of the authorization', () => {
   const secrets = [secret('verifier-123456')];
   const refuse = (response: Record<string, string>) => () =>
-    parseAuthorizationResponse(new Map(Object.entries(response)), { ...expected, secrets });
+    parseAuthorizationResponse(responseParameters(Object.entries(response)), { ...expected, secrets });
   const repeated = { code: 'code-123456', error: 'bad', error_description: 'code-123456 verifier-123456' };
   assert.throws(refuse(repeated), { message: 'bad: [secret] [secret]' });
   assert.throws(refuse({ code: 'code-123456', iss: 'https://evil.example/code-123456' }), {
@@ -72,7 +74,7 @@ test('F7: the provider’s text becomes one short line of plain text', () => {
 });
 
 test('F6: rejects a response without the iss that the metadata promises', () => {
-  const response = new Map([['code', 'c']]);
+  const response = responseParameters([['code', 'c']]);
   assert.throws(() => parseAuthorizationResponse(response, { ...expected, issuerRequired: true }), {
     code: 'provider_error',
     error: 'issuer_missing',

@@ -1,10 +1,13 @@
 import { isAccessDenied } from './access-denied.ts';
 import { excerpt, OAuthResponseError } from './oauth-error.ts';
-import { Secret } from '../vault/secret.ts';
+import type { Secret } from '../vault/secret.ts';
 
 /** Parameters of an authorization response. An empty one is undefined. Throws `invalid_state` for a repeated one. */
 export interface ResponseParameters {
-  get(name: string): string | undefined;
+  /** Returns a parameter that is a credential, such as `code` and `state`. */
+  secret(name: string): Secret<string> | undefined;
+  /** Returns a parameter that is no credential, such as `error` and `iss`. */
+  text(name: string): string | undefined;
 }
 
 /** The values that an authorization response must match. */
@@ -31,17 +34,14 @@ export function parseAuthorizationResponse(
   response: ResponseParameters,
   expected: AuthorizationResponseExpectation,
 ): { code: Secret<string> } {
-  const [code, state] = [expected.codeParameter, 'state'].map((name) => secretOf(response.get(name)));
+  const [code, state] = [expected.codeParameter, 'state'].map((name) => response.secret(name));
   const secrets = [...(expected.secrets ?? []), code ?? [], state ?? []].flat();
-  assertIssuer(response.get('iss'), { ...expected, secrets });
-  const error = response.get('error');
-  if (error !== undefined) throw authorizationError(error, response.get('error_description'), { ...expected, secrets });
+  assertIssuer(response.text('iss'), { ...expected, secrets });
+  const error = response.text('error');
+  if (error !== undefined)
+    throw authorizationError(error, response.text('error_description'), { ...expected, secrets });
   if (code) return { code };
   throw new OAuthResponseError('provider_error', 'The authorization server sent neither a code nor an error.', {});
-}
-
-function secretOf(text: string | undefined): Secret<string> | undefined {
-  return text === undefined ? undefined : new Secret(text);
 }
 
 /**

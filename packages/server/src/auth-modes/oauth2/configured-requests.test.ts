@@ -5,7 +5,13 @@ import type { OAuthHttpRequest } from '../../oauth/oauth-http.ts';
 import type { AuthModeContext } from '../auth-mode.ts';
 import type { OAuth2Credentials } from './credentials.ts';
 import { oauth2 } from './oauth2.ts';
-import { revealed, revealedRequest, secret, type RevealedRequest } from '../../../../../test/support/secrets.ts';
+import {
+  revealed,
+  responseParameters,
+  revealedRequest,
+  secret,
+  type RevealedRequest,
+} from '../../../../../test/support/secrets.ts';
 
 const NOW = 1_800_000_000_000;
 const DAY = 86_400_000;
@@ -148,7 +154,7 @@ test('both requests send a provider’s own name of the callback URL; a path may
   const url = new URL(begun?.authorizationUrl ?? '');
   assert.equal(url.pathname, '/apps/client-1/authorize');
   assert.equal(url.searchParams.get('redirect_uri'), 'acme-app-1');
-  const callback = new Map([
+  const callback = responseParameters([
     ['code', 'c'],
     ['state', 's'],
   ]);
@@ -162,7 +168,7 @@ test('a refresh that needs redirect_uri sends the one that the grant began with'
   const request = { integration, config: {}, redirectUri: 'https://nango.example/oauth/callback' };
   const { context, asked } = provider([200, { access_token: 'at', refresh_token: 'rt' }], [200, { access_token: 'b' }]);
   const begun = await oauth2.authorization?.begin({ ...request, state: secret('s') }, context);
-  const callback = new Map([
+  const callback = responseParameters([
     ['code', 'c'],
     ['state', 's'],
   ]);

@@ -42,7 +42,7 @@ export function callbackRoutes(app: App, server: ServerContext): void {
     async (request, reply) => {
       const form = z.string().catch('').parse(request.body);
       try {
-        if (!(await flow.acceptsFormPost(new Secret(uniqueParams(form).get('state') ?? ''))))
+        if (!(await flow.acceptsFormPost(uniqueParams(form).secret('state') ?? new Secret(''))))
           throw new NangoError('invalid_state', 'No integration expects this response as a form.');
       } catch (error) {
         return sendFailurePage(error, { request, reply, context });

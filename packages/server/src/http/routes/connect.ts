@@ -48,11 +48,8 @@ export function connectRoute(app: App, server: ServerContext): void {
   app.get('/connect/:integration', { schema: pageSchema }, async (request, reply) => {
     try {
       const query = uniqueParams(queryOf(request));
-      const attemptText = query.get('attempt');
       const attempt =
-        attemptText === undefined
-          ? await createFromLink(server, { request, userId: query.get('user_id') ?? '' })
-          : new Secret(attemptText);
+        query.secret('attempt') ?? (await createFromLink(server, { request, userId: query.text('user_id') ?? '' }));
       const waiting = await flow.findWaiting(attempt);
       if (waiting.needsProof)
         return sendConnectPage(reply, {
