@@ -156,6 +156,7 @@ describe('the node SDK', () => {
       missingScopes: null,
       status: 'active',
       statusReason: null,
+      statusMessage: null,
     });
 
     await assert.rejects(

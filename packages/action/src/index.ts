@@ -48,6 +48,8 @@ export interface ActionConnection {
   additionalConfig: Record<string, JsonValue>;
   status: 'active' | 'needs_reconnect';
   statusReason: string | null;
+  /** Words for the user, if they have to connect again. */
+  statusMessage: string | null;
   /** The fields of the Integration's auth mode, and `raw`. */
   credentials: { raw: Record<string, JsonValue>; [field: string]: unknown };
 }

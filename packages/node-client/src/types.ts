@@ -82,8 +82,10 @@ export interface Connection {
   /** Requested scopes that were not granted; null if it is unknown. */
   missingScopes: string[] | null;
   status: 'active' | 'needs_reconnect';
-  /** Why the user has to connect again; null while active. */
+  /** Why the user has to connect again, in words for developers; null while active. */
   statusReason: string | null;
+  /** The same in words for the user; null while active. */
+  statusMessage: string | null;
 }
 
 /** Credentials of an OAUTH2 connection. */

@@ -1,11 +1,12 @@
 import { z } from 'zod';
-import type { AuthMode, BaseCredentials, JsonObject } from '../auth-modes/auth-mode.ts';
+import type { AuthMode, BaseCredentials, Integration, JsonObject } from '../auth-modes/auth-mode.ts';
 import { MAX_SCOPE, MAX_SCOPES } from '../auth-modes/scopes.ts';
 import { jsonValue } from '../formats/parse-json.ts';
 import type { ConnectionRow } from '../store/store.ts';
 import { parseConfig, type ConnectionContext, type OpenConnection } from './connection-context.ts';
 import { additionalConfigSchema, identitySchema, parseTags, tagsSchema } from './connection-input.ts';
 import { missingScopesOf, parseScopes } from './granted-scopes.ts';
+import { statusMessageOf } from './status-message.ts';
 import { Secret } from '../vault/secret.ts';
 
 const scopeList = z.array(z.string().max(MAX_SCOPE)).max(2 * MAX_SCOPES);
@@ -31,7 +32,8 @@ export const publicConnectionSchema = z.object({
   grantedScopes: scopeList.nullable().describe('The scopes that the provider granted; null if it did not say'),
   missingScopes: scopeList.nullable().describe('Requested scopes that were not granted; null if unknown'),
   status: z.enum(['active', 'needs_reconnect']),
-  statusReason: z.string().nullable().describe('Why the user has to connect again'),
+  statusReason: z.string().nullable().describe('Why the user has to connect again, in words for developers'),
+  statusMessage: z.string().nullable().describe('The same in words for the user'),
 });
 
 /** Credentials as the API shows them. Numbers in `raw` keep all digits. */
@@ -46,11 +48,20 @@ export function toPublicConnection(
   { config }: Pick<ConnectionContext, 'config'>,
 ): PublicConnection {
   const integration = config().integrations.get(row.integration);
-  return { ...storedMembers(row), missingScopes: missingScopesOf(row, integration) };
+  return { ...storedMembers(row), ...derivedMembers(row, integration) };
+}
+
+type DerivedMember = 'missingScopes' | 'statusMessage';
+
+function derivedMembers(
+  row: ConnectionRow,
+  integration: Integration | undefined,
+): Pick<PublicConnection, DerivedMember> {
+  return { missingScopes: missingScopesOf(row, integration), statusMessage: statusMessageOf(row) };
 }
 
 /** Returns what is stored of a connection, without its credentials. */
-export function storedMembers(row: ConnectionRow): Omit<PublicConnection, 'missingScopes'> {
+export function storedMembers(row: ConnectionRow): Omit<PublicConnection, DerivedMember> {
   return {
     id: row.id,
     uuid: row.id,
@@ -80,7 +91,7 @@ export interface ConnectionWithCredentials {
 /** Returns a connection with its credentials as the API shows them; `raw` is always present. */
 export function withCredentials({ row, integration, mode, credentials }: OpenConnection): ConnectionWithCredentials {
   return {
-    connection: { ...storedMembers(row), missingScopes: missingScopesOf(row, integration) },
+    connection: { ...storedMembers(row), ...derivedMembers(row, integration) },
     credentials: { ...toPublicCredentials(credentials, mode), raw: credentials.raw.reveal() },
   };
 }

@@ -19,7 +19,7 @@ export type ExportHeader = z.output<typeof exportHeaderSchema>;
 
 /** The schema of a connection in an export. Times are ISO 8601. */
 export const exportedConnectionSchema = z.strictObject({
-  ...publicConnectionSchema.omit({ missingScopes: true }).shape,
+  ...publicConnectionSchema.omit({ missingScopes: true, statusMessage: true }).shape,
   // Earlier releases did not store these.
   oauthClient: publicConnectionSchema.shape.oauthClient.default(null),
   identity: publicConnectionSchema.shape.identity.default(null),

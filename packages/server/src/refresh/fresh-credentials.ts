@@ -7,7 +7,8 @@ import { FairLimit } from '../scheduling/fair-limit.ts';
 import { refreshLeased, type Refreshed } from './leased-refresh.ts';
 import { scheduleOf } from './refresh-schedule.ts';
 import { isDue, isExpired, isExpiredAndRefreshable } from './token-times.ts';
-import { assertUsable, NO_REFRESH_TOKEN, serveWhileValid } from './usable-connection.ts';
+import { NO_REFRESH_TOKEN } from '../connections/status-message.ts';
+import { assertUsable, serveWhileValid } from './usable-connection.ts';
 
 const FIRST_WAIT_MS = 25;
 const MAX_WAIT_MS = 1_000;

@@ -1,9 +1,7 @@
 import type { ConnectionContext, OpenConnection } from '../connections/connection-context.ts';
+import { NO_REFRESH_TOKEN } from '../connections/status-message.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import { isExpired } from './token-times.ts';
-
-/** Why a connection needs its user if its token expired and nothing can refresh it. */
-export const NO_REFRESH_TOKEN = 'The access token expired and there is no refresh token.';
 
 /** Returns a connection that is not due. Throws `needs_reconnect` if its token has expired: it is not refreshable. */
 export async function assertUsable(connection: OpenConnection, context: ConnectionContext): Promise<OpenConnection> {
