@@ -25,7 +25,7 @@ export interface AuthorizationServer {
   readonly clientSecret: string;
 }
 
-const ACCOUNT = 'ada';
+const DEFAULT_ACCOUNT = 'ada';
 
 /** A third-party authorization server. It requires PKCE, rotates refresh tokens, and sends iss in its responses. */
 export async function startAuthorizationServer(
@@ -90,13 +90,15 @@ export async function startAuthorizationServer(
         { mergeWithLastSubmission: false },
       );
     const { params } = await provider.interactionDetails(request, response);
-    const grant = new provider.Grant({ accountId: ACCOUNT, clientId: 'client' });
+    // OpenID Connect Core 1.0 §3.1.2.1. The pages ask for no user name.
+    const accountId = String(params['login_hint'] ?? DEFAULT_ACCOUNT);
+    const grant = new provider.Grant({ accountId, clientId: 'client' });
     grant.addOIDCScope(String(params['scope']));
     const grantId = await grant.save();
     await provider.interactionFinished(
       request,
       response,
-      { login: { accountId: ACCOUNT }, consent: { grantId } },
+      { login: { accountId }, consent: { grantId } },
       { mergeWithLastSubmission: false },
     );
   });
