@@ -113,7 +113,7 @@ export class BlueprintCatalog {
       if (!source) continue;
       const faults: ConfigFault[] = [];
       const file = validateFile(blueprintFileSchema, source, faults);
-      if (!file) return { faults };
+      if (!file || faults.length > 0) return { faults };
       if (file.name !== name)
         return { faults: faultsAt({ source, path: ['name'] }, { message: `must be "${name}", the file’s name` }) };
       return { file, source, isOwn: folder !== this.#folders.at(-1) };

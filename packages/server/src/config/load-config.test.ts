@@ -82,6 +82,13 @@ test('allowed_redirect_urls are https URLs without user name or fragment', async
     await assertFault(t, urls(`'${url}'`), fault);
 });
 
+test('every fault of nango-config.yaml is reported at once, also beside a key that occurs twice', async (t) => {
+  const nangoConfig = 'application: { logo: missing.svg }\noauth_server_port: 3003\noauth_server_port: 3004\n';
+  const faults = (await faultsOf(t, { nangoConfig })).join('\n');
+  assert.match(faults, /oauth_server_port: .*twice/);
+  assert.match(faults, /application\.logo: /);
+});
+
 test('callback_url is an https URL without a fragment', async (t) => {
   const files = (url: string) => ({
     integrations: OAUTH2.replace('  acme:\n', `  acme:\n    callback_url: '${url}'\n`),

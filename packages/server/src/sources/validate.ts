@@ -25,8 +25,8 @@ export function validate<T extends z.ZodType>(
 }
 
 /**
- * Validates a whole file; an empty file counts as an empty map. Adds its faults to `faults`, and returns undefined if
- * there are any.
+ * Validates a whole file; an empty file counts as an empty map. Adds all of its faults to `faults`. Returns undefined
+ * if its values are invalid; a key that occurs twice is a fault beside valid values.
  */
 export function validateFile<T extends z.ZodType>(
   schema: T,
@@ -37,8 +37,7 @@ export function validateFile<T extends z.ZodType>(
   // A file that cannot be read has no data to check.
   if (source.data === undefined && source.faults.length > 0) return undefined;
   const locate = (path: KeyPath) => source.positionOf(path);
-  const value = validate(schema, source.data ?? {}, { path: [], locate, faults });
-  return source.faults.length > 0 ? undefined : value;
+  return validate(schema, source.data ?? {}, { path: [], locate, faults });
 }
 
 function toFaults(issue: z.core.$ZodIssue, { path, locate }: ValuePlace): ConfigFault[] {
