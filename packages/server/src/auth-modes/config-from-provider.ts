@@ -14,29 +14,38 @@ export function configFromTokenResponseSchema() {
     .describe('Members of the token response that are stored as config.*, by dotted path');
 }
 
-/** Returns the values of the token response that become `config.*`. Throws `provider_error` if one is missing. */
-export function configFromResponse(
-  integration: Integration & {
-    readonly auth: { readonly config_from_token_response: Readonly<Record<string, string>> };
-  },
-  raw: JsonObject,
-): JsonObject {
-  return configFrom(integration, integration.auth.config_from_token_response, (path) => memberAt(raw, path));
+type Sources = Readonly<Record<string, string>>;
+
+interface ConfiguredIntegration extends Integration {
+  readonly auth: Integration['auth'] & {
+    readonly config_from_callback?: Sources;
+    readonly config_from_token_response: Sources;
+  };
 }
 
-/** Returns the values of the callback that become `config.*`. Throws `provider_error` if one is missing. */
-export function configFromCallback(
-  integration: Integration & { readonly auth: { readonly config_from_callback: Readonly<Record<string, string>> } },
-  callback: ResponseParameters,
-): JsonObject {
-  return configFrom(integration, integration.auth.config_from_callback, (parameter) => callback.text(parameter));
+/** The responses of a provider from which `config.*` may come. */
+interface ProviderResponses {
+  /** Undefined if no browser took part. */
+  readonly callback?: ResponseParameters | undefined;
+  readonly tokenResponse: JsonObject;
 }
 
-function configFrom(
-  integration: Integration,
-  sources: Readonly<Record<string, string>>,
-  valueOf: (source: string) => unknown,
+/**
+ * Returns the values of the callback and the token response that become `config.*`. The token response takes
+ * precedence, because a browser can change a callback. Throws `provider_error` if one is missing.
+ */
+export function configFromProvider(
+  integration: ConfiguredIntegration,
+  { callback, tokenResponse }: ProviderResponses,
 ): JsonObject {
+  const { config_from_callback = {}, config_from_token_response } = integration.auth;
+  return {
+    ...(callback && configFrom(integration, config_from_callback, (parameter) => callback.text(parameter))),
+    ...configFrom(integration, config_from_token_response, (path) => memberAt(tokenResponse, path)),
+  };
+}
+
+function configFrom(integration: Integration, sources: Sources, valueOf: (source: string) => unknown): JsonObject {
   const entries = Object.entries(sources).flatMap(([name, source]) => {
     const member = valueOf(source);
     // A number with more digits than a JavaScript number can hold becomes text.

@@ -13,7 +13,7 @@ import { storeStepsSchema } from './connect-step-fields.ts';
 import { storedBySteps, takeSteps } from './connect-steps.ts';
 import { credentialSecret, credentialText, keepRaw, storedRaw, storedSecret } from './credential-schema.ts';
 import { accessDeniedErrors } from './token-fields.ts';
-import { configFromTokenResponseSchema, configFromResponse } from './config-from-provider.ts';
+import { configFromProvider, configFromTokenResponseSchema } from './config-from-provider.ts';
 import { completeIdentity, identityFrom, identitySchema } from './identity.ts';
 import { Secret, secretTextsIn } from '../vault/secret.ts';
 import { endpointsOfSteps } from './configured-request.ts';
@@ -147,7 +147,7 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
       const credentials = await tokenCredentialsRequest(request, context.http);
       const raw = credentials.raw.reveal();
       const identity = identityFrom(raw, integration.auth.identity);
-      const begun = { credentials, config: configFromResponse(integration, raw), identity };
+      const begun = { credentials, config: configFromProvider(integration, { tokenResponse: raw }), identity };
       const mode = {
         named: () => ({}),
         signerOf: (stepCredentials: OAuth1Credentials) => (unsigned: SignableRequest) =>

@@ -1,8 +1,8 @@
 import type { AdditionalConfig, BaseCredentials, Identity } from '../auth-modes/auth-mode.ts';
-import { authModeOf, modeContext, type ConnectionContext } from '../connections/connection-context.ts';
+import { modeContext, type ConnectionContext } from '../connections/connection-context.ts';
 import { NangoError } from '../errors/nango-error.ts';
-import type { ConnectAttemptRow, ConnectionKey } from '../store/store.ts';
-import { attemptIntegration } from './attempt-steps.ts';
+import type { ConnectionKey } from '../store/store.ts';
+import type { OpenAttempt } from './attempt-steps.ts';
 
 // A provider account has few connections. More than these are not looked through.
 const MAX_CONNECTIONS = 100;
@@ -41,18 +41,16 @@ interface UnwantedGrant {
  * grants of an account together. A failure is logged only, because the user can do no more about it.
  */
 export async function revokeUnwanted(
-  row: ConnectAttemptRow,
+  { integration, mode: { revocation } }: OpenAttempt,
   { credentials, config, identity }: UnwantedGrant,
   context: ConnectionContext,
 ): Promise<void> {
-  const integration = attemptIntegration(row, context);
-  const { revocation } = authModeOf(integration);
   if (!identity || !revocation?.applies(integration)) return;
   try {
-    if (await isConnected(row.integration, identity, context)) return;
+    if (await isConnected(integration.name, identity, context)) return;
     await revocation.revoke({ integration, config, credentials }, modeContext(integration, context));
   } catch (err) {
-    context.log.warn({ integration: row.integration, err }, 'an unwanted grant could not be revoked');
+    context.log.warn({ integration: integration.name, err }, 'an unwanted grant could not be revoked');
   }
 }
 

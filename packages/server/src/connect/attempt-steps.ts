@@ -1,13 +1,20 @@
 import { z } from 'zod';
-import type { AdditionalConfig, Integration } from '../auth-modes/auth-mode.ts';
+import type { AdditionalConfig, AuthMode, Integration } from '../auth-modes/auth-mode.ts';
 import { INTERNAL_ERROR, NangoError } from '../errors/nango-error.ts';
 import { hasTrait } from '../errors/registry.ts';
 import type { ConnectAttemptRow, ConnectionKey } from '../store/store.ts';
 import type { SealedPlace } from '../vault/vault.ts';
-import { configOf, integrationNamed, parseConfig, type ConnectionContext } from '../connections/connection-context.ts';
+import {
+  authModeOf,
+  configOf,
+  integrationNamed,
+  parseConfig,
+  type ConnectionContext,
+} from '../connections/connection-context.ts';
 import { withOAuthClient, type OAuthClient } from '../connections/oauth-client.ts';
+import { redirectUriOf } from './callback-url.ts';
 import { splitClient } from './own-client.ts';
-import { parseAttemptOptions } from './session-options.ts';
+import { parseAttemptOptions, type AttemptOptions } from './session-options.ts';
 import { openJson, sealJson } from '../vault/sealed-json.ts';
 import { Secret } from '../vault/secret.ts';
 
@@ -28,36 +35,64 @@ export function sealSecrets(
   return sealJson(vault, secrets, secretsPlace(attemptHash));
 }
 
-/** Opens what {@link sealSecrets} sealed. Throws `invalid_state` if the attempt holds no secrets. */
-export function openSecrets({ sealedSecrets, attemptHash }: ConnectAttemptRow, { vault }: ConnectionContext) {
-  if (!sealedSecrets) throw invalidState();
-  return openJson(vault, { sealed: sealedSecrets, place: secretsPlace(attemptHash), schema: secretsSchema });
+/** An attempt, with everything that its steps use. */
+export interface OpenAttempt {
+  readonly row: ConnectAttemptRow;
+  readonly options: AttemptOptions;
+  /** The Integration, with the scopes to ask for, and with the customer's own OAuth app if the attempt has one. */
+  readonly integration: Integration;
+  readonly mode: AuthMode;
+  /** The customer's own OAuth app; undefined = the Integration's client. */
+  readonly oauthClient: OAuthClient | undefined;
+  /** The attempt's own additionalConfig, or else the connection's stored one. */
+  readonly additionalConfig: AdditionalConfig;
+  /** The same with the Integration's defaults, as `${config.x}` reads it. */
+  readonly config: AdditionalConfig;
+  /** What an earlier step sealed for this one. */
+  readonly secrets: Readonly<Record<string, Secret<string>>>;
+  /** The redirect URI of the authorization request. The token request repeats it (RFC 6749 §4.1.3). */
+  readonly redirectUri: string;
 }
 
-/** The settings that `${config.x}` reads during an attempt. */
-export async function attemptConfig(row: ConnectAttemptRow, context: ConnectionContext): Promise<AdditionalConfig> {
-  return configOf(integrationNamed(row.integration, context), await additionalConfigOf(row, context));
+/**
+ * Opens an attempt. No later step reads its Integration, settings or secrets again. Throws `unknown_integration`, and
+ * `credentials_unreadable` for secrets that cannot be opened.
+ */
+export async function openAttempt(row: ConnectAttemptRow, context: ConnectionContext): Promise<OpenAttempt> {
+  const options = parseAttemptOptions(row.options);
+  const configured = integrationNamed(row.integration, context);
+  const { client: oauthClient, secrets: opened } = splitClient(openSecrets(row, context));
+  const { redirect_uri, ...secrets } = opened;
+  const own = withOAuthClient(configured, oauthClient);
+  const integration = options.scopes ? { ...own, oauthScopes: options.scopes } : own;
+  const additionalConfig =
+    row.additionalConfig === null ? await storedConfig(row, context) : parseConfig(row.additionalConfig);
+  return {
+    row,
+    options,
+    integration,
+    mode: authModeOf(integration),
+    oauthClient,
+    additionalConfig,
+    config: configOf(integration, additionalConfig),
+    secrets,
+    redirectUri: redirect_uri?.reveal() ?? redirectUriOf(integration, context),
+  };
+}
+
+/** Opens what {@link sealSecrets} sealed; empty if nothing is sealed. */
+function openSecrets(
+  { sealedSecrets, attemptHash }: ConnectAttemptRow,
+  { vault }: ConnectionContext,
+): Readonly<Record<string, Secret<string>>> {
+  if (!sealedSecrets) return {};
+  return openJson(vault, { sealed: sealedSecrets, place: secretsPlace(attemptHash), schema: secretsSchema });
 }
 
 /** The stored additionalConfig of the connection; empty if there is none. */
 export async function storedConfig(key: ConnectionKey, { store }: ConnectionContext): Promise<AdditionalConfig> {
   const existing = await store.findConnection(key);
   return existing ? parseConfig(existing.additionalConfig) : {};
-}
-
-/**
- * Returns the Integration of an attempt, with the scopes to ask for, and with the customer's own OAuth app if the
- * attempt has one.
- */
-export function attemptIntegration(row: ConnectAttemptRow, context: ConnectionContext): Integration {
-  const integration = withOAuthClient(integrationNamed(row.integration, context), attemptClient(row, context));
-  const { scopes } = parseAttemptOptions(row.options);
-  return scopes ? { ...integration, oauthScopes: scopes } : integration;
-}
-
-/** Returns the customer's own OAuth app of an attempt; undefined if it has none. Throws `credentials_unreadable`. */
-export function attemptClient(row: ConnectAttemptRow, context: ConnectionContext): OAuthClient | undefined {
-  return row.sealedSecrets === null ? undefined : splitClient(openSecrets(row, context)).client;
 }
 
 /** Runs a step. If it fails, stores the error with the attempt, where the page's SDK reads it, and throws it again. */
@@ -91,14 +126,6 @@ export function invalidState(): NangoError {
     'This authorization was already used, has expired, or was not started on this server. ' +
       'Start again from the application.',
   );
-}
-
-/** The attempt's own additionalConfig, or else the connection's stored one. */
-export async function additionalConfigOf(
-  row: ConnectAttemptRow,
-  context: ConnectionContext,
-): Promise<AdditionalConfig> {
-  return row.additionalConfig === null ? storedConfig(row, context) : parseConfig(row.additionalConfig);
 }
 
 function secretsPlace(attemptHash: string): SealedPlace {

@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import type { Authorized, BaseCredentials } from '../auth-modes/auth-mode.ts';
-import { authModeOf, integrationNamed, type ConnectionContext } from '../connections/connection-context.ts';
+import type { ConnectionContext } from '../connections/connection-context.ts';
 import { identitySchema } from '../connections/connection-input.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import { jsonValue } from '../formats/parse-json.ts';
-import type { ConnectAttemptRow, ConnectionRow } from '../store/store.ts';
+import type { ConnectionRow } from '../store/store.ts';
 import { parseSecretJson, toSecretJson } from '../vault/sealed-json.ts';
 import type { Secret } from '../vault/secret.ts';
 import { revokeUnwanted } from './account-change.ts';
-import { attemptClient, failAttemptOnError, openSecrets, sealSecrets } from './attempt-steps.ts';
+import { failAttemptOnError, openAttempt, sealSecrets, type OpenAttempt } from './attempt-steps.ts';
 import { hashToken } from './connect-sessions.ts';
 import { clientSecrets } from './own-client.ts';
 import { invalidCode } from './redirects.ts';
@@ -22,11 +22,11 @@ const AUTHORIZED = 'authorized';
  * mails their own link to another person would get that person's account.
  */
 export async function awaitConfirmation(
-  row: ConnectAttemptRow,
+  { row, oauthClient }: OpenAttempt,
   authorized: Authorized<BaseCredentials>,
   context: ConnectionContext,
 ): Promise<void> {
-  const secrets = { ...clientSecrets(attemptClient(row, context)), [AUTHORIZED]: toSecretJson(authorized) };
+  const secrets = { ...clientSecrets(oauthClient), [AUTHORIZED]: toSecretJson(authorized) };
   await context.store.awaitConfirmation(row.attemptHash, sealSecrets(secrets, row.attemptHash, context));
 }
 
@@ -46,17 +46,18 @@ export async function confirmConnection(
 ): Promise<ConnectionRow> {
   const row = await context.store.takeConfirmation(hashToken(code), context.now());
   if (!row) throw invalidCode();
-  const authorized = openAuthorized(row, context);
-  if (row.userId === userId) return failAttemptOnError(row, () => storeAuthorized(row, authorized, context), context);
+  const attempt = await openAttempt(row, context);
+  const authorized = openAuthorized(attempt);
+  if (row.userId === userId)
+    return failAttemptOnError(row, () => storeAuthorized(attempt, authorized, context), context);
   const error = new NangoError('forbidden', 'This account was connected for another user than the one signed in.');
   await context.store.failAttempt(row.attemptHash, { type: error.code, message: error.message });
-  await revokeUnwanted(row, authorized, context);
+  await revokeUnwanted(attempt, authorized, context);
   throw error;
 }
 
-function openAuthorized(row: ConnectAttemptRow, context: ConnectionContext): Authorized<BaseCredentials> {
-  const { [AUTHORIZED]: json } = openSecrets(row, context);
-  const mode = authModeOf(integrationNamed(row.integration, context));
+function openAuthorized({ mode, secrets }: OpenAttempt): Authorized<BaseCredentials> {
+  const { [AUTHORIZED]: json } = secrets;
   const schema = z.object({
     credentials: mode.storedCredentials,
     config: z.record(z.string(), jsonValue),

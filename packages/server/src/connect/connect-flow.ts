@@ -1,19 +1,9 @@
 import { timingSafeEqual } from 'node:crypto';
-import type { Authorized, BaseCredentials } from '../auth-modes/auth-mode.ts';
 import type { ResponseParameters } from '../oauth/authorization-response.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import type { ConnectAttemptRow, ConnectionKey } from '../store/store.ts';
-import {
-  attemptClient,
-  attemptConfig,
-  attemptIntegration,
-  failAttemptOnError,
-  openSecrets,
-  publicError,
-  sealSecrets,
-  invalidState,
-} from './attempt-steps.ts';
-import { clientSecrets, splitClient } from './own-client.ts';
+import { failAttemptOnError, invalidState, openAttempt, publicError, sealSecrets } from './attempt-steps.ts';
+import { clientSecrets } from './own-client.ts';
 import { storeAuthorized } from './store-connection.ts';
 import {
   authModeOf,
@@ -22,7 +12,6 @@ import {
   type ConnectionContext,
 } from '../connections/connection-context.ts';
 import { otherAccountsOf } from './account-change.ts';
-import { redirectUriOf } from './callback-url.ts';
 import { awaitConfirmation } from './confirmations.ts';
 import { hashToken } from './connect-sessions.ts';
 import { createAttempt, type AttemptRequest, type CreatedAttempt } from './create-attempt.ts';
@@ -106,21 +95,17 @@ export class ConnectFlow {
     const row = await this.#findWaiting(attempt);
     const { attemptHash } = row;
     if (!isProven(row, proof)) throw invalidState();
-    const integration = attemptIntegration(row, this.#context);
-    const { authorization } = authModeOf(integration);
+    const { integration, mode, config, oauthClient, redirectUri } = await openAttempt(row, this.#context);
+    const { authorization } = mode;
     if (!authorization)
       throw new NangoError('unsupported_auth_mode', `"${row.integration}" needs no authorization in a browser.`);
-    const redirectUri = redirectUriOf(integration, this.#context);
     const state = new Secret(randomToken());
     const browser = new Secret(randomToken());
     const begin = async () =>
-      authorization.begin(
-        { integration, config: await attemptConfig(row, this.#context), state, redirectUri },
-        modeContext(integration, this.#context),
-      );
+      authorization.begin({ integration, config, state, redirectUri }, modeContext(integration, this.#context));
     const { authorizationUrl, secrets } = await failAttemptOnError(row, begin, this.#context);
     const sealedSecrets = sealSecrets(
-      { ...secrets, ...clientSecrets(attemptClient(row, this.#context)), redirect_uri: new Secret(redirectUri) },
+      { ...secrets, ...clientSecrets(oauthClient), redirect_uri: new Secret(redirectUri) },
       attemptHash,
       this.#context,
     );
@@ -173,16 +158,30 @@ export class ConnectFlow {
   }
 
   async #end(row: ConnectAttemptRow, params: ResponseParameters): Promise<AttemptResult> {
-    const { confirm = false } = parseAttemptOptions(row.options);
-    const keep = confirm ? awaitConfirmation : storeAuthorized;
     try {
-      const exchange = async () => void (await keep(row, await this.#exchange(row, params), this.#context));
-      await failAttemptOnError(row, exchange, this.#context);
-      if (confirm) return { ...toResult(row), status: 'pending' };
-      return { ...toResult(row), status: 'succeeded', alsoConnectedAs: await otherAccountsOf(row, this.#context) };
+      const status = await failAttemptOnError(row, () => this.#connect(row, params), this.#context);
+      const alsoConnectedAs = status === 'succeeded' ? await otherAccountsOf(row, this.#context) : [];
+      return { ...toResult(row), status, alsoConnectedAs };
     } catch (error) {
       return { ...toResult(row), status: 'failed', error: publicError(error) };
     }
+  }
+
+  /** Exchanges the code of a callback, and stores the connection, unless the back end has to confirm it first. */
+  async #connect(row: ConnectAttemptRow, callback: ResponseParameters): Promise<'pending' | 'succeeded'> {
+    const attempt = await openAttempt(row, this.#context);
+    const { integration, mode, options } = attempt;
+    if (!mode.authorization) throw invalidState();
+    const authorized = await mode.authorization.complete(
+      { ...attempt, callback },
+      modeContext(integration, this.#context),
+    );
+    if (options.confirm) {
+      await awaitConfirmation(attempt, authorized, this.#context);
+      return 'pending';
+    }
+    await storeAuthorized(attempt, authorized, this.#context);
+    return 'succeeded';
   }
 
   /** Returns the state of an attempt, for the page that began it. Undefined if there is no such attempt. */
@@ -206,18 +205,6 @@ export class ConnectFlow {
     return expired
       ? { ...toResult(row), status: 'failed', error: { type: 'timeout', message: 'The user did not finish in time.' } }
       : toResult(row);
-  }
-
-  async #exchange(row: ConnectAttemptRow, callback: ResponseParameters): Promise<Authorized<BaseCredentials>> {
-    const integration = attemptIntegration(row, this.#context);
-    const { authorization } = authModeOf(integration);
-    if (!authorization) throw invalidState();
-    const { redirect_uri, ...secrets } = splitClient(openSecrets(row, this.#context)).secrets;
-    const redirectUri = redirect_uri?.reveal() ?? '';
-    return authorization.complete(
-      { integration, config: await attemptConfig(row, this.#context), callback, secrets, redirectUri },
-      modeContext(integration, this.#context),
-    );
   }
 }
 

@@ -111,7 +111,8 @@ export async function createPermittedAttempt(
   });
   if (issued) {
     const row = { ...key, attemptHash, tags };
-    await storeConnection(row, { credentials: issued, additionalConfig, options, oauthClient }, context);
+    const connection = { integration, credentials: issued, additionalConfig, options, oauthClient };
+    await storeConnection(row, connection, context);
   }
   return { ...key, attempt, nonce, expiresAt, status: issued ? 'succeeded' : 'pending' };
 }

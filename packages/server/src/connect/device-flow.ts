@@ -2,15 +2,8 @@ import type { AdditionalConfig, DeviceCode } from '../auth-modes/auth-mode.ts';
 import { NangoError } from '../errors/nango-error.ts';
 import { hasTrait } from '../errors/registry.ts';
 import type { ConnectAttemptRow, ConnectionKey } from '../store/store.ts';
-import {
-  attemptConfig,
-  attemptIntegration,
-  failAttemptOnError,
-  openSecrets,
-  sealSecrets,
-  invalidState,
-} from './attempt-steps.ts';
-import { clientSecrets, splitClient } from './own-client.ts';
+import { failAttemptOnError, invalidState, openAttempt, sealSecrets } from './attempt-steps.ts';
+import { clientSecrets } from './own-client.ts';
 import { withOAuthClient } from '../connections/oauth-client.ts';
 import { openOAuthClient } from '../connections/sealed-credentials.ts';
 import { storeAuthorized } from './store-connection.ts';
@@ -111,21 +104,17 @@ export class DeviceFlow {
     const row = await store.findAttempt(hashToken(attempt));
     if (row?.status === 'succeeded') return 'succeeded';
     if (row?.status !== 'authorizing' || row.stateHash === null || row.expiresAt <= now()) throw invalidState();
-    const integration = attemptIntegration(row, this.#context);
-    const { device } = authModeOf(integration);
+    const opened = await openAttempt(row, this.#context);
+    const { integration, mode, config, secrets } = opened;
+    const { device } = mode;
     if (!device) throw invalidState();
-    const { secrets } = splitClient(openSecrets(row, this.#context));
-    const pollOnce = async () =>
-      device.poll(
-        { integration, config: await attemptConfig(row, this.#context), secrets },
-        modeContext(integration, this.#context),
-      );
+    const pollOnce = () => device.poll({ integration, config, secrets }, modeContext(integration, this.#context));
     const { stateHash } = row;
     try {
       const outcome = await this.#slowDownOnTimeout(row, pollOnce);
       if (typeof outcome === 'string') return outcome === 'slow_down' ? outcome : 'pending';
       if (!(await store.takeAttempt(stateHash, now()))) throw invalidState();
-      await failAttemptOnError(row, () => storeAuthorized(row, outcome, this.#context), this.#context);
+      await failAttemptOnError(row, () => storeAuthorized(opened, outcome, this.#context), this.#context);
     } catch (error) {
       onEnd(row, 'failed');
       throw error;

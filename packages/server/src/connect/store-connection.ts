@@ -1,30 +1,26 @@
 import { randomUUID } from 'node:crypto';
-import type { Authorized, BaseCredentials, Identity } from '../auth-modes/auth-mode.ts';
-import {
-  assertConfig,
-  authModeOf,
-  integrationNamed,
-  type ConnectionContext,
-} from '../connections/connection-context.ts';
+import type { Authorized, BaseCredentials, Identity, Integration } from '../auth-modes/auth-mode.ts';
+import { assertConfig, authModeOf, type ConnectionContext } from '../connections/connection-context.ts';
 import { formatScopes } from '../connections/granted-scopes.ts';
 import { createSeal, type Sealable } from '../connections/sealed-credentials.ts';
 import { messageOf, NangoError } from '../errors/nango-error.ts';
 import { scheduleOf } from '../refresh/refresh-schedule.ts';
 import type { ConnectAttemptRow, ConnectionKey, ConnectionRow, NewConnection } from '../store/store.ts';
 import { accountMismatch, isSameIdentity, revokeUnwanted } from './account-change.ts';
-import { additionalConfigOf, attemptClient } from './attempt-steps.ts';
+import type { OpenAttempt } from './attempt-steps.ts';
 import { union } from './requested-scopes.ts';
-import { parseAttemptOptions, type AttemptOptions } from './session-options.ts';
+import type { AttemptOptions } from './session-options.ts';
 
 /** Stores the connection, with the config that the provider supplied, and ends the attempt. */
 export async function storeAuthorized(
-  row: ConnectAttemptRow,
-  { credentials, config: supplied, ...authorized }: Authorized<BaseCredentials>,
+  attempt: OpenAttempt,
+  { config: supplied, ...authorized }: Authorized<BaseCredentials>,
   context: ConnectionContext,
 ): Promise<ConnectionRow> {
-  const merged = { ...(await additionalConfigOf(row, context)), ...supplied };
+  const { row, integration, options, oauthClient } = attempt;
+  const merged = { ...attempt.additionalConfig, ...supplied };
   try {
-    assertConfig(integrationNamed(row.integration, context), merged);
+    assertConfig(integration, merged);
   } catch (cause) {
     throw new NangoError(
       'provider_error',
@@ -33,13 +29,12 @@ export async function storeAuthorized(
     );
   }
   const additionalConfig = Object.keys(supplied).length > 0 ? JSON.stringify(merged) : row.additionalConfig;
-  const options = parseAttemptOptions(row.options);
-  const oauthClient = attemptClient(row, context);
+  const connection = { ...authorized, integration, oauthClient, additionalConfig, options };
   try {
-    return await storeConnection(row, { credentials, additionalConfig, options, oauthClient, ...authorized }, context);
+    return await storeConnection(row, connection, context);
   } catch (error) {
     if (error instanceof NangoError && error.code === 'account_mismatch')
-      await revokeUnwanted(row, { credentials, config: merged, identity: authorized.identity }, context);
+      await revokeUnwanted(attempt, { ...authorized, config: merged }, context);
     throw error;
   }
 }
@@ -49,6 +44,7 @@ type EndingAttempt = ConnectionKey & Pick<ConnectAttemptRow, 'attemptHash' | 'ta
 
 /** What a connection is built from. */
 interface NewCredentials extends Sealable, Pick<NewConnection, 'additionalConfig'>, Partial<AuthorizedBy> {
+  readonly integration: Integration;
   readonly options: AttemptOptions;
 }
 
@@ -75,13 +71,12 @@ export async function storeConnection(
 
 /** Builds a connection to be stored. */
 async function newConnection(
-  { integration, userId, account, tags }: EndingAttempt,
-  { credentials, oauthClient, identity, requestedScopes, additionalConfig, options }: NewCredentials,
+  { integration: name, userId, account, tags }: EndingAttempt,
+  { integration, credentials, oauthClient, identity, requestedScopes, additionalConfig, options }: NewCredentials,
   context: ConnectionContext,
 ): Promise<NewConnection> {
-  const key = { integration, userId, account };
-  const target = integrationNamed(integration, context);
-  const mode = authModeOf(target);
+  const key = { integration: name, userId, account };
+  const mode = authModeOf(integration);
   return {
     ...key,
     id: randomUUID(),
@@ -94,9 +89,9 @@ async function newConnection(
     grant: {
       identity: identity ?? null,
       requestedScopes: formatScopes(requestedScopes && union(options.keptScopes ?? [], requestedScopes)),
-      grantedScopes: formatScopes(mode.scopes?.granted(credentials, target)),
+      grantedScopes: formatScopes(mode.scopes?.granted(credentials, integration)),
     },
-    ...scheduleOf(credentials, { mode, integration: target }, context),
+    ...scheduleOf(credentials, { mode, integration }, context),
     now: context.now(),
   };
 }

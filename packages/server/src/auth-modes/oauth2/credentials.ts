@@ -4,7 +4,7 @@ import type { TokenResponse } from '../../oauth/token-response.ts';
 import type { BaseCredentials, Integration, JsonObject } from '../auth-mode.ts';
 import { storedRaw, storedSecret, storedTime } from '../credential-schema.ts';
 import type { OAuth2Auth } from './auth-fields.ts';
-import { configuredClientOf, type AuthorizationServer, type OAuth2Client } from './server.ts';
+import type { AuthorizationServer, OAuth2Client } from './server.ts';
 import { expiryOf } from '../token-fields.ts';
 import { NangoError } from '../../errors/nango-error.ts';
 import { parseSecretJson, toSecretJson } from '../../vault/sealed-json.ts';
@@ -125,12 +125,4 @@ function parseClient(text: Secret<string>): z.output<typeof registeredClientSche
     'credentials_unreadable',
     'The registered client that was stored for this authorization cannot be read. Connect again.',
   );
-}
-
-/** Returns the client that began the grant. */
-export function clientFromSecrets(
-  integration: Integration,
-  secrets: Readonly<Record<string, Secret<string>>>,
-): OAuth2Client | undefined {
-  return grantFromSecrets(secrets).client ?? configuredClientOf(integration);
 }

@@ -14,7 +14,6 @@ import type { AuthMode, AuthModeContext, Integration } from '../auth-mode.ts';
 import { credentialSecret, keepRaw, timeInput } from '../credential-schema.ts';
 import { storedBySteps, takeSteps } from '../connect-steps.ts';
 import { toInvalidCredentials } from '../prompted/prompted-mode.ts';
-import { configFromCallback } from '../config-from-provider.ts';
 import { authorizedBy } from './authorized.ts';
 import {
   checkOAuth2Auth,
@@ -26,7 +25,6 @@ import {
 } from './auth-fields.ts';
 import {
   credentialsFrom,
-  clientFromSecrets,
   grantFromSecrets,
   secretsOfServer,
   storedOAuth2Credentials,
@@ -119,11 +117,12 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
         secrets: { code_verifier: codeVerifier, ...secretsOfServer(integration, { server, client }) },
       };
     },
-    async complete({ integration, config: settings, callback, secrets, redirectUri }, context) {
+    async complete({ integration, config, callback, secrets, redirectUri }, context) {
       const { auth } = integration;
-      const owner = { integration, config: settings };
-      const server = await authorizationServerOf(owner, context, secrets['issuer']?.reveal());
-      const client = clientFromSecrets(integration, secrets);
+      const owner = { integration, config };
+      const begun = grantFromSecrets(secrets);
+      const server = await authorizationServerOf(owner, context, begun.issuer);
+      const client = begun.client ?? configuredClientOf(integration);
       const { code } = parseAuthorizationResponse(callback, {
         issuer: server.issuer,
         issuerRequired: server.issParameterSupported,
@@ -136,23 +135,15 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
         code,
         redirect_uri: sentRedirectUri(owner, redirectUri),
         code_verifier: auth.code_challenge_method === 'none' ? undefined : secrets['code_verifier'],
-        params: { ...resourceParam(server), ...renderParams(auth.token_params, settings) },
+        params: { ...resourceParam(server), ...renderParams(auth.token_params, config) },
       };
       const endpoint = tokenEndpointOf(owner, { server, client }, context);
-      const response = await forgetClientIfUnknown(() => authorizationCodeGrant(endpoint, grant, context.http), {
-        owner,
-        server,
-        redirectUri,
-        context,
-      });
+      const tokenResponse = await authorizationCodeGrant(endpoint, grant, context.http).catch((error: unknown) =>
+        forgetClientIfUnknown(error, { owner, server, redirectUri, context }),
+      );
       const redirect = auth.refresh_with_redirect_uri ? { redirect_uri: grant.redirect_uri } : {};
-      const credentials = credentialsFrom(response, integration, {
-        now: context.now(),
-        ...grantFromSecrets(secrets),
-        ...redirect,
-      });
-      const config = configFromCallback(integration, callback);
-      return authorizedBy({ credentials, config }, { owner, server, context });
+      const credentials = credentialsFrom(tokenResponse, integration, { ...begun, ...redirect, now: context.now() });
+      return authorizedBy({ credentials, callback }, { owner, server, context });
     },
   },
   device: {
@@ -187,7 +178,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
       const response = await deviceTokenRequest(endpoint, grant, context.http);
       if (typeof response === 'string') return response;
       const credentials = credentialsFrom(response, integration, { now: context.now(), ...grantFromSecrets(secrets) });
-      return authorizedBy({ credentials, config: {} }, { owner, server, context });
+      return authorizedBy({ credentials }, { owner, server, context });
     },
   },
   prompted: {
@@ -301,18 +292,15 @@ interface RegistrationUse {
 }
 
 /**
- * Runs a step. If the server no longer knows the registered client, removes it: the next attempt registers a new one.
+ * Handles the error of a token request, and throws it again. If the server no longer knows the registered client,
+ * removes it, so that the next attempt registers a new one.
  */
-async function forgetClientIfUnknown<T>(
-  step: () => Promise<T>,
+async function forgetClientIfUnknown(
+  error: unknown,
   { owner: { integration }, server: { issuer }, redirectUri, context }: RegistrationUse,
-): Promise<T> {
-  try {
-    return await step();
-  } catch (error) {
-    const unknown = error instanceof OAuthResponseError && error.error === 'invalid_client';
-    if (unknown && integration.oauthClientId === undefined && issuer !== undefined)
-      await context.registrations.forget({ integration: integration.name, issuer, redirectUri });
-    throw error;
-  }
+): Promise<never> {
+  const isUnknown = error instanceof OAuthResponseError && error.error === 'invalid_client';
+  if (isUnknown && integration.oauthClientId === undefined && issuer !== undefined)
+    await context.registrations.forget({ integration: integration.name, issuer, redirectUri });
+  throw error;
 }
