@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Integration } from '../auth-modes/auth-mode.ts';
 import { Secret } from '../vault/secret.ts';
+import { secretText } from '../vault/secret-text.ts';
 
 const MAX_ID = 2_000;
 // A private key in PEM is the longest secret.
@@ -20,12 +21,7 @@ export const oauthClientSchema = z
       .min(1)
       .max(MAX_ID)
       .regex(/^\P{Cc}+$/u, 'must not hold control characters'),
-    clientSecret: z
-      .string()
-      .min(1)
-      .max(MAX_SECRET)
-      .transform((text) => new Secret(text))
-      .optional(),
+    clientSecret: secretText(MAX_SECRET, { min: 1 }).optional(),
   })
   .transform(({ clientId, clientSecret }): OAuthClient => ({ clientId, clientSecret }))
   .describe('The customer’s own OAuth app, in place of oauth_client_id and oauth_client_secret of the Integration');

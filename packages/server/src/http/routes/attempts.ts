@@ -15,8 +15,10 @@ import type { ServerContext, App } from '../server-context.ts';
 import { accountShape } from './account-shape.ts';
 import { assertAttemptKey } from './attempt-key.ts';
 import { Secret } from '../../vault/secret.ts';
+import { secretText } from '../../vault/secret-text.ts';
 
 const MAX_ATTEMPT_BYTES = 131_072;
+const MAX_TOKEN = 100;
 
 const createSchema = {
   summary: 'Begin connecting a user. The frontend SDK sends this request',
@@ -69,7 +71,7 @@ const createSchema = {
   },
 };
 
-const params = z.object({ attempt: z.string().max(100) });
+const params = z.object({ attempt: secretText(MAX_TOKEN) });
 const stateSchema = z.object({
   status: z.enum(['pending', 'succeeded', 'failed']),
   error: z.object({ type: z.string(), message: z.string() }).nullable(),
@@ -86,7 +88,7 @@ const resultSchema = {
 const redeemSchema = {
   summary: 'Read the result of an attempt whose browser returned with a code, once',
   params,
-  body: z.object({ code: z.string().max(100).describe('The parameter nango_code of the page') }),
+  body: z.object({ code: secretText(MAX_TOKEN).describe('The parameter nango_code of the page') }),
   response: {
     200: stateSchema.extend({ integration: z.string(), userId: z.string(), account: z.string() }),
     400: errorBodySchema,
@@ -131,14 +133,14 @@ export function attemptRoutes(app: App, server: ServerContext): void {
   );
 
   app.get('/attempts/:attempt', { schema: resultSchema, preValidation }, async ({ params }, reply) => {
-    const result = await flow.result(new Secret(params.attempt));
+    const result = await flow.result(params.attempt);
     if (!result) throw new NangoError('invalid_state', 'The attempt does not exist.');
     void reply.header('cache-control', 'no-store');
     return toState(result);
   });
 
   app.post('/attempts/:attempt/result', { schema: redeemSchema, preValidation }, async ({ params, body }, reply) => {
-    const result = await flow.redeem(new Secret(params.attempt), new Secret(body.code));
+    const result = await flow.redeem(params.attempt, body.code);
     void reply.header('cache-control', 'no-store');
     const { integration, userId, account } = result;
     return { ...toState(result), integration, userId, account };

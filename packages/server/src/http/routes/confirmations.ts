@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { confirmConnection } from '../../connect/confirmations.ts';
 import { userIdSchema } from '../../connections/connection-input.ts';
-import { Secret } from '../../vault/secret.ts';
+import { secretText } from '../../vault/secret-text.ts';
 import { recordConnect } from '../audit.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import type { App, ServerContext } from '../server-context.ts';
@@ -10,12 +10,7 @@ const schema = {
   summary: 'Store the connection that a browser brought a code for',
   description: 'For sessions with confirm. The code is used, even if the user is another one and nothing is stored.',
   body: z.object({
-    code: z
-      .string()
-      .min(1)
-      .max(100)
-      .transform((code) => new Secret(code))
-      .describe('The parameter nango_code of the page to which the browser returned'),
+    code: secretText(100, { min: 1 }).describe('The parameter nango_code of the page to which the browser returned'),
     userId: userIdSchema.describe('The user who is signed in in that browser'),
   }),
   response: {

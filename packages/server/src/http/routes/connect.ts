@@ -13,7 +13,10 @@ import { routeOf } from '../request-route.ts';
 import { isSecureRoot, type ServerContext, type App } from '../server-context.ts';
 import { assertAttemptKey } from './attempt-key.ts';
 import { queryOf, uniqueParams } from './unique-params.ts';
-import { Secret } from '../../vault/secret.ts';
+import type { Secret } from '../../vault/secret.ts';
+import { secretText } from '../../vault/secret-text.ts';
+
+const MAX_TOKEN = 100;
 
 const params = z.object({ integration: z.string().max(100) });
 const pageSchema = {
@@ -34,8 +37,8 @@ const beginSchema = {
   params,
   body: z
     .object({
-      attempt: z.string().max(100),
-      nonce: z.string().max(100).optional().describe('The nonce from the page that began the attempt'),
+      attempt: secretText(MAX_TOKEN),
+      nonce: secretText(MAX_TOKEN).optional().describe('The nonce from the page that began the attempt'),
       confirmed: z.literal(true).optional().describe('true: the user clicked the button of the page'),
     })
     .refine(({ nonce, confirmed }) => nonce !== undefined || confirmed, 'nonce or confirmed is missing'),
@@ -67,8 +70,7 @@ export function connectRoute(app: App, server: ServerContext): void {
   app.post('/connect/:integration', { schema: beginSchema }, async (request, reply) => {
     assertOwnPage(request, context);
     const { attempt, nonce } = request.body;
-    const proof = nonce === undefined ? 'clicked' : { nonce: new Secret(nonce) };
-    return beginAttempt(server, { attempt: new Secret(attempt), proof, reply });
+    return beginAttempt(server, { attempt, proof: nonce === undefined ? 'clicked' : { nonce }, reply });
   });
 }
 

@@ -5,7 +5,7 @@ import { recordConnect } from '../audit.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import type { App, ServerContext } from '../server-context.ts';
 import { accountShape } from './account-shape.ts';
-import { Secret } from '../../vault/secret.ts';
+import { secretText } from '../../vault/secret-text.ts';
 
 const errors = {
   400: errorBodySchema,
@@ -62,7 +62,7 @@ export function deviceRoutes(server: ServerContext) {
         config: { scope: 'connect' },
         schema: {
           summary: 'Ask the provider once whether the user has authorized the connection',
-          body: z.object({ attempt: z.string().max(100) }),
+          body: z.object({ attempt: secretText(100) }),
           response: {
             200: z.object({
               status: z
@@ -74,7 +74,7 @@ export function deviceRoutes(server: ServerContext) {
         },
       },
       async (request) => ({
-        status: await devices.poll(new Secret(request.body.attempt), ({ integration, userId, account }, status) =>
+        status: await devices.poll(request.body.attempt, ({ integration, userId, account }, status) =>
           recordConnect(server, { request, actor: request.caller, integration, userId, account, status }),
         ),
       }),

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { rootUrl } from '../../connect/callback-url.ts';
 import { createLinkAttempt, findLink } from '../../connect/link-flow.ts';
 import type { ConnectionContext } from '../../connections/connection-context.ts';
-import { Secret } from '../../vault/secret.ts';
+import type { Secret } from '../../vault/secret.ts';
+import { secretText } from '../../vault/secret-text.ts';
 import { errorBodySchema } from '../error-mapper.ts';
 import { shownApplication } from '../pages/application.ts';
 import { sendLinkEndPage, sendLinkPage } from '../pages/link-page.ts';
@@ -10,7 +11,7 @@ import { sendFailurePage } from '../pages/result-page.ts';
 import type { App, ServerContext } from '../server-context.ts';
 import { assertOwnPage, beginAttempt, begunSchema } from './connect.ts';
 
-const params = z.object({ token: z.string().max(200) });
+const params = z.object({ token: secretText(200) });
 const pageSchema = { summary: 'Open a link to connect. It changes nothing, and shows a page with a button', params };
 const beginSchema = {
   summary: 'Begin the authorization of a link. The page at the same address sends this request',
@@ -25,7 +26,7 @@ export function linkRoutes(app: App, server: ServerContext): void {
   app.get('/link/:token', { schema: pageSchema }, async (request, reply) => {
     const application = shownApplication(null, context);
     try {
-      const link = await findLink(new Secret(request.params.token), context);
+      const link = await findLink(request.params.token, context);
       if (typeof link === 'string') return sendLinkEndPage(reply, link);
       return sendLinkPage(reply, link, application);
     } catch (error) {
@@ -36,7 +37,7 @@ export function linkRoutes(app: App, server: ServerContext): void {
   app.post('/link/:token', { schema: beginSchema }, async (request, reply) => {
     assertOwnPage(request, context);
     const { integration } = request.body;
-    const attempt = await createLinkAttempt(new Secret(request.params.token), integration, context);
+    const attempt = await createLinkAttempt(request.params.token, integration, context);
     return beginAttempt(server, { attempt, proof: 'clicked', reply });
   });
 }
