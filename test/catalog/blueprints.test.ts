@@ -213,8 +213,8 @@ async function authorize(
 ): Promise<Connected> {
   const { redirectUri } = CLIENT;
   const begun = await authorization.begin({ integration, config, state: secret('state'), redirectUri }, context);
-  seen.unshift(begun.authorizationUrl);
-  const callback = responseParameters(provider.authorize(begun.authorizationUrl));
+  seen.unshift(begun.authorizationUrl.reveal());
+  const callback = responseParameters(provider.authorize(begun.authorizationUrl.reveal()));
   const { secrets } = begun;
   const done = await authorization.complete({ integration, config, callback, secrets, redirectUri }, context);
   return { credentials: done.credentials, config: { ...config, ...done.config } };

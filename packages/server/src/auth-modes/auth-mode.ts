@@ -120,8 +120,8 @@ export interface ClientRegistrations {
 
 /** A step of connecting that needs the user's browser. */
 export interface AuthorizationBegun {
-  /** The URL to which the browser is redirected. */
-  readonly authorizationUrl: string;
+  /** The URL to which the browser is redirected. It holds the state. */
+  readonly authorizationUrl: Secret<string>;
   /** Sealed until the callback, then used once: the PKCE verifier, the temporary token's secret. */
   readonly secrets: Readonly<Record<string, Secret<string>>>;
 }

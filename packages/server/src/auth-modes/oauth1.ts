@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { NangoError } from '../errors/nango-error.ts';
 import { isAccessDenied } from '../oauth/access-denied.ts';
 import type { ResponseParameters } from '../oauth/authorization-response.ts';
+import { withQuery } from '../formats/with-query.ts';
 import { excerpt } from '../oauth/oauth-error.ts';
 import { bodyHashParameter } from '../oauth/oauth1/body-hash.ts';
 import { oauth1AuthorizationHeader, type Freshness, type OAuth1Signer } from '../oauth/oauth1/authorization-header.ts';
@@ -15,7 +16,7 @@ import { credentialSecret, credentialText, keepRaw, storedRaw, storedSecret } fr
 import { accessDeniedErrors } from './token-fields.ts';
 import { configFromProvider, configFromTokenResponseSchema } from './config-from-provider.ts';
 import { completeIdentity, identityFrom, identitySchema } from './identity.ts';
-import { Secret, secretTextsIn } from '../vault/secret.ts';
+import { mapTexts, Secret, secretTextsIn } from '../vault/secret.ts';
 import { endpointsOfSteps } from './configured-request.ts';
 
 const NO_SECRET = new Secret('');
@@ -114,20 +115,21 @@ export const oauth1: AuthMode<OAuth1Auth, OAuth1Credentials> = {
         endpoint,
         signer: signerOf(integration),
         freshness: freshness(context),
-        oauth_callback: state.map((text) => withState(redirectUri, text)),
+        // The state identifies the attempt of the authorization response.
+        oauth_callback: mapTexts({ state }, (texts) => withQuery(redirectUri, texts)),
         unsentSecrets: [state],
         confirmation: auth.callback_confirmation,
       };
       const { oauth_token, oauth_token_secret } = await temporaryCredentialsRequest(request, context.http);
-      const url = new URL(renderUrl(auth.authorization_url, config));
       const scope = integration.oauthScopes.join(auth.scope_separator);
       const params = {
         ...(scope === '' ? {} : { scope }),
         ...renderParams(auth.authorization_params, config),
-        oauth_token: oauth_token.reveal(),
+        oauth_token,
       };
-      for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value);
-      return { authorizationUrl: url.href, secrets: { oauth_token, oauth_token_secret } };
+      const url = renderUrl(auth.authorization_url, config);
+      const authorizationUrl = mapTexts(params, (texts) => withQuery(url, texts));
+      return { authorizationUrl, secrets: { oauth_token, oauth_token_secret } };
     },
     async complete({ integration, config, callback, secrets }, context) {
       const { token_url, token_http_method, token_params } = integration.auth;
@@ -170,13 +172,6 @@ function signedHeaders(
   const protocolParameters = body_hash && !isForm ? bodyHashParameter(body ?? '', signature_method) : {};
   const request = { method, url, formParameters, protocolParameters };
   return { authorization: oauth1AuthorizationHeader(request, signer, freshness(context)).reveal() };
-}
-
-/** Returns the callback URL with the state, which identifies the attempt of the authorization response. */
-function withState(redirectUri: string, state: string): string {
-  const callback = new URL(redirectUri);
-  callback.searchParams.set('state', state);
-  return callback.href;
 }
 
 /**

@@ -37,7 +37,7 @@ export interface WaitingAttempt extends ConnectionKey {
 
 /** The redirect to the authorization server. */
 export interface BegunAttempt {
-  readonly authorizationUrl: string;
+  readonly authorizationUrl: Secret<string>;
   readonly cookie: { readonly name: string; readonly value: Secret<string> };
 }
 

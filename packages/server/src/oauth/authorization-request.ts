@@ -1,3 +1,4 @@
+import { mapTexts, type MaybeSecret, type Secret } from '../vault/secret.ts';
 import { renameParameters, type ParameterNames } from './parameter-names.ts';
 
 /** An authorization request (RFC 6749 §4.1.1). */
@@ -7,11 +8,11 @@ export interface AuthorizationRequest {
   readonly parametersIn: 'query' | 'fragment';
   readonly client_id: string;
   readonly redirect_uri: string;
-  readonly state: string;
+  readonly state: Secret<string>;
   /** Joined by the separator; empty = the parameter is omitted. */
   readonly scope: string;
   /** From {@link codeChallengeParams}. */
-  readonly codeChallenge: Record<string, string>;
+  readonly codeChallenge: Readonly<Record<string, MaybeSecret>>;
   /**
    * Configured extras. They take precedence over `response_type` and `scope`, but not over parameters that bind the
    * flow.
@@ -23,13 +24,17 @@ export interface AuthorizationRequest {
 
 /**
  * Returns the URL to which the user's browser is redirected. A query of the authorization URL is kept (RFC 6749 §3.1).
+ * The URL is a secret because it holds the state, and with the code challenge method `plain` the code verifier.
  */
-export function buildAuthorizationUrl(request: AuthorizationRequest): string {
-  const url = new URL(request.authorizationUrl);
+export function buildAuthorizationUrl(request: AuthorizationRequest): Secret<string> {
   const { client_id, redirect_uri, state, scope, codeChallenge, params, names } = request;
-  const binding = renameParameters({ client_id, redirect_uri, state, ...codeChallenge }, names);
+  const binding = renameParameters<MaybeSecret>({ client_id, redirect_uri, state, ...codeChallenge }, names);
   const ours = renameParameters({ response_type: 'code', ...(scope === '' ? {} : { scope }) }, names);
-  const query = { ...ours, ...withoutBinding(params), ...binding };
+  return mapTexts({ ...ours, ...withoutBinding(params), ...binding }, (query) => placeParameters(request, query));
+}
+
+function placeParameters(request: AuthorizationRequest, query: Record<string, string>): string {
+  const url = new URL(request.authorizationUrl);
   if (request.parametersIn === 'fragment') {
     const [path = '', fragmentQuery = ''] = url.hash.split('?');
     url.hash = `${path}?${withParameters(new URLSearchParams(fragmentQuery), query)}`;

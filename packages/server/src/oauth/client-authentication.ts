@@ -82,8 +82,8 @@ export function authenticationHeaders({ basic: credentials }: ClientAuthenticati
 }
 
 function basic({ client_id = '', client_secret = NO_SECRET }: OAuthClient, encode: (text: string) => string) {
-  const pair = `${encode(client_id)}:${encode(client_secret.reveal())}`;
-  return { basic: new Secret(Buffer.from(pair, 'utf8').toString('base64')), params: {} };
+  const pair = client_secret.map((secret) => `${encode(client_id)}:${encode(secret)}`);
+  return { basic: pair.map((text) => Buffer.from(text, 'utf8').toString('base64')), params: {} };
 }
 
 /** `application/x-www-form-urlencoded` of one value, as RFC 6749 Appendix B prescribes. */

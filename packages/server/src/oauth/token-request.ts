@@ -1,3 +1,4 @@
+import { withQuery } from '../formats/with-query.ts';
 import { toSecretJson } from '../vault/sealed-json.ts';
 import { mapTexts, secretTextsIn, type MaybeSecret, type Secret } from '../vault/secret.ts';
 import {
@@ -80,12 +81,6 @@ function placeParameters(
   if (method === 'GET') return { url: mapTexts(params, (texts) => withQuery(url, texts)) };
   if (bodyFormat === 'json') return { url, body: toSecretJson(params) };
   return { url, body: mapTexts(params, (texts) => new URLSearchParams(texts).toString()) };
-}
-
-function withQuery(url: string, params: Record<string, string>): string {
-  const target = new URL(url);
-  for (const [name, value] of Object.entries(params)) target.searchParams.set(name, value);
-  return target.href;
 }
 
 function contentType({ method, bodyFormat }: TokenEndpoint): Record<string, string> {

@@ -151,7 +151,7 @@ test('both requests send a provider’s own name of the callback URL; a path may
   const request = { integration, config, redirectUri: 'https://nango.example/oauth/callback' };
   const { context, asked } = provider([200, { access_token: 'at', token_type: 'bearer' }]);
   const begun = await oauth2.authorization?.begin({ ...request, state: secret('s') }, context);
-  const url = new URL(begun?.authorizationUrl ?? '');
+  const url = new URL(begun?.authorizationUrl.reveal() ?? '');
   assert.equal(url.pathname, '/apps/client-1/authorize');
   assert.equal(url.searchParams.get('redirect_uri'), 'acme-app-1');
   const callback = responseParameters([

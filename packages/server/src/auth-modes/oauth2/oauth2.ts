@@ -106,7 +106,7 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
         parametersIn: auth.authorization_parameters_in ?? 'query',
         client_id: client?.client_id ?? '',
         redirect_uri: sentRedirectUri(owner, redirectUri),
-        state: state.reveal(),
+        state,
         scope: scopeOf(integration, server),
         codeChallenge: codeChallengeParams(codeVerifier, auth.code_challenge_method),
         params: { ...resourceParam(server), ...renderParams(auth.authorization_params, config) },
@@ -171,13 +171,14 @@ export const oauth2: AuthMode<OAuth2Auth, OAuth2Credentials> = {
     },
     async poll({ integration, config, secrets }, context) {
       const owner = { integration, config };
-      const server = await authorizationServerOf(owner, context, secrets['issuer']?.reveal());
+      const begun = grantFromSecrets(secrets);
+      const server = await authorizationServerOf(owner, context, begun.issuer);
       const endpoint = tokenEndpointOf(owner, { server, client: configuredClientOf(integration) }, context);
       const params = { ...resourceParam(server), ...renderParams(integration.auth.token_params, config) };
       const grant = { device_code: secrets['device_code'] ?? NO_SECRET, params };
       const response = await deviceTokenRequest(endpoint, grant, context.http);
       if (typeof response === 'string') return response;
-      const credentials = credentialsFrom(response, integration, { now: context.now(), ...grantFromSecrets(secrets) });
+      const credentials = credentialsFrom(response, integration, { ...begun, now: context.now() });
       return authorizedBy({ credentials }, { owner, server, context });
     },
   },

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fastify from 'fastify';
 import { test } from 'node:test';
+import { secret } from '../../../../../test/support/secrets.ts';
 import { sendConnectPage } from './connect-page.ts';
 
 const HOSTILE = `</title></script><img src=x onerror=alert(1)>"'&\u2028`;
@@ -11,7 +12,7 @@ async function connectPage() {
   const names = { integration: HOSTILE, userId: HOSTILE, account: HOSTILE, origin: HOSTILE };
   const waiting = { ...names, endUser, needsProof: true };
   const application = { name: HOSTILE, logo: `data:image/svg+xml,${HOSTILE}` };
-  app.get('/', (_request, reply) => sendConnectPage(reply, { attempt: HOSTILE, waiting, application }));
+  app.get('/', (_request, reply) => sendConnectPage(reply, { attempt: secret(HOSTILE), waiting, application }));
   return app.inject('/');
 }
 

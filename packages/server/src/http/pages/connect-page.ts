@@ -3,6 +3,7 @@ import type { WaitingAttempt } from '../../connect/connect-flow.ts';
 import { logoImage, type ShownApplication } from './application.ts';
 import { BEGIN_SCRIPT } from './begin-script.ts';
 import { escapeHtml, sendPage } from './page.ts';
+import type { Secret } from '../../vault/secret.ts';
 
 // The opener proves its identity with the nonce that it received with the attempt. The user then continues without a
 // confirmation.
@@ -30,14 +31,17 @@ export function ownerOf(
   return `the account <b>${escapeHtml(person)}</b> in <b>${escapeHtml(application.name)}</b>`;
 }
 
+interface ConnectPage {
+  readonly attempt: Secret<string>;
+  readonly waiting: WaitingAttempt;
+  readonly application: ShownApplication;
+}
+
 /**
  * Sends the page that shows which account will be connected to which application. The page continues when the opener
  * has proven its identity, or when the user clicks.
  */
-export function sendConnectPage(
-  reply: FastifyReply,
-  { attempt, waiting, application }: { attempt: string; waiting: WaitingAttempt; application: ShownApplication },
-): FastifyReply {
+export function sendConnectPage(reply: FastifyReply, { attempt, waiting, application }: ConnectPage): FastifyReply {
   const { integration, origin } = waiting;
   const { name } = application;
   const shownName = escapeHtml(name);
@@ -52,5 +56,6 @@ ${logoImage(application)}
 <noscript><p class="bad">This page needs JavaScript.</p></noscript>
 </main>`;
   const title = `Connect ${integration} to ${name}`;
-  return sendPage(reply, { title, body, data: { attempt, origin }, script: SCRIPT, connectTo: "'self'" });
+  const data = { attempt: attempt.reveal(), origin };
+  return sendPage(reply, { title, body, data, script: SCRIPT, connectTo: "'self'" });
 }

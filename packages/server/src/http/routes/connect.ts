@@ -56,7 +56,7 @@ export function connectRoute(app: App, server: ServerContext): void {
       const waiting = await flow.findWaiting(attempt);
       if (waiting.needsProof)
         return sendConnectPage(reply, {
-          attempt: attempt.reveal(),
+          attempt,
           waiting,
           application: shownApplication(waiting.origin, context),
         });
@@ -94,7 +94,7 @@ export async function beginAttempt(
     .header('cache-control', 'no-store')
     .header('referrer-policy', 'no-referrer')
     .header('set-cookie', cookieHeader({ ...cookie, secure: isSecureRoot(context), maxAgeSeconds }));
-  return { authorizationUrl };
+  return { authorizationUrl: authorizationUrl.reveal() };
 }
 
 interface Link {
