@@ -15,7 +15,7 @@ const ADA: Account = { id: 'u1', team: 't1', email: 'ada@example.com' };
 const BOB: Account = { id: 'u2', team: 't1', email: 'bob@example.com' };
 
 /** A server and a provider whose user chooses one of several accounts. Every token response has its own token. */
-async function start(t: TestContext, auth = IDENTITY) {
+async function start(t: TestContext, auth = IDENTITY, revocation = 'PROVIDER/revoke') {
   let chosen: Account | undefined;
   let issued = 0;
   const revoked: string[] = [];
@@ -30,7 +30,8 @@ async function start(t: TestContext, auth = IDENTITY) {
   });
   const server = await startTestServer(t, {
     integrations: `integrations:${scriptedIntegration(provider.url, {
-      auth: `      revocation_url: ${provider.url}/revoke\n${auth.replaceAll('PROVIDER', provider.url)}`,
+      auth: `      revocation_url: '${revocation}'\n${auth}`.replaceAll('PROVIDER', provider.url),
+      settings: '    config: { area: { default: revoke } }',
     })}`,
   });
   const connect = (account: Account | undefined, begin: Parameters<typeof connectBrowser>[1] = {}) => {
@@ -71,6 +72,13 @@ test('a reconnect as another identity changes nothing, and its grant is revoked'
   assert.doesNotMatch(error?.message ?? '', /ada@/);
   const kept = await read();
   assert.deepEqual([kept.credentials['access_token'], kept.identity?.user], ['at-1', 'u1']);
+  assert.deepEqual(revoked, ['at-2']);
+});
+
+test('the settings of a connection and their defaults are part of the revocation of its unwanted grant', async (t) => {
+  const { connect, revoked } = await start(t, IDENTITY, 'PROVIDER/${config.area}');
+  await connect(ADA);
+  assert.equal((await connect(BOB)).error?.type, 'account_mismatch');
   assert.deepEqual(revoked, ['at-2']);
 });
 

@@ -57,7 +57,7 @@ test('getting started works word for word in an empty folder', async (t) => {
   const text = readFileSync(integrations, 'utf8');
   writeFileSync(integrations, text.replace(/( +oauth_scopes: \[repo\]\n)/, `$1${api}`));
   const server = await startServerProcess(t, { folder: join(cwd, 'nango-integrations'), url, environment: {} });
-  assert.match(server.output(), /encryption\.key/);
+  await server.printed(/encryption\.key/);
   assert.ok(existsSync(join(cwd, '.nango/secret.key')));
 
   const [connect, ...parameters] = command('connect').filter((word) => word !== 'github');

@@ -6,7 +6,7 @@ import Nango from '@nangohq/node-client';
 import { freePort } from '../support/free-port.ts';
 import { ENCRYPTION_KEY, SECRET_KEY } from '../support/nango-server.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
-import { runCli, startServerProcess, type ServerProcess } from '../support/server-process.ts';
+import { runCli, startServerProcess } from '../support/server-process.ts';
 import { createCleanup, temporaryFolder } from '../support/temporary-folder.ts';
 
 const INTEGRATIONS = `integrations:
@@ -94,24 +94,16 @@ for (const [name, environmentOf] of [
   });
 }
 
-async function printed(server: ServerProcess, pattern: RegExp): Promise<void> {
-  const deadline = Date.now() + 60_000;
-  while (!pattern.test(server.output())) {
-    assert.ok(Date.now() < deadline, `The server did not print ${pattern}: ${server.output()}`);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
-
 describe('keys of the embedded store', () => {
   test('S1: the keys are made once, private, announced once, and never replaced', async (t) => {
     const { start, dataDirectory, folder } = await setUp(t, {});
     const first = await start();
     // The server responds to requests a moment before it logs that.
-    await printed(first, /Back it up.*encryption\.key/);
+    await first.printed(/Back it up.*encryption\.key/);
     await first.stop();
     const key = readFileSync(join(dataDirectory, 'encryption.key'), 'utf8');
     const second = await start();
-    await printed(second, /Nango is ready/);
+    await second.printed(/Nango is ready/);
     await second.stop();
     assert.doesNotMatch(second.output(), /Back it up/);
     assert.equal(readFileSync(join(dataDirectory, 'encryption.key'), 'utf8'), key);
@@ -119,7 +111,7 @@ describe('keys of the embedded store', () => {
 
     chmodSync(join(dataDirectory, 'encryption.key'), 0o644);
     const exposed = await start();
-    await printed(exposed, /Other users of this machine can read.*chmod 600/);
+    await exposed.printed(/Other users of this machine can read.*chmod 600/);
     await exposed.stop();
 
     rmSync(join(dataDirectory, 'encryption.key'));

@@ -7,6 +7,7 @@ import type { Cleanup } from './temporary-folder.ts';
 const CLI = join(import.meta.dirname, '../../packages/server/bin/nango.js');
 // Only for a start that hangs. A start takes a second, but many times that on a loaded machine.
 const HANG_MS = 300_000;
+const PRINT_MS = 60_000;
 
 export interface CliResult {
   readonly code: number | null;
@@ -54,8 +55,10 @@ export async function runCli(
 /** A server in its own process. */
 export interface ServerProcess {
   readonly child: ChildProcess;
-  /** The output up to now. */
+  /** The output that has arrived up to now. */
   output(): string;
+  /** Resolves when the output matches, which may be after the first response. Rejects after a minute. */
+  printed(pattern: RegExp): Promise<void>;
   /** Ends it at once, like a power cut. */
   kill(): Promise<void>;
   /** Ends it like an operator. Resolves to the exit code. */
@@ -95,12 +98,25 @@ export async function startServerProcess(
     await once(child, 'close');
     return child.exitCode;
   };
+  const printed = async (pattern: RegExp) => {
+    const deadline = Date.now() + PRINT_MS;
+    while (!pattern.test(output)) {
+      if (Date.now() > deadline) throw new Error(`The server did not print ${String(pattern)}:\n${output}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
   cleanup.after(async () => void (await end('SIGKILL')));
   const deadline = Date.now() + HANG_MS;
   while (child.exitCode === null && child.signalCode === null && Date.now() < deadline) {
     const response = await fetch(`${url}/health`).catch(() => undefined);
     if (response?.ok)
-      return { child, output: () => output, kill: async () => void (await end('SIGKILL')), stop: () => end('SIGTERM') };
+      return {
+        child,
+        output: () => output,
+        printed,
+        kill: async () => void (await end('SIGKILL')),
+        stop: () => end('SIGTERM'),
+      };
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   throw new Error(`The server at ${url} did not start:\n${output}`);

@@ -41,13 +41,14 @@ interface UnwantedGrant {
  * grants of an account together. A failure is logged only, because the user can do no more about it.
  */
 export async function revokeUnwanted(
-  { integration, mode: { revocation } }: OpenAttempt,
-  { credentials, config, identity }: UnwantedGrant,
+  { integration, mode: { revocation }, config: settings }: OpenAttempt,
+  { credentials, config: supplied, identity }: UnwantedGrant,
   context: ConnectionContext,
 ): Promise<void> {
   if (!identity || !revocation?.applies(integration)) return;
   try {
     if (await isConnected(integration.name, identity, context)) return;
+    const config = { ...settings, ...supplied };
     await revocation.revoke({ integration, config, credentials }, modeContext(integration, context));
   } catch (err) {
     context.log.warn({ integration: integration.name, err }, 'an unwanted grant could not be revoked');

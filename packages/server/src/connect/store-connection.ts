@@ -34,7 +34,7 @@ export async function storeAuthorized(
     return await storeConnection(row, connection, context);
   } catch (error) {
     if (error instanceof NangoError && error.code === 'account_mismatch')
-      await revokeUnwanted(attempt, { ...authorized, config: merged }, context);
+      await revokeUnwanted(attempt, { ...authorized, config: supplied }, context);
     throw error;
   }
 }
