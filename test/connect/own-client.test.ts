@@ -11,18 +11,19 @@ const basic = ({ clientId, clientSecret }: typeof OWN) =>
 
 /** A server, and a provider that records how the client authenticates each request. */
 async function start(t: TestContext, { auth = '', settings = '' } = {}) {
-  const clock = { now: Date.now() };
+  const clock = { now: Date.now(), waits: 0 };
   const seen: { path: string; authorization: string | undefined; query: URLSearchParams }[] = [];
   const provider = await startScriptedProvider(t, ({ path, headers, query }) => {
     seen.push({ path, authorization: headers.authorization, query });
     if (path.startsWith('/api/')) return { body: { key: headers['x-app'] ?? null } };
     return { body: { access_token: `at-${seen.length}`, refresh_token: 'rt', token_type: 'bearer', expires_in: 3600 } };
   });
+  const delay = async () => void (clock.waits += 1);
   const text = `integrations:${scriptedIntegration(provider.url, {
     settings,
     auth: `      revocation_url: ${provider.url}/revoke\n${auth}`,
   })}        X-App: \${oauth_client_id}\n`;
-  const server = await startTestServer(t, { integrations: text, now: () => clock.now });
+  const server = await startTestServer(t, { integrations: text, now: () => clock.now, delay });
   const connect = async (request: Partial<ConnectSessionRequest>, additionalConfig?: object) => {
     const session = { userId: '1', integrations: ['acme'], ...request };
     const { token } = (await server.nango.createConnectSession(session)).returnValue;
@@ -77,6 +78,8 @@ test('the secret of an OAuth app can be replaced, and its id cannot', async (t) 
   assert.equal(last('/token')?.authorization, basic(next));
   for (const oauthClient of [{ clientId: 'other', clientSecret: 'x' }, { clientId: OWN.clientId }])
     await assert.rejects(nango.updateConnectionOAuthClient('acme', '1', oauthClient), { type: 'invalid_request' });
+  await nango.updateConnectionOAuthClient('acme', '1', OWN);
+  assert.equal(clock.waits, 0, 'a rejected secret holds no lease');
   await connect({ account: 'work' });
   const work = { integration: 'acme', userId: '1', account: 'work' };
   await assert.rejects(nango.updateConnectionOAuthClient(work, OWN), { type: 'invalid_request' });

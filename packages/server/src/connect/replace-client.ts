@@ -39,12 +39,13 @@ async function replaceIn(
   context: ConnectionContext,
 ): Promise<ConnectionRow | undefined> {
   const { store, randomToken, now } = context;
+  // Checked before the lease: a lease that nobody ends delays refreshes, and looks like a lost response.
+  assertUsableClient(withOAuthClient(openConnection(row, context).configured, client));
   const holder = randomToken();
   const isActive = row.status === 'active';
   const held = isActive ? await store.leaseRefresh(row, { holder, version: row.version, lifeMs: LEASE_MS }) : row;
   if (!held) return undefined;
-  const { credentials, configured } = openConnection(held, context);
-  assertUsableClient(withOAuthClient(configured, client));
+  const { credentials } = openConnection(held, context);
   const seal = await createSeal({ credentials, oauthClient: client }, held, context);
   const { expiresAt, dueAt } = held;
   const change = { sealedCredentials: seal(held.id), expiresAt, dueAt, now: now() };

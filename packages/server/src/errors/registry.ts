@@ -57,7 +57,7 @@ export const ERRORS = {
   file_unwritable: { status: 500, about: 'A file cannot be written or changed, for example because the disk is full.' },
   forbidden: {
     status: 403,
-    about: 'The connect session token or the confirmation is for another user, integration or origin.',
+    about: 'The token, link or confirmation is for another user, integration, account or origin.',
   },
   insufficient_scope: {
     status: 403,
@@ -112,7 +112,9 @@ export const ERRORS = {
   },
   migration_unfinished: {
     status: 409,
-    about: 'The user can have only the default account until `nango migrate finish` ran.',
+    about:
+      'Servers of an earlier release may use the database, so this is not possible yet. ' +
+      'Run `nango migrate finish` when all servers run this release.',
     traits: ['page', 'developer'],
   },
   missing_setting: { status: 500, about: 'A setting that the server or the command needs is missing.' },
